@@ -1,0 +1,3 @@
+"""SiamRPN++ for Ascend NPU, CUDA and CPU: training, tracking and evaluation."""
+
+__version__ = "1.0.0"

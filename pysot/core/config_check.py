@@ -1,0 +1,184 @@
+"""What must hold between config values, checked before anything is built.
+
+Facts about the networks are stated here once more (channels per stage), because this layer may not import them;
+test/models/test_backbones.py holds the two together.
+"""
+
+from yacs.config import CfgNode
+
+_RESNET_CHANNELS = {
+    "resnet18": [64, 64, 128, 256, 512],
+    "resnet34": [64, 64, 128, 256, 512],
+    "resnet50": [64, 256, 512, 1024, 2048],
+}
+_MOBILENET_CHANNELS = [32, 16, 24, 32, 64, 96, 160, 320]
+BACKBONES = ("alexnetlegacy", "alexnet", *_RESNET_CHANNELS, "mobilenetv2")
+# Cells per side that a template of 127 pixels adds to the score map: its feature is cut to 7x7, or kept at AlexNet's 6x6.
+_BASE_SIZE = {"alexnetlegacy": 0, "alexnet": 0}
+_SCHEDULES = {"log", "step", "multi-step", "linear", "cos"}
+_CHOICES = {
+    "TRAIN.GRAD_REDUCE": ("sum", "avg"),
+    "TRAIN.PRECISION": ("fp32", "fp16", "bf16"),
+    "TRAIN.LR.TYPE": _SCHEDULES,
+    "TRAIN.LR_WARMUP.TYPE": _SCHEDULES,
+    "BACKBONE.TYPE": BACKBONES,
+    "ADJUST.TYPE": ("AdjustLayer", "AdjustAllLayer"),
+    "RPN.TYPE": ("UPChannelRPN", "DepthwiseRPN", "MultiRPN"),
+    "TRACK.TYPE": ("SiamRPNTracker", "SiamRPNLTTracker", "SiamMaskTracker"),
+}
+_POSITIVE = (
+    "TRAIN.EXEMPLAR_SIZE TRAIN.SEARCH_SIZE TRAIN.OUTPUT_SIZE TRAIN.EPOCH TRAIN.BATCH_SIZE TRAIN.PRINT_FREQ TRAIN.GRAD_CLIP TRAIN.BASE_LR "
+    "TRAIN.TOTAL_NUM DATASET.VIDEOS_PER_EPOCH ANCHOR.STRIDE TRACK.EXEMPLAR_SIZE TRACK.INSTANCE_SIZE"
+).split()
+_SHARES = (
+    "TRAIN.THR_HIGH TRAIN.THR_LOW DATASET.NEG DATASET.GRAY DATASET.TEMPLATE.BLUR DATASET.TEMPLATE.FLIP DATASET.TEMPLATE.COLOR "
+    "DATASET.SEARCH.BLUR DATASET.SEARCH.FLIP DATASET.SEARCH.COLOR TRACK.WINDOW_INFLUENCE TRACK.CONTEXT_AMOUNT"
+).split()
+
+
+def check_config(cfg: CfgNode, for_training: bool = False) -> None:
+    """Raise ValueError, listing every relation that does not hold as expected / got / remedy, or return None.
+
+    `for_training` adds the relations of the TRAIN and DATASET sections that the original's test-only experiments leave at unfitting defaults.
+    """
+    problems = [*_choices(cfg), *_ranges(cfg)]
+    if not problems:
+        problems = [*_score_sizes(cfg), *_anchors(cfg), *_channels(cfg)]
+        if for_training:
+            problems += [*_training(cfg), *_schedule(cfg), *_datasets(cfg)]
+    if problems:
+        raise ValueError("the config does not fit together:\n" + "\n".join(f"  - {p}" for p in problems))
+
+
+def backbone_channels(kind: str, kwargs: dict) -> list[int]:
+    """Channels of the feature levels that backbone `kind` returns with `kwargs`, in the order of used_layers."""
+    if kind.startswith("alexnet"):
+        return [int(256 * kwargs.get("width_mult", 1))]
+    if kind in _RESNET_CHANNELS:
+        stages, default = _RESNET_CHANNELS[kind], [2, 3, 4]
+    else:
+        stages, default = [int(c * kwargs.get("width_mult", 1)) for c in _MOBILENET_CHANNELS], [3, 5, 7]
+    return [stages[i] for i in kwargs.get("used_layers", default)]
+
+
+def _get(cfg, name: str):
+    for part in name.split("."):
+        cfg = cfg[part]
+    return cfg
+
+
+def _choices(cfg):
+    for name, known in _CHOICES.items():
+        if _get(cfg, name) not in known:
+            yield f"{name}: expected one of {', '.join(sorted(known))}; got {_get(cfg, name)!r}"
+    scale = cfg.TRAIN.LOSS_SCALE
+    if not (scale == "dynamic" or (not isinstance(scale, str) and scale > 0)):
+        yield f"TRAIN.LOSS_SCALE: expected a number above 0 or 'dynamic'; got {scale!r}"
+    yield from _used_layers(cfg)
+
+
+def _used_layers(cfg):
+    layers = cfg.BACKBONE.KWARGS.get("used_layers", [])
+    count = 8 if cfg.BACKBONE.TYPE == "mobilenetv2" else 5
+    if not isinstance(layers, list) or any(type(i) is not int or not 0 <= i < count for i in layers):
+        yield f"BACKBONE.KWARGS.used_layers: expected a list of stages from 0 to {count - 1}; got {layers!r}"
+
+
+def _ranges(cfg):
+    for name in _POSITIVE:
+        if not _get(cfg, name) > 0:
+            yield f"{name}: expected a number above 0; got {_get(cfg, name)!r}"
+    for name in _SHARES:
+        if not 0 <= _get(cfg, name) <= 1:
+            yield f"{name}: expected a number from 0 to 1; got {_get(cfg, name)!r}"
+    if cfg.TRAIN.THR_LOW > cfg.TRAIN.THR_HIGH:
+        yield f"TRAIN.THR_LOW: expected at most THR_HIGH ({cfg.TRAIN.THR_HIGH}); got {cfg.TRAIN.THR_LOW}"
+    if not 0 <= cfg.TRAIN.START_EPOCH < cfg.TRAIN.EPOCH:
+        yield f"TRAIN.START_EPOCH: expected 0 to EPOCH - 1 ({cfg.TRAIN.EPOCH - 1}); got {cfg.TRAIN.START_EPOCH}"
+
+
+def _score_sizes(cfg):
+    expected = (cfg.TRAIN.SEARCH_SIZE - cfg.TRAIN.EXEMPLAR_SIZE) // cfg.ANCHOR.STRIDE + 1 + cfg.TRAIN.BASE_SIZE
+    if cfg.TRAIN.OUTPUT_SIZE != expected:
+        yield (f"TRAIN.OUTPUT_SIZE: expected (SEARCH_SIZE - EXEMPLAR_SIZE) / STRIDE + 1 + BASE_SIZE = {expected}; got {cfg.TRAIN.OUTPUT_SIZE}. "
+               f"Set it to {expected} or change one of the four")
+    if cfg.TRACK.INSTANCE_SIZE < cfg.TRACK.EXEMPLAR_SIZE:
+        yield f"TRACK.INSTANCE_SIZE: expected at least EXEMPLAR_SIZE ({cfg.TRACK.EXEMPLAR_SIZE}); got {cfg.TRACK.INSTANCE_SIZE}"
+    base = _BASE_SIZE.get(cfg.BACKBONE.TYPE, 8)
+    if cfg.TRACK.BASE_SIZE != base:
+        yield f"TRACK.BASE_SIZE: expected {base} for backbone {cfg.BACKBONE.TYPE}; got {cfg.TRACK.BASE_SIZE}. Set it to {base}"
+
+
+def _anchors(cfg):
+    expected = len(cfg.ANCHOR.RATIOS) * len(cfg.ANCHOR.SCALES)
+    remedy = "The three numbers of anchors (RATIOS x SCALES, ANCHOR.ANCHOR_NUM, RPN.KWARGS.anchor_num) must agree"
+    for name, got in (("ANCHOR.ANCHOR_NUM", cfg.ANCHOR.ANCHOR_NUM), ("RPN.KWARGS.anchor_num", cfg.RPN.KWARGS.get("anchor_num", 5))):
+        if got != expected:
+            yield f"{name}: expected len(RATIOS) * len(SCALES) = {expected}; got {got}. {remedy}"
+
+
+def _as_list(value) -> list:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _channels(cfg):
+    have = backbone_channels(cfg.BACKBONE.TYPE, cfg.BACKBONE.KWARGS)
+    if cfg.MASK.MASK:
+        have = have[-1:]  # SiamMask tracks on the last level; the others feed the refinement
+    if cfg.ADJUST.ADJUST:
+        for key in ("in_channels", "out_channels"):
+            if key not in cfg.ADJUST.KWARGS:
+                yield f"ADJUST.KWARGS.{key}: expected a list with a number per feature level ({len(have)}); got none. Add it or set ADJUST.ADJUST to false"
+                return
+        taken, given = _as_list(cfg.ADJUST.KWARGS.in_channels), _as_list(cfg.ADJUST.KWARGS.out_channels)
+        if taken != have:
+            yield f"ADJUST.KWARGS.in_channels: expected {have}, the channels of {cfg.BACKBONE.TYPE}; got {taken}"
+        if len(given) != len(taken):
+            yield f"ADJUST.KWARGS.out_channels: expected {len(taken)} numbers, one per in_channels; got {given}"
+        have = given
+    yield from _head_channels(cfg, have)
+    for name, value, other in (("BACKBONE.CHANNELS", cfg.BACKBONE.CHANNELS, cfg.ADJUST.KWARGS.get("in_channels")),
+                               ("ADJUST.ADJUST_CHANNEL", cfg.ADJUST.ADJUST_CHANNEL, cfg.ADJUST.KWARGS.get("out_channels"))):
+        if value and value != other:
+            yield f"{name}: expected what ADJUST.KWARGS says, {other}; got {value}. Remove it, it has no effect of its own"
+    if cfg.RPN.WEIGHTED and not cfg.RPN.KWARGS.get("weighted", False):
+        yield "RPN.WEIGHTED: expected RPN.KWARGS.weighted to be true as well; it alone takes effect"
+
+
+def _head_channels(cfg, have: list):
+    key = "feature_in" if cfg.RPN.TYPE == "UPChannelRPN" else "in_channels"
+    wanted = _as_list(cfg.RPN.KWARGS.get(key, 256))
+    if wanted != have:
+        source = "ADJUST.KWARGS.out_channels" if cfg.ADJUST.ADJUST else f"the channels of {cfg.BACKBONE.TYPE}"
+        yield f"RPN.KWARGS.{key}: expected {have if cfg.RPN.TYPE == 'MultiRPN' else have[0]} ({source}); got {cfg.RPN.KWARGS.get(key, 256)}"
+    if cfg.RPN.TYPE != "MultiRPN" and len(have) > 1:
+        yield f"RPN.TYPE: expected MultiRPN for {len(have)} feature levels; got {cfg.RPN.TYPE}"
+
+
+def _training(cfg):
+    base = _BASE_SIZE.get(cfg.BACKBONE.TYPE, 8)
+    if cfg.TRAIN.BASE_SIZE != base:
+        size = (cfg.TRAIN.SEARCH_SIZE - cfg.TRAIN.EXEMPLAR_SIZE) // cfg.ANCHOR.STRIDE + 1 + base
+        yield f"TRAIN.BASE_SIZE: expected {base} for backbone {cfg.BACKBONE.TYPE}; got {cfg.TRAIN.BASE_SIZE}. Set it to {base} and OUTPUT_SIZE to {size}"
+    if cfg.TRAIN.POS_NUM > cfg.TRAIN.TOTAL_NUM:
+        yield f"TRAIN.POS_NUM: expected at most TOTAL_NUM ({cfg.TRAIN.TOTAL_NUM}); got {cfg.TRAIN.POS_NUM}"
+    if cfg.TRAIN.NUM_WORKERS < 0:
+        yield f"TRAIN.NUM_WORKERS: expected 0 or more; got {cfg.TRAIN.NUM_WORKERS}"
+
+
+def _schedule(cfg):
+    if cfg.TRAIN.LR_WARMUP.WARMUP and not 0 < cfg.TRAIN.LR_WARMUP.EPOCH < cfg.TRAIN.EPOCH:
+        yield (f"TRAIN.LR_WARMUP.EPOCH: expected 1 to EPOCH - 1 ({cfg.TRAIN.EPOCH - 1}), since the warm-up is part of EPOCH; "
+               f"got {cfg.TRAIN.LR_WARMUP.EPOCH}. Make it shorter or set LR_WARMUP.WARMUP to false")
+
+
+def _datasets(cfg):
+    if not cfg.DATASET.NAMES:
+        yield "DATASET.NAMES: expected at least one data set; got none"
+    for name in cfg.DATASET.NAMES:
+        node = cfg.DATASET.get(name)
+        if not isinstance(node, CfgNode) or "ROOT" not in node:
+            known = [k for k, v in cfg.DATASET.items() if isinstance(v, CfgNode) and "ROOT" in v]
+            yield f"DATASET.NAMES: {name!r} has no section DATASET.{name} with ROOT and ANNO; known: {', '.join(known)}"
+        elif node.FRAME_RANGE < 0 or node.NUM_USE == 0 or node.NUM_USE < -1:
+            yield f"DATASET.{name}: expected FRAME_RANGE >= 0 and NUM_USE -1 (all) or above 0; got {node.FRAME_RANGE} and {node.NUM_USE}"

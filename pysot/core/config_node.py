@@ -1,0 +1,152 @@
+"""A yacs node that explains itself: unknown keys are answered with near matches, wrong types with what was expected."""
+
+import difflib
+from pathlib import Path
+
+import yaml
+from yacs.config import CfgNode
+
+# Keys with two types: a number or one word.
+_ALSO_TEXT = {"TRAIN.LOSS_SCALE"}
+_DATASET_KEYS = {"ROOT": str, "ANNO": str, "FRAME_RANGE": int, "NUM_USE": int}
+_DATASET_DEFAULTS = {"FRAME_RANGE": 100, "NUM_USE": -1}
+
+
+class ConfigNode(CfgNode):
+    """CfgNode with checked merging. Every merge either succeeds as a whole or raises ValueError and changes nothing."""
+
+    def merge_from_file(self, cfg_filename: str) -> None:
+        """Override values by those of a YAML file. Raises FileNotFoundError or ValueError, naming file and key."""
+        path = Path(cfg_filename)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (FileNotFoundError, IsADirectoryError):
+            raise FileNotFoundError(f"no config file {path}; the experiments are experiments/<name>/config.yaml") from None
+        except UnicodeDecodeError:
+            raise ValueError(f"{path}: expected a YAML config in UTF-8, got something else") from None
+        try:
+            loaded = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ValueError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+        if not isinstance(loaded, dict):
+            raise ValueError(f"{path}: expected a YAML mapping of config keys, got {'nothing' if loaded is None else type(loaded).__name__}")
+        self._merge_checked(loaded, source=f"{path}: ")
+
+    def merge_from_other_cfg(self, cfg_other: dict) -> None:
+        """Override values by those of another tree or dict."""
+        self._merge_checked(cfg_other, source="")
+
+    def merge_from_list(self, cfg_list: list) -> None:
+        """Override values by a flat list KEY, VALUE, KEY, VALUE, ...; text values are read as YAML."""
+        if len(cfg_list) % 2:
+            raise ValueError(f"options come as KEY VALUE pairs, got {len(cfg_list)} words: {' '.join(map(str, cfg_list))}")
+        tree: dict = {}
+        for key, value in zip(cfg_list[0::2], cfg_list[1::2], strict=True):
+            *parents, leaf = str(key).split(".")
+            node = tree
+            for parent in parents:
+                node = node.setdefault(parent, {})
+            node[leaf] = _parse(str(key), value)
+        self._merge_checked(tree, source="")
+
+    def _merge_checked(self, tree: dict, source: str) -> None:
+        if self.is_frozen():
+            raise AttributeError("this config is frozen; load a new one to change values")
+        merged = _merged(tree, self, path=(), source=source)
+        for key, value in merged.items():
+            self[key] = value
+
+
+def _parse(key: str, value):
+    if not isinstance(value, str):
+        return value
+    try:
+        return yaml.safe_load(value) if value else value
+    except yaml.YAMLError:
+        raise ValueError(f"{key}: cannot read the value {value!r}; quote text, write lists as [a, b]") from None
+
+
+def _merged(tree: dict, node: CfgNode, path: tuple, source: str) -> dict:
+    """What `node` holds after taking in `tree`; `node` is left as it is."""
+    result = {}
+    for key, value in tree.items():
+        here = (*path, str(key))
+        name = ".".join(here)
+        if key not in node:
+            result[key] = _new_value(key, value, node, here, source)
+        elif isinstance(node[key], CfgNode):
+            result[key] = _merged_node(value, node[key], here, source)
+        else:
+            result[key] = _checked(value, node[key], name, source)
+    return result
+
+
+def _merged_node(value, node: CfgNode, here: tuple, source: str) -> CfgNode:
+    if not isinstance(value, dict):
+        raise ValueError(f"{source}{'.'.join(here)}: expected a section with keys ({', '.join(node) or 'any'}), got {value!r}")
+    copy = node.clone()
+    copy.defrost()
+    if here[-1] == "KWARGS":
+        copy.update({k: _plain(v) for k, v in value.items()})
+    else:
+        copy.update(_merged(value, node, here, source))
+    return copy
+
+
+def _new_value(key, value, node: CfgNode, here: tuple, source: str):
+    name = ".".join(here)
+    if here[:-1] == ("DATASET",) and isinstance(value, dict) and {"ROOT", "ANNO"} & set(value):
+        return _dataset_node(value, here, source)
+    near = difflib.get_close_matches(str(key), [str(k) for k in node], n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join('.'.join((*here[:-1], k)) for k in near)}?" if near else f"known here: {', '.join(map(str, node))}"
+    if here[:-1] == ("DATASET",):
+        hint += " A new data set needs ROOT and ANNO"
+    raise ValueError(f"{source}unknown config key {name}; {hint}")
+
+
+def _dataset_node(value: dict, here: tuple, source: str) -> CfgNode:
+    """A data set that the tree does not know, e.g. DATASET.MINE with ROOT and ANNO."""
+    name = ".".join(here)
+    missing = [k for k in ("ROOT", "ANNO") if k not in value]
+    unknown = [str(k) for k in value if k not in _DATASET_KEYS]
+    if missing or unknown:
+        problem = f"lacks {', '.join(missing)}" if missing else f"has unknown {', '.join(unknown)}"
+        raise ValueError(f"{source}data set {name} {problem}; a data set has {', '.join(_DATASET_KEYS)}")
+    node = ConfigNode()
+    for key, kind in _DATASET_KEYS.items():
+        node[key] = _checked(value.get(key, _DATASET_DEFAULTS.get(key)), kind(), f"{name}.{key}", source)
+    return node
+
+
+def _checked(value, default, name: str, source: str):
+    """`value` in the type of `default`, where nothing is lost by that."""
+    kind = type(default)
+    if name in _ALSO_TEXT and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        return value
+    if isinstance(default, (list, tuple)) and isinstance(value, (list, tuple)):
+        return kind(_plain(v) for v in value)
+    if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            return float(value)  # YAML reads 1e-3 as text
+        except ValueError:
+            pass
+    elif kind is str and value is None:
+        return ""
+    elif type(value) is kind:
+        return value
+    words = {float: "a number", int: "a whole number", bool: "true or false", str: "text", list: "a list", tuple: "a list"}
+    raise ValueError(f"{source}{name}: expected {words[kind]} (default {default!r}), got {value!r}")
+
+
+def _plain(value):
+    """Nested lists and dicts of a KWARGS section, and numbers that YAML left as text, such as 1e-3."""
+    if isinstance(value, dict):
+        return ConfigNode({k: _plain(v) for k, v in value.items()})
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value

@@ -1,0 +1,18 @@
+"""Backbones by the name that BACKBONE.TYPE gives them. Each takes named arguments and maps (B, 3, H, W) to features of stride 8."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from pysot.models.backbone.alexnet import AlexNet, AlexNetLegacy
+from pysot.models.backbone.mobilenet_v2 import MobileNetV2
+from pysot.models.backbone.resnet import resnet18, resnet34, resnet50
+
+BACKBONES: dict[str, Callable[..., nn.Module]] = {
+    "alexnetlegacy": AlexNetLegacy,
+    "alexnet": AlexNet,
+    "mobilenetv2": MobileNetV2,
+    "resnet18": resnet18,
+    "resnet34": resnet34,
+    "resnet50": resnet50,
+}

@@ -1,0 +1,68 @@
+"""MobileNetV2 with stride 8: the last stages keep the resolution and dilate instead. Input (B, 3, H, W) BGR in [0, 255].
+
+Convolutions that reduce the resolution have no padding, as in the ResNet here. Paper: Sandler et al., MobileNetV2, 2018.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+# Expansion, channels, blocks, stride, dilation of layer1 ... layer7.
+STAGES = ((1, 16, 1, 1, 1), (6, 24, 2, 2, 1), (6, 32, 3, 2, 1), (6, 64, 4, 1, 2), (6, 96, 3, 1, 2), (6, 160, 3, 1, 4), (6, 320, 1, 1, 4))
+
+
+class InvertedResidual(nn.Module):
+    """Widen with 1x1, filter depth-wise with 3x3, narrow with 1x1; the input is added where shapes agree."""
+
+    def __init__(self, inplanes: int, planes: int, stride: int, expand: int, dilation: int):
+        super().__init__()
+        hidden = inplanes * expand
+        padding = dilation if dilation > 1 else 2 - stride
+        self.use_shortcut = stride == 1 and inplanes == planes
+        self.conv = nn.Sequential(
+            nn.Conv2d(inplanes, hidden, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU6(inplace=True),
+            nn.Conv2d(hidden, hidden, 3, stride, padding, dilation, groups=hidden, bias=False), nn.BatchNorm2d(hidden), nn.ReLU6(inplace=True),
+            nn.Conv2d(hidden, planes, 1, bias=False), nn.BatchNorm2d(planes),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.conv(x) if self.use_shortcut else self.conv(x)
+
+
+class MobileNetV2(nn.Module):
+    """Features of the stages in `used_layers` (0 is the first convolution, 1 to 7 the stages); `width_mult` scales all channels.
+
+    Returns a tensor for one stage, else a list.
+    """
+
+    def __init__(self, used_layers: Sequence[int] = (3, 5, 7), width_mult: float = 1.0):
+        super().__init__()
+        self.used_layers = list(used_layers)
+        planes = int(32 * width_mult)
+        self.layer0 = nn.Sequential(nn.Conv2d(3, planes, 3, stride=2, padding=0, bias=False), nn.BatchNorm2d(planes), nn.ReLU6(inplace=True))
+        self.depth = max(used_layers)  # later stages are left out: they would be parameters without gradients
+        for index, (expand, channels, count, stride, dilation) in enumerate(STAGES[:self.depth], 1):
+            width = int(channels * width_mult)
+            blocks = []
+            for i in range(count):
+                # pysot-compat: the first block of a dilated stage does not dilate more than its predecessor; published weights were trained so.
+                # test: models/test_parity.py::test_forward
+                blocks.append(InvertedResidual(planes, width, stride if i == 0 else 1, expand, dilation))
+                planes = width
+            self.add_module(f"layer{index}", nn.Sequential(*blocks))
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels
+                nn.init.normal_(module.weight, 0, (2.0 / fan_out) ** 0.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
+        levels = []
+        for index in range(self.depth + 1):
+            x = getattr(self, f"layer{index}")(x)
+            levels.append(x)
+        out = [levels[i] for i in self.used_layers]
+        return out[0] if len(out) == 1 else out

@@ -1,0 +1,88 @@
+"""Region proposal heads on the correlation of template and search features.
+
+Shapes: template features z (B, C, h, w), search features x (B, C, H, W), A anchors; returned are cls (B, 2A, S, S), channels ordered
+(background/object, anchor), and loc (B, 4A, S, S), channels ordered (dx, dy, dw, dh; anchor), with S = H - h + 1 after the heads' own convolutions.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from pysot.core.xcorr import xcorr_depthwise, xcorr_up_channel
+
+
+class UPChannelRPN(nn.Module):
+    """SiamRPN's head: the template is widened to one full kernel per output channel. Li et al., 2018."""
+
+    def __init__(self, anchor_num: int = 5, feature_in: int = 256):
+        super().__init__()
+        cls_out, loc_out = 2 * anchor_num, 4 * anchor_num
+        self.template_cls_conv = nn.Conv2d(feature_in, feature_in * cls_out, 3)
+        self.template_loc_conv = nn.Conv2d(feature_in, feature_in * loc_out, 3)
+        self.search_cls_conv = nn.Conv2d(feature_in, feature_in, 3)
+        self.search_loc_conv = nn.Conv2d(feature_in, feature_in, 3)
+        self.loc_adjust = nn.Conv2d(loc_out, loc_out, 1)
+
+    def forward(self, z: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        cls = xcorr_up_channel(self.search_cls_conv(x), self.template_cls_conv(z))
+        loc = xcorr_up_channel(self.search_loc_conv(x), self.template_loc_conv(z))
+        return cls, self.loc_adjust(loc)
+
+
+class DepthwiseXCorr(nn.Module):
+    """One branch: a convolution on each side, correlation channel by channel, two 1x1 convolutions."""
+
+    def __init__(self, in_channels: int, hidden: int, out_channels: int):
+        super().__init__()
+        self.conv_kernel = self._side(in_channels, hidden)
+        self.conv_search = self._side(in_channels, hidden)
+        self.head = nn.Sequential(
+            nn.Conv2d(hidden, hidden, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU(inplace=True), nn.Conv2d(hidden, out_channels, 1)
+        )
+
+    @staticmethod
+    def _side(in_channels: int, hidden: int) -> nn.Sequential:
+        return nn.Sequential(nn.Conv2d(in_channels, hidden, 3, bias=False), nn.BatchNorm2d(hidden), nn.ReLU(inplace=True))
+
+    def forward(self, z: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return self.head(xcorr_depthwise(self.conv_search(x), self.conv_kernel(z)))
+
+
+class DepthwiseRPN(nn.Module):
+    """Classification and box branch on depth-wise correlation (SiamRPN++, section 3.3)."""
+
+    def __init__(self, anchor_num: int = 5, in_channels: int = 256, out_channels: int = 256):
+        super().__init__()
+        self.cls = DepthwiseXCorr(in_channels, out_channels, 2 * anchor_num)
+        self.loc = DepthwiseXCorr(in_channels, out_channels, 4 * anchor_num)
+
+    def forward(self, z: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.cls(z, x), self.loc(z, x)
+
+
+class MultiRPN(nn.Module):
+    """One DepthwiseRPN per feature level, outputs averaged; `weighted` learns the weights (softmax), separately for cls and loc."""
+
+    def __init__(self, anchor_num: int, in_channels: Sequence[int], weighted: bool = False):
+        super().__init__()
+        self.weighted = weighted
+        self.levels = len(in_channels)
+        for i, channels in enumerate(in_channels):
+            self.add_module(f"rpn{i + 2}", DepthwiseRPN(anchor_num, channels, channels))
+        if weighted:
+            self.cls_weight = nn.Parameter(torch.ones(self.levels))
+            self.loc_weight = nn.Parameter(torch.ones(self.levels))
+
+    def forward(self, zs: Sequence[torch.Tensor], xs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        outputs = [getattr(self, f"rpn{i + 2}")(z, x) for i, (z, x) in enumerate(zip(zs, xs, strict=True))]
+        cls, loc = zip(*outputs, strict=True)
+        if not self.weighted:
+            return sum(cls) / self.levels, sum(loc) / self.levels
+        return _weighted_sum(cls, self.cls_weight), _weighted_sum(loc, self.loc_weight)
+
+
+def _weighted_sum(maps: Sequence[torch.Tensor], weight: torch.Tensor) -> torch.Tensor:
+    share = F.softmax(weight, 0)
+    return sum(level * share[i] for i, level in enumerate(maps))

@@ -1,0 +1,65 @@
+"""Build the network that a config describes."""
+
+import torch
+from torch import nn
+from yacs.config import CfgNode
+
+from pysot.core.config import cfg as global_cfg
+from pysot.models.backbone import BACKBONES
+from pysot.models.head import HEADS
+from pysot.models.loss import siamrpn_loss
+from pysot.models.neck import NECKS
+from pysot.models.siamrpn import SiamRPN
+from pysot.utils.registry import lookup
+
+
+class ModelBuilder(SiamRPN):
+    """SiamRPN with the interface of the original package: `template(z)` once, then `track(x)`; `forward` on a training batch gives the losses.
+
+    Without an argument it is built from the global `cfg`.
+    """
+
+    def __init__(self, cfg: CfgNode | None = None):
+        cfg = global_cfg if cfg is None else cfg
+        if cfg.MASK.MASK:
+            raise ValueError("MASK.MASK is true: SiamMask's mask branch is not built here yet; set MASK.MASK and REFINE.REFINE to false")
+        backbone = lookup(BACKBONES, cfg.BACKBONE.TYPE, key="BACKBONE.TYPE")(**cfg.BACKBONE.KWARGS)
+        neck = lookup(NECKS, cfg.ADJUST.TYPE, key="ADJUST.TYPE")(**cfg.ADJUST.KWARGS) if cfg.ADJUST.ADJUST else None
+        super().__init__(backbone, neck, lookup(HEADS, cfg.RPN.TYPE, key="RPN.TYPE")(**cfg.RPN.KWARGS))
+        self._loss_weights = {"cls_weight": cfg.TRAIN.CLS_WEIGHT, "loc_weight": cfg.TRAIN.LOC_WEIGHT}
+        self.zf = None
+
+    def template(self, z: torch.Tensor) -> None:
+        """Remember the features of the template crop z (1, 3, 127, 127)."""
+        self.zf = self.features(z)
+
+    def track(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Outputs {"cls", "loc"} for a search crop x (1, 3, H, H). Raises RuntimeError before any `template`."""
+        if self.zf is None:
+            raise RuntimeError("track() needs a template; call template(z) (or tracker.init) first")
+        cls, loc = self.rpn_head(self.zf, self.features(x))
+        return {"cls": cls, "loc": loc}
+
+    def forward(self, data: dict) -> dict[str, torch.Tensor]:
+        """Losses of a batch {template, search, label_cls, label_loc, label_loc_weight}: scalars total_loss, cls_loss, loc_loss."""
+        output = super().forward(data["template"], data["search"])
+        _check_score_size(output["cls"], data["label_cls"])
+        return siamrpn_loss(output, data, **self._loss_weights)
+
+
+def build_model(cfg: CfgNode) -> ModelBuilder:
+    """The network of a config, weights random. Raises ValueError for an unknown type; arguments that do not fit are `check_config`'s to find."""
+    return ModelBuilder(cfg)
+
+
+def trainable_stages(backbone: nn.Module) -> list[str]:
+    """Names that BACKBONE.TRAIN_LAYERS may hold."""
+    return [name for name, child in backbone.named_children() if any(True for _ in child.parameters())]
+
+
+def _check_score_size(cls: torch.Tensor, label: torch.Tensor) -> None:
+    if cls.shape[-2:] != label.shape[-2:]:
+        raise ValueError(
+            f"TRAIN.OUTPUT_SIZE: the network gives {cls.shape[-1]} cells per side, the labels have {label.shape[-1]}. "
+            f"Set OUTPUT_SIZE to {cls.shape[-1]} (and BASE_SIZE to fit)"
+        )

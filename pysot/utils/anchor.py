@@ -1,0 +1,64 @@
+"""Anchors of the region proposal network.
+
+Shapes: A anchors per cell (ratios x scales, ratios outer), S cells per side. Boxes are pixels, relative to the crop (`grid_anchors`) or to the
+centre of one cell (`base_anchors`).
+"""
+
+import numpy as np
+
+from pysot.utils.bbox import corner2center
+
+
+def base_anchors(stride: int, ratios, scales) -> np.ndarray:
+    """Anchors (A, 4) xyxy around the origin, float32; a ratio is height / width and the area at scale 1 is stride squared."""
+    anchors = []
+    for ratio in ratios:
+        width = int(np.sqrt(stride * stride / ratio))
+        height = int(width * ratio)
+        for scale in scales:
+            half_w, half_h = width * scale * 0.5, height * scale * 0.5
+            anchors.append((-half_w, -half_h, half_w, half_h))
+    return np.array(anchors, dtype=np.float32)
+
+
+def grid_anchors(stride: int, ratios, scales, image_center: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Anchors of every cell of a search crop: corners (4, A, S, S) xyxy and centres (4, A, S, S) cxcywh, float32.
+
+    image_center is the centre pixel of the crop (side // 2), size the cells per side S.
+    """
+    origin = image_center - size // 2 * stride
+    corners = base_anchors(stride, ratios, scales).T[:, :, None, None] + np.float32(origin)
+    steps = (np.arange(size, dtype=np.float32) * stride)
+    x1, y1, x2, y2 = corners
+    along_x, along_y = steps[None, None, :], steps[None, :, None]
+    x1, y1, x2, y2 = np.broadcast_arrays(x1 + along_x, y1 + along_y, x2 + along_x, y2 + along_y)
+    corners = np.stack([x1, y1, x2, y2]).astype(np.float32)
+    return corners, np.stack(corner2center(corners)).astype(np.float32)
+
+
+def tracking_anchors(stride: int, ratios, scales, score_size: int) -> np.ndarray:
+    """Anchors (A * S * S, 4) cxcywh relative to the centre of the search crop, float32, in the order in which head outputs are flattened."""
+    _, centers = grid_anchors(stride, ratios, scales, image_center=0, size=score_size)
+    return centers.reshape(4, -1).T.copy()
+
+
+class Anchors:
+    """Anchors in the shape of the original package's class; `anchors` is (A, 4) xyxy around the origin.
+
+    `generate_all_anchors(im_c, size)` fills `all_anchors` with corners and centres of (4, A, size, size).
+    """
+
+    def __init__(self, stride, ratios, scales, image_center=0, size=0):
+        self.stride, self.ratios, self.scales = stride, ratios, scales
+        self.image_center, self.size = image_center, size
+        self.anchor_num = len(ratios) * len(scales)
+        self.anchors = base_anchors(stride, ratios, scales)
+        self.all_anchors = None
+
+    def generate_all_anchors(self, im_c: int, size: int) -> bool:
+        """Compute `all_anchors` for a crop with centre pixel im_c and size cells per side; False if they were there already."""
+        if self.all_anchors is not None and (self.image_center, self.size) == (im_c, size):
+            return False
+        self.image_center, self.size = im_c, size
+        self.all_anchors = grid_anchors(self.stride, self.ratios, self.scales, im_c, size)
+        return True

@@ -1,0 +1,88 @@
+"""Boxes: conversions, overlap and the axis-aligned box of a polygon.
+
+Conventions: xyxy = (x1, y1, x2, y2), xywh = (left, top, width, height), cxcywh = centre and size; all in pixels, x right, y down.
+A polygon is a flat array of 2K numbers x1, y1, x2, y2, ...
+"""
+
+from collections import namedtuple
+
+import numpy as np
+
+Corner = namedtuple("Corner", "x1 y1 x2 y2")
+BBox = Corner
+Center = namedtuple("Center", "x y w h")
+
+
+def corner2center(corner):
+    """Turn a Corner or four numbers/arrays xyxy into centre and size (a Center if a Corner came, else a tuple)."""
+    x1, y1, x2, y2 = corner
+    center = Center((x1 + x2) * 0.5, (y1 + y2) * 0.5, x2 - x1, y2 - y1)
+    return center if isinstance(corner, Corner) else tuple(center)
+
+
+def center2corner(center):
+    """Turn a Center or four numbers/arrays cxcywh into xyxy (a Corner if a Center came, else a tuple)."""
+    x, y, w, h = center
+    corner = Corner(x - w * 0.5, y - h * 0.5, x + w * 0.5, y + h * 0.5)
+    return corner if isinstance(center, Center) else tuple(corner)
+
+
+def IoU(rect1, rect2):
+    """Overlap in [0, 1] of boxes given as four broadcastable arrays each, xyxy; 0 where both are empty."""
+    x1, y1, x2, y2 = rect1
+    tx1, ty1, tx2, ty2 = rect2
+    width = np.maximum(0.0, np.minimum(x2, tx2) - np.maximum(x1, tx1))
+    height = np.maximum(0.0, np.minimum(y2, ty2) - np.maximum(y1, ty1))
+    inter = width * height
+    union = (x2 - x1) * (y2 - y1) + (tx2 - tx1) * (ty2 - ty1) - inter
+    return np.divide(inter, union, out=np.zeros_like(np.asarray(inter, np.float64)), where=np.asarray(union) > 0)
+
+
+def cxy_wh_2_rect(pos, sz) -> np.ndarray:
+    """Centre (x, y) and size (w, h) as xywh."""
+    return np.array([pos[0] - sz[0] / 2, pos[1] - sz[1] / 2, sz[0], sz[1]])
+
+
+def rect_2_cxy_wh(rect):
+    """xywh as a pair of arrays: centre (x, y) and size (w, h)."""
+    return np.array([rect[0] + rect[2] / 2, rect[1] + rect[3] / 2]), np.array([rect[2], rect[3]])
+
+
+def get_axis_aligned_bbox(region) -> tuple[float, float, float, float]:
+    """Centre x, centre y, width, height of the upright box that stands for a region.
+
+    A polygon of four corners gives the box with its centroid, the aspect of its bounds and its area (the VOT rule, one pixel added to each
+    side); four numbers are xywh. Raises ValueError for any other count of numbers and for NaN or infinity.
+    """
+    region = np.asarray(region, dtype=np.float64).reshape(-1)
+    if region.size not in (4, 8):
+        raise ValueError(f"a region has 4 numbers (x, y, w, h) or 8 (four corners), got {region.size}: {region.tolist()}")
+    if not np.isfinite(region).all():
+        raise ValueError(f"a region needs finite numbers, got {region.tolist()}: this frame has no ground truth to start from")
+    if region.size == 4:
+        x, y, w, h = region
+        return x + w / 2, y + h / 2, w, h
+    xs, ys = region[0::2], region[1::2]
+    bound_w, bound_h = np.ptp(xs), np.ptp(ys)
+    area = np.linalg.norm(region[0:2] - region[2:4]) * np.linalg.norm(region[2:4] - region[4:6])
+    bound_area = bound_w * bound_h
+    scale = np.sqrt(area / bound_area) if bound_area > 0 else 0.0
+    return xs.mean(), ys.mean(), scale * bound_w + 1, scale * bound_h + 1
+
+
+def get_min_max_bbox(region) -> tuple[float, float, float, float]:
+    """Centre x, centre y, width, height of the bounds of a region (4 numbers xywh or 2K of a polygon)."""
+    region = np.asarray(region, dtype=np.float64).reshape(-1)
+    if region.size == 4:
+        x, y, w, h = region
+        return x + w / 2, y + h / 2, w, h
+    xs, ys = region[0::2], region[1::2]
+    return xs.mean(), ys.mean(), np.ptp(xs), np.ptp(ys)
+
+
+def init_box_from_region(region) -> np.ndarray:
+    """The xywh box, float64 (4,), with which a tracker starts on an annotated region (4 or 8 numbers)."""
+    cx, cy, w, h = get_axis_aligned_bbox(region)
+    # pysot-compat: the corner is half a pixel right and down of cx - w/2; published trajectories were started from it.
+    # test: utils/test_bbox.py::test_init_box_offset
+    return np.array([cx - (w - 1) / 2, cy - (h - 1) / 2, w, h])

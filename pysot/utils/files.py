@@ -1,0 +1,68 @@
+"""Files that are either whole or absent: every output is written under a temporary name and renamed."""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
+    """Open a temporary file beside `path` for writing; on success it is flushed to disk and takes the name `path`, on any error it is removed
+    and what stood at `path` before stays. Parent folders are made. Mode is "w" (UTF-8, \\n line ends) or "wb". Raises OSError that names `path`
+    when the folder can't be written or the disk is full.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+        with os.fdopen(handle, mode, **text) as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}. Choose a folder you may write to, with free space") from error
+        raise
+
+
+def write_json(path: str | os.PathLike, value: Any, indent: int | None = None) -> None:
+    """Write `value` as JSON, whole or not at all. Raises OSError as `atomic_write`, TypeError for values that JSON has no form for."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    with atomic_write(path) as stream:
+        stream.write(text + "\n")
+
+
+def read_json(path: str | os.PathLike, what: str) -> Any:
+    """The value in a JSON file. `what` says in the error what the file is for, as in "annotation of COCO".
+
+    Raises FileNotFoundError if it is missing, ValueError if it is empty, cut off or not JSON.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{what}: no file {path}. Make it or correct the path") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{what}: {path} is not UTF-8 text ({error.reason} at byte {error.start}); make the file again") from None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        state = "is empty" if not text.strip() else f"is cut off or not JSON ({error.msg}, line {error.lineno} column {error.colno})"
+        raise ValueError(f"{what}: {path} {state}; make the file again") from None
+
+
+def _umask() -> int:
+    value = os.umask(0)
+    os.umask(value)
+    return value

@@ -1,0 +1,96 @@
+"""Images in and crops out.
+
+An image is a (H, W, 3) uint8 array in BGR order. Positions are pixels; pixel (0, 0) has its centre at (0, 0).
+"""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+
+def read_image(path: str | os.PathLike) -> np.ndarray:
+    """Decode an image file to (H, W, 3) uint8 BGR; grey, CMYK, 16-bit and transparent files are converted.
+
+    EXIF orientation is ignored, since annotations are made on the stored pixels. Raises FileNotFoundError if there is none, ValueError if it is
+    empty, cut off, or no image.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no image {path}. Check the data set folder in the config or on the command line") from None
+    if not data:
+        raise ValueError(f"image {path} is an empty file; copy or extract it again")
+    if _is_cut_off(data):
+        raise ValueError(f"image {path} is cut off after {len(data)} bytes; copy or extract it again")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise ValueError(f"image {path} cannot be decoded ({error.err}); convert it to an ordinary JPEG or PNG") from None
+    if image is None:
+        raise ValueError(f"image {path} cannot be decoded (not an image, or damaged); copy it again or convert it to JPEG")
+    return image
+
+
+def as_bgr(frame: np.ndarray) -> np.ndarray:
+    """A frame as (H, W, 3) uint8 BGR: (H, W) and (H, W, 1) are repeated, a fourth (alpha) channel is dropped. Raises ValueError for other shapes,
+    types other than uint8, and frames without pixels.
+    """
+    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.size == 0:
+        got = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
+        raise ValueError(f"a frame is a uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) with pixels, got {got}")
+    if frame.ndim == 2:
+        frame = frame[:, :, None]
+    if frame.ndim != 3 or frame.shape[2] not in (1, 3, 4):
+        raise ValueError(f"a frame is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got {frame.shape}")
+    return np.repeat(frame, 3, axis=2) if frame.shape[2] == 1 else frame[:, :, :3]
+
+
+def crop_square(image: np.ndarray, center, side: float, out_side: int, fill) -> np.ndarray:
+    """Cut the square of `side` pixels around `center` (x, y) and scale it to (out_side, out_side, C) uint8.
+
+    What lies outside the image is `fill` (one number per channel, as the original: truncated to uint8). Memory is that of the visible part and of
+    the output, however large `side` is. side below one pixel counts as one.
+    """
+    side = max(1, int(side))
+    offset = (side + 1) / 2
+    left, top = int(np.floor(center[0] - offset + 0.5)), int(np.floor(center[1] - offset + 0.5))
+    height, width = image.shape[:2]
+    if left >= 0 and top >= 0 and left + side <= width and top + side <= height:
+        patch = image[top:top + side, left:left + side]
+    elif side <= max(4 * out_side, 2 * max(height, width)):
+        patch = _padded(image, left, top, side, fill)
+    else:
+        return _warped(image, left, top, side, out_side, fill)
+    return patch.copy() if side == out_side else cv2.resize(patch, (out_side, out_side))
+
+
+def _padded(image, left, top, side, fill):
+    height, width = image.shape[:2]
+    patch = np.empty((side, side, image.shape[2]), image.dtype)
+    patch[:] = np.asarray(fill).astype(image.dtype)
+    x1, y1, x2, y2 = max(left, 0), max(top, 0), min(left + side, width), min(top + side, height)
+    if x2 > x1 and y2 > y1:
+        patch[y1 - top:y2 - top, x1 - left:x2 - left] = image[y1:y2, x1:x2]
+    return patch
+
+
+def _warped(image, left, top, side, out_side, fill):
+    """The same crop without the padded square in memory: same sampling positions as cv2.resize (pixel centres)."""
+    scale = side / out_side
+    shift = 0.5 * scale - 0.5
+    matrix = np.array([[scale, 0, left + shift], [0, scale, top + shift]])
+    border = [float(v) for v in np.asarray(fill).astype(image.dtype)]
+    return cv2.warpAffine(image, matrix, (out_side, out_side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=border)
+
+
+def _is_cut_off(data: bytes) -> bool:
+    if data[:2] == b"\xff\xd8":
+        return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda") or b"\xff\xda" not in data
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return b"IEND" not in data[-64:]
+    return False
