@@ -10,7 +10,7 @@ from pysot.models.head import HEADS
 from pysot.models.loss import siamrpn_loss
 from pysot.models.neck import NECKS
 from pysot.models.siamrpn import SiamRPN
-from pysot.utils.registry import lookup
+from pysot.utils.registry import construct
 
 
 class ModelBuilder(SiamRPN):
@@ -23,9 +23,8 @@ class ModelBuilder(SiamRPN):
         cfg = global_cfg if cfg is None else cfg
         if cfg.MASK.MASK:
             raise ValueError("MASK.MASK is true: SiamMask's mask branch is not built here yet; set MASK.MASK and REFINE.REFINE to false")
-        backbone = lookup(BACKBONES, cfg.BACKBONE.TYPE, key="BACKBONE.TYPE")(**cfg.BACKBONE.KWARGS)
-        neck = lookup(NECKS, cfg.ADJUST.TYPE, key="ADJUST.TYPE")(**cfg.ADJUST.KWARGS) if cfg.ADJUST.ADJUST else None
-        super().__init__(backbone, neck, lookup(HEADS, cfg.RPN.TYPE, key="RPN.TYPE")(**cfg.RPN.KWARGS))
+        neck = construct(NECKS, cfg.ADJUST, key="ADJUST") if cfg.ADJUST.ADJUST else None
+        super().__init__(construct(BACKBONES, cfg.BACKBONE, key="BACKBONE"), neck, construct(HEADS, cfg.RPN, key="RPN"))
         self._loss_weights = {"cls_weight": cfg.TRAIN.CLS_WEIGHT, "loc_weight": cfg.TRAIN.LOC_WEIGHT}
         self.zf = None
 
@@ -48,7 +47,7 @@ class ModelBuilder(SiamRPN):
 
 
 def build_model(cfg: CfgNode) -> ModelBuilder:
-    """The network of a config, weights random. Raises ValueError for an unknown type; arguments that do not fit are `check_config`'s to find."""
+    """The network of a config, weights random. Raises ValueError for an unknown type and for arguments that a type does not take."""
     return ModelBuilder(cfg)
 
 

@@ -1,7 +1,8 @@
 """Look-up in tables whose keys come from the config."""
 
+import inspect
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Value = TypeVar("Value")
 
@@ -11,3 +12,13 @@ def lookup(table: Mapping[str, Value], name: str, *, key: str) -> Value:
     if name not in table:
         raise ValueError(f"{key} is {name!r}; known: {', '.join(sorted(table))}")
     return table[name]
+
+
+def construct(table: Mapping[str, Any], section: Mapping[str, Any], *, key: str) -> Any:
+    """Call the entry that section["TYPE"] names with section["KWARGS"]. Raises ValueError for an unknown type or arguments that it does not take."""
+    make = lookup(table, section["TYPE"], key=f"{key}.TYPE")
+    try:
+        inspect.signature(make).bind(**section["KWARGS"])
+    except TypeError as error:
+        raise ValueError(f"{key}.KWARGS does not fit {key}.TYPE {section['TYPE']}: {error}") from None
+    return make(**section["KWARGS"])

@@ -41,15 +41,16 @@ class MobileNetV2(nn.Module):
         self.used_layers = list(used_layers)
         planes = int(32 * width_mult)
         self.layer0 = nn.Sequential(nn.Conv2d(3, planes, 3, stride=2, padding=0, bias=False), nn.BatchNorm2d(planes), nn.ReLU6(inplace=True))
+        reach = 1
         self.depth = max(used_layers)  # later stages are left out: they would be parameters without gradients
         for index, (expand, channels, count, stride, dilation) in enumerate(STAGES[:self.depth], 1):
             width = int(channels * width_mult)
             blocks = []
             for i in range(count):
-                # pysot-compat: the first block of a dilated stage does not dilate more than its predecessor; published weights were trained so.
-                # test: models/test_parity.py::test_forward
-                blocks.append(InvertedResidual(planes, width, stride if i == 0 else 1, expand, dilation))
+                # The first block dilates as the stage before it: it stands where the original network reduces the resolution.
+                blocks.append(InvertedResidual(planes, width, stride if i == 0 else 1, expand, reach if i == 0 else dilation))
                 planes = width
+            reach = dilation
             self.add_module(f"layer{index}", nn.Sequential(*blocks))
         self._initialise()
 

@@ -114,16 +114,16 @@ class ResNet(nn.Module):
         return out[0] if len(out) == 1 else out
 
 
-def resnet18(**kwargs) -> ResNet:
+def resnet18(used_layers: Sequence[int] = (2, 3, 4)) -> ResNet:
     """ResNet-18; stages 64, 128, 256, 512 channels."""
-    return ResNet(BasicBlock, (2, 2, 2, 2), **kwargs)
+    return ResNet(BasicBlock, (2, 2, 2, 2), used_layers)
 
 
-def resnet34(**kwargs) -> ResNet:
+def resnet34(used_layers: Sequence[int] = (2, 3, 4)) -> ResNet:
     """ResNet-34; stages 64, 128, 256, 512 channels."""
-    return ResNet(BasicBlock, (3, 4, 6, 3), **kwargs)
+    return ResNet(BasicBlock, (3, 4, 6, 3), used_layers)
 
 
-def resnet50(**kwargs) -> ResNet:
+def resnet50(used_layers: Sequence[int] = (2, 3, 4)) -> ResNet:
     """ResNet-50; stages 256, 512, 1024, 2048 channels."""
-    return ResNet(Bottleneck, (3, 4, 6, 3), **kwargs)
+    return ResNet(Bottleneck, (3, 4, 6, 3), used_layers)

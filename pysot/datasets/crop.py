@@ -1,0 +1,170 @@
+"""crop511: the picture around one box, as training reads it.
+
+The target sits in the middle and its exemplar square (box plus context) has 127 of the 511 pixels. Each crop is written under a hidden name and
+renamed, so a run that was stopped at any moment leaves only whole crops, and the next run adds what is missing.
+"""
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pysot.datasets.augmentation import CONTEXT, warp_box
+from pysot.datasets.raw import RawFrame, RawVideo, crop_name, present_crops
+from pysot.utils.bbox import Center, center2corner
+from pysot.utils.image import read_image
+
+logger = logging.getLogger(__name__)
+EXEMPLAR_SIZE = 127
+AHEAD = 8  # videos per process that wait for their turn
+
+
+@dataclass(frozen=True)
+class CropResult:
+    """What became of the boxes of one or several videos."""
+
+    written: int = 0
+    present: int = 0
+    problems: tuple[str, ...] = ()
+
+    def __add__(self, other: "CropResult") -> "CropResult":
+        return CropResult(self.written + other.written, self.present + other.present, self.problems + other.problems)
+
+
+def crop_roi(box, size: int = 511):
+    """The square of the image that becomes a crop of `size` pixels, as Corner: centre of the box, side = exemplar square * size / 127."""
+    w, h = box[2] - box[0], box[3] - box[1]
+    context = CONTEXT * (w + h)
+    side = np.sqrt((w + context) * (h + context)) * size / EXEMPLAR_SIZE
+    return center2corner(Center((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, side, side))
+
+
+def crop511(image: np.ndarray, box, size: int = 511, fill=None) -> np.ndarray:
+    """The crop (size, size, 3) uint8 around a box xyxy. Beyond the border is `fill`, by default the mean of each channel.
+
+    The left side of the square lands on pixel 0 and the right one on size - 1, as in the original, so a crop is 1/511 tighter than 511/127 says.
+    """
+    return warp_box(image, crop_roi(box, size), size, cv2.mean(image)[:3] if fill is None else fill)
+
+
+def crop_video(video: RawVideo, out: Path, size: int = 511) -> CropResult:
+    """Write the crops of a video that are not there yet to `out/<video>`. Images that can't be read, and boxes outside of them, become `problems`.
+
+    Raises OSError when a crop can't be written.
+    """
+    folder = Path(out) / video.name
+    done = set(present_crops(folder))
+    written, present, problems = 0, 0, []
+    for frame in video.frames:
+        wanted = {crop_name(frame.number, track): box for track, box in frame.boxes.items()}
+        missing = {name: box for name, box in wanted.items() if name not in done}
+        present += len(wanted) - len(missing)
+        if missing:
+            count, problem = _crop_frame(frame, missing, folder, size)
+            written += count
+            problems += problem
+    return CropResult(written, present, tuple(problems))
+
+
+def _crop_frame(frame: RawFrame, missing: dict, folder: Path, size: int) -> tuple[int, list[str]]:
+    try:
+        image = read_image(frame.image)
+    except (OSError, ValueError) as error:
+        return 0, [str(error)]
+    height, width = image.shape[:2]
+    fill, problems = cv2.mean(image)[:3], []
+    for name, box in missing.items():
+        if box[0] >= width or box[1] >= height or box[2] <= 0 or box[3] <= 0:
+            problems.append(f"{frame.image}: box {[round(value, 1) for value in box]} is outside of the image ({width} x {height})")
+        else:
+            write_crop(folder / name, crop511(image, box, size, fill))
+    return len(missing) - len(problems), problems
+
+
+def write_crop(path: Path, crop: np.ndarray) -> None:
+    """Write a JPEG, whole or not at all. No fsync: crops come in millions, and what a power failure spoils is found when it is read."""
+    part = path.with_name(f".{path.name}.part")
+    data = cv2.imencode(".jpg", crop)[1].tobytes()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+        os.replace(part, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        if isinstance(error, OSError):
+            raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}. Make room or choose another --out, and run the same command "
+                          "again: finished crops are kept") from error
+        raise
+
+
+def crop_all(videos: Sequence[RawVideo], out: Path, procs: int = 1, size: int = 511, progress: Callable | None = None) -> CropResult:
+    """Crop all videos, name each problem in the log, and return the sums. `progress` wraps the results, as tqdm does.
+
+    Raises ValueError when there is no crop at the end, OSError as `crop_videos`.
+    """
+    total = CropResult()
+    results = crop_videos(videos, out, procs, size)
+    for result in progress(results, total=len(videos)) if progress else results:
+        for problem in result.problems:
+            logger.warning("left out: %s", problem)
+        total += result
+    if total.written + total.present == 0:
+        reason = total.problems[0] if total.problems else "they have no boxes"
+        raise ValueError(f"not one crop could be made of {len(videos)} videos: {reason}. Check --root and the lines above")
+    return total
+
+
+def crop_videos(videos: Iterable[RawVideo], out: Path, procs: int = 1, size: int = 511) -> Iterator[CropResult]:
+    """Crop videos in `procs` processes, a result per video as they finish. Raises OSError when crops can't be written or a process dies."""
+    if procs < 1 or size < EXEMPLAR_SIZE:
+        raise ValueError(f"expected at least 1 process and {EXEMPLAR_SIZE} pixels, got {procs} and {size}")
+    if procs == 1:
+        for video in videos:
+            yield crop_video(video, out, size)
+        return
+    pool = ProcessPoolExecutor(procs, multiprocessing.get_context("spawn"), initializer=_start_worker)
+    running: dict = {}
+    try:
+        for video in videos:
+            running[pool.submit(crop_video, video, out, size)] = video.name
+            if len(running) >= AHEAD * procs:
+                yield from _finished(running)
+        while running:
+            yield from _finished(running)
+    except BrokenProcessPool:
+        lost = [name for future, name in running.items() if not future.done() or future.exception()][:procs]
+        raise ChildProcessError(f"a cropping process was killed while working on {' or '.join(lost)}. Most often memory ran out: use fewer "
+                                "processes. Run the same command again: finished crops are kept") from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _finished(running: dict) -> Iterator[CropResult]:
+    done, _ = wait(running, return_when=FIRST_COMPLETED)
+    for future in done:
+        result = future.result()
+        del running[future]
+        yield result
+
+
+def _start_worker() -> None:
+    """One thread per process; Ctrl-C is the parent's business, and a worker does not outlive it."""
+    cv2.setNumThreads(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)

@@ -1,0 +1,64 @@
+"""Training data from the config."""
+
+from torch.utils.data import DataLoader
+
+from pysot.datasets.anchor_target import AnchorTarget
+from pysot.datasets.annotation import load_annotation
+from pysot.datasets.augmentation import Augmentation
+from pysot.datasets.dataset import TrackingPairDataset, init_worker
+from pysot.datasets.sampler import EpochBatchSampler
+
+
+def build_train_loader(cfg, *, seed: int, rank: int = 0, world_size: int = 1, pin_memory: bool = False) -> DataLoader:
+    """Batches of cfg.TRAIN.BATCH_SIZE training items for one rank; its length is the steps of an epoch.
+
+    Call `loader.batch_sampler.set_epoch(epoch)` before each epoch. All ranks must pass the same seed. Raises ValueError or FileNotFoundError when
+    a data set is not there or the config can't give one batch.
+    """
+    sampler = EpochBatchSampler(cfg.DATASET.VIDEOS_PER_EPOCH, cfg.TRAIN.BATCH_SIZE, rank, world_size)
+    workers = cfg.TRAIN.NUM_WORKERS
+    return DataLoader(build_dataset(cfg, seed=seed), batch_sampler=sampler, num_workers=workers, pin_memory=pin_memory,
+                      persistent_workers=workers > 0, worker_init_fn=init_worker)
+
+
+def build_dataset(cfg, *, seed: int) -> TrackingPairDataset:
+    """The training items of cfg.DATASET.NAMES."""
+    nodes = [_node(cfg, name) for name in cfg.DATASET.NAMES]
+    if not nodes:
+        raise ValueError("DATASET.NAMES is empty: name at least one data set to train on")
+    return TrackingPairDataset(
+        [load_annotation(name, node.ROOT, node.ANNO) for name, node in zip(cfg.DATASET.NAMES, nodes, strict=True)],
+        [node.FRAME_RANGE for node in nodes],
+        [node.NUM_USE for node in nodes],
+        length=cfg.DATASET.VIDEOS_PER_EPOCH,
+        seed=seed,
+        template_size=cfg.TRAIN.EXEMPLAR_SIZE,
+        search_size=cfg.TRAIN.SEARCH_SIZE,
+        template_augmentation=_augmentation(cfg.DATASET.TEMPLATE, "TEMPLATE"),
+        search_augmentation=_augmentation(cfg.DATASET.SEARCH, "SEARCH"),
+        anchor_target=_anchor_target(cfg),
+        negative_share=cfg.DATASET.NEG,
+        gray_share=cfg.DATASET.GRAY,
+    )
+
+
+def _node(cfg, name: str):
+    if name not in cfg.DATASET or not hasattr(cfg.DATASET[name], "ANNO"):
+        known = sorted(key for key, value in cfg.DATASET.items() if hasattr(value, "ANNO"))
+        raise ValueError(f"DATASET.NAMES lists {name!r}, but DATASET.{name} is not in the config; known: {', '.join(known)}. Add a node with ROOT, "
+                         "ANNO, FRAME_RANGE and NUM_USE")
+    return cfg.DATASET[name]
+
+
+def _augmentation(node, key: str) -> Augmentation:
+    try:
+        return Augmentation(shift=node.SHIFT, scale=node.SCALE, blur=node.BLUR, flip=node.FLIP, color=node.COLOR)
+    except ValueError as error:
+        raise ValueError(f"DATASET.{key}: {error}") from None
+
+
+def _anchor_target(cfg) -> AnchorTarget:
+    train = cfg.TRAIN
+    return AnchorTarget(stride=cfg.ANCHOR.STRIDE, ratios=tuple(cfg.ANCHOR.RATIOS), scales=tuple(cfg.ANCHOR.SCALES), search_size=train.SEARCH_SIZE,
+                        output_size=train.OUTPUT_SIZE, thr_high=train.THR_HIGH, thr_low=train.THR_LOW, pos_num=train.POS_NUM,
+                        neg_num=train.NEG_NUM, total_num=train.TOTAL_NUM)

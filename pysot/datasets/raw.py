@@ -1,0 +1,85 @@
+"""Raw data sets as videos of annotated frames.
+
+One iterator per raw layout (`raw_coco`, `raw_sequences`) gives `RawVideo`s; both the crops and the json are made from them, so they agree.
+"""
+
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RawFrame:
+    """One image with the boxes of its tracks; number and track name the crop `{number:06d}.{track}.x.jpg`."""
+
+    image: Path
+    number: int
+    boxes: dict[str, tuple[float, float, float, float]]  # track "00" -> xyxy in pixels
+
+    def __post_init__(self):
+        for track, box in self.boxes.items():
+            if not usable(box):
+                raise ValueError(f"{self.image}, track {track}: a box needs finite numbers with x1 < x2 and y1 < y2, got {box}")
+
+
+@dataclass(frozen=True)
+class RawVideo:
+    """Frames in their order; the name, which may have slashes, is the folder below crop511 and the key in the json."""
+
+    name: str
+    frames: tuple[RawFrame, ...]
+
+
+def usable(box) -> bool:
+    """Whether xyxy numbers are finite and have an inside."""
+    return all(map(math.isfinite, box)) and box[2] > box[0] and box[3] > box[1]
+
+
+def track_name(index: int) -> str:
+    """Track number as in crop names: two digits or more."""
+    return f"{index:02d}"
+
+
+def crop_name(number: int, track: str) -> str:
+    """File name of the crop of one box."""
+    return f"{number:06d}.{track}.x.jpg"
+
+
+def annotation_json(videos: Iterable[RawVideo], crop_root: Path | None, counts: Counter) -> dict:
+    """The training annotation `{video: {track: {frame: [x1, y1, x2, y2]}}}`.
+
+    With crop_root, boxes whose crop is not there (unreadable images) are left out and counted as "no crop"; the others as "boxes".
+    """
+    result = {}
+    for video in videos:
+        present = None if crop_root is None else set(present_crops(crop_root / video.name))
+        tracks = result.setdefault(video.name, {})
+        for frame in video.frames:
+            for track, box in frame.boxes.items():
+                if present is not None and crop_name(frame.number, track) not in present:
+                    counts["no crop"] += 1
+                    continue
+                counts["boxes"] += 1
+                tracks.setdefault(track, {})[f"{frame.number:06d}"] = [round(float(value), 3) for value in box]
+        if not tracks:
+            del result[video.name]
+    return result
+
+
+def present_crops(folder: Path) -> Iterator[str]:
+    """Names of the finished, not empty crops of one video; none if the folder does not exist."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".x.jpg") and not entry.name.startswith(".") and entry.stat().st_size > 0:
+                    yield entry.name
+    except FileNotFoundError:
+        return
+
+
+def describe(counts: Counter) -> str:
+    """Counts as one line, as in "12 crowd, 3 degenerate"; "nothing" without any."""
+    return ", ".join(f"{number} {reason}" for reason, number in sorted(counts.items()) if number) or "nothing"

@@ -1,0 +1,75 @@
+"""COCO: `<root>/train2017/*.jpg` with `<root>/annotations/instances_train2017.json`; every image is a video of one frame."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from pysot.datasets.raw import RawFrame, RawVideo, track_name, usable
+from pysot.utils.files import read_json
+
+SPLITS = ("val2017", "train2017")
+
+
+def annotation_path(root: Path, split: str) -> Path:
+    """The instance annotation of a split."""
+    return Path(root) / "annotations" / f"instances_{split}.json"
+
+
+def available_splits(root: Path) -> list[str]:
+    """Splits whose annotation is there. Raises FileNotFoundError if there is none."""
+    found = [split for split in SPLITS if annotation_path(root, split).is_file()]
+    if not found:
+        raise FileNotFoundError(f"no COCO annotation: looked for {' and for '.join(str(annotation_path(root, split)) for split in SPLITS)}. Unpack "
+                                "COCO there, or give its folder with --root")
+    return found
+
+
+def iter_coco(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
+    """Images of a split with at least one box, named `<split>/<image stem>`.
+
+    A track is the place of an annotation among those of its image (crowd ones included, so that crops have the numbers which the original gives
+    them). Crowd, degenerate and lost annotations are left out and counted. Raises ValueError for a file of another layout.
+    """
+    root = Path(root)
+    path = annotation_path(root, split)
+    content = read_json(path, f"COCO {split}")
+    if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in ("images", "annotations")):
+        raise ValueError(f"{path} must have the lists \"images\" and \"annotations\" of a COCO instance file; download it again")
+    by_image = defaultdict(list)
+    for annotation in content["annotations"]:
+        by_image[annotation.get("image_id")].append(annotation)
+    seen = set()
+    for image in content["images"]:
+        if not isinstance(image, dict) or "id" not in image or "file_name" not in image:
+            raise ValueError(f"{path}: every image needs \"id\" and \"file_name\", got {image!r}; download the file again")
+        if image["id"] in seen:
+            counts["repeated images"] += 1
+            continue
+        seen.add(image["id"])
+        boxes = _boxes(by_image[image["id"]], counts)
+        if boxes:
+            name = PurePosixPath(image["file_name"]).name
+            yield RawVideo(f"{split}/{name.partition('.')[0]}", (RawFrame(root / split / name, 0, boxes),))
+    counts["boxes without an image"] += sum(len(found) for image_id, found in by_image.items() if image_id not in seen)
+
+
+def _boxes(annotations: list[dict], counts: Counter) -> dict[str, tuple]:
+    boxes = {}
+    for index, annotation in enumerate(annotations):
+        if annotation.get("iscrowd"):
+            counts["crowd"] += 1
+            continue
+        box = _xyxy(annotation.get("bbox"))
+        if box is None or not usable(box):
+            counts["degenerate"] += 1
+            continue
+        boxes[track_name(index)] = box
+    return boxes
+
+
+def _xyxy(bbox) -> tuple[float, float, float, float] | None:
+    try:
+        x, y, w, h = map(float, bbox)
+    except (TypeError, ValueError):
+        return None
+    return x, y, x + w, y + h

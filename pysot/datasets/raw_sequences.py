@@ -1,0 +1,182 @@
+"""Annotated sequences: OTB, raw VOT, DAVIS and GOT-10k folders.
+
+A layout is two functions: the folders of its sequences below a root, and the frames of one folder. A frame's number is its place in the sequence,
+counted from 0 over the annotated frames.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pysot.datasets.raw import RawFrame, RawVideo, track_name, usable
+from pysot.utils.bbox import get_axis_aligned_bbox
+from pysot.utils.image import IMAGE_SUFFIXES, read_image
+
+logger = logging.getLogger(__name__)
+
+# First annotated image of OTB sequences that come with more images than lines.
+OTB_FIRST_FRAME = {"David": 300, "BlurCar1": 247, "BlurCar3": 3, "BlurCar4": 18, "Tiger1": 6, "Diving": 1, "Football1": 1, "Freeman3": 1,
+                   "Freeman4": 1}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """find: root -> sequence folders; read: folder, counts -> frames; shape: what a root looks like, for errors."""
+
+    find: Callable[[Path], list[Path]]
+    read: Callable[[Path, Counter], list[RawFrame]]
+    shape: str
+
+
+def iter_sequences(layout: str, root: Path, counts: Counter, only: Collection[str] = (), excluded: Collection[str] = ()) -> Iterator[RawVideo]:
+    """The sequences of a raw data set, all or those named in `only`, without those in `excluded`.
+
+    A sequence that can't be read is named in the log, counted and left out. Raises ValueError for a wrong root, unknown names, or when none is left.
+    """
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout is {layout!r}; known: {', '.join(LAYOUTS)}")
+    folders = {folder.name: folder for folder in LAYOUTS[layout].find(Path(root))}
+    if not folders:
+        raise ValueError(f"no {layout} sequence in {Path(root).absolute()}; expected {LAYOUTS[layout].shape}")
+    unknown = sorted({*only, *excluded} - set(folders))
+    if unknown:
+        raise ValueError(f"no sequence {', '.join(unknown)} in {root}; there are {', '.join(sorted(folders))}")
+    chosen = [name for name in folders if name not in excluded and (not only or name in only)]
+    found = 0
+    for name in chosen:
+        try:
+            frames = LAYOUTS[layout].read(folders[name], counts)
+        except (OSError, ValueError) as error:
+            logger.warning("sequence %s is left out: %s", name, error)
+            counts["unreadable sequences"] += 1
+            continue
+        found += bool(frames)
+        if frames:
+            yield RawVideo(name, tuple(frames))
+    if not found:
+        raise ValueError(f"none of the {len(chosen)} chosen {layout} sequences in {root} has a usable box; see the lines above")
+
+
+def read_numbers(path: Path) -> list[np.ndarray]:
+    """The lines of a ground-truth file, separated by commas, semicolons, tabs or spaces; NaN stays NaN, empty lines at the end are dropped."""
+    lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    if not lines:
+        raise ValueError(f"{path} is empty; copy the data set again")
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(np.array([float(word) for word in line.replace(",", " ").replace(";", " ").split()]))
+        except ValueError:
+            raise ValueError(f"{path}, line {number}: expected numbers, got {line[:60]!r}") from None
+    return rows
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The images of a folder in the order of their numbers, or of their names where these aren't numbers. Empty if there is no folder."""
+    if not folder.is_dir():
+        return []
+    images = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")]
+    return sorted(images, key=lambda path: (int(path.stem) if path.stem.isdecimal() else 0, path.name))
+
+
+def _frames(images: list[Path], rows: list, to_xyxy: Callable, counts: Counter, absent: Collection[int] = ()) -> list[RawFrame]:
+    """Frames of a single track from one line (or mask) per image; degenerate boxes are counted and give no frame."""
+    if len(images) != len(rows):
+        raise ValueError(f"{len(images)} images, but {len(rows)} lines of ground truth; copy the sequence again")
+    frames = []
+    for number, (image, row) in enumerate(zip(images, rows, strict=True)):
+        box = None if number in absent else to_xyxy(row)
+        if box is not None and usable(box):
+            frames.append(RawFrame(image, number, {track_name(0): box}))
+        else:
+            counts["absent" if number in absent else "degenerate"] += 1
+    return frames
+
+
+def _xywh_to_xyxy(row: np.ndarray) -> tuple | None:
+    if len(row) != 4:
+        raise ValueError(f"expected x, y, width, height, got {row.tolist()}")
+    x, y, w, h = row.tolist()
+    return x, y, x + w, y + h
+
+
+def _region_to_xyxy(row: np.ndarray) -> tuple | None:
+    if not np.isfinite(row).all():
+        return None
+    x, y, w, h = map(float, get_axis_aligned_bbox(row))
+    return x - w / 2, y - h / 2, x + w / 2, y + h / 2
+
+
+def _folders_with(root: Path, entry: str) -> list[Path]:
+    """Folders below root that have `entry` (a pattern), in the order of list.txt if there is one."""
+    if (root / "list.txt").is_file():
+        listed = [root / name.strip() for name in (root / "list.txt").read_text(encoding="utf-8").split("\n") if name.strip()]
+        return [folder for folder in listed if folder.is_dir()]
+    return sorted(folder for folder in root.iterdir() if folder.is_dir() and any(folder.glob(entry))) if root.is_dir() else []
+
+
+def _read_otb(folder: Path, counts: Counter) -> list[RawFrame]:
+    """OTB: one file of boxes per target (`groundtruth_rect.txt`, or `.1.txt`, `.2.txt` for two)."""
+    merged: dict[int, RawFrame] = {}
+    for track, path in enumerate(sorted(folder.glob("groundtruth_rect*.txt"))):
+        rows, images = read_numbers(path), list_images(folder / "img")
+        if len(images) > len(rows) and folder.name in OTB_FIRST_FRAME:
+            images = [image for image in images if int(image.stem) >= OTB_FIRST_FRAME[folder.name]][:len(rows)]
+        for frame in _frames(images, rows, _xywh_to_xyxy, counts):
+            earlier = merged[frame.number].boxes if frame.number in merged else {}
+            merged[frame.number] = RawFrame(frame.image, frame.number, {**earlier, track_name(track): frame.boxes[track_name(0)]})
+    return [merged[number] for number in sorted(merged)]
+
+
+def _read_vot(folder: Path, counts: Counter) -> list[RawFrame]:
+    images = list_images(folder / "color") or list_images(folder)
+    return _frames(images, read_numbers(folder / "groundtruth.txt"), _region_to_xyxy, counts)
+
+
+def _read_got10k(folder: Path, counts: Counter) -> list[RawFrame]:
+    rows, label = read_numbers(folder / "groundtruth.txt"), folder / "absence.label"
+    absent = [number for number, row in enumerate(read_numbers(label)) if row.any()] if label.is_file() else []
+    return _frames(list_images(folder), rows, _xywh_to_xyxy, counts, absent=set(absent))
+
+
+def _davis_folders(root: Path) -> list[Path]:
+    folder = root / "JPEGImages" / "480p"
+    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def _read_davis(folder: Path, counts: Counter) -> list[RawFrame]:
+    """DAVIS: the bounds of everything in the mask. Images without a mask of their name are no part of the sequence."""
+    masks = folder.parents[2] / "Annotations" / folder.parent.name / folder.name
+    pairs = [(image, masks / f"{image.stem}.png") for image in list_images(folder)]
+    pairs = [(image, mask) for image, mask in pairs if mask.is_file()]
+    if not pairs:
+        raise ValueError(f"no image has a mask in {masks}")
+    return _frames([image for image, _ in pairs], [mask for _, mask in pairs], lambda mask: _mask_box(mask, counts), counts)
+
+
+def _mask_box(path: Path, counts: Counter) -> tuple[float, float, float, float] | None:
+    try:
+        return mask_bounds(read_image(path))
+    except (OSError, ValueError) as error:
+        logger.warning("left out: %s", error)
+        counts["unreadable masks"] += 1
+        return None
+
+
+def mask_bounds(mask: np.ndarray) -> tuple[float, float, float, float] | None:
+    """xyxy around the pixels that are not 0, the far side one pixel behind the last; None for an empty mask."""
+    inside = mask.any(axis=2) if mask.ndim == 3 else mask > 0
+    columns, rows = np.flatnonzero(inside.any(axis=0)), np.flatnonzero(inside.any(axis=1))
+    return (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)) if len(columns) else None
+
+
+LAYOUTS = {
+    "otb": Layout(lambda root: _folders_with(root, "groundtruth_rect*.txt"), _read_otb, "<sequence>/img/*.jpg and groundtruth_rect.txt"),
+    "vot": Layout(lambda root: _folders_with(root, "groundtruth.txt"), _read_vot, "<sequence>/color/*.jpg and groundtruth.txt"),
+    "davis": Layout(_davis_folders, _read_davis, "JPEGImages/480p/<sequence>/*.jpg and Annotations/480p/<sequence>/*.png"),
+    "got10k": Layout(lambda root: _folders_with(root, "groundtruth.txt"), _read_got10k, "<sequence>/*.jpg and groundtruth.txt"),
+}

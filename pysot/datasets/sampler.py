@@ -1,0 +1,136 @@
+"""What an epoch shows and in which order.
+
+Everything is a function of (seed, epoch, position): neither the number of workers nor that of ranks changes which pairs are drawn. A *pick* is
+(data set, video); position p of an epoch starts from pick p, and from the item's own random numbers comes the pair of crops.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pysot.datasets.annotation import TrackAnnotation
+
+ORDER_STREAM = (0, 1)  # keeps the order's random numbers apart from those of the items, default_rng([seed, epoch, position])
+
+
+@dataclass(frozen=True)
+class Target:
+    """One box of one track: indices into `TrackAnnotation` number `dataset`."""
+
+    dataset: int
+    video: int
+    track: int
+    box: int
+
+    @property
+    def object(self) -> tuple[int, int]:
+        return self.dataset, self.track
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Template and search target; negative if they are different objects."""
+
+    template: Target
+    search: Target
+    negative: bool
+
+
+def epoch_order(seed: int, epoch: int, video_counts: Sequence[int], num_use: Sequence[int], length: int) -> np.ndarray:
+    """The picks of an epoch, (length, 2) int32: data set and video.
+
+    Every data set gives num_use picks, its videos shuffled as often as that needs (-1: every video once); the union is shuffled, and all that is
+    repeated until there are `length` picks. Raises ValueError when there is nothing to pick or num_use is below -1.
+    """
+    _check_counts(video_counts, num_use, length)
+    rng = np.random.default_rng([seed, epoch, *ORDER_STREAM])
+    rounds, missing = [], length
+    while missing > 0:
+        union = np.concatenate([_picks(rng, dataset, count, use) for dataset, (count, use) in enumerate(zip(video_counts, num_use, strict=True))])
+        rounds.append(union[rng.permutation(len(union))[:missing]])
+        missing -= len(rounds[-1])
+    return np.concatenate(rounds)
+
+
+def _check_counts(video_counts, num_use, length):
+    if length < 1:
+        raise ValueError(f"DATASET.VIDEOS_PER_EPOCH must be 1 or more, got {length}")
+    if any(use < -1 for use in num_use):
+        raise ValueError(f"NUM_USE must be -1 (every video once), 0 or a number of videos, got {list(num_use)}")
+    if sum(count * abs(use) for count, use in zip(video_counts, num_use, strict=True)) == 0:
+        raise ValueError(f"no video to draw: the data sets have {list(video_counts)} videos, and NUM_USE is {list(num_use)}")
+
+
+def _picks(rng, dataset: int, count: int, use: int) -> np.ndarray:
+    use = count if use == -1 else use
+    if count == 0 or use == 0:
+        return np.empty((0, 2), np.int32)
+    shuffles = [rng.permutation(count) for _ in range(-(-use // count))]
+    videos = np.concatenate(shuffles)[:use]
+    return np.stack([np.full(use, dataset), videos], axis=1).astype(np.int32)
+
+
+def draw_pair(rng: np.random.Generator, annotations: Sequence[TrackAnnotation], frame_ranges: Sequence[int], pick, negative_share: float) -> Pair:
+    """Template and search target for a pick (data set, video).
+
+    Positive: two frames of a random track, at most frame_range places apart. With probability negative_share instead: any frame of the video, and a
+    random target of a random data set that is another object.
+    """
+    dataset, video = int(pick[0]), int(pick[1])
+    template = _random_target(rng, annotations, dataset, video)
+    if rng.random() >= negative_share:
+        first, end = annotations[dataset].boxes_of(template.track)
+        reach = frame_ranges[dataset]
+        box = rng.integers(max(first, template.box - reach), min(end - 1, template.box + reach) + 1)
+        return Pair(template, Target(dataset, video, template.track, int(box)), negative=False)
+    return Pair(template, _other_object(rng, annotations, template), negative=True)
+
+
+def _random_target(rng, annotations, dataset: int, video: int) -> Target:
+    track = int(rng.integers(*annotations[dataset].tracks_of(video)))
+    return Target(dataset, video, track, int(rng.integers(*annotations[dataset].boxes_of(track))))
+
+
+def _other_object(rng, annotations, template: Target) -> Target:
+    """A random target that is not the template's object. With two objects or more, at least every second draw is one."""
+    if sum(annotation.track_count for annotation in annotations) < 2:
+        raise ValueError("negative pairs need two objects, and the training data has one: set DATASET.NEG to 0 or add data")
+    while True:
+        dataset = int(rng.integers(len(annotations)))
+        target = _random_target(rng, annotations, dataset, int(rng.integers(annotations[dataset].video_count)))
+        if target.object != template.object:
+            return target
+
+
+class EpochBatchSampler:
+    """Batches of (epoch, position) for one rank: global batch g is positions g*B*W to (g+1)*B*W, rank r takes the r-th B of them.
+
+    `set_epoch` comes before every epoch. Its start_step skips the batches that a resumed run has done already.
+    """
+
+    def __init__(self, length: int, batch_size: int, rank: int = 0, world_size: int = 1):
+        if batch_size < 1 or not 0 <= rank < world_size:
+            raise ValueError(f"expected TRAIN.BATCH_SIZE >= 1 and 0 <= rank < world size, got {batch_size}, {rank}, {world_size}")
+        self.steps = length // (batch_size * world_size)
+        if self.steps == 0:
+            raise ValueError(f"an epoch of {length} pairs has no full batch of {batch_size} x {world_size} processes: raise "
+                             "DATASET.VIDEOS_PER_EPOCH or lower TRAIN.BATCH_SIZE")
+        self.batch_size, self.rank, self.world_size = batch_size, rank, world_size
+        self.epoch, self.start_step = 0, 0
+
+    def set_epoch(self, epoch: int, start_step: int = 0) -> None:
+        """Choose the epoch of the next iteration and the step it starts at."""
+        if epoch < 0 or not 0 <= start_step <= self.steps:
+            raise ValueError(f"expected epoch >= 0 and 0 <= start_step <= {self.steps}, got {epoch} and {start_step}")
+        self.epoch, self.start_step = epoch, start_step
+
+    def __len__(self) -> int:
+        """Steps of a whole epoch, also when start_step skips some of them."""
+        return self.steps
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        epoch = self.epoch
+        for step in range(self.start_step, self.steps):
+            first = (step * self.world_size + self.rank) * self.batch_size
+            yield [(epoch, position) for position in range(first, first + self.batch_size)]

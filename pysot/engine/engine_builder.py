@@ -1,0 +1,73 @@
+"""Build the training run that a config describes."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+from yacs.config import CfgNode
+
+from pysot.engine.checkpoint import check_folder
+from pysot.engine.lr_scheduler import LRSchedule, make_schedule, warm_up
+from pysot.engine.optimizer import FreezePlan, build_sgd
+from pysot.engine.train_loop import Trainer, TrainSettings
+from pysot.utils.distributed import Rank
+from pysot.utils.model_load import load_pretrain
+
+
+def build_lr_schedule(cfg: CfgNode) -> LRSchedule:
+    """The learning rates of all epochs. Raises ValueError for schedules that do not fit."""
+    warm = cfg.TRAIN.LR_WARMUP
+    epochs = cfg.TRAIN.EPOCH - (warm.EPOCH if warm.WARMUP else 0)
+    main = make_schedule(cfg.TRAIN.LR.TYPE, epochs, cfg.TRAIN.LR.KWARGS, key="TRAIN.LR")
+    if not warm.WARMUP:
+        return LRSchedule(main, float(main[0]))
+    return warm_up(make_schedule(warm.TYPE, warm.EPOCH, warm.KWARGS, key="TRAIN.LR_WARMUP"), main)
+
+
+def build_freeze_plan(cfg: CfgNode) -> FreezePlan:
+    """What of the backbone trains when."""
+    return FreezePlan(tuple(cfg.BACKBONE.TRAIN_LAYERS), cfg.BACKBONE.TRAIN_EPOCH)
+
+
+def build_optimizer(model: nn.Module, cfg: CfgNode) -> torch.optim.Optimizer:
+    """SGD over the parameters of `model` that require gradients now."""
+    train = cfg.TRAIN
+    return build_sgd(model, train.BASE_LR, cfg.BACKBONE.LAYERS_LR, train.MOMENTUM, train.WEIGHT_DECAY)
+
+
+def load_start_weights(model: nn.Module, cfg: CfgNode) -> None:
+    """Load BACKBONE.PRETRAINED and TRAIN.PRETRAINED where they are set. Raises FileNotFoundError or ValueError that names the key."""
+    for key, target, path in (("BACKBONE.PRETRAINED", model.backbone, cfg.BACKBONE.PRETRAINED), ("TRAIN.PRETRAINED", model, cfg.TRAIN.PRETRAINED)):
+        if path:
+            try:
+                load_pretrain(target, path)
+            except FileNotFoundError as error:
+                raise FileNotFoundError(f"{key}: {error}. See pretrained_models/README.md, or set {key} to '' to start from random weights") from None
+            except ValueError as error:
+                raise ValueError(f"{key}: {error}") from None
+
+
+def build_trainer(
+    cfg: CfgNode, model: nn.Module, loader, device: torch.device, me: Rank, *, writer=None, max_steps: int | None = None, save: bool = True,
+    progress: Callable[..., Iterable] | None = None,
+) -> Trainer:
+    """A run of the network over the loader's batches, resumed if TRAIN.RESUME is set, else from the pretrained weights of the config.
+
+    `save` off writes no checkpoints (speed runs); `max_steps` ends the run early. Raises OSError if the snapshot folder can't be written.
+    """
+    train = cfg.TRAIN
+    settings = TrainSettings(
+        epochs=train.EPOCH, batch_size=train.BATCH_SIZE, grad_clip=train.GRAD_CLIP, grad_sum=train.GRAD_REDUCE == "sum", precision=train.PRECISION,
+        loss_scale=train.LOSS_SCALE, print_freq=train.PRINT_FREQ, snapshot_dir=train.SNAPSHOT_DIR, log_grads=train.LOG_GRADS, max_steps=max_steps, save=save,
+    )
+    if save and me.is_main:
+        check_folder(train.SNAPSHOT_DIR)
+    if not train.RESUME:
+        load_start_weights(model, cfg)
+    trainer = Trainer(
+        model, loader, settings, build_lr_schedule(cfg), build_freeze_plan(cfg), lambda network: build_optimizer(network, cfg), device, me,
+        start_epoch=train.START_EPOCH, writer=writer, **({"progress": progress} if progress else {}),
+    )
+    if train.RESUME:
+        trainer.resume(train.RESUME)
+    return trainer

@@ -1,0 +1,48 @@
+"""The benchmark json of pysot: {video: {video_dir, init_rect, img_names, gt_rect, <tags>, width, height}}."""
+
+import os
+from pathlib import Path
+
+from pysot.toolkit.datasets.image_size import image_size
+from pysot.toolkit.datasets.settings import VOT_TAGS
+from pysot.toolkit.sequence import Sequence
+from pysot.utils.files import read_json
+
+
+def read_json_layout(path: Path, folders: list[Path], problems: list[str]) -> list[Sequence]:
+    """Sequences of the json at `path`; frames are below the first of `folders` that has them. What is wrong is appended to `problems`."""
+    meta = read_json(path, "data set")
+    if not isinstance(meta, dict) or not meta:
+        problems.append(f"{path.name} holds no object of videos (got {type(meta).__name__})")
+        return []
+    folder = _frame_folder(meta, folders)
+    sequences = []
+    for name, video in meta.items():
+        try:
+            sequences.append(_sequence(name, video, folder))
+        except (ValueError, TypeError, OSError) as error:
+            problems.append(str(error) if name in str(error) else f"{name}: {error}")
+    return sequences
+
+
+def _frame_folder(meta, folders) -> str:
+    """The first folder with the first video in it; where no frames are on the disk, the first that exists."""
+    first = next(iter(meta.values()))
+    inside = first.get("video_dir", "") if isinstance(first, dict) else ""
+    for folder in folders:
+        if inside and (folder / inside).is_dir():
+            return str(folder)
+    return str(next((folder for folder in folders if folder.is_dir()), folders[0]))
+
+
+def _sequence(name, video, folder):
+    if not isinstance(video, dict) or not {"img_names", "gt_rect"} <= video.keys():
+        got = sorted(video) if isinstance(video, dict) else type(video).__name__
+        raise ValueError(f"{name}: needs the keys img_names and gt_rect, has {got}")
+    frames = [os.path.join(folder, image) for image in video["img_names"]]
+    if frames and "width" in video and "height" in video:
+        width, height = video["width"], video["height"]
+    else:
+        width, height = image_size(frames[0]) if frames else (1, 1)
+    tags = {tag: video[tag] for tag in VOT_TAGS if tag in video}
+    return Sequence(name, frames, video["gt_rect"], width, height, tags)

@@ -1,0 +1,61 @@
+"""The folder that the VOT challenge hands out: list.txt, <video>/groundtruth.txt, <video>/color/%08d.jpg, <video>/*.tag or *.label."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from pysot.toolkit.datasets.image_size import image_size
+from pysot.toolkit.sequence import Sequence
+from pysot.utils.image import IMAGE_SUFFIXES
+
+
+def read_raw_layout(folder: Path, problems: list[str]) -> list[Sequence]:
+    """Sequences of a raw VOT folder. What is wrong is appended to `problems`."""
+    names = [line.strip() for line in (folder / "list.txt").read_text(encoding="utf-8").splitlines() if line.strip()]
+    if not names:
+        problems.append("list.txt is empty")
+    sequences = []
+    for name in names:
+        try:
+            sequences.append(_sequence(name, folder / name))
+        except (ValueError, OSError) as error:
+            problems.append(str(error) if name in str(error) else f"{name}: {error}")
+    return sequences
+
+
+def _sequence(name, folder):
+    if not folder.is_dir():
+        raise ValueError(f"{name}: listed, but there is no folder {folder}")
+    truth = folder / "groundtruth.txt"
+    if not truth.is_file():
+        raise ValueError(f"{name}: no groundtruth.txt")
+    frames = _frames(folder / "color") or _frames(folder)
+    if not frames:
+        raise ValueError(f"{name}: no frames in {folder / 'color'} or {folder}")
+    width, height = image_size(frames[0])
+    return Sequence(name, frames, number_lines(truth), width, height, _tags(folder))
+
+
+def number_lines(path: Path) -> list[np.ndarray]:
+    """Numbers of each line, separated by commas, semicolons, tabs or blanks; empty lines at the end do not count. Raises ValueError with the line."""
+    regions = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").rstrip().splitlines(), start=1):
+        try:
+            regions.append(np.array([float(word) for word in re.split(r"[,;\s]+", line.strip())]))
+        except ValueError:
+            raise ValueError(f"{path} line {number} needs numbers, got {line.strip()!r}") from None
+    return regions
+
+
+def _frames(folder):
+    if not folder.is_dir():
+        return []
+    names = [entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(IMAGE_SUFFIXES) and not entry.name.startswith(".")]
+    return [os.path.join(folder, name) for name in sorted(names, key=lambda name: (len(name), name))]
+
+
+def _tags(folder):
+    files = sorted([*folder.glob("*.tag"), *folder.glob("*.label")])
+    return {path.stem: [numbers[0] for numbers in number_lines(path)] for path in files}

@@ -1,0 +1,27 @@
+"""What is known of each data set before its files are read."""
+
+import logging
+
+from pysot.toolkit.sequence import VotSettings
+
+logger = logging.getLogger(__name__)
+
+VOT_TAGS = ("camera_motion", "illum_change", "motion_change", "size_change", "occlusion")
+EAO_TAGS = ("all", *VOT_TAGS, "empty")
+
+VOT_SETTINGS = {
+    "VOT2016": VotSettings(low=108, high=371, peak=168),
+    "VOT2017": VotSettings(low=100, high=356, peak=160),
+    "VOT2018": VotSettings(low=100, high=356, peak=160),
+    "VOT2019": VotSettings(low=46, high=291, peak=128),
+    "VOT-QUICKSTART": VotSettings(low=40, high=120, peak=80),
+}
+STAND_IN = "VOT2018"
+
+
+def settings_of(name: str) -> VotSettings:
+    """Settings of the named set; those of VOT2018, with a logged sentence, for a name that is not in the table."""
+    if name not in VOT_SETTINGS:
+        logger.warning("%s is not a known VOT set (%s): scored with the settings of %s", name, ", ".join(VOT_SETTINGS), STAND_IN)
+        return VOT_SETTINGS[STAND_IN]
+    return VOT_SETTINGS[name]

@@ -1,0 +1,180 @@
+"""Result files: the one module that knows their names and layouts.
+
+VOT, supervised   <tracker>/baseline/<video>/<video>_001.txt ... _015.txt: one line per frame, `1` start, `2` lost, `0` skipped, else a region
+                  (4 or 8 numbers, `%.4f`, commas); seconds per frame in <video>_001_time.value
+one pass (OPE)    <tracker>/<video>.txt: x,y,width,height per line
+
+Read leniently where the meaning is clear (CRLF, byte order mark, tabs, blanks or semicolons between numbers, empty lines at the end); anything else is
+a ResultError that names file and line: a damaged result is never scored.
+"""
+
+import os
+import re
+from collections.abc import Sequence as Listing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pysot.toolkit.region import region_table
+from pysot.utils.files import atomic_write
+
+SKIPPED, START, LOST, TRACKED = 0, 1, 2, 3
+
+
+class ResultError(ValueError):
+    """A result file that cannot be scored; the message names the file, the line and what is wrong."""
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One run over one video. codes (N,) int8: SKIPPED, START, LOST or TRACKED; regions (N, 8) float64, see region.region_table, NaN where the code
+    is not TRACKED; seconds (N,) float64 or None.
+    """
+
+    codes: np.ndarray
+    regions: np.ndarray
+    seconds: np.ndarray | None = None
+
+    def __post_init__(self):
+        n = len(self.codes)
+        if self.codes.ndim != 1 or n == 0 or self.regions.shape != (n, 8) or (self.seconds is not None and self.seconds.shape != (n,)):
+            shapes = [None if part is None else part.shape for part in (self.codes, self.regions, self.seconds)]
+            raise ValueError(f"a trajectory needs codes (N,), regions (N, 8) and seconds (N,) or None with N > 0, got {shapes}")
+        if not np.isin(self.codes, (SKIPPED, START, LOST, TRACKED)).all():
+            raise ValueError(f"codes are 0 to 3, got {np.unique(self.codes).tolist()}")
+        complete = np.isfinite(self.regions[:, :4]).all(axis=1)
+        if not np.array_equal(complete, self.codes == TRACKED):
+            frame = int(np.flatnonzero(complete != (self.codes == TRACKED))[0]) + 1
+            raise ValueError(f"frame {frame}: exactly the tracked frames have a region of finite numbers")
+
+    @classmethod
+    def from_frames(cls, frames: Listing, seconds=None) -> "Trajectory":
+        """From one entry per frame: 0, 1 or 2, or a region of 4 or 8 numbers."""
+        tracked = [not np.isscalar(frame) for frame in frames]
+        codes = np.array([TRACKED if is_region else int(frame) for frame, is_region in zip(frames, tracked, strict=True)], np.int8)
+        regions = np.full((len(frames), 8), np.nan)
+        regions[tracked] = region_table([frame for frame, is_region in zip(frames, tracked, strict=True) if is_region])
+        return cls(codes, regions, None if seconds is None else np.asarray(seconds, np.float64))
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def failures(self) -> np.ndarray:
+        """Frames at which the target was lost, from 0."""
+        return np.flatnonzero(self.codes == LOST)
+
+
+def baseline_file(tracker_dir: str | os.PathLike, video: str, repetition: int = 1) -> Path:
+    """Where the result of one repetition on one video is."""
+    return Path(tracker_dir) / "baseline" / video / f"{video}_{repetition:03d}.txt"
+
+
+def baseline_files(tracker_dir: str | os.PathLike, video: str) -> list[Path]:
+    """The files of all repetitions that are there, in order."""
+    folder = Path(tracker_dir) / "baseline" / video
+    pattern = re.compile(re.escape(video) + r"_\d{3}\.txt")
+    return [folder / name for name in sorted(os.listdir(folder)) if pattern.fullmatch(name)] if folder.is_dir() else []
+
+
+def save_baseline(tracker_dir: str | os.PathLike, video: str, trajectory: Trajectory, repetition: int = 1) -> Path:
+    """Write a supervised result, and the seconds per frame if it has them; both whole or not at all. Returns the path of the result."""
+    path = baseline_file(tracker_dir, video, repetition)
+    if trajectory.seconds is not None:
+        with atomic_write(path.with_name(f"{path.stem}_time.value")) as stream:
+            stream.writelines(f"{second:.6f}\n" for second in trajectory.seconds)
+    with atomic_write(path) as stream:
+        stream.writelines(_line(code, region) for code, region in zip(trajectory.codes, trajectory.regions, strict=True))
+    return path
+
+
+def load_baseline(path: str | os.PathLike, frames: int | None = None) -> Trajectory:
+    """Read a supervised result; `frames` is the length it must have. Raises ResultError as described above."""
+    numbers, counts = _numbers(path, frames)
+    starts = np.cumsum(counts) - counts
+    lead = numbers[starts]
+    single = counts == 1
+    wrong = np.where(single, ~np.isin(lead, (SKIPPED, START, LOST)), ~np.isin(counts, (4, 8)))
+    _refuse(path, wrong, numbers, counts, "needs 0, 1, 2, or a region of 4 or 8 numbers")
+    codes = np.where(single, lead, TRACKED).astype(np.int8)
+    regions = np.full((len(counts), 8), np.nan)
+    for size in (4, 8):
+        rows = np.flatnonzero(counts == size)
+        regions[rows, :size] = numbers[starts[rows, None] + np.arange(size)]
+    _check_regions(path, regions, numbers, counts)
+    started = codes[codes != SKIPPED]
+    if len(started) == 0 or started[0] != START:
+        raise ResultError(f"{path} does not begin with 1 (start): not a result of the supervised protocol")
+    return Trajectory(codes, regions)
+
+
+def save_ope(tracker_dir: str | os.PathLike, video: str, boxes_xywh: np.ndarray) -> Path:
+    """Write a one-pass result, boxes (N, 4). Returns its path."""
+    boxes_xywh = np.asarray(boxes_xywh, np.float64)
+    if boxes_xywh.ndim != 2 or boxes_xywh.shape[1] != 4 or not np.isfinite(boxes_xywh).all():
+        raise ValueError(f"result of {video}: needs finite boxes (N, 4), got {boxes_xywh.shape}")
+    path = Path(tracker_dir) / f"{video}.txt"
+    with atomic_write(path) as stream:
+        stream.writelines(",".join(f"{value:.4f}" for value in box) + "\n" for box in boxes_xywh)
+    return path
+
+
+def load_ope(path: str | os.PathLike, frames: int | None = None) -> np.ndarray:
+    """Read a one-pass result as (N, 4) float64 xywh; `frames` is the length it must have. Raises ResultError."""
+    numbers, counts = _numbers(path, frames)
+    _refuse(path, counts != 4, numbers, counts, "needs x,y,width,height")
+    boxes = numbers.reshape(-1, 4)
+    _check_regions(path, np.pad(boxes, ((0, 0), (0, 4)), constant_values=np.nan), numbers, counts)
+    return boxes
+
+
+def _line(code, region):
+    if code != TRACKED:
+        return f"{code}\n"
+    # pysot-compat: numbers pass through float32 before they are printed. test: toolkit/test_results.py::test_numbers_as_float32
+    return ",".join(f"{value:.4f}" for value in np.float32(region[~np.isnan(region)])) + "\n"
+
+
+def _numbers(path, frames) -> tuple[np.ndarray, np.ndarray]:
+    """All numbers of the file in one array, and how many there are on each line."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig").rstrip()
+    except FileNotFoundError:
+        raise ResultError(f"no result file {path}; track this video") from None
+    except UnicodeDecodeError:
+        raise ResultError(f"{path} is not a text file; track this video again") from None
+    lines = text.split("\n")
+    if not text:
+        raise ResultError(f"{path} is empty; track this video again")
+    if frames is not None and len(lines) != frames:
+        raise ResultError(f"{path} has {len(lines)} lines for {frames} frames; track this video again")
+    try:
+        counts = np.array([line.count(",") for line in lines]) + 1
+        return np.array(list(map(float, text.replace("\n", ",").split(",")))), counts
+    except ValueError:
+        listed = [_numbers_of_odd_line(path, number, line) for number, line in enumerate(lines, start=1)]
+        return np.concatenate(listed), np.array([len(numbers) for numbers in listed])
+
+
+def _numbers_of_odd_line(path, number, line):
+    words = re.sub(r"\s*[,;\s]\s*", ",", line.strip()).split(",")
+    try:
+        return [float(word) for word in words]
+    except ValueError:
+        raise ResultError(f"{path} line {number} needs numbers, got {line.strip()[:60]!r}") from None
+
+
+def _check_regions(path, regions, numbers, counts):
+    finite = np.add.reduceat(~np.isfinite(numbers), np.cumsum(counts) - counts) == 0
+    _refuse(path, ~finite, numbers, counts, "has a number that is not finite")
+    negative = (counts == 4) & (np.nan_to_num(regions[:, 2:4]) < 0).any(axis=1)
+    _refuse(path, negative, numbers, counts, "has a negative width or height")
+
+
+def _refuse(path, wrong, numbers, counts, what):
+    """Raise for the first line that is wrong."""
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        line = np.split(numbers, np.cumsum(counts)[:-1])[row]
+        raise ResultError(f"{path} line {row + 1} {what}, got {','.join(f'{value:g}' for value in line)}")

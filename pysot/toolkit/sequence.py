@@ -1,0 +1,102 @@
+"""An annotated sequence, and a data set of them.
+
+A region is 4 numbers xywh or 8 numbers (four corners); a frame without ground truth has NaN.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from pysot.toolkit.region import corners_of, region_table
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One video. `frame_paths` and `ground_truth` have one entry per frame; width and height are pixels.
+
+    `tags` has one bool array per tag that was annotated for the sequence; a shorter one is filled with False, an empty one left out.
+    Raises ValueError that names the sequence when the parts do not fit together.
+    """
+
+    name: str
+    frame_paths: list[str]
+    ground_truth: list[np.ndarray]
+    width: int
+    height: int
+    tags: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self):
+        regions = self._regions()
+        if not regions or len(regions) != len(self.frame_paths):
+            raise ValueError(f"sequence {self.name} has {len(self.frame_paths)} frames and ground truth for {len(regions)}; both must be equal, at least 1")
+        if not (self.width > 0 and self.height > 0):
+            raise ValueError(f"sequence {self.name} needs a positive frame size, got {self.width} x {self.height}")
+        object.__setattr__(self, "ground_truth", regions)
+        object.__setattr__(self, "tags", {name: self._flags(name, values) for name, values in self.tags.items() if len(values)})
+
+    def _regions(self):
+        sizes = [len(region) for region in self.ground_truth]
+        bad = next((frame for frame, size in enumerate(sizes) if size not in (4, 8)), None)
+        if bad is not None:
+            raise ValueError(f"sequence {self.name}: the ground truth of frame {bad + 1} needs 4 or 8 numbers, got {list(self.ground_truth[bad])}")
+        if len(set(sizes)) == 1:
+            return list(np.asarray(self.ground_truth, np.float64))
+        return [np.asarray(region, np.float64) for region in self.ground_truth]
+
+    def _flags(self, name, values):
+        if len(values) > len(self):
+            raise ValueError(f"sequence {self.name}: tag {name} has {len(values)} entries for {len(self)} frames")
+        flags = np.zeros(len(self), bool)
+        flags[:len(values)] = np.asarray(values, np.float64) != 0
+        return flags
+
+    def __len__(self) -> int:
+        return len(self.frame_paths)
+
+    @cached_property
+    def corners(self) -> np.ndarray:
+        """Ground truth as (N, 4, 2) float32 corners."""
+        return corners_of(region_table(self.ground_truth))
+
+
+@dataclass(frozen=True)
+class VotSettings:
+    """Numbers of the supervised protocol: EAO averages the expected overlap over sequence lengths low..high (peak is their mode)."""
+
+    low: int
+    high: int
+    peak: int
+    skipping: int = 5
+    burn_in: int = 10
+
+    def __post_init__(self):
+        if not 0 < self.low <= self.peak <= self.high or self.skipping < 1 or self.burn_in < 0:
+            raise ValueError(f"VOT settings need 0 < low <= peak <= high, skipping > 0, burn_in >= 0, got {self}")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Sequences with unique names, in the order of their list; tags that EAO is split by; settings of the protocol."""
+
+    name: str
+    sequences: list[Sequence]
+    tags: tuple[str, ...]
+    settings: VotSettings
+
+    def __post_init__(self):
+        names = [sequence.name for sequence in self.sequences]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if not names or twice:
+            raise ValueError(f"data set {self.name} " + (f"names a sequence twice: {', '.join(twice)}" if twice else "has no sequence"))
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def only(self, names) -> "Dataset":
+        """The same data set with the named sequences only. Raises ValueError for a name it does not have."""
+        known = {sequence.name: sequence for sequence in self.sequences}
+        missing = [name for name in names if name not in known]
+        if missing:
+            raise ValueError(f"{self.name} has no video {', '.join(missing)}; it has {', '.join(known)}")
+        return Dataset(self.name, [known[name] for name in names], self.tags, self.settings)

@@ -1,0 +1,28 @@
+"""Build the tracker that a config describes around a network."""
+
+from torch import nn
+from yacs.config import CfgNode
+
+from pysot.core.config import cfg as global_cfg
+from pysot.tracker.base_tracker import TrackSettings
+from pysot.tracker.siamrpn_tracker import SiamRPNTracker
+from pysot.tracker.siamrpnlt_tracker import SiamRPNLTTracker
+from pysot.utils.registry import lookup
+
+TRACKERS = {"SiamRPNTracker": SiamRPNTracker, "SiamRPNLTTracker": SiamRPNLTTracker}
+
+
+def track_settings(cfg: CfgNode) -> TrackSettings:
+    """The tracker's settings of a config."""
+    t = cfg.TRACK
+    return TrackSettings(
+        penalty_k=t.PENALTY_K, window_influence=t.WINDOW_INFLUENCE, lr=t.LR, exemplar_size=t.EXEMPLAR_SIZE, instance_size=t.INSTANCE_SIZE,
+        base_size=t.BASE_SIZE, context_amount=t.CONTEXT_AMOUNT, stride=cfg.ANCHOR.STRIDE, ratios=tuple(cfg.ANCHOR.RATIOS), scales=tuple(cfg.ANCHOR.SCALES),
+        lost_instance_size=t.LOST_INSTANCE_SIZE, confidence_low=t.CONFIDENCE_LOW, confidence_high=t.CONFIDENCE_HIGH,
+    )
+
+
+def build_tracker(model: nn.Module, cfg: CfgNode | None = None) -> SiamRPNTracker:
+    """The tracker of TRACK.TYPE around `model`; without a config that of the global `cfg`. Raises ValueError for a type that is not built here."""
+    cfg = global_cfg if cfg is None else cfg
+    return lookup(TRACKERS, cfg.TRACK.TYPE, key="TRACK.TYPE")(model, track_settings(cfg))

@@ -1,0 +1,112 @@
+"""Accelerators: the only file that knows npu from cuda. Everything else takes a torch.device and the functions here.
+
+torch_npu registers itself when torch is imported; a torch with torch_npu but without CANN fails to import, before anything here runs.
+"""
+
+import contextlib
+import os
+import random
+import resource
+import sys
+
+import numpy as np
+import torch
+
+_BACKENDS = {"npu": "hccl", "cuda": "nccl", "cpu": "gloo"}
+_PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16}
+_STATIC_FOR_EVER = 2**31 - 1
+
+
+def _module(kind: str):
+    """torch.npu or torch.cuda, or None where this torch has none."""
+    return getattr(torch, kind, None)
+
+
+def _count(kind: str) -> int:
+    module = _module(kind)
+    return module.device_count() if module is not None and module.is_available() else 0
+
+
+def choose_device(name: str = "auto", use_accelerator: bool = True, local_rank: int | None = None) -> torch.device:
+    """The device that a command works on: 'auto' takes an NPU before a GPU before the CPU; 'npu', 'cuda', 'cpu' and 'npu:3' are taken at their word.
+
+    A process of a distributed run passes its `local_rank` and gets the card of that number. The card becomes the current one.
+    Raises ValueError for an unknown name, RuntimeError where the device is not there: there is no fall-back to the CPU.
+    """
+    kind, _, index = name.partition(":")
+    if kind == "auto" and not index:
+        kind = next((k for k in ("npu", "cuda") if use_accelerator and _count(k)), "cpu")
+    if kind not in _BACKENDS or (index and not index.isdigit()):
+        raise ValueError(f"device {name!r}: expected auto, npu, cuda, cpu or a card such as npu:3")
+    if kind == "cpu":
+        return torch.device("cpu")
+    number = int(index) if index else local_rank or 0
+    if number >= _count(kind):
+        raise RuntimeError(_absent(kind, number))
+    device = torch.device(kind, number)
+    _module(kind).set_device(device)
+    return device
+
+
+def _absent(kind: str, number: int) -> str:
+    have = _count(kind)
+    if have:
+        return f"device {kind}:{number} was asked for, this process sees {have} {kind} device(s); start at most {have} processes, or see {_visibility(kind)}"
+    package = "install torch_npu and CANN, and source CANN's set_env.sh" if kind == "npu" else "install a CUDA build of torch and its driver"
+    return f"device {kind} was asked for, but this torch ({torch.__version__}) finds none: {package}, or choose --device cpu"
+
+
+def _visibility(kind: str) -> str:
+    variable = "ASCEND_RT_VISIBLE_DEVICES" if kind == "npu" else "CUDA_VISIBLE_DEVICES"
+    return f"{variable} ({os.environ.get(variable, 'not set')})"
+
+
+def distributed_backend(device: torch.device) -> str:
+    """The torch.distributed backend of a device: hccl, nccl or gloo."""
+    return _BACKENDS[device.type]
+
+
+def device_name(device: torch.device) -> str:
+    """A name for tables, e.g. 'Ascend910B3' or 'cpu (2 threads)'."""
+    return f"cpu ({torch.get_num_threads()} threads)" if device.type == "cpu" else _module(device.type).get_device_name(device)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch on every device."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for all work given to the device."""
+    if device.type != "cpu":
+        _module(device.type).synchronize(device)
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """The most memory that this process held at a time: on the device, or of the process itself on a CPU. MiB."""
+    if device.type == "cpu":
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return _module(device.type).max_memory_allocated(device) / 2**20
+
+
+def autocast(device: torch.device, precision: str):
+    """A context in which the network runs in `precision`: fp32, fp16 or bf16."""
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=_PRECISIONS[precision])
+
+
+def make_scaler(device: torch.device, precision: str, loss_scale: float | str) -> torch.amp.GradScaler:
+    """The loss scaler of a run; it does nothing unless precision is fp16. `loss_scale` is a number (kept for ever) or 'dynamic'."""
+    enabled = precision == "fp16"
+    if loss_scale == "dynamic":
+        return torch.amp.GradScaler(device.type, enabled=enabled)
+    return torch.amp.GradScaler(device.type, init_scale=float(loss_scale), growth_interval=_STATIC_FOR_EVER, enabled=enabled)
+
+
+def wants_pinned_memory(device: torch.device) -> bool:
+    """Whether batches for the device should lie in pinned host memory."""
+    return device.type != "cpu"

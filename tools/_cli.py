@@ -1,0 +1,59 @@
+"""What the command-line tools share: arguments, logging, progress bars, and errors as sentences. Importing it makes `pysot` importable."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+try:
+    import pysot  # noqa: F401
+except ModuleNotFoundError:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+def add_config_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    """--cfg/--config FILE, --device NAME and --opts KEY VALUE ..., the last one on the line."""
+    parser.add_argument("--cfg", "--config", dest="config", required=required, help="YAML file, experiments/<name>/config.yaml")
+    parser.add_argument("--device", default="auto", help="auto (NPU, GPU or CPU, the first there is), npu, cuda, cpu, or a card such as npu:3")
+    parser.add_argument("--opts", nargs=argparse.REMAINDER, default=[], help="config values KEY VALUE ..., last on the line")
+
+
+def setup_logging(quiet: bool = False, file: str | None = None) -> None:
+    """Send log lines to stderr, without tearing progress bars, and to `file` as well; quiet keeps warnings only."""
+    from pysot.utils.files import atomic_write
+
+    handlers: list[logging.Handler] = [_BarSafeHandler()]
+    if file is not None:
+        if not Path(file).exists():
+            with atomic_write(file):
+                pass
+        handlers.append(logging.FileHandler(file, encoding="utf-8"))
+    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format="[%(asctime)s] %(message)s", datefmt="%H:%M:%S", handlers=handlers, force=True)
+
+
+class _BarSafeHandler(logging.StreamHandler):
+    def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm
+
+        tqdm.write(self.format(record), file=sys.stderr)
+
+
+def progress_bar(iterable: Iterable, total: int | None = None, description: str = "") -> Iterable:
+    """The iterable with a bar, speed and ETA on a terminal; nothing where stderr is a file."""
+    from tqdm import tqdm
+
+    return tqdm(iterable, total=total, desc=description, disable=None, dynamic_ncols=True)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call main; errors that explain themselves become one sentence on stderr and exit status 2, an interrupt 130."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("interrupted; what was finished is kept", file=sys.stderr)
+        sys.exit(130)
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
+        logging.getLogger(__name__).debug("", exc_info=True)
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,54 @@
+"""Training crops and annotation from annotated sequences: OTB, raw VOT, DAVIS or GOT-10k folders.
+
+python tools/prepare_sequences.py otb ../OTB100 --out training_dataset/otb --except Deer,Man
+"""
+
+import argparse
+import functools
+import logging
+import re
+from collections import Counter
+from pathlib import Path
+
+from _cli import run
+from tqdm import tqdm
+
+from pysot.datasets.crop import crop_all
+from pysot.datasets.raw import annotation_json, describe
+from pysot.datasets.raw_sequences import LAYOUTS, iter_sequences
+from pysot.utils.files import write_json
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("layout", choices=sorted(LAYOUTS))
+    parser.add_argument("root", type=Path, help="folder of the raw data set")
+    parser.add_argument("--out", type=Path, required=True, help="folder for crop511/ and train.json; its name becomes that of the data set")
+    parser.add_argument("--only", type=_names, default=(), help="these sequences, separated by commas")
+    parser.add_argument("--except", type=_names, default=(), dest="excluded", help="all but these")
+    parser.add_argument("--procs", type=int, default=2, help="processes")
+    args = parser.parse_args()
+    logging.basicConfig(format="%(message)s")
+    counts = Counter()
+    videos = list(iter_sequences(args.layout, args.root, counts, args.only, args.excluded))
+    result = crop_all(videos, args.out / "crop511", args.procs, progress=functools.partial(tqdm, desc=args.layout, unit="sequence"))
+    content = annotation_json(videos, args.out / "crop511", counts)
+    write_json(args.out / "train.json", content)
+    print(f"{len(content)} sequences, {result.written} crops written, {result.present} were there, {len(result.problems)} images or boxes left out; "
+          f"in train.json: {describe(counts)}")
+    print(config_lines(args.out, counts["boxes"]))
+
+
+def config_lines(out: Path, boxes: int) -> str:
+    """What makes the config train on this set; every box is drawn about once per round."""
+    name = re.sub(r"\W", "_", out.resolve().name).upper()
+    return (f"To train on it:\nDATASET:\n  NAMES: ['{name}']\n  {name}:\n    ROOT: '{(out / 'crop511').as_posix()}'\n"
+            f"    ANNO: '{(out / 'train.json').as_posix()}'\n    FRAME_RANGE: 100\n    NUM_USE: {boxes}")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,61 @@
+"""Train a network: python tools/train.py --cfg experiments/<name>/config.yaml, or the same under torchrun --nproc_per_node=N."""
+
+import argparse
+import contextlib
+import logging
+import time
+
+import _cli
+from pysot.core.config import load_config
+from pysot.datasets.data_builder import build_train_loader
+from pysot.engine.engine_builder import build_trainer
+from pysot.models.model_builder import build_model
+from pysot.utils.device import choose_device, device_name, seed_everything, wants_pinned_memory
+from pysot.utils.distributed import find_rank, process_group
+
+logger = logging.getLogger("train")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    _cli.add_config_arguments(parser)
+    parser.add_argument("--seed", type=int, default=123456, help="seed of weights and data order")
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=None, help="set by the old launcher; torchrun needs nothing")
+    parser.add_argument("--is_performance", action="store_true", help="measure speed only: no checkpoints are written")
+    parser.add_argument("--max_step", "--max_steps", type=int, default=None, help="end after so many steps")
+    return parser.parse_args()
+
+
+def tensorboard(folder: str):
+    from tensorboardX import SummaryWriter
+
+    return contextlib.closing(SummaryWriter(folder))
+
+
+def main() -> None:
+    args = parse_arguments()
+    cfg = load_config(args.config, args.opts, for_training=True)
+    me = find_rank(args.local_rank)
+    _cli.setup_logging(quiet=not me.is_main, file=f"{cfg.TRAIN.LOG_DIR}/train.log" if me.is_main else None)
+    device = choose_device(args.device, use_accelerator=cfg.CUDA, local_rank=me.local_rank)
+    seed_everything(args.seed)
+    start = time.perf_counter()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(process_group(me, device))
+        loader = build_train_loader(cfg, seed=args.seed, rank=me.rank, world_size=me.world_size, pin_memory=wants_pinned_memory(device))
+        writer = stack.enter_context(tensorboard(cfg.TRAIN.LOG_DIR)) if me.is_main and not args.is_performance else None
+        trainer = build_trainer(
+            cfg, build_model(cfg), loader, device, me, writer=writer, max_steps=args.max_step, save=not args.is_performance,
+            progress=_cli.progress_bar if me.is_main else None,
+        )
+        logger.info("%d process(es) on %s, %d pairs each, %d steps per epoch", me.world_size, device_name(device), cfg.TRAIN.BATCH_SIZE, len(loader))
+        figures = trainer.run()
+    if me.is_main:
+        print(f"Final Performance images/sec : {figures['pairs_per_second']:.2f}")
+        print(f"Final Train Loss : {figures['loss']:.5f}")
+        print(f"Peak memory MiB : {figures['peak_memory_mib']:.0f}")
+        print(f"E2E Training Duration sec : {time.perf_counter() - start:.0f}")
+
+
+if __name__ == "__main__":
+    _cli.run(main)
