@@ -19,6 +19,14 @@ def add_config_arguments(parser: argparse.ArgumentParser, required: bool = True)
     parser.add_argument("--opts", nargs=argparse.REMAINDER, default=[], help="config values KEY VALUE ..., last on the line")
 
 
+def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
+    """--dataset/-d NAME and --datasetdir FOLDER; by default testing_dataset here, else that of the repository."""
+    here = Path("testing_dataset")
+    default = here if here.is_dir() else Path(__file__).resolve().parents[1] / "testing_dataset"
+    parser.add_argument("--dataset", "-d", required=True, help="name of the data set, such as VOT2018")
+    parser.add_argument("--datasetdir", default=str(default), help="folder with <DATASET>.json or the raw VOT folder (default: testing_dataset)")
+
+
 def setup_logging(quiet: bool = False, file: str | None = None) -> None:
     """Send log lines to stderr, without tearing progress bars, and to `file` as well; quiet keeps warnings only."""
     from pysot.utils.files import atomic_write
@@ -29,7 +37,8 @@ def setup_logging(quiet: bool = False, file: str | None = None) -> None:
             with atomic_write(file):
                 pass
         handlers.append(logging.FileHandler(file, encoding="utf-8"))
-    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format="[%(asctime)s] %(message)s", datefmt="%H:%M:%S", handlers=handlers, force=True)
+    level = logging.WARNING if quiet else logging.INFO
+    logging.basicConfig(level=level, format="[%(asctime)s] %(message)s", datefmt="%H:%M:%S", handlers=handlers, force=True)
 
 
 class _BarSafeHandler(logging.StreamHandler):

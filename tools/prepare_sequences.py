@@ -5,14 +5,11 @@ python tools/prepare_sequences.py otb ../OTB100 --out training_dataset/otb --exc
 
 import argparse
 import functools
-import logging
 import re
 from collections import Counter
 from pathlib import Path
 
-from _cli import run
-from tqdm import tqdm
-
+import _cli
 from pysot.datasets.crop import crop_all
 from pysot.datasets.raw import annotation_json, describe
 from pysot.datasets.raw_sequences import LAYOUTS, iter_sequences
@@ -28,10 +25,10 @@ def main() -> None:
     parser.add_argument("--except", type=_names, default=(), dest="excluded", help="all but these")
     parser.add_argument("--procs", type=int, default=2, help="processes")
     args = parser.parse_args()
-    logging.basicConfig(format="%(message)s")
+    _cli.setup_logging(quiet=True)
     counts = Counter()
     videos = list(iter_sequences(args.layout, args.root, counts, args.only, args.excluded))
-    result = crop_all(videos, args.out / "crop511", args.procs, progress=functools.partial(tqdm, desc=args.layout, unit="sequence"))
+    result = crop_all(videos, args.out / "crop511", args.procs, progress=functools.partial(_cli.progress_bar, description=args.layout))
     content = annotation_json(videos, args.out / "crop511", counts)
     write_json(args.out / "train.json", content)
     print(f"{len(content)} sequences, {result.written} crops written, {result.present} were there, {len(result.problems)} images or boxes left out; "
@@ -51,4 +48,4 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    run(main)
+    _cli.run(main)

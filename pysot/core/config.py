@@ -68,10 +68,10 @@ __C.DATASET.TEMPLATE.COLOR = 1.0  # probability of a lighting shift
 
 __C.DATASET.SEARCH = CN()
 __C.DATASET.SEARCH.SHIFT = 64  # large, so that no position is favoured: the point of SiamRPN++ (section 3.1 of the paper)
-__C.DATASET.SEARCH.SCALE = 0.18
-__C.DATASET.SEARCH.BLUR = 0.0
-__C.DATASET.SEARCH.FLIP = 0.0
-__C.DATASET.SEARCH.COLOR = 1.0
+__C.DATASET.SEARCH.SCALE = 0.18  # larger than the template's: targets change between the two frames
+__C.DATASET.SEARCH.BLUR = 0.0  # as TEMPLATE.BLUR; published runs use 0.2 here
+__C.DATASET.SEARCH.FLIP = 0.0  # as TEMPLATE.FLIP, drawn on its own
+__C.DATASET.SEARCH.COLOR = 1.0  # as TEMPLATE.COLOR, drawn on its own
 
 __C.DATASET.NEG = 0.2  # probability that template and search show different objects
 __C.DATASET.GRAY = 0.0  # probability that a pair is made grey
@@ -116,12 +116,12 @@ __C.RPN.WEIGHTED = False  # as BACKBONE.CHANNELS
 
 __C.MASK = CN()
 __C.MASK.MASK = False  # SiamMask's mask branch
-__C.MASK.TYPE = "MaskCorr"
+__C.MASK.TYPE = "MaskCorr"  # the only one: depth-wise correlation to a mask per cell
 __C.MASK.KWARGS = CN(new_allowed=True)  # in_channels, hidden, out_channels
 
 __C.REFINE = CN()
 __C.REFINE.REFINE = False  # SiamMask's refinement of masks
-__C.REFINE.TYPE = "Refine"
+__C.REFINE.TYPE = "Refine"  # the only one
 
 __C.ANCHOR = CN()
 __C.ANCHOR.STRIDE = 8  # pixels of the crop per cell: the stride of every backbone here

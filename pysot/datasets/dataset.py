@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from pysot.datasets.anchor_target import AnchorTarget
 from pysot.datasets.annotation import TrackAnnotation
 from pysot.datasets.augmentation import Augmentation, centred_box
-from pysot.datasets.sampler import Target, draw_pair, epoch_order
+from pysot.datasets.sampler import Target, draw_pair, epoch_order, require_two_objects
 from pysot.utils.bbox import Corner
 from pysot.utils.image import read_image
 
@@ -36,6 +36,8 @@ class TrackingPairDataset(Dataset):
             raise ValueError(f"DATASET.NEG and DATASET.GRAY must be in [0, 1], got {negative_share} and {gray_share}")
         if any(reach < 0 for reach in frame_ranges):
             raise ValueError(f"FRAME_RANGE must be 0 or more, got {list(frame_ranges)}")
+        if negative_share > 0:
+            require_two_objects(annotations)
         self.annotations, self.frame_ranges, self.num_use = list(annotations), list(frame_ranges), list(num_use)
         self.length, self.seed = length, seed
         self.template_size, self.search_size = template_size, search_size

@@ -76,7 +76,7 @@ def present_crops(folder: Path) -> Iterator[str]:
             for entry in entries:
                 if entry.name.endswith(".x.jpg") and not entry.name.startswith(".") and entry.stat().st_size > 0:
                     yield entry.name
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
 
 

@@ -94,13 +94,18 @@ def _random_target(rng, annotations, dataset: int, video: int) -> Target:
 
 def _other_object(rng, annotations, template: Target) -> Target:
     """A random target that is not the template's object. With two objects or more, at least every second draw is one."""
-    if sum(annotation.track_count for annotation in annotations) < 2:
-        raise ValueError("negative pairs need two objects, and the training data has one: set DATASET.NEG to 0 or add data")
+    require_two_objects(annotations)
     while True:
         dataset = int(rng.integers(len(annotations)))
         target = _random_target(rng, annotations, dataset, int(rng.integers(annotations[dataset].video_count)))
         if target.object != template.object:
             return target
+
+
+def require_two_objects(annotations: Sequence[TrackAnnotation]) -> None:
+    """Raise ValueError where no negative pair can be drawn."""
+    if sum(annotation.track_count for annotation in annotations) < 2:
+        raise ValueError("negative pairs need two objects, and the training data has one: set DATASET.NEG to 0 or add data")
 
 
 class EpochBatchSampler:

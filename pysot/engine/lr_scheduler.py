@@ -56,8 +56,9 @@ def make_schedule(kind: str, epochs: int, kwargs: dict, *, key: str) -> np.ndarr
     positive numbers."""
     make = lookup(SCHEDULES, kind, key=f"{key}.TYPE")
     try:
-        rates = np.asarray(make(epochs, **kwargs), dtype=np.float64)
-    except (TypeError, ZeroDivisionError) as error:
+        with np.errstate(divide="raise", invalid="raise"):
+            rates = np.asarray(make(epochs, **kwargs), dtype=np.float64)
+    except (TypeError, ArithmeticError) as error:
         raise ValueError(f"{key}.KWARGS {dict(kwargs)} does not fit {key}.TYPE {kind!r}: {error}") from None
     if not (np.isfinite(rates).all() and (rates > 0).all()):
         raise ValueError(f"{key}.KWARGS {dict(kwargs)}: expected learning rates above 0, got {rates.tolist()}")

@@ -116,7 +116,7 @@ class Trainer:
     def _epoch(self, epoch: int, steps: int) -> dict[str, float]:
         self.means = RunningMean()
         losses: dict[str, torch.Tensor] = {}
-        timed, clock, seen = 0.0, time.perf_counter(), 0
+        durations, clock = [], time.perf_counter()
         for index, batch in enumerate(self.progress(self.loader, total=steps, description=f"epoch {epoch + 1}/{self.settings.epochs}")):
             data_time = time.perf_counter() - clock
             losses = self.step(batch)
@@ -127,13 +127,13 @@ class Trainer:
             seconds = time.perf_counter() - clock
             clock = time.perf_counter()
             self.means.add(batch_time=seconds, data_time=data_time)
-            if index >= min(WARM_UP_STEPS, steps - 1):
-                timed, seen = timed + seconds, seen + 1
+            durations.append(seconds)
             if (index + 1) % self.settings.print_freq == 0 or last:
                 self._report(epoch, index + 1, steps, losses)
             if last:
                 break
-        pairs = seen * self.settings.batch_size * self.me.world_size / timed
+        steady = durations[WARM_UP_STEPS:] or durations
+        pairs = len(steady) * self.settings.batch_size * self.me.world_size / sum(steady)
         if self.me.is_main:
             logger.info("FPS %.2f", pairs)
         return {

@@ -26,7 +26,7 @@ class Fragment:
 
 
 def expected_average_overlap(runs: list[Run], tags: tuple[str, ...], settings: VotSettings) -> dict[str, float]:
-    """EAO per tag; NaN where no fragment has the tag or none of the sequences is as long as settings.low. Repetitions of a sequence share its weight."""
+    """EAO per tag; NaN where no fragment has the tag or no sequence is as long as settings.low. Repetitions of a sequence share its weight."""
     curves = expected_overlap(runs, tags, settings)
     return {tag: average(curve, settings) for tag, curve in zip(tags, curves, strict=True)}
 
@@ -80,7 +80,7 @@ def _tag_shares(sequence: Sequence, tags, start, end):
             counts.append(min(end, len(sequence)) - start)
         elif tag == "empty":
             # pysot-compat: `empty` counts the annotated tags that the sequence has nowhere, not frames. test: toolkit/test_eao.py::test_empty_tag
-            counts.append(sum(not flags.any() for flags in sequence.tags.values()))
+            counts.append(sum(not sequence.tags[name].any() for name in tags if name in sequence.tags))
         else:
             counts.append(sequence.tags[tag][start:end].sum() if tag in sequence.tags else 0)
     return np.array(counts, np.float64) / (end - start)

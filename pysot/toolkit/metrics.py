@@ -12,8 +12,8 @@ from pysot.toolkit.sequence import Sequence
 
 @dataclass(frozen=True)
 class Run:
-    """One repetition on one sequence. Overlaps (N,) are NaN where the tracker gave no region: `overlap` in the full image, for accuracy; `overlap_eao`
-    in the image less its last row and column, for EAO.
+    """One repetition on one sequence. Overlaps (N,) are NaN where the tracker gave no region: `overlap` in the full image, for accuracy;
+    `overlap_eao` in the image less its last row and column, for EAO.
     """
 
     sequence: Sequence

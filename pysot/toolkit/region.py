@@ -1,6 +1,6 @@
 """Overlap of regions on the pixel grid, as the VOT rasteriser counts it, for whole trajectories at once.
 
-A region is 4 numbers xywh or 8 numbers (four corners x1, y1, ..., x4, y4). A table of regions is (N, 8) float64; a row of 4 numbers is padded with NaN.
+A region is 4 numbers xywh or 8 numbers (four corners x1, y1, ..., x4, y4). A table of regions is (N, 8) float64, rows of 4 numbers padded with NaN.
 Corners are (N, 4, 2) float32: N regions, 4 corners, x and y in pixels.
 
 The raster: corners are rounded to whole pixels; on each row the edges give crossings, cut down to whole numbers; pixels between pairs of crossings

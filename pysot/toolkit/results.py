@@ -4,8 +4,8 @@ VOT, supervised   <tracker>/baseline/<video>/<video>_001.txt ... _015.txt: one l
                   (4 or 8 numbers, `%.4f`, commas); seconds per frame in <video>_001_time.value
 one pass (OPE)    <tracker>/<video>.txt: x,y,width,height per line
 
-Read leniently where the meaning is clear (CRLF, byte order mark, tabs, blanks or semicolons between numbers, empty lines at the end); anything else is
-a ResultError that names file and line: a damaged result is never scored.
+Read leniently where the meaning is clear (CRLF, byte order mark, tabs, blanks or semicolons between numbers, empty lines at the end); anything else
+is a ResultError that names file and line: a damaged result is never scored.
 """
 
 import os
@@ -64,6 +64,25 @@ class Trajectory:
     def failures(self) -> np.ndarray:
         """Frames at which the target was lost, from 0."""
         return np.flatnonzero(self.codes == LOST)
+
+
+def tracker_dirs(path: str | os.PathLike, dataset: str, prefix: str = "") -> list[Path]:
+    """Folders of the trackers in `path`, sorted by name. `path` is the folder of the data set's results, its parent, or one tracker's folder.
+
+    With a prefix: the tracker of exactly that name if there is one, else those that begin with it. Raises FileNotFoundError if none is left.
+    """
+    path = Path(path)
+    if (path / "baseline").is_dir():
+        return [path]
+    folder = path / dataset if (path / dataset).is_dir() else path
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no results folder {folder}; expected {folder}/<tracker>/baseline/<video>/<video>_001.txt")
+    names = sorted(entry.name for entry in os.scandir(folder) if (Path(entry.path) / "baseline").is_dir())
+    chosen = [name for name in names if name == prefix] or [name for name in names if name.startswith(prefix)]
+    if not chosen:
+        found = f"it has {', '.join(names)}" if names else f"expected {folder}/<tracker>/baseline/<video>/<video>_001.txt"
+        raise FileNotFoundError(f"no tracker{f' that begins with {prefix!r}' if prefix else ''} in {folder}; {found}")
+    return [folder / name for name in chosen]
 
 
 def baseline_file(tracker_dir: str | os.PathLike, video: str, repetition: int = 1) -> Path:

@@ -29,7 +29,7 @@ class Sequence:
     def __post_init__(self):
         regions = self._regions()
         if not regions or len(regions) != len(self.frame_paths):
-            raise ValueError(f"sequence {self.name} has {len(self.frame_paths)} frames and ground truth for {len(regions)}; both must be equal, at least 1")
+            raise ValueError(f"sequence {self.name} has {len(self.frame_paths)} frames and ground truth for {len(regions)}; needs 1 or more of both")
         if not (self.width > 0 and self.height > 0):
             raise ValueError(f"sequence {self.name} needs a positive frame size, got {self.width} x {self.height}")
         object.__setattr__(self, "ground_truth", regions)

@@ -23,8 +23,8 @@ EXPECTED_TREE = """expected one of
 def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
     """Read data set `name` from `root`: the folder that holds its json, its parent, or the set's own folder.
 
-    No image is opened when the sizes are in the json; else the header of each first frame is. Raises FileNotFoundError if nothing is found, ValueError
-    with every problem of the layout at once, both with the expected tree.
+    No image is opened when the sizes are in the json; else the header of each first frame is. Raises FileNotFoundError if nothing is found,
+    ValueError with every problem of the layout at once, both with the expected tree.
     """
     root = Path(root)
     json_path, folder = _json_path(name, root), _raw_folder(name, root)

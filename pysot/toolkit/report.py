@@ -1,0 +1,60 @@
+"""Scores as text tables."""
+
+from pysot.toolkit.evaluate import Scores, TrackerScore
+
+_SHOWN_PROBLEMS = 5
+
+
+def score_table(scores: Scores) -> str:
+    """Accuracy, Robustness, Lost Number and EAO, best EAO first; below it why a tracker has no numbers."""
+    rows = [["Tracker Name", "Accuracy", "Robustness", "Lost Number", "EAO"]]
+    for score in scores.trackers:
+        numbers = (score.accuracy, score.robustness, score.lost, score.eao["all"])
+        rows.append([_name(score), *(_number(value, digits) for value, digits in zip(numbers, (3, 3, 1, 3), strict=True))])
+    return _table(rows) + _notes(scores)
+
+
+def tag_table(scores: Scores) -> str:
+    """EAO per tag."""
+    tags = list(scores.trackers[0].eao) if scores.trackers else []
+    rows = [["Tracker Name", *tags]]
+    rows += [[_name(score), *(_number(score.eao[tag], 3) for tag in tags)] for score in scores.trackers]
+    return _table(rows)
+
+
+def video_table(scores: Scores) -> str:
+    """Accuracy and lost number of every tracker on every video."""
+    scored = [score for score in scores.trackers if not score.problems]
+    if not scored:
+        return "no tracker could be scored"
+    rows = [["Video", *(f"{score.name} {what}" for score in scored for what in ("Acc", "LN"))]]
+    for video in scored[0].videos:
+        rows.append([video, *(_number(value, digits) for score in scored for value, digits in zip(score.videos[video], (3, 1), strict=True))])
+    return _table(rows)
+
+
+def _name(score: TrackerScore) -> str:
+    return f"{score.name} [not scored]" if score.problems else score.name
+
+
+def _number(value: float, digits: int) -> str:
+    return "-" if value != value else f"{value:.{digits}f}"
+
+
+def _table(rows: list[list[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) + 2 for column in range(len(rows[0]))]
+    lines = ["|" + "|".join(cell.center(width) for cell, width in zip(row, widths, strict=True)) + "|" for row in rows]
+    bar = "-" * len(lines[0])
+    return "\n".join([bar, lines[0], bar, *lines[1:], bar])
+
+
+def _notes(scores: Scores) -> str:
+    notes = ""
+    for score in scores.trackers:
+        if score.problems:
+            more = len(score.problems) - _SHOWN_PROBLEMS
+            shown = [f"\n  - {problem}" for problem in score.problems[:_SHOWN_PROBLEMS]] + ([f"\n  - and {more} more"] if more > 0 else [])
+            notes += f"\nWarning: {score.name} is not scored, {len(score.problems)} of its results can't be used:{''.join(shown)}"
+        elif score.eao["all"] != score.eao["all"]:
+            notes += f"\nNote: {score.name} has no EAO: the tracked videos are shorter than the lengths that {scores.dataset} averages over"
+    return notes

@@ -1,0 +1,95 @@
+"""Frames from a video file, a folder of images or a camera, in one form."""
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pysot.utils.image import IMAGE_SUFFIXES, read_image
+
+logger = logging.getLogger(__name__)
+
+_CAMERA_WARM_UP = 5
+
+
+@dataclass(frozen=True)
+class FrameSource:
+    """Frames (H, W, 3) uint8 BGR of one size, to be read once; count is None for a camera and where the video does not say; fps of the playback."""
+
+    name: str
+    frames: Iterator[np.ndarray]
+    count: int | None
+    fps: float
+
+
+def open_frames(source: str | os.PathLike | int) -> FrameSource:
+    """Open a folder of images (in the order of the numbers in their names), a video file, or a camera (its number, or '' for camera 0).
+
+    Raises FileNotFoundError if there is nothing, ValueError if it is no video, has no frame, or (while reading) an image that is damaged
+    or of another size than the first.
+    """
+    if str(source) == "" or str(source).isdecimal():
+        return _camera(int(source or 0))
+    path = Path(source)
+    if path.is_dir():
+        return _folder(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no video or folder {path}; name a video file, a folder of images, or a camera number")
+    return _video(path)
+
+
+def _folder(path):
+    names = [name for name in os.listdir(path) if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")]
+    if not names:
+        raise ValueError(f"folder {path} has no images ({', '.join(IMAGE_SUFFIXES)})")
+    names.sort(key=lambda name: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)])
+    return FrameSource(path.resolve().name, _images([path / name for name in names]), len(names), 25.0)
+
+
+def _images(paths):
+    size = None
+    for path in paths:
+        image = read_image(path)
+        if size not in (None, image.shape[:2]):
+            raise ValueError(f"image {path} is {image.shape[1]}x{image.shape[0]}, the ones before are {size[1]}x{size[0]}: not frames of one video")
+        size = image.shape[:2]
+        yield image
+
+
+def _video(path):
+    capture = cv2.VideoCapture(str(path))
+    first = capture.read()[1] if capture.isOpened() else None
+    if first is None:
+        raise ValueError(f"{path} is not a video that OpenCV can read (damaged, empty, or an unknown codec); convert it, e.g. ffmpeg -i in out.mp4")
+    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    count = count if count > 0 else None
+    return FrameSource(path.stem, _read_all(capture, first, path, count), count, fps if 0 < fps < 1000 else 25.0)
+
+
+def _read_all(capture, first, path, count):
+    frame, number = first, 0
+    while frame is not None:
+        yield frame
+        number += 1
+        frame = capture.read()[1]
+    capture.release()
+    if count is not None and number < count:
+        logger.warning("%s says it has %d frames, %d could be read: it may be cut off", path, count, number)
+
+
+def _camera(index):
+    capture = cv2.VideoCapture(index)
+    if not capture.isOpened():
+        raise ValueError(f"no camera {index} can be opened; name a video file or a folder of images")
+    for _ in range(_CAMERA_WARM_UP):
+        capture.read()
+    first = capture.read()[1]
+    if first is None:
+        raise ValueError(f"camera {index} gives no frame; is another program using it?")
+    return FrameSource(f"camera{index}", _read_all(capture, first, f"camera {index}", None), None, 25.0)

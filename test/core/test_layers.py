@@ -1,0 +1,53 @@
+"""The house rules of DESIGN.md, read off the source: imports go one way, cfg is read at the top only, one file names accelerators."""
+
+import ast
+
+import pytest
+
+from helpers import ROOT
+
+FILES = sorted((ROOT / "pysot").rglob("*.py"))
+MAY_IMPORT = {
+    "core": {"core", "utils"}, "utils": {"utils", "core"}, "models": {"models", "core", "utils"}, "datasets": {"datasets", "core", "utils"},
+    "toolkit": {"toolkit", "utils"}, "engine": {"engine", "models", "core", "utils"}, "tracker": {"tracker", "models", "core", "utils"}, "pysot": set(),
+}
+DEVICE_NAMES = {"npu", "cuda"}
+
+
+def folder_of(path) -> str:
+    return path.relative_to(ROOT / "pysot").parts[0] if path.parent != ROOT / "pysot" else "pysot"
+
+
+def imports(tree: ast.AST):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_file(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    modules = [m.split(".") for m in imports(tree)]
+    own = {parts[1] for parts in modules if parts[0] == "pysot" and len(parts) > 1}
+    builder = path.name.endswith("_builder.py")
+    assert own <= MAY_IMPORT[folder_of(path)], f"{path.name} imports {own - MAY_IMPORT[folder_of(path)]}"
+    if folder_of(path) != "core" and not builder:
+        assert ["pysot", "core", "config"] not in modules, f"{path.name} reads the config"
+    if folder_of(path) == "toolkit":
+        assert not any(parts[0] == "torch" for parts in modules)
+    names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} & DEVICE_NAMES
+    assert path.name == "device.py" or not names, f"{path.name} names {names}"
+    calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    assert "print" not in calls
+    assert not any(isinstance(node, ast.ExceptHandler) and node.type is None for node in ast.walk(tree)), "bare except"
+
+
+@pytest.mark.parametrize("path", FILES + sorted((ROOT / "tools").glob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_sizes(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 320
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < 60, f"{path.name}: {node.name}"

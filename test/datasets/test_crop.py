@@ -1,0 +1,256 @@
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pysot.datasets import crop
+from pysot.datasets.augmentation import centred_box
+from pysot.datasets.crop import CropResult, crop511, crop_all, crop_video, crop_videos
+from pysot.datasets.raw import RawFrame, RawVideo, annotation_json
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def square_image(box, shape=(240, 320)):
+    image = np.zeros((*shape, 3), np.uint8)
+    image[:] = (10, 20, 30)
+    image[box[1]:box[3], box[0]:box[2]] = 255
+    return image
+
+
+def make_video(folder, name="clip", frames=4, tracks=1):
+    """A white square that moves, as images and as a RawVideo."""
+    found = []
+    for number in range(frames):
+        box = (40 + 10 * number, 60, 90 + 10 * number, 100)
+        path = folder / name / f"{number:04d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), square_image(box))
+        found.append(RawFrame(path, number, {f"{track:02d}": tuple(map(float, box)) for track in range(tracks)}))
+    return RawVideo(name, tuple(found))
+
+
+def files_below(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("box", [(5, 5, 5, 9), (5, 5, 9, 5), (9, 5, 5, 9), (float("nan"), 0, 5, 5), (0, 0, float("inf"), 5)])
+def test_frames_refuse_boxes_without_an_inside(box):
+    with pytest.raises(ValueError, match="x1 < x2"):
+        RawFrame(Path("a.jpg"), 0, {"00": box})
+
+
+@pytest.mark.parametrize("box", [(100, 80, 180, 140), (0, 0, 30, 60), (290, 200, 320, 240), (60, 100, 260, 120), (150, 120, 153, 124)])
+def test_box_is_where_training_expects_it(box):
+    image = crop511(square_image(box), tuple(map(float, box)))
+    assert image.shape == (511, 511, 3) and image.dtype == np.uint8
+    bright = image.min(axis=2) > 140
+    rows, columns = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
+    expected = centred_box(image.shape, box)
+    pixel = 511 / 127 * 127 / np.sqrt((1.5 * (box[2] - box[0]) + 0.5 * (box[3] - box[1])) * (1.5 * (box[3] - box[1]) + 0.5 * (box[2] - box[0])))
+    # half a pixel of the image: x2 of a box is one behind its last pixel
+    np.testing.assert_allclose([columns[0], rows[0], columns[-1], rows[-1]], np.array(expected), atol=1 + pixel)
+    np.testing.assert_allclose(np.add(expected[:2], expected[2:]) / 2, 255, atol=1e-9)
+
+
+def test_whole_context_is_127_of_511_pixels():
+    roi = crop.crop_roi((100.0, 100.0, 200.0, 140.0))
+    side = np.sqrt(170 * 110) * 511 / 127
+    np.testing.assert_allclose(roi, [150 - side / 2, 120 - side / 2, 150 + side / 2, 120 + side / 2])
+
+
+def test_outside_is_the_mean_of_the_image():
+    image = square_image((0, 0, 40, 40))
+    image = crop511(image, (0.0, 0.0, 40.0, 40.0))
+    np.testing.assert_allclose(image[3, 3], square_image((0, 0, 40, 40)).mean(axis=(0, 1)), atol=1)
+
+
+def test_huge_and_tiny_boxes():
+    for box in [(-500.0, -400.0, 900.0, 800.0), (100.0, 100.0, 100.5, 100.5)]:
+        assert crop511(square_image((0, 0, 40, 40)), box).shape == (511, 511, 3)
+
+
+def test_crops_and_json_agree(tmp_path):
+    video = make_video(tmp_path, tracks=2)
+    assert crop_video(video, tmp_path / "crop511") == CropResult(written=8)
+    counts = Counter()
+    content = annotation_json([video], tmp_path / "crop511", counts)
+    listed = sorted(f"{name}/{frame}.{track}.x.jpg" for name, tracks in content.items() for track, frames in tracks.items() for frame in frames)
+    assert listed == files_below(tmp_path / "crop511") and counts == {"boxes": 8}
+    assert content["clip"]["01"]["000002"] == [60, 60, 110, 100]
+    json.dumps(content)
+
+
+def test_json_without_crops_and_with_missing_ones(tmp_path):
+    videos = [make_video(tmp_path, "a", frames=2), make_video(tmp_path, "b", frames=1)]
+    counts = Counter()
+    assert set(annotation_json(videos, None, counts)) == {"a", "b"} and counts == {"boxes": 3}
+    crop_video(videos[0], tmp_path / "crop511")
+    (tmp_path / "crop511/a/000001.00.x.jpg").write_bytes(b"")
+    counts = Counter()
+    content = annotation_json(videos, tmp_path / "crop511", counts)
+    assert list(content) == ["a"] and list(content["a"]["00"]) == ["000000"] and counts == {"boxes": 1, "no crop": 2}
+
+
+def test_second_run_adds_only_what_is_missing(tmp_path):
+    video, out = make_video(tmp_path), tmp_path / "crop511"
+    crop_video(video, out)
+    (out / "clip/000001.00.x.jpg").unlink()
+    (out / "clip/000002.00.x.jpg").write_bytes(b"")  # what a power failure leaves
+    before = {name: (out / name).stat().st_mtime_ns for name in ("clip/000000.00.x.jpg", "clip/000003.00.x.jpg")}
+    assert crop_video(video, out) == CropResult(written=2, present=2)
+    assert before == {name: (out / name).stat().st_mtime_ns for name in before}
+    assert crop_video(video, out) == CropResult(present=4)
+
+
+@pytest.mark.parametrize("procs", [1, 2])
+def test_processes_give_the_same_crops(tmp_path, procs):
+    videos = [make_video(tmp_path, f"set/v{number}", frames=2) for number in range(20)]
+    seen = []
+    total = crop_all(videos, tmp_path / "out", procs, progress=lambda results, total: seen.append(total) or results)
+    assert total == CropResult(written=40) and seen == [20]
+    assert len(files_below(tmp_path / "out")) == 40
+    assert (tmp_path / "out/set/v3/000001.00.x.jpg").read_bytes() == cv2.imencode(".jpg", crop511(
+        cv2.imread(str(videos[3].frames[1].image)), videos[3].frames[1].boxes["00"]))[1].tobytes()
+
+
+@pytest.mark.parametrize("arguments", [{"procs": 0}, {"size": 100}])
+def test_arguments_of_cropping(tmp_path, arguments):
+    with pytest.raises(ValueError, match="at least 1 process"):
+        crop_all([make_video(tmp_path)], tmp_path / "out", **arguments)
+
+
+def test_bad_images_are_named_and_left_out(tmp_path, caplog):
+    image_module = pytest.importorskip("PIL.Image")
+    video = make_video(tmp_path, frames=6)
+    paths = [frame.image for frame in video.frames]
+    paths[0].unlink()
+    paths[1].write_bytes(b"")
+    paths[2].write_bytes(paths[5].read_bytes()[:900])
+    image_module.open(paths[3]).convert("L").save(paths[3])
+    image_module.open(paths[4]).convert("CMYK").save(paths[4])
+    total = crop_all([video], tmp_path / "out")
+    assert total.written == 3 and len(total.problems) == 3
+    assert all(str(path) in problem for path, problem in zip(paths[:3], total.problems, strict=True))
+    assert caplog.text.count("left out") == 3
+    grey = cv2.imread(str(tmp_path / "out/clip/000003.00.x.jpg"))
+    assert grey.shape == (511, 511, 3) and grey[255, 255].min() > 240
+    assert list(annotation_json([video], tmp_path / "out", Counter())["clip"]["00"]) == ["000003", "000004", "000005"]
+
+
+def test_box_outside_of_the_image_is_left_out(tmp_path):
+    frame = make_video(tmp_path).frames[0]
+    boxes = {"00": (400.0, 10.0, 420.0, 30.0), "01": (-9.0, 0.0, 4.0, 9.0), "02": (5.0, -9.0, 9.0, -1.0), "03": (-9.0, 5.0, -1.0, 9.0),
+             "04": (10.0, 240.0, 20.0, 250.0)}
+    result = crop_video(RawVideo("clip", (RawFrame(frame.image, 0, boxes),)), tmp_path / "out")
+    assert result.written == 1 and len(result.problems) == 4 and "outside of the image (320 x 240)" in result.problems[0]
+
+
+def test_nothing_left_is_an_error(tmp_path):
+    video = make_video(tmp_path, frames=1)
+    video.frames[0].image.write_bytes(b"")
+    with pytest.raises(ValueError, match="not one crop.*empty file"):
+        crop_all([video], tmp_path / "out")
+    with pytest.raises(ValueError, match="not one crop.*no boxes"):
+        crop_all([], tmp_path / "out")
+
+
+@pytest.mark.parametrize("procs", [1, 2])
+def test_folder_that_cannot_be_written(tmp_path, procs):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(OSError, match=r"cannot write .*000000\.00\.x\.jpg.*run the same command again"):
+        crop_all([make_video(tmp_path)], tmp_path / "out", procs)
+
+
+def test_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
+    video, written = make_video(tmp_path), []
+
+    def write_bytes(path, data):
+        with open(path, "wb") as stream:
+            written.append(path)
+            if len(written) > 2:
+                stream.write(data[:100])
+                raise OSError(errno.ENOSPC, "No space left on device")
+            stream.write(data)
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    with pytest.raises(OSError, match="No space left") as caught:
+        crop_all([video], tmp_path / "out")
+    assert caught.value.errno == errno.ENOSPC and "finished crops are kept" in str(caught.value)
+    assert files_below(tmp_path / "out") == ["clip/000000.00.x.jpg", "clip/000001.00.x.jpg"]
+    assert all(path.suffix == ".part" for path in written)  # under its own name a crop is never half there
+    monkeypatch.undo()
+    assert crop_all([video], tmp_path / "out") == CropResult(written=2, present=2)
+
+
+def test_interrupt_while_writing(tmp_path, monkeypatch):
+    def interrupted(source, target):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        crop_video(make_video(tmp_path), tmp_path / "out")
+    assert files_below(tmp_path / "out") == []
+
+
+def die(video, out, size):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_killed_process_is_reported(tmp_path, monkeypatch):
+    monkeypatch.setattr(crop, "crop_video", die)
+    with pytest.raises(ChildProcessError, match="killed while working on v0"):
+        list(crop_videos([make_video(tmp_path, f"v{number}", frames=1) for number in range(3)], tmp_path / "out", procs=2))
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from pysot.datasets.crop import crop_all
+from pysot.datasets.raw import RawFrame, RawVideo
+if __name__ == "__main__":
+    frames = [RawFrame(path, number, {"00": (40.0, 60.0, 90.0, 100.0)}) for number, path in enumerate(sorted(Path(sys.argv[1]).glob("*.jpg")))]
+    crop_all([RawVideo(f"v{number}", tuple(frames)) for number in range(200)], Path(sys.argv[2]), procs=int(sys.argv[3]))
+"""
+
+
+def children(pid):
+    """Processes that a process has started, where the system tells."""
+    listing = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(word) for word in listing.read_text().split()] if listing.exists() else []
+
+
+def alive(pid):
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize("procs, number", [(1, signal.SIGKILL), (2, signal.SIGKILL), (2, signal.SIGINT)])
+def test_run_that_is_killed_can_be_continued(tmp_path, procs, number):
+    video = make_video(tmp_path, "raw", frames=10)
+    (tmp_path / "script.py").write_text(SCRIPT)
+    process = subprocess.Popen([sys.executable, tmp_path / "script.py", tmp_path / "raw", tmp_path / "out", str(procs)],
+                               env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.glob("out/*/*.x.jpg"))) < 30 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    workers = children(process.pid)
+    process.send_signal(number)
+    assert process.wait(60) != 0
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(alive, workers))
+    finished = sorted(path for path in tmp_path.glob("out/*/*.x.jpg") if not path.name.startswith("."))
+    assert 30 <= len(finished) < 2000
+    assert all(cv2.imread(str(path)).shape == (511, 511, 3) for path in finished)
+    again = crop_all([RawVideo(f"v{number}", video.frames) for number in range(8)], tmp_path / "out")
+    assert again.written + again.present == 80 and again.present > 0
+    assert not list(tmp_path.glob("out/v[0-7]/.*.part"))

@@ -1,0 +1,228 @@
+import json
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from yacs.config import CfgNode
+
+from pysot.datasets.augmentation import centred_box
+from pysot.datasets.data_builder import build_dataset, build_train_loader
+from pysot.datasets.dataset import TRIES, WARNINGS, init_worker
+from pysot.datasets.sampler import epoch_order
+
+VIDEOS, FRAMES = 4, 5
+
+
+def make_crops(folder, videos=VIDEOS, frames=FRAMES):
+    """crop511 and train.json of bright boxes on dark noise; their shape and brightness change with the frame."""
+    rng, content = np.random.default_rng(0), {}
+    for video in range(videos):
+        track = content.setdefault(f"v{video}", {}).setdefault("00", {})
+        (folder / "crop511" / f"v{video}").mkdir(parents=True)
+        for frame in range(frames):
+            image = cv2.resize(rng.integers(0, 60, (32, 32, 3), dtype=np.uint8), (511, 511))
+            box = [100, 50, 150 + 25 * frame, 110]
+            x1, y1, x2, y2 = np.round(centred_box(image.shape, box)).astype(int)
+            image[y1:y2 + 1, x1:x2 + 1] = min(255, 130 + 6 * (video * frames + frame))
+            cv2.imwrite(str(folder / "crop511" / f"v{video}" / f"{frame:06d}.00.x.jpg"), image)
+            track[f"{frame:06d}"] = box
+    (folder / "train.json").write_text(json.dumps(content))
+
+
+def make_config(folder, **changes):
+    augmentation = {"SHIFT": 4, "SCALE": 0.05, "BLUR": 0.0, "FLIP": 0.0, "COLOR": 1.0}
+    cfg = CfgNode({
+        "TRAIN": {"THR_HIGH": 0.6, "THR_LOW": 0.3, "NEG_NUM": 16, "POS_NUM": 16, "TOTAL_NUM": 64, "EXEMPLAR_SIZE": 127, "SEARCH_SIZE": 255,
+                  "OUTPUT_SIZE": 25, "BATCH_SIZE": 4, "NUM_WORKERS": 0},
+        "DATASET": {"TEMPLATE": dict(augmentation), "SEARCH": {**augmentation, "SHIFT": 64, "SCALE": 0.18, "BLUR": 0.2}, "NEG": 0.2, "GRAY": 0.1,
+                    "NAMES": ["TOY"], "VIDEOS_PER_EPOCH": 24,
+                    "TOY": {"ROOT": str(folder / "crop511"), "ANNO": str(folder / "train.json"), "FRAME_RANGE": 2, "NUM_USE": -1}},
+        "ANCHOR": {"STRIDE": 8, "RATIOS": [0.33, 0.5, 1, 2, 3], "SCALES": [8]},
+    })
+    for key, value in changes.items():
+        cfg.merge_from_list([key.replace("__", "."), value])
+    return cfg
+
+
+@pytest.fixture
+def toy(tmp_path):
+    make_crops(tmp_path)
+    return tmp_path
+
+
+def items_of(loader, epoch):
+    loader.batch_sampler.set_epoch(epoch)
+    return [{key: value[i] for key, value in batch.items()} for batch in loader for i in range(len(batch["bbox"]))]
+
+
+def assert_equal(first, second):
+    assert len(first) == len(second)
+    for a, b in zip(first, second, strict=True):
+        assert a.keys() == b.keys()
+        assert all(torch.equal(torch.as_tensor(a[key]), torch.as_tensor(b[key])) for key in a)
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"DATASET__NAMES": []}, "NAMES is empty"),
+    ({"DATASET__NAMES": ["TYO"]}, "'TYO'.*known: TOY"),
+    ({"DATASET__NAMES": ["SEARCH"]}, "'SEARCH'.*known: TOY"),
+    ({"DATASET__VIDEOS_PER_EPOCH": 3}, "VIDEOS_PER_EPOCH"),
+    ({"DATASET__NEG": 1.5}, "DATASET.NEG"),
+    ({"DATASET__TOY__FRAME_RANGE": -1}, "FRAME_RANGE"),
+    ({"DATASET__TOY__NUM_USE": 0}, "NUM_USE"),
+    ({"DATASET__SEARCH__BLUR": 2.0}, "DATASET.SEARCH.*BLUR"),
+    ({"TRAIN__THR_LOW": 0.9}, "THR_LOW"),
+])
+def test_config_errors(toy, changes, message):
+    with pytest.raises(ValueError, match=message):
+        build_train_loader(make_config(toy, **changes), seed=0)
+
+
+def test_missing_files_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="DATASET.TOY.ANNO.*train.json"):
+        build_train_loader(make_config(tmp_path), seed=0)
+
+
+def test_batch_layout(toy):
+    loader = build_train_loader(make_config(toy), seed=0)
+    assert len(loader) == 6
+    batch = next(iter(loader))
+    layout = {key: (tuple(value.shape), value.dtype) for key, value in batch.items()}
+    assert layout == {
+        "template": ((4, 3, 127, 127), torch.float32), "search": ((4, 3, 255, 255), torch.float32), "label_cls": ((4, 5, 25, 25), torch.int64),
+        "label_loc": ((4, 4, 5, 25, 25), torch.float32), "label_loc_weight": ((4, 5, 25, 25), torch.float32), "bbox": ((4, 4), torch.float32)}
+    assert all(value.flags.c_contiguous for value in loader.dataset[0, 0].values())
+
+
+def test_box_is_around_the_target(toy):
+    """The bright box of the crop is where `bbox` says; labels of positive pairs agree with it."""
+    dataset = build_dataset(make_config(toy, DATASET__NEG=0.0, DATASET__SEARCH__COLOR=0.0, DATASET__SEARCH__BLUR=0.0), seed=3)
+    shapes = set()
+    for position in range(24):
+        item = dataset[0, position]
+        bright = item["search"].mean(axis=0) > 95
+        rows, columns = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
+        np.testing.assert_allclose(item["bbox"], [columns[0], rows[0], columns[-1], rows[-1]], atol=2)
+        shapes.add(round(float((item["bbox"][2] - item["bbox"][0]) / (item["bbox"][3] - item["bbox"][1])), 1))
+        if (item["label_cls"] == 1).any():
+            _, row, column = np.argwhere(item["label_cls"] == 1).mean(axis=0)
+            centre = [(item["bbox"][0] + item["bbox"][2]) / 2, (item["bbox"][1] + item["bbox"][3]) / 2]
+            np.testing.assert_allclose([31 + 8 * column, 31 + 8 * row], centre, atol=10)
+    assert len(shapes) > 5
+
+
+def test_items_do_not_depend_on_workers_or_ranks(toy):
+    alone = build_train_loader(make_config(toy, TRAIN__BATCH_SIZE=8), seed=5)
+    workers = build_train_loader(make_config(toy, TRAIN__BATCH_SIZE=8, TRAIN__NUM_WORKERS=2), seed=5)
+    ranks = [build_train_loader(make_config(toy, TRAIN__BATCH_SIZE=4), seed=5, rank=rank, world_size=2) for rank in range(2)]
+    assert workers.persistent_workers and not alone.persistent_workers
+    epochs = []
+    for epoch in range(2):
+        epochs.append(items_of(alone, epoch))
+        assert_equal(epochs[-1], items_of(workers, epoch))
+        halves = [items_of(loader, epoch) for loader in ranks]
+        assert_equal(epochs[-1], [item for step in range(3) for half in halves for item in half[4 * step:4 * step + 4]])
+    assert not any(torch.equal(a["search"], b["search"]) for a, b in zip(*epochs, strict=True))
+
+
+def test_item_does_not_depend_on_earlier_ones(toy):
+    dataset = build_dataset(make_config(toy), seed=1)
+    forward = [dataset[1, position] for position in range(6)]
+    dataset[0, 3]
+    assert_equal(forward[::-1], [dataset[1, position] for position in reversed(range(6))])
+    np.testing.assert_array_equal(dataset.order(0), epoch_order(1, 0, [VIDEOS], [-1], 24))
+    np.testing.assert_array_equal(dataset.order(1), epoch_order(1, 1, [VIDEOS], [-1], 24))
+    other = build_dataset(make_config(toy), seed=2)
+    assert not np.array_equal(other[1, 0]["search"], forward[0]["search"])
+
+
+def test_shares_of_negative_and_gray_pairs(toy):
+    dataset = build_dataset(make_config(toy, DATASET__VIDEOS_PER_EPOCH=300, DATASET__NEG=0.3, DATASET__GRAY=0.4, DATASET__SEARCH__COLOR=0.0,
+                                        DATASET__TEMPLATE__COLOR=0.0), seed=0)
+    items = [dataset[0, position] for position in range(300)]
+    negative = np.mean([not item["label_loc_weight"].any() for item in items])
+    gray = [np.ptp(item["search"], axis=0).max() < 1e-3 for item in items]
+    assert gray == [np.ptp(item["template"], axis=0).max() < 1e-3 for item in items]  # decided once per pair
+    assert 0.2 < negative < 0.4 and 0.3 < np.mean(gray) < 0.5
+
+
+def crop_files(folder):
+    return sorted((folder / "crop511").rglob("*.jpg"))
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut off", "no image"])
+def test_bad_crops_are_replaced(toy, damage, caplog):
+    for path in crop_files(toy)[:FRAMES]:  # the whole first video
+        data = path.read_bytes()
+        path.write_bytes({"empty": b"", "cut off": data[:len(data) // 2], "no image": b"x" * 500, "missing": b""}[damage])
+        if damage == "missing":
+            path.unlink()
+    loader = build_train_loader(make_config(toy, DATASET__NEG=0.0), seed=0)
+    items = items_of(loader, 0)
+    assert len(items) == 24
+    dataset = loader.dataset
+    assert dataset.unreadable >= 6
+    named = [record.getMessage() for record in caplog.records if "another pair is drawn" in record.getMessage()]
+    assert 1 <= len(named) <= FRAMES and len(set(named)) == len(named) and "v0/00000" in named[0]
+    assert_equal(items, items_of(build_train_loader(make_config(toy, DATASET__NEG=0.0, TRAIN__NUM_WORKERS=2), seed=0), 0))
+
+
+def test_unreadable_crops_are_counted_across_workers(toy):
+    for path in crop_files(toy)[:FRAMES]:
+        path.unlink()
+    counts = []
+    for workers in (0, 2):
+        loader = build_train_loader(make_config(toy, DATASET__NEG=0.0, TRAIN__NUM_WORKERS=workers), seed=0)
+        items_of(loader, 0)
+        counts.append(loader.dataset.unreadable)
+    assert counts[0] == counts[1] > 0
+
+
+def test_warnings_end_after_a_while(tmp_path, caplog):
+    make_crops(tmp_path, videos=3, frames=WARNINGS)
+    for path in crop_files(tmp_path)[WARNINGS:]:
+        path.unlink()
+    dataset = build_dataset(make_config(tmp_path, DATASET__NEG=0.0, DATASET__VIDEOS_PER_EPOCH=200), seed=0)
+    for position in range(200):
+        dataset[0, position]
+    assert dataset.unreadable > 2 * WARNINGS
+    assert len(caplog.records) == WARNINGS + 1 and "only counted" in caplog.records[-1].getMessage()
+
+
+def test_nothing_readable_is_an_error(toy):
+    for path in crop_files(toy):
+        path.write_bytes(b"")
+    with pytest.raises(ValueError, match=f"no readable pair of crops in {TRIES} draws.*empty file.*cropping"):
+        build_dataset(make_config(toy), seed=0)[0, 0]
+
+
+def test_grey_and_cmyk_crops(toy):
+    image_module = pytest.importorskip("PIL.Image")
+    for number, path in enumerate(crop_files(toy)):
+        image_module.open(path).convert("L" if number % 2 else "CMYK").save(path)
+    loader = build_train_loader(make_config(toy), seed=0)
+    assert len(items_of(loader, 0)) == 24 and loader.dataset.unreadable == 0
+
+
+def test_video_of_one_frame(tmp_path):
+    make_crops(tmp_path, videos=1, frames=1)
+    dataset = build_dataset(make_config(tmp_path, DATASET__NEG=0.0), seed=0)
+    assert dataset[0, 0]["label_loc_weight"].any()
+    with pytest.raises(ValueError, match="DATASET.NEG"):
+        build_dataset(make_config(tmp_path, DATASET__NEG=1.0), seed=0)
+
+
+def test_dataset_can_be_sent_to_another_process(toy):
+    dataset = build_dataset(make_config(toy), seed=4)
+    assert_equal([dataset[0, 2]], [pickle.loads(pickle.dumps(dataset))[0, 2]])
+
+
+def test_workers_use_one_thread():
+    before = cv2.getNumThreads()
+    try:
+        init_worker(0)
+        assert cv2.getNumThreads() <= 1
+    finally:
+        cv2.setNumThreads(before)

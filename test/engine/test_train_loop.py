@@ -1,0 +1,221 @@
+"""The training loop on batches made here: it learns, resumes to the same weights, survives bad batches, and keeps its files whole."""
+
+import errno
+import logging
+import os
+
+import pytest
+import torch
+from helpers import drawn_batch, tiny_config
+
+from pysot.engine import checkpoint, train_loop
+from pysot.engine.engine_builder import build_trainer
+from pysot.models.model_builder import build_model
+from pysot.utils.distributed import Rank
+
+CPU = torch.device("cpu")
+
+
+class Batches(list):
+    """A loader of given batches; it notes the epochs that it was set to."""
+
+    def __init__(self, batches):
+        super().__init__(batches)
+        self.batch_sampler, self.epochs = self, []
+
+    def set_epoch(self, epoch):
+        self.epochs.append(epoch)
+
+
+def batches(steps: int = 2, size: int = 2):
+    torch.manual_seed(3)
+    result = []
+    for _ in range(steps):
+        batch = drawn_batch(size, 255, 17)
+        batch["search"] += torch.randn_like(batch["search"])
+        result.append(batch)
+    return Batches(result)
+
+
+def trainer(folder, *opts, steps: int = 2, loader=None, seed: int = 5, **more):
+    config = tiny_config("TRAIN.SNAPSHOT_DIR", str(folder), "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1, *opts, for_training=True)
+    torch.manual_seed(seed)
+    model = build_model(config)
+    return build_trainer(config, model, batches(steps) if loader is None else loader, CPU, Rank(), **more)
+
+
+def weights(run) -> dict:
+    return {k: v.clone() for k, v in run.model.state_dict().items()}
+
+
+def same(a: dict, b: dict) -> bool:
+    return all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_it_learns_and_writes_a_checkpoint_after_every_epoch(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    run = trainer(tmp_path, "TRAIN.EPOCH", 4)
+    first = run.model(run.loader[0])["total_loss"].item()
+    figures = run.run()
+    assert figures["steps"] == 8 and figures["loss"] < 0.8 * first and figures["pairs_per_second"] > 0 and figures["skipped"] == 0
+    assert sorted(os.listdir(tmp_path)) == [f"checkpoint_e{n}.pth" for n in (1, 2, 3, 4)]
+    assert run.loader.epochs == [0, 1, 2, 3]
+    lines = caplog.text
+    for words in ("Epoch: [4][2/2] lr: 0.", "Progress: 8 / 8 [100%], Speed: ", "ETA 0:00:00 (D:H:M)", "FPS "):
+        assert words in lines, words
+
+
+def test_checkpoint_holds_the_agreed_keys(tmp_path):
+    trainer(tmp_path, "TRAIN.EPOCH", 2, steps=1).run()
+    content = torch.load(tmp_path / "checkpoint_e2.pth", weights_only=True)
+    assert content["epoch"] == 2 and {"state_dict", "optimizer"} < set(content)
+
+
+@pytest.mark.parametrize("unfreeze", [0, 1, 2, 3])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_resume_at_every_epoch_equals_an_uninterrupted_run(tmp_path, unfreeze, precision):
+    opts = ["TRAIN.EPOCH", 3, "BACKBONE.TRAIN_EPOCH", unfreeze, "BACKBONE.TRAIN_LAYERS", "[layer4, layer5]", "TRAIN.PRECISION", precision]
+    whole = trainer(tmp_path / "whole", *opts)
+    whole.run()
+    for epoch in (1, 2):
+        again = trainer(tmp_path / f"again{epoch}", *opts, "TRAIN.RESUME", str(tmp_path / "whole" / f"checkpoint_e{epoch}.pth"), seed=99)
+        again.run()
+        assert again.loader.epochs == list(range(epoch, 3))
+        assert same(weights(whole), weights(again)), epoch
+
+
+def test_unfreeze_restarts_momentum(tmp_path):
+    run = trainer(tmp_path, "TRAIN.EPOCH", 2, "BACKBONE.TRAIN_EPOCH", 1)
+    run._begin(0)
+    run.step(run.loader[0])
+    assert run.optimizer.state and [g["name"] for g in run.optimizer.param_groups] == ["rpn_head"]
+    run._begin(1)
+    assert not run.optimizer.state and [g["name"] for g in run.optimizer.param_groups] == ["backbone", "rpn_head"]
+
+
+def test_frozen_parts_do_not_move(tmp_path):
+    run = trainer(tmp_path, "TRAIN.EPOCH", 2, "BACKBONE.TRAIN_EPOCH", 1, "BACKBONE.TRAIN_LAYERS", "[layer5]")
+    before = weights(run)
+    run.run()
+    after = weights(run)
+    moved = {k.split(".")[1] for k in before if k.startswith("backbone.") and not torch.equal(before[k], after[k])}
+    assert moved == {"layer5"}
+
+
+@pytest.mark.parametrize(("precision", "scale"), [("fp16", 32), ("fp16", "dynamic"), ("bf16", 32)])
+def test_half_precision_trains_like_full(tmp_path, precision, scale):
+    half = trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.PRECISION", precision, "TRAIN.LOSS_SCALE", scale)
+    full = trainer(tmp_path / "full", "TRAIN.EPOCH", 2)
+    assert half.run()["loss"] == pytest.approx(full.run()["loss"], rel=0.15)
+    if precision == "fp16":
+        assert (half.scaler.get_scale() == 32) == (scale == 32)
+
+
+def test_static_scale_stays_after_an_overflow(tmp_path):
+    loader = batches(2)
+    loader[0]["label_loc_weight"] *= 1e30
+    run = trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.PRECISION", "fp16", loader=loader)
+    assert run.run()["skipped"] == 2 and run.scaler.get_scale() == 32
+
+
+def test_a_bad_batch_changes_nothing(tmp_path, caplog):
+    loader = batches(1)
+    loader[0]["search"][0, 0, 0, 0] = float("nan")
+    run = trainer(tmp_path, "TRAIN.EPOCH", 2, loader=loader)
+    run._begin(0)
+    before = {k: v.clone() for k, v in run.model.named_parameters()}
+    run.step(loader[0])
+    assert all(torch.equal(v, before[k]) for k, v in run.model.named_parameters()) and run.skipped == 1
+    assert "step 1 skipped" in caplog.text
+
+
+def test_many_bad_batches_end_the_run_in_words(tmp_path, monkeypatch):
+    monkeypatch.setattr(train_loop, "MAX_SKIPPED_IN_A_ROW", 2)
+    loader = batches(3)
+    for batch in loader:
+        batch["search"][:] = float("inf")
+    with pytest.raises(RuntimeError, match="2 steps in a row.*BASE_LR"):
+        trainer(tmp_path, "TRAIN.EPOCH", 2, loader=loader).run()
+
+
+def test_gradients_are_clipped(tmp_path):
+    run = trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.GRAD_CLIP", 0.001)
+    run._begin(0)
+    norm = run.step(run.loader[0])["grad_norm"].item()
+    after = torch.stack([p.grad.norm() for g in run.optimizer.param_groups for p in g["params"]]).norm().item()
+    assert norm > 0.01 and after == pytest.approx(0.001, rel=0.01)
+
+
+def test_max_steps_and_speed_runs(tmp_path):
+    figures = trainer(tmp_path, "TRAIN.EPOCH", 3, steps=4, max_steps=6, save=False).run()
+    assert figures["steps"] == 6 and os.listdir(tmp_path) == []
+    trainer(tmp_path, "TRAIN.EPOCH", 3, steps=4, max_steps=6).run()
+    assert os.listdir(tmp_path) == ["checkpoint_e1.pth"], "half an epoch is no checkpoint"
+
+
+class Writer(dict):
+    def add_scalar(self, name, value, step):
+        self.setdefault(name, []).append((step, value))
+
+
+def test_scalars(tmp_path):
+    writer = Writer()
+    trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.LOG_GRADS", "true", writer=writer).run()
+    assert {"total_loss", "cls_loss", "loc_loss", "grad_norm", "lr", "data_time", "grad/rpn_head.cls.head.3.weight"} <= set(writer)
+    assert [step for step, _ in writer["total_loss"]] == [1, 2, 3, 4]
+
+
+def test_resume_refuses_what_does_not_fit(tmp_path):
+    trainer(tmp_path, "TRAIN.EPOCH", 2).run()
+    path = tmp_path / "checkpoint_e1.pth"
+    with pytest.raises(ValueError, match="trained 2 epochs already.*TRAIN.EPOCH is 2"):
+        trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.RESUME", str(tmp_path / "checkpoint_e2.pth"))
+    with pytest.raises(FileNotFoundError, match="none.pth"):
+        trainer(tmp_path, "TRAIN.RESUME", "none.pth")
+    with pytest.raises(ValueError, match="another architecture"):
+        trainer(tmp_path, "TRAIN.RESUME", str(path), "BACKBONE.KWARGS.width_mult", 0.125, "RPN.KWARGS.in_channels", 32)
+    with pytest.raises(ValueError, match="optimizer of other parameters.*TRAIN_EPOCH"):
+        trainer(tmp_path, "TRAIN.EPOCH", 3, "TRAIN.RESUME", str(path), "BACKBONE.TRAIN_EPOCH", 2).run()
+    torch.save(torch.load(path)["state_dict"], tmp_path / "weights.pth")
+    with pytest.raises(ValueError, match="no epoch and optimizer.*TRAIN.PRETRAINED"):
+        trainer(tmp_path, "TRAIN.RESUME", str(tmp_path / "weights.pth"))
+
+
+def test_pretrained_weights_are_loaded_and_named_when_missing(tmp_path):
+    first = trainer(tmp_path, "TRAIN.EPOCH", 2)
+    first.run()
+    path = str(tmp_path / "checkpoint_e2.pth")
+    assert same(weights(first), weights(trainer(tmp_path, "TRAIN.PRETRAINED", path)))
+    assert torch.equal(trainer(tmp_path, "BACKBONE.PRETRAINED", path).model.backbone.layer1[0].weight, first.model.backbone.layer1[0].weight)
+    with pytest.raises(FileNotFoundError, match="BACKBONE.PRETRAINED.*none.pth.*pretrained_models"):
+        trainer(tmp_path, "BACKBONE.PRETRAINED", "none.pth")
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+    run = trainer(tmp_path, "TRAIN.EPOCH", 3)
+    real, calls = os.fsync, []
+
+    def full_after_two(descriptor):
+        calls.append(descriptor)
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr("pysot.utils.files.os.fsync", full_after_two)
+    with pytest.raises(OSError, match="checkpoint_e2.pth.*No space left"):
+        run.run()
+    assert os.listdir(tmp_path) == ["checkpoint_e1.pth"]
+    assert checkpoint.read_training_state(tmp_path / "checkpoint_e1.pth")["epoch"] == 1
+
+
+def test_an_unwritable_folder_is_named_before_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="cannot write .*snapshot"):
+        trainer(tmp_path / "file" / "snapshot")
+
+
+def test_latest_checkpoint(tmp_path):
+    assert checkpoint.latest_checkpoint(tmp_path) is None
+    for n in (2, 10, 9):
+        (tmp_path / f"checkpoint_e{n}.pth").write_bytes(b"")
+    assert checkpoint.latest_checkpoint(tmp_path).name == "checkpoint_e10.pth"

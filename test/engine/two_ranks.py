@@ -1,0 +1,79 @@
+"""Run by test_distributed.py under torchrun: train a tiny network on this rank's half batches, batch-norm frozen, across the unfreeze."""
+
+import sys
+
+import torch
+from helpers import drawn_batch, tiny_config
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from pysot.engine.engine_builder import build_freeze_plan, build_lr_schedule, build_optimizer, build_trainer
+from pysot.engine.optimizer import FreezePlan, gradient_norm
+from pysot.models.model_builder import build_model
+from pysot.utils.distributed import find_rank, process_group
+
+CPU = torch.device("cpu")
+OPTS = ["TRAIN.EPOCH", 3, "TRAIN.BATCH_SIZE", 2, "TRAIN.BASE_LR", 0.005, "BACKBONE.TRAIN_EPOCH", 1, "BACKBONE.TRAIN_LAYERS", "[layer4, layer5]"]
+
+
+class FrozenNorms(FreezePlan):
+    """All batch-norm layers stay in eval: sums over half batches are then sums over the batch."""
+
+    def apply(self, model, epoch):
+        super().apply(model, epoch)
+        for module in model.modules():
+            if isinstance(module, _BatchNorm):
+                module.eval()
+
+
+class Halves(list):
+    def __init__(self, rank: int):
+        torch.manual_seed(11)
+        both = []
+        for _ in range(2):
+            batch = drawn_batch(4, 255, 17)
+            batch["search"] += torch.randn_like(batch["search"])
+            both.append(batch)
+        super().__init__({k: v[2 * rank:2 * rank + 2] for k, v in batch.items()} for batch in both)
+        self.batch_sampler = self
+
+    def set_epoch(self, epoch):
+        pass
+
+
+def start(folder: str, reduce: str, clip: str):
+    config = tiny_config(*OPTS, "TRAIN.SNAPSHOT_DIR", folder, "TRAIN.GRAD_REDUCE", reduce, "TRAIN.GRAD_CLIP", clip, for_training=True)
+    torch.manual_seed(5)
+    return config, build_model(config)
+
+
+def by_hand(folder: str, reduce: str, clip: str) -> dict:
+    """The reference: one process adds (or averages) the gradients of the two half batches, clips and steps."""
+    config, model = start(folder, reduce, clip)
+    plan, schedule, halves = FrozenNorms(*vars(build_freeze_plan(config)).values()), build_lr_schedule(config), (Halves(0), Halves(1))
+    optimizer = None
+    for epoch in range(config.TRAIN.EPOCH):
+        plan.apply(model, epoch)
+        if optimizer is None or plan.changes_at(epoch):
+            optimizer = build_optimizer(model, config)
+        schedule.apply(optimizer, epoch)
+        for first, second in zip(*halves, strict=True):
+            optimizer.zero_grad()
+            share = 1.0 if reduce == "sum" else 0.5
+            for half in (first, second):
+                (model(half)["total_loss"] * share).backward()
+            gradient_norm([p for g in optimizer.param_groups for p in g["params"]], config.TRAIN.GRAD_CLIP)
+            optimizer.step()
+    return model.state_dict()
+
+
+def main(folder: str, reduce: str, clip: str) -> None:
+    me = find_rank()
+    with process_group(me, CPU):
+        config, model = start(folder, reduce, clip)
+        run = build_trainer(config, model, Halves(me.rank), CPU, me)
+        run.freeze = FrozenNorms(*vars(run.freeze).values())
+        run.run()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

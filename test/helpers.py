@@ -1,0 +1,92 @@
+"""Shared by tests: numbers to agree with, and networks whose weights are drawn from their own names."""
+
+import json
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+PARITY = ROOT / "test" / "parity"
+EXPERIMENTS = ("siamrpn_alex_dwxcorr", "siamrpn_mobilev2_l234_dwxcorr", "siamrpn_r50_l234_dwxcorr_8gpu")
+
+
+def parity_json(name: str):
+    return json.loads((PARITY / name).read_text())
+
+
+def experiment(name: str) -> str:
+    return str(ROOT / "experiments" / name / "config.yaml")
+
+
+def drawn_tensor(name: str, shape: tuple, cls_gain: float = 0.002, loc_gain: float = 0.0003) -> np.ndarray:
+    """The rule behind the parity numbers: a tensor is drawn from its own name (gains 10 and 2 for MobileNetV2)."""
+    rng = np.random.RandomState(zlib.crc32(name.encode()))
+    if name.endswith("num_batches_tracked"):
+        return np.zeros(shape, np.int64)
+    if name.endswith("running_var"):
+        return (0.5 + rng.rand(*shape)).astype(np.float32)
+    if name.endswith("running_mean"):
+        return (0.1 * rng.randn(*shape)).astype(np.float32)
+    if len(shape) > 1:
+        gain = {"cls": cls_gain, "loc": loc_gain}[name.split(".")[-4]] if ".head.3." in name else 1.0
+        return (gain * rng.randn(*shape) * np.sqrt(2.0 / np.prod(shape[1:]))).astype(np.float32)
+    if name.endswith(".bias"):
+        return (0.05 * rng.randn(*shape)).astype(np.float32)
+    return (0.4 + 0.2 * rng.rand(*shape)).astype(np.float32)
+
+
+def draw_weights(model: torch.nn.Module, **gains) -> torch.nn.Module:
+    model.load_state_dict({n: torch.from_numpy(np.asarray(drawn_tensor(n, tuple(v.shape), **gains))) for n, v in model.state_dict().items()})
+    return model
+
+
+def drawn_image(tag: str, height: int, width: int) -> np.ndarray:
+    """A smooth random BGR image by the parity rule."""
+    rng = np.random.RandomState(zlib.crc32(tag.encode()))
+    blocks = rng.randint(0, 256, (height // 8 + 2, width // 8 + 2, 3)).astype(np.float32)
+    return np.clip(cv2.resize(blocks, (width, height), interpolation=cv2.INTER_CUBIC), 0, 255).astype(np.uint8)
+
+
+def drawn_batch(size: int, search: int, score: int) -> dict[str, torch.Tensor]:
+    """The training batch of the parity rule."""
+    rng = np.random.RandomState(7)
+
+    def nchw(tag: str, side: int) -> np.ndarray:
+        return np.ascontiguousarray(np.stack([drawn_image(f"{tag}{i}", side, side) for i in range(size)]).transpose(0, 3, 1, 2)).astype(np.float32)
+
+    images = {"template": nchw("t", 127), "search": nchw("s", search)}
+    label = -np.ones((size, 5, score, score), np.int64)
+    label[:, :, 8:12, 8:12] = rng.randint(-1, 2, (size, 5, 4, 4))
+    label[:, :, 0:3, 0:3] = 0
+    weight = (label == 1) / np.maximum(1, (label == 1).sum(axis=(1, 2, 3), keepdims=True))
+    labels = {"label_cls": label, "label_loc": (0.3 * rng.randn(size, 4, 5, score, score)).astype(np.float32), "label_loc_weight": weight.astype(np.float32)}
+    return {name: torch.from_numpy(value) for name, value in {**images, **labels}.items()}
+
+
+def tiny_config(*opts, for_training: bool = False):
+    """A network that is built and stepped in a blink: AlexNet with 16 channels at its end."""
+    from pysot.core.config import load_config
+
+    tiny = ["BACKBONE.KWARGS.width_mult", 0.0625, "RPN.KWARGS.in_channels", 16, "RPN.KWARGS.out_channels", 16]
+    return load_config(experiment("quickstart"), [*tiny, *opts], for_training=for_training)
+
+
+def moving_square(folder: Path, frames: int = 6, side: int = 40, size: tuple[int, int] = (160, 120), seed: int = 0) -> list[list[float]]:
+    """Write a raw VOT sequence (color/%08d.jpg, groundtruth.txt) of a textured square over a textured ground; returns its boxes xywh."""
+    rng = np.random.default_rng(seed)
+    width, height = size
+    ground = cv2.GaussianBlur(rng.integers(0, 256, (height, width, 3), dtype=np.uint8), (0, 0), 3)
+    target = cv2.resize(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
+    (folder / "color").mkdir(parents=True)
+    boxes = []
+    for i in range(frames):
+        x, y = 20 + 4 * i, 30 + 2 * i
+        frame = ground.copy()
+        frame[y:y + side, x:x + side] = target
+        cv2.imwrite(str(folder / "color" / f"{i + 1:08d}.jpg"), frame)
+        boxes.append([x, y, side, side])
+    (folder / "groundtruth.txt").write_text("".join(f"{x},{y},{w},{h}\n" for x, y, w, h in boxes))
+    return boxes

@@ -1,0 +1,160 @@
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toolkit_data import box_sequence, trajectory
+
+from pysot.toolkit.datasets import load_dataset
+from pysot.toolkit.datasets.settings import EAO_TAGS, VOT_SETTINGS
+from pysot.toolkit.evaluate import Scores, evaluate_tracker, evaluate_vot
+from pysot.toolkit.plots import plot_scores
+from pysot.toolkit.report import score_table, tag_table, video_table
+from pysot.toolkit.results import baseline_file, save_baseline
+from pysot.toolkit.sequence import Dataset, VotSettings
+
+PARITY = Path(__file__).resolve().parents[1] / "parity"
+SET = Dataset("SET", [box_sequence(30, name="a"), box_sequence(25, name="b")], EAO_TAGS, VotSettings(5, 20, 10))
+
+
+def save(folder, lost=(), **kwargs):
+    for sequence in SET.sequences:
+        save_baseline(folder, sequence.name, trajectory(len(sequence), lost, **kwargs))
+    return folder
+
+
+def assert_agrees(score, expected):
+    assert score.problems == ()
+    for key in ("accuracy", "robustness", "lost"):
+        assert getattr(score, key) == pytest.approx(expected[key], abs=1e-6)
+    for tag, value in expected["eao"].items():
+        assert score.eao[tag] == pytest.approx(value, abs=1e-6, nan_ok=True), tag
+    assert score.videos.keys() == expected["per_video"].keys()
+    for name, values in expected["per_video"].items():
+        assert score.videos[name] == pytest.approx(values, abs=1e-6), name
+
+
+@pytest.mark.parametrize("tracker", ["tracker_a", "tracker_b", "tracker_c"])
+@pytest.mark.parametrize("name", ["VOT2016", "VOT2018", "VOT2019"])
+def test_parity_with_the_original(name, tracker):
+    dataset = dataclasses.replace(load_dataset("VOT2016", PARITY / "vot_small"), name=name, settings=VOT_SETTINGS[name])
+    expected = json.loads((PARITY / "vot_small.expected.json").read_text())[name][tracker]
+    assert_agrees(evaluate_tracker(dataset, PARITY / "vot_small" / "results" / tracker), expected)
+
+
+@pytest.mark.shared
+def test_parity_on_published_results(shared):
+    dataset = load_dataset("VOT2018", shared / "data" / "benchmarks")
+    expected = json.loads((shared / "parity" / "real_results.expected.json").read_text())["VOT2018"]
+    for tracker in expected:
+        assert_agrees(evaluate_tracker(dataset, shared / "data" / "results" / "VOT2018" / tracker), expected[tracker])
+
+
+@pytest.mark.shared
+def test_header_sizes_give_the_same_scores(shared):
+    """vot_small's json has no sizes: they come from the headers of its images."""
+    ours, theirs = load_dataset("VOT2016", PARITY / "vot_small"), load_dataset("VOT2016", shared / "parity" / "vot_small")
+    assert [(s.width, s.height) for s in ours.sequences] == [(s.width, s.height) for s in theirs.sequences]
+
+
+@pytest.mark.parametrize(("damage", "reason"), [
+    (lambda path: path.unlink(), "no result file"),
+    (lambda path: path.write_text(""), "is empty"),
+    (lambda path: path.write_text("1\n" * 24), "has 24 lines for 25 frames"),
+    (lambda path: path.write_text("1\n" * 26), "has 26 lines for 25 frames"),
+    (lambda path: path.write_text("1\n" * 3 + "1,2,a,4\n" + "1\n" * 21), "line 4 needs numbers"),
+])
+def test_a_damaged_result_is_never_scored_and_shows_in_the_table(tmp_path, damage, reason):
+    good, bad = save(tmp_path / "good"), save(tmp_path / "bad")
+    damage(baseline_file(bad, "b"))
+    scores = evaluate_vot(SET, [bad, good])
+    assert [score.name for score in scores.trackers] == ["good", "bad"]
+    assert math.isnan(scores.trackers[1].accuracy) and math.isnan(scores.trackers[1].eao["all"])
+    table = score_table(scores)
+    assert "bad [not scored]" in table and "Warning: bad is not scored" in table and reason in table and "b_001.txt" in table
+    assert list(scores.to_json()) == ["good"]
+    assert "bad" not in video_table(scores)
+
+
+def test_no_tracker_at_all():
+    scores = evaluate_vot(SET, [])
+    assert scores.trackers == [] and scores.to_json() == {} and "Tracker Name" in score_table(scores) and "no tracker" in video_table(scores)
+    with pytest.raises(ValueError, match="nothing to plot"):
+        plot_scores(scores, "never.png")
+    with pytest.raises(ValueError, match="worker"):
+        evaluate_vot(SET, [], workers=0)
+
+
+def test_json_has_the_promised_form(tmp_path):
+    value = evaluate_vot(SET, [save(tmp_path / "model", lost=[12])]).to_json()
+    assert value.keys() == {"model"} and value["model"].keys() == {"accuracy", "robustness", "lost", "eao", "videos"}
+    assert value["model"]["lost"] == 2 and value["model"]["robustness"] == pytest.approx(200 / 55)
+    assert value["model"]["videos"]["a"] == {"accuracy": 1.0, "lost": 1.0} and tuple(value["model"]["eao"]) == EAO_TAGS
+    json.dumps(value)
+
+
+def test_best_eao_first_and_tables(tmp_path):
+    folders = [save(tmp_path / "worse", lost=[12]), save(tmp_path / "better")]
+    done = []
+    scores = evaluate_vot(SET, folders, on_done=done.append)
+    assert done == ["worse", "better"] and [score.name for score in scores.trackers] == ["better", "worse"]
+    lines = score_table(scores).splitlines()
+    assert [cell.strip() for cell in lines[1].split("|")[1:-1]] == ["Tracker Name", "Accuracy", "Robustness", "Lost Number", "EAO"]
+    assert [cell.strip() for cell in lines[3].split("|")[1:-1]] == ["better", "1.000", "0.000", "0.0", "1.000"]
+    assert len({len(line) for line in lines}) == 1
+    assert "camera_motion" in tag_table(scores) and " - " in tag_table(scores)
+    assert [cell.strip() for cell in video_table(scores).splitlines()[3].split("|")[1:-1]] == ["a", "1.000", "0.0", "1.000", "1.0"]
+
+
+def test_short_videos_have_no_eao_and_a_note(tmp_path):
+    short = dataclasses.replace(SET, settings=VotSettings(50, 60, 55))
+    table = score_table(evaluate_vot(short, [save(tmp_path / "model")]))
+    assert "Note: model has no EAO" in table
+
+
+def test_all_repetitions_count(tmp_path):
+    folder = save(tmp_path / "model")
+    for repetition in range(2, 16):
+        for sequence in SET.sequences:
+            save_baseline(folder, sequence.name, trajectory(len(sequence), [12]), repetition)
+    assert evaluate_tracker(SET, folder).lost == pytest.approx(2 * 14 / 15)
+
+
+def test_worker_processes_give_the_same_scores(tmp_path):
+    folders = [save(tmp_path / str(index), box=(20, 20, 19, 10 + index)) for index in range(3)]
+    one, two = evaluate_vot(SET, folders), evaluate_vot(SET, folders, workers=2)
+    assert [score.name for score in one.trackers] == [score.name for score in two.trackers]
+    assert [score.accuracy for score in one.trackers] == [score.accuracy for score in two.trackers]
+
+
+def test_plot_with_odd_names(tmp_path):
+    scores = evaluate_vot(SET, [save(tmp_path / name) for name in ("_hidden", "a$^{$", "c^{_")])
+    path = plot_scores(scores, tmp_path / "plot.png")
+    assert path.read_bytes()[:4] == b"\x89PNG"
+    assert plot_scores(Scores("SET", scores.trackers * 8), tmp_path / "plot.svg").read_text().lstrip().startswith("<?xml")
+
+
+def test_toolkit_imports_without_torch():
+    code = ("import sys, pkgutil, importlib, pysot.toolkit as t\n"
+            "[importlib.import_module(m.name) for m in pkgutil.walk_packages(t.__path__, 'pysot.toolkit.')]\n"
+            "print(sorted(n for n in sys.modules if n.split('.')[0] in ('torch', 'matplotlib')))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PARITY.parents[1])
+    assert done.returncode == 0 and done.stdout.strip() == "[]", done.stderr
+
+
+def test_time_grows_with_frames_not_faster():
+    """40,000 frames in a few seconds at the most, on any machine."""
+    rng = np.random.default_rng(0)
+    sequence = box_sequence(20000)
+    run = trajectory(20000, lost=sorted(rng.choice(19000, 300, replace=False) // 10 * 10 + 5))
+    from pysot.toolkit.eao import expected_average_overlap
+    from pysot.toolkit.metrics import measure
+
+    began = time.perf_counter()
+    expected_average_overlap(measure([sequence] * 2, [run] * 2), EAO_TAGS, VOT_SETTINGS["VOT2018"])
+    assert time.perf_counter() - began < 10

@@ -1,0 +1,149 @@
+import errno
+
+import numpy as np
+import pytest
+
+from pysot.toolkit.results import (
+    LOST,
+    SKIPPED,
+    START,
+    TRACKED,
+    ResultError,
+    Trajectory,
+    baseline_file,
+    baseline_files,
+    load_baseline,
+    load_ope,
+    save_baseline,
+    save_ope,
+    tracker_dirs,
+)
+
+FRAMES = [1, [1.0, 2, 3, 4], 2, 0, 0, 0, 0, 1, list(range(8))]
+
+
+def write(tmp_path, text, name="a_001.txt"):
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    return tmp_path / name
+
+
+@pytest.mark.parametrize(("text", "reason"), [
+    ("", "is empty"),
+    ("\n\n", "is empty"),
+    ("1\n1,2,3,x\n0\n", "line 2 needs numbers, got '1,2,3,x'"),
+    ("1\n1,2,3\n0\n", "line 2 needs 0, 1, 2, or a region"),
+    ("1\n0\n1,2,3,4,5\n", "line 3 needs 0, 1, 2, or a region"),
+    ("1\n3\n0\n", "line 2 needs 0, 1, 2"),
+    ("1\n1.5\n0\n", "line 2 needs 0, 1, 2"),
+    ("1\nnan\n0\n", "line 2 needs 0, 1, 2"),
+    ("1\n1,nan,3,4\n0\n", "line 2 has a number that is not finite"),
+    ("1\n0\n1,2,inf,4\n", "line 3 has a number that is not finite"),
+    ("1\n1,2,3,4,5,6,nan,8\n0\n", "line 2 has a number that is not finite"),
+    ("1\n1,2,-3,4\n0\n", "line 2 has a negative width or height"),
+    ("1\n\n0\n", "line 2 needs numbers"),
+    ("1,2,3,4\n1,2,3,4\n1,2,3,4\n", "does not begin with 1"),
+    ("0\n0\n0\n", "does not begin with 1"),
+    ("1\n0\n", "has 2 lines for 3 frames"),
+    ("1\n0\n0\n0\n", "has 4 lines for 3 frames"),
+    (b"\xff\xfe1\x00", "not a text file"),
+])
+def test_damaged_results_are_named(tmp_path, text, reason):
+    path = write(tmp_path, text)
+    with pytest.raises(ResultError, match="a_001.txt") as error:
+        load_baseline(path, 3)
+    assert reason in str(error.value)
+
+
+def test_missing_result(tmp_path):
+    with pytest.raises(ResultError, match="no result file .*a_001.txt; track"):
+        load_baseline(tmp_path / "a_001.txt")
+    assert baseline_files(tmp_path, "a") == []
+
+
+@pytest.mark.parametrize("text", [
+    "1\r\n1.5,2,3,4\r\n2\r\n", "1\n1.5\t2\t3\t4\n2\n\n\n", " 1\n1.5 2  3 4 \n2", "1\n1.5; 2 ;3;4\n2\n", "\ufeff1\n1.5,2,3,4\n2.0\n",
+    "1.0000\n1.5, 2, 3, 4\n2\n",
+])
+def test_other_separators_and_line_ends_are_understood(tmp_path, text):
+    trajectory = load_baseline(write(tmp_path, text), 3)
+    assert trajectory.codes.tolist() == [START, TRACKED, LOST]
+    assert trajectory.regions[1, :4].tolist() == [1.5, 2, 3, 4] and np.isnan(trajectory.regions[1, 4:]).all()
+
+
+def test_saved_and_loaded(tmp_path):
+    trajectory = Trajectory.from_frames(FRAMES, seconds=np.arange(9) / 10)
+    path = save_baseline(tmp_path, "clip", trajectory, repetition=2)
+    assert path == tmp_path / "baseline" / "clip" / "clip_002.txt"
+    assert path.read_text() == ("1\n1.0000,2.0000,3.0000,4.0000\n2\n0\n0\n0\n0\n1\n"
+                                "0.0000,1.0000,2.0000,3.0000,4.0000,5.0000,6.0000,7.0000\n")
+    again = load_baseline(path, 9)
+    np.testing.assert_array_equal(again.regions, trajectory.regions)
+    assert again.codes.tolist() == [START, TRACKED, LOST, SKIPPED, SKIPPED, SKIPPED, SKIPPED, START, TRACKED] and again.failures.tolist() == [2]
+    assert (path.parent / "clip_002_time.value").read_text().splitlines()[1] == "0.100000"
+    assert baseline_files(tmp_path, "clip") == [path]
+
+
+def test_numbers_as_float32(tmp_path):
+    path = save_baseline(tmp_path, "clip", Trajectory.from_frames([1, [1234.56785, 0, 1, 1]]))
+    assert path.read_text().splitlines()[1].startswith("1234.5679,")  # 1234.5678 or 1234.5679 differ by the float32 in between
+
+
+def test_one_frame(tmp_path):
+    assert len(load_baseline(save_baseline(tmp_path, "clip", Trajectory.from_frames([1])), 1)) == 1
+
+
+def test_a_full_disk_leaves_the_old_result(tmp_path, monkeypatch):
+    path = save_baseline(tmp_path, "clip", Trajectory.from_frames(FRAMES))
+    before = path.read_text()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="clip_001.txt.*No space left"):
+        save_baseline(tmp_path, "clip", Trajectory.from_frames([1, 0]))
+    assert path.read_text() == before and [entry.name for entry in path.parent.iterdir()] == ["clip_001.txt"]
+
+
+def test_trajectory_checks_itself():
+    nan = np.full((2, 8), np.nan)
+    no_region, no_code = ([1, 3], nan, None), ([1, 5], nan, None)
+    for codes, regions, seconds in (no_region, no_code, ([1], nan, None), ([1, 0], nan, np.zeros(3)), ([1, 0], np.zeros((2, 8)), None)):
+        with pytest.raises(ValueError):
+            Trajectory(np.array(codes), regions, seconds)
+    with pytest.raises(ValueError, match="needs codes"):
+        Trajectory.from_frames([])
+
+
+def test_one_pass_results(tmp_path):
+    boxes = np.array([[1, 2, 3, 4], [1.25, 2, 3, 4]])
+    path = save_ope(tmp_path, "clip", boxes)
+    np.testing.assert_array_equal(load_ope(path, 2), boxes)
+    short = ("1,2,3\n", "line 1 needs x,y,width,height")
+    for text, reason in (short, ("1,2,3,4\n1,2,-3,4\n", "line 2 has a negative"), ("1,2,3,nan\n", "not finite")):
+        with pytest.raises(ResultError, match=reason):
+            load_ope(write(tmp_path, text))
+    with pytest.raises(ResultError, match="2 lines for 3 frames"):
+        load_ope(path, 3)
+    with pytest.raises(ValueError, match="clip"):
+        save_ope(tmp_path, "clip", [[1, 2, 3]])
+
+
+def test_trackers_of_a_folder(tmp_path):
+    for name in ("model", "model_old", "other"):
+        baseline_file(tmp_path / "SET" / name, "clip").parent.mkdir(parents=True)
+    (tmp_path / "SET" / "notes").mkdir()
+
+    def names(*args):
+        return [path.name for path in tracker_dirs(*args)]
+
+    assert names(tmp_path, "SET") == names(tmp_path / "SET", "SET") == ["model", "model_old", "other"]
+    assert names(tmp_path, "SET", "model") == ["model"]
+    assert names(tmp_path, "SET", "mod") == ["model", "model_old"]
+    assert names(tmp_path / "SET" / "other", "SET") == ["other"]
+    with pytest.raises(FileNotFoundError, match="begins with 'x'.*model, model_old"):
+        tracker_dirs(tmp_path, "SET", "x")
+    with pytest.raises(FileNotFoundError, match="no results folder"):
+        tracker_dirs(tmp_path / "nowhere", "SET")
+    with pytest.raises(FileNotFoundError, match="expected"):
+        tracker_dirs(tmp_path / "SET" / "notes", "SET")

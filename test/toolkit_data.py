@@ -1,0 +1,87 @@
+"""Sequences that move, trackers that shake the truth, and result folders for the evaluation tests."""
+
+import json
+
+import cv2
+import numpy as np
+
+from pysot.toolkit.results import Trajectory
+from pysot.toolkit.sequence import Sequence
+
+
+def moving_polygons(frames: int, tilt: float = 0.3) -> list[np.ndarray]:
+    """A tilted rectangle of about 40 x 24 that drifts to the right and down."""
+    shape = np.array([[-20, -12], [20, -12], [20, 12], [-20, 12]], float)
+    turn = np.array([[np.cos(tilt), np.sin(tilt)], [-np.sin(tilt), np.cos(tilt)]])
+    return [(shape @ turn + [50 + 0.7 * i, 45 + 0.4 * i]).ravel() for i in range(frames)]
+
+
+def make_sequence(name="clip", frames=20, width=200, height=150, truth=None, tags=None) -> Sequence:
+    """A sequence whose frames are not on the disk."""
+    truth = moving_polygons(frames) if truth is None else truth
+    return Sequence(name, [f"{name}/{i + 1:08d}.jpg" for i in range(len(truth))], truth, width, height, tags or {})
+
+
+def box_sequence(frames=30, **kwargs) -> Sequence:
+    """A box of 20 x 20 pixels that stands still."""
+    return make_sequence(truth=[np.array([20.0, 20, 19, 19])] * frames, **kwargs)
+
+
+def trajectory(frames=30, lost=(), box=(20, 20, 19, 19)) -> Trajectory:
+    """Starts at 0 and after each loss, 5 frames later; else `box`."""
+    entries = [1] + [list(box)] * (frames - 1)
+    for frame in lost:
+        entries[frame:frame + 6] = [2, 0, 0, 0, 0, 1][:frames - frame]
+    return Trajectory.from_frames(entries)
+
+
+class ShakingTracker:
+    """Knows the truth and returns its bounds, moved by `shift` pixels; on the calls named in `lose` a box far away."""
+
+    def __init__(self, truth, shift=2.0, lose=()):
+        self.truth, self.shift, self.lose = truth, shift, set(lose)
+        self.calls, self.starts = 0, []
+
+    def init(self, image, box_xywh):
+        self.starts.append((int(image[0, 0, 0]), np.asarray(box_xywh)))
+
+    def track(self, image):
+        frame = int(image[0, 0, 0])
+        region = np.asarray(self.truth[frame], float)
+        xs, ys = (region[0::2], region[1::2]) if len(region) == 8 else (region[[0]] + [0, region[2]], region[[1]] + [0, region[3]])
+        self.calls += 1
+        if frame in self.lose:
+            return {"bbox": [xs.max() + 30, ys.max() + 30, 10, 10], "best_score": 0.1}
+        return {"bbox": [xs.min() + self.shift, ys.min(), np.ptp(xs), np.ptp(ys)], "best_score": 0.9}
+
+
+def write_frames(folder, count, width=200, height=150):
+    """Grey PNG frames under names of the raw VOT layout; pixel (0, 0) holds the frame number."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        image = np.full((height, width, 3), 90, np.uint8)
+        image[0, 0] = index
+        cv2.imwrite(str(folder / f"{index + 1:08d}.png"), image)
+
+
+def make_raw_set(root):
+    """A raw VOT folder with two videos: `slow` (12 frames, polygons, a short tag) and `boxes` (8 frames, 4 numbers)."""
+    polygons = moving_polygons(12)
+    boxes = [np.array([30.0 + i, 40, 25, 20]) for i in range(8)]
+    for name, truth, color in (("slow", polygons, "color"), ("boxes", boxes, ".")):
+        write_frames(root / name / color, len(truth))
+        (root / name / "groundtruth.txt").write_text("".join(",".join(f"{v:.4f}" for v in region) + "\n" for region in truth))
+    (root / "slow" / "occlusion.tag").write_text("0\n1\n1\n")
+    (root / "slow" / "camera_motion.label").write_text("1\n" * 12)
+    (root / "list.txt").write_text("slow\nboxes\n\n")
+    return root
+
+
+def write_json_set(path, sequences):
+    meta = {
+        s.name: {"video_dir": s.name, "init_rect": s.ground_truth[0].tolist(), "img_names": s.frame_paths, "width": s.width, "height": s.height,
+                 "gt_rect": [region.tolist() for region in s.ground_truth], **{tag: flags.astype(int).tolist() for tag, flags in s.tags.items()}}
+        for s in sequences
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(meta))

@@ -1,0 +1,84 @@
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ROOT / "test" / "parity" / "vot_small"
+
+
+def run_eval(*args, cwd, blocked=("torch",)):
+    """tools/eval.py in its own process, in which the blocked packages can't be imported."""
+    stub = Path(cwd) / "blocked"
+    for name in blocked:
+        (stub / name).mkdir(parents=True, exist_ok=True)
+        (stub / name / "__init__.py").write_text(f"raise ImportError('{name} is blocked in this test')\n")
+    env = {**os.environ, "PYTHONPATH": str(stub)}
+    return subprocess.run([sys.executable, str(ROOT / "tools" / "eval.py"), *map(str, args)], capture_output=True, text=True, cwd=cwd, env=env)
+
+
+@pytest.fixture
+def small(tmp_path):
+    """vot_small's results under the layout results/VOT2016/<tracker>, writable."""
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "VOT2016").symlink_to(SMALL / "results")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("args", "sentence"), [
+    ((), "the following arguments are required"),
+    (("-p", "nowhere", "-d", "VOT2016", "--datasetdir", SMALL), "no results folder nowhere"),
+    (("-p", "results", "-d", "VOT2017", "--datasetdir", SMALL), "no tracker in results"),
+    (("-p", "results/VOT2016", "-d", "VOT2017", "--datasetdir", SMALL), "no data set VOT2017"),
+    (("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "-t", "zzz"), "no tracker that begins with 'zzz'"),
+    (("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "-n", "0"), "at least one worker"),
+])
+def test_mistakes_are_sentences(small, args, sentence):
+    done = run_eval(*args, cwd=small)
+    assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr
+
+
+def test_table_and_json_without_torch(small):
+    done = run_eval("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "-s", "-n", "2", "--json", "new/out.json", cwd=small)
+    assert done.returncode == 0, done.stderr
+    assert "| Tracker Name | Accuracy | Robustness | Lost Number |  EAO  |" in done.stdout
+    assert done.stdout.index("tracker_a") < done.stdout.index("tracker_b") < done.stdout.index("tracker_c") and "seq11" in done.stdout
+    scores = json.loads((small / "new" / "out.json").read_text())
+    expected = json.loads((ROOT / "test" / "parity" / "vot_small.expected.json").read_text())["VOT2016"]
+    assert scores.keys() == expected.keys()
+    for name, score in scores.items():
+        assert score.keys() == {"accuracy", "robustness", "lost", "eao", "videos"} and math.isnan(score["eao"]["empty"])
+        assert score["eao"]["all"] == pytest.approx(expected[name]["eao"]["all"], abs=1e-6)
+        accuracy, lost = expected[name]["per_video"]["seq03"]
+        assert score["videos"]["seq03"] == {"accuracy": pytest.approx(accuracy), "lost": lost}
+
+
+def test_prefix_and_a_tracker_that_cannot_be_scored(small):
+    (small / "results" / "VOT2016").unlink()
+    for name in ("tracker_a", "tracker_b"):
+        (small / "results" / "VOT2016" / name / "baseline").mkdir(parents=True)
+    (small / "results" / "VOT2016" / "tracker_a" / "baseline").rmdir()
+    (small / "results" / "VOT2016" / "tracker_a" / "baseline").symlink_to(SMALL / "results" / "tracker_a" / "baseline")
+    done = run_eval("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, cwd=small)
+    assert done.returncode == 0 and "tracker_b [not scored]" in done.stdout and "seq00_001.txt" in done.stdout and "and 7 more" in done.stdout
+    done = run_eval("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "-t", "tracker_b", cwd=small)
+    assert done.returncode == 2 and "no tracker could be scored" in done.stderr and "tracker_a" not in done.stdout
+
+
+def test_plot_is_saved_beside_the_results(small):
+    pytest.importorskip("matplotlib")
+    (small / "results" / "VOT2016").unlink()
+    (small / "results" / "VOT2016" / "tracker_a").mkdir(parents=True)
+    (small / "results" / "VOT2016" / "tracker_a" / "baseline").symlink_to(SMALL / "results" / "tracker_a" / "baseline")
+    done = run_eval("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "--vis", cwd=small)
+    path = small / "results" / "VOT2016" / "VOT2016_scores.png"
+    assert done.returncode == 0 and path.read_bytes()[:4] == b"\x89PNG" and "VOT2016_scores.png" in done.stderr
+
+
+def test_plot_without_matplotlib_says_what_to_install(small):
+    done = run_eval("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "--vis", cwd=small, blocked=("torch", "matplotlib"))
+    assert done.returncode == 2 and "pip install matplotlib" in done.stderr and "tracker_a" in done.stdout

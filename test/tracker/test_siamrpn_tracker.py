@@ -1,0 +1,190 @@
+"""The tracker: parity with the original, scripts written for it, and every awkward frame and box."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from helpers import draw_weights, drawn_image, experiment, tiny_config
+from pysot.core.config import cfg, default_config, load_config
+from pysot.models.model_builder import ModelBuilder, build_model
+from pysot.tracker.siamrpn_tracker import decode_boxes, object_scores
+from pysot.tracker.tracker_builder import build_tracker
+from pysot.utils.bbox import get_axis_aligned_bbox, init_box_from_region
+from pysot.utils.image import read_image
+
+
+@pytest.fixture
+def tracker():
+    torch.manual_seed(0)
+    config = tiny_config()
+    return build_tracker(build_model(config), config)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ["siamrpn_alex_dwxcorr", "siamrpn_r50_l234_dwxcorr_8gpu"])
+def test_parity_on_bag(shared, name):
+    config = load_config(experiment(name))
+    tracker = build_tracker(draw_weights(build_model(config)), config)
+    expected = json.loads((shared / "parity" / f"{name}.track_bag.json").read_text())
+    folder = shared / "data" / "vot" / "bag"
+    box = init_box_from_region(np.loadtxt(folder / "groundtruth.txt", delimiter=",")[0])
+    np.testing.assert_allclose(box, expected[0]["bbox"], atol=1e-6)
+    tracker.init(read_image(folder / "color" / "00000001.jpg"), box)
+    for index, frame in enumerate(expected[1:8], 2):
+        output = tracker.track(read_image(folder / "color" / f"{index:08d}.jpg"))
+        np.testing.assert_allclose(output["bbox"], frame["bbox"], atol=0.05)
+        assert output["best_score"] == pytest.approx(frame["best_score"], abs=1e-3)
+
+
+def test_a_script_written_for_the_original(tmp_path):
+    from pysot.utils.model_load import load_pretrain
+
+    before = cfg.clone()
+    try:
+        cfg.merge_from_other_cfg(default_config())
+        cfg.merge_from_file(experiment("siamrpn_alex_dwxcorr"))
+        cfg.CUDA = torch.cuda.is_available() and cfg.CUDA
+        torch.save({"state_dict": {f"module.{k}": v for k, v in ModelBuilder().state_dict().items()}}, tmp_path / "model.pth")
+        model = load_pretrain(ModelBuilder(), str(tmp_path / "model.pth")).eval().to(torch.device("cpu"))
+        tracker = build_tracker(model)
+        image = drawn_image("frame", 240, 320)
+        cx, cy, w, h = get_axis_aligned_bbox(np.array([100, 80, 160, 80, 160, 120, 100, 120]))
+        tracker.init(image, [cx - (w - 1) / 2, cy - (h - 1) / 2, w, h])
+        outputs = tracker.track(image)
+        assert len(list(map(int, outputs["bbox"]))) == 4 and 0 <= outputs["best_score"] <= 1
+    finally:
+        cfg.merge_from_other_cfg(before)
+        cfg.BACKBONE.KWARGS, cfg.RPN.KWARGS = before.BACKBONE.KWARGS, before.RPN.KWARGS
+
+
+@pytest.mark.parametrize("box", [[0, 0, 0, 5], [0, 0, 5, -1], [float("nan"), 0, 5, 5], [0, 0, float("inf"), 5], [1, 2, 3]])
+def test_boxes_that_are_none(tracker, box):
+    with pytest.raises(ValueError, match="x, y, width, height"):
+        tracker.init(drawn_image("a", 100, 100), box)
+
+
+@pytest.mark.parametrize("frame", [np.zeros((0, 10, 3), np.uint8), np.zeros((10, 10, 2), np.uint8), np.zeros((10, 10, 3)), None])
+def test_frames_that_are_none(tracker, frame):
+    with pytest.raises(ValueError, match="a frame is"):
+        tracker.init(frame, [1, 1, 5, 5])
+
+
+def test_track_before_init(tracker):
+    with pytest.raises(RuntimeError, match="init"):
+        tracker.track(drawn_image("a", 100, 100))
+
+
+@pytest.mark.parametrize("box", [
+    [-40, -40, 60, 60], [300, 220, 80, 80], [500, 500, 40, 40], [-1000, 10, 20, 20], [10, 10, 1, 1], [50, 50, 0.2, 0.3], [-2000, -2000, 9000, 9000], [0, 0, 320, 240],
+    [10, 10, 300, 2],
+])
+def test_any_box_gives_finite_boxes_within_the_frame(tracker, box):
+    image = drawn_image("frame", 240, 320)
+    tracker.init(image, box)
+    for _ in range(3):
+        x, y, w, h = tracker.track(image)["bbox"]
+        assert np.isfinite([x, y, w, h]).all() and w >= 10 and h >= 10
+        assert 0 <= x + w / 2 <= 320 and 0 <= y + h / 2 <= 240
+
+
+def test_grey_frames_equal_their_bgr_copies(tracker):
+    grey = drawn_image("frame", 120, 160)[:, :, 0]
+    boxes = []
+    for frame in (grey, grey[:, :, None], np.repeat(grey[:, :, None], 3, axis=2), np.dstack([grey] * 3 + [np.zeros_like(grey)])):
+        tracker.init(frame, [40, 30, 50, 40])
+        boxes.append(tracker.track(frame)["bbox"])
+    assert boxes[0] == boxes[1] == boxes[2] == boxes[3]
+
+
+def test_no_gradients_are_kept(tracker):
+    tracker.init(drawn_image("frame", 120, 160), [40, 30, 50, 40])
+    assert not tracker.model.zf.requires_grad
+    with torch.inference_mode():
+        tracker.track(drawn_image("frame", 120, 160))
+
+
+def test_a_still_scene_is_the_same_every_time(tracker):
+    image, results = drawn_image("frame", 240, 320), []
+    for _ in range(2):
+        tracker.init(image, [100, 80, 60, 60])
+        results.append([tracker.track(image)["bbox"] for _ in range(4)])
+    assert results[0] == results[1]
+
+
+def test_broken_weights_are_named(tracker):
+    tracker.model.rpn_head.cls.head[3].bias.data[0] = float("nan")
+    tracker.init(drawn_image("frame", 120, 160), [40, 30, 50, 40])
+    with pytest.raises(ValueError, match="NaN"):
+        tracker.track(drawn_image("frame", 120, 160))
+
+
+def test_wrong_base_size_is_named():
+    config = tiny_config()
+    config.defrost()
+    config.TRACK.BASE_SIZE = 8
+    tracker = build_tracker(build_model(config), config)
+    tracker.init(drawn_image("frame", 120, 160), [40, 30, 50, 40])
+    with pytest.raises(ValueError, match="TRACK.BASE_SIZE"):
+        tracker.track(drawn_image("frame", 120, 160))
+
+
+def test_unknown_tracker_type():
+    config = load_config(experiment("siammask_r50_l3"))
+    with pytest.raises(ValueError, match="TRACK.TYPE.*SiamMaskTracker.*known"):
+        build_tracker(build_model(tiny_config()), config)
+
+
+def test_decode_of_zero_deltas_is_the_anchors():
+    anchors = np.array([[-8, 0, 10, 20], [8, 0, 10, 20]], np.float32)
+    np.testing.assert_allclose(decode_boxes(torch.zeros(1, 4, 1, 2), anchors), anchors)
+    huge = decode_boxes(torch.full((1, 4, 1, 2), 1e4), anchors)
+    assert np.isfinite(huge).all()
+
+
+def test_scores_are_softmax_of_object():
+    cls = torch.tensor([0.0, 2.0]).reshape(1, 2, 1, 1)
+    assert object_scores(cls)[0] == pytest.approx(1 / (1 + np.exp(-2)))
+
+
+class Answers(torch.nn.Module):
+    """A network that says what it is told: a score, and anchors as they are."""
+
+    def __init__(self, score: float):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.score, self.sizes = score, []
+
+    def template(self, z):
+        pass
+
+    def track(self, x):
+        self.sizes.append(x.shape[-1])
+        cells = (x.shape[-1] - 127) // 8 + 1
+        logit = float(np.log(self.score / (1 - self.score)))
+        cls = torch.zeros(1, 2, 5 * cells * cells)
+        cls[:, 1] = logit
+        return {"cls": cls.reshape(1, 10, cells, cells), "loc": torch.zeros(1, 20, cells, cells)}
+
+
+def test_long_term_state():
+    config = tiny_config("TRACK.TYPE", "SiamRPNLTTracker", "TRACK.LOST_INSTANCE_SIZE", 831, "TRACK.CONFIDENCE_LOW", 0.85, "TRACK.CONFIDENCE_HIGH", 0.99)
+    network, image = Answers(0.5), drawn_image("frame", 240, 320)
+    tracker = build_tracker(network, config)
+    tracker.init(image, [100, 80, 60, 60])
+    first = tracker.track(image)["bbox"]
+    assert tracker.longterm_state and first == [100.5 - 0.5 - 0.5, 80.5 - 0.5 - 0.5, 60, 60]  # the box stays (see init box, half a pixel)
+    tracker.track(image)
+    network.score = 0.9
+    tracker.track(image)
+    assert tracker.longterm_state, "between the two limits the target stays lost"
+    network.score = 0.995
+    tracker.track(image)
+    assert not tracker.longterm_state
+    tracker.track(image)
+    assert network.sizes == [255, 831, 831, 831, 255]
+    network.score = 0.5
+    tracker.track(image)
+    tracker.init(image, [100, 80, 60, 60])
+    assert not tracker.longterm_state, "a new video starts found"

@@ -1,0 +1,62 @@
+"""Files are whole or absent."""
+
+import errno
+import os
+
+import pytest
+
+from pysot.utils import files
+from pysot.utils.files import atomic_write, read_json, write_json
+
+
+def test_missing_empty_and_cut_off_json(tmp_path):
+    with pytest.raises(FileNotFoundError, match="notes: no file.*a.json"):
+        read_json(tmp_path / "a.json", "notes")
+    for text, words in (("", "is empty"), ('{"a": [1, 2', "is cut off or not JSON")):
+        (tmp_path / "a.json").write_text(text)
+        with pytest.raises(ValueError, match=f"notes.*a.json {words}"):
+            read_json(tmp_path / "a.json", "notes")
+    (tmp_path / "a.json").write_bytes(b"\xff\xfe{")
+    with pytest.raises(ValueError, match="not UTF-8"):
+        read_json(tmp_path / "a.json", "notes")
+
+
+def test_round_trip_in_a_new_folder(tmp_path):
+    write_json(tmp_path / "b" / "a.json", {"ä": [1, 2.5, None]})
+    assert read_json(tmp_path / "b" / "a.json", "notes") == {"ä": [1, 2.5, None]}
+    assert os.listdir(tmp_path / "b") == ["a.json"]
+
+
+def test_an_error_keeps_what_was_there(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(KeyError):
+        with atomic_write(path) as stream:
+            stream.write("new")
+            raise KeyError
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_full_disk_keeps_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(OSError, match="a.txt: No space left on device.*free space"):
+        write_json(path, {})
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_unwritable_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="cannot write .*a.txt"):
+        with atomic_write(tmp_path / "file" / "a.txt"):
+            pass
+
+
+def test_permissions_follow_the_umask(tmp_path):
+    write_json(tmp_path / "a.json", 1)
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o666 & ~files._umask()

@@ -1,0 +1,115 @@
+"""Checkpoints: what is taken, what is refused, and what is said."""
+
+import os
+import pickle
+
+import pytest
+import torch
+
+from helpers import experiment, tiny_config
+from pysot.core.config import load_config
+from pysot.models.model_builder import build_model
+from pysot.utils.model_load import load_pretrain, read_checkpoint
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(1)
+    return build_model(tiny_config())
+
+
+def saved(path, content):
+    torch.save(content, path)
+    return path
+
+
+def equal(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def test_missing(tmp_path, model):
+    with pytest.raises(FileNotFoundError, match="none.pth"):
+        load_pretrain(model, tmp_path / "none.pth")
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+@pytest.mark.parametrize("share", [0, 0.1, 0.9])
+def test_cut_off(tmp_path, model, share, legacy):
+    path = tmp_path / "model.pth"
+    torch.save(model.state_dict(), path, _use_new_zipfile_serialization=not legacy)
+    path.write_bytes(path.read_bytes()[:int(path.stat().st_size * share)])
+    with pytest.raises(ValueError, match="model.pth"):
+        load_pretrain(model, path)
+
+
+@pytest.mark.parametrize("content", [b"hello", b"\x89PNG\r\n\x1a\n" + b"0" * 200])
+def test_no_checkpoint(tmp_path, model, content):
+    (tmp_path / "model.pth").write_bytes(content)
+    with pytest.raises(ValueError, match="model.pth"):
+        load_pretrain(model, tmp_path / "model.pth")
+
+
+def test_a_list_is_no_checkpoint(tmp_path):
+    with pytest.raises(ValueError, match="holds a list"):
+        read_checkpoint(saved(tmp_path / "model.pth", [1, 2]))
+
+
+class Evil:
+    def __reduce__(self):
+        return os.mkdir, ("was_run",)
+
+
+@pytest.mark.parametrize("write", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
+def test_code_in_a_pickle_is_refused(tmp_path, monkeypatch, write):
+    monkeypatch.chdir(tmp_path)
+    write({"state_dict": {"a": torch.zeros(1)}, "epoch": Evil()}, tmp_path / "model.pth")
+    with pytest.raises(ValueError, match="refused|no checkpoint"):
+        read_checkpoint(tmp_path / "model.pth")
+    assert not (tmp_path / "was_run").exists()
+
+
+@pytest.mark.parametrize("wrap", [
+    lambda s: s, lambda s: {"state_dict": s, "epoch": 3}, lambda s: {f"module.{k}": v for k, v in s.items()},
+    lambda s: {k: v for k, v in s.items() if not k.endswith("num_batches_tracked")},
+])
+def test_forms_of_a_whole_network(tmp_path, model, wrap):
+    other = build_model(tiny_config())
+    assert not equal(model, other)
+    assert load_pretrain(other, saved(tmp_path / "model.pth", wrap(model.state_dict()))) is other
+    assert equal(model, other)
+
+
+def test_backbone_takes_its_share_of_a_whole_network(tmp_path, model):
+    other = build_model(tiny_config())
+    load_pretrain(other.backbone, saved(tmp_path / "model.pth", model.state_dict()))
+    assert equal(model.backbone, other.backbone) and not equal(model.rpn_head, other.rpn_head)
+
+
+def test_backbone_files(tmp_path, model, caplog):
+    path = saved(tmp_path / "backbone.pth", {**model.backbone.state_dict(), "fc.weight": torch.zeros(3)})
+    other = build_model(tiny_config())
+    load_pretrain(other.backbone, path)
+    assert equal(model.backbone, other.backbone) and not caplog.records
+    load_pretrain(other, path)
+    assert "backbone weights only" in caplog.text
+
+
+def test_legacy_alexnet_without_its_prefix(tmp_path):
+    config = load_config(experiment("siamrpn_alex_dwxcorr"))
+    model, other = build_model(config), build_model(config)
+    load_pretrain(other.backbone, saved(tmp_path / "b.pth", {k.removeprefix("features."): v for k, v in model.backbone.state_dict().items()}))
+    assert equal(model.backbone, other.backbone)
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    (lambda s: s.pop("rpn_head.cls.head.3.weight"), "missing: rpn_head.cls.head.3.weight"),
+    (lambda s: s.update({"rpn_head.cls_weight": torch.ones(3)}), "unknown: rpn_head.cls_weight"),
+    (lambda s: s.update({"rpn_head.cls.head.3.bias": torch.ones(3)}), r"rpn_head.cls.head.3.bias is \(3,\), expected \(10,\)"),
+])
+def test_another_architecture_is_named_and_changes_nothing(tmp_path, model, change, words):
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    state = {k: torch.zeros_like(v) for k, v in model.state_dict().items()}
+    change(state)
+    with pytest.raises(ValueError, match=f"another architecture.*{words}"):
+        load_pretrain(model, saved(tmp_path / "model.pth", state))
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())

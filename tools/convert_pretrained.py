@@ -1,0 +1,26 @@
+"""Turn torchvision's ImageNet weights into a backbone file: python tools/convert_pretrained.py resnet50 resnet50-*.pth pretrained_models/resnet50.model"""
+
+import argparse
+
+import torch
+
+import _cli
+from pysot.models.pretrained import convert_torchvision
+from pysot.utils.files import atomic_write
+from pysot.utils.model_load import read_checkpoint, remove_prefix
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("arch", help="resnet18, resnet34, resnet50, alexnet, alexnetlegacy or mobilenetv2")
+    parser.add_argument("source", help="torchvision's file")
+    parser.add_argument("target", help="file to write, for BACKBONE.PRETRAINED")
+    args = parser.parse_args()
+    state = convert_torchvision(remove_prefix(read_checkpoint(args.source)["state_dict"], "module."), args.arch)
+    with atomic_write(args.target, "wb") as stream:
+        torch.save(state, stream)
+    print(f"wrote {len(state)} tensors of {args.arch} to {args.target}")
+
+
+if __name__ == "__main__":
+    _cli.run(main)

@@ -1,0 +1,72 @@
+"""Follow one object: python tools/demo.py --config FILE --snapshot model.pth --video_name clip.mp4 --init 120,80,60,90 --output DIR.
+
+Writes DIR/annotated.mp4 and DIR/boxes.json, a list of {frame, bbox [x, y, w, h], score}.
+"""
+
+import argparse
+import logging
+from pathlib import Path
+
+import numpy as np
+
+import _cli
+from pysot.core.config import load_config
+from pysot.models.model_builder import build_model
+from pysot.tracker.tracker_builder import build_tracker
+from pysot.utils.device import choose_device, seed_everything
+from pysot.utils.files import write_json
+from pysot.utils.frames import open_frames
+from pysot.utils.model_load import load_pretrain
+from pysot.utils.start_box import start_box
+from pysot.utils.visualize import FrameWriter, annotate
+
+logger = logging.getLogger("demo")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--snapshot", required=True, help="checkpoint of the network")
+    parser.add_argument("--video_name", default="", help="video file, folder of images, or number of a camera (default: camera 0)")
+    parser.add_argument("--init", metavar="X,Y,W,H", help="box of the object in the first frame, in pixels; without: drawn in a window")
+    parser.add_argument("--output", help="folder for the results (default: results/demo/<name of the video>)")
+    _cli.add_config_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_arguments()
+    _cli.setup_logging()
+    cfg = load_config(args.config, args.opts)
+    seed_everything(0)
+    device = choose_device(args.device, use_accelerator=cfg.CUDA)
+    tracker = build_tracker(load_pretrain(build_model(cfg), args.snapshot).to(device).eval(), cfg)
+    source = open_frames(args.video_name)
+    output = Path(args.output or Path("results") / "demo" / source.name)
+    boxes = []
+    with FrameWriter(output / "annotated.mp4", source.fps) as writer:
+        try:
+            for frame in _cli.progress_bar(source.frames, total=source.count, description=source.name):
+                outputs = tracker.track(frame) if boxes else start(tracker, frame, args.init)
+                boxes.append(entry(len(boxes), outputs))
+                writer.write(annotate(frame, outputs.get("polygon", outputs["bbox"]), score=outputs["best_score"]))
+        finally:
+            if boxes:
+                write_json(output / "boxes.json", boxes)
+    print(f"{len(boxes)} frames: {writer.path}, {output / 'boxes.json'}")
+
+
+def start(tracker, frame, init):
+    box = start_box(frame, init)
+    tracker.init(frame, box)
+    return {"bbox": box, "best_score": 1.0}
+
+
+def entry(index, outputs):
+    result = {"frame": index, "bbox": [float(value) for value in outputs["bbox"]], "score": float(outputs["best_score"])}
+    if outputs.get("polygon") is not None:
+        result["polygon"] = [float(value) for value in np.ravel(outputs["polygon"])]
+    return result
+
+
+if __name__ == "__main__":
+    _cli.run(main)

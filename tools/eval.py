@@ -1,0 +1,55 @@
+"""Score result folders: python tools/eval.py -p results -d VOT2018 [-t PREFIX] [-s] [--json FILE] [--vis]. Needs no torch and no images."""
+
+import argparse
+import logging
+from pathlib import Path
+
+import _cli
+from pysot.toolkit.datasets import load_dataset
+from pysot.toolkit.evaluate import Scores, evaluate_vot
+from pysot.toolkit.plots import plot_scores
+from pysot.toolkit.report import score_table, tag_table, video_table
+from pysot.toolkit.results import tracker_dirs
+from pysot.utils.files import write_json
+
+logger = logging.getLogger("eval")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tracker_path", "-p", required=True, help="results/<DATASET>, its parent, or the folder of one tracker")
+    _cli.add_dataset_arguments(parser)
+    parser.add_argument("--num", "-n", type=int, default=1, help="worker processes")
+    parser.add_argument("--tracker_prefix", "-t", default="", help="this tracker, or all whose name begins so")
+    parser.add_argument("--show_video_level", "-s", action="store_true", help="also a table per video")
+    parser.add_argument("--vis", action="store_true", help="also draw accuracy, robustness and EAO to <DATASET>_scores.png beside the results")
+    parser.add_argument("--json", metavar="FILE", help="also write the scores as JSON")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_arguments()
+    _cli.setup_logging()
+    folders = tracker_dirs(args.tracker_path, args.dataset, args.tracker_prefix)
+    dataset = load_dataset(args.dataset, args.datasetdir)
+    with _cli.progress_bar(None, total=len(folders), description="evaluating") as bar:
+        scores = evaluate_vot(dataset, folders, args.num, on_done=lambda name: bar.update())
+    show(scores, args.show_video_level)
+    if args.json:
+        write_json(args.json, scores.to_json(), indent=1)
+        logger.info("wrote %s", args.json)
+    if all(score.problems for score in scores.trackers):
+        raise ValueError("no tracker could be scored, see the warnings above")
+    if args.vis:
+        logger.info("wrote %s", plot_scores(scores, Path(folders[0]).parent / f"{dataset.name}_scores.png"))
+
+
+def show(scores: Scores, per_video: bool) -> None:
+    print(score_table(scores))
+    print(f"\nEAO by tag\n{tag_table(scores)}")
+    if per_video:
+        print(f"\nPer video (Acc accuracy, LN lost number)\n{video_table(scores)}")
+
+
+if __name__ == "__main__":
+    _cli.run(main)

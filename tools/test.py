@@ -1,0 +1,93 @@
+"""Track a VOT set and score it: python tools/test.py --config experiments/<name>/config.yaml --snapshot model.pth --dataset VOT2018.
+
+Videos that have a result already are kept, so that the same command goes on after an interrupt.
+"""
+
+import argparse
+import logging
+from pathlib import Path
+
+import _cli
+from pysot.core.config import load_config
+from pysot.models.model_builder import build_model
+from pysot.toolkit.datasets import load_dataset, missing_frames
+from pysot.toolkit.evaluate import evaluate_vot
+from pysot.toolkit.render import render
+from pysot.toolkit.report import score_table
+from pysot.toolkit.results import baseline_file, load_baseline
+from pysot.toolkit.runner import run_dataset
+from pysot.tracker.tracker_builder import build_tracker
+from pysot.utils.device import choose_device, device_name, seed_everything
+from pysot.utils.model_load import load_pretrain
+
+logger = logging.getLogger("test")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--snapshot", help="checkpoint; its file name without suffix names the results (default: an untrained network)")
+    _cli.add_dataset_arguments(parser)
+    parser.add_argument("--video", default="", help="only this video")
+    parser.add_argument("--vis", action="store_true", help="also write <results>/<video>.mp4 with ground truth and tracked boxes to the folder vis")
+    parser.add_argument("--results_dir", default="results", help="results go to <results_dir>/<DATASET>/<model> (default: results)")
+    _cli.add_config_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_arguments()
+    _cli.setup_logging()
+    cfg = load_config(args.config, args.opts)
+    dataset = load_dataset(args.dataset, args.datasetdir)
+    if args.video:
+        dataset = dataset.only([args.video])
+    missing = missing_frames(dataset)
+    if len(missing) == len(dataset):
+        raise FileNotFoundError(f"{dataset.name} has no frames to track: {missing[0]}. Put the frames below {args.datasetdir}")
+    device = choose_device(args.device, use_accelerator=cfg.CUDA)
+    tracker = build_tracker(load_model(cfg, args.snapshot).to(device).eval(), cfg)
+    folder = Path(args.results_dir) / dataset.name / (Path(args.snapshot).stem if args.snapshot else "untrained")
+    logger.info("tracking %d videos of %s on %s", len(dataset), dataset.name, device_name(device))
+    progress = track(tracker, dataset, folder)
+    finished = dataset.only(progress.kept + progress.tracked) if progress.kept or progress.tracked else None
+    if finished:
+        if args.vis:
+            draw(finished, folder)
+        print(score_table(evaluate_vot(finished, [folder])))
+    if progress.failed:
+        raise RuntimeError(f"{len(progress.failed)} of {len(dataset)} videos failed and are not in the table: "
+                           + "; ".join(f"{name}: {reason}" for name, reason in progress.failed.items()))
+
+
+def load_model(cfg, snapshot):
+    seed_everything(0)
+    model = build_model(cfg)
+    if snapshot:
+        return load_pretrain(model, snapshot)
+    logger.warning("no --snapshot: this network is untrained, its weights are random")
+    return model
+
+
+def track(tracker, dataset, folder):
+    with _cli.progress_bar(None, total=sum(map(len, dataset.sequences)), description=dataset.name) as bar:
+
+        def on_sequence(sequence, state, trajectory):
+            if state == "kept":
+                logger.info("Video: %s has a result already in %s", sequence.name, folder)
+                bar.update(len(sequence))
+            elif trajectory is not None:
+                speed, lost = len(sequence) / trajectory.seconds.sum(), len(trajectory.failures)
+                logger.info("Video: %-12s Speed: %.1ffps Lost: %d", sequence.name, speed, lost)
+
+        return run_dataset(tracker, dataset, folder, on_frame=lambda sequence, step: bar.update(), on_sequence=on_sequence)
+
+
+def draw(dataset, folder):
+    with _cli.progress_bar(None, total=sum(map(len, dataset.sequences)), description="drawing") as bar:
+        for sequence in dataset.sequences:
+            trajectory = load_baseline(baseline_file(folder, sequence.name), len(sequence))
+            logger.info("wrote %s", render(sequence, trajectory, folder / "vis" / f"{sequence.name}.mp4", bar.update))
+
+
+if __name__ == "__main__":
+    _cli.run(main)
