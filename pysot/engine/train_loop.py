@@ -103,7 +103,8 @@ class Trainer:
             self._resumed = None
         lr = self.schedule.apply(self.optimizer, epoch)
         self.loader.batch_sampler.set_epoch(epoch)
-        logger.info("epoch %d of %d: lr %.6f, trained parts: %s", epoch + 1, self.settings.epochs, lr, ", ".join(g["name"] for g in self.optimizer.param_groups))
+        parts = ", ".join(group["name"] for group in self.optimizer.param_groups)
+        logger.info("epoch %d of %d: lr %.6f, trained parts: %s", epoch + 1, self.settings.epochs, lr, parts)
 
     def _wrap(self) -> nn.Module:
         """DDP synchronises what required gradients when it wrapped the model, so it wraps again at the unfreeze."""

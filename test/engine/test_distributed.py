@@ -6,9 +6,9 @@ import sys
 
 import pytest
 import torch
+
 import two_ranks
 from helpers import ROOT
-
 from pysot.utils.distributed import Rank, find_rank, mean_over_ranks, process_group
 
 SCRIPT = ROOT / "test" / "engine" / "two_ranks.py"

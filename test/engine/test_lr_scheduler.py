@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers import experiment, parity_json, tiny_config
 
+from helpers import experiment, parity_json, tiny_config
 from pysot.core.config import load_config
 from pysot.engine.engine_builder import build_lr_schedule
 from pysot.engine.lr_scheduler import make_schedule

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from helpers import experiment, tiny_config
 
+from helpers import experiment, tiny_config
 from pysot.core.config import load_config
 from pysot.engine.engine_builder import build_freeze_plan, build_optimizer
 from pysot.models.model_builder import build_model

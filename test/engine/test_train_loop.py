@@ -6,8 +6,8 @@ import os
 
 import pytest
 import torch
-from helpers import drawn_batch, tiny_config
 
+from helpers import drawn_batch, tiny_config
 from pysot.engine import checkpoint, train_loop
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model

@@ -3,9 +3,9 @@
 import sys
 
 import torch
-from helpers import drawn_batch, tiny_config
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from helpers import drawn_batch, tiny_config
 from pysot.engine.engine_builder import build_freeze_plan, build_lr_schedule, build_optimizer, build_trainer
 from pysot.engine.optimizer import FreezePlan, gradient_norm
 from pysot.models.model_builder import build_model

@@ -13,7 +13,8 @@ from pysot.models.model_builder import build_model
 
 CASES = [
     ("alexnetlegacy", {"width_mult": 0.5}), ("alexnet", {}), ("alexnet", {"width_mult": 0.25}), ("resnet18", {}), ("resnet34", {"used_layers": [1]}),
-    ("resnet18", {"used_layers": [2, 3]}), ("resnet50", {"used_layers": [0, 1, 2, 3, 4]}), ("mobilenetv2", {}), ("mobilenetv2", {"used_layers": [1, 6], "width_mult": 1.4}),
+    ("resnet18", {"used_layers": [2, 3]}), ("resnet50", {"used_layers": [0, 1, 2, 3, 4]}),
+    ("mobilenetv2", {}), ("mobilenetv2", {"used_layers": [1, 6], "width_mult": 1.4}),
 ]
 
 
@@ -44,25 +45,19 @@ def test_whole_network_on_smaller_resnets(kind):
         assert model.track(torch.zeros(1, 3, 255, 255))["cls"].shape == (1, 10, 25, 25)
 
 
-def test_single_level_neck():
+def test_single_level_neck(tmp_path):
     opts = ["BACKBONE.KWARGS.used_layers", "[3]", "ADJUST.KWARGS.in_channels", "[1024]", "ADJUST.KWARGS.out_channels", "[64]", "RPN.TYPE", "DepthwiseRPN"]
     name = experiment("siamrpn_r50_l234_dwxcorr_lt")
     text = open(name).read().replace("    weighted: true\n", "    out_channels: 64\n").replace("WEIGHTED: true", "WEIGHTED: false")
-    text = text.replace("in_channels: [128, 256, 512]", "in_channels: 64").replace("  ADJUST_CHANNEL: [128, 256, 512]\n", "").replace("  CHANNELS: [512, 1024, 2048]\n", "")
-    config = load_config(_written(text), opts)
+    for line, other in (("    in_channels: [128, 256, 512]", "    in_channels: 64"), ("  ADJUST_CHANNEL: [128, 256, 512]\n", ""), ("  CHANNELS: [512, 1024, 2048]\n", "")):
+        text = text.replace(line, other)
+    (tmp_path / "config.yaml").write_text(text)
+    config = load_config(tmp_path / "config.yaml", opts)
     model = build_model(config).eval()
     assert "neck.downsample.downsample.0.weight" in model.state_dict()
     with torch.inference_mode():
         model.template(torch.zeros(1, 3, 127, 127))
         assert model.track(torch.zeros(1, 3, 255, 255))["loc"].shape == (1, 20, 25, 25)
-
-
-def _written(text: str) -> str:
-    import tempfile
-
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False) as stream:
-        stream.write(text)
-    return stream.name
 
 
 def test_up_channel_head():
