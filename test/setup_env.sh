@@ -33,7 +33,7 @@ setup_env() {
     stamp="$environment/.pysot-$({ cat "$REPO/requirements.txt"; printf '%s\n' "$@"; } | cksum | cut -d' ' -f1)"
     if [ ! -f "$stamp" ]; then
         echo "installing the packages of requirements.txt $*"
-        "$PYTHON" -m pip install --disable-pip-version-check -q -r <(requirements) "$@" || fail "pip could not install the packages, see above"
+        "$PYTHON" -m pip install --disable-pip-version-check -r <(requirements) "$@" || fail "pip could not install the packages, see above"
         touch "$stamp"
     fi
     export PYTHON

@@ -49,7 +49,8 @@ def test_single_level_neck(tmp_path):
     opts = ["BACKBONE.KWARGS.used_layers", "[3]", "ADJUST.KWARGS.in_channels", "[1024]", "ADJUST.KWARGS.out_channels", "[64]", "RPN.TYPE", "DepthwiseRPN"]
     name = experiment("siamrpn_r50_l234_dwxcorr_lt")
     text = open(name).read().replace("    weighted: true\n", "    out_channels: 64\n").replace("WEIGHTED: true", "WEIGHTED: false")
-    for line, other in (("    in_channels: [128, 256, 512]", "    in_channels: 64"), ("  ADJUST_CHANNEL: [128, 256, 512]\n", ""), ("  CHANNELS: [512, 1024, 2048]\n", "")):
+    for line, other in (("    in_channels: [128, 256, 512]", "    in_channels: 64"), ("  ADJUST_CHANNEL: [128, 256, 512]\n", ""),
+                        ("  CHANNELS: [512, 1024, 2048]\n", "")):
         text = text.replace(line, other)
     (tmp_path / "config.yaml").write_text(text)
     config = load_config(tmp_path / "config.yaml", opts)

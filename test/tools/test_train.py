@@ -1,0 +1,98 @@
+"""From annotated frames to a scored snapshot, with the commands of the README, each in its own process; and what is said about mistakes."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+from helpers import ROOT, experiment, moving_square
+
+TINY = ["BACKBONE.KWARGS.width_mult", "0.0625", "RPN.KWARGS.in_channels", "16", "RPN.KWARGS.out_channels", "16"]
+DATA = ["DATASET.SQUARES.ROOT", "data/crop511", "DATASET.SQUARES.ANNO", "data/train.json", "DATASET.NAMES", "[SQUARES]", "DATASET.VIDEOS_PER_EPOCH", "8"]
+RUN = ["TRAIN.EPOCH", "2", "TRAIN.BATCH_SIZE", "2", "TRAIN.NUM_WORKERS", "0", "TRAIN.PRINT_FREQ", "2", "TRAIN.SNAPSHOT_DIR", "snap", "TRAIN.LOG_DIR", "logs"]
+
+
+def tool(name: str, *arguments, cwd, launcher=()) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    start = [sys.executable, "-m", "torch.distributed.run", *launcher] if launcher else [sys.executable]
+    return subprocess.run([*start, str(ROOT / "tools" / name), *map(str, arguments)], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def train(folder, *opts, arguments=(), **more) -> subprocess.CompletedProcess:
+    return tool("train.py", "--cfg", experiment("quickstart"), "--device", "cpu", *arguments, "--opts", *TINY, *DATA, *RUN, *opts, cwd=folder, **more)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("with space")
+    for i in range(3):
+        moving_square(folder / "raw" / f"square{i}", seed=i)
+    (folder / "raw" / "list.txt").write_text("square0\nsquare1\nsquare2\n")
+    done = tool("prepare_sequences.py", "vot", "raw", "--out", "data", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_train_resume_track_and_score(folder):
+    done = train(folder)
+    assert done.returncode == 0, done.stderr
+    for line in (r"Epoch: \[2\]\[4/4\] lr: 0\.", r"Progress: 8 / 8 \[100%\], Speed: [\d.]+ s/iter, ETA 0:00:00", r"FPS [\d.]+"):
+        assert re.search(line, done.stderr), line
+        assert re.search(line, (folder / "logs" / "train.log").read_text()), line
+    for line in (r"Final Performance images/sec : [\d.]+\n", r"E2E Training Duration sec : \d+\n"):
+        assert re.search(line, done.stdout), line
+    assert list((folder / "logs").glob("events.*")), "TensorBoard file"
+    whole = torch.load(folder / "snap" / "checkpoint_e2.pth", weights_only=True)
+
+    again = train(folder, "TRAIN.RESUME", "snap/checkpoint_e1.pth", "TRAIN.SNAPSHOT_DIR", "again", "TRAIN.NUM_WORKERS", "1")
+    assert again.returncode == 0, again.stderr
+    resumed = torch.load(folder / "again" / "checkpoint_e2.pth", weights_only=True)
+    assert all(torch.equal(value, resumed["state_dict"][name]) for name, value in whole["state_dict"].items())
+
+    scored = tool("test.py", "--config", experiment("quickstart"), "--snapshot", "snap/checkpoint_e2.pth", "--dataset", "raw", "--datasetdir", ".",
+                  "--device", "cpu", "--opts", *TINY, cwd=folder)
+    assert scored.returncode == 0, scored.stderr
+    assert "| checkpoint_e2 |" in scored.stdout and (folder / "results" / "raw" / "checkpoint_e2" / "baseline" / "square0" / "square0_001.txt").exists()
+
+
+def test_two_processes(folder):
+    done = train(folder, "TRAIN.SNAPSHOT_DIR", "two", launcher=("--standalone", "--nproc_per_node=2"))
+    assert done.returncode == 0, done.stderr
+    assert "2 process(es) on cpu" in done.stderr and "Epoch: [2][2/2]" in done.stderr
+    assert done.stdout.count("Final Performance images/sec") == 1
+    assert (folder / "two" / "checkpoint_e2.pth").exists()
+
+
+def test_speed_run(folder):
+    done = train(folder, "TRAIN.SNAPSHOT_DIR", "none", arguments=("--is_performance", "--max_step", "3"))
+    assert done.returncode == 0, done.stderr
+    assert "Progress: 3 / 8" in done.stderr and "FPS " in done.stderr and not (folder / "none").exists()
+
+
+@pytest.mark.parametrize(("opts", "sentence"), [
+    (("TRAIN.EPOCHS", "3"), "unknown config key TRAIN.EPOCHS; did you mean TRAIN.EPOCH"),
+    (("TRAIN.EPOCH", "three"), "TRAIN.EPOCH: expected a whole number"),
+    (("TRAIN.OUTPUT_SIZE", "25"), "TRAIN.OUTPUT_SIZE"),
+    (("TRAIN.RESUME", "gone.pth"), "gone.pth"),
+    (("BACKBONE.PRETRAINED", "gone.model"), "BACKBONE.PRETRAINED"),
+    (("TRAIN.SNAPSHOT_DIR", "raw/list.txt"), "cannot write"),
+    (("DATASET.SQUARES.ANNO", "gone.json"), "gone.json"),
+    (("TRAIN.BATCH_SIZE", "9"), "VIDEOS_PER_EPOCH"),
+])
+def test_mistakes_are_sentences(folder, opts, sentence):
+    done = train(folder, *opts)
+    assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+def test_a_truncated_annotation_is_named(folder):
+    text = (folder / "data" / "train.json").read_text()
+    (folder / "cut.json").write_text(text[:len(text) // 2])
+    done = train(folder, "DATASET.SQUARES.ANNO", "cut.json")
+    assert done.returncode == 2 and "cut.json is cut off" in done.stderr, done.stderr
+
+
+def test_convert_pretrained(folder):
+    done = tool("convert_pretrained.py", "resnet50", "snap/none.pth", "out.model", cwd=folder)
+    assert done.returncode == 2 and "none.pth" in done.stderr and not (folder / "out.model").exists()
