@@ -27,6 +27,16 @@ def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--datasetdir", default=str(default), help="folder with <DATASET>.json or the raw VOT folder (default: testing_dataset)")
 
 
+def add_sequence_arguments(parser: argparse.ArgumentParser) -> None:
+    """--only a,b and --except a,b (dest excluded): which sequences of a folder."""
+
+    def names(text: str) -> tuple[str, ...]:
+        return tuple(name.strip() for name in text.split(",") if name.strip())
+
+    parser.add_argument("--only", type=names, default=(), help="these sequences, separated by commas")
+    parser.add_argument("--except", type=names, default=(), dest="excluded", help="all but these")
+
+
 def setup_logging(quiet: bool = False, file: str | None = None) -> None:
     """Send log lines to stderr, without tearing progress bars, and to `file` as well; quiet keeps warnings only."""
     from pysot.utils.files import atomic_write

@@ -1,24 +1,17 @@
-"""Make the quick-start data: a training and a test set rendered from photographs inside scikit-image and matplotlib.
+"""Make the quickstart's data: a training and a test set rendered from photographs inside the wheels of scikit-image and matplotlib.
 
-python tools/make_quickstart_data.py --train training_dataset/quickstart/sequences --test
-testing_dataset/VOT-QUICKSTART
+python tools/make_quickstart_data.py --train training_dataset/quickstart/sequences --test testing_dataset/VOT-QUICKSTART
 """
 
 import argparse
-import sys
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
-from tqdm import tqdm
-
-if find_spec("pysot") is None:
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from pysot.datasets.quickstart_data import generate  # noqa: E402
+import _cli
+from pysot.datasets.quickstart_data import generate
 
 
-def parse_args() -> argparse.Namespace:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=Path, help="folder for the training sequences")
     parser.add_argument("--test", type=Path, help="folder for the test sequences")
@@ -26,22 +19,12 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.train is None and args.test is None:
         parser.error("pass --train FOLDER, --test FOLDER or both")
-    return args
-
-
-def main() -> int:
-    args = parse_args()
+    _cli.setup_logging(quiet=True)
     for split, root in (("train", args.train), ("test", args.test)):
-        if root is None:
-            continue
-        try:
-            folders = generate(root, split, seed=args.seed, progress=partial(tqdm, desc=split, unit="sequence"))
-        except (ValueError, OSError, ImportError) as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        print(f"{split}: {len(folders)} sequences in {root}")
-    return 0
+        if root is not None:
+            folders = generate(root, split, seed=args.seed, progress=partial(_cli.progress_bar, description=f"{split} sequences"))
+            print(f"{split}: {len(folders)} sequences in {root}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    _cli.run(main)

@@ -21,8 +21,7 @@ def main() -> None:
     parser.add_argument("layout", choices=sorted(LAYOUTS))
     parser.add_argument("root", type=Path, help="folder of the raw data set")
     parser.add_argument("--out", type=Path, required=True, help="folder for crop511/ and train.json; its name becomes that of the data set")
-    parser.add_argument("--only", type=_names, default=(), help="these sequences, separated by commas")
-    parser.add_argument("--except", type=_names, default=(), dest="excluded", help="all but these")
+    _cli.add_sequence_arguments(parser)
     parser.add_argument("--procs", type=int, default=2, help="processes")
     args = parser.parse_args()
     _cli.setup_logging(quiet=True)
@@ -41,10 +40,6 @@ def config_lines(out: Path, boxes: int) -> str:
     name = re.sub(r"\W", "_", out.resolve().name).upper()
     return (f"To train on it:\nDATASET:\n  NAMES: ['{name}']\n  {name}:\n    ROOT: '{(out / 'crop511').as_posix()}'\n"
             f"    ANNO: '{(out / 'train.json').as_posix()}'\n    FRAME_RANGE: 100\n    NUM_USE: {boxes}")
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ class QuickstartSettings:
 
     split: str
     seed: int = 0
-    sequences: int = 100
+    sequences: int = 200
     frames: int = 16
     version: int = VERSION
 
@@ -82,7 +82,7 @@ def generate(
 ) -> list[Path]:
     """Make the sequences of a split under `root` that are not there yet, and return the folders of all.
 
-    `sequences` and `frames` (mean length) default to those of the split: 100 x 16 for 'train', 8 x 100 for 'test'.
+    `sequences` and `frames` (mean length) default to those of the split: 200 x 16 for 'train', 8 x 100 for 'test'.
     `progress` wraps the iteration over the sequences, e.g. `tqdm`.
 
     Raises ValueError for settings that make no sense or differ from those `root` was made with, ImportError where the

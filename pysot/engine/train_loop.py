@@ -131,7 +131,7 @@ class Trainer:
             durations.append(seconds)
             if (index + 1) % self.settings.print_freq == 0 or last:
                 self._report(epoch, index + 1, steps, losses)
-            if last:
+            if self._enough(steps):
                 break
         steady = durations[WARM_UP_STEPS:] or durations
         pairs = len(steady) * self.settings.batch_size * self.me.world_size / sum(steady)

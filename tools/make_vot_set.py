@@ -1,0 +1,30 @@
+"""Make a VOT-style benchmark of annotated sequences, or add to one; images are linked, not copied.
+
+python tools/make_vot_set.py otb ../OTB100 --only Deer,Man --out testing_dataset/MINE
+python tools/test.py --config FILE --snapshot FILE --dataset MINE
+"""
+
+import argparse
+import logging
+from collections import Counter
+from pathlib import Path
+
+import _cli
+from pysot.datasets.raw_sequences import LAYOUTS, iter_sequences
+from pysot.datasets.vot_export import export_vot
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("layout", choices=sorted(set(LAYOUTS) - {"vot"}), help="a raw VOT folder needs no conversion: name it with --datasetdir")
+    parser.add_argument("root", type=Path, help="folder of the annotated sequences")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the set; its name is the set's name")
+    _cli.add_sequence_arguments(parser)
+    args = parser.parse_args()
+    logging.basicConfig(format="%(message)s")
+    names = export_vot(_cli.progress_bar(iter_sequences(args.layout, args.root, Counter(), args.only, args.excluded), description=args.layout), args.out)
+    print(f"{args.out} has {len(names)} sequences: {', '.join(names)}")
+
+
+if __name__ == "__main__":
+    _cli.run(main)
