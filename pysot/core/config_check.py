@@ -170,6 +170,13 @@ def _schedule(cfg):
     if cfg.TRAIN.LR_WARMUP.WARMUP and not 0 < cfg.TRAIN.LR_WARMUP.EPOCH < cfg.TRAIN.EPOCH:
         yield (f"TRAIN.LR_WARMUP.EPOCH: expected 1 to EPOCH - 1 ({cfg.TRAIN.EPOCH - 1}), since the warm-up is part of EPOCH; "
                f"got {cfg.TRAIN.LR_WARMUP.EPOCH}. Make it shorter or set LR_WARMUP.WARMUP to false")
+    if cfg.BACKBONE.TRAIN_EPOCH < 0:
+        yield f"BACKBONE.TRAIN_EPOCH: expected 0 (train from the start) or more; got {cfg.BACKBONE.TRAIN_EPOCH}"
+    warm = cfg.TRAIN.LR_WARMUP.EPOCH if cfg.TRAIN.LR_WARMUP.WARMUP else 0
+    for name, node, epochs in (("TRAIN.LR", cfg.TRAIN.LR, cfg.TRAIN.EPOCH - warm), ("TRAIN.LR_WARMUP", cfg.TRAIN.LR_WARMUP, warm)):
+        steps = node.KWARGS.get("steps", []) if node.TYPE == "multi-step" else []
+        if list(steps) != sorted(steps) or any(not 0 < step < epochs for step in steps):
+            yield f"{name}.KWARGS.steps: expected rising epochs from 1 to {epochs - 1} (this schedule lasts {epochs}); got {list(steps)}"
 
 
 def _datasets(cfg):
