@@ -7,6 +7,20 @@ import pytest
 from helpers import ROOT
 
 
+def pytest_collection_modifyitems(items):
+    """Tests marked npu need one, real or simulated (test/npu_sim)."""
+    marked = [item for item in items if item.get_closest_marker("npu")]
+    if marked and not _has_npu():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="no NPU here; bash test/run_tests.sh runs this on simulated ones"))
+
+
+def _has_npu() -> bool:
+    import torch
+
+    return hasattr(torch, "npu") and torch.npu.is_available()
+
+
 @pytest.fixture
 def shared() -> Path:
     """The team's folder of data and numbers; tests that use it are skipped where it is absent."""

@@ -10,6 +10,7 @@ source test/setup_env.sh
 setup_env
 
 CONFIG=experiments/quickstart/config.yaml
+read -r -a OPTS <<<"${QUICKSTART_OPTS:-}" # config values KEY VALUE ..., for a shorter trial
 DATA=training_dataset/quickstart
 SECONDS=0
 step() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
@@ -19,18 +20,15 @@ step "1/4 data: photographs, moved, scaled, lit, blurred and occluded"
 "$PYTHON" tools/prepare_sequences.py vot "$DATA/sequences" --out "$DATA" >/dev/null
 
 step "2/4 training $CONFIG"
-epochs="$("$PYTHON" -c "import sys; sys.path.insert(0, '.'); from pysot.core.config import load_config; print(load_config('$CONFIG').TRAIN.EPOCH)")"
-last="quickstart/snapshot/checkpoint_e$epochs.pth"
-newest="$(find quickstart/snapshot -name 'checkpoint_e*.pth' 2>/dev/null | sort -V | tail -n 1)"
-if [ -f "$last" ]; then
-    echo "$last is there"
-else
-    "$PYTHON" tools/train.py --cfg "$CONFIG" --opts TRAIN.RESUME "$newest"
-fi
+"$PYTHON" tools/train.py --cfg "$CONFIG" --opts TRAIN.RESUME auto "${OPTS[@]}"
+last="$(find quickstart/snapshot -name 'checkpoint_e*.pth' | sort -V | tail -n 1)"
 
 step "3/4 tracking the benchmark, untrained and trained"
-cp "$last" quickstart/trained.pth
-track() { "$PYTHON" tools/test.py --config "$CONFIG" --dataset VOT-QUICKSTART --results_dir quickstart/results "$@" >/dev/null; }
+if ! cmp -s "$last" quickstart/trained.pth; then # results of another network are none of this one
+    rm -rf quickstart/results/VOT-QUICKSTART/trained
+    cp "$last" quickstart/trained.pth
+fi
+track() { "$PYTHON" tools/test.py --config "$CONFIG" --dataset VOT-QUICKSTART --results_dir quickstart/results "$@" --opts "${OPTS[@]}" >/dev/null; }
 track
 track --snapshot quickstart/trained.pth
 

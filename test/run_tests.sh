@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Install what the tests need and run them: bash test/run_tests.sh [pytest arguments]
+# Without arguments the tests of the Ascend path follow, on simulated NPUs (test/npu_sim) in an environment of their own, .venv-npu.
 set -euo pipefail
 REPO="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$REPO"
@@ -7,4 +8,19 @@ cd "$REPO"
 source test/setup_env.sh
 setup_env pytest==9.2.0 ruff==0.17.6
 "$PYTHON" -m ruff check .
-exec "$PYTHON" -m pytest "$@"
+"$PYTHON" -m pytest "$@"
+[ "$#" -eq 0 ] || exit 0
+
+skip_npu() {
+    echo "npu tests skipped: $*"
+    exit 0
+}
+if "$PYTHON" -c 'import torch, sys; sys.exit(not (hasattr(torch, "npu") and torch.npu.is_available()))' 2>/dev/null; then
+    exit 0  # they ran with the others, on the NPUs of this machine
+fi
+command -v gcc >/dev/null || skip_npu "the simulator needs gcc"
+make_env "$REPO/.venv-npu"
+# torch_npu pairs with the torch of requirements.txt; it breaks the import of torch where CANN is absent, hence the second environment.
+install_into "$REPO/.venv-npu" torch_npu==2.13.0 pyyaml==6.0.3 pytest==9.2.0 || skip_npu "torch_npu 2.13.0 cannot be installed here, see above"
+echo "tests of the Ascend path on simulated NPUs"
+exec "$PYTHON" test/npu_sim "$PYTHON" -m pytest -m npu

@@ -19,24 +19,35 @@ base_python() {
 }
 
 setup_env() {
-    local environment="${VIRTUAL_ENV:-${CONDA_PREFIX:-}}" stamp
+    local environment="${VIRTUAL_ENV:-${CONDA_PREFIX:-}}"
     if [ -z "$environment" ]; then
         environment="$REPO/.venv"
-        if [ ! -x "$environment/bin/python" ]; then
-            PYTHON="$(base_python)" || exit 2
-            echo "making a virtual environment in .venv"
-            "$PYTHON" -m venv "$environment" || fail "cannot make $environment; on Debian and Ubuntu: apt install python3-venv"
-        fi
+        make_env "$environment"
     fi
+    install_into "$environment" "$@" || fail "pip could not install the packages, see above"
+    export PYTHON
+}
+
+make_env() {
+    if [ ! -x "$1/bin/python" ]; then
+        PYTHON="$(base_python)" || exit 2
+        echo "making a virtual environment in $(basename "$1")"
+        "$PYTHON" -m venv "$1" || fail "cannot make $1; on Debian and Ubuntu: apt install python3-venv"
+    fi
+}
+
+# install_into ENVIRONMENT [package ...]: requirements.txt and the packages, and PYTHON set to its Python. A stamp remembers what was installed.
+install_into() {
+    local environment="$1" stamp
+    shift
     PYTHON="$environment/bin/python"
     "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || fail "$environment has a Python older than 3.10; deactivate it or make a newer one"
     stamp="$environment/.pysot-$({ cat "$REPO/requirements.txt"; printf '%s\n' "$@"; } | cksum | cut -d' ' -f1)"
     if [ ! -f "$stamp" ]; then
         echo "installing the packages of requirements.txt $*"
-        "$PYTHON" -m pip install --disable-pip-version-check -r <(requirements) "$@" || fail "pip could not install the packages, see above"
+        "$PYTHON" -m pip install --disable-pip-version-check -r <(requirements) "$@" || return 1
         touch "$stamp"
     fi
-    export PYTHON
 }
 
 # requirements.txt; an active environment keeps the torch that it has, which may be a build for its NPU or GPU.

@@ -37,6 +37,15 @@ def add_sequence_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--except", type=names, default=(), dest="excluded", help="all but these")
 
 
+def open_device(args: argparse.Namespace, cfg, local_rank: int | None = None):
+    """The device of --device, with the switches of the config's NPU section."""
+    from pysot.utils.device import choose_device, set_npu_switches
+
+    device = choose_device(args.device, use_accelerator=cfg.CUDA, local_rank=local_rank)
+    set_npu_switches(device, **{key.lower(): value for key, value in cfg.NPU.items()})
+    return device
+
+
 def setup_logging(quiet: bool = False, file: str | None = None) -> None:
     """Send log lines to stderr, without tearing progress bars, and to `file` as well; quiet keeps warnings only."""
     from pysot.utils.files import atomic_write
@@ -63,6 +72,19 @@ def progress_bar(iterable: Iterable, total: int | None = None, description: str 
     from tqdm import tqdm
 
     return tqdm(iterable, total=total, desc=description, disable=None, dynamic_ncols=True)
+
+
+def _explain(kind, error, trace) -> None:
+    """torch_npu without CANN makes `import torch` fail: say so, and what to do."""
+    text = f"{error} {error.__cause__ or ''}"
+    if issubclass(kind, (ImportError, RuntimeError, OSError)) and ("torch_npu" in text or "libascend" in text or "libhccl" in text):
+        print(f"error: torch cannot be imported, since torch_npu does not find CANN ({' '.join(text.split())[:200]}). "
+              "Source CANN's set_env.sh, or set TORCH_DEVICE_BACKEND_AUTOLOAD=0 to work on the CPU", file=sys.stderr)
+        sys.exit(2)
+    sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _explain
 
 
 def run(main: Callable[[], None]) -> None:

@@ -13,7 +13,7 @@ import _cli
 from pysot.core.config import load_config
 from pysot.models.model_builder import build_model
 from pysot.tracker.tracker_builder import build_tracker
-from pysot.utils.device import choose_device, seed_everything
+from pysot.utils.device import seed_everything
 from pysot.utils.files import write_json
 from pysot.utils.frames import open_frames
 from pysot.utils.model_load import load_pretrain
@@ -38,7 +38,7 @@ def main() -> None:
     _cli.setup_logging()
     cfg = load_config(args.config, args.opts)
     seed_everything(0)
-    device = choose_device(args.device, use_accelerator=cfg.CUDA)
+    device = _cli.open_device(args, cfg)
     tracker = build_tracker(load_pretrain(build_model(cfg), args.snapshot).to(device).eval(), cfg)
     source = open_frames(args.video_name)
     output = Path(args.output or Path("results") / "demo" / source.name)

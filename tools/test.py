@@ -17,7 +17,7 @@ from pysot.toolkit.report import score_table
 from pysot.toolkit.results import baseline_file, load_baseline
 from pysot.toolkit.runner import run_dataset
 from pysot.tracker.tracker_builder import build_tracker
-from pysot.utils.device import choose_device, device_name, seed_everything
+from pysot.utils.device import device_name, seed_everything
 from pysot.utils.model_load import load_pretrain
 
 logger = logging.getLogger("test")
@@ -44,7 +44,7 @@ def main() -> None:
     missing = missing_frames(dataset)
     if len(missing) == len(dataset):
         raise FileNotFoundError(f"{dataset.name} has no frames to track: {missing[0]}. Put the frames below {args.datasetdir}")
-    device = choose_device(args.device, use_accelerator=cfg.CUDA)
+    device = _cli.open_device(args, cfg)
     tracker = build_tracker(load_model(cfg, args.snapshot).to(device).eval(), cfg)
     folder = Path(args.results_dir) / dataset.name / (Path(args.snapshot).stem if args.snapshot else "untrained")
     logger.info("tracking %d videos of %s on %s", len(dataset), dataset.name, device_name(device))

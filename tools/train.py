@@ -10,7 +10,7 @@ from pysot.core.config import load_config
 from pysot.datasets.data_builder import build_train_loader
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
-from pysot.utils.device import choose_device, device_name, seed_everything, wants_pinned_memory
+from pysot.utils.device import device_name, seed_everything, wants_pinned_memory
 from pysot.utils.distributed import find_rank, process_group
 
 logger = logging.getLogger("train")
@@ -37,7 +37,7 @@ def main() -> None:
     cfg = load_config(args.config, args.opts, for_training=True)
     me = find_rank(args.local_rank)
     _cli.setup_logging(quiet=not me.is_main, file=f"{cfg.TRAIN.LOG_DIR}/train.log" if me.is_main else None)
-    device = choose_device(args.device, use_accelerator=cfg.CUDA, local_rank=me.local_rank)
+    device = _cli.open_device(args, cfg, me.local_rank)
     seed_everything(args.seed)
     start = time.perf_counter()
     with contextlib.ExitStack() as stack:
@@ -50,7 +50,7 @@ def main() -> None:
         )
         logger.info("%d process(es) on %s, %d pairs each, %d steps per epoch", me.world_size, device_name(device), cfg.TRAIN.BATCH_SIZE, len(loader))
         figures = trainer.run()
-    if me.is_main:
+    if me.is_main and figures:
         print(f"Final Performance images/sec : {figures['pairs_per_second']:.2f}")
         print(f"Final Train Loss : {figures['loss']:.5f}")
         print(f"Peak memory MiB : {figures['peak_memory_mib']:.0f}")

@@ -25,7 +25,7 @@ __C.TRAIN.EXEMPLAR_SIZE = 127  # side of the template crop, pixels
 __C.TRAIN.SEARCH_SIZE = 255  # side of the search crop, pixels
 __C.TRAIN.BASE_SIZE = 8  # cells that the network adds to (SEARCH_SIZE - EXEMPLAR_SIZE) / STRIDE + 1: 8 with a 7x7 template centre, 0 for AlexNet
 __C.TRAIN.OUTPUT_SIZE = 25  # cells per side of the labels, by that formula
-__C.TRAIN.RESUME = ""  # checkpoint to go on from: weights, optimizer and epoch
+__C.TRAIN.RESUME = ""  # checkpoint to go on from: weights, optimizer and epoch; 'auto' takes the last one in SNAPSHOT_DIR, if there is one
 __C.TRAIN.PRETRAINED = ""  # weights of the whole network to start from
 __C.TRAIN.LOG_DIR = "./logs"  # TensorBoard files and log text
 __C.TRAIN.SNAPSHOT_DIR = "./snapshot"  # checkpoint_e{n}.pth
@@ -144,6 +144,13 @@ __C.TRACK.CONFIDENCE_LOW = 0.85  # long-term: below this score the target is los
 __C.TRACK.CONFIDENCE_HIGH = 0.998  # long-term: above this score it is found again
 __C.TRACK.MASK_THERSHOLD = 0.3  # SiamMask: mask probability that counts as object
 __C.TRACK.MASK_OUTPUT_SIZE = 127  # SiamMask: side of the mask
+
+# ---------------------------------------------------------------- Ascend
+__C.NPU = CN()  # (new) switches of torch_npu, set before the network is built; other devices ignore them
+__C.NPU.JIT_COMPILE = False  # True compiles operators for each new shape; False takes the kernels that CANN ships
+__C.NPU.CONV_HF32 = False  # True lets convolutions round float32 inputs to 19 bits: faster, and no longer equal to a CPU (torch_npu's default)
+__C.NPU.MATMUL_HF32 = False  # the same for matrix products
+__C.NPU.INTERNAL_FORMAT = False  # True lets operators keep data in private layouts, converted wherever an operator wants another
 
 _DEFAULTS = __C.clone()
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
-from pysot.engine.checkpoint import check_folder
+from pysot.engine.checkpoint import check_folder, latest_checkpoint
 from pysot.engine.lr_scheduler import LRSchedule, make_schedule, warm_up
 from pysot.engine.optimizer import FreezePlan, build_sgd
 from pysot.engine.train_loop import Trainer, TrainSettings
@@ -51,7 +51,8 @@ def build_trainer(
     cfg: CfgNode, model: nn.Module, loader, device: torch.device, me: Rank, *, writer=None, max_steps: int | None = None, save: bool = True,
     progress: Callable[..., Iterable] | None = None,
 ) -> Trainer:
-    """A run of the network over the loader's batches, resumed if TRAIN.RESUME is set, else from the pretrained weights of the config.
+    """A run of the network over the loader's batches: resumed if TRAIN.RESUME is set (with 'auto': and a checkpoint is there), else from the pretrained
+    weights of the config.
 
     `save` off writes no checkpoints (speed runs); `max_steps` ends the run early. Raises OSError if the snapshot folder can't be written.
     """
@@ -62,12 +63,13 @@ def build_trainer(
     )
     if save and me.is_main:
         check_folder(train.SNAPSHOT_DIR)
-    if not train.RESUME:
+    resume = latest_checkpoint(train.SNAPSHOT_DIR) if train.RESUME == "auto" else train.RESUME
+    if not resume:
         load_start_weights(model, cfg)
     trainer = Trainer(
         model, loader, settings, build_lr_schedule(cfg), build_freeze_plan(cfg), lambda network: build_optimizer(network, cfg), device, me,
         start_epoch=train.START_EPOCH, writer=writer, **({"progress": progress} if progress else {}),
     )
-    if train.RESUME:
-        trainer.resume(train.RESUME)
+    if resume:
+        trainer.resume(str(resume), may_be_finished=train.RESUME == "auto")
     return trainer

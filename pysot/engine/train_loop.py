@@ -64,20 +64,25 @@ class Trainer:
         self.means = RunningMean()
         self._resumed: tuple[dict, str] | None = None
 
-    def resume(self, path: str) -> None:
-        """Take weights, optimizer, scaler and epoch from a checkpoint. Raises ValueError for one that does not fit or has nothing left to train."""
+    def resume(self, path: str, may_be_finished: bool = False) -> None:
+        """Take weights, optimizer, scaler and epoch from a checkpoint. Raises ValueError for one that does not fit, and for one with nothing left to train
+        unless it `may_be_finished`.
+        """
         content = read_training_state(path)
-        if content["epoch"] >= self.settings.epochs:
+        if content["epoch"] >= self.settings.epochs and not may_be_finished:
             raise ValueError(f"{path} has trained {content['epoch']} epochs already; TRAIN.EPOCH is {self.settings.epochs}. Raise it, or test the snapshot")
         restore_model(self.model, content, path)
         if content.get("scaler"):
             self.scaler.load_state_dict(content["scaler"])
         self.start_epoch = content["epoch"]
         self._resumed = (content, path)
-        logger.info("resumed from %s: epoch %d is next", path, self.start_epoch + 1)
+        left = self.settings.epochs - self.start_epoch
+        logger.info("resumed from %s: %s", path, f"epoch {self.start_epoch + 1} is next" if left > 0 else "all epochs are trained")
 
     def run(self) -> dict[str, float]:
-        """Train. Returns `steps`, `loss` (mean of the last steps), `pairs_per_second` over all processes, `peak_memory_mib` and `skipped`."""
+        """Train. Returns `steps`, `loss` (mean of the last steps), `pairs_per_second` over all processes, `peak_memory_mib` and `skipped`; nothing where all
+        epochs are trained already.
+        """
         steps = len(self.loader)
         self.step_count = self.start_epoch * steps
         figures = {}

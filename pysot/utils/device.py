@@ -61,6 +61,17 @@ def _visibility(kind: str) -> str:
     return f"{variable} ({os.environ.get(variable, 'not set')})"
 
 
+def set_npu_switches(device: torch.device, jit_compile: bool, conv_hf32: bool, matmul_hf32: bool, internal_format: bool) -> None:
+    """Set torch_npu's switches, see the NPU section of pysot/core/config.py; nothing on other devices."""
+    if device.type != "npu":
+        return
+    npu = _module("npu")
+    npu.set_compile_mode(jit_compile=jit_compile)
+    npu.conv.allow_hf32 = conv_hf32
+    npu.matmul.allow_hf32 = matmul_hf32
+    npu.config.allow_internal_format = internal_format
+
+
 def distributed_backend(device: torch.device) -> str:
     """The torch.distributed backend of a device: hccl, nccl or gloo."""
     return _BACKENDS[device.type]

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 import pytest
-from helpers import drawn_image
 
+from helpers import drawn_image
 from pysot.datasets.raw import RawFrame, RawVideo
 from pysot.datasets.vot_export import export_vot
 from pysot.toolkit.datasets import load_dataset

@@ -214,6 +214,17 @@ def test_an_unwritable_folder_is_named_before_training(tmp_path):
         trainer(tmp_path / "file" / "snapshot")
 
 
+def test_resume_auto_starts_goes_on_and_stops(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    opts = ["TRAIN.EPOCH", 2, "TRAIN.RESUME", "auto"]
+    first = trainer(tmp_path, *opts)
+    assert first.run()["steps"] == 4
+    (tmp_path / "checkpoint_e2.pth").unlink()
+    again = trainer(tmp_path, *opts, seed=99)
+    assert again.run() and again.loader.epochs == [1] and same(weights(first), weights(again))
+    assert trainer(tmp_path, *opts).run() == {} and "all epochs are trained" in caplog.text
+
+
 def test_latest_checkpoint(tmp_path):
     assert checkpoint.latest_checkpoint(tmp_path) is None
     for n in (2, 10, 9):

@@ -9,9 +9,9 @@ from helpers import drawn_batch, tiny_config
 from pysot.engine.engine_builder import build_freeze_plan, build_lr_schedule, build_optimizer, build_trainer
 from pysot.engine.optimizer import FreezePlan, gradient_norm
 from pysot.models.model_builder import build_model
+from pysot.utils.device import choose_device
 from pysot.utils.distributed import find_rank, process_group
 
-CPU = torch.device("cpu")
 OPTS = ["TRAIN.EPOCH", 3, "TRAIN.BATCH_SIZE", 2, "TRAIN.BASE_LR", 0.005, "BACKBONE.TRAIN_EPOCH", 1, "BACKBONE.TRAIN_LAYERS", "[layer4, layer5]"]
 
 
@@ -66,11 +66,12 @@ def by_hand(folder: str, reduce: str, clip: str) -> dict:
     return model.state_dict()
 
 
-def main(folder: str, reduce: str, clip: str) -> None:
+def main(folder: str, reduce: str, clip: str, device: str = "cpu") -> None:
     me = find_rank()
-    with process_group(me, CPU):
+    device = choose_device(device, local_rank=me.local_rank)
+    with process_group(me, device):
         config, model = start(folder, reduce, clip)
-        run = build_trainer(config, model, Halves(me.rank), CPU, me)
+        run = build_trainer(config, model, Halves(me.rank), device, me)
         run.freeze = FrozenNorms(*vars(run.freeze).values())
         run.run()
 

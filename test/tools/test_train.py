@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+
 from helpers import ROOT, experiment, moving_square
 
 TINY = ["BACKBONE.KWARGS.width_mult", "0.0625", "RPN.KWARGS.in_channels", "16", "RPN.KWARGS.out_channels", "16"]

@@ -1,0 +1,145 @@
+"""The Ascend path on the real torch_npu: on NPUs where there are some, else on simulated ones (see test/npu_sim/README.md).
+
+Ranks meet over HCCL. Simulated operators are the CPU's, so results must be the CPU's; a real NPU rounds differently and gets a wider tolerance.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import two_ranks
+from helpers import ROOT, drawn_batch, drawn_image, experiment, moving_square, tiny_config
+from pysot.engine.engine_builder import build_trainer
+from pysot.models.model_builder import build_model
+from pysot.tracker.tracker_builder import build_tracker
+from pysot.utils.device import choose_device, device_name, distributed_backend, peak_memory_mib, synchronize
+from pysot.utils.distributed import Rank
+
+pytestmark = pytest.mark.npu
+CPU = torch.device("cpu")
+SIMULATED = "npu_sim" in os.environ.get("ASCEND_HOME_PATH", "")
+TOLERANCE = 1e-5 if SIMULATED else 1e-2
+TINY = ["BACKBONE.KWARGS.width_mult", "0.0625", "RPN.KWARGS.in_channels", "16", "RPN.KWARGS.out_channels", "16"]
+
+
+class Batches(list):
+    def __init__(self, steps: int = 2):
+        torch.manual_seed(3)
+        super().__init__()
+        for _ in range(steps):
+            batch = drawn_batch(2, 255, 17)
+            batch["search"] += torch.randn_like(batch["search"])
+            self.append(batch)
+        self.batch_sampler = self
+
+    def set_epoch(self, epoch):
+        pass
+
+
+def trainer(folder, device, *opts, loader=None):
+    config = tiny_config("TRAIN.SNAPSHOT_DIR", str(folder), "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1, "TRAIN.EPOCH", 3, "TRAIN.BASE_LR", 0.005,
+                         "BACKBONE.TRAIN_EPOCH", 1, "BACKBONE.TRAIN_LAYERS", "[layer4, layer5]", *opts, for_training=True)
+    torch.manual_seed(5)
+    return build_trainer(config, build_model(config), Batches() if loader is None else loader, device, Rank())
+
+
+def assert_same_weights(a: dict, b: dict) -> None:
+    for name, value in a.items():
+        torch.testing.assert_close(value.cpu(), b[name].cpu(), rtol=0, atol=TOLERANCE, msg=name)
+
+
+def run(*command, cwd) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run([sys.executable, *map(str, command)], cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
+
+
+def test_auto_takes_the_npu():
+    device = choose_device("auto")
+    assert device.type == "npu" and distributed_backend(device) == "hccl"
+    assert "cpu" not in device_name(device)
+    torch.ones(1 << 20, device=device).sum()
+    synchronize(device)
+    assert peak_memory_mib(device) >= 4
+
+
+def test_more_ranks_than_cards():
+    with pytest.raises(RuntimeError, match=r"npu:99 was asked for, this process sees \d+ npu.*ASCEND_RT_VISIBLE_DEVICES"):
+        choose_device("npu", local_rank=99)
+
+
+def test_training_equals_the_cpu_across_the_unfreeze(tmp_path):
+    on_npu, on_cpu = trainer(tmp_path / "npu", choose_device("npu")), trainer(tmp_path / "cpu", CPU)
+    assert on_npu.run()["loss"] == pytest.approx(on_cpu.run()["loss"], abs=TOLERANCE * 10)
+    assert_same_weights(on_npu.model.state_dict(), on_cpu.model.state_dict())
+
+
+@pytest.mark.parametrize(("first", "second"), [("npu", "cpu"), ("cpu", "npu")])
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_checkpoint_goes_on_on_the_other_device(tmp_path, first, second, epoch):
+    whole = trainer(tmp_path / "whole", choose_device(first))
+    whole.run()
+    again = trainer(tmp_path / "again", choose_device(second), "TRAIN.RESUME", str(tmp_path / "whole" / f"checkpoint_e{epoch}.pth"))
+    again.run()
+    assert_same_weights(whole.model.state_dict(), again.model.state_dict())
+
+
+@pytest.mark.parametrize("scale", [32, "dynamic"])
+def test_fp16_skips_an_overflow(tmp_path, scale):
+    loader = Batches()
+    loader[0]["label_loc_weight"] *= 1e30
+    half = trainer(tmp_path, choose_device("npu"), "TRAIN.PRECISION", "fp16", "TRAIN.LOSS_SCALE", scale, loader=loader)
+    figures = half.run()
+    assert figures["skipped"] >= 3 and np.isfinite([v.float().abs().sum().item() for v in half.model.state_dict().values()]).all()
+    assert scale == "dynamic" or half.scaler.get_scale() == 32
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_half_precision_trains_like_full(tmp_path, precision):
+    half = trainer(tmp_path / "half", choose_device("npu"), "TRAIN.PRECISION", precision)
+    full = trainer(tmp_path / "full", choose_device("npu"))
+    assert half.run()["loss"] == pytest.approx(full.run()["loss"], rel=0.15)
+
+
+def test_two_ranks_over_hccl_equal_one_process(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "test"), os.environ.get("PYTHONPATH", "")]), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(ROOT / "test" / "engine" / "two_ranks.py")]
+    done = subprocess.run([*command, str(tmp_path), "sum", "1000", "npu"], env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    got = torch.load(tmp_path / "checkpoint_e3.pth", weights_only=True)["state_dict"]
+    assert_same_weights(got, two_ranks.by_hand(str(tmp_path), "sum", "1000"))
+
+
+def test_tracking_equals_the_cpu():
+    config, image, boxes = tiny_config(), drawn_image("frame", 240, 320), {}
+    for name in ("cpu", "npu"):
+        torch.manual_seed(0)
+        tracker = build_tracker(build_model(config).to(choose_device(name)), config)
+        tracker.init(image, [100, 80, 60, 60])
+        boxes[name] = [tracker.track(np.roll(image, 3 * i, axis=1))["bbox"] for i in range(4)]
+    np.testing.assert_allclose(boxes["npu"], boxes["cpu"], atol=0.05 if SIMULATED else 1)
+
+
+def test_commands_on_the_npu(tmp_path):
+    for i in range(3):
+        moving_square(tmp_path / "raw" / f"square{i}", seed=i)
+    (tmp_path / "raw" / "list.txt").write_text("square0\nsquare1\nsquare2\n")
+    tools, config = ROOT / "tools", experiment("quickstart")
+    assert run(tools / "prepare_sequences.py", "vot", "raw", "--out", "data", "--procs", "1", cwd=tmp_path).returncode == 0
+    opts = ["DATASET.QUICKSTART.ROOT", "data/crop511", "DATASET.QUICKSTART.ANNO", "data/train.json", "DATASET.VIDEOS_PER_EPOCH", "4", "TRAIN.BATCH_SIZE", "2",
+            "TRAIN.EPOCH", "2", "TRAIN.NUM_WORKERS", "1", "TRAIN.SNAPSHOT_DIR", "snap", "TRAIN.LOG_DIR", "logs"]
+    done = run(tools / "train.py", "--cfg", config, "--opts", *TINY, *opts, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "1 process(es) on cpu" not in done.stderr and re.search(r"Final Performance images/sec : [\d.]+", done.stdout)
+    snapshot = ["--snapshot", "snap/checkpoint_e2.pth", "--config", config, "--device", "npu"]
+    done = run(tools / "test.py", *snapshot, "--dataset", "raw", "--datasetdir", ".", "--opts", *TINY, cwd=tmp_path)
+    assert done.returncode == 0 and "| checkpoint_e2 |" in done.stdout, done.stderr
+    done = run(tools / "eval.py", "-p", "results", "-d", "raw", "--datasetdir", ".", "--json", "scores.json", cwd=tmp_path)
+    assert done.returncode == 0 and set(json.loads((tmp_path / "scores.json").read_text())) == {"checkpoint_e2"}, done.stderr
+    done = run(tools / "demo.py", *snapshot, "--video_name", "raw/square0/color", "--init", "20,30,40,40", "--output", "demo", "--opts", *TINY, cwd=tmp_path)
+    assert done.returncode == 0 and len(json.loads((tmp_path / "demo" / "boxes.json").read_text())) == 6, done.stderr
