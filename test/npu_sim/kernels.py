@@ -151,7 +151,7 @@ def kernel(op):
                 kwargs[name].resize_(kwargs_down[name].size())
             kwargs[name].copy_(kwargs_down[name])
         results = result if isinstance(result, tuple) else (result,)
-        results = [up(x) if name is None else kwargs[name] if name in kwargs else args[written[name]] for name, x in zip(returned, results, strict=True)]
+        results = [up(x) if name is None else kwargs[name] if name in kwargs else args[written[name]] for name, x in zip(returned, results, strict=False)]
         return results[0] if len(results) == 1 else tuple(results) or None
 
     return run

@@ -38,6 +38,17 @@ def test_parity_on_bag(shared, name):
         assert output["best_score"] == pytest.approx(frame["best_score"], abs=1e-3)
 
 
+def test_golden_trajectory():
+    """Recorded when the trajectories on bag agreed with the original's, so that they stay so where those frames are absent."""
+    config = load_config(experiment("siamrpn_alex_dwxcorr"))
+    tracker, image = build_tracker(draw_weights(build_model(config)), config), drawn_image("golden", 240, 320)
+    tracker.init(image, [100.5, 80.25, 61, 43])
+    outputs = [tracker.track(np.roll(image, (2 * i, 5 * i), (0, 1))) for i in range(1, 5)]
+    expected = [[93.98, 75.886, 59.2, 43.501], [90.55, 71.146, 57.531, 43.865], [86.819, 66.814, 56.072, 44.142], [76.479, 55.29, 54.466, 44.397]]
+    np.testing.assert_allclose([output["bbox"] for output in outputs], expected, atol=0.02)
+    np.testing.assert_allclose([output["best_score"] for output in outputs], [0.37596, 0.37058, 0.34025, 0.43517], atol=1e-3)
+
+
 def test_a_script_written_for_the_original(tmp_path):
     from pysot.utils.model_load import load_pretrain
 
