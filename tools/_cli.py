@@ -27,6 +27,17 @@ def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--datasetdir", default=str(default), help="folder with <DATASET>.json or the raw VOT folder (default: testing_dataset)")
 
 
+def whole_number(least: int) -> Callable[[str], int]:
+    """An argument type: a whole number that is `least` or more."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number, {least} or more, got {text!r}")
+        return int(text)
+
+    return read
+
+
 def add_sequence_arguments(parser: argparse.ArgumentParser) -> None:
     """--only a,b and --except a,b (dest excluded): which sequences of a folder."""
 
@@ -46,13 +57,13 @@ def open_device(args: argparse.Namespace, cfg, local_rank: int | None = None):
     return device
 
 
-def setup_logging(quiet: bool = False, file: str | None = None) -> None:
+def setup_logging(quiet: bool = False, file: Path | None = None) -> None:
     """Send log lines to stderr, without tearing progress bars, and to `file` as well; quiet keeps warnings only."""
     from pysot.utils.files import atomic_write
 
     handlers: list[logging.Handler] = [_BarSafeHandler()]
     if file is not None:
-        if not Path(file).exists():
+        if not file.exists():
             with atomic_write(file):
                 pass
         handlers.append(logging.FileHandler(file, encoding="utf-8"))

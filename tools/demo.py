@@ -5,6 +5,7 @@ Writes DIR/annotated.mp4 and DIR/boxes.json, a list of {frame, bbox [x, y, w, h]
 
 import argparse
 import logging
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--init", metavar="X,Y,W,H", help="box of the object in the first frame, in pixels; without: drawn in a window")
     parser.add_argument("--output", help="folder for the results (default: results/demo/<name of the video>)")
     _cli.add_config_arguments(parser)
-    return parser.parse_args()
+    words = sys.argv[1:]
+    for place in [i for i, word in enumerate(words[:-1]) if word == "--init"][:1]:
+        words[place:place + 2] = [f"--init={words[place + 1]}"]  # argparse takes -5,10,30,30 for an option
+    return parser.parse_args(words)
 
 
 def main() -> None:

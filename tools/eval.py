@@ -10,7 +10,7 @@ from pysot.toolkit.evaluate import Scores, evaluate_vot
 from pysot.toolkit.plots import plot_scores
 from pysot.toolkit.report import score_table, tag_table, video_table
 from pysot.toolkit.results import tracker_dirs
-from pysot.utils.files import write_json
+from pysot.utils.files import check_folder, write_json
 
 logger = logging.getLogger("eval")
 
@@ -30,16 +30,18 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     _cli.setup_logging()
+    if args.json:
+        check_folder(Path(args.json).parent)
     folders = tracker_dirs(args.tracker_path, args.dataset, args.tracker_prefix)
     dataset = load_dataset(args.dataset, args.datasetdir)
     with _cli.progress_bar(None, total=len(folders), description="evaluating") as bar:
         scores = evaluate_vot(dataset, folders, args.num, on_done=lambda name: bar.update())
     show(scores, args.show_video_level)
+    if all(score.problems for score in scores.trackers):
+        raise ValueError("no tracker could be scored, see the warnings above; nothing was written")
     if args.json:
         write_json(args.json, scores.to_json(), indent=1)
         logger.info("wrote %s", args.json)
-    if all(score.problems for score in scores.trackers):
-        raise ValueError("no tracker could be scored, see the warnings above")
     if args.vis:
         logger.info("wrote %s", plot_scores(scores, Path(folders[0]).parent / f"{dataset.name}_scores.png"))
 

@@ -32,6 +32,9 @@ def main() -> None:
     write_json(args.out / "train.json", content)
     print(f"{len(content)} sequences, {result.written} crops written, {result.present} were there, {len(result.problems)} images or boxes left out; "
           f"in train.json: {describe(counts)}")
+    others = sorted({folder.name for folder in (args.out / "crop511").iterdir() if folder.is_dir()} - set(content))
+    if others:
+        print(f"train.json holds the sequences of this call alone; crops of {len(others)} more lie in {args.out / 'crop511'}: {', '.join(others[:5])}")
     print(config_lines(args.out, counts["boxes"]))
 
 

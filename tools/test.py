@@ -4,6 +4,7 @@ Videos that have a result already are kept, so that the same command goes on aft
 """
 
 import argparse
+import hashlib
 import logging
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from pysot.toolkit.datasets import load_dataset, missing_frames
 from pysot.toolkit.evaluate import evaluate_vot
 from pysot.toolkit.render import render
 from pysot.toolkit.report import score_table
-from pysot.toolkit.results import baseline_file, load_baseline
+from pysot.toolkit.results import baseline_file, claim_tracker_dir, load_baseline
 from pysot.toolkit.runner import run_dataset
 from pysot.tracker.tracker_builder import build_tracker
 from pysot.utils.device import device_name, seed_everything
@@ -47,6 +48,7 @@ def main() -> None:
     device = _cli.open_device(args, cfg)
     tracker = build_tracker(load_model(cfg, args.snapshot).to(device).eval(), cfg)
     folder = Path(args.results_dir) / dataset.name / (Path(args.snapshot).stem if args.snapshot else "untrained")
+    claim_tracker_dir(folder, fingerprint(tracker.model, cfg))
     logger.info("tracking %d videos of %s on %s", len(dataset), dataset.name, device_name(device))
     progress = track(tracker, dataset, folder)
     finished = dataset.only(progress.kept + progress.tracked) if progress.kept or progress.tracked else None
@@ -66,6 +68,14 @@ def load_model(cfg, snapshot):
         return load_pretrain(model, snapshot)
     logger.warning("no --snapshot: this network is untrained, its weights are random")
     return model
+
+
+def fingerprint(model, cfg) -> str:
+    """What the results depend on: the weights, and the config sections of network and tracker."""
+    digest = hashlib.sha256("".join(str(cfg[section]) for section in ("BACKBONE", "ADJUST", "RPN", "ANCHOR", "TRACK")).encode())
+    for name, value in model.state_dict().items():
+        digest.update(name.encode() + value.cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def track(tracker, dataset, folder):

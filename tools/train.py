@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import logging
 import time
+from pathlib import Path
 
 import _cli
 from pysot.core.config import load_config
@@ -19,10 +20,10 @@ logger = logging.getLogger("train")
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     _cli.add_config_arguments(parser)
-    parser.add_argument("--seed", type=int, default=123456, help="seed of weights and data order")
+    parser.add_argument("--seed", type=_cli.whole_number(0), default=123456, help="seed of weights and data order")
     parser.add_argument("--local_rank", "--local-rank", type=int, default=None, help="set by the old launcher; torchrun needs nothing")
     parser.add_argument("--is_performance", action="store_true", help="measure speed only: no checkpoints are written")
-    parser.add_argument("--max_step", "--max_steps", type=int, default=None, help="end after so many steps")
+    parser.add_argument("--max_step", "--max_steps", type=_cli.whole_number(1), default=None, help="end after so many steps")
     return parser.parse_args()
 
 
@@ -36,7 +37,7 @@ def main() -> None:
     args = parse_arguments()
     cfg = load_config(args.config, args.opts, for_training=True)
     me = find_rank(args.local_rank)
-    _cli.setup_logging(quiet=not me.is_main, file=f"{cfg.TRAIN.LOG_DIR}/train.log" if me.is_main else None)
+    _cli.setup_logging(quiet=not me.is_main, file=Path(cfg.TRAIN.LOG_DIR) / "train.log" if me.is_main else None)
     device = _cli.open_device(args, cfg, me.local_rank)
     seed_everything(args.seed)
     start = time.perf_counter()

@@ -26,6 +26,23 @@ _CHOICES = {
     "RPN.TYPE": ("UPChannelRPN", "DepthwiseRPN", "MultiRPN"),
     "TRACK.TYPE": ("SiamRPNTracker", "SiamRPNLTTracker", "SiamMaskTracker"),
 }
+def _is_count(value) -> bool:
+    return type(value) is int and value > 0
+
+
+def _are_counts(value) -> bool:
+    return _is_count(value) or isinstance(value, list) and bool(value) and all(map(_is_count, value))
+
+
+_KWARGS = {
+    "width_mult": (lambda v: type(v) in (int, float) and v > 0, "a number above 0"),
+    "anchor_num": (_is_count, "a whole number above 0"),
+    "feature_in": (_is_count, "a whole number above 0"),
+    "center_size": (_is_count, "a whole number above 0"),
+    "in_channels": (_are_counts, "a whole number above 0, or a list of them"),
+    "out_channels": (_are_counts, "a whole number above 0, or a list of them"),
+    "weighted": (lambda v: isinstance(v, bool), "true or false"),
+}
 _POSITIVE = (
     "TRAIN.EXEMPLAR_SIZE TRAIN.SEARCH_SIZE TRAIN.OUTPUT_SIZE TRAIN.EPOCH TRAIN.BATCH_SIZE TRAIN.PRINT_FREQ TRAIN.GRAD_CLIP TRAIN.BASE_LR "
     "TRAIN.TOTAL_NUM DATASET.VIDEOS_PER_EPOCH ANCHOR.STRIDE TRACK.EXEMPLAR_SIZE TRACK.INSTANCE_SIZE"
@@ -75,6 +92,8 @@ def _choices(cfg):
     if not (scale == "dynamic" or (not isinstance(scale, str) and scale > 0)):
         yield f"TRAIN.LOSS_SCALE: expected a number above 0 or 'dynamic'; got {scale!r}"
     yield from _used_layers(cfg)
+    yield from _lists(cfg)
+    yield from _kwargs(cfg)
 
 
 def _used_layers(cfg):
@@ -82,6 +101,24 @@ def _used_layers(cfg):
     count = 8 if cfg.BACKBONE.TYPE == "mobilenetv2" else 5
     if not isinstance(layers, list) or any(type(i) is not int or not 0 <= i < count for i in layers):
         yield f"BACKBONE.KWARGS.used_layers: expected a list of stages from 0 to {count - 1}; got {layers!r}"
+
+
+def _lists(cfg):
+    for name in ("ANCHOR.RATIOS", "ANCHOR.SCALES"):
+        values = _get(cfg, name)
+        if not values or not all(type(v) in (int, float) and v > 0 for v in values):
+            yield f"{name}: expected a list of numbers above 0; got {list(values)!r}"
+    for name in ("DATASET.NAMES", "BACKBONE.TRAIN_LAYERS"):
+        if not all(isinstance(v, str) for v in _get(cfg, name)):
+            yield f"{name}: expected a list of names; got {list(_get(cfg, name))!r}"
+
+
+def _kwargs(cfg):
+    for section in ("BACKBONE", "ADJUST", "RPN"):
+        for key, value in cfg[section].KWARGS.items():
+            fits, words = _KWARGS.get(key, (lambda v: True, ""))
+            if not fits(value):
+                yield f"{section}.KWARGS.{key}: expected {words}; got {value!r}"
 
 
 def _ranges(cfg):
@@ -151,6 +188,9 @@ def _head_channels(cfg, have: list):
     if wanted != have:
         source = "ADJUST.KWARGS.out_channels" if cfg.ADJUST.ADJUST else f"the channels of {cfg.BACKBONE.TYPE}"
         yield f"RPN.KWARGS.{key}: expected {have if cfg.RPN.TYPE == 'MultiRPN' else have[0]} ({source}); got {cfg.RPN.KWARGS.get(key, 256)}"
+    several = cfg.RPN.TYPE == "MultiRPN"
+    if key in cfg.RPN.KWARGS and isinstance(cfg.RPN.KWARGS[key], list) != several:
+        yield f"RPN.KWARGS.{key}: expected {'a list' if several else 'one number'} for {cfg.RPN.TYPE}; got {cfg.RPN.KWARGS[key]!r}"
     if cfg.RPN.TYPE != "MultiRPN" and len(have) > 1:
         yield f"RPN.TYPE: expected MultiRPN for {len(have)} feature levels; got {cfg.RPN.TYPE}"
 

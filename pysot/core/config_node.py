@@ -46,6 +46,8 @@ class ConfigNode(CfgNode):
             node = tree
             for parent in parents:
                 node = node.setdefault(parent, {})
+                if not isinstance(node, dict):
+                    raise ValueError(f"{key}: {parent} is given a value and keys in the same list; name each key once")
             node[leaf] = _parse(str(key), value)
         self._merge_checked(tree, source="")
 

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pysot.utils.files import read_json
+from pysot.utils.files import find_path, read_json
 
 logger = logging.getLogger(__name__)
-REPO_ROOT = Path(__file__).resolve().parents[2]
 LAYOUT = "{video: {track: {frame: [x1, y1, x2, y2]}}}"
 
 
@@ -59,14 +58,8 @@ class TrackAnnotation:
 
 
 def find_data_path(path: str | Path, what: str) -> Path:
-    """A path of the config as it is found: absolute, relative to the current folder, or relative to the repository. Raises FileNotFoundError."""
-    path = Path(path).expanduser()
-    tried = [path] if path.is_absolute() else [Path.cwd() / path, REPO_ROOT / path]
-    for candidate in tried:
-        if candidate.exists():
-            return candidate
-    raise FileNotFoundError(f"{what}: looked for {' and for '.join(map(str, dict.fromkeys(tried)))}, found nothing. Prepare the data set "
-                            "(training_dataset/README.md) or correct the path in the config")
+    """A path of a data set, see `find_path`."""
+    return find_path(path, what, "Prepare the data set (training_dataset/README.md) or correct the path in the config")
 
 
 def load_annotation(name: str, root: str | Path, anno: str | Path) -> TrackAnnotation:

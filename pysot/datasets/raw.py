@@ -70,14 +70,22 @@ def annotation_json(videos: Iterable[RawVideo], crop_root: Path | None, counts: 
 
 
 def present_crops(folder: Path) -> Iterator[str]:
-    """Names of the finished, not empty crops of one video; none if the folder does not exist."""
+    """Names of the whole crops of one video, those with a JPEG's end; none if the folder does not exist."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.endswith(".x.jpg") and not entry.name.startswith(".") and entry.stat().st_size > 0:
+                if entry.name.endswith(".x.jpg") and not entry.name.startswith(".") and _is_whole(entry.path):
                     yield entry.name
     except (FileNotFoundError, NotADirectoryError):
         return
+
+
+def _is_whole(path: str) -> bool:
+    with open(path, "rb") as stream:
+        if stream.seek(0, os.SEEK_END) < 2:
+            return False
+        stream.seek(-2, os.SEEK_END)
+        return stream.read() == b"\xff\xd9"
 
 
 def describe(counts: Counter) -> str:

@@ -37,11 +37,13 @@ def iter_coco(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
         raise ValueError(f"{path} must have the lists \"images\" and \"annotations\" of a COCO instance file; download it again")
     by_image = defaultdict(list)
     for annotation in content["annotations"]:
+        if not isinstance(annotation, dict) or not isinstance(annotation.get("image_id"), (int, str, type(None))):
+            raise ValueError(f"{path}: every annotation is an object with a number \"image_id\", got {annotation!r}; download the file again")
         by_image[annotation.get("image_id")].append(annotation)
     seen = set()
     for image in content["images"]:
-        if not isinstance(image, dict) or "id" not in image or "file_name" not in image:
-            raise ValueError(f"{path}: every image needs \"id\" and \"file_name\", got {image!r}; download the file again")
+        if not isinstance(image, dict) or not isinstance(image.get("id"), (int, str)) or not isinstance(image.get("file_name"), str):
+            raise ValueError(f"{path}: every image needs a number \"id\" and a text \"file_name\", got {image!r}; download the file again")
         if image["id"] in seen:
             counts["repeated images"] += 1
             continue

@@ -114,7 +114,10 @@ def _region_to_xyxy(row: np.ndarray) -> tuple | None:
 def _folders_with(root: Path, entry: str) -> list[Path]:
     """Folders below root that have `entry` (a pattern), in the order of list.txt if there is one."""
     if (root / "list.txt").is_file():
-        listed = [root / name.strip() for name in (root / "list.txt").read_text(encoding="utf-8").split("\n") if name.strip()]
+        listed = [root / name.strip() for name in (root / "list.txt").read_text(encoding="utf-8-sig").splitlines() if name.strip()]
+        for folder in listed:
+            if not folder.is_dir():
+                logger.warning("sequence %s is left out: list.txt names it, but there is no folder %s", folder.name, folder)
         return [folder for folder in listed if folder.is_dir()]
     return sorted(folder for folder in root.iterdir() if folder.is_dir() and any(folder.glob(entry))) if root.is_dir() else []
 

@@ -19,7 +19,8 @@ def export_vot(videos: Iterable[RawVideo], out: str | os.PathLike) -> list[str]:
     tracker can't start there. Raises OSError if the folder can't be written.
     """
     out = Path(out)
-    names = (out / "list.txt").read_text(encoding="utf-8").split() if (out / "list.txt").exists() else []
+    listed = (out / "list.txt").read_text(encoding="utf-8").splitlines() if (out / "list.txt").exists() else []
+    names = [line.strip() for line in listed if line.strip()]
     for video in videos:
         tracks = sorted({track for frame in video.frames for track in frame.boxes})
         for track in tracks:

@@ -30,14 +30,6 @@ def save_checkpoint(folder: str | os.PathLike, epoch: int, model: nn.Module, opt
     return path
 
 
-def check_folder(folder: str | os.PathLike) -> None:
-    """Make the folder and try to write in it, before hours are spent. Raises OSError that names it."""
-    probe = Path(folder) / ".writable"
-    with atomic_write(probe) as stream:
-        stream.write("")
-    probe.unlink()
-
-
 def latest_checkpoint(folder: str | os.PathLike) -> Path | None:
     """The checkpoint of the most epochs in a folder."""
     found = [(int(m.group(1)), p) for p in Path(folder).glob("checkpoint_e*.pth") if (m := _NAME.match(p.name))]
@@ -50,6 +42,9 @@ def read_training_state(path: str | os.PathLike) -> dict:
     missing = [key for key in ("epoch", "optimizer") if key not in content]
     if missing:
         raise ValueError(f"checkpoint {path} has no {' and '.join(missing)}, so training cannot go on from it; start from its weights: TRAIN.PRETRAINED {path}")
+    epoch, optimizer = content["epoch"], content["optimizer"]
+    if type(epoch) is not int or epoch < 0 or not isinstance(optimizer, dict) or not {"state", "param_groups"} <= set(optimizer):
+        raise ValueError(f"checkpoint {path} is no state of a training run (epoch {epoch!r}); start from its weights: TRAIN.PRETRAINED {path}")
     return content
 
 

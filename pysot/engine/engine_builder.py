@@ -6,11 +6,12 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
-from pysot.engine.checkpoint import check_folder, latest_checkpoint
+from pysot.engine.checkpoint import latest_checkpoint
 from pysot.engine.lr_scheduler import LRSchedule, make_schedule, warm_up
 from pysot.engine.optimizer import FreezePlan, build_sgd
 from pysot.engine.train_loop import Trainer, TrainSettings
 from pysot.utils.distributed import Rank
+from pysot.utils.files import check_folder, find_path
 from pysot.utils.model_load import load_pretrain
 
 
@@ -39,10 +40,9 @@ def load_start_weights(model: nn.Module, cfg: CfgNode) -> None:
     """Load BACKBONE.PRETRAINED and TRAIN.PRETRAINED where they are set. Raises FileNotFoundError or ValueError that names the key."""
     for key, target, path in (("BACKBONE.PRETRAINED", model.backbone, cfg.BACKBONE.PRETRAINED), ("TRAIN.PRETRAINED", model, cfg.TRAIN.PRETRAINED)):
         if path:
+            found = find_path(path, key, f"See pretrained_models/README.md, or set {key} to '' to start from random weights")
             try:
-                load_pretrain(target, path)
-            except FileNotFoundError as error:
-                raise FileNotFoundError(f"{key}: {error}. See pretrained_models/README.md, or set {key} to '' to start from random weights") from None
+                load_pretrain(target, found)
             except ValueError as error:
                 raise ValueError(f"{key}: {error}") from None
 

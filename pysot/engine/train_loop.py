@@ -3,6 +3,7 @@
 It knows a network that turns a batch into losses, a loader of batches, and the objects of this folder; nothing of configs or data sets.
 """
 
+import inspect
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -22,6 +23,9 @@ from pysot.utils.log_helper import RunningMean, epoch_line, speed_line
 logger = logging.getLogger(__name__)
 
 MAX_SKIPPED_IN_A_ROW = 50
+_REMEDY = "Lower TRAIN.BASE_LR, check the pretrained weights and the data, or go on from an earlier checkpoint"
+# Batch-norm statistics stay per rank, as published. torch 2.13 has a new name for that.
+_NO_BUFFERS = {("forward_sync_buffers" if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters else "broadcast_buffers"): False}
 WARM_UP_STEPS = 5  # not counted in FPS: first kernels are built, caches are cold
 
 
@@ -88,8 +92,11 @@ class Trainer:
         figures = {}
         for epoch in range(self.start_epoch, self.settings.epochs):
             self._begin(epoch)
+            before, skipped = self.step_count, self.skipped
             figures = self._epoch(epoch, steps)
             whole = self.step_count == (epoch + 1) * steps
+            if self.skipped - skipped == self.step_count - before:
+                raise RuntimeError(f"every step of epoch {epoch + 1} had gradients that are no numbers; nothing was saved. {_REMEDY}")
             if self.settings.save and whole:
                 self._save(epoch + 1)
             if self._enough(steps):
@@ -116,8 +123,7 @@ class Trainer:
         if self.me.world_size == 1:
             return self.model
         ids = None if self.device.type == "cpu" else [self.device.index]
-        # Batch-norm statistics stay per rank, as published.
-        return DistributedDataParallel(self.model, device_ids=ids, broadcast_buffers=False, gradient_as_bucket_view=True)
+        return DistributedDataParallel(self.model, device_ids=ids, gradient_as_bucket_view=True, **_NO_BUFFERS)
 
     def _epoch(self, epoch: int, steps: int) -> dict[str, float]:
         self.means = RunningMean()
@@ -181,7 +187,7 @@ class Trainer:
         if self.skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW:
             raise RuntimeError(
                 f"{MAX_SKIPPED_IN_A_ROW} steps in a row had gradients that are no numbers, the last at step {self.step_count + 1}. "
-                "Lower TRAIN.BASE_LR, check the pretrained weights and the data, or go on from an earlier checkpoint"
+                f"{_REMEDY}"
             )
 
     def _report(self, epoch: int, step: int, steps: int, losses: dict[str, torch.Tensor]) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from pysot.toolkit.region import region_table
-from pysot.utils.files import atomic_write
+from pysot.utils.files import atomic_write, read_json, write_json
 
 SKIPPED, START, LOST, TRACKED = 0, 1, 2, 3
 
@@ -85,6 +85,17 @@ def tracker_dirs(path: str | os.PathLike, dataset: str, prefix: str = "") -> lis
     return [folder / name for name in chosen]
 
 
+def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str) -> None:
+    """Note in `network.json` whose results the folder holds. Raises ValueError if it holds results of another network or other settings."""
+    path = Path(tracker_dir) / "network.json"
+    if (Path(tracker_dir) / "baseline").is_dir():
+        known = read_json(path, "origin of results").get("sha256") if path.exists() else None
+        if known != fingerprint:
+            raise ValueError(f"{tracker_dir} holds results of another network or of other settings, which this run would mix with its own; "
+                             "remove or rename that folder, or choose another --results_dir")
+    write_json(path, {"sha256": fingerprint})
+
+
 def baseline_file(tracker_dir: str | os.PathLike, video: str, repetition: int = 1) -> Path:
     """Where the result of one repetition on one video is."""
     return Path(tracker_dir) / "baseline" / video / f"{video}_{repetition:03d}.txt"
@@ -125,7 +136,22 @@ def load_baseline(path: str | os.PathLike, frames: int | None = None) -> Traject
     started = codes[codes != SKIPPED]
     if len(started) == 0 or started[0] != START:
         raise ResultError(f"{path} does not begin with 1 (start): not a result of the supervised protocol")
+    _check_order(path, codes)
     return Trajectory(codes, regions)
+
+
+# What may stand on the line before each entry; the first line is a start, or skipped until one.
+_BEFORE = {START: (SKIPPED, LOST), LOST: (START, TRACKED), TRACKED: (START, TRACKED), SKIPPED: (SKIPPED, LOST)}
+
+
+def _check_order(path, codes):
+    for code, allowed in _BEFORE.items():
+        wrong = (codes[1:] == code) & ~np.isin(codes[:-1], allowed)
+        if wrong.any():
+            row = int(np.argmax(wrong)) + 1
+            names = {SKIPPED: "0 (skipped)", START: "1 (start)", LOST: "2 (lost)", TRACKED: "a region"}
+            what = f"{names[code]} after {names[int(codes[row - 1])]}"
+            raise ResultError(f"{path} line {row + 1}: {what} cannot be in a supervised result; track this video again")
 
 
 def save_ope(tracker_dir: str | os.PathLike, video: str, boxes_xywh: np.ndarray) -> Path:

@@ -44,10 +44,14 @@ class Progress:
 def run_supervised(tracker, sequence: Sequence, on_frame: Callable[[Step], None] | None = None, skipping: int = SKIPPING) -> Trajectory:
     """Track one sequence. The tracker has init(image, box_xywh) and track(image) -> {'bbox': xywh, 'best_score': float[, 'polygon': 8 numbers]}.
 
-    A frame without ground truth (NaN) is never a loss and never a start. Raises ValueError or FileNotFoundError that names sequence and frame when an
-    image can't be read, ValueError when no frame has ground truth.
+    A frame without ground truth (NaN, or four numbers without area) is never a loss and never a start. Raises ValueError or FileNotFoundError that names
+    sequence and frame when an image can't be read, ValueError when no frame has ground truth.
     """
-    if not any(np.isfinite(region).all() for region in sequence.ground_truth):
+    empty = [index for index, region in enumerate(sequence.ground_truth, 1) if np.isfinite(region).all() and not _is_usable(region)]
+    if empty:
+        text = "sequence %s: %d frames count as without ground truth, since their box has no area; the first is %d"
+        logger.warning(text, sequence.name, len(empty), empty[0])
+    if not any(map(_is_usable, sequence.ground_truth)):
         raise ValueError(f"sequence {sequence.name} has no frame with ground truth to start from")
     entries, seconds = [], []
     start_at, started = 0, False
@@ -58,7 +62,7 @@ def run_supervised(tracker, sequence: Sequence, on_frame: Callable[[Step], None]
             entry, outputs, elapsed = _track(tracker, image, truth)
             if np.isscalar(entry):
                 started, start_at = False, index + skipping
-        elif index >= start_at and np.isfinite(truth).all():
+        elif index >= start_at and _is_usable(truth):
             image = _frame(sequence, index)
             elapsed = _init(tracker, image, truth)
             entry, started = START, True
@@ -139,8 +143,12 @@ def _track(tracker, image, truth):
     if not np.isfinite(region).all():
         return LOST, outputs, elapsed
     height, width = image.shape[:2]
-    missed = np.isfinite(truth).all() and not overlap(region, _pixel_corners(truth), width, height) > 0
+    missed = _is_usable(truth) and not overlap(region, _pixel_corners(truth), width, height) > 0
     return LOST if missed else region, outputs, elapsed
+
+
+def _is_usable(region) -> bool:
+    return bool(np.isfinite(region).all()) and (len(region) == 8 or min(region[2:]) > 0)
 
 
 def _pixel_corners(region):

@@ -4,9 +4,13 @@ import contextlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
+
+REPO_ROOT = Path(__file__).resolve().parents[2]
+_ABANDONED = 3600  # seconds after which a temporary file belongs to nobody
 
 
 @contextlib.contextmanager
@@ -34,6 +38,27 @@ def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
         if isinstance(error, OSError):
             raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}. Choose a folder you may write to, with free space") from error
         raise
+
+
+def check_folder(folder: str | os.PathLike) -> None:
+    """Make the folder, try to write in it before hours are spent, and remove what a killed `atomic_write` left. Raises OSError that names it."""
+    probe = Path(folder) / ".writable"
+    with atomic_write(probe) as stream:
+        stream.write("")
+    probe.unlink()
+    for left in Path(folder).glob(".*.tmp"):
+        if time.time() - left.stat().st_mtime > _ABANDONED:
+            left.unlink(missing_ok=True)
+
+
+def find_path(path: str | os.PathLike, what: str, remedy: str) -> Path:
+    """A path of the config as it is found: absolute, relative to the current folder, or relative to the repository. Raises FileNotFoundError."""
+    path = Path(path).expanduser()
+    tried = [path] if path.is_absolute() else [Path.cwd() / path, REPO_ROOT / path]
+    for candidate in tried:
+        if candidate.exists():
+            return candidate
+    raise FileNotFoundError(f"{what}: looked for {' and for '.join(map(str, dict.fromkeys(tried)))}, found nothing. {remedy}")
 
 
 def write_json(path: str | os.PathLike, value: Any, indent: int | None = None) -> None:

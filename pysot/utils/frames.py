@@ -33,7 +33,7 @@ def open_frames(source: str | os.PathLike | int) -> FrameSource:
     Raises FileNotFoundError if there is nothing, ValueError if it is no video, has no frame, or (while reading) an image that is damaged
     or of another size than the first.
     """
-    if str(source) == "" or str(source).isdecimal():
+    if str(source) == "" or (str(source).isdecimal() and not Path(str(source)).exists()):
         return _camera(int(source or 0))
     path = Path(source)
     if path.is_dir():

@@ -5,6 +5,7 @@ Files are read with `weights_only=True`: code in a pickle is refused, never run.
 
 import logging
 import pickle
+import re
 from pathlib import Path
 
 import torch
@@ -26,9 +27,10 @@ def read_checkpoint(path: str | Path) -> dict:
     except PermissionError:
         raise PermissionError(f"checkpoint {path} may not be read; change its permissions") from None
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
+        name = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f", such as {name.group(1)}" if name else ""
         raise ValueError(
-            f"checkpoint {path} was refused: it is damaged or holds more than tensors and plain values ({reason}). "
+            f"checkpoint {path} was refused: it is damaged or holds more than tensors and plain values{reason}. "
             "Its code was not run; get the file from a source that you trust"
         ) from None
     except Exception as error:  # a damaged file may raise anything on its way through the reader
@@ -36,7 +38,10 @@ def read_checkpoint(path: str | Path) -> dict:
         raise ValueError(f"checkpoint {path} is cut off or no checkpoint ({reason}); copy it again or take an earlier one") from None
     if not isinstance(content, dict):
         raise ValueError(f"checkpoint {path} holds a {type(content).__name__}, expected a dict with 'state_dict' or a state dict")
-    return content if isinstance(content.get("state_dict"), dict) else {"state_dict": content}
+    content = content if isinstance(content.get("state_dict"), dict) else {"state_dict": content}
+    if not all(isinstance(name, str) for name in content["state_dict"]):
+        raise ValueError(f"checkpoint {path} has names that are no text; expected a state dict as torch.save(model.state_dict(), ...) writes it")
+    return content
 
 
 def remove_prefix(state_dict: dict, prefix: str) -> dict:
@@ -73,6 +78,9 @@ def load_state(model: nn.Module, state: dict, source: str) -> None:
     problems = _differences(own, state, whole_model)
     if problems:
         raise ValueError(f"{source} holds the weights of another architecture: {'; '.join(problems)}. Use the config that it was trained with")
+    broken = [name for name in own if name in state and state[name].is_floating_point() and not torch.isfinite(state[name]).all()]
+    if broken:
+        raise ValueError(f"{source} holds NaN or infinity in {_names('weights', broken)}; take an earlier checkpoint")
     model.load_state_dict({name: state.get(name, value) for name, value in own.items()})
     logger.info("loaded %d tensors from %s", len(set(state) & set(own)), source)
 

@@ -74,6 +74,7 @@ def test_global_tree_merges_like_the_originals(tmp_path):
     (["TRAIN", "3"], ["TRAIN", "a section"]),
     (["DATASET.NAMES", "VID"], ["DATASET.NAMES", "a list"]),
     (["TRAIN.EPOCH"], ["KEY VALUE"]),
+    (["TRAIN.EPOCH", "2", "TRAIN.EPOCH.X", "3"], ["TRAIN.EPOCH.X", "each key once"]),
     (["TRAIN.EPOCH", "[1"], ["cannot read"]),
 ])
 def test_mistakes_are_explained(opts, words):
@@ -95,6 +96,15 @@ def test_mistakes_are_explained(opts, words):
     (["BACKBONE.TYPE", "res50"], ["BACKBONE.TYPE", "resnet50", "'res50'"]),
     (["BACKBONE.KWARGS.used_layers", "[5]"], ["used_layers", "0 to 4"]),
     (["BACKBONE.CHANNELS", "[1, 2, 3]"], ["BACKBONE.CHANNELS", "[512, 1024, 2048]"]),
+    (["ANCHOR.RATIOS", "[0, 1, 1, 1, 1]"], ["ANCHOR.RATIOS", "above 0"]),
+    (["ANCHOR.RATIOS", "[a, 1, 1, 1, 1]"], ["ANCHOR.RATIOS", "numbers"]),
+    (["ANCHOR.SCALES", "[0]"], ["ANCHOR.SCALES", "above 0"]),
+    (["BACKBONE.TRAIN_LAYERS", "[1]"], ["BACKBONE.TRAIN_LAYERS", "names"]),
+    (["DATASET.NAMES", "[[COCO]]"], ["DATASET.NAMES", "names"]),
+    (["RPN.KWARGS.anchor_num", "'5'"], ["RPN.KWARGS.anchor_num", "whole number"]),
+    (["RPN.KWARGS.in_channels", "256"], ["RPN.KWARGS.in_channels", "a list"]),
+    (["ADJUST.KWARGS.out_channels", "x"], ["ADJUST.KWARGS.out_channels", "whole number"]),
+    (["BACKBONE.KWARGS.width_mult", "a"], ["BACKBONE.KWARGS.width_mult", "'a'"]),
     (["TRACK.BASE_SIZE", "0"], ["TRACK.BASE_SIZE", "expected 8"]),
     (["TRAIN.BASE_SIZE", "0", "TRAIN.OUTPUT_SIZE", "17"], ["TRAIN.BASE_SIZE", "expected 8"]),
     (["TRAIN.LR_WARMUP.EPOCH", "20"], ["TRAIN.LR_WARMUP.EPOCH", "1 to EPOCH - 1 (19)", "got 20"]),

@@ -90,6 +90,6 @@ def test_paths_of_the_config(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert load_annotation("SET", "data/crop511", "data/train.json").root == tmp_path / "data/crop511"
     monkeypatch.chdir("/")
-    monkeypatch.setattr("pysot.datasets.annotation.REPO_ROOT", tmp_path)
+    monkeypatch.setattr("pysot.utils.files.REPO_ROOT", tmp_path)
     assert find_data_path("data/train.json", "x") == tmp_path / "data/train.json"
     assert find_data_path(tmp_path / "data", "x") == tmp_path / "data"

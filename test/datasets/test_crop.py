@@ -254,3 +254,13 @@ def test_run_that_is_killed_can_be_continued(tmp_path, procs, number):
     again = crop_all([RawVideo(f"v{number}", video.frames) for number in range(8)], tmp_path / "out")
     assert again.written + again.present == 80 and again.present > 0
     assert not list(tmp_path.glob("out/v[0-7]/.*.part"))
+
+
+def test_a_cut_off_crop_is_made_again(tmp_path):
+    video = make_video(tmp_path, frames=2)
+    crop_all([video], tmp_path / "out")
+    path = sorted(files_below(tmp_path / "out"))[0]
+    path = tmp_path / "out" / path if not str(path).startswith("/") else path
+    whole = path.read_bytes()
+    path.write_bytes(whole[:500])
+    assert crop_all([video], tmp_path / "out").written == 1 and path.read_bytes() == whole

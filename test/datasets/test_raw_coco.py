@@ -41,7 +41,9 @@ def read(root):
 
 @pytest.mark.parametrize("content, message", [
     ("", "is empty"), ('{"images": [', "cut off"), ([], "must have the lists"), ({"images": []}, "must have the lists"),
-    ({"images": [{"id": 1}], "annotations": []}, "file_name")])
+    ({"images": [{"id": 1}], "annotations": []}, "file_name"), ({"images": [{"id": [], "file_name": "a.jpg"}], "annotations": []}, "file_name"),
+    ({"images": [{"id": 1, "file_name": None}], "annotations": []}, "file_name"), ({"images": [], "annotations": [3]}, "image_id"),
+    ({"images": [], "annotations": [{"image_id": {}}]}, "image_id")])
 def test_bad_json(tmp_path, content, message):
     make_coco(tmp_path)
     rewrite(tmp_path, content)

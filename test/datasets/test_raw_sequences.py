@@ -205,3 +205,12 @@ def test_real_sequences(layout, frames):
     assert {video.name: len(video.frames) for video in videos} == frames and not +counts
     if layout == "otb":
         assert videos[1].frames[0].image.name == "0300.jpg" and videos[1].frames[0].boxes == {"00": (129, 80, 193, 158)}
+
+
+def test_list_with_a_missing_folder_and_a_byte_order_mark(tmp_path, caplog):
+    for name in ("a", "b"):
+        images(tmp_path / name / "color", 2, digits=8)
+        lines(tmp_path / name / "groundtruth.txt", [(10, 20, 30, 16)] * 2)
+    (tmp_path / "list.txt").write_text("\ufeffa\nb\ngone\n", encoding="utf-8")
+    videos, _ = load("vot", tmp_path)
+    assert [video.name for video in videos] == ["a", "b"] and "gone is left out" in caplog.text

@@ -46,3 +46,8 @@ def test_an_unwritable_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError):
         export_vot([video(tmp_path, "a", [(0, 0, 5, 5)])], tmp_path / "file" / "SET")
+
+
+def test_names_with_spaces(tmp_path):
+    export_vot([video(tmp_path, "my séq 1", [(0, 0, 5, 5)])], tmp_path / "SET")
+    assert export_vot([video(tmp_path, "two", [(0, 0, 5, 5)])], tmp_path / "SET") == ["my séq 1", "two"]

@@ -230,3 +230,20 @@ def test_latest_checkpoint(tmp_path):
     for n in (2, 10, 9):
         (tmp_path / f"checkpoint_e{n}.pth").write_bytes(b"")
     assert checkpoint.latest_checkpoint(tmp_path).name == "checkpoint_e10.pth"
+
+
+@pytest.mark.parametrize("change", [{"epoch": "x"}, {"epoch": -1}, {"epoch": 1.5}, {"optimizer": {}}, {"optimizer": [1]}])
+def test_resume_from_states_of_other_types(tmp_path, change):
+    trainer(tmp_path, "TRAIN.EPOCH", 2, steps=1).run()
+    torch.save({**torch.load(tmp_path / "checkpoint_e1.pth"), **change}, tmp_path / "odd.pth")
+    with pytest.raises(ValueError, match="no state of a training run.*TRAIN.PRETRAINED"):
+        trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.RESUME", str(tmp_path / "odd.pth"))
+
+
+def test_an_epoch_without_a_single_good_step_is_an_error(tmp_path):
+    loader = batches(2)
+    for batch in loader:
+        batch["search"][:] = float("nan")
+    with pytest.raises(RuntimeError, match="every step of epoch 1.*nothing was saved"):
+        trainer(tmp_path, "TRAIN.EPOCH", 2, loader=loader).run()
+    assert os.listdir(tmp_path) == []

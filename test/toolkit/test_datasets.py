@@ -117,3 +117,19 @@ def test_image_size_of_no_image(tmp_path, content):
         image_size(tmp_path / "a.jpg")
     with pytest.raises(FileNotFoundError, match="b.jpg"):
         image_size(tmp_path / "b.jpg")
+
+
+def test_byte_order_marks_and_other_encodings(tmp_path):
+    root = make_raw_set(tmp_path / "TINY")
+    for path in (root / "list.txt", root / "boxes" / "groundtruth.txt"):
+        path.write_text("\ufeff" + path.read_text(), encoding="utf-8")
+    assert [sequence.name for sequence in load_dataset("TINY", tmp_path).sequences] == ["slow", "boxes"]
+    (root / "list.txt").write_bytes("sl\xf6w\n".encode("latin-1"))
+    with pytest.raises(ValueError, match="list.txt is not UTF-8"):
+        load_dataset("TINY", tmp_path)
+
+
+def test_json_with_a_video_dir_that_is_no_text(tmp_path):
+    (tmp_path / "VOT2018.json").write_text('{"a": {"video_dir": 3, "img_names": [], "gt_rect": []}}')
+    with pytest.raises(ValueError, match="VOT2018"):
+        load_dataset("VOT2018", tmp_path)

@@ -12,6 +12,7 @@ from pysot.toolkit.results import (
     Trajectory,
     baseline_file,
     baseline_files,
+    claim_tracker_dir,
     load_baseline,
     load_ope,
     save_baseline,
@@ -147,3 +148,27 @@ def test_trackers_of_a_folder(tmp_path):
         tracker_dirs(tmp_path / "nowhere", "SET")
     with pytest.raises(FileNotFoundError, match="expected"):
         tracker_dirs(tmp_path / "SET" / "notes", "SET")
+
+
+@pytest.mark.parametrize(("text", "line"), [
+    ("1\n0\n0\n", 2), ("1\n1,2,3,4\n1\n", 3), ("1\n2\n1,2,3,4\n", 3), ("1\n2\n2\n", 3), ("1\n1,2,3,4\n0\n", 3),
+])
+def test_orders_that_no_run_has(tmp_path, text, line):
+    with pytest.raises(ResultError, match=f"line {line}: .* after .* cannot be"):
+        load_baseline(write(tmp_path, text))
+
+
+def test_a_start_right_after_a_loss_and_skipped_frames_before_the_first_are_fine(tmp_path):
+    assert load_baseline(write(tmp_path, "0\n1\n2\n1\n1,2,3,4\n2\n0\n")).codes.tolist() == [SKIPPED, START, LOST, START, TRACKED, LOST, SKIPPED]
+
+
+def test_results_of_two_networks_do_not_mix(tmp_path):
+    claim_tracker_dir(tmp_path / "model", "one")
+    claim_tracker_dir(tmp_path / "model", "two")  # nothing was tracked yet
+    save_baseline(tmp_path / "model", "a", Trajectory.from_frames(FRAMES))
+    claim_tracker_dir(tmp_path / "model", "two")
+    with pytest.raises(ValueError, match="model holds results of another network.*--results_dir"):
+        claim_tracker_dir(tmp_path / "model", "one")
+    (tmp_path / "model" / "network.json").unlink()
+    with pytest.raises(ValueError, match="another network"):
+        claim_tracker_dir(tmp_path / "model", "two")

@@ -163,3 +163,13 @@ def test_an_unwritable_folder_is_an_error_at_once(tmp_path, tiny):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(OSError, match="slow_001"):
         run_dataset(OneTracker(tiny), tiny, tmp_path / "out")
+
+
+@pytest.mark.parametrize("hole", [[0, 0, 0, 0], [5, 5, -3, 8], [5, 5, 8, 0]])
+def test_boxes_without_area_are_frames_without_truth(tmp_path, caplog, hole):
+    truth = [np.array([20.0 + i, 30, 40, 30]) for i in range(6)]
+    truth[0] = truth[3] = np.array(hole, float)
+    sequence = on_disk(tmp_path, truth)
+    result = run_supervised(ShakingTracker([np.array([20.0 + i, 30, 40, 30]) for i in range(6)]), sequence)
+    assert result.codes.tolist() == [SKIPPED, START, TRACKED, TRACKED, TRACKED, TRACKED]
+    assert "2 frames count as without ground truth" in caplog.text

@@ -82,3 +82,16 @@ def test_plot_is_saved_beside_the_results(small):
 def test_plot_without_matplotlib_says_what_to_install(small):
     done = run_eval("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "--vis", cwd=small, blocked=("torch", "matplotlib"))
     assert done.returncode == 2 and "pip install matplotlib" in done.stderr and "tracker_a" in done.stdout
+
+
+def test_nothing_scored_keeps_the_json_that_was_there(small):
+    (small / "out.json").write_text("kept")
+    (small / "lone" / "VOT2016" / "t" / "baseline" / "seq00").mkdir(parents=True)
+    done = run_eval("-p", "lone", "-d", "VOT2016", "--datasetdir", SMALL, "--json", "out.json", cwd=small)
+    assert done.returncode == 2 and "no tracker could be scored" in done.stderr and (small / "out.json").read_text() == "kept"
+
+
+def test_an_unwritable_json_is_noticed_first(small):
+    (small / "file").write_text("")
+    done = run_eval("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "--json", "file/out.json", cwd=small)
+    assert done.returncode == 2 and "cannot write" in done.stderr and "|" not in done.stdout

@@ -60,6 +60,14 @@ def test_a_set_is_tracked_kept_drawn_and_scored(tmp_path, snapshot):
     assert (folder / "baseline" / "slow" / "slow_001.txt").exists()
 
 
+def test_results_of_other_settings_are_not_mixed(tmp_path):
+    root = make_raw_set(tmp_path / "TINY")
+    args = ("--dataset", "TINY", "--datasetdir", root, "--video", "boxes")
+    assert run_tool("test.py", *args, cwd=tmp_path).returncode == 0
+    done = run_tool("test.py", *args, "--opts", "TRACK.LR", "0.1", cwd=tmp_path)
+    assert done.returncode == 2 and "another network or of other settings" in done.stderr and "|" not in done.stdout
+
+
 def test_untrained_network_and_a_damaged_frame(tmp_path):
     root = make_raw_set(tmp_path / "TINY")
     (root / "slow" / "color" / "00000002.png").write_bytes(b"")
@@ -81,5 +89,7 @@ def test_demo(tmp_path, snapshot):
     assert [entry["frame"] for entry in boxes] == [0, 1, 2, 3] and boxes[0] == {"frame": 0, "bbox": [50, 40, 40, 30], "score": 1.0}
     assert all(len(entry["bbox"]) == 4 and 0 <= entry["score"] <= 1 for entry in boxes)
     assert len(list(open_frames(tmp_path / "out" / "annotated.mp4").frames)) == 4
+    done = run_tool("demo.py", *args, "--init", "-5,40,40,30", cwd=tmp_path)
+    assert done.returncode == 0 and json.loads((tmp_path / "out" / "boxes.json").read_text())[0]["bbox"] == [-5, 40, 40, 30], done.stderr
     done = run_tool("demo.py", *args, cwd=tmp_path)
     assert done.returncode == 2 and "no display" in done.stderr and len(json.loads((tmp_path / "out" / "boxes.json").read_text())) == 4

@@ -87,6 +87,12 @@ def test_mistakes_are_sentences(folder, opts, sentence):
     assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr, done.stderr
 
 
+@pytest.mark.parametrize("arguments", [("--max_step", "0"), ("--max_step", "-3"), ("--seed", "-1")])
+def test_numbers_out_of_range(folder, arguments):
+    done = train(folder, arguments=arguments)
+    assert done.returncode == 2 and arguments[0] in done.stderr and "expected" in done.stderr
+
+
 def test_a_truncated_annotation_is_named(folder):
     text = (folder / "data" / "train.json").read_text()
     (folder / "cut.json").write_text(text[:len(text) // 2])

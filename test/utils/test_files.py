@@ -2,11 +2,12 @@
 
 import errno
 import os
+import time
 
 import pytest
 
 from pysot.utils import files
-from pysot.utils.files import atomic_write, read_json, write_json
+from pysot.utils.files import atomic_write, check_folder, find_path, read_json, write_json
 
 
 def test_missing_empty_and_cut_off_json(tmp_path):
@@ -60,3 +61,20 @@ def test_unwritable_folder(tmp_path):
 def test_permissions_follow_the_umask(tmp_path):
     write_json(tmp_path / "a.json", 1)
     assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o666 & ~files._umask()
+
+
+def test_check_folder_removes_what_killed_runs_left(tmp_path):
+    for name, age in ((".old.pth.x.tmp", 7200), (".new.pth.x.tmp", 10)):
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    check_folder(tmp_path)
+    assert os.listdir(tmp_path) == [".new.pth.x.tmp"]
+
+
+def test_paths_are_found_from_here_then_from_the_repository(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_path("requirements.txt", "KEY", "Do that.") == files.REPO_ROOT / "requirements.txt"
+    (tmp_path / "requirements.txt").write_text("")
+    assert find_path("requirements.txt", "KEY", "Do that.") == tmp_path / "requirements.txt"
+    with pytest.raises(FileNotFoundError, match="KEY: looked for .* and for .*, found nothing. Do that."):
+        find_path("gone.txt", "KEY", "Do that.")

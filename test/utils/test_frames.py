@@ -127,3 +127,10 @@ def test_start_box_drawn(monkeypatch):
     monkeypatch.setattr(cv2, "selectROI", lambda *_: (0, 0, 0, 0))
     with pytest.raises(ValueError, match="no box was drawn"):
         start_box(FRAME, None)
+
+
+def test_a_folder_whose_name_is_a_number_is_no_camera(tmp_path, monkeypatch):
+    (tmp_path / "0001").mkdir()
+    save(tmp_path / "0001" / "1.jpg")
+    monkeypatch.chdir(tmp_path)
+    assert open_frames("0001").count == 1

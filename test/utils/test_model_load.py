@@ -113,3 +113,23 @@ def test_another_architecture_is_named_and_changes_nothing(tmp_path, model, chan
     with pytest.raises(ValueError, match=f"another architecture.*{words}"):
         load_pretrain(model, saved(tmp_path / "model.pth", state))
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+@pytest.mark.parametrize("content", [{1: torch.zeros(1)}, {"state_dict": {1: torch.zeros(1)}}])
+def test_names_that_are_no_text(tmp_path, content):
+    with pytest.raises(ValueError, match="names that are no text"):
+        read_checkpoint(saved(tmp_path / "model.pth", content))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers(tmp_path, model, value):
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    state["rpn_head.cls.head.3.bias"][0] = value
+    with pytest.raises(ValueError, match="NaN or infinity in weights: rpn_head.cls.head.3.bias"):
+        load_pretrain(model, saved(tmp_path / "model.pth", state))
+
+
+def test_the_refusal_names_the_object_and_gives_no_advice_to_run_it(tmp_path):
+    with pytest.raises(ValueError, match="was refused") as caught:
+        read_checkpoint(saved(tmp_path / "model.pth", {"state_dict": {}, "x": Evil()}))
+    assert "mkdir" in str(caught.value) and "\x1b" not in str(caught.value) and "can still be loaded" not in str(caught.value)

@@ -30,7 +30,7 @@ def _frame_folder(meta, folders) -> str:
     first = next(iter(meta.values()))
     inside = first.get("video_dir", "") if isinstance(first, dict) else ""
     for folder in folders:
-        if inside and (folder / inside).is_dir():
+        if isinstance(inside, str) and inside and (folder / inside).is_dir():
             return str(folder)
     return str(next((folder for folder in folders if folder.is_dir()), folders[0]))
 

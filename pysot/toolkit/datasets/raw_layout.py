@@ -13,7 +13,7 @@ from pysot.utils.image import IMAGE_SUFFIXES
 
 def read_raw_layout(folder: Path, problems: list[str]) -> list[Sequence]:
     """Sequences of a raw VOT folder. What is wrong is appended to `problems`."""
-    names = [line.strip() for line in (folder / "list.txt").read_text(encoding="utf-8").splitlines() if line.strip()]
+    names = [line.strip() for line in _text(folder / "list.txt").splitlines() if line.strip()]
     if not names:
         problems.append("list.txt is empty")
     sequences = []
@@ -41,12 +41,19 @@ def _sequence(name, folder):
 def number_lines(path: Path) -> list[np.ndarray]:
     """Numbers of each line, separated by commas, semicolons, tabs or blanks; empty lines at the end do not count. Raises ValueError with the line."""
     regions = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").rstrip().splitlines(), start=1):
+    for number, line in enumerate(_text(path).rstrip().splitlines(), start=1):
         try:
             regions.append(np.array([float(word) for word in re.split(r"[,;\s]+", line.strip())]))
         except ValueError:
             raise ValueError(f"{path} line {number} needs numbers, got {line.strip()!r}") from None
     return regions
+
+
+def _text(path):
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
 
 
 def _frames(folder):
