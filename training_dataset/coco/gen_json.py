@@ -6,8 +6,9 @@ from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1]))
+sys.path.insert(0, str(HERE.parents[1] / "tools"))
 
+import _cli  # noqa: E402
 from pysot.datasets.raw import annotation_json, describe  # noqa: E402
 from pysot.datasets.raw_coco import available_splits, iter_coco  # noqa: E402
 from pysot.utils.files import write_json  # noqa: E402
@@ -28,10 +29,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("interrupted; what was finished is kept", file=sys.stderr)
-        sys.exit(130)
-    except (ValueError, OSError) as error:
-        sys.exit(f"gen_json.py: {error}")
+    _cli.run(main)

@@ -10,8 +10,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1]))
+sys.path.insert(0, str(HERE.parents[1] / "tools"))
 
+import _cli  # noqa: E402
 from pysot.datasets.crop import crop_all  # noqa: E402
 from pysot.datasets.raw import describe  # noqa: E402
 from pysot.datasets.raw_coco import available_splits, iter_coco  # noqa: E402
@@ -35,10 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("interrupted; what was finished is kept", file=sys.stderr)
-        sys.exit(130)
-    except (ValueError, OSError) as error:
-        sys.exit(f"par_crop.py: {error}")
+    _cli.run(main)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from pysot.models.backbone.initialise import normal_by_fan_out
+
 # Expansion, channels, blocks, stride, dilation of layer1 ... layer7.
 STAGES = ((1, 16, 1, 1, 1), (6, 24, 2, 2, 1), (6, 32, 3, 2, 1), (6, 64, 4, 1, 2), (6, 96, 3, 1, 2), (6, 160, 3, 1, 4), (6, 320, 1, 1, 4))
 
@@ -52,13 +54,7 @@ class MobileNetV2(nn.Module):
                 planes = width
             reach = dilation
             self.add_module(f"layer{index}", nn.Sequential(*blocks))
-        self._initialise()
-
-    def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels
-                nn.init.normal_(module.weight, 0, (2.0 / fan_out) ** 0.5)
+        normal_by_fan_out(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
         levels = []

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from pysot.models.backbone.initialise import normal_by_fan_out
+
 
 def _conv3x3(inplanes: int, planes: int, stride: int = 1, dilation: int = 1, padding: int | None = None) -> nn.Conv2d:
     if padding is None:
@@ -80,7 +82,7 @@ class ResNet(nn.Module):
         # Stages after the last used one are left out: they would be parameters without gradients.
         self.layer3 = self._stage(block, 256, blocks[2], dilation=2) if {3, 4} & set(used_layers) else None
         self.layer4 = self._stage(block, 512, blocks[3], dilation=4) if 4 in used_layers else None
-        self._initialise()
+        normal_by_fan_out(self)
 
     def _stage(self, block: type, planes: int, count: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
         width = planes * block.expansion
@@ -95,12 +97,6 @@ class ResNet(nn.Module):
         self.inplanes = width
         layers += [block(width, planes, dilation=dilation) for _ in range(count - 1)]
         return nn.Sequential(*layers)
-
-    def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels
-                nn.init.normal_(module.weight, 0, (2.0 / fan_out) ** 0.5)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
         first = self.relu(self.bn1(self.conv1(x)))
