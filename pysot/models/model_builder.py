@@ -1,7 +1,6 @@
 """Build the network that a config describes."""
 
 import torch
-from torch import nn
 from yacs.config import CfgNode
 
 from pysot.core.config import cfg as global_cfg
@@ -49,11 +48,6 @@ class ModelBuilder(SiamRPN):
 def build_model(cfg: CfgNode) -> ModelBuilder:
     """The network of a config, weights random. Raises ValueError for an unknown type and for arguments that a type does not take."""
     return ModelBuilder(cfg)
-
-
-def trainable_stages(backbone: nn.Module) -> list[str]:
-    """Names that BACKBONE.TRAIN_LAYERS may hold."""
-    return [name for name, child in backbone.named_children() if any(True for _ in child.parameters())]
 
 
 def _check_score_size(cls: torch.Tensor, label: torch.Tensor) -> None:

@@ -12,7 +12,7 @@ from pysot.utils.files import atomic_write
 logger = logging.getLogger(__name__)
 
 # BGR, distinguishable with any colour vision
-TRUTH, PREDICTED, FAILED = (115, 158, 0), (0, 94, 213), (167, 121, 204)
+TRUTH, PREDICTED = (115, 158, 0), (0, 94, 213)
 _VIDEO_CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
 
 
