@@ -66,6 +66,32 @@ def drawn_batch(size: int, search: int, score: int) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(value) for name, value in {**images, **labels}.items()}
 
 
+class Batches(list):
+    """A loader of given batches, and its own batch sampler; it notes the epochs that it was set to."""
+
+    def __init__(self, batches):
+        super().__init__(batches)
+        self.batch_sampler, self.epochs, self.start_step = self, [], 0
+
+    def set_epoch(self, epoch: int, start_step: int = 0) -> None:
+        self.epochs.append(epoch)
+        self.start_step = start_step
+
+    def __iter__(self):
+        return iter(self[self.start_step:])
+
+
+def noisy_batches(steps: int = 2, size: int = 2) -> Batches:
+    """Batches that differ from one another; the same at each call."""
+    torch.manual_seed(3)
+    result = []
+    for _ in range(steps):
+        batch = drawn_batch(size, 255, 17)
+        batch["search"] += torch.randn_like(batch["search"])
+        result.append(batch)
+    return Batches(result)
+
+
 def tiny_config(*opts, for_training: bool = False):
     """A network that is built and stepped in a blink: AlexNet with 16 channels at its end."""
     from pysot.core.config import load_config

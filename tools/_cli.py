@@ -53,7 +53,8 @@ def open_device(args: argparse.Namespace, cfg, local_rank: int | None = None):
     from pysot.utils.device import choose_device, set_npu_switches
 
     device = choose_device(args.device, use_accelerator=cfg.CUDA, local_rank=local_rank)
-    set_npu_switches(device, **{key.lower(): value for key, value in cfg.NPU.items()})
+    npu = cfg.NPU
+    set_npu_switches(device, jit_compile=npu.JIT_COMPILE, conv_hf32=npu.CONV_HF32, matmul_hf32=npu.MATMUL_HF32, internal_format=npu.INTERNAL_FORMAT)
     return device
 
 
@@ -78,11 +79,11 @@ class _BarSafeHandler(logging.StreamHandler):
         tqdm.write(self.format(record), file=sys.stderr)
 
 
-def progress_bar(iterable: Iterable, total: int | None = None, description: str = "") -> Iterable:
+def progress_bar(iterable: Iterable, total: int | None = None, description: str = "", initial: int = 0) -> Iterable:
     """The iterable with a bar, speed and ETA on a terminal; nothing where stderr is a file."""
     from tqdm import tqdm
 
-    return tqdm(iterable, total=total, desc=description, disable=None, dynamic_ncols=True)
+    return tqdm(iterable, total=total, desc=description, initial=initial, disable=None, dynamic_ncols=True)
 
 
 def _explain(kind, error, trace) -> None:

@@ -32,7 +32,7 @@ __C.TRAIN.SNAPSHOT_DIR = "./snapshot"  # checkpoint_e{n}.pth
 __C.TRAIN.EPOCH = 20  # epochs in all; the warm-up is among them
 __C.TRAIN.START_EPOCH = 0  # first epoch of a run that does not resume
 __C.TRAIN.BATCH_SIZE = 32  # pairs per process and step
-__C.TRAIN.NUM_WORKERS = 1  # loader processes per training process
+__C.TRAIN.NUM_WORKERS = 1  # loader processes per training process; -1: as many as this process has cores for
 __C.TRAIN.MOMENTUM = 0.9  # of SGD
 __C.TRAIN.WEIGHT_DECAY = 0.0001  # of SGD, batch-norm included as published
 __C.TRAIN.CLS_WEIGHT = 1.0  # factor of the classification loss
@@ -146,10 +146,12 @@ __C.TRACK.MASK_THERSHOLD = 0.3  # SiamMask: mask probability that counts as obje
 __C.TRACK.MASK_OUTPUT_SIZE = 127  # SiamMask: side of the mask
 
 # ---------------------------------------------------------------- Ascend
-__C.NPU = CN()  # (new) switches of torch_npu, set before the network is built; other devices ignore them
-__C.NPU.JIT_COMPILE = False  # True compiles operators for each new shape; False takes the kernels that CANN ships
+__C.NPU = CN()  # (new) for Ascend NPUs; other devices ignore it
+__C.NPU.JIT_COMPILE = False  # set before the network is built, as all here: True compiles operators for each new shape; False takes the kernels that CANN ships
 __C.NPU.CONV_HF32 = False  # True lets convolutions round float32 inputs to 19 bits: faster, and no longer equal to a CPU (torch_npu's default)
 __C.NPU.MATMUL_HF32 = False  # the same for matrix products
+__C.NPU.APEX = False  # mixed precision by Ascend's apex (O1, TRAIN.LOSS_SCALE, combined gradients), as published, instead of torch.amp
+__C.NPU.FUSED_SGD = False  # torch_npu's NpuFusedSGD, one kernel over all parameters laid end to end, instead of torch's fused SGD
 __C.NPU.INTERNAL_FORMAT = False  # True lets operators keep data in private layouts, converted wherever an operator wants another
 
 _DEFAULTS = __C.clone()

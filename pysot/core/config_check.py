@@ -202,8 +202,10 @@ def _training(cfg):
         yield f"TRAIN.BASE_SIZE: expected {base} for backbone {cfg.BACKBONE.TYPE}; got {cfg.TRAIN.BASE_SIZE}. Set it to {base} and OUTPUT_SIZE to {size}"
     if cfg.TRAIN.POS_NUM > cfg.TRAIN.TOTAL_NUM:
         yield f"TRAIN.POS_NUM: expected at most TOTAL_NUM ({cfg.TRAIN.TOTAL_NUM}); got {cfg.TRAIN.POS_NUM}"
-    if cfg.TRAIN.NUM_WORKERS < 0:
-        yield f"TRAIN.NUM_WORKERS: expected 0 or more; got {cfg.TRAIN.NUM_WORKERS}"
+    if cfg.TRAIN.NUM_WORKERS < -1:
+        yield f"TRAIN.NUM_WORKERS: expected 0 or more, or -1 (as many as there are cores for); got {cfg.TRAIN.NUM_WORKERS}"
+    if cfg.NPU.APEX and cfg.TRAIN.PRECISION != "fp16":
+        yield f"TRAIN.PRECISION: expected fp16 with NPU.APEX, whose level O1 it is; got {cfg.TRAIN.PRECISION}. Set it to fp16 or NPU.APEX to false"
 
 
 def _schedule(cfg):

@@ -6,10 +6,12 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
-from pysot.engine.checkpoint import latest_checkpoint
+from pysot.engine.amp import ApexAmp, TorchAmp
+from pysot.engine.checkpoint import newest_checkpoint
 from pysot.engine.lr_scheduler import LRSchedule, make_schedule, warm_up
 from pysot.engine.optimizer import FreezePlan, build_sgd
 from pysot.engine.train_loop import Trainer, TrainSettings
+from pysot.utils.device import npu_fused_sgd
 from pysot.utils.distributed import Rank
 from pysot.utils.files import check_folder, find_path
 from pysot.utils.model_load import load_pretrain
@@ -31,9 +33,16 @@ def build_freeze_plan(cfg: CfgNode) -> FreezePlan:
 
 
 def build_optimizer(model: nn.Module, cfg: CfgNode) -> torch.optim.Optimizer:
-    """SGD over the parameters of `model` that require gradients now."""
+    """SGD over the parameters of `model` that require gradients now: torch's, or torch_npu's NpuFusedSGD on an NPU with NPU.FUSED_SGD."""
     train = cfg.TRAIN
-    return build_sgd(model, train.BASE_LR, cfg.BACKBONE.LAYERS_LR, train.MOMENTUM, train.WEIGHT_DECAY)
+    make = npu_fused_sgd if cfg.NPU.FUSED_SGD and next(model.parameters()).device.type == "npu" else None
+    return build_sgd(model, train.BASE_LR, cfg.BACKBONE.LAYERS_LR, train.MOMENTUM, train.WEIGHT_DECAY, make)
+
+
+def build_amp(cfg: CfgNode, device: torch.device) -> TorchAmp | ApexAmp:
+    """torch.amp, or apex on an NPU with NPU.APEX."""
+    train = cfg.TRAIN
+    return ApexAmp(train.LOSS_SCALE) if cfg.NPU.APEX and device.type == "npu" else TorchAmp(device, train.PRECISION, train.LOSS_SCALE)
 
 
 def load_start_weights(model: nn.Module, cfg: CfgNode) -> None:
@@ -58,16 +67,17 @@ def build_trainer(
     """
     train = cfg.TRAIN
     settings = TrainSettings(
-        epochs=train.EPOCH, batch_size=train.BATCH_SIZE, grad_clip=train.GRAD_CLIP, grad_sum=train.GRAD_REDUCE == "sum", precision=train.PRECISION,
-        loss_scale=train.LOSS_SCALE, print_freq=train.PRINT_FREQ, snapshot_dir=train.SNAPSHOT_DIR, log_grads=train.LOG_GRADS, max_steps=max_steps, save=save,
+        epochs=train.EPOCH, batch_size=train.BATCH_SIZE, grad_clip=train.GRAD_CLIP, grad_sum=train.GRAD_REDUCE == "sum",
+        print_freq=train.PRINT_FREQ, snapshot_dir=train.SNAPSHOT_DIR, log_grads=train.LOG_GRADS, max_steps=max_steps, save=save,
     )
     if save and me.is_main:
         check_folder(train.SNAPSHOT_DIR)
-    resume = latest_checkpoint(train.SNAPSHOT_DIR) if train.RESUME == "auto" else train.RESUME
+    resume = newest_checkpoint(train.SNAPSHOT_DIR) if train.RESUME == "auto" else train.RESUME
     if not resume:
         load_start_weights(model, cfg)
     trainer = Trainer(
-        model, loader, settings, build_lr_schedule(cfg), build_freeze_plan(cfg), lambda network: build_optimizer(network, cfg), device, me,
+        model, loader, settings, build_lr_schedule(cfg), build_freeze_plan(cfg), lambda network: build_optimizer(network, cfg),
+        build_amp(cfg, device), device, me,
         start_epoch=train.START_EPOCH, writer=writer, **({"progress": progress} if progress else {}),
     )
     if resume:

@@ -1,11 +1,14 @@
 """What trains, and how: freezing by epoch, and SGD with a group per part of the network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from pysot.utils.device import flat_tensors
 
 
 @dataclass(frozen=True)
@@ -44,17 +47,50 @@ def _set_training(module: nn.Module, on: bool) -> None:
             child.train(on)
 
 
-def build_sgd(model: nn.Module, base_lr: float, backbone_lr: float, momentum: float, weight_decay: float) -> torch.optim.SGD:
-    """SGD over what requires gradients, a group per child of `model` (backbone, neck, rpn_head) with its `name` and `base_lr`."""
+def build_sgd(
+    model: nn.Module, base_lr: float, backbone_lr: float, momentum: float, weight_decay: float, make: Callable[..., torch.optim.Optimizer] | None = None
+) -> torch.optim.Optimizer:
+    """SGD over what requires gradients, a group per child of `model` (backbone, neck, rpn_head) with its `name` and `base_lr`.
+
+    `make` is the class, torch.optim.SGD with one fused kernel if None. Momenta start at zero, which is the same as starting with the first gradient.
+    """
     groups = []
     for name, child in model.named_children():
         parameters = [p for p in child.parameters() if p.requires_grad]
         if parameters:
             rate = base_lr * backbone_lr if name == "backbone" else base_lr
             groups.append({"params": parameters, "lr": rate, "base_lr": rate, "name": name})
-    return torch.optim.SGD(groups, lr=base_lr, momentum=momentum, weight_decay=weight_decay)
+    optimizer = (make or partial(torch.optim.SGD, fused=True))(groups, lr=base_lr, momentum=momentum, weight_decay=weight_decay)
+    for parameter in trained_parameters(optimizer):
+        # Made now: a fused kernel that is told to skip its very first step leaves the momenta that it was to fill as they were, which is anything.
+        optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
+
+
+def trained_parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    """The parameters of all groups, in order."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def clear_gradients(optimizer: torch.optim.Optimizer) -> None:
+    """Before a backward pass. An optimizer that has flattened its gradients needs them to stay where they are."""
+    optimizer.zero_grad(set_to_none=flat_tensors(optimizer) is None)
 
 
 def gradient_norm(parameters: Sequence[torch.Tensor], largest: float) -> torch.Tensor:
     """Scale the gradients so that their total norm is at most `largest`; returns the norm before, a scalar tensor."""
     return nn.utils.clip_grad_norm_(parameters, largest)
+
+
+@torch.no_grad()
+def step_unless(bad: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
+    """optimizer.step(), undone where the scalar `bad` is true. The device decides: nothing waits for it."""
+    flat = flat_tensors(optimizer)
+    if flat is None:
+        optimizer.found_inf = bad.float()  # torch's fused kernels change nothing where it is 1
+        optimizer.step()
+        return
+    before = [tensor.clone() for tensor in flat]
+    optimizer.step()
+    for tensor, old in zip(flat, before, strict=True):
+        torch.where(bad, old, tensor, out=tensor)

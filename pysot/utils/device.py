@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 import torch
+from torch.amp.grad_scaler import OptState
 
 _BACKENDS = {"npu": "hccl", "cuda": "nccl", "cpu": "gloo"}
 _PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -111,11 +112,51 @@ def autocast(device: torch.device, precision: str):
 
 
 def make_scaler(device: torch.device, precision: str, loss_scale: float | str) -> torch.amp.GradScaler:
-    """The loss scaler of a run; it does nothing unless precision is fp16. `loss_scale` is a number (kept for ever) or 'dynamic'."""
+    """The loss scaler of a run; it does nothing unless precision is fp16. `loss_scale` is a number (the caller resets it after each step) or 'dynamic'."""
     enabled = precision == "fp16"
-    if loss_scale == "dynamic":
-        return torch.amp.GradScaler(device.type, enabled=enabled)
-    return torch.amp.GradScaler(device.type, init_scale=float(loss_scale), growth_interval=_STATIC_FOR_EVER, enabled=enabled)
+    options = {"enabled": enabled} if loss_scale == "dynamic" else {"enabled": enabled, "init_scale": float(loss_scale), "growth_interval": _STATIC_FOR_EVER}
+    if device.type != "npu":
+        return torch.amp.GradScaler(device.type, **options)
+    if enabled and not _module("npu").utils.is_support_inf_nan():
+        # Up to Ascend 910A an overflow gives the largest number, not infinity: only torch_npu's scaler asks the device. Its `dynamic=False` would not ask.
+        return _module("npu").amp.GradScaler(**options)
+    return _NpuGradScaler(device.type, **options)
+
+
+class _NpuGradScaler(torch.amp.GradScaler):
+    """torch takes the reciprocal of the scale in float64, which an NPU does not have."""
+
+    def unscale_(self, optimizer: torch.optim.Optimizer) -> None:
+        if self.is_enabled():
+            scale, _ = self._check_scale_growth_tracker("unscale_")
+            state = self._per_optimizer_states[id(optimizer)]
+            state["found_inf_per_device"] = self._unscale_grads_(optimizer, scale.reciprocal(), torch.zeros_like(scale), False)
+            state["stage"] = OptState.UNSCALED
+
+
+def saw_overflow(scaler: torch.amp.GradScaler) -> bool:
+    """Whether the scaler of a saturating NPU has found an overflow on any rank in this step. Elsewhere False: there the gradients themselves tell."""
+    return bool(getattr(scaler, "_has_overflow", False))
+
+
+def npu_fused_sgd(groups: list[dict], **options) -> torch.optim.Optimizer:
+    """torch_npu's NpuFusedSGD: it flattens the parameters that have a gradient at its first step, so it is to be made anew when others begin to train."""
+    from torch_npu.optim import NpuFusedSGD
+
+    return NpuFusedSGD(groups, **options)
+
+
+def flat_tensors(optimizer: torch.optim.Optimizer) -> list[torch.Tensor] | None:
+    """The flat parameters and momenta of an NpuFusedSGD, made if there are gradients and empty if not; None for any other optimizer."""
+    if not getattr(optimizer, "is_fused_optimizer", False):
+        return None
+    if all(p.grad is None for group in optimizer.param_groups for p in group["params"]):
+        return []
+    with torch.no_grad():
+        optimizer._maybe_init_combined_params_and_grads()
+        optimizer._maybe_init_combined_states()
+    momenta = [state["momentum_buffer"] for group in optimizer.combined_param_states_indexed_by_group for state in group]
+    return [tensor for tensor in [*optimizer.params_all_group_combined, *momenta] if tensor is not None]
 
 
 def wants_pinned_memory(device: torch.device) -> bool:

@@ -64,13 +64,14 @@ def process_group(me: Rank, device: torch.device) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def mean_over_ranks(values: dict[str, torch.Tensor]) -> dict[str, float]:
-    """Scalars averaged over all processes, in one reduction, as numbers. It waits for the device."""
-    packed = torch.stack([v.detach().float() for v in values.values()])
+def mean_over_ranks(values: dict[str, torch.Tensor], flags: torch.Tensor) -> tuple[dict[str, float], list[float]]:
+    """Scalars and the elements of `flags` (N,), averaged over all processes in one reduction, as numbers. It waits for the device."""
+    packed = torch.cat([torch.stack([v.detach().float() for v in values.values()]), flags])
     if dist.is_initialized():
         dist.all_reduce(packed)
         packed /= dist.get_world_size()
-    return dict(zip(values, packed.tolist(), strict=True))
+    numbers = packed.tolist()
+    return dict(zip(values, numbers, strict=False)), numbers[len(values):]
 
 
 def barrier() -> None:

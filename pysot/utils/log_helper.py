@@ -1,6 +1,9 @@
 """Lines that people and Ascend's scripts read from training logs, and running means."""
 
+import statistics
 from datetime import timedelta
+
+WARM_UP_STEPS = 5  # not counted in FPS: first kernels are built, caches are cold
 
 
 class RunningMean:
@@ -21,6 +24,50 @@ class RunningMean:
         """The mean of a name's last values; 0 before any."""
         kept = self._values.get(name, [])
         return sum(kept) / len(kept) if kept else 0.0
+
+
+class SpeedMeter:
+    """Pairs per second of a run of steps after its first WARM_UP_STEPS (of all, where there are no more).
+
+    Steps are gathered in windows that end where the device was waited for: the time of a single step says little on a device that works behind the host.
+    """
+
+    def __init__(self, pairs_per_step: int):
+        self.pairs, self._steps, self._windows, self._open = pairs_per_step, 0, [], [0, 0.0]
+
+    @property
+    def warms_up(self) -> bool:
+        """Whether the step that is under way is the last of the warm-up, after which the device is to be waited for."""
+        return self._steps + 1 == WARM_UP_STEPS
+
+    def add(self, seconds: float, mark: bool) -> None:
+        """Take in a step; `mark` ends a window."""
+        self._steps += 1
+        self._open = [self._open[0] + 1, self._open[1] + seconds]
+        if mark or self._steps == WARM_UP_STEPS:
+            self._windows.append((self._steps, *self._open))
+            self._open = [0, 0.0]
+
+    def _counted(self) -> list[tuple[int, float]]:
+        counted = [(steps, seconds) for end, steps, seconds in self._windows if end > WARM_UP_STEPS]
+        return counted or [(steps, seconds) for _, steps, seconds in self._windows]
+
+    @property
+    def mean(self) -> float:
+        """Pairs per second over all windows."""
+        counted = self._counted()
+        return self.pairs * sum(steps for steps, _ in counted) / sum(seconds for _, seconds in counted)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the windows' pairs per second; 0 for a single window."""
+        speeds = [self.pairs * steps / seconds for steps, seconds in self._counted()]
+        return statistics.pstdev(speeds)
+
+    def line(self) -> str:
+        """`FPS <number>` with what it is made of."""
+        counted = self._counted()
+        return f"FPS {self.mean:.2f} +- {self.spread:.2f} pairs/s, {sum(steps for steps, _ in counted)} steps in {len(counted)} window(s)"
 
 
 def epoch_line(epoch: int, step: int, steps: int, lr: float, values: dict[str, float]) -> str:

@@ -38,7 +38,7 @@ def test_one_process_needs_nothing(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     assert find_rank() == Rank(0, 1, 0) and find_rank(local_rank=3).local_rank == 3
     with process_group(Rank(), torch.device("cpu")):
-        assert mean_over_ranks({"a": torch.tensor(2.0), "b": torch.tensor(3)}) == {"a": 2.0, "b": 3.0}
+        assert mean_over_ranks({"a": torch.tensor(2.0), "b": torch.tensor(3)}, torch.tensor([0.0, 1])) == ({"a": 2.0, "b": 3.0}, [0.0, 1.0])
 
 
 @pytest.mark.parametrize(("values", "words"), [

@@ -7,7 +7,7 @@ import os
 import pytest
 import torch
 
-from helpers import drawn_batch, tiny_config
+from helpers import noisy_batches, tiny_config
 from pysot.engine import checkpoint, train_loop
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
@@ -16,32 +16,11 @@ from pysot.utils.distributed import Rank
 CPU = torch.device("cpu")
 
 
-class Batches(list):
-    """A loader of given batches; it notes the epochs that it was set to."""
-
-    def __init__(self, batches):
-        super().__init__(batches)
-        self.batch_sampler, self.epochs = self, []
-
-    def set_epoch(self, epoch):
-        self.epochs.append(epoch)
-
-
-def batches(steps: int = 2, size: int = 2):
-    torch.manual_seed(3)
-    result = []
-    for _ in range(steps):
-        batch = drawn_batch(size, 255, 17)
-        batch["search"] += torch.randn_like(batch["search"])
-        result.append(batch)
-    return Batches(result)
-
-
 def trainer(folder, *opts, steps: int = 2, loader=None, seed: int = 5, **more):
     config = tiny_config("TRAIN.SNAPSHOT_DIR", str(folder), "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1, *opts, for_training=True)
     torch.manual_seed(seed)
     model = build_model(config)
-    return build_trainer(config, model, batches(steps) if loader is None else loader, CPU, Rank(), **more)
+    return build_trainer(config, model, noisy_batches(steps) if loader is None else loader, CPU, Rank(), **more)
 
 
 def weights(run) -> dict:
@@ -88,9 +67,11 @@ def test_unfreeze_restarts_momentum(tmp_path):
     run = trainer(tmp_path, "TRAIN.EPOCH", 2, "BACKBONE.TRAIN_EPOCH", 1)
     run._begin(0)
     run.step(run.loader[0])
-    assert run.optimizer.state and [g["name"] for g in run.optimizer.param_groups] == ["rpn_head"]
+    assert any(state["momentum_buffer"].any() for state in run.optimizer.state.values())
+    assert [g["name"] for g in run.optimizer.param_groups] == ["rpn_head"]
     run._begin(1)
-    assert not run.optimizer.state and [g["name"] for g in run.optimizer.param_groups] == ["backbone", "rpn_head"]
+    assert not any(state["momentum_buffer"].any() for state in run.optimizer.state.values())
+    assert [g["name"] for g in run.optimizer.param_groups] == ["backbone", "rpn_head"]
 
 
 def test_frozen_parts_do_not_move(tmp_path):
@@ -108,30 +89,38 @@ def test_half_precision_trains_like_full(tmp_path, precision, scale):
     full = trainer(tmp_path / "full", "TRAIN.EPOCH", 2)
     assert half.run()["loss"] == pytest.approx(full.run()["loss"], rel=0.15)
     if precision == "fp16":
-        assert (half.scaler.get_scale() == 32) == (scale == 32)
+        assert (half.amp.scaler.get_scale() == 32) == (scale == 32)
 
 
 def test_static_scale_stays_after_an_overflow(tmp_path):
-    loader = batches(2)
+    loader = noisy_batches(2)
     loader[0]["label_loc_weight"] *= 1e30
     run = trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.PRECISION", "fp16", loader=loader)
-    assert run.run()["skipped"] == 2 and run.scaler.get_scale() == 32
+    assert run.run()["skipped"] == 2 and run.amp.scaler.get_scale() == 32
 
 
 def test_a_bad_batch_changes_nothing(tmp_path, caplog):
-    loader = batches(1)
+    loader = noisy_batches(1)
     loader[0]["search"][0, 0, 0, 0] = float("nan")
-    run = trainer(tmp_path, "TRAIN.EPOCH", 2, loader=loader)
+    loader += noisy_batches(2)[1:]
+    run = trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.PRINT_FREQ", 5, loader=loader)
     run._begin(0)
-    before = {k: v.clone() for k, v in run.model.named_parameters()}
-    run.step(loader[0])
-    assert all(torch.equal(v, before[k]) for k, v in run.model.named_parameters()) and run.skipped == 1
-    assert "step 1 skipped" in caplog.text
+    for good_before in (0, 1):  # with momenta at their start, and under way
+        for _ in range(good_before):
+            run.step(loader[1])
+        before = {k: v.clone() for k, v in run.model.named_parameters()}
+        momenta = [state["momentum_buffer"].clone() for state in run.optimizer.state.values()]
+        run.step(loader[0])
+        assert all(torch.equal(v, before[k]) for k, v in run.model.named_parameters())
+        assert all(torch.equal(v, state["momentum_buffer"]) for v, state in zip(momenta, run.optimizer.state.values(), strict=True))
+    run = trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.PRINT_FREQ", 5, loader=loader)
+    assert run.run()["skipped"] == 2
+    assert "step 1 skipped" in caplog.text and "step 3 skipped" in caplog.text and "step 2 skipped" not in caplog.text
 
 
 def test_many_bad_batches_end_the_run_in_words(tmp_path, monkeypatch):
     monkeypatch.setattr(train_loop, "MAX_SKIPPED_IN_A_ROW", 2)
-    loader = batches(3)
+    loader = noisy_batches(3)
     for batch in loader:
         batch["search"][:] = float("inf")
     with pytest.raises(RuntimeError, match="2 steps in a row.*BASE_LR"):
@@ -150,7 +139,24 @@ def test_max_steps_and_speed_runs(tmp_path):
     figures = trainer(tmp_path, "TRAIN.EPOCH", 3, steps=4, max_steps=6, save=False).run()
     assert figures["steps"] == 6 and os.listdir(tmp_path) == []
     trainer(tmp_path, "TRAIN.EPOCH", 3, steps=4, max_steps=6).run()
-    assert os.listdir(tmp_path) == ["checkpoint_e1.pth"], "half an epoch is no checkpoint"
+    assert sorted(os.listdir(tmp_path)) == ["checkpoint_e1.pth", "latest.pth"], "half an epoch is latest.pth"
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3, 5])
+@pytest.mark.parametrize("unfreeze", [0, 1])
+def test_resume_inside_an_epoch_equals_an_uninterrupted_run(tmp_path, stop, unfreeze):
+    opts = ["TRAIN.EPOCH", 2, "BACKBONE.TRAIN_EPOCH", unfreeze, "BACKBONE.TRAIN_LAYERS", "[layer4, layer5]", "TRAIN.RESUME", "auto"]
+    whole = trainer(tmp_path / "whole", *opts, steps=3)
+    whole.run()
+    trainer(tmp_path / "parts", *opts, steps=3, max_steps=stop).run()
+    again = trainer(tmp_path / "parts", *opts, steps=3, seed=99)
+    assert again.run()["steps"] == 6 and same(weights(whole), weights(again))
+
+
+def test_a_step_that_other_batches_do_not_have(tmp_path):
+    trainer(tmp_path, "TRAIN.EPOCH", 2, steps=4, max_steps=1).run()
+    with pytest.raises(ValueError, match="trained 2 pairs of its epoch.*3 x 1 processes; resume with as many"):
+        trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.RESUME", "auto", "TRAIN.BATCH_SIZE", 3, steps=4)
 
 
 class Writer(dict):
@@ -225,11 +231,18 @@ def test_resume_auto_starts_goes_on_and_stops(tmp_path, caplog):
     assert trainer(tmp_path, *opts).run() == {} and "all epochs are trained" in caplog.text
 
 
-def test_latest_checkpoint(tmp_path):
-    assert checkpoint.latest_checkpoint(tmp_path) is None
+def test_newest_checkpoint(tmp_path):
+    assert checkpoint.newest_checkpoint(tmp_path) is None
     for n in (2, 10, 9):
         (tmp_path / f"checkpoint_e{n}.pth").write_bytes(b"")
-    assert checkpoint.latest_checkpoint(tmp_path).name == "checkpoint_e10.pth"
+    assert checkpoint.newest_checkpoint(tmp_path).name == "checkpoint_e10.pth"
+    latest = tmp_path / "latest.pth"
+    for epoch, name in ((9, "checkpoint_e10.pth"), (10, "latest.pth")):
+        torch.save({"epoch": epoch, "pairs": 4, "state_dict": {}, "optimizer": {"state": {}, "param_groups": []}}, latest)
+        assert checkpoint.newest_checkpoint(tmp_path).name == name
+    latest.write_bytes(latest.read_bytes()[:99])
+    with pytest.raises(ValueError, match="latest.pth is cut off.*remove it, or take TRAIN.RESUME .*checkpoint_e10.pth"):
+        checkpoint.newest_checkpoint(tmp_path)
 
 
 @pytest.mark.parametrize("change", [{"epoch": "x"}, {"epoch": -1}, {"epoch": 1.5}, {"optimizer": {}}, {"optimizer": [1]}])
@@ -241,7 +254,7 @@ def test_resume_from_states_of_other_types(tmp_path, change):
 
 
 def test_an_epoch_without_a_single_good_step_is_an_error(tmp_path):
-    loader = batches(2)
+    loader = noisy_batches(2)
     for batch in loader:
         batch["search"][:] = float("nan")
     with pytest.raises(RuntimeError, match="every step of epoch 1.*nothing was saved"):

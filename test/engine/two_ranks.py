@@ -5,7 +5,7 @@ import sys
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from helpers import drawn_batch, tiny_config
+from helpers import Batches, noisy_batches, tiny_config
 from pysot.engine.engine_builder import build_freeze_plan, build_lr_schedule, build_optimizer, build_trainer
 from pysot.engine.optimizer import FreezePlan, gradient_norm
 from pysot.models.model_builder import build_model
@@ -25,19 +25,9 @@ class FrozenNorms(FreezePlan):
                 module.eval()
 
 
-class Halves(list):
+class Halves(Batches):
     def __init__(self, rank: int):
-        torch.manual_seed(11)
-        both = []
-        for _ in range(2):
-            batch = drawn_batch(4, 255, 17)
-            batch["search"] += torch.randn_like(batch["search"])
-            both.append(batch)
-        super().__init__({k: v[2 * rank:2 * rank + 2] for k, v in batch.items()} for batch in both)
-        self.batch_sampler = self
-
-    def set_epoch(self, epoch):
-        pass
+        super().__init__({k: v[2 * rank:2 * rank + 2] for k, v in batch.items()} for batch in noisy_batches(2, size=4))
 
 
 def start(folder: str, reduce: str, clip: str):

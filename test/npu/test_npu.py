@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import two_ranks
-from helpers import ROOT, drawn_batch, drawn_image, experiment, moving_square, tiny_config
+from helpers import ROOT, drawn_image, experiment, moving_square, noisy_batches, tiny_config
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
 from pysot.tracker.tracker_builder import build_tracker
@@ -28,25 +28,11 @@ TOLERANCE = 1e-5 if SIMULATED else 1e-2
 TINY = ["BACKBONE.KWARGS.width_mult", "0.0625", "RPN.KWARGS.in_channels", "16", "RPN.KWARGS.out_channels", "16"]
 
 
-class Batches(list):
-    def __init__(self, steps: int = 2):
-        torch.manual_seed(3)
-        super().__init__()
-        for _ in range(steps):
-            batch = drawn_batch(2, 255, 17)
-            batch["search"] += torch.randn_like(batch["search"])
-            self.append(batch)
-        self.batch_sampler = self
-
-    def set_epoch(self, epoch):
-        pass
-
-
 def trainer(folder, device, *opts, loader=None):
     config = tiny_config("TRAIN.SNAPSHOT_DIR", str(folder), "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1, "TRAIN.EPOCH", 3, "TRAIN.BASE_LR", 0.005,
                          "BACKBONE.TRAIN_EPOCH", 1, "BACKBONE.TRAIN_LAYERS", "[layer4, layer5]", *opts, for_training=True)
     torch.manual_seed(5)
-    return build_trainer(config, build_model(config), Batches() if loader is None else loader, device, Rank())
+    return build_trainer(config, build_model(config), noisy_batches() if loader is None else loader, device, Rank())
 
 
 def assert_same_weights(a: dict, b: dict) -> None:
@@ -91,12 +77,12 @@ def test_a_checkpoint_goes_on_on_the_other_device(tmp_path, first, second, epoch
 
 @pytest.mark.parametrize("scale", [32, "dynamic"])
 def test_fp16_skips_an_overflow(tmp_path, scale):
-    loader = Batches()
+    loader = noisy_batches()
     loader[0]["label_loc_weight"] *= 1e30
     half = trainer(tmp_path, choose_device("npu"), "TRAIN.PRECISION", "fp16", "TRAIN.LOSS_SCALE", scale, loader=loader)
     figures = half.run()
     assert figures["skipped"] >= 3 and np.isfinite([v.float().abs().sum().item() for v in half.model.state_dict().values()]).all()
-    assert scale == "dynamic" or half.scaler.get_scale() == 32
+    assert scale == "dynamic" or half.amp.scaler.get_scale() == 32
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
