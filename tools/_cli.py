@@ -12,19 +12,19 @@ except ModuleNotFoundError:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
-def add_config_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
+def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
     """--cfg/--config FILE, --device NAME and --opts KEY VALUE ..., the last one on the line."""
-    parser.add_argument("--cfg", "--config", dest="config", required=required, help="YAML file, experiments/<name>/config.yaml")
+    parser.add_argument("--cfg", "--config", dest="config", required=default is None, default=default, help="YAML file, experiments/<name>/config.yaml")
     parser.add_argument("--device", default="auto", help="auto (NPU, GPU or CPU, the first there is), npu, cuda, cpu, or a card such as npu:3")
     parser.add_argument("--opts", nargs=argparse.REMAINDER, default=[], help="config values KEY VALUE ..., last on the line")
 
 
-def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
+def add_dataset_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
     """--dataset/-d NAME and --datasetdir FOLDER; by default testing_dataset here, else that of the repository."""
     here = Path("testing_dataset")
-    default = here if here.is_dir() else Path(__file__).resolve().parents[1] / "testing_dataset"
-    parser.add_argument("--dataset", "-d", required=True, help="name of the data set, such as VOT2018")
-    parser.add_argument("--datasetdir", default=str(default), help="folder with <DATASET>.json or the raw VOT folder (default: testing_dataset)")
+    folder = here if here.is_dir() else Path(__file__).resolve().parents[1] / "testing_dataset"
+    parser.add_argument("--dataset", "-d", required=default is None, default=default, help="name of the data set, such as VOT2018")
+    parser.add_argument("--datasetdir", default=str(folder), help="folder with <DATASET>.json or the raw VOT folder (default: testing_dataset)")
 
 
 def whole_number(least: int) -> Callable[[str], int]:
@@ -87,13 +87,15 @@ def progress_bar(iterable: Iterable, total: int | None = None, description: str 
 
 
 def _explain(kind, error, trace) -> None:
-    """torch_npu without CANN makes `import torch` fail: say so, and what to do."""
-    text = f"{error} {error.__cause__ or ''}"
-    if issubclass(kind, (ImportError, RuntimeError, OSError)) and ("torch_npu" in text or "libascend" in text or "libhccl" in text):
-        print(f"error: torch cannot be imported, since torch_npu does not find CANN ({' '.join(text.split())[:200]}). "
-              "Source CANN's set_env.sh, or set TORCH_DEVICE_BACKEND_AUTOLOAD=0 to work on the CPU", file=sys.stderr)
-        sys.exit(2)
-    sys.__excepthook__(kind, error, trace)
+    """An import of torch that fails because of torch_npu: say why, and what to do."""
+    from pysot.utils.doctor import explain_torch_import
+
+    reason = explain_torch_import(f"{error} {error.__cause__ or ''}") if issubclass(kind, (ImportError, RuntimeError, OSError)) else None
+    if reason is None:
+        sys.__excepthook__(kind, error, trace)
+        return
+    print(f"error: torch cannot be imported: {reason}. `python tools/doctor.py` tells more", file=sys.stderr)
+    sys.exit(2)
 
 
 sys.excepthook = _explain

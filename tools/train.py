@@ -11,8 +11,9 @@ from pysot.core.config import load_config
 from pysot.datasets.data_builder import build_train_loader
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
-from pysot.utils.device import device_name, seed_everything, wants_pinned_memory
-from pysot.utils.distributed import find_rank, process_group
+from pysot.utils.cores import bind_to_cores, core_quota, loader_workers, share_of_cores, usable_cores
+from pysot.utils.device import binds_cores, device_name, seed_everything, wants_pinned_memory
+from pysot.utils.distributed import Rank, find_rank, process_group
 
 logger = logging.getLogger("train")
 
@@ -23,6 +24,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=_cli.whole_number(0), default=123456, help="seed of weights and data order")
     parser.add_argument("--local_rank", "--local-rank", type=int, default=None, help="set by the old launcher; torchrun needs nothing")
     parser.add_argument("--is_performance", action="store_true", help="measure speed only: no checkpoints are written")
+    parser.add_argument("--data_path", help="folder that holds training_dataset, or the data sets themselves (default: here, else the repository)")
     parser.add_argument("--max_step", "--max_steps", type=_cli.whole_number(1), default=None, help="end after so many steps")
     return parser.parse_args()
 
@@ -33,17 +35,27 @@ def tensorboard(folder: str):
     return contextlib.closing(SummaryWriter(folder))
 
 
+def claim_cores(me: Rank, device) -> int:
+    """Bind each of several processes on a machine to its share of the cores; returns the loader processes that these can feed."""
+    cores = share_of_cores(usable_cores(), me.local_rank, me.local_world_size)
+    if me.local_world_size > 1 and not binds_cores(device):
+        bind_to_cores(cores)
+    return loader_workers(len(cores), me.local_world_size, core_quota())
+
+
 def main() -> None:
     args = parse_arguments()
+    start = time.perf_counter()
     cfg = load_config(args.config, args.opts, for_training=True)
     me = find_rank(args.local_rank)
     _cli.setup_logging(quiet=not me.is_main, file=Path(cfg.TRAIN.LOG_DIR) / "train.log" if me.is_main else None)
     device = _cli.open_device(args, cfg, me.local_rank)
+    workers = claim_cores(me, device)
     seed_everything(args.seed)
-    start = time.perf_counter()
     with contextlib.ExitStack() as stack:
         stack.enter_context(process_group(me, device))
-        loader = build_train_loader(cfg, seed=args.seed, rank=me.rank, world_size=me.world_size, pin_memory=wants_pinned_memory(device))
+        loader = build_train_loader(cfg, seed=args.seed, rank=me.rank, world_size=me.world_size, pin_memory=wants_pinned_memory(device), workers=workers,
+                                    data_path=args.data_path)
         writer = stack.enter_context(tensorboard(cfg.TRAIN.LOG_DIR)) if me.is_main and not args.is_performance else None
         trainer = build_trainer(
             cfg, build_model(cfg), loader, device, me, writer=writer, max_steps=args.max_step, save=not args.is_performance,
@@ -52,6 +64,7 @@ def main() -> None:
         logger.info("%d process(es) on %s, %d pairs each, %d steps per epoch", me.world_size, device_name(device), cfg.TRAIN.BATCH_SIZE, len(loader))
         figures = trainer.run()
     if me.is_main and figures:
+        print(f"Speed pairs/s : mean {figures['pairs_per_second']:.2f}, spread {figures['spread']:.2f}")
         print(f"Final Performance images/sec : {figures['pairs_per_second']:.2f}")
         print(f"Final Train Loss : {figures['loss']:.5f}")
         print(f"Peak memory MiB : {figures['peak_memory_mib']:.0f}")

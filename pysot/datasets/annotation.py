@@ -57,19 +57,19 @@ class TrackAnnotation:
         return self.root / self.videos[video].decode() / f"{self.frames[box]:06d}.{self.tracks[track].decode()}.x.jpg"
 
 
-def find_data_path(path: str | Path, what: str) -> Path:
+def find_data_path(path: str | Path, what: str, folder: str | Path | None = None) -> Path:
     """A path of a data set, see `find_path`."""
-    return find_path(path, what, "Prepare the data set (training_dataset/README.md) or correct the path in the config")
+    return find_path(path, what, "Prepare the data set (training_dataset/README.md) or correct the path in the config", folder)
 
 
-def load_annotation(name: str, root: str | Path, anno: str | Path) -> TrackAnnotation:
-    """Read the annotation file `anno` of data set `name` with its crops in `root`.
+def load_annotation(name: str, root: str | Path, anno: str | Path, folder: str | Path | None = None) -> TrackAnnotation:
+    """Read the annotation file `anno` of data set `name` with its crops in `root`; relative paths start at `folder`, see `find_path`.
 
     Empty, NaN, zero and negative boxes are dropped, then tracks and videos with nothing left; their counts are logged. Raises FileNotFoundError for
     a missing file or folder, ValueError for a file that is cut off, of another layout, or has no usable box.
     """
-    anno = find_data_path(anno, f"DATASET.{name}.ANNO")
-    root = find_data_path(root, f"DATASET.{name}.ROOT")
+    anno = find_data_path(anno, f"DATASET.{name}.ANNO", folder)
+    root = find_data_path(root, f"DATASET.{name}.ROOT", folder)
     return index_annotation(name, root, read_json(anno, f"annotation of {name}"), where=str(anno))
 
 

@@ -9,25 +9,27 @@ from pysot.datasets.dataset import TrackingPairDataset, init_worker
 from pysot.datasets.sampler import EpochBatchSampler
 
 
-def build_train_loader(cfg, *, seed: int, rank: int = 0, world_size: int = 1, pin_memory: bool = False) -> DataLoader:
-    """Batches of cfg.TRAIN.BATCH_SIZE training items for one rank; its length is the steps of an epoch.
+def build_train_loader(cfg, *, seed: int, rank: int = 0, world_size: int = 1, pin_memory: bool = False,
+                       workers: int = 1, data_path: str | None = None) -> DataLoader:
+    """Batches of cfg.TRAIN.BATCH_SIZE training items for one rank; its length is the steps of an epoch. `workers` processes load them where
+    cfg.TRAIN.NUM_WORKERS is -1. `data_path` is a folder to look for the data sets in first.
 
     Call `loader.batch_sampler.set_epoch(epoch)` before each epoch. All ranks must pass the same seed. Raises ValueError or FileNotFoundError when
     a data set is not there or the config can't give one batch.
     """
     sampler = EpochBatchSampler(cfg.DATASET.VIDEOS_PER_EPOCH, cfg.TRAIN.BATCH_SIZE, rank, world_size)
-    workers = cfg.TRAIN.NUM_WORKERS
-    return DataLoader(build_dataset(cfg, seed=seed), batch_sampler=sampler, num_workers=workers, pin_memory=pin_memory,
+    workers = workers if cfg.TRAIN.NUM_WORKERS < 0 else cfg.TRAIN.NUM_WORKERS
+    return DataLoader(build_dataset(cfg, seed=seed, data_path=data_path), batch_sampler=sampler, num_workers=workers, pin_memory=pin_memory,
                       persistent_workers=workers > 0, worker_init_fn=init_worker)
 
 
-def build_dataset(cfg, *, seed: int) -> TrackingPairDataset:
+def build_dataset(cfg, *, seed: int, data_path: str | None = None) -> TrackingPairDataset:
     """The training items of cfg.DATASET.NAMES."""
     nodes = [_node(cfg, name) for name in cfg.DATASET.NAMES]
     if not nodes:
         raise ValueError("DATASET.NAMES is empty: name at least one data set to train on")
     return TrackingPairDataset(
-        [load_annotation(name, node.ROOT, node.ANNO) for name, node in zip(cfg.DATASET.NAMES, nodes, strict=True)],
+        [load_annotation(name, node.ROOT, node.ANNO, data_path) for name, node in zip(cfg.DATASET.NAMES, nodes, strict=True)],
         [node.FRAME_RANGE for node in nodes],
         [node.NUM_USE for node in nodes],
         length=cfg.DATASET.VIDEOS_PER_EPOCH,

@@ -8,6 +8,7 @@ import os
 import random
 import resource
 import sys
+from datetime import timedelta
 
 import numpy as np
 import torch
@@ -45,7 +46,12 @@ def choose_device(name: str = "auto", use_accelerator: bool = True, local_rank: 
     if number >= _count(kind):
         raise RuntimeError(_absent(kind, number))
     device = torch.device(kind, number)
-    _module(kind).set_device(device)
+    try:
+        _module(kind).set_device(device)
+    except RuntimeError as error:
+        look = "npu-smi info" if kind == "npu" else "nvidia-smi"
+        raise RuntimeError(f"device {device} is there but cannot be opened ({str(error).splitlines()[0]}): another process may hold it, or its driver needs a "
+                           f"restart. See `{look}`, end that process, or choose other cards with {_visibility(kind)}") from error
     return device
 
 
@@ -73,9 +79,43 @@ def set_npu_switches(device: torch.device, jit_compile: bool, conv_hf32: bool, m
     npu.config.allow_internal_format = internal_format
 
 
-def distributed_backend(device: torch.device) -> str:
-    """The torch.distributed backend of a device: hccl, nccl or gloo."""
-    return _BACKENDS[device.type]
+def accelerators() -> list[torch.device]:
+    """The NPUs of this machine that this process sees; its GPUs where there are none."""
+    kind = next((k for k in ("npu", "cuda") if _count(k)), None)
+    return [torch.device(kind, number) for number in range(_count(kind))] if kind else []
+
+
+def try_device(device: torch.device) -> str:
+    """Multiply two matrices on a card; returns its name and memory. Raises RuntimeError, as `choose_device`, or with what the card says."""
+    choose_device(str(device))
+    square = torch.eye(64, device=device) * 2
+    result = (square @ square).sum().item()
+    if result != 256:
+        raise RuntimeError(f"{device} multiplies wrongly: expected 256, got {result}")
+    free, total = (number / 2**30 for number in _module(device.type).mem_get_info(device))
+    return f"{device_name(device)}, {free:.1f} of {total:.1f} GiB free"
+
+
+def distributed_backend(device: torch.device | str) -> str:
+    """The torch.distributed backend of a device or kind of device: hccl, nccl or gloo."""
+    return _BACKENDS[torch.device(device).type]
+
+
+def collective_timeout(device: torch.device) -> timedelta:
+    """How long a collective may wait for its peers: longer than HCCL itself waits, so that HCCL's message, which names the peer, comes first."""
+    seconds = 30 * 60.0
+    if device.type == "npu":
+        for name, default in (("HCCL_CONNECT_TIMEOUT", "120"), ("HCCL_EXEC_TIMEOUT", "1836")):
+            text = os.environ.get(name) or default
+            if not text.isdecimal():
+                raise ValueError(f"{name} is {text!r}; expected a whole number of seconds")
+            seconds = max(seconds, int(text))
+    return timedelta(seconds=seconds + 600)
+
+
+def binds_cores(device: torch.device) -> bool:
+    """Whether torch_npu binds its threads to cores itself (CPU_AFFINITY_CONF=1 or 2), so that nobody else must."""
+    return device.type == "npu" and os.environ.get("CPU_AFFINITY_CONF", "0")[:1] not in ("", "0")
 
 
 def device_name(device: torch.device) -> str:

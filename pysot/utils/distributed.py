@@ -9,18 +9,20 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
-from pysot.utils.device import distributed_backend
+from pysot.utils.device import collective_timeout, distributed_backend
+from pysot.utils.watch import Watch
 
-_TIMEOUT = timedelta(minutes=40)  # above HCCL's own (30 minutes), so that HCCL's message comes first
+_MEETING = timedelta(minutes=5)  # to find each other: machines may start minutes apart
 
 
 @dataclass(frozen=True)
 class Rank:
-    """This process: its number among all, the number of all, and its number on this machine."""
+    """This process: its number among all, the number of all, its number on this machine, and the number of all on this machine."""
 
     rank: int = 0
     world_size: int = 1
     local_rank: int = 0
+    local_world_size: int = 1
 
     @property
     def is_main(self) -> bool:
@@ -29,39 +31,63 @@ class Rank:
 
 
 def find_rank(local_rank: int | None = None) -> Rank:
-    """This process's place, from the environment that torchrun sets (RANK, WORLD_SIZE, LOCAL_RANK); `local_rank` is that of the old launcher.
+    """This process's place, from the environment that torchrun or a script sets for each process: RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT.
+    `local_rank` is that of the old launcher, which stands in for LOCAL_RANK.
 
-    Raises ValueError if the environment contradicts itself.
+    Raises ValueError if the environment is incomplete or contradicts itself.
     """
     env = os.environ
+    names = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": local_rank or 0, "LOCAL_WORLD_SIZE": 1}
     try:
-        world_size, rank = int(env.get("WORLD_SIZE", 1)), int(env.get("RANK", 0))
-        local = int(env.get("LOCAL_RANK", local_rank if local_rank is not None else 0))
+        rank, world_size, local, local_world = (int(env.get(name) or default) for name, default in names.items())
     except ValueError as error:
-        raise ValueError(f"RANK, WORLD_SIZE and LOCAL_RANK must be whole numbers: {error}") from None
+        raise ValueError(f"{', '.join(names)} must be whole numbers: {error}") from None
     if not 0 <= rank < world_size:
         raise ValueError(f"RANK is {rank} and WORLD_SIZE {world_size}; expected RANK from 0 to {world_size - 1}. Start with torchrun --nproc_per_node=N")
-    missing = [name for name in ("MASTER_ADDR", "MASTER_PORT") if world_size > 1 and name not in env]
+    needed = ["RANK", "MASTER_ADDR", "MASTER_PORT", *(["LOCAL_RANK"] if local_rank is None else [])]
+    missing = [name for name in needed if world_size > 1 and not env.get(name)]
     if missing:
-        raise ValueError(f"WORLD_SIZE is {world_size} but {' and '.join(missing)} is not set; start with torchrun --nproc_per_node=N, or export it")
-    return Rank(rank, world_size, local)
+        raise ValueError(f"WORLD_SIZE is {world_size} but {' and '.join(missing)} is not set; start with torchrun --nproc_per_node=N, or export it "
+                         "(--local_rank stands in for LOCAL_RANK)")
+    return Rank(rank, world_size, local, max(1, local_world))
 
 
 @contextmanager
 def process_group(me: Rank, device: torch.device) -> Iterator[None]:
-    """The process group of a run of several processes, left in order at the end. Raises RuntimeError if the processes do not find each other."""
+    """The process group of a run of several processes, left in order at the end. While it lasts, a process that dies or fails ends all others.
+
+    Raises RuntimeError if the processes do not find each other.
+    """
     if me.world_size == 1:
         yield
         return
-    try:
-        dist.init_process_group(distributed_backend(device), rank=me.rank, world_size=me.world_size, timeout=_TIMEOUT)
-    except (RuntimeError, ValueError) as error:
-        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-        raise RuntimeError(f"rank {me.rank}: the processes did not meet at {where}: {error}. If the port is taken, set another MASTER_PORT") from error
+    watch = _meet(me, device)
     try:
         yield
-    finally:
-        dist.destroy_process_group()
+    except BaseException as error:
+        other = watch.explain() if isinstance(error, RuntimeError) else None
+        watch.stop(failure=f"{type(error).__name__}: {error}")
+        if other:
+            raise RuntimeError(f"rank {me.rank} ends: {other} ({str(error).splitlines()[0][:160]})") from error
+        raise
+    barrier()  # rank 0 may hold the store: nobody leaves before all are done
+    watch.stop()
+    dist.destroy_process_group()
+
+
+def _meet(me: Rank, device: torch.device) -> Watch:
+    host, port = os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]
+    timeout = collective_timeout(device)
+    try:
+        store, _, _ = next(dist.rendezvous("env://", me.rank, me.world_size, timeout=_MEETING))
+        watch = Watch(dist.TCPStore(host, int(port), is_master=False, timeout=_MEETING), me.rank, me.world_size)
+        dist.init_process_group(distributed_backend(device), store=store, rank=me.rank, world_size=me.world_size, timeout=timeout)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        taken = "EADDRINUSE" in str(error) or "address already in use" in str(error)
+        remedy = f"port {port} is taken by another program: set another MASTER_PORT" if taken else f"is {host}:{port} the address of rank 0, and does it run?"
+        raise RuntimeError(f"rank {me.rank}: the {me.world_size} processes did not meet at {host}:{port} ({reason}); {remedy}") from error
+    return watch
 
 
 def mean_over_ranks(values: dict[str, torch.Tensor], flags: torch.Tensor) -> tuple[dict[str, float], list[float]]:

@@ -51,10 +51,17 @@ def check_folder(folder: str | os.PathLike) -> None:
             left.unlink(missing_ok=True)
 
 
-def find_path(path: str | os.PathLike, what: str, remedy: str) -> Path:
-    """A path of the config as it is found: absolute, relative to the current folder, or relative to the repository. Raises FileNotFoundError."""
+def find_path(path: str | os.PathLike, what: str, remedy: str, folder: str | os.PathLike | None = None) -> Path:
+    """A path of the config as it is found: absolute, relative to the current folder, or relative to the repository. With `folder`, relative to that alone,
+    with or without the path's first part (training_dataset). Raises FileNotFoundError.
+    """
     path = Path(path).expanduser()
-    tried = [path] if path.is_absolute() else [Path.cwd() / path, REPO_ROOT / path]
+    if path.is_absolute():
+        tried = [path]
+    elif folder is not None:
+        tried = [Path(folder) / path, Path(folder).joinpath(*path.parts[1:])]
+    else:
+        tried = [Path.cwd() / path, REPO_ROOT / path]
     for candidate in tried:
         if candidate.exists():
             return candidate

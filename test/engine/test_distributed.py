@@ -1,8 +1,10 @@
 """Two real processes over gloo: their weights are those of one process that adds the gradients of the two half batches."""
 
 import os
+import socket
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -12,6 +14,82 @@ from helpers import ROOT
 from pysot.utils.distributed import Rank, find_rank, mean_over_ranks, process_group
 
 SCRIPT = ROOT / "test" / "engine" / "two_ranks.py"
+
+
+FATE = """
+import os, signal, sys, time, torch
+import torch.distributed as dist
+sys.path.insert(0, {root!r})
+from pysot.utils.device import choose_device
+from pysot.utils.distributed import find_rank, process_group
+me = find_rank(local_rank=int(os.environ["RANK"]))
+device = choose_device(sys.argv[2], local_rank=me.local_rank)
+with process_group(me, device):
+    x = torch.ones(1, device=device)
+    dist.all_reduce(x)
+    print("met", flush=True)
+    time.sleep(4)
+    if me.rank == int(sys.argv[3]):
+        if sys.argv[1] == "fails":
+            raise ValueError("no such crop")
+        if sys.argv[1] != "lives":
+            os.kill(os.getpid(), {{"killed": signal.SIGKILL, "hangs": signal.SIGSTOP}}[sys.argv[1]])
+    for _ in range(5 if sys.argv[1] == "lives" else 100000):
+        dist.all_reduce(x)
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def fated(fate: str, rank: int = 1, device: str = "cpu", port: int | None = None, size: int = 2) -> list[subprocess.Popen]:
+    """Processes started one by one, as the launch scripts of old do, of which one meets its fate."""
+    own = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port or free_port()), "OMP_NUM_THREADS": "1"}
+    code = FATE.format(root=str(ROOT))
+    return [subprocess.Popen([sys.executable, "-c", code, fate, device, str(rank)], env={**os.environ, **own, "RANK": str(i)}, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True) for i in range(size)]
+
+
+def outcome(processes, dead: int | None = None, limit: float = 90) -> list[tuple[int, str]]:
+    """Exit status and stderr of each; `dead` is not waited for, but ended after the others."""
+    results = {}
+    for i in sorted(range(len(processes)), key=lambda i: i == dead):
+        if i == dead:
+            processes[i].kill()
+        _, text = processes[i].communicate(timeout=limit)
+        results[i] = (processes[i].returncode, text)
+    return [results[i] for i in range(len(processes))]
+
+
+@pytest.mark.parametrize(("fate", "rank", "words"), [
+    ("killed", 1, "rank 1 has died"), ("killed", 0, "rank 0"), ("fails", 1, "rank 1 failed: ValueError: no such crop"),
+    ("hangs", 1, "rank 1 has died or hangs"),
+])
+def test_a_rank_that_ends_ends_the_others_and_is_named(fate, rank, words):
+    began = time.monotonic()
+    results = outcome(fated(fate, rank), dead=rank if fate == "hangs" else None)
+    assert time.monotonic() - began < 60
+    status, text = results[1 - rank]
+    assert status not in (0, None) and words in text, (status, text)
+
+
+def test_ranks_that_live_end_in_order():
+    assert [status for status, _ in outcome(fated("lives", size=3))] == [0, 0, 0]
+
+
+def test_a_port_that_is_taken_is_named():
+    with socket.socket() as other:
+        other.bind(("0.0.0.0", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        processes = fated("lives", port=port)
+        _, text = processes[0].communicate(timeout=60)
+        processes[1].kill()
+        processes[1].communicate()
+    assert processes[0].returncode != 0 and f"port {port} is taken by another program: set another MASTER_PORT" in text, text
 
 
 def launched(*arguments) -> subprocess.CompletedProcess:
@@ -43,7 +121,8 @@ def test_one_process_needs_nothing(monkeypatch):
 
 @pytest.mark.parametrize(("values", "words"), [
     ({"WORLD_SIZE": "2", "RANK": "2"}, "RANK is 2 and WORLD_SIZE 2"), ({"WORLD_SIZE": "two"}, "whole numbers"),
-    ({"WORLD_SIZE": "2", "RANK": "0"}, "MASTER_ADDR and MASTER_PORT is not set"),
+    ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}, "MASTER_ADDR and MASTER_PORT is not set"),
+    ({"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}, "RANK and LOCAL_RANK is not set"),
 ])
 def test_environments_that_contradict_themselves(monkeypatch, values, words):
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
