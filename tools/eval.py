@@ -20,7 +20,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--tracker_path", "-p", required=True, help="results/<DATASET>, its parent, or the folder of one tracker")
     _cli.add_dataset_arguments(parser)
     parser.add_argument("--num", "-n", type=int, default=1, help="worker processes")
-    parser.add_argument("--tracker_prefix", "-t", default="", help="this tracker, or all whose name begins so")
+    parser.add_argument("--tracker_prefix", "-t", nargs="+", default=[""], help="this tracker, or all whose name begins so; several")
     parser.add_argument("--show_video_level", "-s", action="store_true", help="also a table per video")
     parser.add_argument("--vis", action="store_true", help="also draw accuracy, robustness and EAO to <DATASET>_scores.png beside the results")
     parser.add_argument("--json", metavar="FILE", help="also write the scores as JSON")

@@ -29,6 +29,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--snapshot", help="checkpoint; its file name without suffix names the results (default: an untrained network)")
     _cli.add_dataset_arguments(parser)
     parser.add_argument("--video", default="", help="only this video")
+    parser.add_argument("--part", type=_cli.part, default=(1, 1), metavar="I/N", help="only the I-th of N parts of the videos, for N processes at once")
     parser.add_argument("--vis", action="store_true", help="also write <results>/<video>.mp4 with ground truth and tracked boxes to the folder vis")
     parser.add_argument("--results_dir", default="results", help="results go to <results_dir>/<DATASET>/<model> (default: results)")
     _cli.add_config_arguments(parser)
@@ -42,6 +43,10 @@ def main() -> None:
     dataset = load_dataset(args.dataset, args.datasetdir)
     if args.video:
         dataset = dataset.only([args.video])
+    dataset = dataset.part(*args.part)
+    if dataset is None:
+        logger.info("part %d of %d has no video", *args.part)
+        return
     missing = missing_frames(dataset)
     if len(missing) == len(dataset):
         raise FileNotFoundError(f"{dataset.name} has no frames to track: {missing[0]}. Put the frames below {args.datasetdir}")

@@ -64,6 +64,7 @@ def main() -> None:
         logger.info("%d process(es) on %s, %d pairs each, %d steps per epoch", me.world_size, device_name(device), cfg.TRAIN.BATCH_SIZE, len(loader))
         figures = trainer.run()
     if me.is_main and figures:
+        print(f"Batch size per rank : {cfg.TRAIN.BATCH_SIZE}")
         print(f"Speed pairs/s : mean {figures['pairs_per_second']:.2f}, spread {figures['spread']:.2f}")
         print(f"Final Performance images/sec : {figures['pairs_per_second']:.2f}")
         print(f"Final Train Loss : {figures['loss']:.5f}")

@@ -66,10 +66,10 @@ class Trajectory:
         return np.flatnonzero(self.codes == LOST)
 
 
-def tracker_dirs(path: str | os.PathLike, dataset: str, prefix: str = "") -> list[Path]:
+def tracker_dirs(path: str | os.PathLike, dataset: str, prefixes: Listing[str] = ("",)) -> list[Path]:
     """Folders of the trackers in `path`, sorted by name. `path` is the folder of the data set's results, its parent, or one tracker's folder.
 
-    With a prefix: the tracker of exactly that name if there is one, else those that begin with it. Raises FileNotFoundError if none is left.
+    With prefixes: for each the tracker of exactly that name if there is one, else those that begin with it. Raises FileNotFoundError if one has none.
     """
     path = Path(path)
     if (path / "baseline").is_dir():
@@ -78,11 +78,14 @@ def tracker_dirs(path: str | os.PathLike, dataset: str, prefix: str = "") -> lis
     if not folder.is_dir():
         raise FileNotFoundError(f"no results folder {folder}; expected {folder}/<tracker>/baseline/<video>/<video>_001.txt")
     names = sorted(entry.name for entry in os.scandir(folder) if (Path(entry.path) / "baseline").is_dir())
-    chosen = [name for name in names if name == prefix] or [name for name in names if name.startswith(prefix)]
-    if not chosen:
-        found = f"it has {', '.join(names)}" if names else f"expected {folder}/<tracker>/baseline/<video>/<video>_001.txt"
-        raise FileNotFoundError(f"no tracker{f' that begins with {prefix!r}' if prefix else ''} in {folder}; {found}")
-    return [folder / name for name in chosen]
+    chosen = set()
+    for prefix in prefixes:
+        fitting = [name for name in names if name == prefix] or [name for name in names if name.startswith(prefix)]
+        if not fitting:
+            found = f"it has {', '.join(names)}" if names else f"expected {folder}/<tracker>/baseline/<video>/<video>_001.txt"
+            raise FileNotFoundError(f"no tracker{f' that begins with {prefix!r}' if prefix else ''} in {folder}; {found}")
+        chosen.update(fitting)
+    return [folder / name for name in sorted(chosen)]
 
 
 def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str) -> None:

@@ -100,3 +100,10 @@ class Dataset:
         if missing:
             raise ValueError(f"{self.name} has no video {', '.join(missing)}; it has {', '.join(known)}")
         return Dataset(self.name, [known[name] for name in names], self.tags, self.settings)
+
+    def part(self, number: int, count: int) -> "Dataset | None":
+        """The `number`-th of `count` parts of about equally many frames, longest sequences first; None for one that stays empty."""
+        if count == 1:
+            return self
+        by_length = sorted(self.sequences, key=lambda sequence: (-len(sequence), sequence.name))[number - 1::count]
+        return Dataset(self.name, by_length, self.tags, self.settings) if by_length else None

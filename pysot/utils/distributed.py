@@ -81,7 +81,8 @@ def _meet(me: Rank, device: torch.device) -> Watch:
     try:
         store, _, _ = next(dist.rendezvous("env://", me.rank, me.world_size, timeout=_MEETING))
         watch = Watch(dist.TCPStore(host, int(port), is_master=False, timeout=_MEETING), me.rank, me.world_size)
-        dist.init_process_group(distributed_backend(device), store=store, rank=me.rank, world_size=me.world_size, timeout=timeout)
+        card = None if device.type == "cpu" else device
+        dist.init_process_group(distributed_backend(device), store=store, rank=me.rank, world_size=me.world_size, timeout=timeout, device_id=card)
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         taken = "EADDRINUSE" in str(error) or "address already in use" in str(error)

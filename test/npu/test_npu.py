@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import two_ranks
-from helpers import ROOT, drawn_image, experiment, moving_square, noisy_batches, tiny_config
+from helpers import ROOT, TINY, drawn_image, experiment, moving_square, noisy_batches, tiny_config
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
 from pysot.tracker.tracker_builder import build_tracker
@@ -25,7 +25,6 @@ pytestmark = pytest.mark.npu
 CPU = torch.device("cpu")
 SIMULATED = "npu_sim" in os.environ.get("ASCEND_HOME_PATH", "")
 TOLERANCE = 1e-5 if SIMULATED else 1e-2
-TINY = ["BACKBONE.KWARGS.width_mult", "0.0625", "RPN.KWARGS.in_channels", "16", "RPN.KWARGS.out_channels", "16"]
 
 
 def trainer(folder, device, *opts, loader=None):

@@ -139,11 +139,12 @@ def test_trackers_of_a_folder(tmp_path):
         return [path.name for path in tracker_dirs(*args)]
 
     assert names(tmp_path, "SET") == names(tmp_path / "SET", "SET") == ["model", "model_old", "other"]
-    assert names(tmp_path, "SET", "model") == ["model"]
-    assert names(tmp_path, "SET", "mod") == ["model", "model_old"]
+    assert names(tmp_path, "SET", ["model"]) == ["model"]
+    assert names(tmp_path, "SET", ["mod"]) == ["model", "model_old"]
+    assert names(tmp_path, "SET", ["other", "model"]) == ["model", "other"]
     assert names(tmp_path / "SET" / "other", "SET") == ["other"]
     with pytest.raises(FileNotFoundError, match="begins with 'x'.*model, model_old"):
-        tracker_dirs(tmp_path, "SET", "x")
+        tracker_dirs(tmp_path, "SET", ["x"])
     with pytest.raises(FileNotFoundError, match="no results folder"):
         tracker_dirs(tmp_path / "nowhere", "SET")
     with pytest.raises(FileNotFoundError, match="expected"):

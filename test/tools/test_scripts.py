@@ -1,36 +1,22 @@
-"""The shell scripts of the README, run on a copy of the repository."""
+"""The quickstart of the README, run on a copy of the repository."""
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 
 import pytest
 
-from helpers import ROOT
+from helpers import copy_of_repository, run_script
 
 pytest.importorskip("skimage")
 
 
 @pytest.fixture
 def copy(tmp_path):
-    """The repository without data, results and version control, in a folder whose name has a space."""
-    folder = tmp_path / "my pysot"
-    leave = shutil.ignore_patterns(".git", ".venv*", "__pycache__", "quickstart", "results", "snapshot*", "logs*", "crop511", "parity", "sequences", ".*cache")
-    shutil.copytree(ROOT, folder, ignore=lambda path, names: leave(path, names) - ({"quickstart"} if path.endswith("experiments") else set()))
-    shutil.rmtree(folder / "testing_dataset", ignore_errors=True)
-    return folder
-
-
-def run(script, folder, **environment) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "VIRTUAL_ENV": sys.prefix, "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.run(["bash", str(folder / "test" / script)], cwd=folder / "test", env=environment, capture_output=True, text=True, timeout=600)
+    return copy_of_repository(tmp_path)
 
 
 def test_quickstart_runs_resumes_and_reuses(copy):
     short = "TRAIN.EPOCH 2 TRAIN.BATCH_SIZE 8 DATASET.VIDEOS_PER_EPOCH 16 TRAIN.NUM_WORKERS 0"
-    done = run("quickstart.sh", copy, QUICKSTART_OPTS=short)
+    done = run_script("quickstart.sh", copy, QUICKSTART_OPTS=short)
     assert done.returncode == 0, done.stdout + done.stderr
     table = done.stdout[done.stdout.index("4/4"):]
     for name in ("trained", "untrained"):
@@ -39,11 +25,11 @@ def test_quickstart_runs_resumes_and_reuses(copy):
     scores = (copy / "quickstart" / "scores.json").stat().st_mtime_ns
 
     (copy / "quickstart" / "snapshot" / "checkpoint_e2.pth").unlink()
-    again = run("quickstart.sh", copy, QUICKSTART_OPTS=short)
+    again = run_script("quickstart.sh", copy, QUICKSTART_OPTS=short)
     assert again.returncode == 0 and "resumed from quickstart/snapshot/checkpoint_e1.pth: epoch 2 is next" in again.stderr, again.stderr
     assert "has a result already" in again.stderr and (copy / "quickstart" / "scores.json").stat().st_mtime_ns > scores
 
 
 def test_a_failing_step_ends_the_script(copy):
-    done = run("quickstart.sh", copy, QUICKSTART_OPTS="TRAIN.EPOCHS 2")
+    done = run_script("quickstart.sh", copy, QUICKSTART_OPTS="TRAIN.EPOCHS 2")
     assert done.returncode != 0 and "did you mean TRAIN.EPOCH" in done.stderr

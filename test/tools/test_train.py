@@ -8,9 +8,8 @@ import sys
 import pytest
 import torch
 
-from helpers import ROOT, experiment, moving_square
+from helpers import ROOT, TINY, experiment, moving_square
 
-TINY = ["BACKBONE.KWARGS.width_mult", "0.0625", "RPN.KWARGS.in_channels", "16", "RPN.KWARGS.out_channels", "16"]
 DATA = ["DATASET.SQUARES.ROOT", "data/crop511", "DATASET.SQUARES.ANNO", "data/train.json", "DATASET.NAMES", "[SQUARES]", "DATASET.VIDEOS_PER_EPOCH", "8"]
 RUN = ["TRAIN.EPOCH", "2", "TRAIN.BATCH_SIZE", "2", "TRAIN.NUM_WORKERS", "0", "TRAIN.PRINT_FREQ", "2", "TRAIN.SNAPSHOT_DIR", "snap", "TRAIN.LOG_DIR", "logs"]
 
