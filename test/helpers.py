@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
+SIMULATED = "npu_sim" in os.environ.get("ASCEND_HOME_PATH", "")  # NPUs of test/npu_sim: their numbers are the CPU's
 PARITY = ROOT / "test" / "parity"
 EXPERIMENTS = ("siamrpn_alex_dwxcorr", "siamrpn_mobilev2_l234_dwxcorr", "siamrpn_r50_l234_dwxcorr_8gpu")
 
@@ -120,6 +121,23 @@ def moving_square(folder: Path, frames: int = 6, side: int = 40, size: tuple[int
         boxes.append([x, y, side, side])
     (folder / "groundtruth.txt").write_text("".join(f"{x},{y},{w},{h}\n" for x, y, w, h in boxes))
     return boxes
+
+
+def small_trainer(folder: Path, device: torch.device, *opts, loader: Batches | None = None):
+    """Three epochs of two steps, the backbone training from the second on; the same start at each call."""
+    from pysot.engine.engine_builder import build_trainer
+    from pysot.models.model_builder import build_model
+    from pysot.utils.distributed import Rank
+
+    config = tiny_config("TRAIN.SNAPSHOT_DIR", str(folder), "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1, "TRAIN.EPOCH", 3, "TRAIN.BASE_LR", 0.005,
+                         "BACKBONE.TRAIN_EPOCH", 1, "BACKBONE.TRAIN_LAYERS", "[layer4, layer5]", *opts, for_training=True)
+    torch.manual_seed(5)
+    return build_trainer(config, build_model(config), noisy_batches() if loader is None else loader, device, Rank())
+
+
+def assert_same_weights(a: dict, b: dict, tolerance: float) -> None:
+    for name, value in a.items():
+        torch.testing.assert_close(value.cpu(), b[name].cpu(), rtol=0, atol=tolerance, msg=name)
 
 
 TINY = ["BACKBONE.KWARGS.width_mult", "0.0625", "RPN.KWARGS.in_channels", "16", "RPN.KWARGS.out_channels", "16"]

@@ -20,6 +20,11 @@ class TorchAmp:
         self.device, self.precision, self.loss_scale = device, precision, loss_scale
         self.scaler = make_scaler(device, precision, loss_scale)
 
+    @property
+    def searches(self) -> bool:
+        """Whether skipped steps are part of finding a scale that fits."""
+        return self.scaler.is_enabled() and self.loss_scale == "dynamic"
+
     def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
         """Called whenever the optimizer is made anew, before DDP wraps the model; returns the optimizer to use."""
         return optimizer
@@ -37,7 +42,7 @@ class TorchAmp:
     def update(self) -> None:
         """End of a step: a dynamic scale moves, a static one stays."""
         if self.scaler.is_enabled():
-            self.scaler.update(None if self.loss_scale == "dynamic" else float(self.loss_scale))
+            self.scaler.update(None if self.searches else float(self.loss_scale))
 
     def state_dict(self) -> dict:
         """What a resumed run needs."""
@@ -45,7 +50,7 @@ class TorchAmp:
 
     def load_state_dict(self, state: dict) -> None:
         """Go on with the scale of a checkpoint; a static scale is the config's."""
-        if state and self.scaler.is_enabled() and self.loss_scale == "dynamic":
+        if state and self.searches:
             self.scaler.load_state_dict({**self.scaler.state_dict(), **state})
 
 
@@ -59,6 +64,7 @@ class ApexAmp:
             raise ImportError(f"NPU.APEX is true, but apex cannot be imported ({error}); install the Ascend build of apex, or set NPU.APEX to false for "
                               "torch.amp, which needs nothing more") from error
         self.loss_scale = loss_scale
+        self.searches = loss_scale == "dynamic"
         self._state: dict = {}
 
     def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:

@@ -102,7 +102,7 @@ class Trainer:
             self._begin(epoch)
             before, skipped = self.step_count, self.skipped
             figures = self._epoch(epoch, steps)
-            if self.skipped - skipped == self.step_count - before > 0:
+            if self.skipped - skipped == self.step_count - before > 0 and not self.amp.searches:
                 raise RuntimeError(f"every step of epoch {epoch + 1} had gradients that are no numbers; nothing was saved. {_REMEDY}")
             if self.settings.save:
                 self._save(epoch, steps)

@@ -183,6 +183,9 @@ def npu_fused_sgd(groups: list[dict], **options) -> torch.optim.Optimizer:
     """torch_npu's NpuFusedSGD: it flattens the parameters that have a gradient at its first step, so it is to be made anew when others begin to train."""
     from torch_npu.optim import NpuFusedSGD
 
+    for parameter in (p for group in groups for p in group["params"]):
+        # It takes the storage of a parameter for its size, which is wrong for one that an earlier NpuFusedSGD has laid end to end with others.
+        parameter.data, parameter.grad = parameter.data.clone(), None
     return NpuFusedSGD(groups, **options)
 
 

@@ -1,5 +1,6 @@
 """Run by test_distributed.py under torchrun: train a tiny network on this rank's half batches, batch-norm frozen, across the unfreeze."""
 
+import json
 import sys
 
 import torch
@@ -30,8 +31,8 @@ class Halves(Batches):
         super().__init__({k: v[2 * rank:2 * rank + 2] for k, v in batch.items()} for batch in noisy_batches(2, size=4))
 
 
-def start(folder: str, reduce: str, clip: str):
-    config = tiny_config(*OPTS, "TRAIN.SNAPSHOT_DIR", folder, "TRAIN.GRAD_REDUCE", reduce, "TRAIN.GRAD_CLIP", clip, for_training=True)
+def start(folder: str, reduce: str, clip: str, *opts: str):
+    config = tiny_config(*OPTS, "TRAIN.SNAPSHOT_DIR", folder, "TRAIN.GRAD_REDUCE", reduce, "TRAIN.GRAD_CLIP", clip, *opts, for_training=True)
     torch.manual_seed(5)
     return config, build_model(config)
 
@@ -56,14 +57,20 @@ def by_hand(folder: str, reduce: str, clip: str) -> dict:
     return model.state_dict()
 
 
-def main(folder: str, reduce: str, clip: str, device: str = "cpu") -> None:
+def main(folder: str, reduce: str, clip: str, device: str = "cpu", bad_rank: str = "-1", *opts: str) -> None:
+    """`bad_rank` gets a first batch whose gradients overflow."""
     me = find_rank()
     device = choose_device(device, local_rank=me.local_rank)
     with process_group(me, device):
-        config, model = start(folder, reduce, clip)
-        run = build_trainer(config, model, Halves(me.rank), device, me)
+        config, model = start(folder, reduce, clip, *opts)
+        batches = Halves(me.rank)
+        if me.rank == int(bad_rank):
+            batches[0]["label_loc_weight"] *= 1e30
+        run = build_trainer(config, model, batches, device, me)
         run.freeze = FrozenNorms(*vars(run.freeze).values())
-        run.run()
+        figures = run.run()
+        weights = sum(p.double().abs().sum().item() for p in model.cpu().state_dict().values())
+        print(json.dumps({"rank": me.rank, "skipped": figures["skipped"], "weights": weights}), flush=True)
 
 
 if __name__ == "__main__":

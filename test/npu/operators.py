@@ -1,0 +1,66 @@
+"""Run by test_operators.py: the operators that one training step and one tracking step of a config send to the NPU, as JSON."""
+
+import collections
+import json
+import sys
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from helpers import Batches, drawn_batch, drawn_image, experiment
+from pysot.core.config import load_config
+from pysot.engine.engine_builder import build_trainer
+from pysot.models.model_builder import build_model
+from pysot.tracker.tracker_builder import build_tracker
+from pysot.utils.device import choose_device, set_npu_switches
+from pysot.utils.distributed import Rank
+
+
+def is_channels_last(tensor: torch.Tensor) -> bool:
+    return tensor.dim() == 4 and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
+
+
+class Recorder(TorchDispatchMode):
+    """Counts operators with a tensor on the NPU, and notes what an NPU refuses (float64, channels_last) or answers slowly (boolean indices)."""
+
+    def __init__(self):
+        super().__init__()
+        self.operators, self.refused = collections.Counter(), set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        leaves = tree_leaves((args, kwargs, result))
+        tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.device.type == "npu"]
+        if tensors:
+            name = str(function).removesuffix(".default")
+            boolean = name.startswith("aten.index") and any(t.dtype in (torch.bool, torch.uint8) for t in tree_leaves(args[1]) if isinstance(t, torch.Tensor))
+            self.operators[name + " with bool" * boolean] += 1
+            if any(t.dtype == torch.float64 for t in tensors) or torch.float64 in leaves:
+                self.refused.add(f"{name}: float64")
+            if torch.channels_last in leaves or any(map(is_channels_last, tensors)):
+                self.refused.add(f"{name}: channels_last")
+        return result
+
+
+def main(name: str, *opts: str) -> None:
+    config = load_config(experiment(name), ["TRAIN.EPOCH", "21", "BACKBONE.TRAIN_EPOCH", "0", "BACKBONE.PRETRAINED", "", "TRAIN.PRINT_FREQ", "5", *opts])
+    device = choose_device("npu")
+    set_npu_switches(device, jit_compile=False, conv_hf32=False, matmul_hf32=False, internal_format=False)
+    batches = Batches([drawn_batch(2, config.TRAIN.SEARCH_SIZE, config.TRAIN.OUTPUT_SIZE)])
+    run = build_trainer(config, build_model(config), batches, device, Rank(), save=False)
+    run._begin(0)
+    run.step(batches[0])  # the first step also makes what is made once
+    with Recorder() as training:
+        run.step(batches[0])
+    tracker = build_tracker(run.model.eval(), config)
+    image = drawn_image("frame", 240, 320)
+    tracker.init(image, [100, 80, 60, 60])
+    with Recorder() as tracking:
+        tracker.track(image)
+    steps = {"training": training, "tracking": tracking}
+    print(json.dumps({step: {"operators": recorder.operators, "refused": sorted(recorder.refused)} for step, recorder in steps.items()}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
