@@ -12,6 +12,7 @@ from pysot.engine import checkpoint, train_loop
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
 from pysot.utils.distributed import Rank
+from pysot.utils.log_helper import SpeedMeter
 
 CPU = torch.device("cpu")
 
@@ -260,3 +261,15 @@ def test_an_epoch_without_a_single_good_step_is_an_error(tmp_path):
     with pytest.raises(RuntimeError, match="every step of epoch 1.*nothing was saved"):
         trainer(tmp_path, "TRAIN.EPOCH", 2, loader=loader).run()
     assert os.listdir(tmp_path) == []
+
+
+def test_speed_is_counted_after_the_warm_up_with_its_spread():
+    meter = SpeedMeter(10)
+    for step in range(1, 12):
+        meter.add(9.0 if step <= 5 else 1.0 if step <= 8 else 2.0, mark=step in (3, 8, 11))
+        assert meter.warms_up == (step == 4)
+    assert meter.mean == pytest.approx(60 / 9) and meter.spread == pytest.approx(2.5)
+    assert meter.line() == "FPS 6.67 +- 2.50 pairs/s, 6 steps in 2 window(s)"
+    short = SpeedMeter(10)
+    short.add(2.0, mark=True)
+    assert short.mean == 5 and short.spread == 0

@@ -103,3 +103,9 @@ def test_commands_on_the_npu(tmp_path):
     assert done.returncode == 0 and set(json.loads((tmp_path / "scores.json").read_text())) == {"checkpoint_e2"}, done.stderr
     done = run(tools / "demo.py", *snapshot, "--video_name", "raw/square0/color", "--init", "20,30,40,40", "--output", "demo", "--opts", *TINY, cwd=tmp_path)
     assert done.returncode == 0 and len(json.loads((tmp_path / "demo" / "boxes.json").read_text())) == 6, done.stderr
+
+
+@pytest.mark.skipif(not SIMULATED, reason="about the simulator")
+def test_the_simulator_is_the_cpu():
+    done = run("test/npu_sim/tests/selftest.py", cwd=ROOT)
+    assert done.returncode == 0 and done.stdout.count("ok ") > 20, done.stdout + done.stderr

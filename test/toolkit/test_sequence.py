@@ -58,3 +58,11 @@ def test_only_names_what_there_is():
     assert [sequence.name for sequence in dataset.only(["b"]).sequences] == ["b"]
     with pytest.raises(ValueError, match="no video c; it has a, b"):
         dataset.only(["c"])
+
+
+def test_parts_share_the_frames_and_leave_none_out():
+    lengths = {"a": 5, "b": 9, "c": 2, "d": 7}
+    dataset = Dataset("SET", [make_sequence(name, frames=n) for name, n in lengths.items()], (), SETTINGS)
+    assert dataset.part(1, 1) is dataset
+    names = [[sequence.name for sequence in dataset.part(i, 3).sequences] for i in (1, 2, 3)]
+    assert names == [["b", "c"], ["d"], ["a"]] and dataset.part(5, 5) is None

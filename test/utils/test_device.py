@@ -6,7 +6,18 @@ import pytest
 import torch
 
 from pysot.utils import device as layer
-from pysot.utils.device import autocast, choose_device, distributed_backend, make_scaler, peak_memory_mib, seed_everything, synchronize
+from pysot.utils.device import (
+    accelerators,
+    autocast,
+    binds_cores,
+    choose_device,
+    collective_timeout,
+    distributed_backend,
+    make_scaler,
+    peak_memory_mib,
+    seed_everything,
+    synchronize,
+)
 
 CPU = torch.device("cpu")
 
@@ -43,10 +54,46 @@ def test_auto_prefers_npu_and_takes_the_rank_s_card(monkeypatch):
         choose_device("npu", local_rank=2)
 
 
+def test_a_card_that_cannot_be_opened_is_named(monkeypatch):
+    cards = Cards(2)
+
+    def busy(device):
+        raise RuntimeError("error code is 507033\nstack")
+
+    cards.set_device = busy
+    monkeypatch.setattr(layer, "_module", {"npu": cards}.get)
+    monkeypatch.setattr(layer.torch, "device", lambda kind, index=0: f"{kind}:{index}")
+    with pytest.raises(RuntimeError, match=r"npu:1 is there but cannot be opened \(error code is 507033\).*npu-smi info"):
+        choose_device("npu:1")
+
+
+def test_collectives_wait_longer_than_hccl(monkeypatch):
+    npu = types.SimpleNamespace(type="npu")
+    for name in ("HCCL_CONNECT_TIMEOUT", "HCCL_EXEC_TIMEOUT"):
+        monkeypatch.delenv(name, raising=False)
+    assert collective_timeout(npu).total_seconds() > 1836 and collective_timeout(CPU).total_seconds() == 2400
+    monkeypatch.setenv("HCCL_EXEC_TIMEOUT", "7200")
+    assert collective_timeout(npu).total_seconds() > 7200 and collective_timeout(CPU).total_seconds() == 2400
+    monkeypatch.setenv("HCCL_CONNECT_TIMEOUT", "2m")
+    with pytest.raises(ValueError, match="HCCL_CONNECT_TIMEOUT is '2m'; expected a whole number of seconds"):
+        collective_timeout(npu)
+
+
+@pytest.mark.parametrize(("value", "binds"), [(None, False), ("", False), ("0", False), ("1", True), ("2", True), ("1,npu0:0-1", True)])
+def test_only_one_binds_cores(monkeypatch, value, binds):
+    monkeypatch.setenv("CPU_AFFINITY_CONF", value) if value is not None else monkeypatch.delenv("CPU_AFFINITY_CONF", raising=False)
+    assert binds_cores(types.SimpleNamespace(type="npu")) == binds and not binds_cores(CPU)
+
+
 def test_cpu():
     assert choose_device("cpu", local_rank=3) == CPU and distributed_backend(CPU) == "gloo"
     synchronize(CPU)
     assert peak_memory_mib(CPU) > 10
+
+
+def test_accelerators(monkeypatch):
+    monkeypatch.setattr(layer, "_module", {"npu": Cards(0), "cuda": Cards(2)}.get)
+    assert [str(card) for card in accelerators()] == ["cuda:0", "cuda:1"]
 
 
 def test_seed():

@@ -452,7 +452,7 @@ def activation():
                 "x = torch.ones(1, device='npu'); dist.all_reduce(x); print(f'sum {int(x)}\\n', end=''); dist.destroy_process_group()\n"
             )
         with open(script, "w") as file:
-            file.write(f"torchrun --nproc_per_node=2 {train}\n")
+            file.write(f"'{sys.executable}' -m torch.distributed.run --nproc_per_node=2 {train}\n")
         simulation = os.path.dirname(HERE)
         for command in ([sys.executable, simulation, "bash", script], ["bash", "-c", f'eval "$({sys.executable} {simulation})" && bash {script}']):
             out = run(*command, **clean)
@@ -462,7 +462,7 @@ def activation():
 def distributed(ranks):
     with tempfile.TemporaryDirectory() as folder:
         for kind, variables in ("npu", {}), ("cpu", {"TORCH_DEVICE_BACKEND_AUTOLOAD": "0"}):
-            run("torchrun", f"--nproc_per_node={ranks}", "selftest_dist.py", kind, f"{folder}/{kind}", **variables)
+            run(sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={ranks}", "selftest_dist.py", kind, f"{folder}/{kind}", **variables)
         npu, cpu = (torch.load(f"{folder}/{kind}") for kind in ("npu", "cpu"))
         close(npu, cpu, 1e-6)
 
