@@ -219,6 +219,7 @@ choose_snapshots() {
 # evaluate: track the benchmark with each snapshot, its videos spread over the ranks of this machine, and score: ACCURACY_LOG, EAO.
 evaluate() {
     local snapshot tracker folder part pids log device trackers=()
+    [ "${ARG[node_rank]}" -eq 0 ] || return 0 # the first machine has the snapshots
     ACCURACY_LOG="$OUTPUT/${NETWORK}_${RANK_SIZE}p_acc.log"
     choose_snapshots
     for snapshot in "${SNAPSHOT[@]}"; do
