@@ -110,12 +110,17 @@ sys.excepthook = _explain
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call main; errors that explain themselves become one sentence on stderr and exit status 2, an interrupt 130."""
+    """Call main; errors that explain themselves become one sentence on stderr and exit status 2, an interrupt 128 and the number of the signal."""
+    from pysot.utils.signals import Interrupted
+
     try:
         main()
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept", file=sys.stderr)
         sys.exit(130)
+    except Interrupted as error:
+        print(str(error), file=sys.stderr)
+        sys.exit(128 + error.signum)
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         logging.getLogger(__name__).debug("", exc_info=True)
         print(f"error: {error}", file=sys.stderr)

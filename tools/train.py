@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pysot.models.model_builder import build_model
 from pysot.utils.cores import bind_to_cores, core_quota, loader_workers, share_of_cores, usable_cores
 from pysot.utils.device import binds_cores, device_name, seed_everything, wants_pinned_memory
 from pysot.utils.distributed import Rank, find_rank, process_group
+from pysot.utils.signals import stop_on_signals
 
 logger = logging.getLogger("train")
 
@@ -43,23 +45,31 @@ def claim_cores(me: Rank, device) -> int:
     return loader_workers(len(cores), me.local_world_size, core_quota())
 
 
+def items(loader, epoch: int, step: int) -> str:
+    """The crops that a step of this process shows."""
+    return "; ".join(loader.dataset.describe(*index) for index in loader.batch_sampler.batch(epoch, step))
+
+
 def main() -> None:
     args = parse_arguments()
     start = time.perf_counter()
-    cfg = load_config(args.config, args.opts, for_training=True)
+    restarted = ["TRAIN.RESUME", "auto"] if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) else []  # by torchrun --max-restarts
+    cfg = load_config(args.config, [*args.opts, *restarted], for_training=True)
     me = find_rank(args.local_rank)
     _cli.setup_logging(quiet=not me.is_main, file=Path(cfg.TRAIN.LOG_DIR) / "train.log" if me.is_main else None)
     device = _cli.open_device(args, cfg, me.local_rank)
     workers = claim_cores(me, device)
     seed_everything(args.seed)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(process_group(me, device))
+        request = stack.enter_context(stop_on_signals())
+        stack.enter_context(process_group(me, device, request))
         loader = build_train_loader(cfg, seed=args.seed, rank=me.rank, world_size=me.world_size, pin_memory=wants_pinned_memory(device), workers=workers,
                                     data_path=args.data_path)
         writer = stack.enter_context(tensorboard(cfg.TRAIN.LOG_DIR)) if me.is_main and not args.is_performance else None
+        bar = {"progress": _cli.progress_bar} if me.is_main else {}
         trainer = build_trainer(
             cfg, build_model(cfg), loader, device, me, writer=writer, max_steps=args.max_step, save=not args.is_performance,
-            progress=_cli.progress_bar if me.is_main else None,
+            stop=request, notes=loader.dataset.notes, describe=lambda epoch, step: items(loader, epoch, step), **bar,
         )
         logger.info("%d process(es) on %s, %d pairs each, %d steps per epoch", me.world_size, device_name(device), cfg.TRAIN.BATCH_SIZE, len(loader))
         figures = trainer.run()

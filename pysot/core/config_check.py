@@ -4,6 +4,8 @@ Facts about the networks are stated here once more (channels per stage), because
 test/models/test_backbones.py holds the two together.
 """
 
+import re
+
 from yacs.config import CfgNode
 
 _RESNET_CHANNELS = {
@@ -204,6 +206,11 @@ def _training(cfg):
         yield f"TRAIN.POS_NUM: expected at most TOTAL_NUM ({cfg.TRAIN.TOTAL_NUM}); got {cfg.TRAIN.POS_NUM}"
     if cfg.TRAIN.NUM_WORKERS < -1:
         yield f"TRAIN.NUM_WORKERS: expected 0 or more, or -1 (as many as there are cores for); got {cfg.TRAIN.NUM_WORKERS}"
+    every = cfg.TRAIN.CHECKPOINT_EVERY
+    if not (type(every) is int and every > 0 or every == "" or isinstance(every, str) and re.fullmatch(r"\d+(\.\d+)?m", every)):
+        yield f"TRAIN.CHECKPOINT_EVERY: expected minutes such as '10m', a number of steps above 0, or '' (never); got {every!r}"
+    if cfg.TRAIN.KEEP < 0:
+        yield f"TRAIN.KEEP: expected 0 (all) or a number of epochs; got {cfg.TRAIN.KEEP}"
     if cfg.NPU.APEX and cfg.TRAIN.PRECISION != "fp16":
         yield f"TRAIN.PRECISION: expected fp16 with NPU.APEX, whose level O1 it is; got {cfg.TRAIN.PRECISION}. Set it to fp16 or NPU.APEX to false"
 

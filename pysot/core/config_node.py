@@ -7,7 +7,7 @@ import yaml
 from yacs.config import CfgNode
 
 # Keys with two types: a number or one word.
-_ALSO_TEXT = {"TRAIN.LOSS_SCALE"}
+_ALSO_TEXT = {"TRAIN.LOSS_SCALE", "TRAIN.CHECKPOINT_EVERY"}
 _DATASET_KEYS = {"ROOT": str, "ANNO": str, "FRAME_RANGE": int, "NUM_USE": int}
 _DATASET_DEFAULTS = {"FRAME_RANGE": 100, "NUM_USE": -1}
 

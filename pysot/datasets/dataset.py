@@ -3,8 +3,8 @@
 An item is a function of (seed, epoch, position) and of the files on disk; see `sampler` for what a position is.
 """
 
-import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,16 +17,16 @@ from pysot.datasets.augmentation import Augmentation, centred_box
 from pysot.datasets.sampler import Target, draw_pair, epoch_order, require_two_objects
 from pysot.utils.bbox import Corner
 from pysot.utils.image import read_image
+from pysot.utils.signals import die_with_parent
 
-logger = logging.getLogger(__name__)
 TRIES = 20           # draws per item before the data set counts as broken
-WARNINGS = 20        # unreadable crops named per process; the rest is counted
+TOLD = 20            # unreadable crops named per epoch; the rest is counted
 
 
 class TrackingPairDataset(Dataset):
     """Pairs of crops from several annotated data sets; index it with (epoch, position), 0 <= position < length.
 
-    A crop that is missing or damaged is named in the log, counted in `unreadable`, and replaced by another draw.
+    A crop that is missing or damaged is counted in `unreadable`, named in `notes`, and replaced by another draw.
     """
 
     def __init__(self, annotations: Sequence[TrackAnnotation], frame_ranges: Sequence[int], num_use: Sequence[int], *, length: int, seed: int,
@@ -46,7 +46,8 @@ class TrackingPairDataset(Dataset):
         self.negative_share, self.gray_share = negative_share, gray_share
         self._order_epoch, self._order = None, None
         self._unreadable = torch.zeros(1, dtype=torch.int64).share_memory_()
-        self._warned: set[str] = set()
+        self._where = torch.full((TOLD, 4), -1, dtype=torch.int64).share_memory_()  # the targets of crops that could not be read
+        self._noted = 0
         self.order(0)
 
     def __len__(self) -> int:
@@ -56,6 +57,26 @@ class TrackingPairDataset(Dataset):
     def unreadable(self) -> int:
         """How many crops could not be read so far, in all workers."""
         return int(self._unreadable)
+
+    def notes(self) -> list[str]:
+        """What could not be read since the last call, in all workers: a count, and paths with reasons."""
+        count, self._noted = self.unreadable - self._noted, self.unreadable
+        crops = {Target(*row): None for row in self._where.tolist() if row[0] >= 0}
+        self._where.fill_(-1)
+        return [f"{count} crops could not be read and were replaced by other draws", *map(self._reason, crops)] if count else []
+
+    def _reason(self, target: Target) -> str:
+        try:
+            self._read(target)
+        except (OSError, ValueError) as error:
+            return str(error)
+        return f"{self._path(target)} can be read now"
+
+    def describe(self, epoch: int, position: int) -> str:
+        """The crops of an item: template and search."""
+        rng = np.random.default_rng([self.seed, epoch, position])
+        pair = draw_pair(rng, self.annotations, self.frame_ranges, self.order(epoch)[position], self.negative_share)
+        return " with ".join(str(self._path(target)) for target in (pair.template, pair.search))
 
     def order(self, epoch: int) -> np.ndarray:
         """The picks of an epoch, (length, 2): data set and video."""
@@ -74,10 +95,12 @@ class TrackingPairDataset(Dataset):
         pick = order[position]
         for _ in range(TRIES):
             pair = draw_pair(rng, self.annotations, self.frame_ranges, pick, self.negative_share)
+            target = pair.template
             try:
-                template, search = self._read(pair.template), self._read(pair.search)
+                template, target = self._read(target), pair.search
+                search = self._read(target)
             except (OSError, ValueError) as error:
-                self._report(error)
+                self._report(target)
                 problem = error
                 pick = order[rng.integers(self.length)]
                 continue
@@ -87,8 +110,11 @@ class TrackingPairDataset(Dataset):
 
     def _read(self, target: Target) -> tuple[np.ndarray, Corner]:
         annotation = self.annotations[target.dataset]
-        image = read_image(annotation.crop_path(target.video, target.track, target.box))
+        image = read_image(self._path(target))
         return image, centred_box(image.shape, annotation.boxes[target.box], self.template_size)
+
+    def _path(self, target: Target) -> Path:
+        return self.annotations[target.dataset].crop_path(target.video, target.track, target.box)
 
     def _item(self, rng, template, search, negative: bool) -> dict[str, np.ndarray]:
         gray = rng.random() < self.gray_share
@@ -104,18 +130,15 @@ class TrackingPairDataset(Dataset):
             "bbox": np.array(box, np.float32),
         }
 
-    def _report(self, error: Exception) -> None:
+    def _report(self, target: Target) -> None:
         self._unreadable += 1
-        text = str(error)
-        if text in self._warned or len(self._warned) > WARNINGS:
-            return
-        self._warned.add(text)
-        if len(self._warned) > WARNINGS:
-            logger.warning("more than %d unreadable crops: from here on they are only counted", WARNINGS)
-        else:
-            logger.warning("%s; another pair is drawn instead", text)
+        row = torch.tensor([target.dataset, target.video, target.track, target.box])
+        free = (self._where[:, 0] < 0).nonzero()
+        if len(free) and not (self._where == row).all(dim=1).any():
+            self._where[free[0, 0]] = row
 
 
 def init_worker(worker_id: int) -> None:
-    """One thread per loader process: the processes are the parallelism."""
+    """One thread per loader process: the processes are the parallelism. It ends with the training process."""
     cv2.setNumThreads(0)
+    die_with_parent()

@@ -137,5 +137,9 @@ class EpochBatchSampler:
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         epoch = self.epoch
         for step in range(self.start_step, self.steps):
-            first = (step * self.world_size + self.rank) * self.batch_size
-            yield [(epoch, position) for position in range(first, first + self.batch_size)]
+            yield self.batch(epoch, step)
+
+    def batch(self, epoch: int, step: int) -> list[tuple[int, int]]:
+        """The items of this rank in a step."""
+        first = (step * self.world_size + self.rank) * self.batch_size
+        return [(epoch, position) for position in range(first, first + self.batch_size)]

@@ -2,8 +2,10 @@
 run needs: `pairs` of the begun epoch that are trained, `scaler` (the loss scale).
 """
 
+import math
 import os
 import re
+import time
 from pathlib import Path
 
 import torch
@@ -36,21 +38,49 @@ def save_checkpoint(path: Path, epoch: int, model: nn.Module, optimizer: torch.o
     return path
 
 
-def newest_checkpoint(folder: str | os.PathLike) -> Path | None:
-    """The checkpoint of a folder that has trained furthest: that of the most epochs, or latest.pth if it goes on from there.
-
-    Raises ValueError, with the file to take instead, if latest.pth is damaged.
+def checkpoints_by_progress(folder: str | os.PathLike) -> list[Path]:
+    """The checkpoints of a folder, the one that has trained furthest first: latest.pth stands before that of its epoch. A latest.pth that cannot be read
+    stands first, so that it is not passed over in silence.
     """
-    found = [(int(m.group(1)), p) for p in Path(folder).glob("checkpoint_e*.pth") if (m := _NAME.match(p.name))]
-    epoch, path = max(found, default=(-1, None))
+    found = [(int(m.group(1)), 0, p) for p in Path(folder).glob("checkpoint_e*.pth") if (m := _NAME.match(p.name))]
     latest = latest_path(folder)
-    if not latest.exists():
+    if latest.exists():
+        try:
+            found.append((read_training_state(latest)["epoch"], 1, latest))
+        except ValueError:
+            found.append((math.inf, 1, latest))
+    return [path for *_, path in sorted(found, reverse=True)]
+
+
+class CheckpointPolicy:
+    """When to write latest.pth inside an epoch, and which files of past epochs to keep. `every` is a number of steps, or minutes as in '10m', or '' (never);
+    `keep` is the number of past epochs whose files stay, 0 for all.
+    """
+
+    def __init__(self, folder: str | os.PathLike, every: int | str = "", keep: int = 0):
+        self.folder, self.keep = Path(folder), keep
+        self.seconds = float(every[:-1]) * 60 if isinstance(every, str) and every else math.inf
+        self.steps = every if isinstance(every, int) and every else math.inf
+        self._done()
+
+    def _done(self) -> None:
+        self._count, self._since = 0, time.monotonic()
+
+    def due(self) -> bool:
+        """Called after each step: whether latest.pth is to be written now."""
+        self._count += 1
+        return self._count >= self.steps or time.monotonic() - self._since >= self.seconds
+
+    def write(self, epoch: int, whole: bool, model: nn.Module, optimizer: torch.optim.Optimizer, **more) -> Path:
+        """Write the state after `epoch` epochs: as checkpoint_e{n}.pth if the last one is `whole`, else as latest.pth; then remove what is not kept."""
+        path = save_checkpoint(checkpoint_path(self.folder, epoch) if whole else latest_path(self.folder), epoch, model, optimizer, **more)
+        self._done()
+        if whole:
+            latest_path(self.folder).unlink(missing_ok=True)  # it is of this epoch or of an earlier one
+        if whole and self.keep:
+            for old in checkpoints_by_progress(self.folder)[self.keep:]:
+                old.unlink(missing_ok=True)
         return path
-    try:
-        return latest if read_training_state(latest)["epoch"] >= epoch else path
-    except ValueError as error:
-        other = f"TRAIN.RESUME {path}" if path else "an empty TRAIN.SNAPSHOT_DIR"
-        raise ValueError(f"{error}. To go on without it: remove it, or take {other}") from None
 
 
 def read_training_state(path: str | os.PathLike) -> dict:

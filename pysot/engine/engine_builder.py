@@ -1,13 +1,11 @@
 """Build the training run that a config describes."""
 
-from collections.abc import Callable, Iterable
-
 import torch
 from torch import nn
 from yacs.config import CfgNode
 
 from pysot.engine.amp import ApexAmp, TorchAmp
-from pysot.engine.checkpoint import newest_checkpoint
+from pysot.engine.checkpoint import CheckpointPolicy, checkpoints_by_progress
 from pysot.engine.lr_scheduler import LRSchedule, make_schedule, warm_up
 from pysot.engine.optimizer import FreezePlan, build_sgd
 from pysot.engine.train_loop import Trainer, TrainSettings
@@ -57,29 +55,34 @@ def load_start_weights(model: nn.Module, cfg: CfgNode) -> None:
 
 
 def build_trainer(
-    cfg: CfgNode, model: nn.Module, loader, device: torch.device, me: Rank, *, writer=None, max_steps: int | None = None, save: bool = True,
-    progress: Callable[..., Iterable] | None = None,
+    cfg: CfgNode, model: nn.Module, loader, device: torch.device, me: Rank, *, writer=None, max_steps: int | None = None, save: bool = True, **more
 ) -> Trainer:
     """A run of the network over the loader's batches: resumed if TRAIN.RESUME is set (with 'auto': and a checkpoint is there), else from the pretrained
     weights of the config.
 
-    `save` off writes no checkpoints (speed runs); `max_steps` ends the run early. Raises OSError if the snapshot folder can't be written.
+    `save` off writes no checkpoints (speed runs); `max_steps` ends the run early; `more` goes to the Trainer.
+    Raises OSError if the snapshot folder can't be written.
     """
     train = cfg.TRAIN
     settings = TrainSettings(
         epochs=train.EPOCH, batch_size=train.BATCH_SIZE, grad_clip=train.GRAD_CLIP, grad_sum=train.GRAD_REDUCE == "sum",
-        print_freq=train.PRINT_FREQ, snapshot_dir=train.SNAPSHOT_DIR, log_grads=train.LOG_GRADS, max_steps=max_steps, save=save,
+        print_freq=train.PRINT_FREQ, log_grads=train.LOG_GRADS, max_steps=max_steps,
     )
     if save and me.is_main:
         check_folder(train.SNAPSHOT_DIR)
-    resume = newest_checkpoint(train.SNAPSHOT_DIR) if train.RESUME == "auto" else train.RESUME
+    found = checkpoints_by_progress(train.SNAPSHOT_DIR) if train.RESUME == "auto" else [train.RESUME]
+    resume = str(found[0]) if found and found[0] else ""
     if not resume:
         load_start_weights(model, cfg)
     trainer = Trainer(
         model, loader, settings, build_lr_schedule(cfg), build_freeze_plan(cfg), lambda network: build_optimizer(network, cfg),
-        build_amp(cfg, device), device, me,
-        start_epoch=train.START_EPOCH, writer=writer, **({"progress": progress} if progress else {}),
+        build_amp(cfg, device), CheckpointPolicy(train.SNAPSHOT_DIR, train.CHECKPOINT_EVERY, train.KEEP) if save else None, device, me,
+        start_epoch=train.START_EPOCH, writer=writer, **more,
     )
     if resume:
-        trainer.resume(str(resume), may_be_finished=train.RESUME == "auto")
+        try:
+            trainer.resume(resume, may_be_finished=train.RESUME == "auto")
+        except ValueError as error:
+            others = f"; or go on from {found[1]} (TRAIN.RESUME)" if len(found) > 1 else ""
+            raise ValueError(f"{error}{others}") from None
     return trainer

@@ -5,6 +5,8 @@ It knows a network that turns a batch into losses, a loader of batches, and the 
 
 import inspect
 import logging
+import math
+import signal
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,17 +16,17 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pysot.engine.amp import ApexAmp, TorchAmp
-from pysot.engine.checkpoint import checkpoint_path, latest_path, read_training_state, restore_model, restore_optimizer, save_checkpoint
+from pysot.engine.checkpoint import CheckpointPolicy, read_training_state, restore_model, restore_optimizer
 from pysot.engine.lr_scheduler import LRSchedule
 from pysot.engine.optimizer import FreezePlan, clear_gradients, flat_tensors, gradient_norm, step_unless, trained_parameters
+from pysot.engine.skips import REMEDY, SkippedSteps, flat_statistics, poison_if_bad
 from pysot.utils.device import peak_memory_mib, synchronize
 from pysot.utils.distributed import Rank, barrier, mean_over_ranks
 from pysot.utils.log_helper import RunningMean, SpeedMeter, epoch_line, speed_line
+from pysot.utils.signals import Interrupted, StopRequest, keep_steps_whole
 
 logger = logging.getLogger(__name__)
 
-MAX_SKIPPED_IN_A_ROW = 50
-_REMEDY = "Lower TRAIN.BASE_LR, check the pretrained weights and the data, or go on from an earlier checkpoint"
 # Batch-norm statistics stay per rank, as published. torch 2.13 has a new name for that.
 _NO_BUFFERS = {("forward_sync_buffers" if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters else "broadcast_buffers"): False}
 
@@ -38,32 +40,33 @@ class TrainSettings:
     grad_clip: float
     grad_sum: bool
     print_freq: int
-    snapshot_dir: str
     log_grads: bool = False
     max_steps: int | None = None
-    save: bool = True
 
 
 class Trainer:
     """A run. `run()` trains from `start_epoch` to the end and returns figures; `resume(path)` before it goes on from a checkpoint.
 
     `make_optimizer(model)` is called whenever other parameters begin to train. `writer` takes `add_scalar(name, value, step)`.
-    `progress(iterable, total, description, initial)` may wrap the steps of an epoch in a bar.
+    `progress(iterable, total, description, initial)` may wrap the steps of an epoch in a bar. `checkpoints` is None for a run that writes none. `stop` is
+    asked after every step. `notes()` gives sentences about the data of an epoch; `describe(epoch, step)` names the items of a step of this process.
     """
 
     def __init__(
         self, model: nn.Module, loader, settings: TrainSettings, schedule: LRSchedule, freeze: FreezePlan,
-        make_optimizer: Callable[[nn.Module], torch.optim.Optimizer], amp: TorchAmp | ApexAmp, device: torch.device, me: Rank, start_epoch: int = 0,
-        writer=None, progress: Callable[..., Iterable] = lambda steps, total, description, initial: steps,
+        make_optimizer: Callable[[nn.Module], torch.optim.Optimizer], amp: TorchAmp | ApexAmp, checkpoints: CheckpointPolicy | None, device: torch.device,
+        me: Rank, start_epoch: int = 0, writer=None, progress: Callable[..., Iterable] = lambda steps, total, description, initial: steps,
+        stop: StopRequest | None = None, notes: Callable[[], Iterable[str]] = tuple, describe: Callable[[int, int], str] | None = None,
     ):
         self.model, self.loader, self.settings, self.schedule, self.freeze = model.to(device), loader, settings, schedule, freeze
         self.make_optimizer, self.amp, self.device, self.me, self.start_epoch = make_optimizer, amp, device, me, start_epoch
-        self.writer, self.progress = writer, progress
+        self.checkpoints, self.writer, self.progress = checkpoints, writer, progress
+        self.stop, self.notes = stop or StopRequest(), notes
         self.optimizer: torch.optim.Optimizer | None = None
         self.wrapped: nn.Module = model
-        self.start_step = self.first_step = self.step_count = self._counted = self.skipped = self.skipped_in_a_row = 0
-        self.bad = torch.zeros(settings.print_freq, device=self.device)  # 1 for each step since the last line that was skipped
-        self.means = RunningMean()
+        self.start_step = self.first_step = self.step_count = 0
+        self.statistics = flat_statistics(self.model)
+        self.skips, self.means = SkippedSteps(settings.print_freq, device, describe), RunningMean()
         self._resumed: tuple[dict, str] | None = None
 
     def resume(self, path: str, may_be_finished: bool = False) -> None:
@@ -76,6 +79,8 @@ class Trainer:
         restore_model(self.model, content, path)
         self.amp.load_state_dict(content.get("scaler", {}))
         self.start_epoch, self.start_step = content["epoch"], self._step_of(content["pairs"], path)
+        if self.start_step == len(self.loader):
+            self.start_epoch, self.start_step = self.start_epoch + 1, 0
         self._resumed = (content, path)
         left = self.settings.epochs - self.start_epoch
         step = f", step {self.start_step + 1}" if self.start_step else ""
@@ -96,16 +101,18 @@ class Trainer:
         `peak_memory_mib` and `skipped`; nothing where all epochs are trained already.
         """
         steps = len(self.loader)
-        self.first_step = self.step_count = self._counted = self.start_epoch * steps + self.start_step
+        self.first_step = self.step_count = self.skips.counted = self.start_epoch * steps + self.start_step
         figures = {}
         for epoch in range(self.start_epoch, self.settings.epochs):
             self._begin(epoch)
-            before, skipped = self.step_count, self.skipped
+            before, skipped = self.step_count, self.skips.total
             figures = self._epoch(epoch, steps)
-            if self.skipped - skipped == self.step_count - before > 0 and not self.amp.searches:
-                raise RuntimeError(f"every step of epoch {epoch + 1} had gradients that are no numbers; nothing was saved. {_REMEDY}")
-            if self.settings.save:
-                self._save(epoch, steps)
+            if self.skips.total - skipped == self.step_count - before > 0 and not self.amp.searches:
+                raise RuntimeError(f"every step of epoch {epoch + 1} had gradients that are no numbers; nothing was saved. {REMEDY}")
+            self._save(epoch)
+            for note in self.notes():
+                logger.warning("epoch %d: %s", epoch + 1, note)
+            barrier()
             if self._enough():
                 break
             self.start_step = 0
@@ -120,7 +127,6 @@ class Trainer:
             self.wrapped = self._wrap()
             if self._resumed is not None and (self.start_step or not self.freeze.changes_at(epoch)):
                 restore_optimizer(self.optimizer, *self._resumed)
-            self._resumed = None
         lr = self.schedule.apply(self.optimizer, epoch)
         self.loader.batch_sampler.set_epoch(epoch, self.start_step)
         parts = ", ".join(group["name"] for group in self.optimizer.param_groups)
@@ -136,9 +142,10 @@ class Trainer:
 
     def _epoch(self, epoch: int, steps: int) -> dict[str, float]:
         self.means, speed = RunningMean(), SpeedMeter(self.settings.batch_size * self.me.world_size)
+        self._go_on_within_epoch()
         bar = self.progress(self.loader, total=steps, description=f"epoch {epoch + 1}/{self.settings.epochs}", initial=self.start_step)
         clock = time.perf_counter()
-        for index, batch in enumerate(bar, self.start_step + 1):
+        for index, batch in enumerate(self._batches(bar, epoch), self.start_step + 1):
             data_time = time.perf_counter() - clock
             losses = self.step(batch)
             self.step_count += 1
@@ -154,12 +161,48 @@ class Trainer:
                 self._report(epoch, index, steps, losses)
             if last:
                 break
+            self._between_steps(epoch)
         if self.me.is_main:
             logger.info(speed.line())
         return {
             "steps": self.step_count, "loss": self.means.mean("total_loss"), "pairs_per_second": speed.mean, "spread": speed.spread,
-            "peak_memory_mib": peak_memory_mib(self.device), "skipped": self.skipped,
+            "peak_memory_mib": peak_memory_mib(self.device), "skipped": self.skips.total,
         }
+
+    def _go_on_within_epoch(self) -> None:
+        """Means and counts of a run that goes on inside an epoch, so that its lines are those of an uninterrupted one."""
+        content, self._resumed = self._resumed[0] if self._resumed else {}, None
+        if self.start_step and "progress" in content:
+            self.means.load_state_dict(content["progress"]["means"])
+            self.skips.load_state_dict(content["progress"]["skips"])
+
+    def _batches(self, bar: Iterable, epoch: int) -> Iterable[dict[str, torch.Tensor]]:
+        """The batches; a loader process that dies ends the run with the state saved."""
+        try:
+            for batch in bar:
+                keep_steps_whole()
+                yield batch
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            self._end_if_asked(epoch)  # the signal may have reached the loader processes as well
+            self._save(epoch)
+            raise RuntimeError(f"a loader process died ({str(error).splitlines()[0]}), often because memory or /dev/shm ran out: lower TRAIN.NUM_WORKERS. "
+                               "TRAIN.RESUME auto goes on from here") from error
+
+    def _between_steps(self, epoch: int) -> None:
+        """Write latest.pth when it is time, and end the run if it was asked to end."""
+        self._end_if_asked(epoch)
+        if self.me.is_main and self.checkpoints is not None and self.checkpoints.due():
+            self._save(epoch)
+
+    def _end_if_asked(self, epoch: int) -> None:
+        """Save the state and leave. Only rank 0 does so on its own: the others go on, to let it finish its step, until it is gone."""
+        asked = self.stop.signum
+        if asked and self.me.is_main:
+            self._save(epoch)
+            kept = "its state is saved, TRAIN.RESUME auto goes on from it" if self.checkpoints is not None else "it kept no checkpoints"
+            raise Interrupted(asked, f"ended by {signal.Signals(asked).name} after step {self.step_count}; {kept}")
 
     def _enough(self) -> bool:
         limit = self.settings.max_steps
@@ -168,62 +211,53 @@ class Trainer:
     def step(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """One step on a batch of CPU tensors; returns the losses of this process, on the device. Nothing in it waits for the device."""
         batch = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
+        statistics = self.statistics.clone()
         clear_gradients(self.optimizer)
         with self.amp.autocast():
             losses = self.wrapped(batch)
         # DDP averages gradients over the processes; their number as a factor makes that the sum, for which BASE_LR is tuned.
         factor = self.me.world_size if self.settings.grad_sum else 1
-        overflow = self.amp.backward(losses["total_loss"] * factor, self.optimizer)
+        overflow = self.amp.backward(poison_if_bad(losses["total_loss"]) * factor, self.optimizer)
         norm = gradient_norm(trained_parameters(self.optimizer), self.settings.grad_clip)
         # The norm is that of the reduced gradients: every process sees the same value and takes the same decision.
         bad = ~torch.isfinite(norm) | overflow
         step_unless(bad, self.optimizer)
+        torch.where(bad, statistics, self.statistics, out=self.statistics)
         self.amp.update()
-        self.bad[self.step_count % len(self.bad)] = bad
+        self.skips.mark(self.step_count, bad, losses["total_loss"].detach())
         return {**losses, "grad_norm": norm}
 
     def _report(self, epoch: int, step: int, steps: int, losses: dict[str, torch.Tensor]) -> None:
-        values, bad = mean_over_ranks(losses, self.bad)
-        self.bad.zero_()
-        self._count_skipped(bad)
+        values, bad = mean_over_ranks(losses, self.skips.flags[0])
+        self.skips.count(bad, self.step_count, epoch, epoch * steps)
         self.means.add(**values)
         if not self.me.is_main:
             return
         shown = {name: self.means.mean(name) for name in ("batch_time", "data_time", *values)}
         lr = self.schedule.rates[epoch]
         logger.info(epoch_line(epoch + 1, step, steps, lr, shown))
-        logger.info(speed_line(self.step_count, self.means.mean("batch_time"), self.settings.epochs * steps))
+        end = min(self.settings.epochs * steps, self.first_step + (self.settings.max_steps or math.inf))
+        logger.info(speed_line(self.step_count, self.means.mean("batch_time"), end))
         if self.writer is not None:
             for name, value in {**values, "lr": float(lr), "batch_time": shown["batch_time"], "data_time": shown["data_time"]}.items():
                 self.writer.add_scalar(name, value, self.step_count)
             if self.settings.log_grads:
                 self._write_gradients()
 
-    def _count_skipped(self, bad: list[float]) -> None:
-        """Count the steps since the last line that all processes skipped; too many in a row end the run."""
-        for number in range(self._counted + 1, self.step_count + 1):
-            flagged = bad[(number - 1) % len(bad)] > 0
-            self.skipped += flagged
-            self.skipped_in_a_row = self.skipped_in_a_row + 1 if flagged else 0
-            if flagged:
-                logger.warning("step %d skipped: its gradients are no finite numbers on some process", number)
-            if self.skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW:
-                raise RuntimeError(f"{MAX_SKIPPED_IN_A_ROW} steps in a row had gradients that are no numbers, the last at step {number}. {_REMEDY}")
-        self._counted = self.step_count
-
     def _write_gradients(self) -> None:
         for name, parameter in self.model.named_parameters():
             if parameter.grad is not None:
                 self.writer.add_scalar(f"grad/{name}", parameter.grad.norm().item(), self.step_count)
 
-    def _save(self, epoch: int, steps: int) -> None:
+    def _save(self, epoch: int) -> None:
         """checkpoint_e{n}.pth at the end of an epoch, latest.pth inside one."""
-        done = self.step_count - epoch * steps
-        if self.me.is_main:
-            whole = done == steps
-            folder = self.settings.snapshot_dir
-            path = checkpoint_path(folder, epoch + 1) if whole else latest_path(folder)
-            pairs = 0 if whole else done * self.settings.batch_size * self.me.world_size
-            save_checkpoint(path, epoch + whole, self.model, self.optimizer, scaler=self.amp.state_dict(), pairs=pairs)
-            logger.info("wrote %s", path)
-        barrier()
+        if not self.me.is_main or self.checkpoints is None:
+            return
+        done = self.step_count - epoch * len(self.loader)
+        whole = done == len(self.loader)
+        progress = {"means": self.means.state_dict(), "skips": self.skips.state_dict()}
+        path = self.checkpoints.write(
+            epoch + whole, whole, self.model, self.optimizer, scaler=self.amp.state_dict(), progress=progress,
+            pairs=0 if whole else done * self.settings.batch_size * self.me.world_size,
+        )
+        logger.info("wrote %s", path)

@@ -10,7 +10,8 @@ import torch
 import torch.distributed as dist
 
 from pysot.utils.device import collective_timeout, distributed_backend
-from pysot.utils.watch import Watch
+from pysot.utils.signals import StopRequest
+from pysot.utils.watch import Watch, attempt
 
 _MEETING = timedelta(minutes=5)  # to find each other: machines may start minutes apart
 
@@ -53,15 +54,16 @@ def find_rank(local_rank: int | None = None) -> Rank:
 
 
 @contextmanager
-def process_group(me: Rank, device: torch.device) -> Iterator[None]:
-    """The process group of a run of several processes, left in order at the end. While it lasts, a process that dies or fails ends all others.
+def process_group(me: Rank, device: torch.device, request: StopRequest | None = None) -> Iterator[None]:
+    """The process group of a run of several processes, left in order at the end. While it lasts, a process that dies or fails ends all others, and a
+    `request` to end that any process gets reaches rank 0.
 
     Raises RuntimeError if the processes do not find each other.
     """
     if me.world_size == 1:
         yield
         return
-    watch = _meet(me, device)
+    watch = _meet(me, device, request or StopRequest())
     try:
         yield
     except BaseException as error:
@@ -75,12 +77,13 @@ def process_group(me: Rank, device: torch.device) -> Iterator[None]:
     dist.destroy_process_group()
 
 
-def _meet(me: Rank, device: torch.device) -> Watch:
+def _meet(me: Rank, device: torch.device, request: StopRequest) -> Watch:
     host, port = os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]
     timeout = collective_timeout(device)
     try:
         store, _, _ = next(dist.rendezvous("env://", me.rank, me.world_size, timeout=_MEETING))
-        watch = Watch(dist.TCPStore(host, int(port), is_master=False, timeout=_MEETING), me.rank, me.world_size)
+        store = dist.PrefixStore(f"pysot/{attempt()}", store)
+        watch = Watch(dist.TCPStore(host, int(port), is_master=False, timeout=_MEETING), me.rank, me.world_size, request)
         card = None if device.type == "cpu" else device
         dist.init_process_group(distributed_backend(device), store=store, rank=me.rank, world_size=me.world_size, timeout=timeout, device_id=card)
     except (RuntimeError, ValueError) as error:

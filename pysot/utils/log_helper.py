@@ -25,6 +25,14 @@ class RunningMean:
         kept = self._values.get(name, [])
         return sum(kept) / len(kept) if kept else 0.0
 
+    def state_dict(self) -> dict[str, list[float]]:
+        """The kept values per name."""
+        return {name: list(kept) for name, kept in self._values.items()}
+
+    def load_state_dict(self, state: dict[str, list[float]]) -> None:
+        """Go on from values of `state_dict`."""
+        self._values = {name: list(kept) for name, kept in state.items()}
+
 
 class SpeedMeter:
     """Pairs per second of a run of steps after its first WARM_UP_STEPS (of all, where there are no more).

@@ -10,6 +10,8 @@ import time
 
 import torch.distributed as dist
 
+from pysot.utils.signals import StopRequest
+
 logger = logging.getLogger(__name__)
 
 PATIENCE = 30.0  # seconds without a sign of life
@@ -20,9 +22,12 @@ EXIT_STATUS = 3  # of a process that ends because of another one
 
 
 class Watch:
-    """A thread that beats for this rank and listens to the others, over a store of its own. `stop()` ends it."""
+    """A thread that beats for this rank and listens to the others, over a store of its own. `stop()` ends it. A request to end that another rank got is
+    handed on to rank 0, which saves and ends first.
+    """
 
-    def __init__(self, store: dist.Store, rank: int, world_size: int):
+    def __init__(self, store: dist.Store, rank: int, world_size: int, request: StopRequest):
+        self.request = request
         self.store, self.rank, self.others = store, rank, [other for other in range(world_size) if other != rank]
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -57,7 +62,7 @@ class Watch:
         while not self._ending.wait(INTERVAL if count else 0):
             count += 1
             try:
-                self.store.set(_key(self.rank), str(count))
+                self.store.set(_key(self.rank), f"{count} {self.request.signum}")
                 problem = self._listen(seen)
             except RuntimeError as error:
                 problem = f"the store of the run does not answer ({str(error).splitlines()[0][:120]}): rank 0 or the launcher has ended"
@@ -74,6 +79,9 @@ class Watch:
         for rank, beat in zip(here, beats, strict=True):
             if beat.startswith(b"failed: "):
                 return f"rank {rank} {beat.decode(errors='replace')}"
+            signum = int(beat.split()[1])
+            if signum and self.rank == 0 and not self.request.signum:
+                self.request.ask(signum)
             if rank not in seen or seen[rank][0] != beat:
                 seen[rank] = (beat, time.monotonic())
             elif time.monotonic() - seen[rank][1] > PATIENCE:
@@ -81,6 +89,10 @@ class Watch:
         return None
 
 
+def attempt() -> str:
+    """How often torchrun --max-restarts has started all ranks anew: they meet in the same store, where the words of the last attempt still are."""
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+
+
 def _key(rank: int) -> str:
-    # torchrun starts all ranks anew with --max-restarts, in the same store
-    return f"pysot/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/alive/{rank}"
+    return f"pysot/{attempt()}/alive/{rank}"

@@ -9,7 +9,7 @@ from yacs.config import CfgNode
 
 from pysot.datasets.augmentation import centred_box
 from pysot.datasets.data_builder import build_dataset, build_train_loader
-from pysot.datasets.dataset import TRIES, WARNINGS, init_worker
+from pysot.datasets.dataset import TOLD, TRIES, init_worker
 from pysot.datasets.sampler import epoch_order
 
 VIDEOS, FRAMES = 4, 5
@@ -153,7 +153,7 @@ def crop_files(folder):
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut off", "no image"])
-def test_bad_crops_are_replaced(toy, damage, caplog):
+def test_bad_crops_are_replaced(toy, damage):
     for path in crop_files(toy)[:FRAMES]:  # the whole first video
         data = path.read_bytes()
         path.write_bytes({"empty": b"", "cut off": data[:len(data) // 2], "no image": b"x" * 500, "missing": b""}[damage])
@@ -164,8 +164,9 @@ def test_bad_crops_are_replaced(toy, damage, caplog):
     assert len(items) == 24
     dataset = loader.dataset
     assert dataset.unreadable >= 6
-    named = [record.getMessage() for record in caplog.records if "another pair is drawn" in record.getMessage()]
-    assert 1 <= len(named) <= FRAMES and len(set(named)) == len(named) and "v0/00000" in named[0]
+    count, *named = dataset.notes()
+    assert count == f"{dataset.unreadable} crops could not be read and were replaced by other draws"
+    assert 1 <= len(named) <= FRAMES and len(set(named)) == len(named) and "v0/00000" in named[0] and dataset.notes() == []
     assert_equal(items, items_of(build_train_loader(make_config(toy, DATASET__NEG=0.0, TRAIN__NUM_WORKERS=2), seed=0), 0))
 
 
@@ -177,18 +178,25 @@ def test_unreadable_crops_are_counted_across_workers(toy):
         loader = build_train_loader(make_config(toy, DATASET__NEG=0.0, TRAIN__NUM_WORKERS=workers), seed=0)
         items_of(loader, 0)
         counts.append(loader.dataset.unreadable)
+        assert str(toy / "crop511" / "v0") in "".join(loader.dataset.notes())
     assert counts[0] == counts[1] > 0
 
 
-def test_warnings_end_after_a_while(tmp_path, caplog):
-    make_crops(tmp_path, videos=3, frames=WARNINGS)
-    for path in crop_files(tmp_path)[WARNINGS:]:
+def test_notes_end_after_a_while(tmp_path):
+    make_crops(tmp_path, videos=3, frames=TOLD)
+    for path in crop_files(tmp_path)[TOLD:]:
         path.unlink()
     dataset = build_dataset(make_config(tmp_path, DATASET__NEG=0.0, DATASET__VIDEOS_PER_EPOCH=200), seed=0)
     for position in range(200):
         dataset[0, position]
-    assert dataset.unreadable > 2 * WARNINGS
-    assert len(caplog.records) == WARNINGS + 1 and "only counted" in caplog.records[-1].getMessage()
+    assert dataset.unreadable > 2 * TOLD and len(set(dataset.notes())) == TOLD + 1
+
+
+def test_an_item_is_described_by_its_crops(toy):
+    dataset = build_dataset(make_config(toy), seed=0)
+    template, search = dataset.describe(0, 3).split(" with ")
+    assert all(path.endswith(".x.jpg") and path.startswith(str(toy)) for path in (template, search))
+    assert dataset.describe(0, 3) == build_dataset(make_config(toy), seed=0).describe(0, 3)
 
 
 def test_nothing_readable_is_an_error(toy):

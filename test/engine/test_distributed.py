@@ -1,6 +1,8 @@
 """Two real processes over gloo: their weights are those of one process that adds the gradients of the two half batches."""
 
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -109,6 +111,15 @@ def test_two_ranks_equal_one_process(tmp_path, reduce, clip):
     if clip == "1000":  # nothing is clipped: sum and mean lead elsewhere
         other = two_ranks.by_hand(str(tmp_path), "avg" if reduce == "sum" else "sum", clip)
         assert max((got[name] - value).abs().max() for name, value in other.items() if value.is_floating_point()) > 1e-4
+
+
+def test_a_loss_that_explodes_on_one_rank_is_skipped_by_both(tmp_path):
+    done = launched(str(tmp_path), "sum", "10", "cpu", "1")
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = [json.loads(entry) for entry in re.findall(r"\{.*?\}", done.stdout)]
+    assert len(found) == 2 and found[0]["skipped"] == found[1]["skipped"] == 3
+    assert found[0]["weights"] == pytest.approx(found[1]["weights"], rel=1e-12) and found[0]["weights"] < float("inf")
+    assert done.stderr.count("The loss of this process is to blame") == 3 and done.stderr.count("The loss of this process was sound") == 3, done.stderr
 
 
 def test_one_process_needs_nothing(monkeypatch):

@@ -3,16 +3,20 @@
 import errno
 import logging
 import os
+import re
+import signal
+import sys
 
 import pytest
 import torch
 
 from helpers import noisy_batches, tiny_config
-from pysot.engine import checkpoint, train_loop
+from pysot.engine import checkpoint, skips
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
 from pysot.utils.distributed import Rank
 from pysot.utils.log_helper import SpeedMeter
+from pysot.utils.signals import Interrupted, StopRequest
 
 CPU = torch.device("cpu")
 
@@ -109,10 +113,11 @@ def test_a_bad_batch_changes_nothing(tmp_path, caplog):
     for good_before in (0, 1):  # with momenta at their start, and under way
         for _ in range(good_before):
             run.step(loader[1])
-        before = {k: v.clone() for k, v in run.model.named_parameters()}
+        before = weights(run)
         momenta = [state["momentum_buffer"].clone() for state in run.optimizer.state.values()]
         run.step(loader[0])
-        assert all(torch.equal(v, before[k]) for k, v in run.model.named_parameters())
+        changed = [k for k, v in run.model.state_dict().items() if not torch.equal(v, before[k])]
+        assert all(k.endswith("num_batches_tracked") for k in changed), changed
         assert all(torch.equal(v, state["momentum_buffer"]) for v, state in zip(momenta, run.optimizer.state.values(), strict=True))
     run = trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.PRINT_FREQ", 5, loader=loader)
     assert run.run()["skipped"] == 2
@@ -120,7 +125,7 @@ def test_a_bad_batch_changes_nothing(tmp_path, caplog):
 
 
 def test_many_bad_batches_end_the_run_in_words(tmp_path, monkeypatch):
-    monkeypatch.setattr(train_loop, "MAX_SKIPPED_IN_A_ROW", 2)
+    monkeypatch.setattr(skips, "MAX_IN_A_ROW", 2)
     loader = noisy_batches(3)
     for batch in loader:
         batch["search"][:] = float("inf")
@@ -232,18 +237,102 @@ def test_resume_auto_starts_goes_on_and_stops(tmp_path, caplog):
     assert trainer(tmp_path, *opts).run() == {} and "all epochs are trained" in caplog.text
 
 
-def test_newest_checkpoint(tmp_path):
-    assert checkpoint.newest_checkpoint(tmp_path) is None
+def test_checkpoints_by_progress(tmp_path):
+    def names():
+        return [path.name for path in checkpoint.checkpoints_by_progress(tmp_path)]
+
+    assert names() == []
     for n in (2, 10, 9):
         (tmp_path / f"checkpoint_e{n}.pth").write_bytes(b"")
-    assert checkpoint.newest_checkpoint(tmp_path).name == "checkpoint_e10.pth"
+    assert names() == ["checkpoint_e10.pth", "checkpoint_e9.pth", "checkpoint_e2.pth"]
     latest = tmp_path / "latest.pth"
-    for epoch, name in ((9, "checkpoint_e10.pth"), (10, "latest.pth")):
+    for epoch, place in ((9, 1), (10, 0)):
         torch.save({"epoch": epoch, "pairs": 4, "state_dict": {}, "optimizer": {"state": {}, "param_groups": []}}, latest)
-        assert checkpoint.newest_checkpoint(tmp_path).name == name
+        assert names()[place] == "latest.pth"
     latest.write_bytes(latest.read_bytes()[:99])
-    with pytest.raises(ValueError, match="latest.pth is cut off.*remove it, or take TRAIN.RESUME .*checkpoint_e10.pth"):
-        checkpoint.newest_checkpoint(tmp_path)
+    assert names()[0] == "latest.pth"
+
+
+@pytest.mark.parametrize("name", ["checkpoint_e2.pth", "latest.pth"])
+def test_a_damaged_checkpoint_is_refused_and_the_one_before_is_offered(tmp_path, name):
+    trainer(tmp_path, "TRAIN.EPOCH", 4, max_steps=5 if name == "latest.pth" else 4).run()
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes()[:-999])
+    before = "checkpoint_e2.pth" if name == "latest.pth" else "checkpoint_e1.pth"
+    with pytest.raises(ValueError, match=f"{name} (is cut off|was refused).*or go on from .*{before}"):
+        trainer(tmp_path, "TRAIN.EPOCH", 4, "TRAIN.RESUME", "auto")
+
+
+def test_old_checkpoints_go(tmp_path):
+    trainer(tmp_path, "TRAIN.EPOCH", 5, "TRAIN.KEEP", 2, "TRAIN.CHECKPOINT_EVERY", 1).run()
+    assert sorted(os.listdir(tmp_path)) == ["checkpoint_e4.pth", "checkpoint_e5.pth"]
+
+
+@pytest.mark.parametrize(("every", "written"), [(1, [1, 2, 4, 5]), (2, [2, 5]), ("", []), ("0.0m", [1, 2, 4, 5]), ("60m", [])])
+def test_latest_is_written_inside_epochs(tmp_path, monkeypatch, every, written):
+    run = trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.CHECKPOINT_EVERY", every, steps=3)
+    real, steps = checkpoint.save_checkpoint, []
+
+    def save(path, *args, **more):
+        if path.name == "latest.pth":
+            steps.append(run.step_count)
+        return real(path, *args, **more)
+
+    monkeypatch.setattr(checkpoint, "save_checkpoint", save)
+    run.run()
+    assert steps == written and not (tmp_path / "latest.pth").exists()
+
+
+def test_a_request_to_end_saves_and_ends(tmp_path):
+    request = StopRequest()
+    opts = ["TRAIN.EPOCH", 2, "TRAIN.RESUME", "auto"]
+    whole = trainer(tmp_path / "whole", *opts, steps=3)
+    whole.run()
+    run = trainer(tmp_path / "parts", *opts, steps=3, stop=request)
+    step = run.step
+
+    def ask_in_the_second_step(batch):
+        if run.step_count == 1:
+            request.ask(signal.SIGTERM)
+        return step(batch)
+
+    run.step = ask_in_the_second_step
+    with pytest.raises(Interrupted, match="ended by SIGTERM after step 2; its state is saved"):
+        run.run()
+    again = trainer(tmp_path / "parts", *opts, steps=3, seed=99)
+    again.run()
+    assert same(weights(whole), weights(again))
+
+
+def test_a_loss_that_explodes_is_skipped_and_its_items_are_named(tmp_path, caplog):
+    loader = noisy_batches(3)
+    loader[1]["label_loc_weight"] *= 1e9
+    run = trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.PRINT_FREQ", 4, loader=loader, describe=lambda epoch, step: f"crops of {epoch}/{step}")
+    assert run.run()["skipped"] == 2
+    assert "step 2 skipped by all processes" in caplog.text and "is to blame, its items: crops of 0/1" in caplog.text and "crops of 1/1" in caplog.text
+
+
+def test_lines_after_a_resume_are_those_of_an_uninterrupted_run(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+
+    def losses():
+        found = re.findall(r"Epoch: (\[\d+\]\[\d/\d\]) .*?(total_loss: [\d.]+)", caplog.text)
+        caplog.clear()
+        return found
+
+    loader = noisy_batches(5)
+    loader[0]["search"][0, 0, 0, 0] = float("nan")
+    opts = ["TRAIN.EPOCH", 2, "TRAIN.RESUME", "auto", "TRAIN.PRINT_FREQ", 2]
+    trainer(tmp_path / "whole", *opts, loader=loader).run()
+    whole = losses()
+    killed = trainer(tmp_path / "parts", *opts, "TRAIN.CHECKPOINT_EVERY", 1, loader=loader)
+    step = killed.step
+    killed.step = lambda batch: step(batch) if killed.step_count < 3 else sys.exit(9)
+    with pytest.raises(SystemExit):
+        killed.run()
+    first = losses()
+    assert trainer(tmp_path / "parts", *opts, loader=loader).run()["skipped"] == 2
+    assert first + losses() == whole
 
 
 @pytest.mark.parametrize("change", [{"epoch": "x"}, {"epoch": -1}, {"epoch": 1.5}, {"optimizer": {}}, {"optimizer": [1]}])
