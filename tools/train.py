@@ -15,7 +15,7 @@ from pysot.models.model_builder import build_model
 from pysot.utils.cores import bind_to_cores, core_quota, loader_workers, share_of_cores, usable_cores
 from pysot.utils.device import binds_cores, device_name, seed_everything, wants_pinned_memory
 from pysot.utils.distributed import Rank, find_rank, process_group
-from pysot.utils.signals import stop_on_signals
+from pysot.utils.signals import end_helpers, stop_on_signals
 
 logger = logging.getLogger("train")
 
@@ -62,6 +62,7 @@ def main() -> None:
     seed_everything(args.seed)
     with contextlib.ExitStack() as stack:
         request = stack.enter_context(stop_on_signals())
+        stack.callback(end_helpers)
         stack.enter_context(process_group(me, device, request))
         loader = build_train_loader(cfg, seed=args.seed, rank=me.rank, world_size=me.world_size, pin_memory=wants_pinned_memory(device), workers=workers,
                                     data_path=args.data_path)

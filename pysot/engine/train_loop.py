@@ -182,12 +182,12 @@ class Trainer:
             for batch in bar:
                 keep_steps_whole()
                 yield batch
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
+        except (RuntimeError, EOFError, ConnectionError) as error:
+            if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
                 raise
-            self._end_if_asked(epoch)  # the signal may have reached the loader processes as well
+            self._end_if_asked(epoch)
             self._save(epoch)
-            raise RuntimeError(f"a loader process died ({str(error).splitlines()[0]}), often because memory or /dev/shm ran out: lower TRAIN.NUM_WORKERS. "
+            raise RuntimeError(f"a loader process died ({error or type(error).__name__}), often because memory or /dev/shm ran out: lower TRAIN.NUM_WORKERS. "
                                "TRAIN.RESUME auto goes on from here") from error
 
     def _between_steps(self, epoch: int) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import multiprocessing
 import signal
 import sys
 import threading
@@ -43,11 +44,19 @@ def stop_on_signals() -> Iterator[StopRequest]:
 
 
 def die_with_parent() -> None:
-    """In a helper process: it ends when its parent does, however that ends. Ctrl-C, which a terminal sends to all, is the parent's matter."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In a helper process: it ends when its parent does, however that ends, and not before. A signal to the whole group is the parent's matter, which may
+    need its helpers to finish a step; `end_helpers` ends them.
+    """
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, signal.SIG_IGN)
     if sys.platform == "linux":  # else an orphan may wait for ever to hand over a batch that nobody takes
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def end_helpers() -> None:
+    """End the helper processes that are left at the end of a run."""
+    for helper in multiprocessing.active_children():
+        helper.kill()
 
 
 def keep_steps_whole() -> None:
