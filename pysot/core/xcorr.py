@@ -5,14 +5,47 @@ Shapes: batch B, channels C, template (kh, kw), search (H, W); the result has (H
 
 import torch
 import torch.nn.functional as F
+from torch.autograd.function import once_differentiable
 
 
 def xcorr_depthwise(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    """Correlate channel by channel: search (B, C, H, W) with kernel (B, C, kh, kw) to (B, C, H', W'). The batch becomes groups of one convolution."""
+    """Correlate channel by channel: search (B, C, H, W) with kernel (B, C, kh, kw) to (B, C, H', W')."""
+    if search.device.type == "cpu" and torch.is_grad_enabled() and (search.requires_grad or kernel.requires_grad):
+        return _FastGradient.apply(search, kernel)
+    return grouped_correlation(search, kernel)
+
+
+def grouped_correlation(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    """As `xcorr_depthwise`: the batch becomes groups of one convolution."""
     batch, channels = kernel.shape[:2]
     flat = search.reshape(1, batch * channels, *search.shape[2:])
     out = F.conv2d(flat, kernel.reshape(batch * channels, 1, *kernel.shape[2:]), groups=batch * channels)
     return out.reshape(batch, channels, *out.shape[2:])
+
+
+class _FastGradient(torch.autograd.Function):
+    """`grouped_correlation` whose gradients are correlations too. On a CPU the gradient kernels of a convolution with thousands of groups take many times
+    as long as its forward kernel; figures in test/benchmarks/README.md.
+    """
+
+    @staticmethod
+    def forward(ctx, search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        out = grouped_correlation(search, kernel)
+        ctx.types = search.dtype, kernel.dtype
+        ctx.save_for_backward(search.to(out.dtype), kernel.to(out.dtype))  # autocast may have computed in 16 bits
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: torch.Tensor):
+        (search, kernel), result = ctx.saved_tensors, [None, None]
+        if ctx.needs_input_grad[0]:
+            height, width = kernel.shape[2:]
+            padded = F.pad(gradient, (width - 1, width - 1, height - 1, height - 1))
+            result[0] = grouped_correlation(padded, kernel.flip(2, 3)).to(ctx.types[0])
+        if ctx.needs_input_grad[1]:
+            result[1] = grouped_correlation(search, gradient).to(ctx.types[1])
+        return tuple(result)
 
 
 def xcorr_up_channel(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:

@@ -210,22 +210,38 @@ class Trainer:
 
     def step(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """One step on a batch of CPU tensors; returns the losses of this process, on the device. Nothing in it waits for the device."""
-        batch = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
         statistics = self.statistics.clone()
+        losses = self.forward(self.to_device(batch))
+        overflow = self.backward(losses["total_loss"])
+        norm, bad = self.update(overflow)
+        torch.where(bad, statistics, self.statistics, out=self.statistics)
+        self.skips.mark(self.step_count, bad, losses["total_loss"].detach())
+        return {**losses, "grad_norm": norm}
+
+    def to_device(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The batch on the device."""
+        return {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
+
+    def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The losses of a batch on the device."""
         clear_gradients(self.optimizer)
         with self.amp.autocast():
-            losses = self.wrapped(batch)
+            return self.wrapped(batch)
+
+    def backward(self, loss: torch.Tensor) -> bool:
+        """Gradients, reduced over the processes; whether the device has seen an overflow, see `TorchAmp.backward`."""
         # DDP averages gradients over the processes; their number as a factor makes that the sum, for which BASE_LR is tuned.
         factor = self.me.world_size if self.settings.grad_sum else 1
-        overflow = self.amp.backward(poison_if_bad(losses["total_loss"]) * factor, self.optimizer)
+        return self.amp.backward(poison_if_bad(loss) * factor, self.optimizer)
+
+    def update(self, overflow: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """Clip and step; the gradient norm before, and whether the step was bad and so left out."""
         norm = gradient_norm(trained_parameters(self.optimizer), self.settings.grad_clip)
         # The norm is that of the reduced gradients: every process sees the same value and takes the same decision.
         bad = ~torch.isfinite(norm) | overflow
         step_unless(bad, self.optimizer)
-        torch.where(bad, statistics, self.statistics, out=self.statistics)
         self.amp.update()
-        self.skips.mark(self.step_count, bad, losses["total_loss"].detach())
-        return {**losses, "grad_norm": norm}
+        return norm, bad
 
     def _report(self, epoch: int, step: int, steps: int, losses: dict[str, torch.Tensor]) -> None:
         values, bad = mean_over_ranks(losses, self.skips.flags[0])

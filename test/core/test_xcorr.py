@@ -1,8 +1,9 @@
 """Cross-correlation against plain loops."""
 
+import pytest
 import torch
 
-from pysot.core.xcorr import xcorr_depthwise, xcorr_up_channel
+from pysot.core.xcorr import grouped_correlation, xcorr_depthwise, xcorr_up_channel
 
 
 def test_depthwise_equals_a_loop():
@@ -24,3 +25,28 @@ def test_up_channel_equals_a_loop():
     for b in range(2):
         weights = kernel[b].reshape(4, 3, 2, 2)
         torch.testing.assert_close(got[b], torch.nn.functional.conv2d(search[b][None], weights)[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shapes", [((2, 3, 12, 14), (2, 3, 4, 5)), ((1, 1, 5, 5), (1, 1, 5, 5)), ((2, 8, 29, 29), (2, 8, 5, 5))])
+@pytest.mark.parametrize("wanted", [(True, True), (True, False), (False, True)])
+def test_gradients_are_those_of_the_grouped_convolution(shapes, wanted):
+    torch.manual_seed(0)
+    gradients = []
+    for correlate in (xcorr_depthwise, grouped_correlation):
+        torch.manual_seed(1)
+        inputs = [torch.randn(shape, dtype=torch.float64).requires_grad_(want) for shape, want in zip(shapes, wanted, strict=True)]
+        out = correlate(*inputs)
+        (out * torch.linspace(-1, 1, out.numel(), dtype=torch.float64).view_as(out)).sum().backward()
+        gradients.append([out.detach(), *(x.grad for x in inputs if x.requires_grad)])
+    for a, b in zip(*gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+
+
+def test_gradients_under_autocast():
+    search, kernel = torch.randn(2, 4, 9, 9, requires_grad=True), torch.randn(2, 4, 3, 3, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = xcorr_depthwise(search, kernel)
+    assert out.dtype == torch.bfloat16
+    out.float().sum().backward()
+    exact = grouped_correlation(search.detach(), torch.ones(2, 4, 7, 7))
+    assert search.grad.dtype == torch.float32 and torch.allclose(kernel.grad, exact, rtol=0.05, atol=0.3)
