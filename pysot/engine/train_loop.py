@@ -104,7 +104,7 @@ class Trainer:
         self.first_step = self.step_count = self.skips.counted = self.start_epoch * steps + self.start_step
         figures = {}
         for epoch in range(self.start_epoch, self.settings.epochs):
-            self._begin(epoch)
+            self.begin(epoch)
             before, skipped = self.step_count, self.skips.total
             figures = self._epoch(epoch, steps)
             if self.skips.total - skipped == self.step_count - before > 0 and not self.amp.searches:
@@ -118,7 +118,7 @@ class Trainer:
             self.start_step = 0
         return figures
 
-    def _begin(self, epoch: int) -> None:
+    def begin(self, epoch: int) -> None:
         """Freeze state, optimizer and wrapper of an epoch; they change at the start and where the backbone begins to train."""
         self.freeze.apply(self.model, epoch)
         if self.optimizer is None or self.freeze.changes_at(epoch):

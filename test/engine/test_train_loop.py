@@ -70,11 +70,11 @@ def test_resume_at_every_epoch_equals_an_uninterrupted_run(tmp_path, unfreeze, p
 
 def test_unfreeze_restarts_momentum(tmp_path):
     run = trainer(tmp_path, "TRAIN.EPOCH", 2, "BACKBONE.TRAIN_EPOCH", 1)
-    run._begin(0)
+    run.begin(0)
     run.step(run.loader[0])
     assert any(state["momentum_buffer"].any() for state in run.optimizer.state.values())
     assert [g["name"] for g in run.optimizer.param_groups] == ["rpn_head"]
-    run._begin(1)
+    run.begin(1)
     assert not any(state["momentum_buffer"].any() for state in run.optimizer.state.values())
     assert [g["name"] for g in run.optimizer.param_groups] == ["backbone", "rpn_head"]
 
@@ -109,7 +109,7 @@ def test_a_bad_batch_changes_nothing(tmp_path, caplog):
     loader[0]["search"][0, 0, 0, 0] = float("nan")
     loader += noisy_batches(2)[1:]
     run = trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.PRINT_FREQ", 5, loader=loader)
-    run._begin(0)
+    run.begin(0)
     for good_before in (0, 1):  # with momenta at their start, and under way
         for _ in range(good_before):
             run.step(loader[1])
@@ -135,7 +135,7 @@ def test_many_bad_batches_end_the_run_in_words(tmp_path, monkeypatch):
 
 def test_gradients_are_clipped(tmp_path):
     run = trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.GRAD_CLIP", 0.001)
-    run._begin(0)
+    run.begin(0)
     norm = run.step(run.loader[0])["grad_norm"].item()
     after = torch.stack([p.grad.norm() for g in run.optimizer.param_groups for p in g["params"]]).norm().item()
     assert norm > 0.01 and after == pytest.approx(0.001, rel=0.01)

@@ -49,7 +49,7 @@ def main(name: str, *opts: str) -> None:
     set_npu_switches(device, jit_compile=False, conv_hf32=False, matmul_hf32=False, internal_format=False)
     batches = Batches([drawn_batch(2, config.TRAIN.SEARCH_SIZE, config.TRAIN.OUTPUT_SIZE)])
     run = build_trainer(config, build_model(config), batches, device, Rank(), save=False)
-    run._begin(0)
+    run.begin(0)
     run.step(batches[0])  # the first step also makes what is made once
     with Recorder() as training:
         run.step(batches[0])

@@ -52,7 +52,7 @@ def test_an_overflow_on_one_rank_is_skipped_by_both(tmp_path, scale, opts):
 
 def test_fused_sgd_is_rebuilt_at_the_unfreeze_and_equals_torch_s(tmp_path):
     plain, fused = trainer(tmp_path / "plain"), trainer(tmp_path / "fused", *FUSED)
-    fused._begin(0)
+    fused.begin(0)
     first = fused.optimizer
     fused.optimizer = None
     plain.run()
@@ -76,7 +76,7 @@ def test_fused_sgd_skips_a_bad_step(tmp_path):
     loader = noisy_batches(3)
     loader[0]["search"][0, 0, 0, 0] = float("nan")
     run = trainer(tmp_path, *FUSED, "TRAIN.PRINT_FREQ", 5, loader=loader)
-    run._begin(0)
+    run.begin(0)
     for step in (0, 1, 0):
         before = {name: value.clone() for name, value in run.model.named_parameters()}
         run.step(loader[step])
@@ -106,7 +106,7 @@ def saturating(monkeypatch):
 def test_saturating_chips_get_torch_npu_s_scaler(tmp_path, saturating, scale, opts):
     run = trainer(tmp_path, *FP16, "TRAIN.LOSS_SCALE", scale, *opts)
     assert isinstance(run.amp.scaler, torch.npu.amp.GradScaler)
-    run._begin(0)
+    run.begin(0)
     run.step(run.loader[0])
     for raised in (True, False):
         saturating.raised = raised
