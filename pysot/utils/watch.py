@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 PATIENCE = 30.0  # seconds without a sign of life
 GRACE = 5.0  # seconds between the message and the end: the launcher, or an orderly end of this process, may come first
-INTERVAL = 2.0
+INTERVAL = 1.0
 _WHERE = "Its own log has the reason, or the kernel's (dmesg) if it was killed"
 EXIT_STATUS = 3  # of a process that ends because of another one
 
