@@ -1,5 +1,5 @@
 """Checkpoints: `checkpoint_e{n}.pth` after n epochs and `latest.pth` inside an epoch, a dict of `epoch`, `state_dict`, `optimizer` and what else a resumed
-run needs: `pairs` of the begun epoch that are trained, `scaler` (the loss scale).
+run needs: `pairs` of the begun epoch that are trained, `scaler` (the loss scale), `progress` (means and counts for the log).
 """
 
 import math
