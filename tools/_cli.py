@@ -57,12 +57,13 @@ def add_sequence_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def open_device(args: argparse.Namespace, cfg, local_rank: int | None = None):
-    """The device of --device, with the switches of the config's NPU section."""
-    from pysot.utils.device import choose_device, set_npu_switches
+    """The device of --device, with the switches of the config's NPU or GPU section."""
+    from pysot.utils.device import choose_device, set_gpu_switches, set_npu_switches
 
     device = choose_device(args.device, use_accelerator=cfg.CUDA, local_rank=local_rank)
     npu = cfg.NPU
     set_npu_switches(device, jit_compile=npu.JIT_COMPILE, conv_hf32=npu.CONV_HF32, matmul_hf32=npu.MATMUL_HF32, internal_format=npu.INTERNAL_FORMAT)
+    set_gpu_switches(device, tf32=cfg.GPU.TF32, cudnn_benchmark=cfg.GPU.CUDNN_BENCHMARK)
     return device
 
 

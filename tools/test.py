@@ -1,10 +1,9 @@
 """Track a VOT set and score it: python tools/test.py --config experiments/<name>/config.yaml --snapshot model.pth --dataset VOT2018.
 
-Videos that have a result already are kept, so that the same command goes on after an interrupt.
+Several snapshots, as 'snapshot/checkpoint_e{11..20}.pth' or 'snapshot/*.pth', give one table with mean and spread. Videos that have a result already are kept, so that the same command goes on after an interrupt.
 """
 
 import argparse
-import hashlib
 import logging
 from pathlib import Path
 
@@ -17,8 +16,9 @@ from pysot.toolkit.render import render
 from pysot.toolkit.report import score_table
 from pysot.toolkit.results import baseline_file, claim_tracker_dir, load_baseline
 from pysot.toolkit.runner import run_dataset
-from pysot.tracker.tracker_builder import build_tracker
+from pysot.tracker.tracker_builder import build_tracker, results_fingerprint
 from pysot.utils.device import device_name, seed_everything
+from pysot.utils.expand import expand_paths
 from pysot.utils.model_load import load_pretrain
 
 logger = logging.getLogger("test")
@@ -26,7 +26,8 @@ logger = logging.getLogger("test")
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--snapshot", help="checkpoint; its file name without suffix names the results (default: an untrained network)")
+    parser.add_argument("--snapshot", nargs="+", help="checkpoint, or several, or patterns with {a..b} and *; the file name without suffix names the results "
+                                                      "(default: an untrained network)")
     _cli.add_dataset_arguments(parser)
     parser.add_argument("--video", default="", help="only this video")
     parser.add_argument("--part", type=_cli.part, default=(1, 1), metavar="I/N", help="only the I-th of N parts of the videos, for N processes at once")
@@ -51,19 +52,22 @@ def main() -> None:
     if len(missing) == len(dataset):
         raise FileNotFoundError(f"{dataset.name} has no frames to track: {missing[0]}. Put the frames below {args.datasetdir}")
     device = _cli.open_device(args, cfg)
-    tracker = build_tracker(load_model(cfg, args.snapshot).to(device).eval(), cfg)
-    folder = Path(args.results_dir) / dataset.name / (Path(args.snapshot).stem if args.snapshot else "untrained")
-    claim_tracker_dir(folder, fingerprint(tracker.model, cfg))
-    logger.info("tracking %d videos of %s on %s", len(dataset), dataset.name, device_name(device))
-    progress = track(tracker, dataset, folder)
-    finished = dataset.only(progress.kept + progress.tracked) if progress.kept or progress.tracked else None
+    folders, failed = [], {}
+    for snapshot in expand_paths(args.snapshot, "--snapshot") if args.snapshot else [None]:
+        folder = Path(args.results_dir) / dataset.name / (snapshot.stem if snapshot else "untrained")
+        model = load_model(cfg, snapshot).to(device).eval()
+        claim_tracker_dir(folder, results_fingerprint(model, cfg))
+        logger.info("tracking %d videos of %s with %s on %s", len(dataset), dataset.name, folder.name, device_name(device))
+        failed |= {name: f"{name} with {folder.name}: {reason}" for name, reason in track(build_tracker(model, cfg), dataset, folder).failed.items()}
+        folders.append(folder)
+    finished = [sequence.name for sequence in dataset.sequences if sequence.name not in failed]
     if finished:
-        if args.vis:
-            draw(finished, folder)
-        print(score_table(evaluate_vot(finished, [folder])))
-    if progress.failed:
-        raise RuntimeError(f"{len(progress.failed)} of {len(dataset)} videos failed and are not in the table: "
-                           + "; ".join(f"{name}: {reason}" for name, reason in progress.failed.items()))
+        dataset = dataset.only(finished)
+        for folder in folders if args.vis else ():
+            draw(dataset, folder)
+        print(score_table(evaluate_vot(dataset, folders), summary=True))
+    if failed:
+        raise RuntimeError(f"{len(failed)} of {len(failed) + len(finished)} videos failed and are not in the table: {'; '.join(failed.values())}")
 
 
 def load_model(cfg, snapshot):
@@ -73,14 +77,6 @@ def load_model(cfg, snapshot):
         return load_pretrain(model, snapshot)
     logger.warning("no --snapshot: this network is untrained, its weights are random")
     return model
-
-
-def fingerprint(model, cfg) -> str:
-    """What the results depend on: the weights, and the config sections of network and tracker."""
-    digest = hashlib.sha256("".join(str(cfg[section]) for section in ("BACKBONE", "ADJUST", "RPN", "ANCHOR", "TRACK")).encode())
-    for name, value in model.state_dict().items():
-        digest.update(name.encode() + value.cpu().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def track(tracker, dataset, folder):

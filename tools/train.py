@@ -12,6 +12,7 @@ from pysot.core.config import load_config
 from pysot.datasets.data_builder import build_train_loader
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
+from pysot.tracker.validation_builder import build_validation
 from pysot.utils.cores import bind_to_cores, core_quota, loader_workers, share_of_cores, usable_cores
 from pysot.utils.device import binds_cores, device_name, seed_everything, wants_pinned_memory
 from pysot.utils.distributed import Rank, find_rank, process_group
@@ -67,20 +68,31 @@ def main() -> None:
         loader = build_train_loader(cfg, seed=args.seed, rank=me.rank, world_size=me.world_size, pin_memory=wants_pinned_memory(device), workers=workers,
                                     data_path=args.data_path)
         writer = stack.enter_context(tensorboard(cfg.TRAIN.LOG_DIR)) if me.is_main and not args.is_performance else None
-        bar = {"progress": _cli.progress_bar} if me.is_main else {}
+        validate = None if args.is_performance else build_validation(cfg, device, me, request, _cli.progress_bar)
         trainer = build_trainer(
-            cfg, build_model(cfg), loader, device, me, writer=writer, max_steps=args.max_step, save=not args.is_performance,
-            stop=request, notes=loader.dataset.notes, describe=lambda epoch, step: items(loader, epoch, step), **bar,
+            cfg, build_model(cfg), loader, device, me, writer=writer, bar=_cli.progress_bar, max_steps=args.max_step, save=not args.is_performance,
+            stop=request, notes=loader.dataset.notes, describe=lambda epoch, step: items(loader, epoch, step), validate=validate,
         )
         logger.info("%d process(es) on %s, %d pairs each, %d steps per epoch", me.world_size, device_name(device), cfg.TRAIN.BATCH_SIZE, len(loader))
         figures = trainer.run()
     if me.is_main and figures:
-        print(f"Batch size per rank : {cfg.TRAIN.BATCH_SIZE}")
-        print(f"Speed pairs/s : mean {figures['pairs_per_second']:.2f}, spread {figures['spread']:.2f}")
-        print(f"Final Performance images/sec : {figures['pairs_per_second']:.2f}")
-        print(f"Final Train Loss : {figures['loss']:.5f}")
-        print(f"Peak memory MiB : {figures['peak_memory_mib']:.0f}")
-        print(f"E2E Training Duration sec : {time.perf_counter() - start:.0f}")
+        summary(figures, cfg, time.perf_counter() - start)
+
+
+def summary(figures: dict, cfg, seconds: float) -> None:
+    """What the run came to; Ascend's scripts read some of these lines."""
+    print(f"Steps : {figures['steps']}, skipped {figures['skipped']}")
+    print(f"Batch size per rank : {cfg.TRAIN.BATCH_SIZE}")
+    print(f"Speed pairs/s : mean {figures['pairs_per_second']:.2f}, spread {figures['spread']:.2f}")
+    print(f"Waiting for data : {figures['waiting']:.1%}")
+    print(f"Final Performance images/sec : {figures['pairs_per_second']:.2f}")
+    print(f"Final Train Loss : {figures['loss']:.5f}")
+    if figures["snapshot"]:
+        print(f"Last checkpoint : {figures['snapshot']}")
+    if figures["eao"] >= 0:
+        print(f"Best EAO on {cfg.TRAIN.VAL.DATASET} : {figures['eao']:.3f}, {Path(cfg.TRAIN.SNAPSHOT_DIR) / 'best.pth'}")
+    print(f"Peak memory MiB : {figures['peak_memory_mib']:.0f}")
+    print(f"E2E Training Duration sec : {seconds:.0f}")
 
 
 if __name__ == "__main__":

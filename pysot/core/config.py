@@ -42,11 +42,20 @@ __C.TRAIN.PRINT_FREQ = 20  # steps between two log lines
 __C.TRAIN.CHECKPOINT_EVERY = "10m"  # (new) latest.pth inside epochs: minutes such as '10m', a number of steps, or '' (never)
 __C.TRAIN.KEEP = 0  # (new) checkpoint_e{n}.pth of the last so many epochs stay; 0: all
 __C.TRAIN.LOG_GRADS = False  # write gradient norms per layer to TensorBoard with each log line
+__C.TRAIN.LOG_PICTURES = 1000  # (new) steps between two pictures of training pairs in TensorBoard, with targets, positives and predictions; 0: none
 __C.TRAIN.GRAD_CLIP = 10.0  # largest total gradient norm, taken after the reduction over processes
 __C.TRAIN.BASE_LR = 0.005  # learning rate of neck and head where the schedule stands at its start_lr
 __C.TRAIN.GRAD_REDUCE = "sum"  # (new) 'sum' over processes, for which BASE_LR is tuned, or 'avg'
 __C.TRAIN.PRECISION = "fp32"  # (new) 'fp32', 'fp16' (published Ascend runs) or 'bf16'
 __C.TRAIN.LOSS_SCALE = 32  # (new) static factor of the fp16 loss (published Ascend runs), or 'dynamic'
+__C.TRAIN.CHANNELS_LAST = "auto"  # (new) channels of a pixel side by side in memory: true, false, or 'auto' (where it is faster; never on an NPU)
+__C.TRAIN.COMPILE = False  # (new) run the network through torch.compile: a minute's start and a compiler (C++ on a CPU) for faster steps; not on an NPU
+
+__C.TRAIN.VAL = CN()  # (new) track with the checkpoint of each epoch and keep the best one as best.pth
+__C.TRAIN.VAL.DATASET = ""  # VOT set, such as VOT2016; '': no validation
+__C.TRAIN.VAL.ROOT = "testing_dataset"  # folder that it lies in
+__C.TRAIN.VAL.VIDEOS = []  # only these of its videos; []: all. The videos are spread over the processes
+__C.TRAIN.VAL.EVERY = 1  # epochs from one validation to the next; the last epoch always has one
 
 __C.TRAIN.LR = CN()
 __C.TRAIN.LR.TYPE = "log"  # 'log', 'step', 'multi-step', 'linear' or 'cos'
@@ -155,6 +164,11 @@ __C.NPU.MATMUL_HF32 = False  # the same for matrix products
 __C.NPU.APEX = False  # mixed precision by Ascend's apex (O1, TRAIN.LOSS_SCALE, combined gradients), as published, instead of torch.amp
 __C.NPU.FUSED_SGD = False  # torch_npu's NpuFusedSGD, one kernel over all parameters laid end to end, instead of torch's fused SGD
 __C.NPU.INTERNAL_FORMAT = False  # True lets operators keep data in private layouts, converted wherever an operator wants another
+
+# ---------------------------------------------------------------- GPU
+__C.GPU = CN()  # (new) for NVIDIA GPUs; other devices ignore it
+__C.GPU.TF32 = False  # True lets convolutions and matrix products round float32 inputs to 19 bits: faster, and no longer equal to a CPU
+__C.GPU.CUDNN_BENCHMARK = False  # True tries the algorithms of each convolution at the start: faster, and no longer the same from run to run
 
 _DEFAULTS = __C.clone()
 

@@ -211,6 +211,12 @@ def _training(cfg):
         yield f"TRAIN.CHECKPOINT_EVERY: expected minutes such as '10m', a number of steps above 0, or '' (never); got {every!r}"
     if cfg.TRAIN.KEEP < 0:
         yield f"TRAIN.KEEP: expected 0 (all) or a number of epochs; got {cfg.TRAIN.KEEP}"
+    if cfg.TRAIN.CHANNELS_LAST not in ("auto", True, False):
+        yield f"TRAIN.CHANNELS_LAST: expected true, false or 'auto'; got {cfg.TRAIN.CHANNELS_LAST!r}"
+    if cfg.TRAIN.LOG_PICTURES < 0:
+        yield f"TRAIN.LOG_PICTURES: expected 0 (none) or a number of steps; got {cfg.TRAIN.LOG_PICTURES}"
+    if cfg.TRAIN.VAL.EVERY < 1:
+        yield f"TRAIN.VAL.EVERY: expected 1 or more epochs; got {cfg.TRAIN.VAL.EVERY}"
     if cfg.NPU.APEX and cfg.TRAIN.PRECISION != "fp16":
         yield f"TRAIN.PRECISION: expected fp16 with NPU.APEX, whose level O1 it is; got {cfg.TRAIN.PRECISION}. Set it to fp16 or NPU.APEX to false"
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import yaml
 from yacs.config import CfgNode
 
-# Keys with two types: a number or one word.
+# Keys with two types: a number or text, a truth value or text.
 _ALSO_TEXT = {"TRAIN.LOSS_SCALE", "TRAIN.CHECKPOINT_EVERY"}
+_ALSO_BOOL = {"TRAIN.CHANNELS_LAST"}
 _DATASET_KEYS = {"ROOT": str, "ANNO": str, "FRAME_RANGE": int, "NUM_USE": int}
 _DATASET_DEFAULTS = {"FRAME_RANGE": 100, "NUM_USE": -1}
 
@@ -123,6 +124,8 @@ def _dataset_node(value: dict, here: tuple, source: str) -> CfgNode:
 def _checked(value, default, name: str, source: str):
     """`value` in the type of `default`, where nothing is lost by that."""
     kind = type(default)
+    if name in _ALSO_BOOL and isinstance(value, bool):
+        return value
     if name in _ALSO_TEXT and isinstance(value, (int, float, str)) and not isinstance(value, bool):
         return value
     if isinstance(default, (list, tuple)) and isinstance(value, (list, tuple)):

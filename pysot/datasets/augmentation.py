@@ -1,7 +1,7 @@
 """From a 511x511 crop with its target in the middle to a network input.
 
-Images are (H, W, 3) in BGR order, boxes are Corner xyxy in pixels of the image they belong to. All random numbers come from the generator that the
-caller passes.
+Images are (H, W, 3) uint8 in BGR order, boxes are Corner xyxy in pixels of the image they belong to. All random numbers come from the generator that the
+caller passes. A change of light is given as a number per channel, to be subtracted where the image becomes float: see pysot/engine/batch.py.
 """
 
 from dataclasses import dataclass, fields
@@ -52,22 +52,22 @@ class Augmentation:
             if not 0 <= value <= upper or (field.name == "scale" and value == 1):
                 raise ValueError(f"augmentation {field.name.upper()} must be in [0, {upper}] (SCALE below 1), got {value!r}")
 
-    def __call__(self, rng: np.random.Generator, image: np.ndarray, box: Corner, size: int, gray: bool = False) -> tuple[np.ndarray, Corner]:
-        """A (size, size, 3) float32 crop around the middle of a uint8 image, and the box in it; gray takes the colour away first."""
+    def __call__(self, rng: np.random.Generator, image: np.ndarray, box: Corner, size: int, gray: bool = False) -> tuple[np.ndarray, Corner, np.ndarray]:
+        """A (size, size, 3) crop around the middle of the image, the box in it, and what is to be subtracted from its channels, (3,) float32; `gray` takes
+        the colour away first.
+        """
         roi, scale_x, scale_y = self._roi(rng, image.shape, size)
         crop = warp_box(image, roi, size)
         box = Corner((box.x1 - roi.x1) / scale_x, (box.y1 - roi.y1) / scale_y, (box.x2 - roi.x1) / scale_x, (box.y2 - roi.y1) / scale_y)
         if gray:
             crop = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-        crop = crop.astype(np.float32)
-        if rng.random() < self.color:
-            crop -= lighting_offset(rng)
+        light = lighting_offset(rng) if rng.random() < self.color else np.zeros(3, np.float32)
         if rng.random() < self.blur:
             crop = cross_blur(crop, int(rng.choice(BLUR_SIZES)), rng.random())
         if rng.random() < self.flip:
             crop = np.ascontiguousarray(crop[:, ::-1])
             box = Corner(size - 1 - box.x2, box.y1, size - 1 - box.x1, box.y2)
-        return crop, box
+        return crop, box, light
 
     def _roi(self, rng, image_shape, size: int) -> tuple[Corner, float, float]:
         """The region to cut and its scales against (size - 1): scaled within the image's size, then shifted within its borders."""
@@ -89,6 +89,8 @@ def lighting_offset(rng: np.random.Generator) -> np.ndarray:
 
 
 def cross_blur(image: np.ndarray, size: int, vertical: float) -> np.ndarray:
-    """Filter with a cross of `size` pixels: share `vertical` on its upright line, the rest on the level one. Two box filters, since they are fast."""
+    """Filter with a cross of `size` pixels: share `vertical` on its upright line, the rest on the level one. Two box filters, since they are fast; whole
+    grey values, off by one at most.
+    """
     upright, level = cv2.blur(image, (1, size)), cv2.blur(image, (size, 1))
     return cv2.addWeighted(upright, vertical, level, 1 - vertical, 0)

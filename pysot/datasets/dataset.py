@@ -86,8 +86,8 @@ class TrackingPairDataset(Dataset):
         return self._order
 
     def __getitem__(self, index: tuple[int, int]) -> dict[str, np.ndarray]:
-        """Keys: template (3, z, z), search (3, x, x) float32 0..255 BGR; label_cls (A, S, S) int64; label_loc (4, A, S, S), label_loc_weight
-        (A, S, S) float32; bbox (4,) float32, the target xyxy in the search crop.
+        """Keys: template (3, z, z), search (3, x, x) uint8 BGR; template_light, search_light (3,) float32, to be subtracted from their channels; label_cls
+        (A, S, S) int64; label_loc (4, A, S, S), label_loc_weight (A, S, S) float32; bbox (4,) float32, the target xyxy in the search crop.
         """
         epoch, position = index
         rng = np.random.default_rng([self.seed, epoch, position])
@@ -118,12 +118,14 @@ class TrackingPairDataset(Dataset):
 
     def _item(self, rng, template, search, negative: bool) -> dict[str, np.ndarray]:
         gray = rng.random() < self.gray_share
-        template_crop, _ = self.template_augmentation(rng, *template, self.template_size, gray)
-        search_crop, box = self.search_augmentation(rng, *search, self.search_size, gray)
+        template_crop, _, template_light = self.template_augmentation(rng, *template, self.template_size, gray)
+        search_crop, box, search_light = self.search_augmentation(rng, *search, self.search_size, gray)
         label_cls, label_loc, label_loc_weight = self.anchor_target(rng, box, negative)
         return {
             "template": np.ascontiguousarray(template_crop.transpose(2, 0, 1)),
             "search": np.ascontiguousarray(search_crop.transpose(2, 0, 1)),
+            "template_light": template_light,
+            "search_light": search_light,
             "label_cls": label_cls,
             "label_loc": label_loc,
             "label_loc_weight": label_loc_weight,

@@ -1,5 +1,7 @@
-"""Checkpoints: `checkpoint_e{n}.pth` after n epochs and `latest.pth` inside an epoch, a dict of `epoch`, `state_dict`, `optimizer` and what else a resumed
-run needs: `pairs` of the begun epoch that are trained, `scaler` (the loss scale), `progress` (means and counts for the log).
+"""Checkpoints: `checkpoint_e{n}.pth` after n epochs, `latest.pth` inside an epoch, and `best.pth`, the one of the best validation.
+
+Each is a dict of `epoch`, `state_dict`, `optimizer` and what else a resumed run needs: `pairs` of the begun epoch that are trained, `scaler` (the loss scale),
+`progress` (means and counts for the log). best.pth has its `eao` as well.
 """
 
 import math
@@ -14,6 +16,7 @@ from torch import nn
 from pysot.utils.files import atomic_write
 from pysot.utils.model_load import load_state, read_checkpoint, remove_prefix
 
+BEST = "best.pth"
 _NAME = re.compile(r"checkpoint_e(\d+)\.pth$")
 
 
@@ -61,7 +64,23 @@ class CheckpointPolicy:
         self.folder, self.keep = Path(folder), keep
         self.seconds = float(every[:-1]) * 60 if isinstance(every, str) and every else math.inf
         self.steps = every if isinstance(every, int) and every else math.inf
+        self.best = -math.inf
         self._done()
+
+    def keep_best(self, path: Path, eao: float) -> Path | None:
+        """Copy the checkpoint at `path` to best.pth, with its `eao`, if that is above the best so far; returns where it is then, else None."""
+        if not eao > self.best:
+            return None
+        best = self.folder / BEST
+        with atomic_write(best, "wb") as stream:
+            torch.save({**read_checkpoint(path), "eao": eao}, stream)
+        self.best = eao
+        return best
+
+    def resume(self) -> None:
+        """Take the best EAO so far from best.pth, which a new run does not."""
+        best = self.folder / BEST
+        self.best = read_checkpoint(best).get("eao", -math.inf) if best.exists() else -math.inf
 
     def _done(self) -> None:
         self._count, self._since = 0, time.monotonic()
@@ -71,9 +90,13 @@ class CheckpointPolicy:
         self._count += 1
         return self._count >= self.steps or time.monotonic() - self._since >= self.seconds
 
+    def path(self, epoch: int, whole: bool) -> Path:
+        """Where the state after `epoch` epochs goes, the last one `whole` or begun."""
+        return checkpoint_path(self.folder, epoch) if whole else latest_path(self.folder)
+
     def write(self, epoch: int, whole: bool, model: nn.Module, optimizer: torch.optim.Optimizer, **more) -> Path:
         """Write the state after `epoch` epochs: as checkpoint_e{n}.pth if the last one is `whole`, else as latest.pth; then remove what is not kept."""
-        path = save_checkpoint(checkpoint_path(self.folder, epoch) if whole else latest_path(self.folder), epoch, model, optimizer, **more)
+        path = save_checkpoint(self.path(epoch, whole), epoch, model, optimizer, **more)
         self._done()
         if whole:
             latest_path(self.folder).unlink(missing_ok=True)  # it is of this epoch or of an earlier one
@@ -113,5 +136,8 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, content: dict, source: s
         )
     saved = content["optimizer"]["state"]
     names = zip([i for group in kept for i in group["params"]], [i for group in mine["param_groups"] for i in group["params"]], strict=True)
-    momenta = {own: saved[theirs] for theirs, own in names if saved.get(theirs, {}).get("momentum_buffer") is not None}
+    momenta = {}
+    for theirs, own in names:
+        if (momentum := saved.get(theirs, {}).get("momentum_buffer")) is not None:  # in the memory format of this run
+            momenta[own] = {"momentum_buffer": torch.empty_like(mine["state"][own]["momentum_buffer"]).copy_(momentum)}
     optimizer.load_state_dict({"state": mine["state"] | momenta, "param_groups": mine["param_groups"]})

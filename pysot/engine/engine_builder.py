@@ -7,9 +7,11 @@ from yacs.config import CfgNode
 from pysot.engine.amp import ApexAmp, TorchAmp
 from pysot.engine.checkpoint import CheckpointPolicy, checkpoints_by_progress
 from pysot.engine.lr_scheduler import LRSchedule, make_schedule, warm_up
+from pysot.engine.monitor import Monitor
 from pysot.engine.optimizer import FreezePlan, build_sgd
+from pysot.engine.pictures import PairPicture
 from pysot.engine.train_loop import Trainer, TrainSettings
-from pysot.utils.device import npu_fused_sgd
+from pysot.utils.device import likes_channels_last, npu_fused_sgd
 from pysot.utils.distributed import Rank
 from pysot.utils.files import check_folder, find_path
 from pysot.utils.model_load import load_pretrain
@@ -43,6 +45,20 @@ def build_amp(cfg: CfgNode, device: torch.device) -> TorchAmp | ApexAmp:
     return ApexAmp(train.LOSS_SCALE) if cfg.NPU.APEX and device.type == "npu" else TorchAmp(device, train.PRECISION, train.LOSS_SCALE)
 
 
+def wants_channels_last(cfg: CfgNode, device: torch.device) -> bool:
+    """TRAIN.CHANNELS_LAST, where 'auto' is what is faster on the device. Raises ValueError for what an NPU cannot do."""
+    if device.type == "npu" and (cfg.TRAIN.CHANNELS_LAST is True or cfg.TRAIN.COMPILE):
+        raise ValueError("TRAIN.CHANNELS_LAST true and TRAIN.COMPILE true are not for an NPU, which has layouts and kernels of its own; "
+                         "set them to 'auto' and false")
+    asked = cfg.TRAIN.CHANNELS_LAST
+    return likes_channels_last(device, cfg.TRAIN.PRECISION, cfg.GPU.TF32) if asked == "auto" else asked
+
+
+def build_picture(cfg: CfgNode) -> PairPicture:
+    """Draws training pairs with the anchors of a config."""
+    return PairPicture(cfg.ANCHOR.STRIDE, cfg.ANCHOR.RATIOS, cfg.ANCHOR.SCALES, cfg.TRAIN.SEARCH_SIZE, cfg.TRAIN.OUTPUT_SIZE)
+
+
 def load_start_weights(model: nn.Module, cfg: CfgNode) -> None:
     """Load BACKBONE.PRETRAINED and TRAIN.PRETRAINED where they are set. Raises FileNotFoundError or ValueError that names the key."""
     for key, target, path in (("BACKBONE.PRETRAINED", model.backbone, cfg.BACKBONE.PRETRAINED), ("TRAIN.PRETRAINED", model, cfg.TRAIN.PRETRAINED)):
@@ -55,18 +71,19 @@ def load_start_weights(model: nn.Module, cfg: CfgNode) -> None:
 
 
 def build_trainer(
-    cfg: CfgNode, model: nn.Module, loader, device: torch.device, me: Rank, *, writer=None, max_steps: int | None = None, save: bool = True, **more
+    cfg: CfgNode, model: nn.Module, loader, device: torch.device, me: Rank, *, writer=None, bar=None, max_steps: int | None = None, save: bool = True, **more
 ) -> Trainer:
     """A run of the network over the loader's batches: resumed if TRAIN.RESUME is set (with 'auto': and a checkpoint is there), else from the pretrained
     weights of the config.
 
-    `save` off writes no checkpoints (speed runs); `max_steps` ends the run early; `more` goes to the Trainer.
+    `save` off writes no checkpoints (speed runs); `max_steps` ends the run early; `writer` and `bar` go to the Monitor, `more` to the Trainer.
     Raises OSError if the snapshot folder can't be written.
     """
     train = cfg.TRAIN
     settings = TrainSettings(
         epochs=train.EPOCH, batch_size=train.BATCH_SIZE, grad_clip=train.GRAD_CLIP, grad_sum=train.GRAD_REDUCE == "sum",
-        print_freq=train.PRINT_FREQ, log_grads=train.LOG_GRADS, max_steps=max_steps,
+        print_freq=train.PRINT_FREQ, log_grads=train.LOG_GRADS, max_steps=max_steps, channels_last=wants_channels_last(cfg, device), compiled=train.COMPILE,
+        validate_every=train.VAL.EVERY,
     )
     if save and me.is_main:
         check_folder(train.SNAPSHOT_DIR)
@@ -77,7 +94,7 @@ def build_trainer(
     trainer = Trainer(
         model, loader, settings, build_lr_schedule(cfg), build_freeze_plan(cfg), lambda network: build_optimizer(network, cfg),
         build_amp(cfg, device), CheckpointPolicy(train.SNAPSHOT_DIR, train.CHECKPOINT_EVERY, train.KEEP) if save else None, device, me,
-        start_epoch=train.START_EPOCH, writer=writer, **more,
+        start_epoch=train.START_EPOCH, monitor=Monitor(me.is_main, writer, bar, build_picture(cfg), train.LOG_PICTURES), **more,
     )
     if resume:
         try:

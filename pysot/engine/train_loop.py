@@ -7,22 +7,24 @@ import inspect
 import logging
 import math
 import signal
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pysot.engine.amp import ApexAmp, TorchAmp
+from pysot.engine.batch import float_images
 from pysot.engine.checkpoint import CheckpointPolicy, read_training_state, restore_model, restore_optimizer
+from pysot.engine.frozen import fold_frozen
 from pysot.engine.lr_scheduler import LRSchedule
+from pysot.engine.monitor import Monitor
 from pysot.engine.optimizer import FreezePlan, clear_gradients, flat_tensors, gradient_norm, step_unless, trained_parameters
 from pysot.engine.skips import REMEDY, SkippedSteps, flat_statistics, poison_if_bad
-from pysot.utils.device import peak_memory_mib, synchronize
+from pysot.utils.device import CopyStream, peak_memory_mib, synchronize
 from pysot.utils.distributed import Rank, barrier, mean_over_ranks
-from pysot.utils.log_helper import RunningMean, SpeedMeter, epoch_line, speed_line
 from pysot.utils.signals import Interrupted, StopRequest, keep_steps_whole
 
 logger = logging.getLogger(__name__)
@@ -33,7 +35,9 @@ _NO_BUFFERS = {("forward_sync_buffers" if "forward_sync_buffers" in inspect.sign
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How to train; see the TRAIN section of pysot/core/config.py. `grad_sum`: gradients are summed over processes, else averaged."""
+    """How to train; see the TRAIN section of pysot/core/config.py. `grad_sum`: gradients are summed over processes, else averaged. `channels_last`: images
+    and weights lie with the channels of a pixel side by side. `compiled`: the network runs through torch.compile.
+    """
 
     epochs: int
     batch_size: int
@@ -42,31 +46,36 @@ class TrainSettings:
     print_freq: int
     log_grads: bool = False
     max_steps: int | None = None
+    channels_last: bool = False
+    compiled: bool = False
+    validate_every: int = 1
 
 
 class Trainer:
     """A run. `run()` trains from `start_epoch` to the end and returns figures; `resume(path)` before it goes on from a checkpoint.
 
-    `make_optimizer(model)` is called whenever other parameters begin to train. `writer` takes `add_scalar(name, value, step)`.
-    `progress(iterable, total, description, initial)` may wrap the steps of an epoch in a bar. `checkpoints` is None for a run that writes none. `stop` is
-    asked after every step. `notes()` gives sentences about the data of an epoch; `describe(epoch, step)` names the items of a step of this process.
+    `make_optimizer(model)` is called whenever other parameters begin to train. `checkpoints` is None for a run that writes none. `stop` is asked after every
+    step. `notes()` gives sentences about the data of an epoch; `describe(epoch, step)` names the items of a step of this process. `validate(path)` is called
+    in every process after an epoch, with its checkpoint, and gives scores to process 0, among them EAO.
     """
 
     def __init__(
         self, model: nn.Module, loader, settings: TrainSettings, schedule: LRSchedule, freeze: FreezePlan,
         make_optimizer: Callable[[nn.Module], torch.optim.Optimizer], amp: TorchAmp | ApexAmp, checkpoints: CheckpointPolicy | None, device: torch.device,
-        me: Rank, start_epoch: int = 0, writer=None, progress: Callable[..., Iterable] = lambda steps, total, description, initial: steps,
-        stop: StopRequest | None = None, notes: Callable[[], Iterable[str]] = tuple, describe: Callable[[int, int], str] | None = None,
+        me: Rank, start_epoch: int = 0, monitor: Monitor | None = None, stop: StopRequest | None = None, notes: Callable[[], Iterable[str]] = tuple,
+        describe: Callable[[int, int], str] | None = None, validate: Callable[[Path], dict[str, float]] | None = None,
     ):
+        self.memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.model, self.loader, self.settings, self.schedule, self.freeze = model.to(device), loader, settings, schedule, freeze
+        self.model.to(memory_format=self.memory_format)
         self.make_optimizer, self.amp, self.device, self.me, self.start_epoch = make_optimizer, amp, device, me, start_epoch
-        self.checkpoints, self.writer, self.progress = checkpoints, writer, progress
+        self.checkpoints, self.monitor, self.validate = checkpoints, monitor or Monitor(tells=me.is_main), validate
         self.stop, self.notes = stop or StopRequest(), notes
         self.optimizer: torch.optim.Optimizer | None = None
         self.wrapped: nn.Module = model
         self.start_step = self.first_step = self.step_count = 0
         self.statistics = flat_statistics(self.model)
-        self.skips, self.means = SkippedSteps(settings.print_freq, device, describe), RunningMean()
+        self.skips, self.uploads = SkippedSteps(settings.print_freq, device, describe), CopyStream(device)
         self._resumed: tuple[dict, str] | None = None
 
     def resume(self, path: str, may_be_finished: bool = False) -> None:
@@ -82,6 +91,8 @@ class Trainer:
         if self.start_step == len(self.loader):
             self.start_epoch, self.start_step = self.start_epoch + 1, 0
         self._resumed = (content, path)
+        if self.checkpoints is not None:
+            self.checkpoints.resume()
         left = self.settings.epochs - self.start_epoch
         step = f", step {self.start_step + 1}" if self.start_step else ""
         logger.info("resumed from %s: %s", path, f"epoch {self.start_epoch + 1}{step} is next" if left > 0 else "all epochs are trained")
@@ -98,21 +109,27 @@ class Trainer:
 
     def run(self) -> dict[str, float]:
         """Train. Returns `steps`, `loss` (mean of the last steps), `pairs_per_second` over all processes with its `spread` (see SpeedMeter),
-        `peak_memory_mib` and `skipped`; nothing where all epochs are trained already.
+        `peak_memory_mib`, `skipped`, `waiting` (share of time that data took), `snapshot` (the last checkpoint) and `eao` (the best, -inf for none);
+        nothing where all epochs are trained already.
         """
         steps = len(self.loader)
         self.first_step = self.step_count = self.skips.counted = self.start_epoch * steps + self.start_step
         figures = {}
+        if self._resumed is not None and not self.start_step:
+            self._validate(Path(self._resumed[1]), self.start_epoch)  # the run may have been killed in the middle of it
         for epoch in range(self.start_epoch, self.settings.epochs):
             self.begin(epoch)
             before, skipped = self.step_count, self.skips.total
             figures = self._epoch(epoch, steps)
             if self.skips.total - skipped == self.step_count - before > 0 and not self.amp.searches:
                 raise RuntimeError(f"every step of epoch {epoch + 1} had gradients that are no numbers; nothing was saved. {REMEDY}")
-            self._save(epoch)
+            path = self._save(epoch)
             for note in self.notes():
                 logger.warning("epoch %d: %s", epoch + 1, note)
             barrier()
+            if path is not None and self.step_count == (epoch + 1) * steps:
+                self._validate(path, epoch + 1)
+            figures |= {"snapshot": path, "eao": self.checkpoints.best if self.checkpoints else -math.inf}
             if self._enough():
                 break
             self.start_step = 0
@@ -124,6 +141,7 @@ class Trainer:
         if self.optimizer is None or self.freeze.changes_at(epoch):
             # pysot-compat: momenta restart at the unfreeze epoch. test: engine/test_train_loop.py::test_unfreeze_restarts_momentum
             self.optimizer = self.amp.prepare(self.model, self.make_optimizer(self.model))
+            fold_frozen(self.model.backbone)
             self.wrapped = self._wrap()
             if self._resumed is not None and (self.start_step or not self.freeze.changes_at(epoch)):
                 restore_optimizer(self.optimizer, *self._resumed)
@@ -134,6 +152,8 @@ class Trainer:
 
     def _wrap(self) -> nn.Module:
         """DDP synchronises what required gradients when it wrapped the model, so it wraps again at the unfreeze."""
+        if self.settings.compiled:
+            self.model.compile()
         if self.me.world_size == 1:
             return self.model
         ids = None if self.device.type == "cpu" else [self.device.index]
@@ -141,39 +161,36 @@ class Trainer:
         return DistributedDataParallel(self.model, device_ids=ids, gradient_as_bucket_view=views, **_NO_BUFFERS)
 
     def _epoch(self, epoch: int, steps: int) -> dict[str, float]:
-        self.means, speed = RunningMean(), SpeedMeter(self.settings.batch_size * self.me.world_size)
+        monitor, pairs = self.monitor, self.settings.batch_size * self.me.world_size
+        bar = monitor.begin_epoch(self.loader, f"epoch {epoch + 1}/{self.settings.epochs}", steps, self.start_step, pairs)
         self._go_on_within_epoch()
-        bar = self.progress(self.loader, total=steps, description=f"epoch {epoch + 1}/{self.settings.epochs}", initial=self.start_step)
-        clock = time.perf_counter()
-        for index, batch in enumerate(self._batches(bar, epoch), self.start_step + 1):
-            data_time = time.perf_counter() - clock
+        for index, batch in enumerate(monitor.timed(self._batches(bar, epoch)), self.start_step + 1):
             losses = self.step(batch)
             self.step_count += 1
             last = index == steps or self._enough()
             due = index % self.settings.print_freq == 0 or last
-            if due or speed.warms_up:
+            if due or monitor.speed.warms_up:
                 synchronize(self.device)
-            now = time.perf_counter()
-            self.means.add(batch_time=now - clock, data_time=data_time)
-            speed.add(now - clock, mark=due)
-            clock = now
+            monitor.end_step(mark=due)
             if due:
                 self._report(epoch, index, steps, losses)
+            if self.me.is_main:
+                monitor.pictures(self.model, lambda batch=batch: self.to_device(batch), self.step_count)
             if last:
                 break
             self._between_steps(epoch)
         if self.me.is_main:
-            logger.info(speed.line())
+            logger.info(monitor.speed.line())
         return {
-            "steps": self.step_count, "loss": self.means.mean("total_loss"), "pairs_per_second": speed.mean, "spread": speed.spread,
-            "peak_memory_mib": peak_memory_mib(self.device), "skipped": self.skips.total,
+            "steps": self.step_count, "loss": monitor.means.mean("total_loss"), "pairs_per_second": monitor.speed.mean, "spread": monitor.speed.spread,
+            "peak_memory_mib": peak_memory_mib(self.device), "skipped": self.skips.total, "waiting": monitor.waiting,
         }
 
     def _go_on_within_epoch(self) -> None:
         """Means and counts of a run that goes on inside an epoch, so that its lines are those of an uninterrupted one."""
         content, self._resumed = self._resumed[0] if self._resumed else {}, None
         if self.start_step and "progress" in content:
-            self.means.load_state_dict(content["progress"]["means"])
+            self.monitor.means.load_state_dict(content["progress"]["means"])
             self.skips.load_state_dict(content["progress"]["skips"])
 
     def _batches(self, bar: Iterable, epoch: int) -> Iterable[dict[str, torch.Tensor]]:
@@ -219,8 +236,8 @@ class Trainer:
         return {**losses, "grad_norm": norm}
 
     def to_device(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """The batch on the device."""
-        return {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
+        """The batch on the device, its images float."""
+        return float_images(self.uploads.copy(batch), self.memory_format)
 
     def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The losses of a batch on the device."""
@@ -246,34 +263,36 @@ class Trainer:
     def _report(self, epoch: int, step: int, steps: int, losses: dict[str, torch.Tensor]) -> None:
         values, bad = mean_over_ranks(losses, self.skips.flags[0])
         self.skips.count(bad, self.step_count, epoch, epoch * steps)
-        self.means.add(**values)
-        if not self.me.is_main:
-            return
-        shown = {name: self.means.mean(name) for name in ("batch_time", "data_time", *values)}
-        lr = self.schedule.rates[epoch]
-        logger.info(epoch_line(epoch + 1, step, steps, lr, shown))
         end = min(self.settings.epochs * steps, self.first_step + (self.settings.max_steps or math.inf))
-        logger.info(speed_line(self.step_count, self.means.mean("batch_time"), end))
-        if self.writer is not None:
-            for name, value in {**values, "lr": float(lr), "batch_time": shown["batch_time"], "data_time": shown["data_time"]}.items():
-                self.writer.add_scalar(name, value, self.step_count)
+        self.monitor.report(values, float(self.schedule.rates[epoch]), epoch + 1, step, steps, self.step_count, end)
+        if self.me.is_main:
+            self.monitor.scalars({"skipped_steps": self.skips.total}, self.step_count)
             if self.settings.log_grads:
-                self._write_gradients()
+                self.monitor.gradients(self.model, max(1.0, values["grad_norm"] / self.settings.grad_clip), self.step_count)
 
-    def _write_gradients(self) -> None:
-        for name, parameter in self.model.named_parameters():
-            if parameter.grad is not None:
-                self.writer.add_scalar(f"grad/{name}", parameter.grad.norm().item(), self.step_count)
-
-    def _save(self, epoch: int) -> None:
-        """checkpoint_e{n}.pth at the end of an epoch, latest.pth inside one."""
-        if not self.me.is_main or self.checkpoints is None:
+    def _validate(self, path: Path, epochs: int) -> None:
+        """Track with the checkpoint of `epochs` epochs, if it is time, and keep the best one."""
+        if self.validate is None or (epochs % self.settings.validate_every and epochs < self.settings.epochs):
             return
+        scores = self.validate(path)
+        if self.me.is_main:
+            best = self.checkpoints.keep_best(path, scores["EAO"])
+            told = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+            logger.info("validation after epoch %d: %s%s", epochs, told, f"; the best so far, kept as {best}" if best else "")
+            self.monitor.scalars({f"validation/{name}": value for name, value in scores.items()}, self.step_count)
+
+    def _save(self, epoch: int) -> Path | None:
+        """checkpoint_e{n}.pth at the end of an epoch, latest.pth inside one; process 0 writes it."""
+        if self.checkpoints is None:
+            return None
         done = self.step_count - epoch * len(self.loader)
         whole = done == len(self.loader)
-        progress = {"means": self.means.state_dict(), "skips": self.skips.state_dict()}
+        if not self.me.is_main:
+            return self.checkpoints.path(epoch + whole, whole)
+        progress = {"means": self.monitor.means.state_dict(), "skips": self.skips.state_dict()}
         path = self.checkpoints.write(
             epoch + whole, whole, self.model, self.optimizer, scaler=self.amp.state_dict(), progress=progress,
             pairs=0 if whole else done * self.settings.batch_size * self.me.world_size,
         )
         logger.info("wrote %s", path)
+        return path

@@ -1,16 +1,24 @@
 """Scores as text tables."""
 
+import numpy as np
+
 from pysot.toolkit.evaluate import Scores, TrackerScore
+from pysot.toolkit.metrics import nanmean
 
 _SHOWN_PROBLEMS = 5
 
 
-def score_table(scores: Scores) -> str:
-    """Accuracy, Robustness, Lost Number and EAO, best EAO first; below it why a tracker has no numbers."""
+def score_table(scores: Scores, summary: bool = False) -> str:
+    """Accuracy, Robustness, Lost Number and EAO, best EAO first; below it why a tracker has no numbers. `summary` adds mean and spread (standard deviation)
+    of several trackers.
+    """
+    numbers = [(_name(score), (score.accuracy, score.robustness, score.lost, score.eao["all"])) for score in scores.trackers]
+    scored = np.array([values for (_, values), score in zip(numbers, scores.trackers, strict=True) if not score.problems])
+    if summary and len(scored) > 1:
+        mean = nanmean(scored, axis=0)
+        numbers += [(f"mean of {len(scored)}", mean), ("spread", np.sqrt(nanmean((scored - mean) ** 2, axis=0)))]
     rows = [["Tracker Name", "Accuracy", "Robustness", "Lost Number", "EAO"]]
-    for score in scores.trackers:
-        numbers = (score.accuracy, score.robustness, score.lost, score.eao["all"])
-        rows.append([_name(score), *(_number(value, digits) for value, digits in zip(numbers, (3, 3, 1, 3), strict=True))])
+    rows += [[name, *(_number(value, digits) for value, digits in zip(values, (3, 3, 1, 3), strict=True))] for name, values in numbers]
     return _table(rows) + _notes(scores)
 
 

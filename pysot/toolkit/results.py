@@ -10,6 +10,7 @@ is a ResultError that names file and line: a damaged result is never scored.
 
 import os
 import re
+import shutil
 from collections.abc import Sequence as Listing
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,12 +89,14 @@ def tracker_dirs(path: str | os.PathLike, dataset: str, prefixes: Listing[str] =
     return [folder / name for name in sorted(chosen)]
 
 
-def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str) -> None:
-    """Note in `network.json` whose results the folder holds. Raises ValueError if it holds results of another network or other settings."""
+def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace: bool = False) -> None:
+    """Note in `network.json` whose results the folder holds. Results of another network or other settings are removed with `replace`, else a ValueError."""
     path = Path(tracker_dir) / "network.json"
     if (Path(tracker_dir) / "baseline").is_dir():
         known = read_json(path, "origin of results").get("sha256") if path.exists() else None
-        if known != fingerprint:
+        if known != fingerprint and replace:
+            shutil.rmtree(tracker_dir)
+        elif known != fingerprint:
             raise ValueError(f"{tracker_dir} holds results of another network or of other settings, which this run would mix with its own; "
                              "remove or rename that folder, or choose another --results_dir")
     write_json(path, {"sha256": fingerprint})

@@ -1,5 +1,7 @@
 """Build the tracker that a config describes around a network."""
 
+import hashlib
+
 from torch import nn
 from yacs.config import CfgNode
 
@@ -20,6 +22,14 @@ def track_settings(cfg: CfgNode) -> TrackSettings:
         base_size=t.BASE_SIZE, context_amount=t.CONTEXT_AMOUNT, stride=cfg.ANCHOR.STRIDE, ratios=tuple(cfg.ANCHOR.RATIOS), scales=tuple(cfg.ANCHOR.SCALES),
         lost_instance_size=t.LOST_INSTANCE_SIZE, confidence_low=t.CONFIDENCE_LOW, confidence_high=t.CONFIDENCE_HIGH,
     )
+
+
+def results_fingerprint(model: nn.Module, cfg: CfgNode) -> str:
+    """What tracking results depend on, as one word: the weights, and the config sections of network and tracker."""
+    digest = hashlib.sha256("".join(str(cfg[section]) for section in ("BACKBONE", "ADJUST", "RPN", "ANCHOR", "TRACK")).encode())
+    for name, value in model.state_dict().items():
+        digest.update(name.encode() + value.cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def build_tracker(model: nn.Module, cfg: CfgNode | None = None) -> SiamRPNTracker:

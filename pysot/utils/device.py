@@ -79,6 +79,21 @@ def set_npu_switches(device: torch.device, jit_compile: bool, conv_hf32: bool, m
     npu.config.allow_internal_format = internal_format
 
 
+def set_gpu_switches(device: torch.device, tf32: bool, cudnn_benchmark: bool) -> None:
+    """Set what torch leaves to its user on a GPU, see the GPU section of pysot/core/config.py; nothing on other devices."""
+    if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = tf32
+        torch.backends.cudnn.benchmark = cudnn_benchmark
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+
+
+def likes_channels_last(device: torch.device, precision: str, tf32: bool) -> bool:
+    """Whether convolutions are faster with the channels of a pixel side by side: on a CPU (measured, test/benchmarks/README.md) and on the tensor cores of a
+    GPU; an NPU has layouts of its own.
+    """
+    return device.type == "cpu" or (device.type == "cuda" and (precision != "fp32" or tf32))
+
+
 def accelerators() -> list[torch.device]:
     """The NPUs of this machine that this process sees; its GPUs where there are none."""
     kind = next((k for k in ("npu", "cuda") if _count(k)), None)
@@ -200,6 +215,27 @@ def flat_tensors(optimizer: torch.optim.Optimizer) -> list[torch.Tensor] | None:
         optimizer._maybe_init_combined_states()
     momenta = [state["momentum_buffer"] for group in optimizer.combined_param_states_indexed_by_group for state in group]
     return [tensor for tensor in [*optimizer.params_all_group_combined, *momenta] if tensor is not None]
+
+
+class CopyStream:
+    """Copies to a device that run beside its computations; computations that are given to it afterwards wait for them."""
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        self.stream = None if device.type == "cpu" else _module(device.type).Stream(device)
+
+    def copy(self, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The tensors on the device."""
+        if self.stream is None:
+            return tensors
+        module = _module(self.device.type)
+        with module.stream(self.stream):
+            copies = {name: value.to(self.device, non_blocking=True) for name, value in tensors.items()}
+        current = module.current_stream(self.device)
+        current.wait_stream(self.stream)
+        for value in copies.values():
+            value.record_stream(current)  # else its memory may be given to the next copy while it is still in use
+        return copies
 
 
 def wants_pinned_memory(device: torch.device) -> bool:

@@ -67,6 +67,11 @@ class SpeedMeter:
         return self.pairs * sum(steps for steps, _ in counted) / sum(seconds for _, seconds in counted)
 
     @property
+    def latest(self) -> float:
+        """Pairs per second of the last window; 0 before any."""
+        return self.pairs * self._windows[-1][1] / self._windows[-1][2] if self._windows else 0.0
+
+    @property
     def spread(self) -> float:
         """Standard deviation of the windows' pairs per second; 0 for a single window."""
         speeds = [self.pairs * steps / seconds for steps, seconds in self._counted()]
@@ -88,3 +93,8 @@ def speed_line(step: int, seconds: float, steps: int) -> str:
     left = timedelta(seconds=seconds * max(0, steps - step))
     hours, minutes = left.seconds // 3600, left.seconds // 60 % 60
     return f"Progress: {step} / {steps} [{100 * step // max(1, steps)}%], Speed: {seconds:.3f} s/iter, ETA {left.days}:{hours:02d}:{minutes:02d} (D:H:M)"
+
+
+def live_line(loss: float, lr: float, speed: float, waiting: float) -> str:
+    """What stands behind the bar of an epoch: speed in pairs per second, and the share of the time that goes by in waiting for data."""
+    return f"loss {loss:.3f}, lr {lr:.2g}, {speed:.1f} pairs/s, data wait {waiting:.0%}"

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 _PR_SET_PDEATHSIG = 1
 
 
-class Interrupted(Exception):
-    """A run that ended because it was asked to; `signum` is the signal."""
+class Interrupted(BaseException):
+    """A run that ended because it was asked to; `signum` is the signal. As KeyboardInterrupt, it is no error that anybody may handle in passing."""
 
     def __init__(self, signum: int, message: str):
         super().__init__(message)

@@ -9,7 +9,8 @@ from helpers import ROOT
 FILES = sorted((ROOT / "pysot").rglob("*.py"))
 MAY_IMPORT = {
     "core": {"core", "utils"}, "utils": {"utils", "core"}, "models": {"models", "core", "utils"}, "datasets": {"datasets", "core", "utils"},
-    "toolkit": {"toolkit", "utils"}, "engine": {"engine", "models", "core", "utils"}, "tracker": {"tracker", "models", "core", "utils"}, "pysot": set(),
+    "toolkit": {"toolkit", "utils"}, "engine": {"engine", "models", "core", "utils"},
+    "tracker": {"tracker", "toolkit", "models", "core", "utils"}, "pysot": set(),
 }
 DEVICE_NAMES = {"npu", "cuda"}
 

@@ -1,8 +1,11 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from pysot.datasets import augmentation as augmentation_module
 from pysot.datasets.augmentation import BLUR_SIZES, LIGHTING, Augmentation, centred_box, cross_blur, lighting_offset, warp_box
+from pysot.engine.batch import float_images
 from pysot.utils.bbox import Corner
 
 NOTHING = {"shift": 0, "scale": 0.0, "blur": 0.0, "flip": 0.0, "color": 0.0}
@@ -69,10 +72,10 @@ def test_centred_box():
 def test_matches_the_literal_recipe(scale, shift, size):
     setting = {**NOTHING, "shift": 300, "scale": 0.4}
     image, box = textured(101 if size == 90 else 511), Corner(200.0, 220.0, 290.0, 300.0)
-    crop, moved = Augmentation(**setting)(Scripted(scale, shift), image, box, size)
+    crop, moved, light = Augmentation(**setting)(Scripted(scale, shift), image, box, size)
     expected, expected_box = literal({"scale": scale, "shift": shift}, image, box, size, setting)
     np.testing.assert_allclose(moved, expected_box, rtol=0, atol=1e-9)
-    assert crop.dtype == np.float32 and crop.shape == (size, size, 3)
+    assert crop.dtype == np.uint8 and crop.shape == (size, size, 3) and light.dtype == np.float32 and not light.any()
     error = np.abs(crop - expected)[1:-1, 1:-1]
     assert error.mean() < 0.6 and error.max() < 6  # warps work with 1/32 pixel and whole grey values
 
@@ -90,7 +93,7 @@ def test_box_follows_the_picture():
     image = np.zeros((511, 511, 3), np.uint8)
     image[215:296, 225:286] = 255  # x 225..285, y 215..295
     for seed in range(20):
-        crop, box = Augmentation(**{**NOTHING, "shift": 64, "scale": 0.18, "flip": 0.5})(
+        crop, box, _ = Augmentation(**{**NOTHING, "shift": 64, "scale": 0.18, "flip": 0.5})(
             np.random.default_rng(seed), image, Corner(225.0, 215.0, 285.0, 295.0), 255)
         rows, columns = np.flatnonzero(crop[:, :, 0].max(axis=1) > 127), np.flatnonzero(crop[:, :, 0].max(axis=0) > 127)
         np.testing.assert_allclose(box, [columns[0], rows[0], columns[-1], rows[-1]], atol=1.1)
@@ -135,9 +138,15 @@ def test_colour_offsets_have_the_published_covariance():
 
 
 def test_colour_is_one_offset_per_image_without_clipping():
-    image = np.full((511, 511, 3), 255, np.uint8)
-    crop, _ = Augmentation(**{**NOTHING, "color": 1.0})(np.random.default_rng(3), image, Corner(0.0, 0.0, 9.0, 9.0), 63)
-    assert np.ptp(crop, axis=(0, 1)).max() == 0 and len(np.unique(crop)) == 3 and crop.max() > 255
+    image, box = np.full((511, 511, 3), 255, np.uint8), Corner(0.0, 0.0, 9.0, 9.0)
+    crop, _, light = Augmentation(**{**NOTHING, "color": 1.0})(np.random.default_rng(3), image, box, 63)
+    again, _, same = Augmentation(**{**NOTHING, "color": 1.0, "flip": 1.0})(np.random.default_rng(3), image, box, 63)
+    batch = {name: torch.from_numpy(crop.transpose(2, 0, 1))[None] for name in ("template", "search")}
+    batch |= {"search_light": torch.from_numpy(light)[None], "template_light": torch.zeros(1, 3)}
+    changed = float_images(batch)["search"]
+    assert light.shape == (3,) and len(np.unique(light)) == 3 and (crop == 255).all()
+    np.testing.assert_array_equal(light, same)
+    assert torch.equal(changed, (255 - torch.from_numpy(light))[None, :, None, None].expand(1, 3, 63, 63)) and changed.max() > 255
 
 
 @pytest.mark.parametrize("size, vertical", [(5, 0.25), (17, 0.0), (45, 0.9)])
@@ -149,41 +158,39 @@ def test_blur_equals_the_cross_shaped_kernel(size, vertical):
     np.testing.assert_allclose(cross_blur(image, size, vertical), cv2.filter2D(image, -1, kernel), atol=1e-3)
 
 
-def test_blur_sizes_and_shares():
-    """Sizes and weights as drawn inside of the augmentation, seen through a single bright pixel."""
-    image = np.zeros((511, 511, 3), np.uint8)
-    image[255, 255] = 255
+def test_blur_sizes_and_shares(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(augmentation_module, "cross_blur", lambda image, size, vertical: drawn.append((size, vertical)) or image)
     augmentation, rng = Augmentation(**{**NOTHING, "blur": 0.5}), np.random.default_rng(0)
-    sizes, shares, blurred = [], [], 0
     for _ in range(600):
-        crop, _ = augmentation(rng, image, Corner(0.0, 0.0, 9.0, 9.0), 127)
-        if crop[63, 63, 0] > 254:
-            continue
-        blurred += 1
-        upright, level = crop[:, 63, 0], crop[63, :, 0]
-        size = max(np.count_nonzero(upright > 1e-4), np.count_nonzero(level > 1e-4))
-        sizes.append(size)
-        shares.append(crop[62, 63, 0] * size / 255)
-    assert 250 < blurred < 350
+        augmentation(rng, np.zeros((99, 99, 3), np.uint8), Corner(0.0, 0.0, 9.0, 9.0), 63)
+    sizes, shares = zip(*drawn, strict=True)
+    assert 250 < len(sizes) < 350
     assert set(sizes) == set(BLUR_SIZES.tolist()) == set(range(5, 46, 2))
     assert abs(np.mean(sizes) - 25) < 2.5 and abs(np.mean(shares) - 0.5) < 0.06 and abs(np.std(shares) - 0.2887) < 0.03
 
 
+@pytest.mark.parametrize("size", [5, 25, 45])
+def test_colour_may_follow_blur_in_whole_grey_values(size):
+    """The published order is colour, then blur, in float32: the same within a grey value, on average within a third."""
+    image, light = textured(127), np.array([3.7, -12.2, 0.4], np.float32)
+    published = cross_blur(image.astype(np.float32) - light, size, 0.3)
+    error = np.abs(cross_blur(image, size, 0.3) - light - published)
+    assert error.max() <= 1.01 and error.mean() < 0.35 and abs((cross_blur(image, size, 0.3) - light - published).mean()) < 0.05
+
+
 def test_flip_mirrors_picture_and_box():
     image, box = textured(), Corner(200.0, 220.0, 290.0, 300.0)
-    plain, plain_box = Augmentation(**NOTHING)(np.random.default_rng(0), image, box, 255)
-    flipped, flipped_box = Augmentation(**{**NOTHING, "flip": 1.0})(np.random.default_rng(0), image, box, 255)
+    plain, plain_box, _ = Augmentation(**NOTHING)(np.random.default_rng(0), image, box, 255)
+    flipped, flipped_box, _ = Augmentation(**{**NOTHING, "flip": 1.0})(np.random.default_rng(0), image, box, 255)
     np.testing.assert_array_equal(flipped, plain[:, ::-1])
     np.testing.assert_allclose(flipped_box, [254 - plain_box.x2, plain_box.y1, 254 - plain_box.x1, plain_box.y2])
 
 
 def test_gray_comes_before_colour():
     image, box = textured(), Corner(200.0, 220.0, 290.0, 300.0)
-    crop, _ = Augmentation(**NOTHING)(np.random.default_rng(0), image, box, 127, gray=True)
-    assert np.ptp(crop, axis=2).max() == 0
-    coloured, _ = Augmentation(**{**NOTHING, "color": 1.0})(np.random.default_rng(0), image, box, 127, gray=True)
-    difference = coloured - crop
-    assert np.ptp(difference.reshape(-1, 3), axis=0).max() < 1e-4 and np.ptp(difference[0, 0]) > 0.1
+    crop, _, light = Augmentation(**{**NOTHING, "color": 1.0})(np.random.default_rng(0), image, box, 127, gray=True)
+    assert np.ptp(crop, axis=2).max() == 0 and np.ptp(light) > 0.1
 
 
 def test_all_together_is_a_function_of_the_generator():
@@ -191,4 +198,5 @@ def test_all_together_is_a_function_of_the_generator():
     augmentation = Augmentation(**SEARCH)
     first, again, other = (augmentation(np.random.default_rng(seed), image, box, 255) for seed in (4, 4, 5))
     np.testing.assert_array_equal(first[0], again[0])
+    np.testing.assert_array_equal(first[2], again[2])
     assert first[1] == again[1] != other[1]

@@ -91,7 +91,8 @@ def test_batch_layout(toy):
     batch = next(iter(loader))
     layout = {key: (tuple(value.shape), value.dtype) for key, value in batch.items()}
     assert layout == {
-        "template": ((4, 3, 127, 127), torch.float32), "search": ((4, 3, 255, 255), torch.float32), "label_cls": ((4, 5, 25, 25), torch.int64),
+        "template": ((4, 3, 127, 127), torch.uint8), "search": ((4, 3, 255, 255), torch.uint8),
+        "template_light": ((4, 3), torch.float32), "search_light": ((4, 3), torch.float32), "label_cls": ((4, 5, 25, 25), torch.int64),
         "label_loc": ((4, 4, 5, 25, 25), torch.float32), "label_loc_weight": ((4, 5, 25, 25), torch.float32), "bbox": ((4, 4), torch.float32)}
     assert all(value.flags.c_contiguous for value in loader.dataset[0, 0].values())
 

@@ -173,7 +173,8 @@ class Writer(dict):
 def test_scalars(tmp_path):
     writer = Writer()
     trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.LOG_GRADS", "true", writer=writer).run()
-    assert {"total_loss", "cls_loss", "loc_loss", "grad_norm", "lr", "data_time", "grad/rpn_head.cls.head.3.weight"} <= set(writer)
+    assert {"total_loss", "cls_loss", "loc_loss", "grad_norm", "lr", "data_time", "grad_all/rpn_head.cls.head.3.weight", "grad/tot", "grad/feature", "grad/rpn",
+            "pairs_per_second", "skipped_steps"} <= set(writer)
     assert [step for step, _ in writer["total_loss"]] == [1, 2, 3, 4]
 
 

@@ -1,0 +1,34 @@
+"""The validation that a config describes."""
+
+from pathlib import Path
+
+import torch
+from yacs.config import CfgNode
+
+from pysot.models.model_builder import build_model
+from pysot.toolkit.datasets import load_dataset, missing_frames
+from pysot.tracker.tracker_builder import build_tracker, results_fingerprint
+from pysot.tracker.validation import Validation
+from pysot.utils.distributed import Rank
+from pysot.utils.files import find_path
+from pysot.utils.model_load import load_pretrain
+from pysot.utils.signals import StopRequest
+
+
+def build_validation(cfg: CfgNode, device: torch.device, me: Rank, stop: StopRequest | None = None, bar=None) -> Validation | None:
+    """The validation of TRAIN.VAL, or None without a data set. Raises ValueError or FileNotFoundError if its set is not there or cannot be scored."""
+    wanted = cfg.TRAIN.VAL
+    if not wanted.DATASET:
+        return None
+    dataset = load_dataset(wanted.DATASET, find_path(wanted.ROOT, "TRAIN.VAL.ROOT", "It is the folder that holds the data set"))
+    if wanted.VIDEOS:
+        dataset = dataset.only(wanted.VIDEOS)
+    missing = missing_frames(dataset)
+    if missing:
+        raise FileNotFoundError(f"TRAIN.VAL: {dataset.name} lacks frames: {missing[0]}" + (f", and {len(missing) - 1} more" if len(missing) > 1 else ""))
+
+    def load(snapshot: Path):
+        model = load_pretrain(build_model(cfg), snapshot).to(device).eval()
+        return build_tracker(model, cfg), results_fingerprint(model, cfg)
+
+    return Validation(dataset, load, Path(cfg.TRAIN.SNAPSHOT_DIR) / "validation", me, stop, bar)
