@@ -1,6 +1,7 @@
 """Track a VOT set and score it: python tools/test.py --config experiments/<name>/config.yaml --snapshot model.pth --dataset VOT2018.
 
-Several snapshots, as 'snapshot/checkpoint_e{11..20}.pth' or 'snapshot/*.pth', give one table with mean and spread. Videos that have a result already are kept, so that the same command goes on after an interrupt.
+Several snapshots, as 'snapshot/checkpoint_e{11..20}.pth' or 'snapshot/*.pth', give one table with mean and spread. Videos that have a result
+already are kept, so that the same command goes on after an interrupt.
 """
 
 import argparse
