@@ -11,6 +11,7 @@ from pathlib import Path
 import _cli
 from pysot.core.config import load_config
 from pysot.datasets.data_builder import build_train_loader
+from pysot.engine.batch import float_images
 from pysot.engine.benchmark import PlainStep, seconds_per_step, time_parts, verdict
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
@@ -46,7 +47,8 @@ def main() -> None:
     batches = [next(stream) for _ in range(4)]
     ours = seconds_per_step(trainer.step, batches, device, args.steps, args.repeats)
     memory = peak_memory_mib(device)
-    plain = seconds_per_step(PlainStep(model, trainer.freeze, epoch, cfg.TRAIN, device), batches, device, args.steps, args.repeats)
+    plain_batches = [float_images(batch) for batch in batches]
+    plain = seconds_per_step(PlainStep(model, trainer.freeze, epoch, cfg.TRAIN, device), plain_batches, device, args.steps, args.repeats)
     parts = time_parts(trainer, stream, min(2 * args.steps, len(loader) - len(batches)))
     name = f"train {Path(args.config).parent.name}{' backbone' * args.backbone} {cfg.TRAIN.PRECISION} batch {cfg.TRAIN.BATCH_SIZE}"
     target = 1.3 if device.type == "cpu" else 3.0 if args.backbone else 4.0

@@ -30,8 +30,9 @@ def select_and_mean(cls: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
 
 
 class PlainStep:
-    """A step as it is commonly written: float32, one grouped convolution for the correlation, the loss by lists of indices, and numbers read from the device
-    for the losses and the norm of each gradient. `train` has the settings of the TRAIN section of a config.
+    """A step as it is commonly written: images and network in float32 and contiguous, frozen layers run as they are, one grouped convolution for the
+    correlation, the loss by lists of indices, and numbers read from the device for the losses and the norm of each gradient. `train` has the settings of the
+    TRAIN section of a config.
     """
 
     def __init__(self, model: SiamRPN, freeze: FreezePlan, epoch: int, train, device: torch.device):

@@ -56,7 +56,7 @@ def wants_channels_last(cfg: CfgNode, device: torch.device) -> bool:
 
 def build_picture(cfg: CfgNode) -> PairPicture:
     """Draws training pairs with the anchors of a config."""
-    return PairPicture(cfg.ANCHOR.STRIDE, cfg.ANCHOR.RATIOS, cfg.ANCHOR.SCALES, cfg.TRAIN.SEARCH_SIZE, cfg.TRAIN.OUTPUT_SIZE)
+    return PairPicture(cfg.ANCHOR.STRIDE, cfg.ANCHOR.RATIOS, cfg.ANCHOR.SCALES)
 
 
 def load_start_weights(model: nn.Module, cfg: CfgNode) -> None:

@@ -22,9 +22,8 @@ _PAIRS = 4
 class PairPicture:
     """Draws the first pairs of a batch with the network's answer; the network is left as it was."""
 
-    def __init__(self, stride: int, ratios, scales, search_size: int, output_size: int):
-        _, centres = grid_anchors(stride, ratios, scales, search_size // 2, output_size)
-        self.anchors = centres.reshape(4, -1)
+    def __init__(self, stride: int, ratios, scales):
+        self.stride, self.ratios, self.scales = stride, ratios, scales
 
     def __call__(self, model: nn.Module, batch: Mapping[str, torch.Tensor]) -> np.ndarray:
         """The picture (H, W, 3) uint8 RGB of a batch on the network's device with float images, as `SiamRPN` takes them."""
@@ -46,12 +45,14 @@ class PairPicture:
     def _row(self, item: Mapping[str, np.ndarray], score: np.ndarray, loc: np.ndarray) -> np.ndarray:
         template, search = (np.clip(item[name].transpose(1, 2, 0), 0, 255).astype(np.uint8).copy() for name in ("template", "search"))
         label = item["label_cls"].reshape(-1)
-        for x, y in self.anchors[:2, label == 1].T.round().astype(int):
+        _, centres = grid_anchors(self.stride, self.ratios, self.scales, search.shape[0] // 2, item["label_cls"].shape[-1])
+        anchors = centres.reshape(4, -1)
+        for x, y in anchors[:2, label == 1].T.round().astype(int):
             cv2.circle(search, (int(x), int(y)), 2, _POSITIVE, -1, cv2.LINE_AA)
         if "bbox" in item and (label == 1).any():
             draw_region(search, _xywh(item["bbox"]), TRUTH, thickness=1)
         best = int(score.argmax())
-        cx, cy, w, h = self.anchors[:, best]
+        cx, cy, w, h = anchors[:, best]
         dx, dy, dw, dh = loc[:, best]
         sides = np.exp(np.minimum((dw, dh), 5))
         draw_region(search, _xywh(center2corner(Center(cx + dx * w, cy + dy * h, w * sides[0], h * sides[1]))), PREDICTED, f"{score[best]:.2f}", thickness=1)

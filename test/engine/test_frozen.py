@@ -1,0 +1,64 @@
+"""Frozen stages computed by folded copies."""
+
+import pytest
+import torch
+
+from helpers import draw_weights, experiment, tiny_config
+from pysot.core.config import load_config
+from pysot.engine.engine_builder import wants_channels_last
+from pysot.engine.frozen import fold_frozen
+from pysot.engine.optimizer import FreezePlan
+from pysot.models.model_builder import build_model
+
+NAMES = ["siamrpn_r50_l234_dwxcorr_8gpu", "siamrpn_mobilev2_l234_dwxcorr", "siamrpn_alex_dwxcorr", "siamrpn_alex_dwxcorr_otb"]
+
+
+def levels(backbone, image):
+    out = backbone(image)
+    return [out] if torch.is_tensor(out) else out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_features_and_names(name):
+    backbone = draw_weights(build_model(load_config(experiment(name), ["BACKBONE.PRETRAINED", ""])).backbone)
+    model = torch.nn.Module()
+    model.backbone = backbone
+    FreezePlan((), 99).apply(model, 0)
+    image = torch.rand(1, 3, 127, 127) * 255
+    expected, state = levels(backbone, image), {name: value.clone() for name, value in backbone.state_dict().items()}
+    fold_frozen(backbone)
+    assert "forward" in vars(backbone)
+    for ours, theirs in zip(levels(backbone, image), expected, strict=True):
+        assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max() and not ours.requires_grad
+    assert list(state) == list(backbone.state_dict()) and all(torch.equal(value, backbone.state_dict()[key]) for key, value in state.items())
+
+
+def test_what_trains_is_not_folded_and_learns():
+    model = build_model(tiny_config())
+    draw_weights(model.backbone)
+    image = torch.rand(2, 3, 127, 127) * 255
+    stages = ("layer1", "layer2", "layer3", "layer4", "layer5")
+    for trained, folded in (((), 6), (stages[3:], 3), (stages, 0)):
+        FreezePlan(trained, 0).apply(model, 0)
+        fold_frozen(model.backbone)
+        patched = [name for name, module in model.backbone.named_modules() if "forward" in vars(module)]
+        assert patched == ([""] if folded == 6 else ["layer1", "layer2", "layer3"] if folded == 3 else [])
+        if folded < 6:
+            before = model.backbone.layer5[1].running_mean.clone()
+            model.backbone(image).sum().backward()
+            assert not torch.equal(before, model.backbone.layer5[1].running_mean) and model.backbone.layer4[0].weight.grad is not None
+
+
+def test_channels_last_by_device():
+    config = tiny_config()
+    assert wants_channels_last(config, torch.device("cpu")) and not wants_channels_last(config, torch.device("cuda"))
+    assert wants_channels_last(tiny_config("TRAIN.PRECISION", "bf16"), torch.device("cuda"))
+    assert not wants_channels_last(tiny_config("TRAIN.CHANNELS_LAST", "false"), torch.device("cpu"))
+    # no NPU is needed to refuse what it cannot do
+    npu = type("Device", (), {"type": "npu"})()
+    assert not wants_channels_last(config, npu)
+    for opts in (("TRAIN.CHANNELS_LAST", "true"), ("TRAIN.COMPILE", "true")):
+        with pytest.raises(ValueError, match="not for an NPU"):
+            wants_channels_last(tiny_config(*opts), npu)
+    with pytest.raises(ValueError, match="TRAIN.CHANNELS_LAST: expected true, false or 'auto'"):
+        tiny_config("TRAIN.CHANNELS_LAST", "yes please", for_training=True)
