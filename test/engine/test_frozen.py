@@ -1,15 +1,18 @@
 """Frozen stages computed by folded copies."""
 
+import shutil
+
 import pytest
 import torch
 
-from helpers import draw_weights, experiment, tiny_config
+from helpers import assert_same_weights, draw_weights, experiment, small_trainer, tiny_config
 from pysot.core.config import load_config
 from pysot.engine.engine_builder import wants_channels_last
 from pysot.engine.frozen import fold_frozen
 from pysot.engine.optimizer import FreezePlan
 from pysot.models.model_builder import build_model
 
+CPU = torch.device("cpu")
 NAMES = ["siamrpn_r50_l234_dwxcorr_8gpu", "siamrpn_mobilev2_l234_dwxcorr", "siamrpn_alex_dwxcorr", "siamrpn_alex_dwxcorr_otb"]
 
 
@@ -62,3 +65,24 @@ def test_channels_last_by_device():
             wants_channels_last(tiny_config(*opts), npu)
     with pytest.raises(ValueError, match="TRAIN.CHANNELS_LAST: expected true, false or 'auto'"):
         tiny_config("TRAIN.CHANNELS_LAST", "yes please", for_training=True)
+
+
+def test_a_checkpoint_of_another_memory_format_goes_on(tmp_path):
+    """The same steps in both formats, up to rounding; momenta take the format of the run."""
+    small_trainer(tmp_path / "a", CPU, "TRAIN.CHANNELS_LAST", False, "TRAIN.EPOCH", 2).run()
+    resume = ("TRAIN.RESUME", str(tmp_path / "a" / "checkpoint_e2.pth"))
+    runs = [small_trainer(tmp_path / "b", CPU, "TRAIN.CHANNELS_LAST", last, *resume) for last in (False, True)]
+    for run in runs:
+        run.run()
+    plain, last = runs
+    assert_same_weights(plain.model.state_dict(), last.model.state_dict(), 1e-4)
+    weight = last.model.backbone.layer5[0].weight
+    assert weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
+    assert last.optimizer.state[weight]["momentum_buffer"].stride() == weight.stride()
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+def test_compiled_steps_are_the_same(tmp_path):
+    plain, compiled = (small_trainer(tmp_path, CPU, "TRAIN.COMPILE", on, "TRAIN.EPOCH", 2, "TRAIN.LR_WARMUP.WARMUP", False) for on in (False, True))
+    assert compiled.run()["loss"] == pytest.approx(plain.run()["loss"], rel=1e-5)
+    assert_same_weights(plain.model.state_dict(), compiled.model.state_dict(), 1e-5)
