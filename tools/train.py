@@ -89,7 +89,7 @@ def summary(figures: dict, cfg, seconds: float) -> None:
     print(f"Final Train Loss : {figures['loss']:.5f}")
     if figures["snapshot"]:
         print(f"Last checkpoint : {figures['snapshot']}")
-    if figures["eao"] >= 0:
+    if cfg.TRAIN.VAL.DATASET and figures["eao"] >= 0:
         print(f"Best EAO on {cfg.TRAIN.VAL.DATASET} : {figures['eao']:.3f}, {Path(cfg.TRAIN.SNAPSHOT_DIR) / 'best.pth'}")
     print(f"Peak memory MiB : {figures['peak_memory_mib']:.0f}")
     print(f"E2E Training Duration sec : {seconds:.0f}")
