@@ -67,6 +67,17 @@ def open_device(args: argparse.Namespace, cfg, local_rank: int | None = None):
     return device
 
 
+def claim_cores(me, device) -> int:
+    """Bind each of several processes on a machine to its share of the cores; returns the loader processes that these can feed."""
+    from pysot.utils.cores import bind_to_cores, core_quota, loader_workers, share_of_cores, usable_cores
+    from pysot.utils.device import binds_cores
+
+    cores = share_of_cores(usable_cores(), me.local_rank, me.local_world_size)
+    if me.local_world_size > 1 and not binds_cores(device):
+        bind_to_cores(cores)
+    return loader_workers(len(cores), me.local_world_size, core_quota())
+
+
 def setup_logging(quiet: bool = False, file: Path | None = None) -> None:
     """Send log lines to stderr, without tearing progress bars, and to `file` as well; quiet keeps warnings only."""
     from pysot.utils.files import atomic_write

@@ -13,9 +13,8 @@ from pysot.datasets.data_builder import build_train_loader
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
 from pysot.tracker.validation_builder import build_validation
-from pysot.utils.cores import bind_to_cores, core_quota, loader_workers, share_of_cores, usable_cores
-from pysot.utils.device import binds_cores, device_name, seed_everything, wants_pinned_memory
-from pysot.utils.distributed import Rank, find_rank, process_group
+from pysot.utils.device import device_name, seed_everything, wants_pinned_memory
+from pysot.utils.distributed import find_rank, process_group
 from pysot.utils.signals import end_helpers, stop_on_signals
 
 logger = logging.getLogger("train")
@@ -38,14 +37,6 @@ def tensorboard(folder: str):
     return contextlib.closing(SummaryWriter(folder))
 
 
-def claim_cores(me: Rank, device) -> int:
-    """Bind each of several processes on a machine to its share of the cores; returns the loader processes that these can feed."""
-    cores = share_of_cores(usable_cores(), me.local_rank, me.local_world_size)
-    if me.local_world_size > 1 and not binds_cores(device):
-        bind_to_cores(cores)
-    return loader_workers(len(cores), me.local_world_size, core_quota())
-
-
 def items(loader, epoch: int, step: int) -> str:
     """The crops that a step of this process shows."""
     return "; ".join(loader.dataset.describe(*index) for index in loader.batch_sampler.batch(epoch, step))
@@ -59,7 +50,7 @@ def main() -> None:
     me = find_rank(args.local_rank)
     _cli.setup_logging(quiet=not me.is_main, file=Path(cfg.TRAIN.LOG_DIR) / "train.log" if me.is_main else None)
     device = _cli.open_device(args, cfg, me.local_rank)
-    workers = claim_cores(me, device)
+    workers = _cli.claim_cores(me, device)
     seed_everything(args.seed)
     with contextlib.ExitStack() as stack:
         request = stack.enter_context(stop_on_signals())

@@ -3,6 +3,8 @@
 Shapes: batch B, channels C, template (kh, kw), search (H, W); the result has (H - kh + 1, W - kw + 1) cells. SiamRPN++, section 3.3.
 """
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
@@ -10,9 +12,7 @@ from torch.autograd.function import once_differentiable
 
 def xcorr_depthwise(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
     """Correlate channel by channel: search (B, C, H, W) with kernel (B, C, kh, kw) to (B, C, H', W')."""
-    if search.device.type == "cpu" and torch.is_grad_enabled() and (search.requires_grad or kernel.requires_grad):
-        return _FastGradient.apply(search, kernel)
-    return grouped_correlation(search, kernel)
+    return WAYS[_FASTEST.get(search.device.type, "grouped convolution")](search, kernel)
 
 
 def grouped_correlation(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
@@ -21,6 +21,13 @@ def grouped_correlation(search: torch.Tensor, kernel: torch.Tensor) -> torch.Ten
     flat = search.reshape(1, batch * channels, *search.shape[2:])
     out = F.conv2d(flat, kernel.reshape(batch * channels, 1, *kernel.shape[2:]), groups=batch * channels)
     return out.reshape(batch, channels, *out.shape[2:])
+
+
+def gradients_as_correlations(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    """As `xcorr_depthwise`: a grouped convolution whose gradients are grouped convolutions as well."""
+    if torch.is_grad_enabled() and (search.requires_grad or kernel.requires_grad):
+        return _FastGradient.apply(search, kernel)
+    return grouped_correlation(search, kernel)
 
 
 class _FastGradient(torch.autograd.Function):
@@ -46,6 +53,44 @@ class _FastGradient(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             result[1] = grouped_correlation(search, gradient).to(ctx.types[1])
         return tuple(result)
+
+
+def shifted_products(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    """As `xcorr_depthwise`: for each cell of the template, the search features shifted by it times that cell, added up."""
+    rows, columns = kernel.shape[2:]
+    height, width = search.shape[2] - rows + 1, search.shape[3] - columns + 1
+    shifts = (search[:, :, i:i + height, j:j + width] * kernel[:, :, i:i + 1, j:j + 1] for i in range(rows) for j in range(columns))
+    return functools.reduce(torch.add, shifts)
+
+
+def summed_windows(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    """As `xcorr_depthwise`: every window of the search features, laid out, times the template, summed."""
+    windows, height, width = _windows(search, kernel)
+    return (windows * kernel.flatten(2).unsqueeze(-1)).sum(dim=2).unflatten(-1, (height, width))
+
+
+def multiplied_windows(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    """As `xcorr_depthwise`: every window of the search features, laid out, in one batched matrix product with the template."""
+    windows, height, width = _windows(search, kernel)
+    return torch.matmul(kernel.flatten(2).unsqueeze(2), windows).squeeze(2).unflatten(-1, (height, width))
+
+
+def _windows(search: torch.Tensor, kernel: torch.Tensor) -> tuple[torch.Tensor, int, int]:
+    """The windows as (B, C, kh * kw, H' * W'), with H' and W'."""
+    rows, columns = kernel.shape[2:]
+    height, width = search.shape[2] - rows + 1, search.shape[3] - columns + 1
+    return F.unfold(search, (rows, columns)).unflatten(1, (search.shape[1], rows * columns)), height, width
+
+
+# Ways to compute `xcorr_depthwise`; `tools/benchmark.py xcorr` measures them on a device.
+WAYS = {
+    "grouped convolution": grouped_correlation,
+    "gradients as correlations": gradients_as_correlations,
+    "shifted products": shifted_products,
+    "summed windows": summed_windows,
+    "multiplied windows": multiplied_windows,
+}
+_FASTEST = {"cpu": "gradients as correlations"}  # where it has been measured, test/benchmarks/README.md
 
 
 def xcorr_up_channel(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:

@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pysot.core.xcorr import grouped_correlation, xcorr_depthwise
+from pysot.core.xcorr import WAYS, grouped_correlation, shifted_products, xcorr_depthwise
 from pysot.engine.optimizer import FreezePlan
 from pysot.engine.train_loop import Trainer
 from pysot.models.head import rpn
 from pysot.models.siamrpn import SiamRPN
-from pysot.utils.device import synchronize
+from pysot.utils.device import autocast, synchronize
 
 PARTS = ("to_device", "forward", "backward", "update")
 
@@ -107,12 +107,36 @@ def time_parts(trainer: Trainer, batches: Iterable[dict], steps: int) -> dict[st
     return {name: statistics.median(seconds[len(seconds) // 4:]) for name, seconds in spent.items()}
 
 
+def correlation_times(device: torch.device, precision: str, repeats: int) -> dict[str, tuple[float, float]]:
+    """Median seconds, forward and backward, of each way to correlate (`pysot.core.xcorr.WAYS`, and the shifted products compiled where torch can): 28 pairs,
+    256 channels, a template of 5 x 5 cells on 29 x 29, as in training the ResNet-50 network.
+    """
+    search, kernel = (torch.randn(28, 256, side, side, device=device, requires_grad=True) for side in (29, 5))
+    ways = dict(WAYS) if device.type == "npu" else WAYS | {"shifted products, compiled": torch.compile(shifted_products)}
+    spent: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    for turn in range(repeats + 1):  # the first one warms up
+        for name, correlate in ways.items():
+            synchronize(device)
+            began = time.perf_counter()
+            with autocast(device, precision):
+                out = correlate(search, kernel)
+            synchronize(device)
+            middle = time.perf_counter()
+            torch.autograd.grad(out, (search, kernel), torch.ones_like(out))
+            synchronize(device)
+            if turn:
+                spent[name].append((middle - began, time.perf_counter() - middle))
+    return {name: tuple(statistics.median(part) for part in zip(*seconds, strict=True)) for name, seconds in spent.items()}
+
+
 def verdict(parts: dict[str, float]) -> str:
-    """What the step spends its time on, in words."""
+    """What the step spends its time on, in words; `parts` as `time_parts` gives them, and `communication` where processes wait for each other."""
     total = sum(parts.values())
-    work = parts["forward"] + parts["backward"]
+    work, exchange = parts["forward"] + parts["backward"], parts.get("communication", 0.0)
     if parts["data wait"] > 0.15 * total:
         return f"data-bound: {parts['data wait'] / total:.0%} of the time goes by waiting for data; more TRAIN.NUM_WORKERS or cores"
-    if work < 0.8 * total:
+    if exchange > 0.15 * total:
+        return f"communication-bound: {exchange / total:.0%} of the time goes by waiting for gradients of other processes; a larger TRAIN.BATCH_SIZE"
+    if work < 0.8 * (total - exchange):
         return f"host-bound: only {work / total:.0%} of the time goes into forward and backward; a larger TRAIN.BATCH_SIZE"
     return f"compute-bound: {work / total:.0%} of the time goes into forward and backward"

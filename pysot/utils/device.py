@@ -4,11 +4,13 @@ torch_npu registers itself when torch is imported; a torch with torch_npu but wi
 """
 
 import contextlib
+import ctypes
 import os
 import random
 import resource
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -157,6 +159,18 @@ def peak_memory_mib(device: torch.device) -> float:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak / (2**20 if sys.platform == "darwin" else 2**10)
     return _module(device.type).max_memory_allocated(device) / 2**20
+
+
+def forget_peak_memory(device: torch.device) -> None:
+    """Let `peak_memory_mib` count from here on. On a CPU this is Linux's; other systems keep counting from the start of the process."""
+    if device.type != "cpu":
+        _module(device.type).empty_cache()
+        _module(device.type).reset_peak_memory_stats(device)
+    elif sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # a C library other than glibc
+            ctypes.CDLL(None).malloc_trim(0)
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
 
 
 def autocast(device: torch.device, precision: str):

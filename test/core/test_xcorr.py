@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pysot.core.xcorr import grouped_correlation, xcorr_depthwise, xcorr_up_channel
+from pysot.core.xcorr import WAYS, grouped_correlation, xcorr_depthwise, xcorr_up_channel
 
 
 def test_depthwise_equals_a_loop():
@@ -29,10 +29,10 @@ def test_up_channel_equals_a_loop():
 
 @pytest.mark.parametrize("shapes", [((2, 3, 12, 14), (2, 3, 4, 5)), ((1, 1, 5, 5), (1, 1, 5, 5)), ((2, 8, 29, 29), (2, 8, 5, 5))])
 @pytest.mark.parametrize("wanted", [(True, True), (True, False), (False, True)])
-def test_gradients_are_those_of_the_grouped_convolution(shapes, wanted):
-    torch.manual_seed(0)
+@pytest.mark.parametrize("way", [xcorr_depthwise, *WAYS.values()])
+def test_all_ways_have_the_values_and_gradients_of_the_grouped_convolution(shapes, wanted, way):
     gradients = []
-    for correlate in (xcorr_depthwise, grouped_correlation):
+    for correlate in (way, grouped_correlation):
         torch.manual_seed(1)
         inputs = [torch.randn(shape, dtype=torch.float64).requires_grad_(want) for shape, want in zip(shapes, wanted, strict=True)]
         out = correlate(*inputs)

@@ -107,8 +107,8 @@ def test_commands_on_the_npu(tmp_path):
 
 @pytest.mark.skipif(not SIMULATED, reason="about the simulator")
 def test_the_simulator_is_the_cpu():
-    done = run("test/npu_sim/tests/selftest.py", cwd=ROOT)
-    if "terminate called without an active exception" in done.stderr + done.stdout:  # torch_npu's threads at the end of a process, once in a few dozen
-        done = run("test/npu_sim/tests/selftest.py", "distributed_2", "distributed_8", cwd=ROOT)
-        done.stdout += "ok " * 20
+    for _ in range(3):
+        done = run("test/npu_sim/tests/selftest.py", cwd=ROOT)
+        if "terminate called without an active exception" not in done.stderr + done.stdout:  # torch_npu's threads at the end of a process, a rare abort
+            break
     assert done.returncode == 0 and done.stdout.count("ok ") > 20, done.stdout + done.stderr

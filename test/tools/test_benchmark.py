@@ -1,14 +1,18 @@
 """tools/benchmark.py as a command, and the baseline that it measures against."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 from helpers import ROOT, TINY, drawn_batch, experiment, small_trainer, tiny_benchmark, tiny_config
+from pysot.core.xcorr import WAYS
 from pysot.engine.benchmark import PARTS, PlainStep, verdict
+from pysot.engine.scaling import Scaling
 from pysot.models.model_builder import build_model
 
 
@@ -31,18 +35,49 @@ def test_the_baseline_computes_the_same_losses_and_step(tmp_path):
         torch.testing.assert_close(value, dict(model.named_parameters())[name], rtol=1e-4, atol=1e-7, msg=name)
 
 
-@pytest.mark.parametrize(("changes", "words"), [({}, "compute-bound"), ({"data wait": 9.0}, "data-bound"), ({"rest": 3.0}, "host-bound")])
+@pytest.mark.parametrize(("changes", "words"), [({}, "compute-bound"), ({"data wait": 9.0}, "data-bound"), ({"rest": 3.0}, "host-bound"),
+                                               ({"communication": 3.0}, "communication-bound"), ({"communication": 1.0}, "compute-bound")])
 def test_verdicts(changes, words):
     parts = {"data wait": 0.1, "to_device": 0.1, "forward": 3.0, "backward": 5.0, "update": 0.3, "rest": 0.1, **changes}
     assert verdict(parts).startswith(words)
 
 
-def test_the_command(tmp_path):
-    data = tiny_benchmark(tmp_path, frames=4)
-    command = [sys.executable, str(ROOT / "tools" / "benchmark.py"), "train", "--cfg", experiment("quickstart"), "--device", "cpu", "--data_path", str(data),
+def benchmark(what: str, folder: Path) -> tuple[str, dict[str, dict]]:
+    """What the command prints, and its rows by their names."""
+    data = tiny_benchmark(folder, frames=4)
+    command = [sys.executable, str(ROOT / "tools" / "benchmark.py"), what, "--cfg", experiment("quickstart"), "--device", "cpu", "--data_path", str(data),
                "--steps", "2", "--repeats", "2", "--json", "out.json", "--opts", *TINY, "TRAIN.BATCH_SIZE", "2", "TRAIN.NUM_WORKERS", "0"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0 and "-bound: " in done.stdout and "target 1.3" in done.stdout, done.stderr
-    rows = json.loads((tmp_path / "out.json").read_text())
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((folder / "out.json").read_text())
     assert all(set(row) == {"name", "device", "value", "unit", "ratio", "target"} for row in rows)
-    assert rows[0]["name"].endswith("speed") and rows[0]["ratio"] > 0 and {row["name"].split(": ")[1] for row in rows} > {"data wait", *PARTS, "peak memory"}
+    return done.stdout, {row["name"].split(": ")[1]: row for row in rows}
+
+
+def test_train(tmp_path):
+    text, rows = benchmark("train", tmp_path)
+    assert "-bound: " in text and "target 1.3" in text
+    assert rows["speed"]["ratio"] > 0 and set(rows) > {"data wait", *PARTS, "peak memory"} and rows["peak memory"]["value"] > 50
+
+
+def test_scale(tmp_path):
+    text, rows = benchmark("scale", tmp_path)
+    assert "-bound: " in text and rows["2 processes"]["value"] > 0
+    assert rows["parallel efficiency"]["value"] == pytest.approx(50 * rows["2 processes"]["value"] / rows["one process"]["value"])
+    assert rows["model of 8"]["value"] > 0 and rows["model of 64, efficiency"]["value"] <= rows["model of 8, efficiency"]["value"]
+
+
+def test_xcorr(tmp_path):
+    text, rows = benchmark("xcorr", tmp_path)
+    assert "the fastest: " in text and rows["grouped convolution"]["ratio"] == 1
+    assert set(rows) >= set(WAYS) and "shifted products, compiled, backward" in rows
+
+
+def test_the_model_of_weak_scaling():
+    seen = Scaling(processes=2, alone=1.0, apart=1.0, together=1.1, latency=0.02, reduce=0.32, gradient_bytes=1)
+    assert seen.ring(2) == pytest.approx(0.32) and seen.communication == pytest.approx(0.1)
+    assert seen.ring(4) == pytest.approx(6 * 0.01 + 1.5 * 0.3)  # 6 messages, and 3/4 of the bytes twice where two processes move half of them twice
+    assert seen.step_of(2) == pytest.approx(1.1) and seen.efficiency_of(2) == pytest.approx(seen.efficiency)
+    assert seen.step_of(4) == pytest.approx(1.0 + 0.51 - 0.22)  # 0.22 s of the ring hid behind the backward pass
+    hidden = Scaling(processes=2, alone=1.0, apart=1.0, together=0.99, latency=0.0, reduce=0.3, gradient_bytes=1)
+    assert hidden.communication == 0 and hidden.step_of(64) == pytest.approx(1.0 + 0.3 * 2 * 63 / 64 - 0.3)

@@ -1,0 +1,101 @@
+"""Measures what several processes gain over one, and what their communication costs; a model of more processes from that."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+from pysot.engine.train_loop import Trainer
+from pysot.utils.device import synchronize
+from pysot.utils.distributed import barrier
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Seconds of a training step: of one process that has the machine to itself (`alone`), of `processes` at once that reduce no gradients (`apart`), and of
+    as many that do (`together`); seconds of an all-reduce of nothing (`latency`) and of all gradients (`reduce`), whose size is `gradient_bytes`.
+    """
+
+    processes: int
+    alone: float
+    apart: float
+    together: float
+    latency: float
+    reduce: float
+    gradient_bytes: int
+
+    @property
+    def efficiency(self) -> float:
+        """Weak scaling: the speed of a process among the others over its speed alone."""
+        return self.alone / self.together
+
+    @property
+    def communication(self) -> float:
+        """Seconds of a step that the processes wait for each other's gradients, beyond what hides behind the backward pass."""
+        return max(0.0, self.together - self.apart)
+
+    def ring(self, processes: int) -> float:
+        """Seconds of an all-reduce of all gradients over a ring: 2 (n - 1) messages one after the other, which carry 2 (n - 1) / n of the bytes.
+        Patarasuk and Yuan, Bandwidth optimal all-reduce algorithms, 2009; latency and bandwidth as measured.
+        """
+        message = self.latency / (2 * (self.processes - 1))
+        bytes_part = max(0.0, self.reduce - self.latency) / ((self.processes - 1) / self.processes)
+        return 2 * (processes - 1) * message + bytes_part * (processes - 1) / processes
+
+    def step_of(self, processes: int) -> float:
+        """Seconds of a step of more `processes`, each with a link and a share of a machine as here: as much of the ring hides behind the backward pass."""
+        hidden = max(0.0, self.ring(self.processes) - self.communication)
+        return self.apart + max(0.0, self.ring(processes) - hidden)
+
+    def efficiency_of(self, processes: int) -> float:
+        """`efficiency` as `step_of` foresees it."""
+        return self.alone / self.step_of(processes)
+
+
+def measure_scaling(trainer: Trainer, batches: Sequence[dict], steps: int, repeats: int) -> Scaling:
+    """Time the steps of a trainer of several processes, each of which calls this. Medians of `repeats` rounds, in which every way has its turn.
+
+    Raises ValueError for a trainer of one process.
+    """
+    if trainer.me.world_size < 2:
+        raise ValueError("scaling needs two processes or more; start with torchrun --nproc_per_node=N, or leave --processes at its default")
+
+    def steps_on(synchronized: bool) -> None:
+        for index in range(steps):
+            if synchronized:
+                trainer.step(batches[index % len(batches)])
+            else:
+                with trainer.wrapped.no_sync():
+                    trainer.step(batches[index % len(batches)])
+
+    size = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
+    gradients, nothing = (torch.zeros(n, device=trainer.device) for n in (size, 1))
+    ways = {
+        "alone": (lambda: steps_on(False) if trainer.me.is_main else None, steps),
+        "apart": (lambda: steps_on(False), steps),
+        "together": (lambda: steps_on(True), steps),
+        "latency": (lambda: [dist.all_reduce(nothing) for _ in range(10)], 10),
+        "reduce": (lambda: [dist.all_reduce(gradients) for _ in range(3)], 3),
+    }
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    steps_on(True)
+    for _ in range(repeats):
+        for name, (work, count) in ways.items():
+            spent[name].append(_slowest(work, trainer.device) / count)
+    medians = {name: statistics.median(seconds) for name, seconds in spent.items()}
+    return Scaling(trainer.me.world_size, **medians, gradient_bytes=gradients.numel() * gradients.element_size())
+
+
+def _slowest(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds of the process that takes longest, all having begun together; the others wait for it without work of their own."""
+    synchronize(device)
+    barrier()
+    began = time.perf_counter()
+    work()
+    synchronize(device)
+    seconds = torch.tensor(time.perf_counter() - began, device=device)
+    dist.all_reduce(seconds, dist.ReduceOp.MAX)
+    return seconds.item()

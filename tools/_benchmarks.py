@@ -1,0 +1,101 @@
+"""The benchmarks of tools/benchmark.py. Each takes the arguments, the config, the device and this process's rank, and returns rows of what, value, unit and,
+where there is something to compare with, ratio and target; and a verdict in words.
+"""
+
+import argparse
+import copy
+import statistics
+
+import torch
+
+import _cli
+from pysot.datasets.data_builder import build_train_loader
+from pysot.engine.batch import float_images
+from pysot.engine.benchmark import PlainStep, correlation_times, seconds_per_step, time_parts, verdict
+from pysot.engine.engine_builder import build_trainer
+from pysot.engine.scaling import Scaling, measure_scaling
+from pysot.models.model_builder import build_model
+from pysot.utils.device import forget_peak_memory, peak_memory_mib, wants_pinned_memory
+from pysot.utils.distributed import Rank
+
+FORESEEN = (8, 64)  # cards
+
+
+def build(args: argparse.Namespace, cfg, device: torch.device, me: Rank):
+    """A trainer, and the loader of the config's data, as tools/train.py has them."""
+    loader = build_train_loader(cfg, seed=0, rank=me.rank, world_size=me.world_size, pin_memory=wants_pinned_memory(device),
+                                workers=_cli.claim_cores(me, device), data_path=args.data_path)
+    trainer = build_trainer(cfg, build_model(cfg), loader, device, me, save=False)
+    return trainer, loader
+
+
+def train(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tuple[list[tuple], str]:
+    """The training step."""
+    trainer, loader = build(args, cfg, device, me)
+    model, epoch, stream = copy.deepcopy(trainer.model), cfg.BACKBONE.TRAIN_EPOCH if args.backbone else 0, iter(loader)
+    trainer.begin(epoch)
+    batches = [next(stream) for _ in range(4)]
+    forget_peak_memory(device)
+    ours = seconds_per_step(trainer.step, batches, device, args.steps, args.repeats)
+    memory = peak_memory_mib(device)
+    forget_peak_memory(device)
+    plain_step = PlainStep(model, trainer.freeze, epoch, cfg.TRAIN, device)
+    plain = seconds_per_step(plain_step, [float_images(batch) for batch in batches], device, args.steps, args.repeats)
+    plain_memory = peak_memory_mib(device)
+    parts = time_parts(trainer, stream, min(2 * args.steps, len(loader) - len(batches)))
+    speeds, plain_speeds = ([cfg.TRAIN.BATCH_SIZE / seconds for seconds in run] for run in (ours, plain))
+    ratio = statistics.median(speeds) / statistics.median(plain_speeds)
+    outside = 1 - (parts["forward"] + parts["backward"]) / sum(parts.values())
+    return [
+        ("speed", statistics.median(speeds), "pairs/s", ratio, 1.3 if device.type == "cpu" else 3.0 if args.backbone else 4.0),
+        ("speed, spread", statistics.pstdev(speeds), "pairs/s"),
+        ("plain way", statistics.median(plain_speeds), "pairs/s"),
+        ("plain way, spread", statistics.pstdev(plain_speeds), "pairs/s"),
+        ("peak memory", memory, "MiB", memory / plain_memory, 1.0),
+        ("peak memory of the plain way", plain_memory, "MiB"),
+        *((part, 1000 * seconds, "ms") for part, seconds in parts.items()),
+        ("outside forward and backward", 100 * outside, "%", None, 5.0),
+    ], verdict(parts)
+
+
+def scale(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tuple[list[tuple], str]:
+    """Several processes against one. Every process calls it."""
+    trainer, loader = build(args, cfg, device, me)
+    trainer.begin(0)
+    stream = iter(loader)
+    batches = [next(stream) for _ in range(2)]
+    seen = measure_scaling(trainer, batches, args.steps, args.repeats)
+    with trainer.wrapped.no_sync():
+        parts = time_parts(trainer, stream, min(2 * args.steps, len(loader) - len(batches)))
+    return scale_rows(seen, cfg.TRAIN.BATCH_SIZE), verdict(parts | {"communication": seen.communication})
+
+
+def scale_rows(seen: Scaling, batch: int) -> list[tuple]:
+    """The figures of a measurement, and the model."""
+    count = seen.processes
+    rows = [
+        ("one process", batch / seen.alone, "pairs/s"),
+        (f"{count} processes", count * batch / seen.together, "pairs/s", seen.alone * count / seen.together),
+        ("parallel efficiency", 100 * seen.efficiency, "%"),
+        ("lost to sharing a machine", 100 * (seen.apart - seen.alone) / seen.together, "%"),
+        ("lost to communication", 100 * seen.communication / seen.together, "%"),
+        ("gradients", seen.gradient_bytes / 2**20, "MiB"),
+        ("all-reduce of the gradients alone", 1000 * seen.reduce, "ms"),
+        ("all-reduce of one number", 1000 * seen.latency, "ms"),
+    ]
+    for cards in FORESEEN:
+        rows += [(f"model of {cards}", cards * batch / seen.step_of(cards), "pairs/s", cards * seen.efficiency_of(cards)),
+                 (f"model of {cards}, efficiency", 100 * seen.efficiency_of(cards), "%")]
+    return rows
+
+
+def xcorr(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tuple[list[tuple], str]:
+    """The ways to correlate; the ratio is the time of the grouped convolution to theirs, forward and backward."""
+    times = correlation_times(device, cfg.TRAIN.PRECISION, args.repeats)
+    whole = {way: sum(parts) for way, parts in times.items()}
+    rows = [(f"{way}{part}", 1000 * seconds, "ms", ratio) for way, (forward, backward) in times.items() for part, seconds, ratio in (
+        ("", forward + backward, whole["grouped convolution"] / whole[way]), (", forward", forward, None), (", backward", backward, None))]
+    return rows, f"the fastest: {min(whole, key=whole.get)}"
+
+
+BENCHMARKS = {"train": train, "scale": scale, "xcorr": xcorr}
