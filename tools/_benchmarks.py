@@ -22,17 +22,17 @@ FORESEEN = (8, 64)  # cards
 
 
 def build(args: argparse.Namespace, cfg, device: torch.device, me: Rank):
-    """A trainer, and the loader of the config's data, as tools/train.py has them."""
+    """A trainer and the loader of the config's data, as tools/train.py has them, and the network as it was before the trainer laid it out anew."""
     loader = build_train_loader(cfg, seed=0, rank=me.rank, world_size=me.world_size, pin_memory=wants_pinned_memory(device),
                                 workers=_cli.claim_cores(me, device), data_path=args.data_path)
-    trainer = build_trainer(cfg, build_model(cfg), loader, device, me, save=False)
-    return trainer, loader
+    model = build_model(cfg)
+    return build_trainer(cfg, copy.deepcopy(model), loader, device, me, save=False), loader, model
 
 
 def train(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tuple[list[tuple], str]:
     """The training step."""
-    trainer, loader = build(args, cfg, device, me)
-    model, epoch, stream = copy.deepcopy(trainer.model), cfg.BACKBONE.TRAIN_EPOCH if args.backbone else 0, iter(loader)
+    trainer, loader, model = build(args, cfg, device, me)
+    epoch, stream = cfg.BACKBONE.TRAIN_EPOCH if args.backbone else 0, iter(loader)
     trainer.begin(epoch)
     batches = [next(stream) for _ in range(4)]
     forget_peak_memory(device)
@@ -60,7 +60,7 @@ def train(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tupl
 
 def scale(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tuple[list[tuple], str]:
     """Several processes against one. Every process calls it."""
-    trainer, loader = build(args, cfg, device, me)
+    trainer, loader, _ = build(args, cfg, device, me)
     trainer.begin(0)
     stream = iter(loader)
     batches = [next(stream) for _ in range(2)]
