@@ -166,6 +166,6 @@ def tiny_benchmark(folder: Path, frames: int = 115, videos: int = 2) -> Path:
     for i in range(videos):
         moving_square(raw / f"square{i}", frames=frames, seed=i)
     (raw / "list.txt").write_text("".join(f"square{i}\n" for i in range(videos)))
-    command = [sys.executable, ROOT / "tools" / "prepare_sequences.py", "vot", raw, "--out", folder / "training_dataset" / "quickstart", "--procs", "1"]
+    command = [sys.executable, ROOT / "tools" / "prepare_data.py", "vot", raw, "--out", folder / "training_dataset" / "quickstart", "--procs", "1"]
     subprocess.run(list(map(str, command)), check=True, capture_output=True)
     return folder

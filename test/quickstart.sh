@@ -17,7 +17,7 @@ step() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
 
 step "1/4 data: photographs, moved, scaled, lit, blurred and occluded"
 "$PYTHON" tools/make_quickstart_data.py --train "$DATA/sequences" --test testing_dataset/VOT-QUICKSTART
-"$PYTHON" tools/prepare_sequences.py vot "$DATA/sequences" --out "$DATA" >/dev/null
+"$PYTHON" tools/prepare_data.py vot "$DATA/sequences" --out "$DATA" >/dev/null
 
 step "2/4 training $CONFIG"
 "$PYTHON" tools/train.py --cfg "$CONFIG" --opts TRAIN.RESUME auto "${OPTS[@]}"

@@ -240,7 +240,6 @@ def _datasets(cfg):
     for name in cfg.DATASET.NAMES:
         node = cfg.DATASET.get(name)
         if not isinstance(node, CfgNode) or "ROOT" not in node:
-            known = [k for k, v in cfg.DATASET.items() if isinstance(v, CfgNode) and "ROOT" in v]
-            yield f"DATASET.NAMES: {name!r} has no section DATASET.{name} with ROOT and ANNO; known: {', '.join(known)}"
-        elif node.FRAME_RANGE < 0 or node.NUM_USE == 0 or node.NUM_USE < -1:
+            continue  # a prepared set may describe itself, see pysot/datasets/registration.py
+        if node.FRAME_RANGE < 0 or node.NUM_USE == 0 or node.NUM_USE < -1:
             yield f"DATASET.{name}: expected FRAME_RANGE >= 0 and NUM_USE -1 (all) or above 0; got {node.FRAME_RANGE} and {node.NUM_USE}"

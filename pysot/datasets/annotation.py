@@ -5,6 +5,7 @@ target is at the centre of its 511x511 crop). In memory: flat arrays with offset
 Shapes: V videos, T tracks, N boxes.
 """
 
+import contextlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +59,14 @@ class TrackAnnotation:
 
 
 def find_data_path(path: str | Path, what: str, folder: str | Path | None = None) -> Path:
-    """A path of a data set, see `find_path`."""
-    return find_path(path, what, "Prepare the data set (training_dataset/README.md) or correct the path in the config", folder)
+    """A path of a data set, see `find_path`; a folder `imagenet2015` may lie between it and the folder of its set, as in vid/imagenet2015/crop511."""
+    remedy = "Prepare the data set (training_dataset/README.md) or correct the path in the config"
+    try:
+        return find_path(path, what, remedy, folder)
+    except FileNotFoundError:
+        with contextlib.suppress(FileNotFoundError):
+            return find_path(Path(path).parent / "imagenet2015" / Path(path).name, what, remedy, folder)
+        raise
 
 
 def load_annotation(name: str, root: str | Path, anno: str | Path, folder: str | Path | None = None) -> TrackAnnotation:

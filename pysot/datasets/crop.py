@@ -57,26 +57,29 @@ def crop511(image: np.ndarray, box, size: int = 511, fill=None) -> np.ndarray:
     return warp_box(image, crop_roi(box, size), size, cv2.mean(image)[:3] if fill is None else fill)
 
 
-def crop_video(video: RawVideo, out: Path, size: int = 511) -> CropResult:
-    """Write the crops of a video that are not there yet to `out/<video>`. Images that can't be read, and boxes outside of them, become `problems`.
+def crop_video(video: RawVideo, out: Path, size: int = 511, with_z: bool = False) -> CropResult:
+    """Write the crops of a video that are not there yet to `out/<video>`, and with_z also the exemplar of each box alone, `<frame>.<track>.z.jpg` of 127
+    pixels. Images that can't be read, and boxes outside of them, become `problems`.
 
     Raises OSError when a crop can't be written.
     """
     folder = Path(out) / video.name
     done = set(present_crops(folder))
+    if with_z:
+        done &= {f"{name[:-6]}.x.jpg" for name in present_crops(folder, ".z.jpg")}
     written, present, problems = 0, 0, []
     for frame in video.frames:
         wanted = {crop_name(frame.number, track): box for track, box in frame.boxes.items()}
         missing = {name: box for name, box in wanted.items() if name not in done}
         present += len(wanted) - len(missing)
         if missing:
-            count, problem = _crop_frame(frame, missing, folder, size)
+            count, problem = _crop_frame(frame, missing, folder, size, with_z)
             written += count
             problems += problem
     return CropResult(written, present, tuple(problems))
 
 
-def _crop_frame(frame: RawFrame, missing: dict, folder: Path, size: int) -> tuple[int, list[str]]:
+def _crop_frame(frame: RawFrame, missing: dict, folder: Path, size: int, with_z: bool) -> tuple[int, list[str]]:
     try:
         image = read_image(frame.image)
     except (OSError, ValueError) as error:
@@ -88,6 +91,8 @@ def _crop_frame(frame: RawFrame, missing: dict, folder: Path, size: int) -> tupl
             problems.append(f"{frame.image}: box {[round(value, 1) for value in box]} is outside of the image ({width} x {height})")
         else:
             write_crop(folder / name, crop511(image, box, size, fill))
+            if with_z:
+                write_crop(folder / f"{name[:-6]}.z.jpg", crop511(image, box, EXEMPLAR_SIZE, fill))
     return len(missing) - len(problems), problems
 
 
@@ -108,13 +113,15 @@ def write_crop(path: Path, crop: np.ndarray) -> None:
         raise
 
 
-def crop_all(videos: Sequence[RawVideo], out: Path, procs: int = 1, size: int = 511, progress: Callable | None = None) -> CropResult:
-    """Crop all videos, name each problem in the log, and return the sums. `progress` wraps the results, as tqdm does.
+def crop_all(
+    videos: Sequence[RawVideo], out: Path, procs: int = 1, size: int = 511, progress: Callable | None = None, with_z: bool = False,
+) -> CropResult:
+    """Crop all videos, see `crop_video`, name each problem in the log, and return the sums. `progress` wraps the results, as tqdm does.
 
     Raises ValueError when there is no crop at the end, OSError as `crop_videos`.
     """
     total = CropResult()
-    results = crop_videos(videos, out, procs, size)
+    results = crop_videos(videos, out, procs, size, with_z)
     for result in progress(results, total=len(videos)) if progress else results:
         for problem in result.problems:
             logger.warning("left out: %s", problem)
@@ -125,19 +132,19 @@ def crop_all(videos: Sequence[RawVideo], out: Path, procs: int = 1, size: int = 
     return total
 
 
-def crop_videos(videos: Iterable[RawVideo], out: Path, procs: int = 1, size: int = 511) -> Iterator[CropResult]:
+def crop_videos(videos: Iterable[RawVideo], out: Path, procs: int = 1, size: int = 511, with_z: bool = False) -> Iterator[CropResult]:
     """Crop videos in `procs` processes, a result per video as they finish. Raises OSError when crops can't be written or a process dies."""
     if procs < 1 or size < EXEMPLAR_SIZE:
         raise ValueError(f"expected at least 1 process and {EXEMPLAR_SIZE} pixels, got {procs} and {size}")
     if procs == 1:
         for video in videos:
-            yield crop_video(video, out, size)
+            yield crop_video(video, out, size, with_z)
         return
     pool = ProcessPoolExecutor(procs, multiprocessing.get_context("spawn"), initializer=_start_worker)
     running: dict = {}
     try:
         for video in videos:
-            running[pool.submit(crop_video, video, out, size)] = video.name
+            running[pool.submit(crop_video, video, out, size, with_z)] = video.name
             if len(running) >= AHEAD * procs:
                 yield from _finished(running)
         while running:
@@ -148,6 +155,16 @@ def crop_videos(videos: Iterable[RawVideo], out: Path, procs: int = 1, size: int
                                 "processes. Run the same command again: finished crops are kept") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def crop_bytes(videos: Sequence[RawVideo], sample: int = 32) -> float:
+    """Mean bytes of a crop, from boxes spread over the videos; 0 if no image can be read."""
+    frames = [frame for video in videos[::max(1, len(videos) // sample)] for frame in video.frames[:1]]
+    sizes = []
+    for frame in frames[:sample]:
+        with contextlib.suppress(OSError, ValueError):
+            sizes.append(len(cv2.imencode(".jpg", crop511(read_image(frame.image), next(iter(frame.boxes.values()))))[1]))
+    return float(np.mean(sizes)) if sizes else 0.0
 
 
 def _finished(running: dict) -> Iterator[CropResult]:

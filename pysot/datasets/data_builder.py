@@ -1,11 +1,13 @@
 """Training data from the config."""
 
 from torch.utils.data import DataLoader
+from yacs.config import CfgNode
 
 from pysot.datasets.anchor_target import AnchorTarget
 from pysot.datasets.annotation import load_annotation
 from pysot.datasets.augmentation import Augmentation
 from pysot.datasets.dataset import TrackingPairDataset, init_worker
+from pysot.datasets.registration import DESCRIPTION, find_description
 from pysot.datasets.sampler import EpochBatchSampler
 
 
@@ -25,7 +27,7 @@ def build_train_loader(cfg, *, seed: int, rank: int = 0, world_size: int = 1, pi
 
 def build_dataset(cfg, *, seed: int, data_path: str | None = None) -> TrackingPairDataset:
     """The training items of cfg.DATASET.NAMES."""
-    nodes = [_node(cfg, name) for name in cfg.DATASET.NAMES]
+    nodes = [_node(cfg, name, data_path) for name in cfg.DATASET.NAMES]
     if not nodes:
         raise ValueError("DATASET.NAMES is empty: name at least one data set to train on")
     return TrackingPairDataset(
@@ -44,12 +46,17 @@ def build_dataset(cfg, *, seed: int, data_path: str | None = None) -> TrackingPa
     )
 
 
-def _node(cfg, name: str):
-    if name not in cfg.DATASET or not hasattr(cfg.DATASET[name], "ANNO"):
+def _node(cfg, name: str, data_path: str | None):
+    """The section of a data set: that of the config, else what the set says of itself."""
+    if name in cfg.DATASET and hasattr(cfg.DATASET[name], "ANNO"):
+        return cfg.DATASET[name]
+    described = find_description(name, data_path)
+    if described is None:
         known = sorted(key for key, value in cfg.DATASET.items() if hasattr(value, "ANNO"))
-        raise ValueError(f"DATASET.NAMES lists {name!r}, but DATASET.{name} is not in the config; known: {', '.join(known)}. Add a node with ROOT, "
-                         "ANNO, FRAME_RANGE and NUM_USE")
-    return cfg.DATASET[name]
+        raise ValueError(f"DATASET.NAMES lists {name!r}, but the config has no section DATASET.{name} (known: {', '.join(known)}), and no folder in "
+                         f"training_dataset of that name has a {DESCRIPTION}. Prepare it with tools/prepare_data.py --name {name.lower()}, or add a section "
+                         "with ROOT, ANNO, FRAME_RANGE and NUM_USE")
+    return CfgNode(described)
 
 
 def _augmentation(node, key: str) -> Augmentation:

@@ -69,12 +69,12 @@ def annotation_json(videos: Iterable[RawVideo], crop_root: Path | None, counts: 
     return result
 
 
-def present_crops(folder: Path) -> Iterator[str]:
+def present_crops(folder: Path, suffix: str = ".x.jpg") -> Iterator[str]:
     """Names of the whole crops of one video, those with a JPEG's end; none if the folder does not exist."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.endswith(".x.jpg") and not entry.name.startswith(".") and _is_whole(entry.path):
+                if entry.name.endswith(suffix) and not entry.name.startswith(".") and _is_whole(entry.path):
                     yield entry.name
     except (FileNotFoundError, NotADirectoryError):
         return

@@ -1,4 +1,4 @@
-"""Annotated sequences: OTB, raw VOT, DAVIS and GOT-10k folders.
+"""Annotated sequences: OTB, raw VOT, DAVIS, GOT-10k, LaSOT and TrackingNet folders.
 
 A layout is two functions: the folders of its sequences below a root, and the frames of one folder. A frame's number is its place in the sequence,
 counted from 0 over the annotated frames.
@@ -146,6 +146,49 @@ def _read_got10k(folder: Path, counts: Counter) -> list[RawFrame]:
     return _frames(list_images(folder), rows, _xywh_to_xyxy, counts, absent=set(absent))
 
 
+def _read_lasot(folder: Path, counts: Counter) -> list[RawFrame]:
+    """LaSOT: a line per image, and one line each that marks images with the target hidden or out of view."""
+    absent = set()
+    for name in ("full_occlusion.txt", "out_of_view.txt"):
+        if (folder / name).is_file():
+            absent |= set(np.flatnonzero(np.concatenate(read_numbers(folder / name))).tolist())
+    return _frames(list_images(folder / "img"), read_numbers(folder / "groundtruth.txt"), _xywh_to_xyxy, counts, absent)
+
+
+def _lasot_folders(root: Path) -> list[Path]:
+    """Sequences below the root or below the folders of their classes."""
+    return sorted(path.parent for pattern in ("*/groundtruth.txt", "*/*/groundtruth.txt") for path in root.glob(pattern) if (path.parent / "img").is_dir())
+
+
+def _trackingnet_folders(root: Path) -> list[Path]:
+    """The image folders of TRAIN_0, TRAIN_1, ..., or of one of these."""
+    parts = [root, *sorted(root.iterdir())] if root.is_dir() else []
+    return [part / "frames" / anno.stem for part in parts for anno in sorted((part / "anno").glob("*.txt"))]
+
+
+def _read_trackingnet(folder: Path, counts: Counter) -> list[RawFrame]:
+    return _frames(list_images(folder), read_numbers(folder.parents[1] / "anno" / f"{folder.name}.txt"), _xywh_to_xyxy, counts)
+
+
+def _read_mot(folder: Path, counts: Counter) -> list[RawFrame]:
+    """MOT: lines `frame, id, x, y, width, height, considered, ...` counted from 1; those not considered are left out."""
+    images = {int(path.stem): path for path in list_images(folder / "img1") if path.stem.isdecimal()}
+    boxes: dict[int, dict[str, tuple]] = {}
+    for row in read_numbers(folder / "gt" / "gt.txt"):
+        if len(row) < 6 or not np.isfinite(row[:2]).all():
+            raise ValueError(f"gt.txt: expected frame, id, x, y, width, height, got {row.tolist()}")
+        frame, box = int(row[0]), _xywh_to_xyxy(row[2:6])
+        if len(row) > 6 and row[6] == 0:
+            counts["not considered"] += 1
+        elif frame not in images:
+            counts["without an image"] += 1
+        elif not usable(box):
+            counts["degenerate"] += 1
+        else:
+            boxes.setdefault(frame, {})[track_name(int(row[1]))] = box
+    return [RawFrame(images[frame], frame, boxes[frame]) for frame in sorted(boxes)]
+
+
 def _davis_folders(root: Path) -> list[Path]:
     folder = root / "JPEGImages" / "480p"
     return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
@@ -182,4 +225,7 @@ LAYOUTS = {
     "vot": Layout(lambda root: _folders_with(root, "groundtruth.txt"), _read_vot, "<sequence>/color/*.jpg and groundtruth.txt"),
     "davis": Layout(_davis_folders, _read_davis, "JPEGImages/480p/<sequence>/*.jpg and Annotations/480p/<sequence>/*.png"),
     "got10k": Layout(lambda root: _folders_with(root, "groundtruth.txt"), _read_got10k, "<sequence>/*.jpg and groundtruth.txt"),
+    "lasot": Layout(_lasot_folders, _read_lasot, "<class>/<sequence>/img/*.jpg and groundtruth.txt"),
+    "trackingnet": Layout(_trackingnet_folders, _read_trackingnet, "TRAIN_0/frames/<video>/*.jpg and TRAIN_0/anno/<video>.txt"),
+    "mot": Layout(lambda root: _folders_with(root, "gt/gt.txt"), _read_mot, "<sequence>/img1/*.jpg and gt/gt.txt"),
 }

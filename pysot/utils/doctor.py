@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pysot.utils.cores import core_quota, usable_cores
 
-REQUIRED = ("torch", "numpy", "opencv", "yacs", "tqdm", "bracex", "tensorboardX", "matplotlib")
+REQUIRED = ("torch", "numpy", "opencv", "yacs", "tqdm", "bracex", "pillow", "tensorboardX", "matplotlib")
 OPTIONAL = ("torch_npu", "apex", "scikit-image")
 _ALIASES = {"opencv": ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python")}
 _CANN_HOMES = ("/usr/local/Ascend/cann", "/usr/local/Ascend/ascend-toolkit/latest", "/usr/local/Ascend/nnae/latest")

@@ -4,10 +4,12 @@ An image is a (H, W, 3) uint8 array in BGR order. Positions are pixels; pixel (0
 """
 
 import os
+import struct
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
@@ -34,6 +36,17 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     if image is None:
         raise ValueError(f"image {path} cannot be decoded (not an image, or damaged); copy it again or convert it to JPEG")
     return image
+
+
+def image_size(path: str | os.PathLike) -> tuple[int, int]:
+    """Width and height, from the head of the file. Raises FileNotFoundError if there is none, ValueError if it is no image."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
+        raise ValueError(f"image {path} cannot be read ({error}); copy or extract it again") from None
 
 
 def as_bgr(frame: np.ndarray) -> np.ndarray:

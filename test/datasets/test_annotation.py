@@ -93,3 +93,13 @@ def test_paths_of_the_config(tmp_path, monkeypatch):
     monkeypatch.setattr("pysot.utils.files.REPO_ROOT", tmp_path)
     assert find_data_path("data/train.json", "x") == tmp_path / "data/train.json"
     assert find_data_path(tmp_path / "data", "x") == tmp_path / "data"
+
+
+def test_the_folder_that_ascend_has_between(tmp_path):
+    folder = tmp_path / "training_dataset" / "vid" / "imagenet2015"
+    (folder / "crop511").mkdir(parents=True)
+    (folder / "train.json").write_text('{"a/v": {"00": {"000000": [1, 2, 3, 4]}}}')
+    annotation = load_annotation("VID", "training_dataset/vid/crop511", "training_dataset/vid/train.json", tmp_path)
+    assert annotation.root == folder / "crop511" and annotation.video_count == 1
+    with pytest.raises(FileNotFoundError, match="DATASET.DET.ANNO: looked for .*training_dataset/det/train.json"):
+        load_annotation("DET", "training_dataset/det/crop511", "training_dataset/det/train.json", tmp_path)

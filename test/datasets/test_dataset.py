@@ -66,7 +66,7 @@ def assert_equal(first, second):
 
 @pytest.mark.parametrize("changes, message", [
     ({"DATASET__NAMES": []}, "NAMES is empty"),
-    ({"DATASET__NAMES": ["TYO"]}, "'TYO'.*known: TOY"),
+    ({"DATASET__NAMES": ["TYO"]}, "'TYO'.*known: TOY.*prepare_data.py --name tyo"),
     ({"DATASET__NAMES": ["SEARCH"]}, "'SEARCH'.*known: TOY"),
     ({"DATASET__VIDEOS_PER_EPOCH": 3}, "VIDEOS_PER_EPOCH"),
     ({"DATASET__NEG": 1.5}, "DATASET.NEG"),

@@ -49,8 +49,8 @@ def test_empty_root_says_what_is_expected(tmp_path, layout):
 
 
 def test_unknown_layout_and_names(tmp_path):
-    with pytest.raises(ValueError, match="'lasot'; known: otb, vot"):
-        load("lasot", tmp_path)
+    with pytest.raises(ValueError, match="'otbx'; known: otb, vot"):
+        load("otbx", tmp_path)
     lines(tmp_path / "Deer" / "groundtruth_rect.txt", images(tmp_path / "Deer" / "img", 2))
     for options in ({"only": ["Dear"]}, {"excluded": ["Dear"]}):
         with pytest.raises(ValueError, match="no sequence Dear in .*there are Deer"):

@@ -90,7 +90,7 @@ def test_commands_on_the_npu(tmp_path):
         moving_square(tmp_path / "raw" / f"square{i}", seed=i)
     (tmp_path / "raw" / "list.txt").write_text("square0\nsquare1\nsquare2\n")
     tools, config = ROOT / "tools", experiment("quickstart")
-    assert run(tools / "prepare_sequences.py", "vot", "raw", "--out", "data", "--procs", "1", cwd=tmp_path).returncode == 0
+    assert run(tools / "prepare_data.py", "vot", "raw", "--out", "data", "--procs", "1", cwd=tmp_path).returncode == 0
     opts = ["DATASET.QUICKSTART.ROOT", "data/crop511", "DATASET.QUICKSTART.ANNO", "data/train.json", "DATASET.VIDEOS_PER_EPOCH", "4", "TRAIN.BATCH_SIZE", "2",
             "TRAIN.EPOCH", "2", "TRAIN.NUM_WORKERS", "1", "TRAIN.SNAPSHOT_DIR", "snap", "TRAIN.LOG_DIR", "logs"]
     done = run(tools / "train.py", "--cfg", config, "--opts", *TINY, *opts, cwd=tmp_path)

@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
     for i in range(3):
         moving_square(folder / "raw" / f"square{i}", seed=i)
     (folder / "raw" / "list.txt").write_text("square0\nsquare1\nsquare2\n")
-    done = tool("prepare_sequences.py", "vot", "raw", "--out", "data", cwd=folder)
+    done = tool("prepare_data.py", "vot", "raw", "--out", "data", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 

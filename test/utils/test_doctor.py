@@ -25,7 +25,7 @@ def problems(findings) -> dict[str, str]:
 
 
 def versions(monkeypatch, **given):
-    have = {"torch": "2.13.0+cpu", "numpy": "2.4.6", "opencv-python": "4.9", "yacs": "0.1.8", "tqdm": "4", "bracex": "3", "tensorboardX": "2",
+    have = {"torch": "2.13.0+cpu", "numpy": "2.4.6", "opencv-python": "4.9", "yacs": "0.1.8", "tqdm": "4", "bracex": "3", "pillow": "11", "tensorboardX": "2",
             "matplotlib": "3", **given}
     monkeypatch.setattr(doctor, "_version", have.get)
 
