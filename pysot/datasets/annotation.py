@@ -1,20 +1,20 @@
 """Training annotations in memory: which crop files exist and how large their target is.
 
 On disk: json `{video: {track: {frame: [x1, y1, x2, y2]}}}`, in pixels of the raw image; `[w, h]` is allowed too, since only the size matters (the
-target is at the centre of its 511x511 crop). In memory: flat arrays with offsets, so that a worker copies nothing and a cache could be mapped.
+target is at the centre of its 511x511 crop). In memory: flat arrays with offsets, which `index` maps from files.
 Shapes: V videos, T tracks, N boxes.
 """
 
 import contextlib
-import logging
+from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pysot.utils.files import find_path, read_json
+from pysot.utils.files import find_path
 
-logger = logging.getLogger(__name__)
 LAYOUT = "{video: {track: {frame: [x1, y1, x2, y2]}}}"
 
 
@@ -69,27 +69,22 @@ def find_data_path(path: str | Path, what: str, folder: str | Path | None = None
         raise
 
 
-def load_annotation(name: str, root: str | Path, anno: str | Path, folder: str | Path | None = None) -> TrackAnnotation:
-    """Read the annotation file `anno` of data set `name` with its crops in `root`; relative paths start at `folder`, see `find_path`.
+def index_annotation(name: str, root: Path, content: dict, where: str, excluded: Collection[tuple[str, str, int]] = ()) -> TrackAnnotation:
+    """Flat arrays of an annotation in the json layout; `where` names its origin in errors. `excluded` are boxes to leave out: video, track, frame.
 
-    Empty, NaN, zero and negative boxes are dropped, then tracks and videos with nothing left; their counts are logged. Raises FileNotFoundError for
-    a missing file or folder, ValueError for a file that is cut off, of another layout, or has no usable box.
+    Empty, NaN, zero and negative boxes are dropped, then tracks and videos with nothing left. Raises ValueError for another layout, or if no box is left.
     """
-    anno = find_data_path(anno, f"DATASET.{name}.ANNO", folder)
-    root = find_data_path(root, f"DATASET.{name}.ROOT", folder)
-    return index_annotation(name, root, read_json(anno, f"annotation of {name}"), where=str(anno))
-
-
-def index_annotation(name: str, root: Path, content: dict, where: str) -> TrackAnnotation:
-    """Flat arrays of an annotation in the json layout; `where` names its origin in errors."""
     if not isinstance(content, dict):
         raise ValueError(f"{where} must be {LAYOUT}, got a {type(content).__name__} at the top; make it again with the data set's gen_json.py")
     videos, tracks, track_counts, box_counts, frames, boxes = [], [], [], [], [], []
-    dropped = {"boxes": 0, "tracks": 0, "videos": 0}
+    dropped = {"boxes": 0, "excluded": 0, "tracks": 0, "videos": 0}
+    unwanted = defaultdict(set)
+    for video, track, frame in excluded:
+        unwanted[video, track].add(frame)
     for video, video_tracks in content.items():
         kept = 0
         for track, entries in _dicts(video_tracks):
-            numbers, rows = _track_boxes(entries, f"{where}: {video}/{track}", dropped)
+            numbers, rows = _track_boxes(entries, f"{where}: {video}/{track}", dropped, unwanted.get((video, track), ()))
             if len(numbers) == 0:
                 dropped["tracks"] += 1
                 continue
@@ -105,10 +100,8 @@ def index_annotation(name: str, root: Path, content: dict, where: str) -> TrackA
             dropped["videos"] += 1
     if not videos:
         raise ValueError(f"{where} has no usable box (dropped: {dropped}); expected {LAYOUT}. Make it again with the data set's gen_json.py")
-    result = TrackAnnotation(name, Path(root), np.array(videos), _offsets(track_counts), np.array(tracks), _offsets(box_counts),
+    return TrackAnnotation(name, Path(root), np.array(videos), _offsets(track_counts), np.array(tracks), _offsets(box_counts),
                              np.concatenate(frames), np.concatenate(boxes), dropped)
-    _log_counts(result)
-    return result
 
 
 def _dicts(video_tracks):
@@ -120,7 +113,7 @@ def _dicts(video_tracks):
             yield track, entries
 
 
-def _track_boxes(entries: dict, where: str, dropped: dict) -> tuple[np.ndarray, np.ndarray]:
+def _track_boxes(entries: dict, where: str, dropped: dict, unwanted: Collection[int]) -> tuple[np.ndarray, np.ndarray]:
     """Frame numbers (n,) int32 in rising order and boxes (n, 4) float32 of one track, without the unusable ones, which are counted."""
     numbers, rows = [], []
     for frame, value in entries.items():
@@ -128,6 +121,9 @@ def _track_boxes(entries: dict, where: str, dropped: dict) -> tuple[np.ndarray, 
             continue
         if not value:
             dropped["boxes"] += 1
+            continue
+        if unwanted and int(frame) in unwanted:
+            dropped["excluded"] += 1
             continue
         if not isinstance(value, list | tuple) or len(value) not in (2, 4):
             raise ValueError(f"{where}/{frame}: a box is [x1, y1, x2, y2] or [w, h], got {value!r}; correct the file or make it again")
@@ -145,11 +141,3 @@ def _track_boxes(entries: dict, where: str, dropped: dict) -> tuple[np.ndarray, 
 
 def _offsets(counts: list[int]) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-
-
-def _log_counts(annotation: TrackAnnotation) -> None:
-    dropped = annotation.dropped
-    logger.info("%s: %d videos, %d tracks, %d boxes", annotation.name, annotation.video_count, annotation.track_count, len(annotation.boxes))
-    if any(dropped.values()):
-        logger.warning("%s: left out %d boxes that are empty, NaN, zero or negative, then %d tracks and %d videos without a box", annotation.name,
-                       dropped["boxes"], dropped["tracks"], dropped["videos"])

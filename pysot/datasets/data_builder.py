@@ -4,7 +4,7 @@ from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
 from pysot.datasets.anchor_target import AnchorTarget
-from pysot.datasets.annotation import load_annotation
+from pysot.datasets.index import load_annotation
 from pysot.datasets.augmentation import Augmentation
 from pysot.datasets.dataset import TrackingPairDataset, init_worker
 from pysot.datasets.registration import DESCRIPTION, find_description

@@ -1,0 +1,152 @@
+"""The annotation of a data set as flat files beside its json, mapped into memory: opened in no time, and shared by all processes of a machine.
+
+`.<name>.index/` holds an array per field of `TrackAnnotation`, and `made_from.json` with the size and time of the json (and of the list of items to leave out)
+that it was made from. It is made again when these change. A folder that can't be written is no error: the annotation then stays in memory.
+"""
+
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from pysot.datasets.annotation import TrackAnnotation, find_data_path, index_annotation
+from pysot.utils.files import atomic_write, read_json
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
+
+logger = logging.getLogger(__name__)
+VERSION = 1
+ARRAYS = ("videos", "track_offset", "tracks", "box_offset", "frames", "boxes")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MappedAnnotation(TrackAnnotation):
+    """A `TrackAnnotation` whose arrays are mapped from `folder`. Another process that gets it maps them too."""
+
+    folder: Path = Path()
+
+    def __reduce__(self):
+        return open_index, (self.name, self.root, self.folder)
+
+
+def load_annotation(name: str, root: str | Path, anno: str | Path, folder: str | Path | None = None) -> TrackAnnotation:
+    """The annotation file `anno` of data set `name` with its crops in `root`; relative paths start at `folder`, see `find_path`. Boxes that are listed in
+    `<anno>.excluded.json` (see `check`) are left out.
+
+    What is left out is logged as counts. Raises FileNotFoundError for a missing file or folder, ValueError for a file that is cut off, of another layout,
+    or has no usable box.
+    """
+    anno = find_data_path(anno, f"DATASET.{name}.ANNO", folder)
+    root = find_data_path(root, f"DATASET.{name}.ROOT", folder)
+
+    def make() -> TrackAnnotation:
+        return index_annotation(name, root, read_json(anno, f"annotation of {name}"), str(anno), read_excluded(anno))
+
+    annotation = _indexed(name, root, [anno, excluded_path(anno)], make)
+    dropped = annotation.dropped
+    logger.info("%s: %d videos, %d tracks, %d boxes", name, annotation.video_count, annotation.track_count, len(annotation.boxes))
+    if any(dropped.values()):
+        logger.warning("%s: left out %d boxes that are empty, NaN, zero or negative and %d that %s lists, then %d tracks and %d videos without a box", name,
+                       dropped["boxes"], dropped["excluded"], excluded_path(anno).name, dropped["tracks"], dropped["videos"])
+    return annotation
+
+
+def excluded_path(anno: Path) -> Path:
+    """The list of boxes to leave out that belongs to an annotation file: [[video, track, frame, reason], ...]."""
+    return Path(f"{anno}.excluded.json")
+
+
+def read_excluded(anno: Path) -> list[tuple[str, str, int]]:
+    """The boxes to leave out; none without a list. Raises ValueError for a list of another layout."""
+    path = excluded_path(anno)
+    if not path.exists():
+        return []
+    content = read_json(path, "boxes to leave out")
+    try:
+        return [(str(video), str(track), int(frame)) for video, track, frame, *_ in content]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} must be a list of [video, track, frame, reason] ({error}); make it again with tools/check_data.py, or remove it") from None
+
+
+def _indexed(name: str, root: Path, sources: list[Path], make: Callable[[], TrackAnnotation]) -> TrackAnnotation:
+    """The annotation of the json `sources[0]`, from its index; `make` reads it where there is none, or one of other sources. Processes wait for the one that
+    makes it. Errors are those of `make`.
+    """
+    folder, state = sources[0].with_name(f".{sources[0].name}.index"), _state(sources)
+    with contextlib.suppress(OSError, ValueError):
+        if _made_from(folder) == state:
+            return open_index(name, root, folder)
+    with _lock(folder.with_suffix(".lock")) as locked:
+        with contextlib.suppress(OSError, ValueError):
+            if _made_from(folder) == state:
+                return open_index(name, root, folder)
+        made = make()
+        try:
+            if locked:
+                _write(made, folder, state)
+                return open_index(name, root, folder)
+        except OSError as error:
+            logger.warning("no index of %s could be kept (%s): every process reads the json anew", sources[0], error)
+        return made
+
+
+def open_index(name: str, root: Path, folder: Path) -> MappedAnnotation:
+    """Map an index. Raises OSError or ValueError if it is not whole."""
+    arrays = {field: np.load(folder / f"{field}.npy", mmap_mode="r") for field in ARRAYS}
+    dropped = json.loads((folder / "dropped.json").read_text(encoding="utf-8"))
+    return MappedAnnotation(name, Path(root), **arrays, dropped=dropped, folder=folder)
+
+
+def _state(sources: list[Path]) -> dict:
+    """What the index is made from: name, size and time of each file that is there."""
+    return {"version": VERSION, "files": [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in sources if path.exists()]}
+
+
+def _made_from(folder: Path) -> dict:
+    return json.loads((folder / "made_from.json").read_text(encoding="utf-8"))
+
+
+def _write(annotation: TrackAnnotation, folder: Path, state: dict) -> None:
+    """The index appears whole: it is made beside its place and renamed."""
+    part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}.", suffix=".tmp"))
+    try:
+        for field in ARRAYS:
+            np.save(part / f"{field}.npy", getattr(annotation, field))
+        for name, value in (("dropped.json", annotation.dropped), ("made_from.json", state)):
+            with atomic_write(part / name) as stream:
+                json.dump(value, stream)
+        os.chmod(part, 0o755)
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[bool]:
+    """Hold a file's lock; whether that was possible, which it is not in a folder that can't be written."""
+    try:
+        stream = open(path, "w") if fcntl else None
+    except OSError:
+        stream = None
+    if stream is None:
+        yield fcntl is None
+        return
+    with stream:
+        with contextlib.suppress(OSError):  # a file system without locks: the last one to finish wins, all are whole
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        try:
+            yield True
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink()
