@@ -9,7 +9,9 @@ import statistics
 import torch
 
 import _cli
-from pysot.datasets.data_builder import build_train_loader
+from pysot.datasets.benchmark import loader_times, ratio_to_decoding
+from pysot.datasets.data_builder import build_dataset, build_train_loader
+from pysot.datasets.storage import is_pack
 from pysot.engine.batch import float_images
 from pysot.engine.benchmark import PlainStep, correlation_times, seconds_per_step, time_parts, verdict
 from pysot.engine.engine_builder import build_trainer
@@ -98,4 +100,17 @@ def xcorr(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tupl
     return rows, f"the fastest: {min(whole, key=whole.get)}"
 
 
-BENCHMARKS = {"train": train, "scale": scale, "xcorr": xcorr}
+def loader(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tuple[list[tuple], str]:
+    """Training items on one core; the ratio is to decoding the two crops of a pair and nothing else."""
+    dataset = build_dataset(cfg, seed=0, data_path=args.data_path)
+    times = loader_times(dataset, cfg.TRAIN.BATCH_SIZE, args.steps, args.repeats)
+    packed, pairs = any(is_pack(annotation.root) for annotation in dataset.annotations), [1 / seconds for seconds in times["pair"]]
+    medians = {name: statistics.median(seconds) for name, seconds in times.items()}
+    rows = [("pairs on a core", statistics.median(pairs), "pairs/s", ratio_to_decoding(times), 1.3 if packed else 0.85),
+            ("pairs on a core, spread", statistics.pstdev(pairs), "pairs/s"), ("decoding two crops", 1 / medians["decode two"], "pairs/s")]
+    parts = {name: seconds for name, seconds in medians.items() if name not in ("pair", "decode two")}
+    most = max(parts, key=parts.get)
+    return rows + [(name, 1000 * seconds, "ms") for name, seconds in parts.items()], f"most of the time, {parts[most] / medians['pair']:.0%}, goes into: {most}"
+
+
+BENCHMARKS = {"train": train, "scale": scale, "xcorr": xcorr, "loader": loader}

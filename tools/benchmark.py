@@ -3,6 +3,7 @@
 train  pairs per second of the training step against the same network stepped the plain way, in one run; the parts of a step; memory
 scale  several processes against one: parallel efficiency, the share of communication, and what that foresees for 8 and 64 cards
 xcorr  the ways to compute the depth-wise correlation, forward and backward
+loader  training items on one core against decoding the two crops of a pair and nothing else, and its parts
 """
 
 import argparse

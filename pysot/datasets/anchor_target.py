@@ -37,6 +37,7 @@ class AnchorTarget:
                              f"{self.neg_num}")
         anchors = grid_anchors(self.stride, self.ratios, self.scales, image_center=self.search_size // 2, size=self.output_size)
         object.__setattr__(self, "anchors", anchors)
+        object.__setattr__(self, "_lines", tuple(_lines(form) for form in anchors))
 
     def __call__(self, rng: np.random.Generator, target: Corner, negative: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Labels (A, S, S) int64, box offsets (4, A, S, S) float32 and their weights (A, S, S) float32 for the target's box in the crop."""
@@ -44,7 +45,7 @@ class AnchorTarget:
         if negative:
             # pysot-compat: offsets and weights of negative pairs stay zero. test: datasets/test_anchor_target.py::test_negative_pair
             return self._negative_labels(rng, target, shape[1:]), np.zeros(shape, np.float32), np.zeros(shape[1:], np.float32)
-        overlap = IoU(self.anchors[0], target).reshape(-1)
+        overlap = IoU(self._lines[0], target).reshape(-1)
         positive = _at_most(rng, np.flatnonzero(overlap > self.thr_high), self.pos_num)
         # pysot-compat: background fills TOTAL_NUM - POS_NUM places even when fewer than POS_NUM anchors are positive.
         # test: datasets/test_anchor_target.py::test_matches_brute_force
@@ -58,8 +59,10 @@ class AnchorTarget:
 
     def _offsets(self, target: Corner) -> np.ndarray:
         tx, ty, tw, th = corner2center(target)
-        x, y, w, h = self.anchors[1]
-        return np.stack([(tx - x) / w, (ty - y) / h, np.log(tw / w), np.log(th / h)]).astype(np.float32)
+        x, y, w, h = self._lines[1]
+        offsets = np.empty(self.anchors[1].shape, np.float32)
+        offsets[0], offsets[1], offsets[2], offsets[3] = (tx - x) / w, (ty - y) / h, np.log(tw / w), np.log(th / h)
+        return offsets
 
     def _negative_labels(self, rng, target: Corner, shape) -> np.ndarray:
         """Background at neg_num random anchors around the target, where the network would be most tempted."""
@@ -75,6 +78,11 @@ class AnchorTarget:
     def _window(self, position: float) -> slice:
         cell = self.output_size // 2 + int(np.ceil((position - self.search_size // 2) / self.stride + 0.5))
         return slice(max(0, cell - NEGATIVE_REACH), max(0, min(self.output_size, cell + NEGATIVE_REACH + 1)))
+
+
+def _lines(anchors: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Anchors (4, A, S, S) by what they change with: level numbers (A, 1, S) and upright ones (A, S, 1). In both forms the first and third are level."""
+    return anchors[0][:, :1, :], anchors[1][:, :, :1], anchors[2][:, :1, :], anchors[3][:, :, :1]
 
 
 def _at_most(rng, places: np.ndarray, count: int) -> np.ndarray:

@@ -55,7 +55,7 @@ class TrackAnnotation:
 
     def crop_path(self, video: int, track: int, box: int) -> Path:
         """The 511x511 crop of one box."""
-        return self.root / self.videos[video].decode() / f"{self.frames[box]:06d}.{self.tracks[track].decode()}.x.jpg"
+        return Path(f"{self.root}/{self.videos[video].decode()}/{int(self.frames[box]):06d}.{self.tracks[track].decode()}.x.jpg")
 
 
 def find_data_path(path: str | Path, what: str, folder: str | Path | None = None) -> Path:

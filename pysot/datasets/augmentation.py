@@ -4,11 +4,13 @@ Images are (H, W, 3) uint8 in BGR order, boxes are Corner xyxy in pixels of the 
 caller passes. A change of light is given as a number per channel, to be subtracted where the image becomes float: see pysot/engine/batch.py.
 """
 
+import math
 from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
 
+from pysot.datasets.storage import Picture
 from pysot.utils.bbox import Center, Corner, center2corner
 
 CONTEXT = 0.5  # part of (w + h) that is added to each side of the target to get the exemplar square
@@ -23,7 +25,7 @@ def centred_box(image_shape, box, exemplar_size: int = 127) -> Corner:
     height, width = image_shape[:2]
     w, h = float(box[2] - box[0]), float(box[3] - box[1])
     context = CONTEXT * (w + h)
-    scale = exemplar_size / np.sqrt((w + context) * (h + context))
+    scale = exemplar_size / math.sqrt((w + context) * (h + context))
     return center2corner(Center(width // 2, height // 2, w * scale, h * scale))
 
 
@@ -52,13 +54,20 @@ class Augmentation:
             if not 0 <= value <= upper or (field.name == "scale" and value == 1):
                 raise ValueError(f"augmentation {field.name.upper()} must be in [0, {upper}] (SCALE below 1), got {value!r}")
 
-    def __call__(self, rng: np.random.Generator, image: np.ndarray, box: Corner, size: int, gray: bool = False) -> tuple[np.ndarray, Corner, np.ndarray]:
-        """A (size, size, 3) crop around the middle of the image, the box in it, and what is to be subtracted from its channels, (3,) float32; `gray` takes
-        the colour away first.
+    def needs(self, size: int) -> int:
+        """The side of the square in the middle of an image in which every crop of `size` lies."""
+        return 2 * math.ceil((size * (1 + self.scale) / 2) + self.shift + 1)
+
+    def __call__(self, rng: np.random.Generator, image: Picture, box: Corner, size: int, gray: bool = False) -> tuple[np.ndarray, Corner, np.ndarray]:
+        """A (size, size, 3) crop around the middle of the whole image, the box in it, and what is to be subtracted from its channels, (3,) float32; `gray`
+        takes the colour away first.
         """
-        roi, scale_x, scale_y = self._roi(rng, image.shape, size)
-        crop = warp_box(image, roi, size)
-        box = Corner((box.x1 - roi.x1) / scale_x, (box.y1 - roi.y1) / scale_y, (box.x2 - roi.x1) / scale_x, (box.y2 - roi.y1) / scale_y)
+        left, top, width, height = self._window(rng, (image.height, image.width), size)
+        row, column = top - image.top, left - image.left
+        crop = cv2.resize(image.pixels[row:row + height, column:column + width], (size, size))
+        scale_x, scale_y = width / size, height / size
+        box = Corner((box.x1 + 0.5 - left) / scale_x - 0.5, (box.y1 + 0.5 - top) / scale_y - 0.5,
+                     (box.x2 + 0.5 - left) / scale_x - 0.5, (box.y2 + 0.5 - top) / scale_y - 0.5)
         if gray:
             crop = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
         light = lighting_offset(rng) if rng.random() < self.color else np.zeros(3, np.float32)
@@ -69,11 +78,21 @@ class Augmentation:
             box = Corner(size - 1 - box.x2, box.y1, size - 1 - box.x1, box.y2)
         return crop, box, light
 
+    def _window(self, rng, image_shape, size: int) -> tuple[int, int, int, int]:
+        """The region to cut in whole pixels, left, top, width, height: the nearest to that of `_roi`. Its edges are those of pixels, as resampling whole images
+        has it and four times as fast as a warp; the box follows exactly.
+        """
+        roi, *scales = self._roi(rng, image_shape, size)
+        sides = [min(side, max(1, round(size * scale))) for side, scale in zip((image_shape[1], image_shape[0]), scales, strict=True)]
+        corner = [min(side - length, max(0, round(start + 0.5 - 0.5 * scale)))
+                  for side, length, start, scale in zip((image_shape[1], image_shape[0]), sides, roi[:2], scales, strict=True)]
+        return *corner, *sides
+
     def _roi(self, rng, image_shape, size: int) -> tuple[Corner, float, float]:
         """The region to cut and its scales against (size - 1): scaled within the image's size, then shifted within its borders."""
         height, width = image_shape[:2]
-        scale_x, scale_y = 1 + rng.uniform(-1, 1, 2) * self.scale
-        shift_x, shift_y = rng.uniform(-1, 1, 2) * self.shift
+        scale_x, scale_y = (1 + rng.uniform(-1, 1, 2) * self.scale).tolist()
+        shift_x, shift_y = (rng.uniform(-1, 1, 2) * self.shift).tolist()
         # pysot-compat: the size is capped by the image's width and height, the shift by its last pixel.
         # test: datasets/test_augmentation.py::test_matches_the_literal_recipe
         scale_x, scale_y = min(scale_x, width / (size - 1)), min(scale_y, height / (size - 1))

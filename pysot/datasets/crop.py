@@ -140,7 +140,7 @@ def crop_videos(videos: Iterable[RawVideo], out: Path, procs: int = 1, size: int
         for video in videos:
             yield crop_video(video, out, size, with_z)
         return
-    pool = ProcessPoolExecutor(procs, multiprocessing.get_context("spawn"), initializer=_start_worker)
+    pool = ProcessPoolExecutor(procs, multiprocessing.get_context("spawn"), initializer=start_worker)
     running: dict = {}
     try:
         for video in videos:
@@ -175,7 +175,7 @@ def _finished(running: dict) -> Iterator[CropResult]:
         yield result
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
     """One thread per process; Ctrl-C is the parent's business, and a worker does not outlive it."""
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

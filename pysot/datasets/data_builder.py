@@ -4,9 +4,10 @@ from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
 from pysot.datasets.anchor_target import AnchorTarget
-from pysot.datasets.index import load_annotation
 from pysot.datasets.augmentation import Augmentation
+from pysot.datasets.collate import collate
 from pysot.datasets.dataset import TrackingPairDataset, init_worker
+from pysot.datasets.index import load_annotation
 from pysot.datasets.registration import DESCRIPTION, find_description
 from pysot.datasets.sampler import EpochBatchSampler
 
@@ -22,7 +23,7 @@ def build_train_loader(cfg, *, seed: int, rank: int = 0, world_size: int = 1, pi
     sampler = EpochBatchSampler(cfg.DATASET.VIDEOS_PER_EPOCH, cfg.TRAIN.BATCH_SIZE, rank, world_size)
     workers = workers if cfg.TRAIN.NUM_WORKERS < 0 else cfg.TRAIN.NUM_WORKERS
     return DataLoader(build_dataset(cfg, seed=seed, data_path=data_path), batch_sampler=sampler, num_workers=workers, pin_memory=pin_memory,
-                      persistent_workers=workers > 0, worker_init_fn=init_worker)
+                      persistent_workers=workers > 0, worker_init_fn=init_worker, collate_fn=collate)
 
 
 def build_dataset(cfg, *, seed: int, data_path: str | None = None) -> TrackingPairDataset:

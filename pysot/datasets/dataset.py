@@ -4,7 +4,6 @@ An item is a function of (seed, epoch, position) and of the files on disk; see `
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,8 +14,8 @@ from pysot.datasets.anchor_target import AnchorTarget
 from pysot.datasets.annotation import TrackAnnotation
 from pysot.datasets.augmentation import Augmentation, centred_box
 from pysot.datasets.sampler import Target, draw_pair, epoch_order, require_two_objects
+from pysot.datasets.storage import Picture, open_storage
 from pysot.utils.bbox import Corner
-from pysot.utils.image import read_image
 from pysot.utils.signals import die_with_parent
 
 TRIES = 20           # draws per item before the data set counts as broken
@@ -39,10 +38,11 @@ class TrackingPairDataset(Dataset):
         if negative_share > 0:
             require_two_objects(annotations)
         self.annotations, self.frame_ranges, self.num_use = list(annotations), list(frame_ranges), list(num_use)
+        self.storages = [open_storage(annotation) for annotation in self.annotations]
         self.length, self.seed = length, seed
         self.template_size, self.search_size = template_size, search_size
         self.template_augmentation, self.search_augmentation = template_augmentation, search_augmentation
-        self.anchor_target = anchor_target
+        self.anchor_target, self.template_needs = anchor_target, template_augmentation.needs(template_size)
         self.negative_share, self.gray_share = negative_share, gray_share
         self._order_epoch, self._order = None, None
         self._unreadable = torch.zeros(1, dtype=torch.int64).share_memory_()
@@ -67,16 +67,16 @@ class TrackingPairDataset(Dataset):
 
     def _reason(self, target: Target) -> str:
         try:
-            self._read(target)
+            self.read(target)
         except (OSError, ValueError) as error:
             return str(error)
-        return f"{self._path(target)} can be read now"
+        return f"{self.name(target)} can be read now"
 
     def describe(self, epoch: int, position: int) -> str:
         """The crops of an item: template and search."""
         rng = np.random.default_rng([self.seed, epoch, position])
         pair = draw_pair(rng, self.annotations, self.frame_ranges, self.order(epoch)[position], self.negative_share)
-        return " with ".join(str(self._path(target)) for target in (pair.template, pair.search))
+        return " with ".join(self.name(target) for target in (pair.template, pair.search))
 
     def order(self, epoch: int) -> np.ndarray:
         """The picks of an epoch, (length, 2): data set and video."""
@@ -97,8 +97,8 @@ class TrackingPairDataset(Dataset):
             pair = draw_pair(rng, self.annotations, self.frame_ranges, pick, self.negative_share)
             target = pair.template
             try:
-                template, target = self._read(target), pair.search
-                search = self._read(target)
+                template, target = self.read(target, self.template_needs), pair.search
+                search = self.read(target)
             except (OSError, ValueError) as error:
                 self._report(target)
                 problem = error
@@ -108,13 +108,17 @@ class TrackingPairDataset(Dataset):
         raise ValueError(f"no readable pair of crops in {TRIES} draws, {self.unreadable} unreadable so far. The last one: {problem}. Run the "
                          "cropping script of the data set again: it adds what is missing")
 
-    def _read(self, target: Target) -> tuple[np.ndarray, Corner]:
-        annotation = self.annotations[target.dataset]
-        image = read_image(self._path(target))
-        return image, centred_box(image.shape, annotation.boxes[target.box], self.template_size)
+    def read(self, target: Target, needed: int | None = None) -> tuple[Picture, Corner]:
+        """The crop of a box, or at least the `needed` pixels in the middle of it, and the box in the whole crop. Raises OSError or ValueError if it cannot be
+        read.
+        """
+        picture = self.storages[target.dataset].read(target.video, target.track, target.box, needed)
+        box = self.annotations[target.dataset].boxes[target.box].tolist()
+        return picture, centred_box((picture.height, picture.width), box, self.template_size)
 
-    def _path(self, target: Target) -> Path:
-        return self.annotations[target.dataset].crop_path(target.video, target.track, target.box)
+    def name(self, target: Target) -> str:
+        """The crop of a box, for messages."""
+        return self.storages[target.dataset].name(target.video, target.track, target.box)
 
     def _item(self, rng, template, search, negative: bool) -> dict[str, np.ndarray]:
         gray = rng.random() < self.gray_share
@@ -122,8 +126,8 @@ class TrackingPairDataset(Dataset):
         search_crop, box, search_light = self.search_augmentation(rng, *search, self.search_size, gray)
         label_cls, label_loc, label_loc_weight = self.anchor_target(rng, box, negative)
         return {
-            "template": np.ascontiguousarray(template_crop.transpose(2, 0, 1)),
-            "search": np.ascontiguousarray(search_crop.transpose(2, 0, 1)),
+            "template": _planes(template_crop),
+            "search": _planes(search_crop),
             "template_light": template_light,
             "search_light": search_light,
             "label_cls": label_cls,
@@ -138,6 +142,13 @@ class TrackingPairDataset(Dataset):
         free = (self._where[:, 0] < 0).nonzero()
         if len(free) and not (self._where == row).all(dim=1).any():
             self._where[free[0, 0]] = row
+
+
+def _planes(image: np.ndarray) -> np.ndarray:
+    """(H, W, 3) as (3, H, W)."""
+    planes = np.empty((3, *image.shape[:2]), np.uint8)
+    cv2.split(image, list(planes))
+    return planes
 
 
 def init_worker(worker_id: int) -> None:

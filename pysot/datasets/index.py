@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from pysot.datasets.annotation import TrackAnnotation, find_data_path, index_annotation
+from pysot.datasets.storage import is_pack, read_pack
 from pysot.utils.files import atomic_write, read_json
 
 try:
@@ -46,6 +47,10 @@ def load_annotation(name: str, root: str | Path, anno: str | Path, folder: str |
     What is left out is logged as counts. Raises FileNotFoundError for a missing file or folder, ValueError for a file that is cut off, of another layout,
     or has no usable box.
     """
+    with contextlib.suppress(FileNotFoundError):
+        found = find_data_path(root, f"DATASET.{name}.ROOT", folder)
+        if is_pack(found):
+            return _packed(name, found, anno, folder)
     anno = find_data_path(anno, f"DATASET.{name}.ANNO", folder)
     root = find_data_path(root, f"DATASET.{name}.ROOT", folder)
 
@@ -58,6 +63,17 @@ def load_annotation(name: str, root: str | Path, anno: str | Path, folder: str |
     if any(dropped.values()):
         logger.warning("%s: left out %d boxes that are empty, NaN, zero or negative and %d that %s lists, then %d tracks and %d videos without a box", name,
                        dropped["boxes"], dropped["excluded"], excluded_path(anno).name, dropped["tracks"], dropped["videos"])
+    return annotation
+
+
+def _packed(name: str, root: Path, anno: str | Path, folder: str | Path | None) -> TrackAnnotation:
+    """The annotation inside a pack, which must be that of the json if this is there."""
+    described, annotation = read_pack(root), open_index(name, root, root / "index")
+    with contextlib.suppress(FileNotFoundError):
+        found = find_data_path(anno, f"DATASET.{name}.ANNO", folder)
+        if found.stat().st_size != described.get("source_bytes"):
+            raise ValueError(f"{root} was packed from another annotation than {found} (DATASET.{name}.ANNO); pack the data set again")
+    logger.info("%s: %d videos, %d tracks, %d boxes, packed in %s", name, annotation.video_count, annotation.track_count, len(annotation.boxes), root)
     return annotation
 
 
@@ -93,7 +109,7 @@ def _indexed(name: str, root: Path, sources: list[Path], make: Callable[[], Trac
         made = make()
         try:
             if locked:
-                _write(made, folder, state)
+                write_index(made, folder, state)
                 return open_index(name, root, folder)
         except OSError as error:
             logger.warning("no index of %s could be kept (%s): every process reads the json anew", sources[0], error)
@@ -102,7 +118,7 @@ def _indexed(name: str, root: Path, sources: list[Path], make: Callable[[], Trac
 
 def open_index(name: str, root: Path, folder: Path) -> MappedAnnotation:
     """Map an index. Raises OSError or ValueError if it is not whole."""
-    arrays = {field: np.load(folder / f"{field}.npy", mmap_mode="r") for field in ARRAYS}
+    arrays = {field: np.asarray(np.load(folder / f"{field}.npy", mmap_mode="r")) for field in ARRAYS}  # plain views: a memmap is slower to take from
     dropped = json.loads((folder / "dropped.json").read_text(encoding="utf-8"))
     return MappedAnnotation(name, Path(root), **arrays, dropped=dropped, folder=folder)
 
@@ -116,13 +132,13 @@ def _made_from(folder: Path) -> dict:
     return json.loads((folder / "made_from.json").read_text(encoding="utf-8"))
 
 
-def _write(annotation: TrackAnnotation, folder: Path, state: dict) -> None:
-    """The index appears whole: it is made beside its place and renamed."""
+def write_index(annotation: TrackAnnotation, folder: Path, state: dict | None = None) -> None:
+    """Write an index, made from `state`. It appears whole: it is made beside its place and renamed. Raises OSError."""
     part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}.", suffix=".tmp"))
     try:
         for field in ARRAYS:
             np.save(part / f"{field}.npy", getattr(annotation, field))
-        for name, value in (("dropped.json", annotation.dropped), ("made_from.json", state)):
+        for name, value in (("dropped.json", annotation.dropped), ("made_from.json", state or {})):
             with atomic_write(part / name) as stream:
                 json.dump(value, stream)
         os.chmod(part, 0o755)

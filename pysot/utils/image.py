@@ -5,7 +5,6 @@ An image is a (H, W, 3) uint8 array in BGR order. Positions are pixels; pixel (0
 
 import os
 import struct
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,11 +19,20 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     EXIF orientation is ignored, since annotations are made on the stored pixels. Raises FileNotFoundError if there is none, ValueError if it is
     empty, cut off, or no image.
     """
-    path = Path(path)
+    return decode_image(read_file(path), path)
+
+
+def read_file(path: str | os.PathLike) -> bytes:
+    """The bytes of an image file. Raises FileNotFoundError if there is none."""
     try:
-        data = path.read_bytes()
+        with open(path, "rb") as stream:
+            return stream.read()
     except FileNotFoundError:
         raise FileNotFoundError(f"no image {path}. Check the data set folder in the config or on the command line") from None
+
+
+def decode_image(data: bytes, path: object) -> np.ndarray:
+    """As `read_image`, for the bytes of a file; `path`, as text, names them in errors."""
     if not data:
         raise ValueError(f"image {path} is an empty file; copy or extract it again")
     if _is_cut_off(data):
@@ -103,6 +111,8 @@ def _warped(image, left, top, side, out_side, fill):
 
 def _is_cut_off(data: bytes) -> bool:
     if data[:2] == b"\xff\xd8":
+        if data[-2:] == b"\xff\xd9":
+            return b"\xff\xda" not in data[:1 << 16] and b"\xff\xda" not in data
         return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda") or b"\xff\xda" not in data
     if data[:8] == b"\x89PNG\r\n\x1a\n":
         return b"IEND" not in data[-64:]

@@ -5,6 +5,7 @@ import torch
 
 from pysot.datasets import augmentation as augmentation_module
 from pysot.datasets.augmentation import BLUR_SIZES, LIGHTING, Augmentation, centred_box, cross_blur, lighting_offset, warp_box
+from pysot.datasets.storage import whole
 from pysot.engine.batch import float_images
 from pysot.utils.bbox import Corner
 
@@ -31,8 +32,8 @@ def textured(side=511):
     return cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC)
 
 
-def literal(draws, image, box, size, setting):
-    """The published recipe word by word for a crop of its drawn numbers: slow, in float64, sampled pixel by pixel."""
+def literal_region(draws, image, size, setting):
+    """The published recipe word by word, for drawn numbers: where a crop begins, and its scales."""
     image_h, image_w = image.shape[:2]
     half = (size - 1) / 2
     scale_x = min(1 + draws["scale"][0] * setting["scale"], image_w / (size - 1))
@@ -41,18 +42,22 @@ def literal(draws, image, box, size, setting):
     y1, y2 = image_h // 2 - half * scale_y, image_h // 2 + half * scale_y
     move_x = max(-x1, min(image_w - 1 - x2, draws["shift"][0] * setting["shift"]))
     move_y = max(-y1, min(image_h - 1 - y2, draws["shift"][1] * setting["shift"]))
-    x1, x2, y1, y2 = x1 + move_x, x2 + move_x, y1 + move_y, y2 + move_y
-    moved = [(box[0] - x1) / scale_x, (box[1] - y1) / scale_y, (box[2] - x1) / scale_x, (box[3] - y1) / scale_y]
+    return x1 + move_x, y1 + move_y, scale_x, scale_y
+
+
+def literal_crop(image, size, x1, y1, scale_x, scale_y):
+    """Pixel by pixel, in float64: pixel (0, 0) of the crop at (x1, y1), one pixel further is scale_x, scale_y."""
+    image_h, image_w = image.shape[:2]
     crop = np.zeros((size, size, 3))
     for row in range(size):
         for column in range(size):
-            x, y = x1 + column * (x2 - x1) / (size - 1), y1 + row * (y2 - y1) / (size - 1)
+            x, y = x1 + column * scale_x, y1 + row * scale_y
             left, top = int(np.floor(x)), int(np.floor(y))
             for dx, dy, weight in [(0, 0, (left + 1 - x) * (top + 1 - y)), (1, 0, (x - left) * (top + 1 - y)),
                                    (0, 1, (left + 1 - x) * (y - top)), (1, 1, (x - left) * (y - top))]:
                 if 0 <= left + dx < image_w and 0 <= top + dy < image_h:
                     crop[row, column] += weight * image[top + dy, left + dx]
-    return crop, moved
+    return crop
 
 
 @pytest.mark.parametrize("name, value", [("shift", -1), ("scale", 1.0), ("scale", -0.1), ("blur", 1.5), ("flip", -0.1), ("color", float("nan"))])
@@ -68,16 +73,38 @@ def test_centred_box():
 
 
 @pytest.mark.parametrize("scale, shift, size", [
-    ((0, 0), (0, 0), 127), ((1, -1), (0.5, -0.25), 61), ((-0.3, 0.7), (1, 1), 61), ((0.9, 0.9), (-1, 1), 90)])
-def test_matches_the_literal_recipe(scale, shift, size):
+    ((0, 0), (0, 0), 127), ((1, -1), (0.5, -0.25), 61), ((-0.3, 0.7), (1, 1), 61), ((-0.9, -0.9), (-1, 1), 90)])
+def test_the_region_is_that_of_the_literal_recipe_in_whole_pixels(scale, shift, size):
     setting = {**NOTHING, "shift": 300, "scale": 0.4}
-    image, box = textured(101 if size == 90 else 511), Corner(200.0, 220.0, 290.0, 300.0)
-    crop, moved, light = Augmentation(**setting)(Scripted(scale, shift), image, box, size)
-    expected, expected_box = literal({"scale": scale, "shift": shift}, image, box, size, setting)
-    np.testing.assert_allclose(moved, expected_box, rtol=0, atol=1e-9)
+    image = textured(101 if size == 90 else 511)
+    augmentation = Augmentation(**setting)
+    left, top, width, height = augmentation._window(Scripted(scale, shift), image.shape, size)
+    x1, y1, scale_x, scale_y = literal_region({"scale": scale, "shift": shift}, image, size, setting)
+    assert abs(width - size * scale_x) <= 0.5 and abs(height - size * scale_y) <= 0.5
+    begins = left - 0.5 + 0.5 * width / size, top - 0.5 + 0.5 * height / size  # the middle of the crop's first pixel
+    np.testing.assert_allclose(begins, [x1, y1], atol=1.01)
+    box = Corner(200.0, 220.0, 290.0, 300.0)
+    crop, moved, light = augmentation(Scripted(scale, shift), whole(image), box, size)
+    ours = (*begins, width / size, height / size)
+    np.testing.assert_allclose(moved, [(value - start) / step for value, start, step in zip(box, ours[:2] * 2, ours[2:] * 2, strict=True)], atol=1e-9)
     assert crop.dtype == np.uint8 and crop.shape == (size, size, 3) and light.dtype == np.float32 and not light.any()
-    error = np.abs(crop - expected)[1:-1, 1:-1]
-    assert error.mean() < 0.6 and error.max() < 6  # warps work with 1/32 pixel and whole grey values
+    error = np.abs(crop - literal_crop(image, size, *ours))[2:-2, 2:-2]
+    assert error.mean() < 0.6 and error.max() < 3
+
+
+def test_regions_are_not_biased():
+    """Whole pixels move a region by half a pixel at most, and by nothing on average."""
+    setting, rng = {**NOTHING, "shift": 64, "scale": 0.18}, np.random.default_rng(0)
+    image, augmentation, errors = np.zeros((511, 511, 3), np.uint8), Augmentation(**{**NOTHING, "shift": 64, "scale": 0.18}), []
+    for _ in range(2000):
+        draws = {"scale": rng.uniform(-1, 1, 2), "shift": rng.uniform(-1, 1, 2)}
+        left, top, width, height = augmentation._window(Scripted(draws["scale"], draws["shift"]), image.shape, 255)
+        x1, y1, scale_x, scale_y = literal_region(draws, image, 255, setting)
+        errors.append([left + width / 2 - 0.5 - (x1 + 127 * scale_x), top + height / 2 - 0.5 - (y1 + 127 * scale_y),
+                       width / 255 - scale_x, height / 255 - scale_y])
+    errors = np.array(errors)
+    assert np.abs(errors[:, :2]).max() <= 1.01 and np.abs(errors[:, 2:]).max() <= 0.501 / 255
+    assert np.abs(errors[:, :2].mean(axis=0)).max() < 0.03 and np.abs(errors[:, 2:].mean(axis=0)).max() < 1e-4
 
 
 def test_shift_is_clipped_and_large_scale_capped():
@@ -94,7 +121,7 @@ def test_box_follows_the_picture():
     image[215:296, 225:286] = 255  # x 225..285, y 215..295
     for seed in range(20):
         crop, box, _ = Augmentation(**{**NOTHING, "shift": 64, "scale": 0.18, "flip": 0.5})(
-            np.random.default_rng(seed), image, Corner(225.0, 215.0, 285.0, 295.0), 255)
+            np.random.default_rng(seed), whole(image), Corner(225.0, 215.0, 285.0, 295.0), 255)
         rows, columns = np.flatnonzero(crop[:, :, 0].max(axis=1) > 127), np.flatnonzero(crop[:, :, 0].max(axis=0) > 127)
         np.testing.assert_allclose(box, [columns[0], rows[0], columns[-1], rows[-1]], atol=1.1)
 
@@ -111,7 +138,7 @@ def test_distribution_of_boxes():
     setting, count = {**NOTHING, "shift": 64, "scale": 0.18}, 4000
     image, box = np.zeros((511, 511, 3), np.uint8), Corner(215.0, 225.0, 295.0, 285.0)
     augmentation, rng = Augmentation(**setting), np.random.default_rng(0)
-    ours = np.array([augmentation(rng, image, box, 255)[1] for _ in range(count)])
+    ours = np.array([augmentation(rng, whole(image), box, 255)[1] for _ in range(count)])
     other = np.random.default_rng(1)
     theirs = []
     for _ in range(count):
@@ -139,8 +166,8 @@ def test_colour_offsets_have_the_published_covariance():
 
 def test_colour_is_one_offset_per_image_without_clipping():
     image, box = np.full((511, 511, 3), 255, np.uint8), Corner(0.0, 0.0, 9.0, 9.0)
-    crop, _, light = Augmentation(**{**NOTHING, "color": 1.0})(np.random.default_rng(3), image, box, 63)
-    again, _, same = Augmentation(**{**NOTHING, "color": 1.0, "flip": 1.0})(np.random.default_rng(3), image, box, 63)
+    crop, _, light = Augmentation(**{**NOTHING, "color": 1.0})(np.random.default_rng(3), whole(image), box, 63)
+    again, _, same = Augmentation(**{**NOTHING, "color": 1.0, "flip": 1.0})(np.random.default_rng(3), whole(image), box, 63)
     batch = {name: torch.from_numpy(crop.transpose(2, 0, 1))[None] for name in ("template", "search")}
     batch |= {"search_light": torch.from_numpy(light)[None], "template_light": torch.zeros(1, 3)}
     changed = float_images(batch)["search"]
@@ -163,7 +190,7 @@ def test_blur_sizes_and_shares(monkeypatch):
     monkeypatch.setattr(augmentation_module, "cross_blur", lambda image, size, vertical: drawn.append((size, vertical)) or image)
     augmentation, rng = Augmentation(**{**NOTHING, "blur": 0.5}), np.random.default_rng(0)
     for _ in range(600):
-        augmentation(rng, np.zeros((99, 99, 3), np.uint8), Corner(0.0, 0.0, 9.0, 9.0), 63)
+        augmentation(rng, whole(np.zeros((99, 99, 3), np.uint8)), Corner(0.0, 0.0, 9.0, 9.0), 63)
     sizes, shares = zip(*drawn, strict=True)
     assert 250 < len(sizes) < 350
     assert set(sizes) == set(BLUR_SIZES.tolist()) == set(range(5, 46, 2))
@@ -181,22 +208,22 @@ def test_colour_may_follow_blur_in_whole_grey_values(size):
 
 def test_flip_mirrors_picture_and_box():
     image, box = textured(), Corner(200.0, 220.0, 290.0, 300.0)
-    plain, plain_box, _ = Augmentation(**NOTHING)(np.random.default_rng(0), image, box, 255)
-    flipped, flipped_box, _ = Augmentation(**{**NOTHING, "flip": 1.0})(np.random.default_rng(0), image, box, 255)
+    plain, plain_box, _ = Augmentation(**NOTHING)(np.random.default_rng(0), whole(image), box, 255)
+    flipped, flipped_box, _ = Augmentation(**{**NOTHING, "flip": 1.0})(np.random.default_rng(0), whole(image), box, 255)
     np.testing.assert_array_equal(flipped, plain[:, ::-1])
     np.testing.assert_allclose(flipped_box, [254 - plain_box.x2, plain_box.y1, 254 - plain_box.x1, plain_box.y2])
 
 
 def test_gray_comes_before_colour():
     image, box = textured(), Corner(200.0, 220.0, 290.0, 300.0)
-    crop, _, light = Augmentation(**{**NOTHING, "color": 1.0})(np.random.default_rng(0), image, box, 127, gray=True)
+    crop, _, light = Augmentation(**{**NOTHING, "color": 1.0})(np.random.default_rng(0), whole(image), box, 127, gray=True)
     assert np.ptp(crop, axis=2).max() == 0 and np.ptp(light) > 0.1
 
 
 def test_all_together_is_a_function_of_the_generator():
     image, box = textured(), Corner(200.0, 220.0, 290.0, 300.0)
     augmentation = Augmentation(**SEARCH)
-    first, again, other = (augmentation(np.random.default_rng(seed), image, box, 255) for seed in (4, 4, 5))
+    first, again, other = (augmentation(np.random.default_rng(seed), whole(image), box, 255) for seed in (4, 4, 5))
     np.testing.assert_array_equal(first[0], again[0])
     np.testing.assert_array_equal(first[2], again[2])
     assert first[1] == again[1] != other[1]

@@ -1,0 +1,76 @@
+"""Measures how fast training items are made, against decoding the two crops of a pair and nothing else."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from pysot.datasets.collate import collate
+from pysot.datasets.dataset import TrackingPairDataset, init_worker
+from pysot.datasets.sampler import Pair, draw_pair
+
+
+def loader_times(dataset: TrackingPairDataset, batch: int, batches: int, repeats: int) -> dict[str, list[float]]:
+    """Seconds per pair on one core, of each of `repeats` rounds in which everything has its turn: `pair` (whole batches), `decode two` (the baseline: both
+    511 x 511 JPEGs from memory), and the parts of a pair: read, decode, cut, blur, labels, collate.
+    """
+    init_worker(0)
+    positions = range(batch * batches)
+    pairs = [_pair(dataset, position) for position in positions]
+    jpegs = [data for pair in pairs for data in _jpegs(dataset, pair)]
+    items = [dataset[0, position] for position in positions[:batch]]
+    works: dict[str, Callable[[], object]] = {
+        "pair": lambda: [collate([dataset[0, position] for position in positions[first:first + batch]]) for first in range(0, len(positions), batch)],
+        "decode two": lambda: [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) for data in jpegs],
+        **_parts(dataset, pairs), "collate": lambda: [collate(items) for _ in range(batches)],
+    }
+    spent: dict[str, list[float]] = {name: [] for name in works}
+    for turn in range(repeats + 1):  # the first one warms up
+        for name, work in works.items():
+            began = time.perf_counter()
+            work()
+            if turn:
+                spent[name].append((time.perf_counter() - began) / len(pairs))
+    spent["blur"] = [max(0.0, with_blur - without) for with_blur, without in zip(spent.pop("cut with blur"), spent["cut"], strict=True)]
+    spent["decode"] = [max(0.0, both - read) for both, read in zip(spent.pop("read and decode"), spent["read"], strict=True)]
+    return spent
+
+
+def _pair(dataset: TrackingPairDataset, position: int) -> Pair:
+    rng = np.random.default_rng([dataset.seed, 0, position])
+    return draw_pair(rng, dataset.annotations, dataset.frame_ranges, dataset.order(0)[position], dataset.negative_share)
+
+
+def _jpegs(dataset: TrackingPairDataset, pair: Pair) -> list[bytes]:
+    return [dataset.storages[target.dataset].data(target.video, target.track, target.box) for target in (pair.template, pair.search)]
+
+
+def _parts(dataset: TrackingPairDataset, pairs: list[Pair]) -> dict[str, Callable[[], object]]:
+    needs, rng = dataset.template_needs, np.random.default_rng(0)
+    crops = [(dataset.read(pair.template, needs), dataset.read(pair.search)) for pair in pairs]
+    forms = [(dataset.template_augmentation, dataset.template_size), (dataset.search_augmentation, dataset.search_size)]
+
+    def read():
+        for pair in pairs:
+            for target, needed in ((pair.template, needs), (pair.search, None)):
+                dataset.storages[target.dataset].data(target.video, target.track, target.box, needed)
+
+    def cut(blur: bool):
+        for crop in crops:
+            for (augmentation, size), (picture, box) in zip(forms, crop, strict=True):
+                (augmentation if blur else replace(augmentation, blur=0.0))(rng, picture, box, size)
+
+    def labels():
+        for pair, (_, (_, box)) in zip(pairs, crops, strict=True):
+            dataset.anchor_target(rng, type(box)(*(value - 128 for value in box)), pair.negative)
+
+    return {"read": read, "read and decode": lambda: [(dataset.read(pair.template, needs), dataset.read(pair.search)) for pair in pairs],
+            "cut": lambda: cut(False), "cut with blur": lambda: cut(True), "labels": labels}
+
+
+def ratio_to_decoding(times: dict[str, list[float]]) -> float:
+    """Median over the rounds of the speed of whole pairs to that of decoding two crops."""
+    return statistics.median(two / pair for two, pair in zip(times["decode two"], times["pair"], strict=True))

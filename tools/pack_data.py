@@ -1,0 +1,46 @@
+"""Pack the crops of a data set into a few large files: python tools/pack_data.py training_dataset/coco/train2017.json.
+
+The pack goes to training_dataset/coco/train2017.pack; DATASET.COCO.ROOT then names it instead of crop511. Training reads the same items from both, faster
+from the pack, which takes about twice and a half as much room. A run that was stopped goes on where it was.
+"""
+
+import argparse
+import functools
+from pathlib import Path
+
+import _cli
+from pysot.datasets.index import load_annotation
+from pysot.datasets.pack import pack, verify
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("anno", type=Path, help="annotation of the data set, train.json")
+    parser.add_argument("--root", type=Path, help="folder of the crops (default: crop511 beside the annotation)")
+    parser.add_argument("--out", type=Path, help="folder of the pack (default: the annotation's name with .pack)")
+    parser.add_argument("--centre", type=_cli.whole_number(127), default=160, help="pixels of the middle that are stored for templates; more than their scale "
+                                                                                  "and shift need (142 as published), or templates read the whole crop")
+    parser.add_argument("--procs", type=_cli.whole_number(1), default=2, help="processes")
+    parser.add_argument("--verify", action="store_true", help="read a pack that is there and check every crop; writes nothing")
+    args = parser.parse_args()
+    _cli.setup_logging(quiet=True)
+    name, out = args.anno.resolve().parent.name, (args.out or args.anno.with_suffix(".pack")).absolute()
+    bar = functools.partial(_cli.progress_bar, description=out.name)
+    if args.verify:
+        wrong = verify(load_annotation(name, out, args.anno.absolute()), bar)
+        for problem in wrong[:20]:
+            print(problem)
+        if wrong:
+            raise ValueError(f"{len(wrong)} crops of {out} cannot be read; pack the data set again")
+        print(f"{out}: every crop is as it was written")
+        return
+    annotation = load_annotation(name, (args.root or args.anno.parent / "crop511").absolute(), args.anno.absolute())
+    count, problems = pack(annotation, out, args.centre, args.procs, args.anno, bar)
+    for problem in problems[:20]:
+        print(f"left out: {problem}")
+    size = sum(path.stat().st_size for path in out.glob("*.tar"))
+    print(f"{out}: {count} crops in {len(list(out.glob('*.tar')))} files of {size / 2**20:.0f} MiB together, {len(problems)} left out")
+
+
+if __name__ == "__main__":
+    _cli.run(main)
