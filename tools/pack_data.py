@@ -39,7 +39,7 @@ def main() -> None:
     for problem in problems[:20]:
         print(f"left out: {problem}")
     size = sum(path.stat().st_size for path in out.glob("*.tar"))
-    print(f"{out}: {count} crops in {len(list(out.glob('*.tar')))} files of {size / 2**20:.0f} MiB together, {len(problems)} left out")
+    print(f"{out}: {count} crops in {len(list(out.glob('*.tar')))} files of {size / 2**20:.0f} MiB together, {len(annotation.boxes) - count} left out")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import _cli
 from pysot.core.config import load_config
+from pysot.datasets.check import look_over
 from pysot.datasets.data_builder import build_train_loader
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
@@ -58,6 +59,8 @@ def main() -> None:
         stack.enter_context(process_group(me, device, request))
         loader = build_train_loader(cfg, seed=args.seed, rank=me.rank, world_size=me.world_size, pin_memory=wants_pinned_memory(device), workers=workers,
                                     data_path=args.data_path)
+        for sentence in look_over(loader.dataset.annotations, loader.dataset.storages, seed=args.seed) if me.is_main else ():
+            logger.warning("%s", sentence)
         writer = stack.enter_context(tensorboard(cfg.TRAIN.LOG_DIR)) if me.is_main and not args.is_performance else None
         validate = None if args.is_performance else build_validation(cfg, device, me, request, _cli.progress_bar)
         trainer = build_trainer(

@@ -7,7 +7,7 @@ Shapes: V videos, T tracks, N boxes.
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +52,12 @@ class TrackAnnotation:
     def boxes_of(self, track: int) -> tuple[int, int]:
         """First box of a track and one past its last."""
         return int(self.box_offset[track]), int(self.box_offset[track + 1])
+
+    def targets(self, boxes: np.ndarray) -> Iterator[tuple[int, int, int]]:
+        """Video, track and box of some boxes."""
+        tracks = np.searchsorted(self.box_offset, boxes, side="right") - 1
+        videos = np.searchsorted(self.track_offset, tracks, side="right") - 1
+        return zip(videos.tolist(), tracks.tolist(), boxes.tolist(), strict=True)
 
     def crop_path(self, video: int, track: int, box: int) -> Path:
         """The 511x511 crop of one box."""

@@ -1,9 +1,12 @@
 """Training data from the config."""
 
+from pathlib import Path
+
 from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
 from pysot.datasets.anchor_target import AnchorTarget
+from pysot.datasets.annotation import find_data_path
 from pysot.datasets.augmentation import Augmentation
 from pysot.datasets.collate import collate
 from pysot.datasets.dataset import TrackingPairDataset, init_worker
@@ -24,6 +27,13 @@ def build_train_loader(cfg, *, seed: int, rank: int = 0, world_size: int = 1, pi
     workers = workers if cfg.TRAIN.NUM_WORKERS < 0 else cfg.TRAIN.NUM_WORKERS
     return DataLoader(build_dataset(cfg, seed=seed, data_path=data_path), batch_sampler=sampler, num_workers=workers, pin_memory=pin_memory,
                       persistent_workers=workers > 0, worker_init_fn=init_worker, collate_fn=collate)
+
+
+def find_sets(cfg, data_path: str | None = None) -> list[tuple[str, Path, Path]]:
+    """Name, folder of crops (or pack) and annotation of each set of cfg.DATASET.NAMES. Raises as `build_train_loader`."""
+    nodes = [(name, _node(cfg, name, data_path)) for name in cfg.DATASET.NAMES]
+    return [(name, find_data_path(node.ROOT, f"DATASET.{name}.ROOT", data_path), find_data_path(node.ANNO, f"DATASET.{name}.ANNO", data_path))
+            for name, node in nodes]
 
 
 def build_dataset(cfg, *, seed: int, data_path: str | None = None) -> TrackingPairDataset:

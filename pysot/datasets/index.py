@@ -11,14 +11,14 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from pysot.datasets.annotation import TrackAnnotation, find_data_path, index_annotation
 from pysot.datasets.storage import is_pack, read_pack
-from pysot.utils.files import atomic_write, read_json
+from pysot.utils.files import atomic_write, read_json, write_json
 
 try:
     import fcntl
@@ -92,6 +92,12 @@ def read_excluded(anno: Path) -> list[tuple[str, str, int]]:
         return [(str(video), str(track), int(frame)) for video, track, frame, *_ in content]
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} must be a list of [video, track, frame, reason] ({error}); make it again with tools/check_data.py, or remove it") from None
+
+
+def remember_excluded(anno: Path, bad: Iterable[tuple[str, str, int, str]]) -> None:
+    """Add boxes to the list of those to leave out."""
+    known = {(video, track, frame): (video, track, frame, "") for video, track, frame in read_excluded(anno)}
+    write_json(excluded_path(anno), sorted({**known, **{item[:3]: item for item in bad}}.values()), indent=1)
 
 
 def _indexed(name: str, root: Path, sources: list[Path], make: Callable[[], TrackAnnotation]) -> TrackAnnotation:

@@ -78,7 +78,7 @@ def pack_shard(annotation: TrackAnnotation, out: Path, centre: int, shard: int) 
     first, end = shard * PER_SHARD, min((shard + 1) * PER_SHARD, len(annotation.boxes))
     places, problems = np.zeros(end - first, PLACE), []
     with atomic_write(shard_path(out, shard), "wb") as stream, tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for place, (video, track, box) in zip(places, _targets(annotation, first, end), strict=True):
+        for place, (video, track, box) in zip(places, annotation.targets(np.arange(first, end)), strict=True):
             path = annotation.crop_path(video, track, box)
             try:
                 pixels = read_image(path)
@@ -95,13 +95,6 @@ def pack_shard(annotation: TrackAnnotation, out: Path, centre: int, shard: int) 
     with atomic_write(places_path, "wb") as stream:
         np.save(stream, places)
     return problems
-
-
-def _targets(annotation: TrackAnnotation, first: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Video and track of the boxes from `first` to before `end`."""
-    tracks = np.searchsorted(annotation.box_offset, np.arange(first, end), side="right") - 1
-    videos = np.searchsorted(annotation.track_offset, tracks, side="right") - 1
-    return zip(videos.tolist(), tracks.tolist(), range(first, end), strict=True)
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> int:
@@ -121,7 +114,7 @@ def _places_path(out: Path, shard: int) -> Path:
 def verify(annotation: TrackAnnotation, progress: Callable) -> list[str]:
     """What is wrong in a pack: every crop is read, in the order in which they lie, and checked."""
     storage, wrong = CropPack(annotation), []
-    for target in progress(_targets(annotation, 0, len(annotation.boxes)), total=len(annotation.boxes)):
+    for target in progress(annotation.targets(np.arange(len(annotation.boxes))), total=len(annotation.boxes)):
         for needed in (None, 1):
             try:
                 storage.read(*target, needed=needed)

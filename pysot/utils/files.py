@@ -75,6 +75,12 @@ def write_json(path: str | os.PathLike, value: Any, indent: int | None = None) -
         stream.write(text + "\n")
 
 
+def write_bytes(path: str | os.PathLike, data: bytes) -> None:
+    """Write a file, whole or not at all. Raises OSError as `atomic_write`."""
+    with atomic_write(path, "wb") as stream:
+        stream.write(data)
+
+
 def read_json(path: str | os.PathLike, what: str) -> Any:
     """The value in a JSON file. `what` says in the error what the file is for, as in "annotation of COCO".
 

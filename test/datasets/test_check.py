@@ -1,0 +1,105 @@
+"""What is wrong with a training set is found, listed and left out."""
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from toy_data import make_crops
+
+from helpers import ROOT, TINY, experiment
+from pysot.datasets.annotation import index_annotation
+from pysot.datasets.check import check_boxes, check_crops, look_over
+from pysot.datasets.index import load_annotation
+from pysot.datasets.storage import open_storage
+
+
+def bar(boxes, total):
+    return boxes
+
+
+def boxes(*rows, first=0):
+    content = {"v": {"00": {f"{number:06d}": list(row) for number, row in enumerate(rows, first)}}}
+    return check_boxes(index_annotation("SET", "root", content, "x"))
+
+
+def test_shares_in_place_of_pixels():
+    """As the original's YouTube-BB annotation has them."""
+    report = boxes((0.1, 0.2, 0.5, 0.9), (0.0, 0.1, 1.0, 1.0))
+    assert "100% of them: the boxes look like shares of the image" in report.suspicious[0]
+    assert not boxes((10, 20, 50, 90), (11, 20, 50, 90)).suspicious
+
+
+@pytest.mark.parametrize("row, what", [((5, 5, 6.5, 6.5), "smaller than 2 pixels"), ((5, 5, 6, 90), "more than 20 times as long as wide"),
+                                       ((-90, 5, -50, 40), "begin far outside of the image")])
+def test_odd_boxes(row, what):
+    report = boxes((10, 20, 50, 90), row)
+    assert report.counts[what] == 1 and any(what in sentence for sentence in report.suspicious)
+
+
+def test_frames_as_tracks_and_frames_that_come_twice():
+    content = {f"v{video}": {"00": {f"{video:06d}": [1, 2, 30, 40]}} for video in range(9)}
+    assert "frames may have become tracks" in check_boxes(index_annotation("SET", "root", content, "x")).suspicious[0]
+    content = {"v": {"00": {"1": [1, 2, 30, 40], "01": [1, 2, 30, 40]}}}
+    assert check_boxes(index_annotation("SET", "root", content, "x")).counts["frames that a track has twice"] == 1
+
+
+@pytest.fixture
+def toy(tmp_path):
+    make_crops(tmp_path)
+    return tmp_path
+
+
+def test_bad_crops(toy):
+    (toy / "crop511/v0/000001.00.x.jpg").unlink()
+    (toy / "crop511/v1/000000.00.x.jpg").write_bytes(b"")
+    cv2.imwrite(str(toy / "crop511/v2/000002.00.x.jpg"), np.zeros((300, 511, 3), np.uint8))
+    (toy / "crop511/v3/000001.00.x.jpg").write_bytes((toy / "crop511/v3/000000.00.x.jpg").read_bytes())
+    cv2.imwrite(str(toy / "crop511/v3/000002.00.x.jpg"), np.full((511, 511, 3), 7, np.uint8))
+    annotation = load_annotation("TOY", toy / "crop511", toy / "train.json")
+    report = check_boxes(annotation)
+    sheet = check_crops(annotation, report, None, bar)
+    assert [item[:3] for item in report.bad] == [("v0", "00", 1), ("v1", "00", 0), ("v2", "00", 2)] and report.checked == 20
+    assert all(word in item[3] for word, item in zip(("no image", "empty", "511 x 300 pixels"), report.bad, strict=True))
+    assert report.counts["the same picture as another crop"] == 1 and report.counts["of one colour"] == 1 and sheet.std() > 20
+    few = check_boxes(annotation)
+    check_crops(annotation, few, 5, bar)
+    assert few.checked == 5
+
+
+def test_the_look_at_the_start(toy):
+    annotation = load_annotation("TOY", toy / "crop511", toy / "train.json")
+    storage = open_storage(annotation)
+    assert look_over([annotation], [storage]) == []
+    (toy / "crop511/v0/000001.00.x.jpg").unlink()
+    (sentence,) = look_over([annotation], [storage])
+    assert sentence.startswith("TOY: 1 of 20 crops drawn at random cannot be read, the first: no image") and "check_data.py" in sentence
+    for path in (toy / "crop511").rglob("*.jpg"):
+        path.unlink()
+    with pytest.raises(ValueError, match="none of 20 crops drawn at random can be read: no image .*DATASET.TOY.ROOT"):
+        look_over([annotation], [storage])
+
+
+def test_the_command_and_a_run_after_it(toy):
+    (toy / "crop511/v0/000001.00.x.jpg").write_bytes(b"")
+    opts = ["--opts", *TINY, "DATASET.NAMES", "[QUICKSTART]", "DATASET.QUICKSTART.ROOT", "crop511", "DATASET.QUICKSTART.ANNO", "train.json",
+            "TRAIN.BATCH_SIZE", "2", "TRAIN.NUM_WORKERS", "0"]
+
+    def tool(name, *arguments):
+        return subprocess.run([sys.executable, ROOT / "tools" / name, "--cfg", experiment("quickstart"), "--device", "cpu", *arguments, *opts], cwd=toy,
+                              capture_output=True, text=True, timeout=200)
+
+    train = ["--max_step", "1", "--is_performance"]
+    assert "1 of 20 crops drawn at random cannot be read" in tool("train.py", *train).stderr
+    done = tool("check_data.py", "--all", "--keep")
+    assert done.returncode == 0 and "20 of 20 crops read, 1 cannot be used" in done.stdout and not (toy / "train.json.excluded.json").exists(), done.stderr
+    done = tool("check_data.py", "--all")
+    assert "training leaves out the crops listed in" in done.stdout
+    report = json.loads((toy / "data_check/QUICKSTART.json").read_text())
+    assert report["bad_count"] == 1 and report["bad"][0][:3] == ["v0", "00", 1] and cv2.imread(str(toy / "data_check/QUICKSTART.jpg")) is not None
+    log = tool("train.py", *train).stderr
+    assert "cannot be read" not in log and "and 1 that train.json.excluded.json lists" in log
+    assert "19 of 19 crops read, 0 cannot be used" in tool("check_data.py", "--all").stdout
+    assert len(json.loads((toy / "train.json.excluded.json").read_text())) == 1
