@@ -5,18 +5,25 @@ where there is something to compare with, ratio and target; and a verdict in wor
 import argparse
 import copy
 import statistics
+import tempfile
+from collections import Counter
+from pathlib import Path
 
 import torch
 
 import _cli
 from pysot.datasets.benchmark import loader_times, ratio_to_decoding
+from pysot.datasets.benchmark_index import measure_index
+from pysot.datasets.benchmark_prepare import prepare_times
 from pysot.datasets.data_builder import build_dataset, build_train_loader
+from pysot.datasets.raw_layouts import RAW_SETS
 from pysot.datasets.storage import is_pack
 from pysot.engine.batch import float_images
 from pysot.engine.benchmark import PlainStep, correlation_times, seconds_per_step, time_parts, verdict
 from pysot.engine.engine_builder import build_trainer
 from pysot.engine.scaling import Scaling, measure_scaling
 from pysot.models.model_builder import build_model
+from pysot.utils.cores import usable_cores
 from pysot.utils.device import forget_peak_memory, peak_memory_mib, wants_pinned_memory
 from pysot.utils.distributed import Rank
 
@@ -113,4 +120,30 @@ def loader(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tup
     return rows + [(name, 1000 * seconds, "ms") for name, seconds in parts.items()], f"most of the time, {parts[most] / medians['pair']:.0%}, goes into: {most}"
 
 
-BENCHMARKS = {"train": train, "scale": scale, "xcorr": xcorr, "loader": loader}
+def index(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tuple[list[tuple], str]:
+    """The annotation index at the scale of YouTube-BB."""
+    with tempfile.TemporaryDirectory() as folder:
+        seen = measure_index(Path(folder) / "data", args.videos)
+    rows = [("boxes", seen["boxes"], "boxes"), ("made once", seen["made"], "s"), ("opened", seen["opened"], "s", None, 2.0),
+            ("parent", seen["parent"], "MiB", None, 200.0), ("order of an epoch", seen["order"], "MiB")]
+    return rows + [(name, mib, "MiB more", None, 20.0) for name, mib in seen.items() if name.startswith("worker")], "memory is what no other process shares"
+
+
+def prepare(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tuple[list[tuple], str]:
+    """Cropping a raw data set; the ratio is to decoding its images and encoding its crops and nothing else."""
+    if not args.raw:
+        raise ValueError("give --raw SET ROOT, as for tools/prepare_data.py")
+    name, root = args.raw
+    if name not in RAW_SETS:
+        raise ValueError(f"--raw: {name!r} is no set; known: {', '.join(RAW_SETS)}")
+    videos = [video for split in RAW_SETS[name].splits(Path(root)) for video in RAW_SETS[name].videos(Path(root), split, Counter())]
+    count, procs = sum(len(video.frames) for video in videos), sorted({1, len(usable_cores())})
+    times = prepare_times(videos, procs, args.repeats)
+    medians = {way: statistics.median(seconds) for way, seconds in times.items()}
+    boxes, plain = sum(len(frame.boxes) for video in videos for frame in video.frames), medians.pop("plain")
+    rows = [("plain decode and encode", count / plain, "images/s"), ("boxes per image", boxes / count, "boxes")]
+    rows += [(f"{way} process{'es' * (way != '1')}", count / seconds, "images/s", plain / seconds) for way, seconds in medians.items()]
+    return rows, f"{procs[-1]} processes make {medians['1'] / medians[str(procs[-1])]:.2f} times as many as one"
+
+
+BENCHMARKS = {"train": train, "scale": scale, "xcorr": xcorr, "loader": loader, "index": index, "prepare": prepare}

@@ -4,6 +4,8 @@ train  pairs per second of the training step against the same network stepped th
 scale  several processes against one: parallel efficiency, the share of communication, and what that foresees for 8 and 64 cards
 xcorr  the ways to compute the depth-wise correlation, forward and backward
 loader  training items on one core against decoding the two crops of a pair and nothing else, and its parts
+index  the annotation index at the scale of YouTube-BB, 5 million boxes: time and memory
+prepare  crops of a raw data set, --raw SET ROOT, against decoding its images and encoding its crops and nothing else
 """
 
 import argparse
@@ -29,6 +31,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=_cli.whole_number(1), default=5, help="repetitions; the median counts")
     parser.add_argument("--backbone", action="store_true", help="train: with the backbone training, as after the unfreeze epoch")
     parser.add_argument("--processes", type=_cli.whole_number(2), help="scale: processes to compare with one (default: one per card, two on a CPU)")
+    parser.add_argument("--videos", type=_cli.whole_number(1), default=365_000, help="index: videos of the annotation that is made for it")
+    parser.add_argument("--raw", nargs=2, metavar=("SET", "ROOT"), help="prepare: the raw data set, as for tools/prepare_data.py")
     parser.add_argument("--json", metavar="FILE", help="also write the figures: a list of {name, device, value, unit, ratio, target}")
     return parser.parse_args()
 

@@ -81,7 +81,7 @@ class TrackingPairDataset(Dataset):
     def order(self, epoch: int) -> np.ndarray:
         """The picks of an epoch, (length, 2): data set and video."""
         if epoch != self._order_epoch:
-            counts = [annotation.video_count for annotation in self.annotations]
+            counts, self._order = [annotation.video_count for annotation in self.annotations], None  # two at a time are too many in each worker
             self._order, self._order_epoch = epoch_order(self.seed, epoch, counts, self.num_use, self.length), epoch
         return self._order
 

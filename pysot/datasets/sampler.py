@@ -45,12 +45,13 @@ def epoch_order(seed: int, epoch: int, video_counts: Sequence[int], num_use: Seq
     """
     _check_counts(video_counts, num_use, length)
     rng = np.random.default_rng([seed, epoch, *ORDER_STREAM])
-    rounds, missing = [], length
-    while missing > 0:
+    order, filled = np.empty((length, 2), np.int32), 0
+    while filled < length:
         union = np.concatenate([_picks(rng, dataset, count, use) for dataset, (count, use) in enumerate(zip(video_counts, num_use, strict=True))])
-        rounds.append(union[rng.permutation(len(union))[:missing]])
-        missing -= len(rounds[-1])
-    return np.concatenate(rounds)
+        chosen = rng.permutation(len(union))[:length - filled]
+        np.take(union, chosen, axis=0, out=order[filled:filled + len(chosen)])
+        filled += len(chosen)
+    return order
 
 
 def _check_counts(video_counts, num_use, length):
@@ -66,9 +67,11 @@ def _picks(rng, dataset: int, count: int, use: int) -> np.ndarray:
     use = count if use == -1 else use
     if count == 0 or use == 0:
         return np.empty((0, 2), np.int32)
-    shuffles = [rng.permutation(count) for _ in range(-(-use // count))]
-    videos = np.concatenate(shuffles)[:use]
-    return np.stack([np.full(use, dataset), videos], axis=1).astype(np.int32)
+    picks = np.empty((use, 2), np.int32)
+    picks[:, 0] = dataset
+    for first in range(0, use, count):
+        picks[first:first + count, 1] = rng.permutation(count)[:use - first]
+    return picks
 
 
 def draw_pair(rng: np.random.Generator, annotations: Sequence[TrackAnnotation], frame_ranges: Sequence[int], pick, negative_share: float) -> Pair:

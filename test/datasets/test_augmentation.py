@@ -227,3 +227,21 @@ def test_all_together_is_a_function_of_the_generator():
     np.testing.assert_array_equal(first[0], again[0])
     np.testing.assert_array_equal(first[2], again[2])
     assert first[1] == again[1] != other[1]
+
+
+def test_distribution_of_crops():
+    """Means and deviations of the pixels, over many draws, against warps to the region of the literal recipe."""
+    setting, image = {**NOTHING, "shift": 64, "scale": 0.18}, cv2.GaussianBlur(textured(), (5, 5), 0)
+    image[:, 300:] //= 2
+    augmentation, rng, other, count = Augmentation(**setting), np.random.default_rng(0), np.random.default_rng(1), 1500
+    figures = {"ours": [], "literal": []}
+    for _ in range(count):
+        crop = augmentation(rng, whole(image), Corner(215.0, 225.0, 295.0, 285.0), 63)[0]
+        x1, y1, scale_x, scale_y = literal_region({"scale": other.uniform(-1, 1, 2), "shift": other.uniform(-1, 1, 2)}, image, 63, setting)
+        warped = warp_box(image, Corner(x1, y1, x1 + 62 * scale_x, y1 + 62 * scale_y), 63)
+        for name, pixels in (("ours", crop), ("literal", warped)):
+            figures[name].append([pixels.mean(), pixels.std(), pixels[:, :31].mean(), pixels[:, 32:].mean(), pixels[31, 31].mean()])
+    ours, literal = (np.array(figures[name]) for name in ("ours", "literal"))
+    error = literal.std(axis=0) / np.sqrt(count)
+    assert (np.abs(ours.mean(axis=0) - literal.mean(axis=0)) < 5 * error).all()
+    np.testing.assert_allclose(ours.std(axis=0), literal.std(axis=0), rtol=0.08)

@@ -103,3 +103,18 @@ def test_the_command_and_a_run_after_it(toy):
     assert "cannot be read" not in log and "and 1 that train.json.excluded.json lists" in log
     assert "19 of 19 crops read, 0 cannot be used" in tool("check_data.py", "--all").stdout
     assert len(json.loads((toy / "train.json.excluded.json").read_text())) == 1
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not (ROOT.parent / "shared" / "data").is_dir(), reason="no ../shared/data")
+@pytest.mark.parametrize("name, boxes", [("coco", 1311), ("davis", 400), ("otb", 1000)])
+def test_real_data(tmp_path, name, boxes):
+    """Prepared as a user would, then looked over: nothing is bad, nothing suspicious."""
+    raw = ROOT.parent / "shared" / "data" / name
+    done = subprocess.run([sys.executable, ROOT / "tools" / "prepare_data.py", name, raw, "--name", name], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    opts = ["--opts", "DATASET.NAMES", f"[{name.upper()}]"]
+    done = subprocess.run([sys.executable, ROOT / "tools" / "check_data.py", "--cfg", experiment("quickstart"), "--all", *opts], cwd=tmp_path,
+                          capture_output=True, text=True)
+    assert done.returncode == 0 and "0 cannot be used" in done.stdout and "suspicious" not in done.stdout, done.stdout + done.stderr
+    assert json.loads((tmp_path / "data_check" / f"{name.upper()}.json").read_text())["boxes"] >= boxes

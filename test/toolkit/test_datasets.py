@@ -7,8 +7,8 @@ import pytest
 from toolkit_data import make_raw_set, make_sequence, write_json_set
 
 from pysot.toolkit.datasets import load_dataset, missing_frames
-from pysot.toolkit.datasets.image_size import image_size
 from pysot.toolkit.datasets.settings import EAO_TAGS, VOT_SETTINGS
+from pysot.utils.image import image_size
 
 
 def test_nothing_there_shows_the_expected_tree(tmp_path):
@@ -104,7 +104,7 @@ def test_image_size_from_the_header(tmp_path, suffix, shape):
 
 
 def test_image_size_does_not_decode(tmp_path, monkeypatch):
-    monkeypatch.setattr("pysot.toolkit.datasets.image_size.read_image", None)
+    monkeypatch.setattr("pysot.utils.image.decode_image", None)
     for name in ("a.jpg", "a.png"):
         cv2.imwrite(str(tmp_path / name), np.zeros((20, 30, 3), np.uint8))
         assert image_size(tmp_path / name) == (30, 20)

@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from pysot.toolkit.datasets.image_size import image_size
 from pysot.toolkit.datasets.settings import VOT_TAGS
 from pysot.toolkit.sequence import Sequence
 from pysot.utils.files import read_json
+from pysot.utils.image import image_size
 
 
 def read_json_layout(path: Path, folders: list[Path], problems: list[str]) -> list[Sequence]:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pysot.toolkit.datasets.image_size import image_size
 from pysot.toolkit.sequence import Sequence
-from pysot.utils.image import IMAGE_SUFFIXES
+from pysot.utils.image import IMAGE_SUFFIXES, image_size
 
 
 def read_raw_layout(folder: Path, problems: list[str]) -> list[Sequence]:
