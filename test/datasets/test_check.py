@@ -107,7 +107,7 @@ def test_the_command_and_a_run_after_it(toy):
 
 @pytest.mark.shared
 @pytest.mark.skipif(not (ROOT.parent / "shared" / "data").is_dir(), reason="no ../shared/data")
-@pytest.mark.parametrize("name, boxes", [("coco", 1311), ("davis", 400), ("otb", 1000)])
+@pytest.mark.parametrize("name, boxes", [("coco", 1311), ("davis", 344), ("otb", 1000)])
 def test_real_data(tmp_path, name, boxes):
     """Prepared as a user would, then looked over: nothing is bad, nothing suspicious."""
     raw = ROOT.parent / "shared" / "data" / name
