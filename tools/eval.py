@@ -8,7 +8,7 @@ import _cli
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.evaluate import Scores, evaluate_vot
 from pysot.toolkit.plots import plot_scores
-from pysot.toolkit.report import score_table, tag_table, video_table
+from pysot.toolkit.report import both_table, official_table, score_table, tag_table, video_table
 from pysot.toolkit.results import tracker_dirs
 from pysot.utils.files import check_folder, write_json
 
@@ -21,6 +21,8 @@ def parse_arguments() -> argparse.Namespace:
     _cli.add_dataset_arguments(parser)
     parser.add_argument("--num", "-n", type=int, default=1, help="worker processes")
     parser.add_argument("--tracker_prefix", "-t", nargs="+", default=[""], help="this tracker, or all whose name begins so; several")
+    parser.add_argument("--mode", choices=["pysot", "vot", "both"], default="pysot", help="arithmetic: as papers built on pysot print it, as the official "
+                                                                                         "toolkit counts, or both side by side")
     parser.add_argument("--show_video_level", "-s", action="store_true", help="also a table per video")
     parser.add_argument("--vis", action="store_true", help="also draw accuracy, robustness and EAO to <DATASET>_scores.png beside the results")
     parser.add_argument("--json", metavar="FILE", help="also write the scores as JSON")
@@ -35,8 +37,8 @@ def main() -> None:
     folders = tracker_dirs(args.tracker_path, args.dataset, args.tracker_prefix)
     dataset = load_dataset(args.dataset, args.datasetdir)
     with _cli.progress_bar(None, total=len(folders), description="evaluating") as bar:
-        scores = evaluate_vot(dataset, folders, args.num, on_done=lambda name: bar.update())
-    show(scores, args.show_video_level)
+        scores = evaluate_vot(dataset, folders, args.num, on_done=lambda name: bar.update(), official=args.mode != "pysot")
+    show(scores, args.mode, args.show_video_level)
     if all(score.problems for score in scores.trackers):
         raise ValueError("no tracker could be scored, see the warnings above; nothing was written")
     if args.json:
@@ -46,9 +48,10 @@ def main() -> None:
         logger.info("wrote %s", plot_scores(scores, Path(folders[0]).parent / f"{dataset.name}_scores.png"))
 
 
-def show(scores: Scores, per_video: bool) -> None:
-    print(score_table(scores))
-    print(f"\nEAO by tag\n{tag_table(scores)}")
+def show(scores: Scores, mode: str, per_video: bool) -> None:
+    print({"pysot": score_table, "vot": official_table, "both": both_table}[mode](scores))
+    if mode != "vot":
+        print(f"\nEAO by tag\n{tag_table(scores)}")
     if per_video:
         print(f"\nPer video (Acc accuracy, LN lost number)\n{video_table(scores)}")
 

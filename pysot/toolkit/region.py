@@ -62,8 +62,8 @@ def overlaps(a: np.ndarray, b: np.ndarray, width, height) -> np.ndarray:
     result[known[~meet]] = 0.0
     todo, origin, shape = known[meet], origin[meet, None], shape[meet]
     a, b = _whole(a[todo] - origin), _whole(b[todo] - origin)
-    zigzag = _zigzags(a) | _zigzags(b)
-    for part in _portions(np.flatnonzero(~zigzag), shape[:, 1]):
+    zigzag = zigzags(a) | zigzags(b)
+    for part in portions(np.flatnonzero(~zigzag), shape[:, 1]):
         result[todo[part]] = _overlap_of_spans(a[part], b[part], shape[part])
     for index in np.flatnonzero(zigzag):
         result[todo[index]] = _overlap_of_masks(a[index], b[index], *shape[index])
@@ -90,14 +90,14 @@ def _whole(points):
     return np.trunc(points + np.copysign(0.5, points)).astype(np.int64)
 
 
-def _zigzags(quads):
+def zigzags(quads):
     """Whether a row can hold more than one interval: the edges go down, up, down, up; or one goes level between two of the same direction."""
     turn = np.sign(quads[:, :, 1] - np.roll(quads[:, :, 1], 1, axis=1))
     before, after = np.roll(turn, 1, axis=1), np.roll(turn, -1, axis=1)
     return (turn * before < 0).all(axis=1) | ((turn == 0) & (before * after > 0)).any(axis=1)
 
 
-def _portions(indices, rows):
+def portions(indices, rows):
     """Cut indices so that a portion has about _ROWS_AT_ONCE rows: bounded memory, and arrays that stay in the cache."""
     number = np.cumsum(rows[indices]) // _ROWS_AT_ONCE
     return np.split(indices, np.flatnonzero(np.diff(number)) + 1) if len(indices) else []

@@ -1,11 +1,34 @@
 """Scores as text tables."""
 
+from dataclasses import astuple
+
 import numpy as np
 
-from pysot.toolkit.evaluate import Scores, TrackerScore
+from pysot.toolkit.evaluate import NAN, Scores, TrackerScore
 from pysot.toolkit.metrics import nanmean
+from pysot.toolkit.official import DIFFERENCE
 
 _SHOWN_PROBLEMS = 5
+
+
+def official_table(scores: Scores) -> str:
+    """The official toolkit's scores, best EAO first."""
+    rows = [["Tracker Name", "Accuracy", "Robustness", "Lost Number", "EAO"]]
+    ranked = sorted((score for score in scores.trackers if score.official), key=lambda score: -np.nan_to_num(score.official.eao, nan=-1))
+    rows += [[score.name, *(_number(value, digits) for value, digits in zip(astuple(score.official), (3, 3, 1, 3), strict=True))] for score in ranked]
+    return _table(rows) + _notes(scores)
+
+
+def both_table(scores: Scores) -> str:
+    """Both arithmetics side by side, and why they differ."""
+    names = ("Accuracy", "Robustness", "EAO")
+    rows = [["Tracker Name", *(f"{name} {mode}" for name in names for mode in ("pysot", "vot"))]]
+    for score in scores.trackers:
+        ours, theirs = (score.accuracy, score.robustness, score.eao["all"]), (NAN,) * 3
+        if score.official:
+            theirs = score.official.accuracy, score.official.robustness, score.official.eao
+        rows.append([_name(score), *(_number(value, 3) for pair in zip(ours, theirs, strict=True) for value in pair)])
+    return f"{_table(rows)}{_notes(scores)}\n{DIFFERENCE}"
 
 
 def score_table(scores: Scores, summary: bool = False) -> str:
