@@ -16,10 +16,10 @@ def moving_polygons(frames: int, tilt: float = 0.3) -> list[np.ndarray]:
     return [(shape @ turn + [50 + 0.7 * i, 45 + 0.4 * i]).ravel() for i in range(frames)]
 
 
-def make_sequence(name="clip", frames=20, width=200, height=150, truth=None, tags=None) -> Sequence:
+def make_sequence(name="clip", frames=20, width=200, height=150, truth=None, tags=None, **more) -> Sequence:
     """A sequence whose frames are not on the disk."""
     truth = moving_polygons(frames) if truth is None else truth
-    return Sequence(name, [f"{name}/{i + 1:08d}.jpg" for i in range(len(truth))], truth, width, height, tags or {})
+    return Sequence(name, [f"{name}/{i + 1:08d}.jpg" for i in range(len(truth))], truth, width, height, tags or {}, **more)
 
 
 def box_sequence(frames=30, **kwargs) -> Sequence:

@@ -1,4 +1,7 @@
-"""Score result folders: python tools/eval.py -p results -d VOT2018 [-t PREFIX] [-s] [--json FILE] [--vis]. Needs no torch and no images."""
+"""Score result folders: python tools/eval.py -p results -d VOT2018 [-t PREFIX] [-s] [--json FILE] [--vis]. Needs no torch and no images.
+
+VOT sets are scored as the supervised protocol, others (OTB100, UAV123, LaSOT, GOT-10k, a folder of sequences, ...) as one pass.
+"""
 
 import argparse
 import logging
@@ -7,8 +10,10 @@ from pathlib import Path
 import _cli
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.evaluate import Scores, evaluate_vot
-from pysot.toolkit.plots import plot_scores
+from pysot.toolkit.evaluate_ope import OpeScores, evaluate_one_pass
+from pysot.toolkit.plots import plot_curves, plot_scores
 from pysot.toolkit.report import both_table, official_table, score_table, tag_table, video_table
+from pysot.toolkit.report_ope import attribute_table, ope_table, ope_video_table
 from pysot.toolkit.results import tracker_dirs
 from pysot.utils.files import check_folder, write_json
 
@@ -16,15 +21,16 @@ logger = logging.getLogger("eval")
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tracker_path", "-p", required=True, help="results/<DATASET>, its parent, or the folder of one tracker")
     _cli.add_dataset_arguments(parser)
     parser.add_argument("--num", "-n", type=int, default=1, help="worker processes")
     parser.add_argument("--tracker_prefix", "-t", nargs="+", default=[""], help="this tracker, or all whose name begins so; several")
-    parser.add_argument("--mode", choices=["pysot", "vot", "both"], default="pysot", help="arithmetic: as papers built on pysot print it, as the official "
-                                                                                         "toolkit counts, or both side by side")
+    parser.add_argument("--mode", choices=["pysot", "vot", "both"], default="pysot", help="arithmetic of VOT sets: as papers built on pysot print it, as the "
+                                                                                         "official toolkit counts, or both side by side")
     parser.add_argument("--show_video_level", "-s", action="store_true", help="also a table per video")
-    parser.add_argument("--vis", action="store_true", help="also draw accuracy, robustness and EAO to <DATASET>_scores.png beside the results")
+    parser.add_argument("--vis", action="store_true", help="also draw accuracy, robustness and EAO, or the curves of a one-pass set, to <DATASET>_scores.png "
+                                                           "beside the results")
     parser.add_argument("--json", metavar="FILE", help="also write the scores as JSON")
     return parser.parse_args()
 
@@ -34,26 +40,40 @@ def main() -> None:
     _cli.setup_logging()
     if args.json:
         check_folder(Path(args.json).parent)
-    folders = tracker_dirs(args.tracker_path, args.dataset, args.tracker_prefix)
+    if not Path(args.tracker_path).is_dir():
+        tracker_dirs(args.tracker_path, args.dataset)  # says so, before a large data set is read
     dataset = load_dataset(args.dataset, args.datasetdir)
+    folders = tracker_dirs(args.tracker_path, args.dataset, args.tracker_prefix, dataset.one_pass)
     with _cli.progress_bar(None, total=len(folders), description="evaluating") as bar:
-        scores = evaluate_vot(dataset, folders, args.num, on_done=lambda name: bar.update(), official=args.mode != "pysot")
-    show(scores, args.mode, args.show_video_level)
+        if dataset.one_pass:
+            scores = evaluate_one_pass(dataset, folders, args.num, on_done=lambda name: bar.update())
+        else:
+            scores = evaluate_vot(dataset, folders, args.num, on_done=lambda name: bar.update(), official=args.mode != "pysot")
+    (show_one_pass if dataset.one_pass else show)(scores, args)
     if all(score.problems for score in scores.trackers):
         raise ValueError("no tracker could be scored, see the warnings above; nothing was written")
     if args.json:
         write_json(args.json, scores.to_json(), indent=1)
         logger.info("wrote %s", args.json)
     if args.vis:
-        logger.info("wrote %s", plot_scores(scores, Path(folders[0]).parent / f"{dataset.name}_scores.png"))
+        draw = plot_curves if dataset.one_pass else plot_scores
+        logger.info("wrote %s", draw(scores, Path(folders[0]).parent / f"{dataset.name}_scores.png"))
 
 
-def show(scores: Scores, mode: str, per_video: bool) -> None:
-    print({"pysot": score_table, "vot": official_table, "both": both_table}[mode](scores))
-    if mode != "vot":
+def show(scores: Scores, args: argparse.Namespace) -> None:
+    print({"pysot": score_table, "vot": official_table, "both": both_table}[args.mode](scores))
+    if args.mode != "vot":
         print(f"\nEAO by tag\n{tag_table(scores)}")
-    if per_video:
+    if args.show_video_level:
         print(f"\nPer video (Acc accuracy, LN lost number)\n{video_table(scores)}")
+
+
+def show_one_pass(scores: OpeScores, args: argparse.Namespace) -> None:
+    print(ope_table(scores))
+    if attributes := attribute_table(scores):
+        print(f"\nSuccess by attribute\n{attributes}")
+    if args.show_video_level:
+        print(f"\nPer video\n{ope_video_table(scores)}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Track a VOT set and score it: python tools/test.py --config experiments/<name>/config.yaml --snapshot model.pth --dataset VOT2018.
+"""Track a data set and score it: python tools/test.py --config experiments/<name>/config.yaml --snapshot model.pth --dataset VOT2018.
 
 Several snapshots, as 'snapshot/checkpoint_e{11..20}.pth' or 'snapshot/*.pth', give one table with mean and spread. Videos that have a result
 already are kept, so that the same command goes on after an interrupt.
@@ -13,9 +13,11 @@ from pysot.core.config import load_config
 from pysot.models.model_builder import build_model
 from pysot.toolkit.datasets import load_dataset, missing_frames
 from pysot.toolkit.evaluate import evaluate_vot
+from pysot.toolkit.evaluate_ope import evaluate_one_pass
 from pysot.toolkit.render import render
 from pysot.toolkit.report import score_table
-from pysot.toolkit.results import baseline_file, claim_tracker_dir, load_baseline
+from pysot.toolkit.report_ope import ope_table
+from pysot.toolkit.results import Trajectory, baseline_file, claim_tracker_dir, find_ope, load_baseline, load_ope
 from pysot.toolkit.runner import run_dataset
 from pysot.tracker.tracker_builder import build_tracker, results_fingerprint
 from pysot.utils.device import device_name, seed_everything
@@ -66,7 +68,7 @@ def main() -> None:
         dataset = dataset.only(finished)
         for folder in folders if args.vis else ():
             draw(dataset, folder)
-        print(score_table(evaluate_vot(dataset, folders), summary=True))
+        print(ope_table(evaluate_one_pass(dataset, folders)) if dataset.one_pass else score_table(evaluate_vot(dataset, folders), summary=True))
     if failed:
         raise RuntimeError(f"{len(failed)} of {len(failed) + len(finished)} videos failed and are not in the table: {'; '.join(failed.values())}")
 
@@ -88,8 +90,8 @@ def track(tracker, dataset, folder):
                 logger.info("Video: %s has a result already in %s", sequence.name, folder)
                 bar.update(len(sequence))
             elif trajectory is not None:
-                speed, lost = len(sequence) / trajectory.seconds.sum(), len(trajectory.failures)
-                logger.info("Video: %-12s Speed: %.1ffps Lost: %d", sequence.name, speed, lost)
+                speed, lost = len(sequence) / trajectory.seconds.sum(), "" if dataset.one_pass else f" Lost: {len(trajectory.failures)}"
+                logger.info("Video: %-12s Speed: %.1ffps%s", sequence.name, speed, lost)
 
         return run_dataset(tracker, dataset, folder, on_frame=lambda sequence, step: bar.update(), on_sequence=on_sequence)
 
@@ -97,7 +99,10 @@ def track(tracker, dataset, folder):
 def draw(dataset, folder):
     with _cli.progress_bar(None, total=sum(map(len, dataset.sequences)), description="drawing") as bar:
         for sequence in dataset.sequences:
-            trajectory = load_baseline(baseline_file(folder, sequence.name), len(sequence))
+            if dataset.one_pass:
+                trajectory = Trajectory.from_frames(load_ope(find_ope(folder, sequence.name), len(sequence)))
+            else:
+                trajectory = load_baseline(baseline_file(folder, sequence.name), len(sequence))
             logger.info("wrote %s", render(sequence, trajectory, folder / "vis" / f"{sequence.name}.mp4", bar.update))
 
 

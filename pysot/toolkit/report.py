@@ -15,8 +15,8 @@ def official_table(scores: Scores) -> str:
     """The official toolkit's scores, best EAO first."""
     rows = [["Tracker Name", "Accuracy", "Robustness", "Lost Number", "EAO"]]
     ranked = sorted((score for score in scores.trackers if score.official), key=lambda score: -np.nan_to_num(score.official.eao, nan=-1))
-    rows += [[score.name, *(_number(value, digits) for value, digits in zip(astuple(score.official), (3, 3, 1, 3), strict=True))] for score in ranked]
-    return _table(rows) + _notes(scores)
+    rows += [[score.name, *(number(value, digits) for value, digits in zip(astuple(score.official), (3, 3, 1, 3), strict=True))] for score in ranked]
+    return table(rows) + _notes(scores)
 
 
 def both_table(scores: Scores) -> str:
@@ -27,8 +27,8 @@ def both_table(scores: Scores) -> str:
         ours, theirs = (score.accuracy, score.robustness, score.eao["all"]), (NAN,) * 3
         if score.official:
             theirs = score.official.accuracy, score.official.robustness, score.official.eao
-        rows.append([_name(score), *(_number(value, 3) for pair in zip(ours, theirs, strict=True) for value in pair)])
-    return f"{_table(rows)}{_notes(scores)}\n{DIFFERENCE}"
+        rows.append([_name(score), *(number(value, 3) for pair in zip(ours, theirs, strict=True) for value in pair)])
+    return f"{table(rows)}{_notes(scores)}\n{DIFFERENCE}"
 
 
 def score_table(scores: Scores, summary: bool = False) -> str:
@@ -41,16 +41,16 @@ def score_table(scores: Scores, summary: bool = False) -> str:
         mean = nanmean(scored, axis=0)
         numbers += [(f"mean of {len(scored)}", mean), ("spread", np.sqrt(nanmean((scored - mean) ** 2, axis=0)))]
     rows = [["Tracker Name", "Accuracy", "Robustness", "Lost Number", "EAO"]]
-    rows += [[name, *(_number(value, digits) for value, digits in zip(values, (3, 3, 1, 3), strict=True))] for name, values in numbers]
-    return _table(rows) + _notes(scores)
+    rows += [[name, *(number(value, digits) for value, digits in zip(values, (3, 3, 1, 3), strict=True))] for name, values in numbers]
+    return table(rows) + _notes(scores)
 
 
 def tag_table(scores: Scores) -> str:
     """EAO per tag."""
     tags = list(scores.trackers[0].eao) if scores.trackers else []
     rows = [["Tracker Name", *tags]]
-    rows += [[_name(score), *(_number(score.eao[tag], 3) for tag in tags)] for score in scores.trackers]
-    return _table(rows)
+    rows += [[_name(score), *(number(score.eao[tag], 3) for tag in tags)] for score in scores.trackers]
+    return table(rows)
 
 
 def video_table(scores: Scores) -> str:
@@ -60,19 +60,21 @@ def video_table(scores: Scores) -> str:
         return "no tracker could be scored"
     rows = [["Video", *(f"{score.name} {what}" for score in scored for what in ("Acc", "LN"))]]
     for video in scored[0].videos:
-        rows.append([video, *(_number(value, digits) for score in scored for value, digits in zip(score.videos[video], (3, 1), strict=True))])
-    return _table(rows)
+        rows.append([video, *(number(value, digits) for score in scored for value, digits in zip(score.videos[video], (3, 1), strict=True))])
+    return table(rows)
 
 
 def _name(score: TrackerScore) -> str:
     return f"{score.name} [not scored]" if score.problems else score.name
 
 
-def _number(value: float, digits: int) -> str:
+def number(value: float, digits: int) -> str:
+    """A number with so many digits, or a dash for NaN."""
     return "-" if value != value else f"{value:.{digits}f}"
 
 
-def _table(rows: list[list[str]]) -> str:
+def table(rows: list[list[str]]) -> str:
+    """Rows of cells, the first one the head, with lines around them."""
     widths = [max(len(row[column]) for row in rows) + 2 for column in range(len(rows[0]))]
     lines = ["|" + "|".join(cell.center(width) for cell, width in zip(row, widths, strict=True)) + "|" for row in rows]
     bar = "-" * len(lines[0])
@@ -83,9 +85,14 @@ def _notes(scores: Scores) -> str:
     notes = ""
     for score in scores.trackers:
         if score.problems:
-            more = len(score.problems) - _SHOWN_PROBLEMS
-            shown = [f"\n  - {problem}" for problem in score.problems[:_SHOWN_PROBLEMS]] + ([f"\n  - and {more} more"] if more > 0 else [])
-            notes += f"\nWarning: {score.name} is not scored, {len(score.problems)} of its results can't be used:{''.join(shown)}"
+            notes += problem_notes(score.name, score.problems)
         elif score.eao["all"] != score.eao["all"]:
             notes += f"\nNote: {score.name} has no EAO: the tracked videos are shorter than the lengths that {scores.dataset} averages over"
     return notes
+
+
+def problem_notes(name: str, problems: tuple[str, ...]) -> str:
+    """Why a tracker is not scored."""
+    more = len(problems) - _SHOWN_PROBLEMS
+    shown = [f"\n  - {problem}" for problem in problems[:_SHOWN_PROBLEMS]] + ([f"\n  - and {more} more"] if more > 0 else [])
+    return f"\nWarning: {name} is not scored, {len(problems)} of its results can't be used:{''.join(shown)}"

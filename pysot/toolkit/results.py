@@ -2,7 +2,8 @@
 
 VOT, supervised   <tracker>/baseline/<video>/<video>_001.txt ... _015.txt: one line per frame, `1` start, `2` lost, `0` skipped, else a region
                   (4 or 8 numbers, `%.4f`, commas); seconds per frame in <video>_001_time.value
-one pass (OPE)    <tracker>/<video>.txt: x,y,width,height per line
+one pass (OPE)    <tracker>/<video>.txt, or as GOT-10k has it <tracker>/<video>/<video>_001.txt: x,y,width,height per line; seconds per frame in
+                  <video>_time.txt. A name may differ in case, and in - for _ or .
 
 Read leniently where the meaning is clear (CRLF, byte order mark, tabs, blanks or semicolons between numbers, empty lines at the end); anything else
 is a ResultError that names file and line: a damaged result is never scored.
@@ -67,32 +68,61 @@ class Trajectory:
         return np.flatnonzero(self.codes == LOST)
 
 
-def tracker_dirs(path: str | os.PathLike, dataset: str, prefixes: Listing[str] = ("",)) -> list[Path]:
-    """Folders of the trackers in `path`, sorted by name. `path` is the folder of the data set's results, its parent, or one tracker's folder.
+def tracker_dirs(path: str | os.PathLike, dataset: str, prefixes: Listing[str] = ("",), one_pass: bool = False) -> list[Path]:
+    """Folders of the trackers in `path` with supervised or `one_pass` results, sorted by name. `path` is the folder of the data set's results, its parent, or
+    one tracker's folder.
 
     With prefixes: for each the tracker of exactly that name if there is one, else those that begin with it. Raises FileNotFoundError if one has none.
     """
-    path = Path(path)
-    if (path / "baseline").is_dir():
+    path, holds, shape = Path(path), (_holds_ope if one_pass else _holds_baseline), ("<video>.txt" if one_pass else "baseline/<video>/<video>_001.txt")
+    if holds(path):
         return [path]
     folder = path / dataset if (path / dataset).is_dir() else path
     if not folder.is_dir():
-        raise FileNotFoundError(f"no results folder {folder}; expected {folder}/<tracker>/baseline/<video>/<video>_001.txt")
-    names = sorted(entry.name for entry in os.scandir(folder) if (Path(entry.path) / "baseline").is_dir())
+        raise FileNotFoundError(f"no results folder {folder}; expected {folder}/<tracker>/{shape}")
+    names = sorted(entry.name for entry in os.scandir(folder) if holds(Path(entry.path)))
     chosen = set()
     for prefix in prefixes:
         fitting = [name for name in names if name == prefix] or [name for name in names if name.startswith(prefix)]
         if not fitting:
-            found = f"it has {', '.join(names)}" if names else f"expected {folder}/<tracker>/baseline/<video>/<video>_001.txt"
+            found = f"it has {', '.join(names)}" if names else f"expected {folder}/<tracker>/{shape}"
             raise FileNotFoundError(f"no tracker{f' that begins with {prefix!r}' if prefix else ''} in {folder}; {found}")
         chosen.update(fitting)
     return [folder / name for name in sorted(chosen)]
 
 
+def _holds_baseline(folder: Path) -> bool:
+    return (folder / "baseline").is_dir()
+
+
+def _holds_ope(folder: Path) -> bool:
+    return folder.is_dir() and not _holds_baseline(folder) and any(True for pattern in ("*.txt", "*/*_001.txt") for _ in folder.glob(pattern))
+
+
+def find_ope(tracker_dir: str | os.PathLike, video: str) -> Path:
+    """The one-pass result of a video, under any of the names it may have; where it should be, if it is not there."""
+    usual = Path(tracker_dir) / f"{video}.txt"
+    if usual.is_file():
+        return usual
+    wanted = _plain_name(video)
+    for entry in sorted(os.scandir(tracker_dir), key=lambda entry: entry.name) if Path(tracker_dir).is_dir() else ():
+        stem, suffix = os.path.splitext(entry.name)
+        if suffix == ".txt" and _plain_name(stem) == wanted:
+            return Path(entry.path)
+        nested = Path(entry.path) / f"{entry.name}_001.txt"
+        if _plain_name(entry.name) == wanted and nested.is_file():
+            return nested
+    return usual
+
+
+def _plain_name(name: str) -> str:
+    return re.sub(r"[-_.]", "-", name.lower())
+
+
 def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace: bool = False) -> None:
     """Note in `network.json` whose results the folder holds. Results of another network or other settings are removed with `replace`, else a ValueError."""
     path = Path(tracker_dir) / "network.json"
-    if (Path(tracker_dir) / "baseline").is_dir():
+    if _holds_baseline(Path(tracker_dir)) or _holds_ope(Path(tracker_dir)):
         known = read_json(path, "origin of results").get("sha256") if path.exists() else None
         if known != fingerprint and replace:
             shutil.rmtree(tracker_dir)
@@ -160,12 +190,15 @@ def _check_order(path, codes):
             raise ResultError(f"{path} line {row + 1}: {what} cannot be in a supervised result; track this video again")
 
 
-def save_ope(tracker_dir: str | os.PathLike, video: str, boxes_xywh: np.ndarray) -> Path:
-    """Write a one-pass result, boxes (N, 4). Returns its path."""
+def save_ope(tracker_dir: str | os.PathLike, video: str, boxes_xywh: np.ndarray, seconds: np.ndarray | None = None, nested: bool = False) -> Path:
+    """Write a one-pass result, boxes (N, 4), and the seconds per frame (N,) if given; `nested` as GOT-10k has it. Returns the path of the boxes."""
     boxes_xywh = np.asarray(boxes_xywh, np.float64)
     if boxes_xywh.ndim != 2 or boxes_xywh.shape[1] != 4 or not np.isfinite(boxes_xywh).all():
         raise ValueError(f"result of {video}: needs finite boxes (N, 4), got {boxes_xywh.shape}")
-    path = Path(tracker_dir) / f"{video}.txt"
+    path = Path(tracker_dir) / video / f"{video}_001.txt" if nested else Path(tracker_dir) / f"{video}.txt"
+    if seconds is not None:
+        with atomic_write(path.with_name(f"{video}_time.txt")) as stream:
+            stream.writelines(f"{second:.6f}\n" for second in seconds)
     with atomic_write(path) as stream:
         stream.writelines(",".join(f"{value:.4f}" for value in box) + "\n" for box in boxes_xywh)
     return path

@@ -1,4 +1,4 @@
-"""The supervised VOT protocol: start on the ground truth, track, and after a loss start again five frames later."""
+"""Tracking a data set: in one pass, or in the supervised VOT protocol, which after a loss starts again on the ground truth five frames later."""
 
 import logging
 import os
@@ -10,7 +10,19 @@ from functools import partial
 import numpy as np
 
 from pysot.toolkit.region import overlap
-from pysot.toolkit.results import LOST, SKIPPED, START, ResultError, Trajectory, baseline_file, load_baseline, save_baseline
+from pysot.toolkit.results import (
+    LOST,
+    SKIPPED,
+    START,
+    ResultError,
+    Trajectory,
+    baseline_file,
+    find_ope,
+    load_baseline,
+    load_ope,
+    save_baseline,
+    save_ope,
+)
 from pysot.toolkit.sequence import Dataset, Sequence
 from pysot.utils.bbox import init_box_from_region
 from pysot.utils.image import read_image
@@ -75,6 +87,32 @@ def run_supervised(tracker, sequence: Sequence, on_frame: Callable[[Step], None]
     return Trajectory.from_frames(entries, seconds)
 
 
+def run_one_pass(tracker, sequence: Sequence, on_frame: Callable[[Step], None] | None = None) -> Trajectory:
+    """Track one sequence from its first frame to the end; the first region is the start. Tracker and errors as `run_supervised`; a region that is not finite is
+    the last one again.
+    """
+    truth = sequence.ground_truth[0]
+    if not _is_usable(truth):
+        raise ValueError(f"sequence {sequence.name} has no ground truth in its first frame to start from")
+    box = np.asarray(init_box_from_region(truth), np.float64)
+    entries, seconds = [box], []
+    for index in range(len(sequence)):
+        image, outputs, began = _frame(sequence, index), None, time.perf_counter()
+        if index == 0:
+            tracker.init(image, box)
+        else:
+            outputs = tracker.track(image)
+        seconds.append(time.perf_counter() - began)
+        if outputs is not None:
+            region = np.asarray(outputs["bbox"], np.float64).reshape(-1)
+            if region.size != 4:
+                raise ValueError(f"the tracker returned a box of {region.size} numbers, expected 4 (x, y, w, h)")
+            entries.append(region if np.isfinite(region).all() else entries[-1])
+        if on_frame:
+            on_frame(Step(index, image, entries[-1], outputs))
+    return Trajectory.from_frames(entries, seconds)
+
+
 def run_dataset(tracker, dataset: Dataset, tracker_dir: str | os.PathLike, on_frame: Callable[[Sequence, Step], None] | None = None,
                 on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None = None, repetition: int = 1) -> Progress:
     """Track all sequences and write each result as soon as it is there: a second call goes on where a killed one stopped.
@@ -85,32 +123,36 @@ def run_dataset(tracker, dataset: Dataset, tracker_dir: str | os.PathLike, on_fr
     progress = Progress()
     for sequence in dataset.sequences:
         trajectory = None
-        if _is_done(tracker_dir, sequence, repetition):
+        if _is_done(tracker_dir, sequence, repetition, dataset.one_pass):
             state = "kept"
             progress.kept.append(sequence.name)
         else:
             state = "tracked"
             try:
-                trajectory = run_supervised(tracker, sequence, on_frame and partial(on_frame, sequence), dataset.settings.skipping)
+                watch = on_frame and partial(on_frame, sequence)
+                trajectory = run_one_pass(tracker, sequence, watch) if dataset.one_pass else run_supervised(tracker, sequence, watch, dataset.settings.skipping)
             except Exception as error:  # a tracker may raise anything; the other sequences do not depend on it
                 state = "failed"
                 progress.failed[sequence.name] = f"{type(error).__name__}: {error}"
                 expected = isinstance(error, (ValueError, OSError))
                 logger.error("%s failed and has no result: %s", sequence.name, error, exc_info=not expected)
             else:
-                save_baseline(tracker_dir, sequence.name, trajectory, repetition)
+                if dataset.one_pass:
+                    save_ope(tracker_dir, sequence.name, trajectory.regions[:, :4], trajectory.seconds, nested=dataset.name.lower() == "got-10k")
+                else:
+                    save_baseline(tracker_dir, sequence.name, trajectory, repetition)
                 progress.tracked.append(sequence.name)
         if on_sequence:
             on_sequence(sequence, state, trajectory)
     return progress
 
 
-def _is_done(tracker_dir, sequence, repetition):
-    path = baseline_file(tracker_dir, sequence.name, repetition)
+def _is_done(tracker_dir, sequence, repetition, one_pass):
+    path = find_ope(tracker_dir, sequence.name) if one_pass else baseline_file(tracker_dir, sequence.name, repetition)
     if not path.exists():
         return False
     try:
-        load_baseline(path, len(sequence))
+        (load_ope if one_pass else load_baseline)(path, len(sequence))
     except ResultError as error:
         logger.warning("%s: tracking it again", error)
         return False

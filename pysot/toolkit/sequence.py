@@ -13,7 +13,8 @@ from pysot.toolkit.region import corners_of, region_table
 
 @dataclass(frozen=True)
 class Sequence:
-    """One video. `frame_paths` and `ground_truth` have one entry per frame; width and height are pixels.
+    """One video. `frame_paths` and `ground_truth` have one entry per frame; width and height are pixels, None where nothing needs them. `attributes` are
+    those of the whole video; `present` (N,) tells in which frames the target is, None for all.
 
     `tags` has one bool array per tag that was annotated for the sequence; a shorter one is filled with False, an empty one left out.
     Raises ValueError that names the sequence when the parts do not fit together.
@@ -22,16 +23,20 @@ class Sequence:
     name: str
     frame_paths: list[str]
     ground_truth: list[np.ndarray]
-    width: int
-    height: int
+    width: int | None
+    height: int | None
     tags: dict[str, np.ndarray] = field(default_factory=dict)
+    attributes: tuple[str, ...] = ()
+    present: np.ndarray | None = None
 
     def __post_init__(self):
         regions = self._regions()
         if not regions or len(regions) != len(self.frame_paths):
             raise ValueError(f"sequence {self.name} has {len(self.frame_paths)} frames and ground truth for {len(regions)}; needs 1 or more of both")
-        if not (self.width > 0 and self.height > 0):
+        if self.width is not None and not (self.width > 0 and self.height > 0):
             raise ValueError(f"sequence {self.name} needs a positive frame size, got {self.width} x {self.height}")
+        if self.present is not None and len(self.present) != len(regions):
+            raise ValueError(f"sequence {self.name} says for {len(self.present)} of {len(regions)} frames whether the target is there")
         object.__setattr__(self, "ground_truth", regions)
         object.__setattr__(self, "tags", {name: self._flags(name, values) for name, values in self.tags.items() if len(values)})
 
@@ -82,7 +87,12 @@ class Dataset:
     name: str
     sequences: list[Sequence]
     tags: tuple[str, ...]
-    settings: VotSettings
+    settings: VotSettings | None
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether trackers run through it once, without restarts: such a set has no VOT settings."""
+        return self.settings is None
 
     def __post_init__(self):
         names = [sequence.name for sequence in self.sequences]

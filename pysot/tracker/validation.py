@@ -21,6 +21,8 @@ class Validation:
 
     def __init__(self, dataset: Dataset, load: Callable[[Path], tuple], folder: Path, me: Rank, stop: StopRequest | None = None,
                  bar: Callable | None = None):
+        if dataset.one_pass:
+            raise ValueError(f"TRAIN.VAL.DATASET: {dataset.name} is tracked in one pass and has no EAO; choose a VOT set")
         longest = max(map(len, dataset.sequences))
         if longest < dataset.settings.low:
             raise ValueError(f"TRAIN.VAL: EAO of {dataset.name} averages over lengths from {dataset.settings.low} frames on, the longest video chosen has "

@@ -32,7 +32,7 @@ def small(tmp_path):
 @pytest.mark.parametrize(("args", "sentence"), [
     ((), "the following arguments are required"),
     (("-p", "nowhere", "-d", "VOT2016", "--datasetdir", SMALL), "no results folder nowhere"),
-    (("-p", "results", "-d", "VOT2017", "--datasetdir", SMALL), "no tracker in results"),
+    (("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "-t", "x"), "no tracker that begins with 'x'"),
     (("-p", "results/VOT2016", "-d", "VOT2017", "--datasetdir", SMALL), "no data set VOT2017"),
     (("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "-t", "zzz"), "no tracker that begins with 'zzz'"),
     (("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "-n", "0"), "at least one worker"),

@@ -3,14 +3,18 @@
 import os
 from pathlib import Path
 
+import numpy as np
+
 from pysot.toolkit.datasets.settings import VOT_TAGS
 from pysot.toolkit.sequence import Sequence
 from pysot.utils.files import read_json
 from pysot.utils.image import image_size
 
 
-def read_json_layout(path: Path, folders: list[Path], problems: list[str]) -> list[Sequence]:
-    """Sequences of the json at `path`; frames are below the first of `folders` that has them. What is wrong is appended to `problems`."""
+def read_json_layout(path: Path, folders: list[Path], problems: list[str], one_pass: bool = False) -> list[Sequence]:
+    """Sequences of the json at `path`; frames are below the first of `folders` that has them. What is wrong is appended to `problems`. Those of one-pass sets
+    have no sizes, which nothing needs.
+    """
     meta = read_json(path, "data set")
     if not isinstance(meta, dict) or not meta:
         problems.append(f"{path.name} holds no object of videos (got {type(meta).__name__})")
@@ -19,7 +23,7 @@ def read_json_layout(path: Path, folders: list[Path], problems: list[str]) -> li
     sequences = []
     for name, video in meta.items():
         try:
-            sequences.append(_sequence(name, video, folder))
+            sequences.append(_sequence(name, video, folder, one_pass))
         except (ValueError, TypeError, OSError) as error:
             problems.append(str(error) if name in str(error) else f"{name}: {error}")
     return sequences
@@ -35,11 +39,14 @@ def _frame_folder(meta, folders) -> str:
     return str(next((folder for folder in folders if folder.is_dir()), folders[0]))
 
 
-def _sequence(name, video, folder):
+def _sequence(name, video, folder, one_pass):
     if not isinstance(video, dict) or not {"img_names", "gt_rect"} <= video.keys():
         got = sorted(video) if isinstance(video, dict) else type(video).__name__
         raise ValueError(f"{name}: needs the keys img_names and gt_rect, has {got}")
     frames = [os.path.join(folder, image) for image in video["img_names"]]
+    if one_pass:
+        present = None if video.get("absent") is None else np.asarray(video["absent"]) != 0  # pysot's word for: 1 where the target is there
+        return Sequence(name, frames, video["gt_rect"], None, None, attributes=tuple(video.get("attr") or ()), present=present)
     if frames and "width" in video and "height" in video:
         width, height = video["width"], video["height"]
     else:

@@ -3,9 +3,10 @@
 import os
 from pathlib import Path
 
+from pysot.toolkit.datasets.folder_layout import read_folder_layout, sequence_folders
 from pysot.toolkit.datasets.json_layout import read_json_layout
 from pysot.toolkit.datasets.raw_layout import read_raw_layout
-from pysot.toolkit.datasets.settings import EAO_TAGS, settings_of
+from pysot.toolkit.datasets.settings import EAO_TAGS, is_one_pass, settings_of
 from pysot.toolkit.sequence import Dataset
 
 EXPECTED_TREE = """expected one of
@@ -17,7 +18,9 @@ EXPECTED_TREE = """expected one of
     list.txt                          (one video per line)
     <video>/groundtruth.txt           (4 or 8 numbers per line)
     <video>/color/00000001.jpg        (or <video>/00000001.jpg)
-    <video>/occlusion.tag             (optional: one 0 or 1 per line, *.tag or *.label)"""
+    <video>/occlusion.tag             (optional: one 0 or 1 per line, *.tag or *.label)
+  or, tracked in one pass, folders of sequences
+  {root}/{name}/<video>/img/0001.jpg  and groundtruth_rect.txt (OTB) or groundtruth.txt (LaSOT; GOT-10k without img/)"""
 
 
 def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
@@ -27,19 +30,24 @@ def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
     ValueError with every problem of the layout at once, both with the expected tree.
     """
     root = Path(root)
-    json_path, folder = _json_path(name, root), _raw_folder(name, root)
-    if json_path is None and folder is None:
-        raise FileNotFoundError(f"no data set {name} in {root}: no {name}.json, no list.txt; {_tree(name, root)}")
+    json_path, folder, one_pass = _json_path(name, root), _raw_folder(name, root), is_one_pass(name)
     problems: list[str] = []
     if json_path is not None:
-        sequences = read_json_layout(json_path, [root / name, root, json_path.parent / name, json_path.parent], problems)
-    else:
+        sequences = read_json_layout(json_path, [root / name, root, json_path.parent / name, json_path.parent], problems, one_pass)
+    elif folder is not None and not one_pass:
         sequences = read_raw_layout(folder, problems)
+    else:
+        one_pass, folder = True, root / name if (root / name).is_dir() else root
+        # the set's own folder may have a folder for each class; other folders beside it may be other sets
+        folders = sequence_folders(root / name, deep=True) or sequence_folders(root, deep=root.resolve().name == name)
+        if not folders:
+            raise FileNotFoundError(f"no data set {name} in {root}: no {name}.json, no list.txt, no folders of sequences; {_tree(name, root)}")
+        sequences = read_folder_layout(folders, problems)
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
         where = json_path or folder
         raise ValueError(f"data set {name} ({where}) has {len(problems)} problem{'s' * (len(problems) > 1)}:\n{listed}\n{_tree(name, root)}")
-    return Dataset(name, sequences, EAO_TAGS, settings_of(name))
+    return Dataset(name, sequences, (), None) if one_pass else Dataset(name, sequences, EAO_TAGS, settings_of(name))
 
 
 def missing_frames(dataset: Dataset) -> list[str]:

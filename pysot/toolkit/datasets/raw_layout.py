@@ -30,7 +30,7 @@ def _sequence(name, folder):
     truth = folder / "groundtruth.txt"
     if not truth.is_file():
         raise ValueError(f"{name}: no groundtruth.txt")
-    frames = _frames(folder / "color") or _frames(folder)
+    frames = frames_of(folder / "color") or frames_of(folder)
     if not frames:
         raise ValueError(f"{name}: no frames in {folder / 'color'} or {folder}")
     width, height = image_size(frames[0])
@@ -55,7 +55,7 @@ def _text(path):
         raise ValueError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
 
 
-def _frames(folder):
+def frames_of(folder):
     if not folder.is_dir():
         return []
     names = [entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(IMAGE_SUFFIXES) and not entry.name.startswith(".")]

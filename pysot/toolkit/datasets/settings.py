@@ -18,6 +18,14 @@ VOT_SETTINGS = {
 }
 STAND_IN = "VOT2018"
 
+# One-pass sets. LaSOT and TrackingNet rank by success and normalised precision, GOT-10k by average overlap; all of it is computed for each.
+ONE_PASS = ("OTB50", "OTB100", "OTB2015", "CVPR13", "UAV123", "UAV123_10fps", "UAV20L", "NFS30", "NFS240", "LaSOT", "GOT-10k", "TrackingNet", "TC128")
+
+
+def is_one_pass(name: str) -> bool:
+    """Whether the named set is tracked in one pass, whatever the case of its letters."""
+    return name.lower() in {known.lower() for known in ONE_PASS}
+
 
 def settings_of(name: str) -> VotSettings:
     """Settings of the named set; those of VOT2018, with a logged sentence, for a name that is not in the table."""

@@ -1,0 +1,208 @@
+"""One-pass sets: metrics by hand and against the original, layouts, names of result files, the runner and the commands."""
+
+import json
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from toolkit_data import make_sequence
+
+from helpers import ROOT, TINY, experiment, moving_square
+from pysot.toolkit.datasets import load_dataset
+from pysot.toolkit.evaluate_ope import evaluate_one_pass, evaluate_one_pass_tracker
+from pysot.toolkit.ope import DISTANCES, NORMALISED, OVERLAPS, box_overlaps, mean_curves, measure_video
+from pysot.toolkit.plots import plot_curves
+from pysot.toolkit.report_ope import attribute_table, ope_table, ope_video_table
+from pysot.toolkit.results import ResultError, find_ope, load_ope, save_ope, tracker_dirs
+from pysot.toolkit.runner import run_dataset, run_one_pass
+from pysot.toolkit.sequence import Dataset
+
+BOX = np.array([20.0, 30, 40, 20])
+
+
+def boxes(*shifts):
+    return np.stack([BOX + [shift, 0, 0, 0] for shift in shifts])
+
+
+def test_curves_by_hand():
+    """Boxes of 40 x 20, moved by 0, 10 and 100 pixels: overlaps 1, 0.6 and 0, distances 0, 10 and 100, of the size 0, 0.25 and 2.5."""
+    curves = measure_video(boxes(0, 0, 0), boxes(0, 10, 100))
+    at = dict(zip(OVERLAPS.round(2).tolist(), curves.success.tolist(), strict=True))
+    assert at[0.0] == pytest.approx(2 / 3) and at[0.55] == pytest.approx(2 / 3) and at[0.65] == pytest.approx(1 / 3) and at[1.0] == 0
+    assert curves.precision[DISTANCES.tolist().index(9)] == pytest.approx(1 / 3) and curves.precision20 == pytest.approx(2 / 3)
+    assert curves.norm_precision20 == pytest.approx(1 / 3) and curves.norm_precision[NORMALISED.tolist().index(0.25)] == pytest.approx(2 / 3)
+    assert (curves.ao, curves.sr50, curves.sr75, curves.later) == (pytest.approx(0.3), 0.5, 0, 2)
+
+
+def test_frames_without_the_target_do_not_count():
+    truth, found = boxes(0, 0, 0), boxes(0, 10, 100)
+    left = measure_video(truth, found, np.array([True, True, False]))
+    assert left.auc == measure_video(truth[:2], found[:2]).auc > 0.7
+    truth[2] = np.nan
+    assert measure_video(truth, found).auc == left.auc
+    with pytest.raises(ValueError, match="no frame with ground truth"):
+        measure_video(truth, found, np.zeros(3, bool))
+
+
+def test_frames_with_odd_truth():
+    """As the original has it: no size is a miss at every threshold, a centre left of the image a hit at every distance."""
+    curves = measure_video(np.array([[20.0, 30, 0, 20], [-90, 30, 40, 20]]), boxes(0, 100))
+    assert curves.success[0] == 0 and curves.precision[0] == 0.5
+
+
+def test_mean_over_videos_and_over_frames():
+    one, two = measure_video(boxes(0, 0), boxes(0, 0)), measure_video(boxes(*[0] * 10), boxes(0, *[100] * 9))
+    mean = mean_curves([one, two])
+    assert mean.auc == pytest.approx((one.auc + two.auc) / 2) and mean.ao == pytest.approx(1 / 10) and mean.later == 10
+
+
+def test_overlap_of_boxes():
+    rng = np.random.default_rng(0)
+    a, b = (np.concatenate([rng.uniform(-20, 20, (200, 2)), rng.uniform(0, 30, (200, 2))], axis=1) for _ in range(2))
+    forth, back = box_overlaps(a, b), box_overlaps(b, a)
+    np.testing.assert_allclose(forth, back)
+    np.testing.assert_allclose(box_overlaps(a + [7, 9, 0, 0], b + [7, 9, 0, 0]), forth)
+    np.testing.assert_allclose(box_overlaps(a, a), 1)
+    assert forth.min() == 0 and forth.max() <= 1 and box_overlaps(np.zeros((1, 4)), np.zeros((1, 4)))[0] == 0
+
+
+@pytest.mark.shared
+def test_parity_on_published_results(shared):
+    dataset = load_dataset("OTB100", shared / "data" / "benchmarks")
+    assert dataset.one_pass and len(dataset) == 100
+    expected = json.loads((shared / "parity" / "real_results.expected.json").read_text())["OTB100"]
+    for tracker, numbers in expected.items():
+        score = evaluate_one_pass_tracker(dataset, shared / "data" / "results" / "OTB100" / tracker)
+        assert score.problems == () and score.all.auc == pytest.approx(numbers["auc"], abs=1e-6)
+        assert score.all.precision20 == pytest.approx(numbers["precision20"], abs=1e-6)
+        for video, values in numbers["per_video"].items():
+            assert (score.videos[video].auc, score.videos[video].precision20) == pytest.approx(values, abs=1e-6), video
+
+
+def toy(*names, frames=6, **more) -> Dataset:
+    return Dataset("OTB100", [make_sequence(name, truth=[BOX] * frames, **more) for name in names], (), None)
+
+
+@pytest.mark.parametrize("written", ["Jogging-1.txt", "jogging_1.txt", "JOGGING.1.txt", "jogging_1/jogging_1_001.txt"])
+def test_names_of_result_files(tmp_path, written):
+    path = tmp_path / "model" / written
+    path.parent.mkdir(parents=True)
+    path.write_text("20\t30 40;20\r\n" * 6)
+    assert find_ope(tmp_path / "model", "Jogging-1") == path and find_ope(tmp_path / "model", "Jogging-2").name == "Jogging-2.txt"
+    assert evaluate_one_pass_tracker(toy("Jogging-1"), tmp_path / "model").all.auc == pytest.approx(20 / 21)
+    assert [folder.name for folder in tracker_dirs(tmp_path, "OTB100", one_pass=True)] == ["model"]
+
+
+@pytest.mark.parametrize("text, reason", [("", "is empty"), ("1,2,3,4\n" * 5, "5 lines for 6 frames"), ("1,2,3,4\n" * 5 + "1,2,x,4", "line 6 needs numbers"),
+                                          ("1,2,3,4\n" * 5 + "1,2,nan,4", "line 6 .*not finite"), ("1,2,3,4\n" * 5 + "1,2,-3,4", "line 6 .*negative")])
+def test_a_damaged_result_is_never_scored_and_shows_in_the_table(tmp_path, text, reason):
+    for name in ("good", "bad"):
+        for video in ("a", "b"):
+            save_ope(tmp_path / name, video, np.stack([BOX] * 6))
+    (tmp_path / "bad" / "b.txt").write_text(text)
+    with pytest.raises(ResultError, match=reason):
+        load_ope(tmp_path / "bad" / "b.txt", 6)
+    scores = evaluate_one_pass(toy("a", "b"), [tmp_path / "bad", tmp_path / "good"])
+    table = ope_table(scores)
+    assert [score.name for score in scores.trackers] == ["good", "bad"] and list(scores.to_json()) == ["good"]
+    assert "bad [not scored]" in table and "Warning: bad is not scored" in table and "b.txt" in table and "bad" not in ope_video_table(scores)
+
+
+def test_attributes_and_plots(tmp_path):
+    dataset = Dataset("OTB100", [make_sequence(name, truth=[BOX] * 6, attributes=has) for name, has in (("a", ("Blur", "Scale")), ("b", ("Scale",)))], (), None)
+    save_ope(tmp_path / "$m_", "a", np.stack([BOX] * 6))
+    save_ope(tmp_path / "$m_", "b", np.stack([BOX + [100, 0, 0, 0]] * 6))
+    scores = evaluate_one_pass(dataset, [tmp_path / "$m_"])
+    assert scores.trackers[0].attributes["Blur"].auc == pytest.approx(20 / 21) and scores.trackers[0].attributes["Scale"].auc == pytest.approx(10 / 21)
+    assert "Blur" in attribute_table(scores) and json.dumps(scores.to_json())
+    assert plot_curves(scores, tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
+    assert attribute_table(evaluate_one_pass(toy("a"), [tmp_path / "$m_"])) == ""
+
+
+def frames(folder, count, first=1):
+    folder.mkdir(parents=True)
+    for number in range(first, first + count):
+        cv2.imwrite(str(folder / f"{number:04d}.jpg"), np.full((60, 80, 3), 90, np.uint8))
+
+
+def test_folder_layouts(tmp_path):
+    frames(tmp_path / "OTB100/David/img", 5, first=298)
+    (tmp_path / "OTB100/David/groundtruth_rect.txt").write_text("1\t2\t3\t4\n" * 3)
+    frames(tmp_path / "OTB100/Jogging/img", 3)
+    for target in (1, 2):
+        (tmp_path / f"OTB100/Jogging/groundtruth_rect.{target}.txt").write_text(f"{target},2,3,4\n" * 3)
+    otb = load_dataset("OTB100", tmp_path)
+    assert [sequence.name for sequence in otb.sequences] == ["David", "Jogging-1", "Jogging-2"] and otb.one_pass
+    assert otb.sequences[0].frame_paths[0].endswith("0300.jpg") and otb.sequences[2].ground_truth[0].tolist() == [2, 2, 3, 4]
+    frames(tmp_path / "LaSOT/boat/boat-1/img", 3)
+    (tmp_path / "LaSOT/boat/boat-1/groundtruth.txt").write_text("1,2,3,4\n" * 3)
+    (tmp_path / "LaSOT/boat/boat-1/out_of_view.txt").write_text("0,1,0")
+    (tmp_path / "LaSOT/boat/boat-1/full_occlusion.txt").write_text("0,0,1")
+    assert load_dataset("LaSOT", tmp_path).sequences[0].present.tolist() == [True, False, False]
+    frames(tmp_path / "mine/a b", 2)
+    (tmp_path / "mine/a b/groundtruth.txt").write_text("1,2,3,4\n" * 2)
+    (tmp_path / "mine/a b/absence.label").write_text("0\n1\n")
+    mine = load_dataset("mine", tmp_path)
+    assert mine.one_pass and mine.sequences[0].name == "a b" and mine.sequences[0].present.tolist() == [True, False]
+    (tmp_path / "mine/a b/groundtruth.txt").write_text("1,2,3,4\n" * 5)
+    with pytest.raises(ValueError, match="a b has 2 frames and ground truth for 5"):
+        load_dataset("mine", tmp_path)
+    with pytest.raises(FileNotFoundError, match="no data set other .*no folders of sequences"):
+        load_dataset("other", tmp_path / "mine" / "a b")
+
+
+def test_absence_in_a_json(tmp_path):
+    video = {"video_dir": "v", "init_rect": [1, 2, 3, 4], "img_names": ["v/1.jpg", "v/2.jpg"], "gt_rect": [[1, 2, 3, 4]] * 2, "absent": [1, 0],
+             "attr": ["Fast"]}
+    (tmp_path / "LaSOT.json").write_text(json.dumps({"v": video}))
+    sequence = load_dataset("LaSOT", tmp_path).sequences[0]
+    assert sequence.present.tolist() == [True, False] and sequence.attributes == ("Fast",) and sequence.width is None
+
+
+class Still:
+    def init(self, image, box):
+        self.box = np.array(box)
+
+    def track(self, image):
+        self.box = self.box + [1, 0, 0, 0]
+        return {"bbox": self.box if self.box[0] < 24 else self.box * np.nan, "best_score": 1.0}
+
+
+@pytest.mark.parametrize("name, path", [("OTB100", "a.txt"), ("GOT-10k", "a/a_001.txt")])
+def test_the_runner(tmp_path, name, path):
+    frames(tmp_path / "a", 6)
+    paths = [str(file) for file in sorted((tmp_path / "a").iterdir())]
+    sequence = make_sequence("a", truth=[BOX] * 6)
+    object.__setattr__(sequence, "frame_paths", paths)
+    trajectory = run_one_pass(Still(), sequence)
+    assert trajectory.regions[0, :4].tolist() == pytest.approx([20.5, 30.5, 40, 20]) and len(trajectory.seconds) == 6  # as pysot starts on four numbers
+    assert trajectory.regions[3, 0] == pytest.approx(23.5) == trajectory.regions[5, 0]
+    dataset = Dataset(name, [sequence], (), None)
+    assert run_dataset(Still(), dataset, tmp_path / "out").tracked == ["a"] and (tmp_path / "out" / path).is_file()
+    assert len((tmp_path / "out" / path).with_name("a_time.txt").read_text().splitlines()) == 6
+    assert run_dataset(Still(), dataset, tmp_path / "out").kept == ["a"]
+    assert run_dataset(Still(), Dataset(name, [make_sequence("b", truth=[BOX * np.nan] * 2)], (), None), tmp_path / "out").failed.keys() == {"b"}
+
+
+def test_commands(tmp_path):
+    """test.py on a folder in OTB's layout, eval.py on what it wrote."""
+    for index in range(2):
+        truth = moving_square(tmp_path / "made" / f"s{index}", seed=index)
+        (tmp_path / "OTB100" / f"s{index}").mkdir(parents=True)
+        (tmp_path / "made" / f"s{index}" / "color").rename(tmp_path / "OTB100" / f"s{index}" / "img")
+        (tmp_path / "OTB100" / f"s{index}" / "groundtruth_rect.txt").write_text("\n".join(",".join(map(str, box)) for box in truth))
+
+    def tool(name, *arguments):
+        return subprocess.run([sys.executable, ROOT / "tools" / name, *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True, timeout=200,
+                              env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+    done = tool("test.py", "--config", experiment("quickstart"), "--dataset", "OTB100", "--datasetdir", ".", "--device", "cpu", "--vis", "--opts", *TINY)
+    assert done.returncode == 0 and "| Success |" in done.stdout, done.stderr
+    assert {path.name for path in (tmp_path / "results/OTB100/untrained").iterdir()} >= {"s0.txt", "s1.txt", "s0_time.txt", "network.json", "vis"}
+    done = tool("eval.py", "-p", "results", "-d", "OTB100", "--datasetdir", ".", "-s", "--vis", "--json", "out.json", "-n", "2")
+    assert done.returncode == 0 and "untrained Success" in done.stdout, done.stderr
+    assert (tmp_path / "results/OTB100/OTB100_scores.png").is_file()
+    assert set(json.loads((tmp_path / "out.json").read_text())["untrained"]["videos"]) == {"s0", "s1"}
