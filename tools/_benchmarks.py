@@ -6,6 +6,7 @@ import argparse
 import copy
 import statistics
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from pysot.engine.benchmark import PlainStep, correlation_times, seconds_per_ste
 from pysot.engine.engine_builder import build_trainer
 from pysot.engine.scaling import Scaling, measure_scaling
 from pysot.models.model_builder import build_model
+from pysot.toolkit.datasets import load_dataset
+from pysot.toolkit.evaluate import evaluate_tracker
+from pysot.toolkit.results import tracker_dirs
 from pysot.utils.cores import usable_cores
 from pysot.utils.device import forget_peak_memory, peak_memory_mib, wants_pinned_memory
 from pysot.utils.distributed import Rank
@@ -146,4 +150,26 @@ def prepare(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tu
     return rows, f"{procs[-1]} processes make {medians['1'] / medians[str(procs[-1])]:.2f} times as many as one"
 
 
-BENCHMARKS = {"train": train, "scale": scale, "xcorr": xcorr, "loader": loader, "index": index, "prepare": prepare}
+def evaluation(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tuple[list[tuple], str]:
+    """Scoring one tracker's results on a VOT set, from files on disk; and the memory of this process, torch and all."""
+    if not args.results:
+        raise ValueError("give --results FOLDER DATASET DATASETDIR, as for tools/eval.py")
+    folder, name, root = args.results
+    spent: dict[str, list[float]] = {"read the data set": [], "score, mode pysot": [], "score, mode vot and pysot": []}
+    for _ in range(args.repeats + 1):
+        marks = [time.perf_counter()]
+        dataset = load_dataset(name, root)
+        tracker = tracker_dirs(folder, name)[0]
+        marks.append(time.perf_counter())
+        for official in (False, True):
+            evaluate_tracker(dataset, tracker, official)
+            marks.append(time.perf_counter())
+        for what, before, after in zip(spent, marks, marks[1:], strict=False):
+            spent[what].append(after - before)
+    medians = {what: statistics.median(seconds[1:]) for what, seconds in spent.items()}
+    frames, whole = sum(map(len, dataset.sequences)), medians["read the data set"] + medians["score, mode pysot"]
+    return [("one tracker, all in all", whole, "s", None, 0.25), *((what, seconds, "s") for what, seconds in medians.items()),
+            ("frames", frames, "frames")], f"{frames / whole:.0f} frames a second"
+
+
+BENCHMARKS = {"train": train, "scale": scale, "xcorr": xcorr, "loader": loader, "index": index, "prepare": prepare, "eval": evaluation}

@@ -6,6 +6,7 @@ xcorr  the ways to compute the depth-wise correlation, forward and backward
 loader  training items on one core against decoding the two crops of a pair and nothing else, and its parts
 index  the annotation index at the scale of YouTube-BB, 5 million boxes: time and memory
 prepare  crops of a raw data set, --raw SET ROOT, against decoding its images and encoding its crops and nothing else
+eval  scoring one tracker on a VOT set, --results FOLDER DATASET DATASETDIR
 """
 
 import argparse
@@ -33,6 +34,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--processes", type=_cli.whole_number(2), help="scale: processes to compare with one (default: one per card, two on a CPU)")
     parser.add_argument("--videos", type=_cli.whole_number(1), default=365_000, help="index: videos of the annotation that is made for it")
     parser.add_argument("--raw", nargs=2, metavar=("SET", "ROOT"), help="prepare: the raw data set, as for tools/prepare_data.py")
+    parser.add_argument("--results", nargs=3, metavar=("FOLDER", "DATASET", "DATASETDIR"), help="eval: results of a tracker, as for tools/eval.py -p -d "
+                                                                                                "--datasetdir")
     parser.add_argument("--json", metavar="FILE", help="also write the figures: a list of {name, device, value, unit, ratio, target}")
     return parser.parse_args()
 

@@ -91,7 +91,8 @@ def test_a_full_disk_costs_the_index_only(anno, monkeypatch, caplog):
 
 def test_processes_that_start_together_make_it_once(anno):
     code = ("import sys; sys.path.insert(0, sys.argv[1]); import pysot.datasets.index as index; read = index.read_json\n"
-            "index.read_json = lambda *a: (print('made', flush=True), read(*a))[1]\n"
+            "import time\n"
+            "index.read_json = lambda *a: (print('made', flush=True), time.sleep(1), read(*a))[2]\n"
             "print(index.load_annotation('SET', sys.argv[2] + '/crop511', sys.argv[2] + '/train.json').video_count)")
     running = [subprocess.Popen([sys.executable, "-c", code, str(ROOT), str(anno.parent)], stdout=subprocess.PIPE, text=True) for _ in range(4)]
     texts = [process.communicate(timeout=60)[0].split() for process in running]

@@ -47,12 +47,12 @@ def mot(root):
 def yolo(root):
     image(root / "images" / "train" / "a.jpg")
     image(root / "images" / "train" / "nothing.jpg")
-    text(root / "labels/train/a.txt", "0 0.5 0.5 0.1 0.2\n3 0.25 0.5 0.5 1.0 0.93\n1 0.5 0.5 0 0.2\n1 2 3\n")
+    text(root / "labels/train/a.txt", "0 0.5 0.5 0.1 0.2\n3 0.25 0.5 0.5 1.0 0.93\n1 0.5 0.5 0 0.2\n1 50 50 10 20\n1 2 3\n")
     for number in (0, 1):
         image(root / "images" / "train" / "clip" / f"{number}.png")
         text(root / f"labels/train/clip/{number}.txt", f"0 0.5 0.5 0.{1 + number} 0.2 4\n")
     return {"train/a": {0: {"00": (90, 40, 110, 60), "01": (0, 0, 100, 100)}}, "train/clip": {0: {"04": (90, 40, 110, 60)}, 1: {"04": (80, 40, 120, 60)}}}, {
-        "degenerate": 1, "malformed lines": 1, "without a label file": 1}
+        "degenerate": 2, "malformed lines": 1, "without a label file": 1}
 
 
 def voc(root):
