@@ -4,6 +4,7 @@ VOT sets are scored as the supervised protocol, others (OTB100, UAV123, LaSOT, G
 """
 
 import argparse
+import functools
 import logging
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import _cli
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.evaluate import Scores, evaluate_vot
 from pysot.toolkit.evaluate_ope import OpeScores, evaluate_one_pass
+from pysot.toolkit.html_report import write_report
 from pysot.toolkit.plots import plot_curves, plot_scores
 from pysot.toolkit.report import both_table, official_table, score_table, tag_table, video_table
 from pysot.toolkit.report_ope import attribute_table, ope_table, ope_video_table
@@ -31,6 +33,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--show_video_level", "-s", action="store_true", help="also a table per video")
     parser.add_argument("--vis", action="store_true", help="also draw accuracy, robustness and EAO, or the curves of a one-pass set, to <DATASET>_scores.png "
                                                            "beside the results")
+    parser.add_argument("--report", metavar="FILE", help="also write an HTML page: tables that sort, curves, and each sequence with its losses in pictures")
     parser.add_argument("--json", metavar="FILE", help="also write the scores as JSON")
     return parser.parse_args()
 
@@ -38,8 +41,8 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     _cli.setup_logging()
-    if args.json:
-        check_folder(Path(args.json).parent)
+    for file in filter(None, (args.json, args.report)):
+        check_folder(Path(file).parent)
     if not Path(args.tracker_path).is_dir():
         tracker_dirs(args.tracker_path, args.dataset)  # says so, before a large data set is read
     dataset = load_dataset(args.dataset, args.datasetdir)
@@ -55,6 +58,11 @@ def main() -> None:
     if args.json:
         write_json(args.json, scores.to_json(), indent=1)
         logger.info("wrote %s", args.json)
+    if args.report:
+        settings = {"data set": dataset.name, "results": args.tracker_path, "mode": "one pass" if dataset.one_pass else args.mode}
+        settings |= {} if dataset.one_pass else {"EAO": f"lengths {dataset.settings.low} to {dataset.settings.high}, burn-in {dataset.settings.burn_in}"}
+        bar = functools.partial(_cli.progress_bar, description="report")
+        logger.info("wrote %s", write_report(args.report, dataset, folders, scores, settings, bar))
     if args.vis:
         draw = plot_curves if dataset.one_pass else plot_scores
         logger.info("wrote %s", draw(scores, Path(folders[0]).parent / f"{dataset.name}_scores.png"))

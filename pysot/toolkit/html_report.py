@@ -1,0 +1,208 @@
+"""One self-contained HTML page about trackers on a data set: ranking, curves, tracker against tracker, and a part per sequence with the overlap over time and
+pictures around the losses.
+"""
+
+import itertools
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pysot.toolkit import html_parts as parts
+from pysot.toolkit.eao import expected_overlap
+from pysot.toolkit.evaluate import Scores
+from pysot.toolkit.evaluate_ope import OpeScores, upright
+from pysot.toolkit.metrics import Run, measure
+from pysot.toolkit.official import DIFFERENCE
+from pysot.toolkit.ope import DISTANCES, NORMALISED, OVERLAPS, box_overlaps
+from pysot.toolkit.plots import COLOURS
+from pysot.toolkit.results import TRACKED, baseline_file, find_ope, load_baseline, load_ope
+from pysot.toolkit.sequence import Dataset, Sequence
+from pysot.utils.files import atomic_write
+from pysot.utils.image import read_image
+from pysot.utils.visualize import TRUTH, draw_label, draw_region
+
+AROUND = (-8, -4, 0, 4)  # frames of a strip, counted from the loss
+STRIPS = 2               # per sequence and tracker
+
+
+@dataclass(frozen=True)
+class Track:
+    """What a tracker did on a sequence: overlap (N,), NaN where none counts; the frames of its losses; a region per frame or None; columns for the tables."""
+
+    overlap: np.ndarray
+    losses: list[int]
+    regions: list
+    numbers: tuple[float, ...]
+
+
+def write_report(
+    path: str | os.PathLike, dataset: Dataset, folders: list, scores: Scores | OpeScores, settings: dict[str, str], progress: Callable = iter
+) -> Path:
+    """Write the page. `settings` are told at its end; `progress` wraps the sequences. Raises OSError as `atomic_write`, ValueError if no tracker was scored."""
+    names = [score.name for score in scores.trackers if not score.problems]
+    if not names:
+        raise ValueError("nothing to report: no tracker could be scored")
+    where = {Path(os.path.abspath(folder)).name: Path(folder) for folder in folders}
+    colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
+    load, heads = (_one_pass_track, ("success", "precision")) if dataset.one_pass else (_supervised_track, ("accuracy", "losses"))
+    tracks = {sequence.name: {name: load(sequence, where[name], scores.trackers[place]) for place, name in enumerate(names)} for sequence in dataset.sequences}
+    overview = _one_pass_overview(scores, colours) if dataset.one_pass else _supervised_overview(dataset, scores, where, colours)
+    body = [f"<h1>{parts.text(dataset.name)}: {len(names)} tracker{'s' * (len(names) > 1)}, {len(dataset)} sequences</h1>",
+            f"<p class=faint>{sum(map(len, dataset.sequences))} frames. A click on a head sorts a table.</p>", overview, _not_scored(scores),
+            _against(tracks, names), _sequence_table(tracks, names, heads)]
+    body += [_sequence_part(sequence, tracks[sequence.name], colours, heads) for sequence in progress(dataset.sequences)]
+    body.append(_settings(settings))
+    with atomic_write(path) as stream:
+        stream.write(parts.page(f"{dataset.name}, {', '.join(names)}", "".join(body)))
+    return Path(path)
+
+
+def _supervised_track(sequence: Sequence, folder: Path, score) -> Track:
+    run: Run = measure([sequence], [load_baseline(baseline_file(folder, sequence.name), len(sequence))])[0]
+    codes = run.trajectory.codes
+    regions = [region[np.isfinite(region)] if code == TRACKED else None for region, code in zip(run.trajectory.regions, codes, strict=True)]
+    return Track(run.overlap, run.trajectory.failures.tolist(), regions, tuple(map(float, score.videos[sequence.name])))
+
+
+def _one_pass_track(sequence: Sequence, folder: Path, score) -> Track:
+    boxes, truth = load_ope(find_ope(folder, sequence.name), len(sequence)), upright(sequence.ground_truth)
+    overlap = np.where(np.isfinite(truth).all(axis=1), box_overlaps(np.nan_to_num(truth), boxes), np.nan)
+    if sequence.present is not None:
+        overlap[~sequence.present] = np.nan
+    losses = (np.flatnonzero((overlap[1:] == 0) & (overlap[:-1] > 0)) + 1).tolist()
+    curves = score.videos[sequence.name]
+    return Track(overlap, losses, list(boxes), (curves.auc, curves.precision20))
+
+
+def _supervised_overview(dataset: Dataset, scores: Scores, where: dict[str, Path], colours: dict[str, str]) -> str:
+    scored = [score for score in scores.trackers if not score.problems]
+    official = any(score.official for score in scored)
+    head = ["tracker", "EAO", "accuracy", "robustness", "losses", *(["EAO vot", "accuracy vot", "robustness vot"] if official else [])]
+    rows = [[_named(score.name, colours), score.eao["all"], score.accuracy, score.robustness, _count(score.lost),
+             *([score.official.eao, score.official.accuracy, score.official.robustness] if score.official else [])] for score in scored]
+    tags = parts.table(["tracker", *dataset.tags], [[_named(score.name, colours), *(score.eao[tag] for tag in dataset.tags)] for score in scored])
+    lines = []
+    for score in scored:
+        runs = measure(dataset.sequences, [load_baseline(baseline_file(where[score.name], s.name), len(s)) for s in dataset.sequences])
+        curve = expected_overlap(runs, ("all",), dataset.settings)[0]
+        lines.append((np.arange(len(curve)), curve, colours[score.name]))
+    low, high = dataset.settings.low, dataset.settings.high
+    label = f"expected overlap by length in frames; EAO is the mean from {low} to {high}, marked below"
+    chart = parts.chart(lines, label, [(low, "#5b6570"), (high, "#5b6570")], 240)
+    note = f"<p class=faint>{parts.text(DIFFERENCE)}.</p>" if official else ""
+    return (f"<h2>Ranking</h2>{parts.table(head, rows)}{note}<h2>Expected overlap</h2>{parts.keys(colours.items())}{chart}"
+            f"<h2>Accuracy and robustness</h2>{_accuracy_robustness(scored, colours)}<h2>EAO by tag</h2>{tags}")
+
+
+def _accuracy_robustness(scored: list, colours: dict[str, str]) -> str:
+    """Each tracker as a dot: accuracy upwards, losses per 100 frames to the right."""
+    width, height, most = parts.WIDTH, 220, max(score.robustness for score in scored) * 1.1 or 1.0
+    axes = f'<path fill=none stroke="#d5dae0" d="M0 0V{height}H{width}"/>'
+    dots = "".join(f'<circle cx="{score.robustness / most * width:.1f}" cy="{(1 - score.accuracy) * height:.1f}" r=6 fill="{colours[score.name]}"><title>'
+                   f"{parts.text(score.name)}</title></circle>" for score in scored)
+    label = "accuracy from 0 to 1 upwards, losses per 100 frames to the right"
+    return parts.keys(colours.items()) + parts.drawing(axes + dots, height, label, f"{most:.2f}")
+
+
+def _one_pass_overview(scores: OpeScores, colours: dict[str, str]) -> str:
+    scored = [score for score in scores.trackers if score.all]
+    head = ["tracker", "success", "norm precision", "precision", "AO", "SR 0.50", "SR 0.75"]
+    rows = [[_named(score.name, colours), *(getattr(score.all, what) for what in ("auc", "norm_precision20", "precision20", "ao", "sr50", "sr75"))]
+            for score in scored]
+    curves = (("success", OVERLAPS, "success: share of frames above an overlap"), ("precision", DISTANCES, "precision: share of frames within pixels"),
+              ("norm_precision", NORMALISED, "normalised precision: share of frames within a part of the target's size"))
+    charts = "".join(parts.chart([(axis, getattr(score.all, what), colours[score.name]) for score in scored], label, height=200)
+                     for what, axis, label in curves)
+    names = list(scored[0].attributes)
+    attributes = parts.table(["tracker", *names], [[_named(s.name, colours), *(s.attributes[name].auc for name in names)] for s in scored]) if names else ""
+    return (f"<h2>Ranking</h2>{parts.table(head, rows)}<h2>Curves</h2>{parts.keys(colours.items())}{charts}"
+            + (f"<h2>Success by attribute</h2>{attributes}" if names else ""))
+
+
+def _count(number: float) -> tuple[str, float]:
+    """A number that is most often whole, as a cell."""
+    return f"{number:g}", number
+
+
+def _named(name: str, colours: dict[str, str]) -> tuple[str, str]:
+    return f'<i class=key style="background:{colours[name]}"></i>{parts.text(name)}', name
+
+
+def _not_scored(scores: Scores | OpeScores) -> str:
+    left_out = [score for score in scores.trackers if score.problems]
+    items = "".join(f"<li>{parts.text(score.name)}: {parts.text('; '.join(score.problems[:3]))}</li>" for score in left_out)
+    return f"<h2>Not scored</h2><ul>{items}</ul>" if items else ""
+
+
+def _against(tracks: dict, names: list[str]) -> str:
+    """On how many sequences the tracker of a row has more overlap than that of a column."""
+    if len(names) < 2:
+        return ""
+    means = {name: np.array([_mean(per[name].overlap) for per in tracks.values()]) for name in names}
+    rows = [[row, *("–" if row == column else int((means[row] > means[column]).sum()) for column in names)] for row in names]
+    told = "<p class=faint>Sequences on which the row has more overlap than the column.</p>"
+    return f"<h2>Tracker against tracker</h2>{told}{parts.table(['tracker', *names], rows)}"
+
+
+def _mean(overlap: np.ndarray) -> float:
+    known = overlap[np.isfinite(overlap)]
+    return float(known.mean()) if len(known) else 0.0
+
+
+def _sequence_table(tracks: dict, names: list[str], heads: tuple[str, str]) -> str:
+    last = _count if heads[1] == "losses" else float
+    head = ["sequence", "frames", *(f"{name} {what}" for name, what in itertools.product(names, heads))]
+    rows = []
+    for sequence, per in tracks.items():
+        link = f'<a href="#{parts.anchor("s", sequence)}">{parts.text(sequence)}</a>', sequence
+        numbers = [cell(number) for name in names for cell, number in zip((float, last), per[name].numbers, strict=True)]
+        rows.append([link, len(next(iter(per.values())).overlap), *numbers])
+    return f"<h2>Sequences</h2>{parts.table(head, rows)}"
+
+
+def _sequence_part(sequence: Sequence, tracks: dict[str, Track], colours: dict[str, str], heads: tuple[str, str]) -> str:
+    lines = [(np.arange(1, len(track.overlap) + 1), track.overlap, colours[name]) for name, track in tracks.items()]
+    marks = [(loss + 1, colours[name]) for name, track in tracks.items() for loss in track.losses]
+    chart = parts.chart(lines, "overlap by frame; triangles are losses", marks)
+    facts = ", ".join(f"{name}: {heads[0]} {track.numbers[0]:.3f}, {heads[1]} {track.numbers[1]:.3g}" for name, track in tracks.items())
+    strips = "".join(_strip(sequence, tracks, colours, name, loss) for name, track in tracks.items() for loss in track.losses[:STRIPS])
+    return (f'<details id="{parts.anchor("s", sequence.name)}"><summary>{parts.text(sequence.name)} <span class=faint>{len(sequence)} frames</span></summary>'
+            f"<p class=faint>{parts.text(facts)}</p>{parts.keys(colours.items())}{chart}{strips}</details>")
+
+
+def _strip(sequence: Sequence, tracks: dict[str, Track], colours: dict[str, str], name: str, loss: int) -> str:
+    """Frames around a loss with the ground truth and all trackers; nothing where there are no images."""
+    shown = sorted({min(max(loss + offset, 0), len(sequence) - 1) for offset in AROUND})
+    if not all(os.path.isfile(sequence.frame_paths[index]) for index in shown):
+        return ""
+    figures = []
+    for index in shown:
+        try:
+            image = read_image(sequence.frame_paths[index])
+        except (OSError, ValueError):
+            return ""
+        draw_region(image, sequence.ground_truth[index], TRUTH, thickness=3)
+        for other, track in tracks.items():
+            if track.regions[index] is not None:
+                draw_region(image, track.regions[index], _bgr(colours[other]))
+        if index == loss:
+            draw_label(image, "lost", (6, 0), _bgr(colours[name]))
+        figures.append(parts.picture(image, f"frame {index + 1}"))
+    return f"<h3>{parts.text(name)} loses it at frame {loss + 1}</h3><div class=strip>{''.join(figures)}</div>"
+
+
+def _bgr(colour: str) -> tuple[int, int, int]:
+    return int(colour[5:7], 16), int(colour[3:5], 16), int(colour[1:3], 16)
+
+
+def _settings(settings: dict[str, str]) -> str:
+    made = {**settings, "made": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "machine": f"{platform.system()} {platform.machine()}",
+            "versions": f"Python {sys.version.split()[0]}, NumPy {np.__version__}, OpenCV {cv2.__version__}"}
+    return f"<h2>How this was made</h2>{parts.table(['setting', 'value'], made.items())}"
