@@ -14,9 +14,10 @@ from pysot.toolkit.evaluate import Scores, evaluate_vot
 from pysot.toolkit.evaluate_ope import OpeScores, evaluate_one_pass
 from pysot.toolkit.html_report import write_report
 from pysot.toolkit.plots import plot_curves, plot_scores
-from pysot.toolkit.report import both_table, official_table, score_table, tag_table, video_table
-from pysot.toolkit.report_ope import attribute_table, ope_table, ope_video_table
+from pysot.toolkit.report import both_rows, both_table, official_rows, official_table, score_rows, score_table, tag_table, video_table
+from pysot.toolkit.report_ope import attribute_table, ope_rows, ope_table, ope_video_table
 from pysot.toolkit.results import tracker_dirs
+from pysot.toolkit.tables import check_suffix, write_table
 from pysot.utils.files import check_folder, write_json
 
 logger = logging.getLogger("eval")
@@ -34,6 +35,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--vis", action="store_true", help="also draw accuracy, robustness and EAO, or the curves of a one-pass set, to <DATASET>_scores.png "
                                                            "beside the results")
     parser.add_argument("--report", metavar="FILE", help="also write an HTML page: tables that sort, curves, and each sequence with its losses in pictures")
+    parser.add_argument("--table", metavar="FILE", help="also write the table as .csv, .tex or .md")
     parser.add_argument("--json", metavar="FILE", help="also write the scores as JSON")
     return parser.parse_args()
 
@@ -41,8 +43,10 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     _cli.setup_logging()
-    for file in filter(None, (args.json, args.report)):
+    for file in filter(None, (args.json, args.report, args.table)):
         check_folder(Path(file).parent)
+    if args.table:
+        check_suffix(args.table)
     if not Path(args.tracker_path).is_dir():
         tracker_dirs(args.tracker_path, args.dataset)  # says so, before a large data set is read
     dataset = load_dataset(args.dataset, args.datasetdir)
@@ -58,6 +62,9 @@ def main() -> None:
     if args.json:
         write_json(args.json, scores.to_json(), indent=1)
         logger.info("wrote %s", args.json)
+    if args.table:
+        rows = ope_rows(scores) if dataset.one_pass else {"pysot": score_rows, "vot": official_rows, "both": both_rows}[args.mode](scores)
+        logger.info("wrote %s", write_table(args.table, rows))
     if args.report:
         settings = {"data set": dataset.name, "results": args.tracker_path, "mode": "one pass" if dataset.one_pass else args.mode}
         settings |= {} if dataset.one_pass else {"EAO": f"lengths {dataset.settings.low} to {dataset.settings.high}, burn-in {dataset.settings.burn_in}"}

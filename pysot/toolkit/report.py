@@ -9,18 +9,29 @@ from pysot.toolkit.metrics import nanmean
 from pysot.toolkit.official import DIFFERENCE
 
 _SHOWN_PROBLEMS = 5
+Rows = list[list[str]]  # cells; the first row is the head
 
 
 def official_table(scores: Scores) -> str:
+    """`official_rows` as text, with the reasons why a tracker has no numbers."""
+    return table(official_rows(scores)) + _notes(scores)
+
+
+def official_rows(scores: Scores) -> Rows:
     """The official toolkit's scores, best EAO first."""
     rows = [["Tracker Name", "Accuracy", "Robustness", "Lost Number", "EAO"]]
     ranked = sorted((score for score in scores.trackers if score.official), key=lambda score: -np.nan_to_num(score.official.eao, nan=-1))
     rows += [[score.name, *(number(value, digits) for value, digits in zip(astuple(score.official), (3, 3, 1, 3), strict=True))] for score in ranked]
-    return table(rows) + _notes(scores)
+    return rows
 
 
 def both_table(scores: Scores) -> str:
-    """Both arithmetics side by side, and why they differ."""
+    """`both_rows` as text, and why the numbers differ."""
+    return f"{table(both_rows(scores))}{_notes(scores)}\n{DIFFERENCE}"
+
+
+def both_rows(scores: Scores) -> Rows:
+    """Both arithmetics side by side."""
     names = ("Accuracy", "Robustness", "EAO")
     rows = [["Tracker Name", *(f"{name} {mode}" for name in names for mode in ("pysot", "vot"))]]
     for score in scores.trackers:
@@ -28,13 +39,16 @@ def both_table(scores: Scores) -> str:
         if score.official:
             theirs = score.official.accuracy, score.official.robustness, score.official.eao
         rows.append([_name(score), *(number(value, 3) for pair in zip(ours, theirs, strict=True) for value in pair)])
-    return f"{table(rows)}{_notes(scores)}\n{DIFFERENCE}"
+    return rows
 
 
 def score_table(scores: Scores, summary: bool = False) -> str:
-    """Accuracy, Robustness, Lost Number and EAO, best EAO first; below it why a tracker has no numbers. `summary` adds mean and spread (standard deviation)
-    of several trackers.
-    """
+    """`score_rows` as text, with the reasons why a tracker has no numbers."""
+    return table(score_rows(scores, summary)) + _notes(scores)
+
+
+def score_rows(scores: Scores, summary: bool = False) -> Rows:
+    """Accuracy, Robustness, Lost Number and EAO, best EAO first. `summary` adds mean and spread (standard deviation) of several trackers."""
     numbers = [(_name(score), (score.accuracy, score.robustness, score.lost, score.eao["all"])) for score in scores.trackers]
     scored = np.array([values for (_, values), score in zip(numbers, scores.trackers, strict=True) if not score.problems])
     if summary and len(scored) > 1:
@@ -42,7 +56,7 @@ def score_table(scores: Scores, summary: bool = False) -> str:
         numbers += [(f"mean of {len(scored)}", mean), ("spread", np.sqrt(nanmean((scored - mean) ** 2, axis=0)))]
     rows = [["Tracker Name", "Accuracy", "Robustness", "Lost Number", "EAO"]]
     rows += [[name, *(number(value, digits) for value, digits in zip(values, (3, 3, 1, 3), strict=True))] for name, values in numbers]
-    return table(rows) + _notes(scores)
+    return rows
 
 
 def tag_table(scores: Scores) -> str:

@@ -1,19 +1,24 @@
 """Scores of one-pass sets as text tables."""
 
 from pysot.toolkit.evaluate_ope import OpeScore, OpeScores
-from pysot.toolkit.report import number, problem_notes, table
+from pysot.toolkit.report import Rows, number, problem_notes, table
 
 COLUMNS = ("Success", "Norm Precision", "Precision", "AO", "SR 0.50", "SR 0.75")
 _FIELDS = ("auc", "norm_precision20", "precision20", "ao", "sr50", "sr75")
 
 
 def ope_table(scores: OpeScores) -> str:
-    """Success (area under the curve), normalised precision at 0.2, precision at 20 pixels, and GOT-10k's average overlap and success rates, best success first;
-    below it why a tracker has no numbers.
+    """`ope_rows` as text, with the reasons why a tracker has no numbers."""
+    return table(ope_rows(scores)) + "".join(problem_notes(score.name, score.problems) for score in scores.trackers if score.problems)
+
+
+def ope_rows(scores: OpeScores) -> Rows:
+    """Success (area under the curve), normalised precision at 0.2, precision at 20 pixels, and GOT-10k's average overlap and success rates, best success
+    first.
     """
     rows = [["Tracker Name", *COLUMNS]]
     rows += [[_name(score), *(number(getattr(score.all, name) if score.all else float("nan"), 3) for name in _FIELDS)] for score in scores.trackers]
-    return table(rows) + "".join(problem_notes(score.name, score.problems) for score in scores.trackers if score.problems)
+    return rows
 
 
 def attribute_table(scores: OpeScores) -> str:

@@ -95,3 +95,17 @@ def test_an_unwritable_json_is_noticed_first(small):
     (small / "file").write_text("")
     done = run_eval("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "--json", "file/out.json", cwd=small)
     assert done.returncode == 2 and "cannot write" in done.stderr and "|" not in done.stdout
+
+
+@pytest.mark.parametrize(("suffix", "line"), [("csv", "tracker_a,0."), ("tex", r"tracker\_a & 0."), ("md", "| tracker_a | 0.")])
+def test_tables_as_files(small, suffix, line):
+    done = run_eval("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "--table", f"new/out.{suffix}", "--mode", "both", cwd=small)
+    text = (small / "new" / f"out.{suffix}").read_text()
+    assert done.returncode == 0 and line in text and "EAO vot" in text and text.count("tracker") == 3
+    done = run_eval("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "--table", "out.doc", cwd=small)
+    assert done.returncode == 2 and "a table is a .csv, .tex or .md file, got out.doc" in done.stderr
+
+
+def test_a_report_of_the_command(small):
+    done = run_eval("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "--report", "new/out.html", cwd=small)
+    assert done.returncode == 0 and (small / "new" / "out.html").read_text().count("<details") == 12
