@@ -1,7 +1,8 @@
 """Pack the crops of a data set into a few large files: python tools/pack_data.py training_dataset/coco/train2017.json.
 
-The pack goes to training_dataset/coco/train2017.pack; DATASET.COCO.ROOT then names it instead of crop511. Training reads the same items from both, faster
-from the pack, which takes about twice and a half as much room. A run that was stopped goes on where it was.
+The pack goes to training_dataset/coco/train2017.pack; DATASET.COCO.ROOT then names it instead of crop511 (--use writes that into the dataset.yaml of a set of
+tools/prepare_data.py). Training reads the same items from both, faster from the pack, which takes about twice and a half as much room. A run that was
+stopped goes on where it was.
 """
 
 import argparse
@@ -11,6 +12,7 @@ from pathlib import Path
 import _cli
 from pysot.datasets.index import load_annotation
 from pysot.datasets.pack import pack, verify
+from pysot.datasets.registration import DESCRIPTION, use_crops
 
 
 def main() -> None:
@@ -21,6 +23,7 @@ def main() -> None:
     parser.add_argument("--centre", type=_cli.whole_number(127), default=160, help="pixels of the middle that are stored for templates; more than their scale "
                                                                                   "and shift need (142 as published), or templates read the whole crop")
     parser.add_argument("--procs", type=_cli.whole_number(1), default=2, help="processes")
+    parser.add_argument("--use", action="store_true", help="let dataset.yaml beside the annotation, of tools/prepare_data.py, name the pack")
     parser.add_argument("--verify", action="store_true", help="read a pack that is there and check every crop; writes nothing")
     args = parser.parse_args()
     _cli.setup_logging(quiet=True)
@@ -40,6 +43,9 @@ def main() -> None:
         print(f"left out: {problem}")
     size = sum(path.stat().st_size for path in out.glob("*.tar"))
     print(f"{out}: {count} crops in {len(list(out.glob('*.tar')))} files of {size / 2**20:.0f} MiB together, {len(annotation.boxes) - count} left out")
+    if args.use:
+        use_crops(args.anno, out)
+        print(f"{args.anno.with_name(DESCRIPTION)} names it: training on this set reads it")
 
 
 if __name__ == "__main__":

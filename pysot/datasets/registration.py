@@ -1,5 +1,6 @@
 """A prepared data set says itself how to train on it: `dataset.yaml` beside its annotation has the keys of a data set's section in a config."""
 
+import os
 import re
 from pathlib import Path
 
@@ -23,6 +24,21 @@ def write_description(folder: Path, split: str, frame_range: int, num_use: int) 
         yaml.safe_dump(content, stream, sort_keys=False)
 
 
+def use_crops(anno: Path, root: Path) -> None:
+    """Let the description of an annotation name other crops, such as a pack. Raises FileNotFoundError without a description, ValueError for one that is of
+    another annotation.
+    """
+    path = anno.with_name(DESCRIPTION)
+    if not path.is_file():
+        raise FileNotFoundError(f"no {path}: the set was not made by tools/prepare_data.py. Name the pack in the config, as DATASET.<SET>.ROOT")
+    described = _read(path)
+    if Path(described["ANNO"]).resolve() != anno.resolve():
+        raise ValueError(f"{path} describes {described['ANNO']}, not {anno}; name the pack in the config, as DATASET.<SET>.ROOT")
+    place = os.path.relpath(root.resolve(), anno.resolve().parent)
+    with atomic_write(path) as stream:
+        yaml.safe_dump({**described, "ANNO": anno.name, "ROOT": place}, stream, sort_keys=False)
+
+
 def find_description(name: str, folder: str | Path | None = None) -> dict | None:
     """ROOT and ANNO (paths), FRAME_RANGE and NUM_USE of the set that a config calls `name`; None if none is described.
 
@@ -31,7 +47,7 @@ def find_description(name: str, folder: str | Path | None = None) -> dict | None
     """
     bases = [Path(folder)] if folder is not None else [Path.cwd(), REPO_ROOT]
     for path in (path for base in bases for sub in ("training_dataset", ".") for path in sorted((base / sub).glob(f"*/{DESCRIPTION}"))):
-        if config_name(path.parent.resolve().name) == config_name(name):
+        if config_name(path.parent.name) == config_name(name):
             return _read(path)
     return None
 

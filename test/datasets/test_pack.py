@@ -19,7 +19,8 @@ from pysot.datasets import pack as pack_module
 from pysot.datasets.data_builder import build_dataset, build_train_loader
 from pysot.datasets.index import load_annotation
 from pysot.datasets.pack import pack, verify
-from pysot.datasets.storage import CropPack, shard_path
+from pysot.datasets.registration import find_description, write_description
+from pysot.datasets.storage import CropPack, is_pack, shard_path
 
 
 def bar(results, total):
@@ -116,6 +117,23 @@ def test_a_pack_of_something_else(toy):
     (toy / "pack" / "pack.json").write_text("{}")
     with pytest.raises(ValueError, match="pack.json is not the description of a pack"):
         open_pack(toy)
+
+
+def test_a_prepared_set_uses_its_pack(toy):
+    write_description(toy, "train", 3, -1)
+    (toy / "training_dataset").mkdir()
+    (toy / "training_dataset" / "toy").symlink_to(toy)
+    command = [sys.executable, str(ROOT / "tools" / "pack_data.py"), "train.json", "--use"]
+    done = subprocess.run(command, cwd=toy, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0 and "dataset.yaml names it" in done.stdout, done.stderr
+    found = find_description("TOY", toy)
+    assert found["ROOT"].endswith("train.pack") and is_pack(found["ROOT"]) and found["NUM_USE"] == -1
+    (toy / "dataset.yaml").write_text((toy / "dataset.yaml").read_text().replace("train.json", "val.json"))
+    done = subprocess.run(command, cwd=toy, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2 and "val.json, not train.json" in done.stderr
+    (toy / "dataset.yaml").unlink()
+    done = subprocess.run(command, cwd=toy, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2 and "was not made by tools/prepare_data.py" in done.stderr
 
 
 def test_a_crop_of_another_size(toy):
