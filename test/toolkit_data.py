@@ -1,11 +1,13 @@
 """Sequences that move, trackers that shake the truth, and result folders for the evaluation tests."""
 
 import json
+import os
+import time
 
 import cv2
 import numpy as np
 
-from pysot.toolkit.results import Trajectory
+from pysot.toolkit.results import Trajectory, save_vot, vot_file
 from pysot.toolkit.sequence import Sequence
 
 
@@ -55,6 +57,26 @@ class ShakingTracker:
         return {"bbox": [xs.min() + self.shift, ys.min(), np.ptp(xs), np.ptp(ys)], "best_score": 0.9}
 
 
+class TrackerInProcess(ShakingTracker):
+    """For sequences of the same polygons; notes its process in `folder`, and cannot start, fails or dies as `mode` says, on sequences that are marked green."""
+
+    def __init__(self, folder, mode, number):
+        super().__init__(moving_polygons(20), lose=[6])
+        self.folder, self.mode = folder, mode
+        if mode == "cannot start":
+            raise FileNotFoundError("no such snapshot")
+        (folder / f"process{number}").touch()
+
+    def init(self, image, box_xywh):
+        super().init(image, box_xywh)
+        if image[0, 0, 1] == 255:
+            if self.mode == "fails":
+                raise KeyError("weights")
+            if self.mode == "dies":
+                time.sleep(1)
+                os._exit(9)
+
+
 def write_frames(folder, count, width=200, height=150):
     """Grey PNG frames under names of the raw VOT layout; pixel (0, 0) holds the frame number."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,3 +107,8 @@ def write_json_set(path, sequences):
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(meta))
+
+
+def save_baseline(tracker_dir, video, trajectory, repetition=1):
+    """Write a result of the supervised protocol where it belongs."""
+    return save_vot(vot_file(tracker_dir, video, repetition), trajectory)

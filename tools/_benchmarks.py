@@ -161,8 +161,8 @@ def evaluation(args: argparse.Namespace, cfg, device: torch.device, me: Rank) ->
         dataset = load_dataset(name, root)
         tracker = tracker_dirs(folder, name)[0]
         marks.append(time.perf_counter())
-        for official in (False, True):
-            evaluate_tracker(dataset, tracker, official)
+        for mode in ("pysot", "both"):
+            evaluate_tracker(dataset, tracker, mode=mode)
             marks.append(time.perf_counter())
         for what, before, after in zip(spent, marks, marks[1:], strict=False):
             spent[what].append(after - before)

@@ -67,6 +67,22 @@ def open_device(args: argparse.Namespace, cfg, local_rank: int | None = None):
     return device
 
 
+def card_of(number: int) -> int:
+    """The card of a process that tracks, by its number from 0: they take the cards by turns."""
+    from pysot.utils.device import accelerators
+
+    return number % max(1, len(accelerators()))
+
+
+def share_threads(processes: int) -> None:
+    """Give this process its share of the cores."""
+    import torch
+
+    from pysot.utils.cores import usable_cores
+
+    torch.set_num_threads(max(1, min(torch.get_num_threads(), len(usable_cores()) // processes)))
+
+
 def claim_cores(me, device) -> int:
     """Bind each of several processes on a machine to its share of the cores; returns the loader processes that these can feed."""
     from pysot.utils.cores import bind_to_cores, core_quota, loader_workers, share_of_cores, usable_cores

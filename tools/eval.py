@@ -10,13 +10,11 @@ from pathlib import Path
 
 import _cli
 from pysot.toolkit.datasets import load_dataset
-from pysot.toolkit.evaluate import Scores, evaluate_vot
-from pysot.toolkit.evaluate_ope import OpeScores, evaluate_one_pass
 from pysot.toolkit.html_report import write_report
 from pysot.toolkit.plots import plot_curves, plot_scores
-from pysot.toolkit.report import both_rows, both_table, official_rows, official_table, score_rows, score_table, tag_table, video_table
-from pysot.toolkit.report_ope import attribute_table, ope_rows, ope_table, ope_video_table
-from pysot.toolkit.results import tracker_dirs
+from pysot.toolkit.results import EXPERIMENTS, tracker_dirs
+from pysot.toolkit.scoring import score_trackers
+from pysot.toolkit.summary import full_text, rows_of
 from pysot.toolkit.tables import check_suffix, write_table
 from pysot.utils.files import check_folder, write_json
 
@@ -31,11 +29,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--tracker_prefix", "-t", nargs="+", default=[""], help="this tracker, or all whose name begins so; several")
     parser.add_argument("--mode", choices=["pysot", "vot", "both"], default="pysot", help="arithmetic of VOT sets: as papers built on pysot print it, as the "
                                                                                          "official toolkit counts, or both side by side")
+    parser.add_argument("--experiment", choices=[name for name in EXPERIMENTS if name], help="of VOT sets: baseline (default), realtime (simulated from the "
+                                                                                            "times of baseline where there is nothing else) or unsupervised")
+    parser.add_argument("--partial", action="store_true", help="score trackers on the videos that they have usable results for; the table says on how many")
     parser.add_argument("--show_video_level", "-s", action="store_true", help="also a table per video")
     parser.add_argument("--vis", action="store_true", help="also draw accuracy, robustness and EAO, or the curves of a one-pass set, to <DATASET>_scores.png "
                                                            "beside the results")
     parser.add_argument("--report", metavar="FILE", help="also write an HTML page: tables that sort, curves, and each sequence with its losses in pictures")
-    parser.add_argument("--table", metavar="FILE", help="also write the table as .csv, .tex or .md")
+    parser.add_argument("--table", metavar="FILE", help="also write the table as .csv, .tex or .md, and those of attributes (and with -s videos) beside it")
     parser.add_argument("--json", metavar="FILE", help="also write the scores as JSON")
     return parser.parse_args()
 
@@ -50,21 +51,22 @@ def main() -> None:
     if not Path(args.tracker_path).is_dir():
         tracker_dirs(args.tracker_path, args.dataset)  # says so, before a large data set is read
     dataset = load_dataset(args.dataset, args.datasetdir)
-    folders = tracker_dirs(args.tracker_path, args.dataset, args.tracker_prefix, dataset.one_pass)
+    experiment = dataset.experiment(args.experiment)
+    simulated = ["baseline"] if experiment == "realtime" and dataset.protocol == "supervised" else []
+    folders = tracker_dirs(args.tracker_path, args.dataset, args.tracker_prefix, [experiment, *simulated])
     with _cli.progress_bar(None, total=len(folders), description="evaluating") as bar:
-        if dataset.one_pass:
-            scores = evaluate_one_pass(dataset, folders, args.num, on_done=lambda name: bar.update())
-        else:
-            scores = evaluate_vot(dataset, folders, args.num, on_done=lambda name: bar.update(), official=args.mode != "pysot")
-    (show_one_pass if dataset.one_pass else show)(scores, args)
+        scores = score_trackers(dataset, folders, args.num, lambda name: bar.update(), experiment, args.mode, args.partial)
+    print(full_text(scores, args.mode, args.show_video_level))
     if all(score.problems for score in scores.trackers):
         raise ValueError("no tracker could be scored, see the warnings above; nothing was written")
     if args.json:
         write_json(args.json, scores.to_json(), indent=1)
         logger.info("wrote %s", args.json)
     if args.table:
-        rows = ope_rows(scores) if dataset.one_pass else {"pysot": score_rows, "vot": official_rows, "both": both_rows}[args.mode](scores)
-        logger.info("wrote %s", write_table(args.table, rows))
+        for name, rows in rows_of(scores, args.mode).items():
+            if name != "videos" or args.show_video_level:
+                path = Path(args.table)
+                logger.info("wrote %s", write_table(path.with_stem(f"{path.stem}_{name}") if name else path, rows))
     if args.report:
         settings = {"data set": dataset.name, "results": args.tracker_path, "mode": "one pass" if dataset.one_pass else args.mode}
         settings |= {} if dataset.one_pass else {"EAO": f"lengths {dataset.settings.low} to {dataset.settings.high}, burn-in {dataset.settings.burn_in}"}
@@ -73,22 +75,6 @@ def main() -> None:
     if args.vis:
         draw = plot_curves if dataset.one_pass else plot_scores
         logger.info("wrote %s", draw(scores, Path(folders[0]).parent / f"{dataset.name}_scores.png"))
-
-
-def show(scores: Scores, args: argparse.Namespace) -> None:
-    print({"pysot": score_table, "vot": official_table, "both": both_table}[args.mode](scores))
-    if args.mode != "vot":
-        print(f"\nEAO by tag\n{tag_table(scores)}")
-    if args.show_video_level:
-        print(f"\nPer video (Acc accuracy, LN lost number)\n{video_table(scores)}")
-
-
-def show_one_pass(scores: OpeScores, args: argparse.Namespace) -> None:
-    print(ope_table(scores))
-    if attributes := attribute_table(scores):
-        print(f"\nSuccess by attribute\n{attributes}")
-    if args.show_video_level:
-        print(f"\nPer video\n{ope_video_table(scores)}")
 
 
 if __name__ == "__main__":

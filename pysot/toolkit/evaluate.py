@@ -1,17 +1,16 @@
-"""Score trackers' result folders on a data set: results.load -> metrics -> one score per tracker."""
+"""Score a tracker's results of the supervised protocol: results.load -> metrics -> one score."""
 
 import functools
-import multiprocessing
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pysot.toolkit import metrics
 from pysot.toolkit.eao import expected_average_overlap
+from pysot.toolkit.gather import gather
 from pysot.toolkit.official import OfficialScore, official_score
-from pysot.toolkit.results import ResultError, baseline_file, baseline_files, load_baseline
+from pysot.toolkit.realtime import FPS, FrameClock, simulate
+from pysot.toolkit.results import ResultError, Trajectory, holds_results, load_baseline, load_seconds, vot_file, vot_files
 from pysot.toolkit.sequence import Dataset
 
 NAN = float("nan")
@@ -21,7 +20,7 @@ NAN = float("nan")
 class TrackerScore:
     """Scores of one tracker: robustness is losses per 100 frames, eao per tag, videos {name: (accuracy, lost)}. With `problems` (sentences that name
     files and lines) the tracker is not scored: its numbers are NaN and videos is empty. `official` are the scores of the official toolkit's arithmetic,
-    where they were asked for.
+    where they were asked for. `notes` are sentences on what was left out, repaired or simulated, and `covers`, such as "5 of 6 videos", where it is not all.
     """
 
     name: str
@@ -32,6 +31,8 @@ class TrackerScore:
     videos: dict[str, tuple[float, float]]
     problems: tuple[str, ...] = ()
     official: OfficialScore | None = None
+    notes: tuple[str, ...] = ()
+    covers: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,52 +63,44 @@ class Scores:
         }
 
 
-def evaluate_tracker(dataset: Dataset, tracker_dir: str | os.PathLike, official: bool = False) -> TrackerScore:
-    """Score one tracker's folder, with `official` also in the official toolkit's arithmetic; results that are missing or damaged end in `problems`, not in an
-    exception.
+def evaluate_tracker(
+    dataset: Dataset, tracker_dir: str | os.PathLike, experiment: str = "baseline", mode: str = "pysot", partial: bool = False,
+) -> TrackerScore:
+    """Score one tracker's folder, unless `mode` is "pysot" also in the official toolkit's arithmetic; results that are missing or damaged end in `problems`,
+    not in an exception; with `partial` their videos are left out.
+
+    The experiment `realtime` is simulated from the seconds that were noted with `baseline` where the tracker has no results of its own for it.
     """
-    name = Path(os.path.abspath(tracker_dir)).name
-    sequences, trajectories, problems = [], [], []
-    for sequence in dataset.sequences:
-        for path in baseline_files(tracker_dir, sequence.name) or [baseline_file(tracker_dir, sequence.name)]:
-            try:
-                trajectories.append(load_baseline(path, len(sequence)))
-                sequences.append(sequence)
-            except ResultError as error:
-                problems.append(str(error))
-    if problems:
-        return TrackerScore(name, NAN, NAN, NAN, dict.fromkeys(dataset.tags, NAN), {}, tuple(problems))
-    runs = metrics.measure(sequences, trajectories)
-    grouped = {sequence.name: [] for sequence in dataset.sequences}
+    name, notes = Path(os.path.abspath(tracker_dir)).name, []
+    simulated = experiment == "realtime" and not holds_results(Path(tracker_dir), experiment)
+    load = functools.partial(_load, Path(tracker_dir), "baseline" if simulated else experiment, dataset.settings.skipping if simulated else None)
+    found = gather(dataset, load, partial)
+    if found.problems:
+        return TrackerScore(name, NAN, NAN, NAN, dict.fromkeys(dataset.tags, NAN), {}, found.problems)
+    if simulated:
+        notes.append(f"simulated at {FPS:g} frames per second from the times of the baseline experiment")
+    pairs = [(sequence, run) for sequence in found.dataset.sequences for run in found.results[sequence.name]]
+    runs = metrics.measure(*map(list, zip(*pairs, strict=True)))
+    grouped = {sequence.name: [] for sequence in found.dataset.sequences}
     for run in runs:
         grouped[run.sequence.name].append(run)
     videos = {video: metrics.video_score(group, dataset.settings.burn_in) for video, group in grouped.items()}
     accuracy, robustness, lost = metrics.accuracy_robustness_lost(list(videos.values()))
     eao = expected_average_overlap(runs, dataset.tags, dataset.settings)
+    official = official_score(runs, dataset.settings) if mode != "pysot" else None
     return TrackerScore(name, accuracy, robustness, lost, eao, {video: (score.accuracy, score.lost) for video, score in videos.items()},
-                        official=official_score(runs, dataset.settings) if official else None)
+                        (), official, (*notes, *found.notes), found.covers)
 
 
-def evaluate_vot(
-    dataset: Dataset, tracker_dirs: list, workers: int = 1, on_done: Callable[[str], None] | None = None, official: bool = False,
-) -> Scores:
-    """Score all folders, see `evaluate_tracker`, in `workers` processes if more than one; on_done(name) is called after each tracker."""
-    if workers < 1:
-        raise ValueError(f"needs at least one worker process, got {workers}")
-    scores = []
-    score_one = functools.partial(evaluate_tracker, dataset, official=official)
-    for score in in_processes(score_one, tracker_dirs, min(workers, len(tracker_dirs))):
-        scores.append(score)
-        if on_done:
-            on_done(score.name)
-    return Scores(dataset.name, scores)
-
-
-def in_processes(score_one: Callable, folders: list, workers: int) -> Iterator:
-    """The scores of the folders in their order, computed by `workers` processes if more than one."""
-    if workers <= 1:
-        yield from map(score_one, folders)
-        return
-    # spawned, since a fork copies the threads of BLAS and of progress bars in a state they can't leave
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as executor:
-        yield from executor.map(score_one, folders)
+def _load(tracker_dir, experiment, skipping, sequence) -> list[Trajectory]:
+    """All repetitions on a sequence; with `skipping`, as realtime is simulated from them."""
+    runs, problems = [], []
+    for path in vot_files(tracker_dir, sequence.name, experiment) or [vot_file(tracker_dir, sequence.name, experiment=experiment)]:
+        try:
+            run = load_baseline(path, len(sequence))
+            runs.append(run if skipping is None else simulate(sequence, replace(run, seconds=load_seconds(path, len(sequence))), FrameClock(), skipping))
+        except ValueError as error:
+            problems.append(str(error))
+    if problems:
+        raise ResultError("; ".join(problems))
+    return runs

@@ -1,29 +1,31 @@
-"""Score trackers' one-pass results on a data set: results.load_ope -> ope -> one score per tracker."""
+"""Score a tracker's one-pass results on a data set: results.load_ope -> ope -> one score."""
 
-import functools
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from pysot.toolkit.evaluate import in_processes
+from pysot.toolkit.gather import gather
 from pysot.toolkit.ope import Curves, mean_curves, measure_video
-from pysot.toolkit.results import ResultError, find_ope, load_ope
-from pysot.toolkit.sequence import Dataset
+from pysot.toolkit.results import find_ope, load_ope
+from pysot.toolkit.sequence import Dataset, Sequence
 from pysot.utils.bbox import get_axis_aligned_bbox
 
 
 @dataclass(frozen=True)
 class OpeScore:
-    """Scores of one tracker: curves over all videos, of each video, and of the videos with each attribute. With `problems` it is not scored: `all` is None."""
+    """Scores of one tracker: curves over all videos, of each video, and of the videos with each attribute. With `problems` it is not scored: `all` is None.
+    `notes` and `covers` as TrackerScore.
+    """
 
     name: str
     all: Curves | None
     videos: dict[str, Curves] = field(default_factory=dict)
     attributes: dict[str, Curves] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    covers: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,23 +53,23 @@ class OpeScores:
         }
 
 
-def evaluate_one_pass_tracker(dataset: Dataset, tracker_dir: str | os.PathLike) -> OpeScore:
-    """Score one tracker's folder; results that are missing or damaged end in `problems`, not in an exception."""
-    name, videos, problems = Path(os.path.abspath(tracker_dir)).name, {}, []
-    for sequence in dataset.sequences:
-        try:
-            boxes = load_ope(find_ope(tracker_dir, sequence.name), len(sequence))
-            videos[sequence.name] = measure_video(upright(sequence.ground_truth), boxes, sequence.present)
-        except ResultError as error:
-            problems.append(str(error))
-        except ValueError as error:
-            problems.append(f"{sequence.name}: {error}")
-    if problems:
-        return OpeScore(name, None, problems=tuple(problems))
-    attributes = sorted({attribute for sequence in dataset.sequences for attribute in sequence.attributes})
-    by_attribute = {attribute: mean_curves([videos[sequence.name] for sequence in dataset.sequences if attribute in sequence.attributes])
-                    for attribute in attributes}
-    return OpeScore(name, mean_curves(list(videos.values())), videos, by_attribute)
+def evaluate_one_pass_tracker(dataset: Dataset, tracker_dir: str | os.PathLike, partial: bool = False) -> OpeScore:
+    """Score one tracker's folder; results that are missing or damaged end in `problems`, not in an exception; with `partial` their videos are left out. Boxes
+    that are none are replaced, see `results.load_ope`, and noted.
+    """
+    name, notes = Path(os.path.abspath(tracker_dir)).name, []
+
+    def load(sequence: Sequence) -> Curves:
+        boxes = load_ope(find_ope(tracker_dir, sequence.name), len(sequence), notes)
+        return measure_video(upright(sequence.ground_truth), boxes, sequence.present)
+
+    found = gather(dataset, load, partial)
+    if found.problems:
+        return OpeScore(name, None, problems=found.problems)
+    videos, sequences = found.results, found.dataset.sequences
+    attributes = sorted({attribute for sequence in sequences for attribute in sequence.attributes})
+    by_attribute = {attribute: mean_curves([videos[sequence.name] for sequence in sequences if attribute in sequence.attributes]) for attribute in attributes}
+    return OpeScore(name, mean_curves(list(videos.values())), videos, by_attribute, (), (*notes, *found.notes), found.covers)
 
 
 def upright(regions: list[np.ndarray]) -> np.ndarray:
@@ -80,15 +82,3 @@ def upright(regions: list[np.ndarray]) -> np.ndarray:
             x, y, w, h = get_axis_aligned_bbox(region)
             box[:] = x - (w - 1) / 2, y - (h - 1) / 2, w, h
     return boxes
-
-
-def evaluate_one_pass(dataset: Dataset, tracker_dirs: list, workers: int = 1, on_done: Callable[[str], None] | None = None) -> OpeScores:
-    """Score all folders, in `workers` processes if more than one; on_done(name) is called after each tracker."""
-    if workers < 1:
-        raise ValueError(f"needs at least one worker process, got {workers}")
-    scores = []
-    for score in in_processes(functools.partial(evaluate_one_pass_tracker, dataset), tracker_dirs, min(workers, len(tracker_dirs))):
-        scores.append(score)
-        if on_done:
-            on_done(score.name)
-    return OpeScores(dataset.name, scores)

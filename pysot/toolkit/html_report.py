@@ -22,7 +22,7 @@ from pysot.toolkit.metrics import Run, measure
 from pysot.toolkit.official import DIFFERENCE
 from pysot.toolkit.ope import DISTANCES, NORMALISED, OVERLAPS, box_overlaps
 from pysot.toolkit.plots import COLOURS
-from pysot.toolkit.results import TRACKED, baseline_file, find_ope, load_baseline, load_ope
+from pysot.toolkit.results import TRACKED, find_ope, load_baseline, load_ope, vot_file
 from pysot.toolkit.sequence import Dataset, Sequence
 from pysot.utils.files import atomic_write
 from pysot.utils.image import read_image
@@ -65,7 +65,7 @@ def write_report(
 
 
 def _supervised_track(sequence: Sequence, folder: Path, score) -> Track:
-    run: Run = measure([sequence], [load_baseline(baseline_file(folder, sequence.name), len(sequence))])[0]
+    run: Run = measure([sequence], [load_baseline(vot_file(folder, sequence.name), len(sequence))])[0]
     codes = run.trajectory.codes
     regions = [region[np.isfinite(region)] if code == TRACKED else None for region, code in zip(run.trajectory.regions, codes, strict=True)]
     return Track(run.overlap, run.trajectory.failures.tolist(), regions, tuple(map(float, score.videos[sequence.name])))
@@ -90,7 +90,7 @@ def _supervised_overview(dataset: Dataset, scores: Scores, where: dict[str, Path
     tags = parts.table(["tracker", *dataset.tags], [[_named(score.name, colours), *(score.eao[tag] for tag in dataset.tags)] for score in scored])
     lines = []
     for score in scored:
-        runs = measure(dataset.sequences, [load_baseline(baseline_file(where[score.name], s.name), len(s)) for s in dataset.sequences])
+        runs = measure(dataset.sequences, [load_baseline(vot_file(where[score.name], s.name), len(s)) for s in dataset.sequences])
         curve = expected_overlap(runs, ("all",), dataset.settings)[0]
         lines.append((np.arange(len(curve)), curve, colours[score.name]))
     low, high = dataset.settings.low, dataset.settings.high

@@ -28,7 +28,7 @@ def official_overlaps(a: np.ndarray, b: np.ndarray, width, height) -> np.ndarray
     for part in portions(np.flatnonzero(~odd), size[:, 1]):
         result[known[inside[part]]] = _overlap_of_spans(a[part], b[part], origin[part], size[part])
     for index in np.flatnonzero(odd):
-        masks = [_paint(region[index], origin[index], size[index]) for region in (a, b)]
+        masks = [paint(region[index], origin[index], size[index]) for region in (a, b)]
         union = (masks[0] | masks[1]).sum()
         result[known[inside[index]]] = (masks[0] & masks[1]).sum() / union if union else 0.0
     return result
@@ -100,7 +100,7 @@ def _quad_spans(corners, which, row):
     return low, high
 
 
-def _paint(region, origin, size):
+def paint(region, origin, size):
     """The raster of one region as a (rows, columns) bool mask, whatever its form."""
     columns, rows = size
     mask = np.zeros((rows, columns), bool)

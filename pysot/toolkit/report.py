@@ -1,10 +1,11 @@
 """Scores as text tables."""
 
+from collections.abc import Callable
 from dataclasses import astuple
 
 import numpy as np
 
-from pysot.toolkit.evaluate import NAN, Scores, TrackerScore
+from pysot.toolkit.evaluate import NAN, Scores
 from pysot.toolkit.metrics import nanmean
 from pysot.toolkit.official import DIFFERENCE
 
@@ -38,7 +39,7 @@ def both_rows(scores: Scores) -> Rows:
         ours, theirs = (score.accuracy, score.robustness, score.eao["all"]), (NAN,) * 3
         if score.official:
             theirs = score.official.accuracy, score.official.robustness, score.official.eao
-        rows.append([_name(score), *(number(value, 3) for pair in zip(ours, theirs, strict=True) for value in pair)])
+        rows.append([label(score), *(number(value, 3) for pair in zip(ours, theirs, strict=True) for value in pair)])
     return rows
 
 
@@ -49,7 +50,7 @@ def score_table(scores: Scores, summary: bool = False) -> str:
 
 def score_rows(scores: Scores, summary: bool = False) -> Rows:
     """Accuracy, Robustness, Lost Number and EAO, best EAO first. `summary` adds mean and spread (standard deviation) of several trackers."""
-    numbers = [(_name(score), (score.accuracy, score.robustness, score.lost, score.eao["all"])) for score in scores.trackers]
+    numbers = [(label(score), (score.accuracy, score.robustness, score.lost, score.eao["all"])) for score in scores.trackers]
     scored = np.array([values for (_, values), score in zip(numbers, scores.trackers, strict=True) if not score.problems])
     if summary and len(scored) > 1:
         mean = nanmean(scored, axis=0)
@@ -59,27 +60,32 @@ def score_rows(scores: Scores, summary: bool = False) -> Rows:
     return rows
 
 
-def tag_table(scores: Scores) -> str:
+def tag_rows(scores: Scores) -> Rows:
     """EAO per tag."""
     tags = list(scores.trackers[0].eao) if scores.trackers else []
     rows = [["Tracker Name", *tags]]
-    rows += [[_name(score), *(number(score.eao[tag], 3) for tag in tags)] for score in scores.trackers]
-    return table(rows)
+    return rows + [[label(score), *(number(score.eao[tag], 3) for tag in tags)] for score in scores.trackers]
 
 
-def video_table(scores: Scores) -> str:
+def video_rows(scores: Scores) -> Rows:
     """Accuracy and lost number of every tracker on every video."""
-    scored = [score for score in scores.trackers if not score.problems]
-    if not scored:
-        return "no tracker could be scored"
-    rows = [["Video", *(f"{score.name} {what}" for score in scored for what in ("Acc", "LN"))]]
-    for video in scored[0].videos:
-        rows.append([video, *(number(value, digits) for score in scored for value, digits in zip(score.videos[video], (3, 1), strict=True))])
-    return table(rows)
+    return per_video(scores.trackers, ("Acc", "LN"), (3, 1), lambda video: video)
 
 
-def _name(score: TrackerScore) -> str:
-    return f"{score.name} [not scored]" if score.problems else score.name
+def per_video(trackers: list, names: tuple[str, ...], digits: tuple[int, ...], values: Callable) -> Rows:
+    """A row for every video that a tracker was scored on, with `values` of its score there, dashes where it was not."""
+    scored = [score for score in trackers if not score.problems]
+    rows = [["Video", *(f"{score.name} {name}" for score in scored for name in names)]]
+    for video in dict.fromkeys(video for score in scored for video in score.videos):
+        known = [values(score.videos[video]) if video in score.videos else (NAN,) * len(names) for score in scored]
+        rows.append([video, *(number(value, places) for row in known for value, places in zip(row, digits, strict=True))])
+    return rows
+
+
+def label(score) -> str:
+    """A tracker's name in tables: with what it does not cover."""
+    told = "not scored" if score.problems else score.covers
+    return f"{score.name} [{told}]" if told else score.name
 
 
 def number(value: float, digits: int) -> str:
@@ -96,17 +102,24 @@ def table(rows: list[list[str]]) -> str:
 
 
 def _notes(scores: Scores) -> str:
-    notes = ""
+    notes = notes_of(scores.trackers)
     for score in scores.trackers:
-        if score.problems:
-            notes += problem_notes(score.name, score.problems)
-        elif score.eao["all"] != score.eao["all"]:
+        if not score.problems and score.eao["all"] != score.eao["all"]:
             notes += f"\nNote: {score.name} has no EAO: the tracked videos are shorter than the lengths that {scores.dataset} averages over"
     return notes
 
 
-def problem_notes(name: str, problems: tuple[str, ...]) -> str:
-    """Why a tracker is not scored."""
-    more = len(problems) - _SHOWN_PROBLEMS
-    shown = [f"\n  - {problem}" for problem in problems[:_SHOWN_PROBLEMS]] + ([f"\n  - and {more} more"] if more > 0 else [])
-    return f"\nWarning: {name} is not scored, {len(problems)} of its results can't be used:{''.join(shown)}"
+def notes_of(trackers: list) -> str:
+    """Why trackers are not scored, and what was left out, repaired or simulated of others."""
+    text = ""
+    for score in trackers:
+        if score.problems:
+            text += f"\nWarning: {score.name} is not scored, {len(score.problems)} of its results can't be used:{_listed(score.problems)}"
+        elif score.notes:
+            text += f"\nNote: {score.name}:{_listed(score.notes)}"
+    return text
+
+
+def _listed(sentences: tuple[str, ...]) -> str:
+    more = len(sentences) - _SHOWN_PROBLEMS
+    return "".join(f"\n  - {sentence}" for sentence in sentences[:_SHOWN_PROBLEMS]) + (f"\n  - and {more} more" if more > 0 else "")

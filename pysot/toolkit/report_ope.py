@@ -1,7 +1,7 @@
 """Scores of one-pass sets as text tables."""
 
-from pysot.toolkit.evaluate_ope import OpeScore, OpeScores
-from pysot.toolkit.report import Rows, number, problem_notes, table
+from pysot.toolkit.evaluate_ope import OpeScores
+from pysot.toolkit.report import Rows, label, notes_of, number, per_video, table
 
 COLUMNS = ("Success", "Norm Precision", "Precision", "AO", "SR 0.50", "SR 0.75")
 _FIELDS = ("auc", "norm_precision20", "precision20", "ao", "sr50", "sr75")
@@ -9,7 +9,7 @@ _FIELDS = ("auc", "norm_precision20", "precision20", "ao", "sr50", "sr75")
 
 def ope_table(scores: OpeScores) -> str:
     """`ope_rows` as text, with the reasons why a tracker has no numbers."""
-    return table(ope_rows(scores)) + "".join(problem_notes(score.name, score.problems) for score in scores.trackers if score.problems)
+    return table(ope_rows(scores)) + notes_of(scores.trackers)
 
 
 def ope_rows(scores: OpeScores) -> Rows:
@@ -17,29 +17,20 @@ def ope_rows(scores: OpeScores) -> Rows:
     first.
     """
     rows = [["Tracker Name", *COLUMNS]]
-    rows += [[_name(score), *(number(getattr(score.all, name) if score.all else float("nan"), 3) for name in _FIELDS)] for score in scores.trackers]
+    rows += [[label(score), *(number(getattr(score.all, name) if score.all else float("nan"), 3) for name in _FIELDS)] for score in scores.trackers]
     return rows
 
 
-def attribute_table(scores: OpeScores) -> str:
+def attribute_rows(scores: OpeScores) -> Rows:
     """Success of every tracker on the videos with each attribute; nothing if the set has none."""
     scored = [score for score in scores.trackers if score.all]
-    if not scored or not scored[0].attributes:
-        return ""
-    rows = [["Tracker Name", *scored[0].attributes]]
-    return table(rows + [[score.name, *(number(curves.auc, 3) for curves in score.attributes.values())] for score in scored])
+    names = list(dict.fromkeys(name for score in scored for name in score.attributes))
+    if not names:
+        return []
+    rows = [["Tracker Name", *names]]
+    return rows + [[label(score), *(number(score.attributes[name].auc if name in score.attributes else float("nan"), 3) for name in names)] for score in scored]
 
 
-def ope_video_table(scores: OpeScores) -> str:
+def ope_video_rows(scores: OpeScores) -> Rows:
     """Success and precision of every tracker on every video."""
-    scored = [score for score in scores.trackers if score.all]
-    if not scored:
-        return "no tracker could be scored"
-    rows = [["Video", *(f"{score.name} {what}" for score in scored for what in ("Success", "Precision"))]]
-    for video in scored[0].videos:
-        rows.append([video, *(number(value, 3) for score in scored for value in (score.videos[video].auc, score.videos[video].precision20))])
-    return table(rows)
-
-
-def _name(score: OpeScore) -> str:
-    return f"{score.name} [not scored]" if score.problems else score.name
+    return per_video(scores.trackers, ("Success", "Precision"), (3, 3), lambda curves: (curves.auc, curves.precision20))

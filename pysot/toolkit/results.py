@@ -1,86 +1,43 @@
 """Result files: the one module that knows their names and layouts.
 
-VOT, supervised   <tracker>/baseline/<video>/<video>_001.txt ... _015.txt: one line per frame, `1` start, `2` lost, `0` skipped, else a region
-                  (4 or 8 numbers, `%.4f`, commas); seconds per frame in <video>_001_time.value
-one pass (OPE)    <tracker>/<video>.txt, or as GOT-10k has it <tracker>/<video>/<video>_001.txt: x,y,width,height per line; seconds per frame in
-                  <video>_time.txt. A name may differ in case, and in - for _ or .
+VOT        <tracker>/<experiment>/<video>/<video>_001.txt ... _015.txt, experiment `baseline`, `realtime`, `unsupervised` or `longterm`: one line per frame, `1`
+           start, `2` lost, `0` skipped, else a region (4 or 8 numbers, `%.4f`, commas, or a mask); seconds per frame in <video>_001_time.value, confidences in
+           <video>_001_confidence.value (long-term sets). Sets of many starts have <video>_<frame of the start, 8 digits>.txt instead
+one pass   <tracker>/<video>.txt, or as GOT-10k has it <tracker>/<video>/<video>_001.txt: x,y,width,height per line; seconds per frame in <video>_time.txt
 
-Read leniently where the meaning is clear (CRLF, byte order mark, tabs, blanks or semicolons between numbers, empty lines at the end); anything else
-is a ResultError that names file and line: a damaged result is never scored.
+A video's name may differ in case, and in - for _ or . How lines are read: `result_lines`.
 """
 
 import os
 import re
 import shutil
+import zipfile
 from collections.abc import Sequence as Listing
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pysot.toolkit.region import region_table
+from pysot.toolkit.result_lines import Lines, ResultError, read_lines, read_values
+from pysot.toolkit.trajectory import LOST, SKIPPED, START, TRACKED, Trajectory
 from pysot.utils.files import atomic_write, read_json, write_json
 
-SKIPPED, START, LOST, TRACKED = 0, 1, 2, 3
+ONE_PASS = ""  # the experiment whose results lie in the tracker's folder itself
+EXPERIMENTS = ("baseline", "realtime", "unsupervised", "longterm", ONE_PASS)
 
 
-class ResultError(ValueError):
-    """A result file that cannot be scored; the message names the file, the line and what is wrong."""
-
-
-@dataclass(frozen=True)
-class Trajectory:
-    """One run over one video. codes (N,) int8: SKIPPED, START, LOST or TRACKED; regions (N, 8) float64, see region.region_table, NaN where the code
-    is not TRACKED; seconds (N,) float64 or None.
-    """
-
-    codes: np.ndarray
-    regions: np.ndarray
-    seconds: np.ndarray | None = None
-
-    def __post_init__(self):
-        n = len(self.codes)
-        if self.codes.ndim != 1 or n == 0 or self.regions.shape != (n, 8) or (self.seconds is not None and self.seconds.shape != (n,)):
-            shapes = [None if part is None else part.shape for part in (self.codes, self.regions, self.seconds)]
-            raise ValueError(f"a trajectory needs codes (N,), regions (N, 8) and seconds (N,) or None with N > 0, got {shapes}")
-        if not np.isin(self.codes, (SKIPPED, START, LOST, TRACKED)).all():
-            raise ValueError(f"codes are 0 to 3, got {np.unique(self.codes).tolist()}")
-        complete = np.isfinite(self.regions[:, :4]).all(axis=1)
-        if not np.array_equal(complete, self.codes == TRACKED):
-            frame = int(np.flatnonzero(complete != (self.codes == TRACKED))[0]) + 1
-            raise ValueError(f"frame {frame}: exactly the tracked frames have a region of finite numbers")
-
-    @classmethod
-    def from_frames(cls, frames: Listing, seconds=None) -> "Trajectory":
-        """From one entry per frame: 0, 1 or 2, or a region of 4 or 8 numbers."""
-        tracked = [not np.isscalar(frame) for frame in frames]
-        codes = np.array([TRACKED if is_region else int(frame) for frame, is_region in zip(frames, tracked, strict=True)], np.int8)
-        regions = np.full((len(frames), 8), np.nan)
-        regions[tracked] = region_table([frame for frame, is_region in zip(frames, tracked, strict=True) if is_region])
-        return cls(codes, regions, None if seconds is None else np.asarray(seconds, np.float64))
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    @property
-    def failures(self) -> np.ndarray:
-        """Frames at which the target was lost, from 0."""
-        return np.flatnonzero(self.codes == LOST)
-
-
-def tracker_dirs(path: str | os.PathLike, dataset: str, prefixes: Listing[str] = ("",), one_pass: bool = False) -> list[Path]:
-    """Folders of the trackers in `path` with supervised or `one_pass` results, sorted by name. `path` is the folder of the data set's results, its parent, or
+def tracker_dirs(path: str | os.PathLike, dataset: str, prefixes: Listing[str] = ("",), experiments: Listing[str] = ("baseline",)) -> list[Path]:
+    """Folders of the trackers in `path` with results of any of the experiments, sorted by name. `path` is the folder of the data set's results, its parent, or
     one tracker's folder.
 
     With prefixes: for each the tracker of exactly that name if there is one, else those that begin with it. Raises FileNotFoundError if one has none.
     """
-    path, holds, shape = Path(path), (_holds_ope if one_pass else _holds_baseline), ("<video>.txt" if one_pass else "baseline/<video>/<video>_001.txt")
-    if holds(path):
+    path, shape = Path(path), " or ".join(f"{name}/<video>/<video>_001.txt" if name else "<video>.txt" for name in experiments)
+    if any(holds_results(path, experiment) for experiment in experiments):
         return [path]
     folder = path / dataset if (path / dataset).is_dir() else path
     if not folder.is_dir():
         raise FileNotFoundError(f"no results folder {folder}; expected {folder}/<tracker>/{shape}")
-    names = sorted(entry.name for entry in os.scandir(folder) if holds(Path(entry.path)))
+    names = sorted(entry.name for entry in os.scandir(folder) if any(holds_results(Path(entry.path), experiment) for experiment in experiments))
     chosen = set()
     for prefix in prefixes:
         fitting = [name for name in names if name == prefix] or [name for name in names if name.startswith(prefix)]
@@ -91,12 +48,13 @@ def tracker_dirs(path: str | os.PathLike, dataset: str, prefixes: Listing[str] =
     return [folder / name for name in sorted(chosen)]
 
 
-def _holds_baseline(folder: Path) -> bool:
-    return (folder / "baseline").is_dir()
-
-
-def _holds_ope(folder: Path) -> bool:
-    return folder.is_dir() and not _holds_baseline(folder) and any(True for pattern in ("*.txt", "*/*_001.txt") for _ in folder.glob(pattern))
+def holds_results(folder: Path, experiment: str) -> bool:
+    """Whether a tracker's folder has results of an experiment."""
+    if experiment:
+        return (folder / experiment).is_dir()
+    if not folder.is_dir() or any((folder / other).is_dir() for other in EXPERIMENTS if other):
+        return False
+    return any(True for pattern in ("*.txt", "*/*_001.txt") for _ in folder.glob(pattern))
 
 
 def find_ope(tracker_dir: str | os.PathLike, video: str) -> Path:
@@ -122,7 +80,7 @@ def _plain_name(name: str) -> str:
 def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace: bool = False) -> None:
     """Note in `network.json` whose results the folder holds. Results of another network or other settings are removed with `replace`, else a ValueError."""
     path = Path(tracker_dir) / "network.json"
-    if _holds_baseline(Path(tracker_dir)) or _holds_ope(Path(tracker_dir)):
+    if any(holds_results(Path(tracker_dir), experiment) for experiment in EXPERIMENTS):
         known = read_json(path, "origin of results").get("sha256") if path.exists() else None
         if known != fingerprint and replace:
             shutil.rmtree(tracker_dir)
@@ -132,48 +90,62 @@ def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace:
     write_json(path, {"sha256": fingerprint})
 
 
-def baseline_file(tracker_dir: str | os.PathLike, video: str, repetition: int = 1) -> Path:
+def vot_file(tracker_dir: str | os.PathLike, video: str, repetition: int = 1, experiment: str = "baseline") -> Path:
     """Where the result of one repetition on one video is."""
-    return Path(tracker_dir) / "baseline" / video / f"{video}_{repetition:03d}.txt"
+    return _video_folder(tracker_dir, video, experiment) / f"{video}_{repetition:03d}.txt"
 
 
-def baseline_files(tracker_dir: str | os.PathLike, video: str) -> list[Path]:
-    """The files of all repetitions that are there, in order."""
-    folder = Path(tracker_dir) / "baseline" / video
-    pattern = re.compile(re.escape(video) + r"_\d{3}\.txt")
-    return [folder / name for name in sorted(os.listdir(folder)) if pattern.fullmatch(name)] if folder.is_dir() else []
+def anchor_file(tracker_dir: str | os.PathLike, video: str, frame: int, experiment: str = "baseline") -> Path:
+    """Where the result of the run that starts at `frame`, from 0, is."""
+    return _video_folder(tracker_dir, video, experiment) / f"{video}_{frame:08d}.txt"
 
 
-def save_baseline(tracker_dir: str | os.PathLike, video: str, trajectory: Trajectory, repetition: int = 1) -> Path:
-    """Write a supervised result, and the seconds per frame if it has them; both whole or not at all. Returns the path of the result."""
-    path = baseline_file(tracker_dir, video, repetition)
-    if trajectory.seconds is not None:
-        with atomic_write(path.with_name(f"{path.stem}_time.value")) as stream:
-            stream.writelines(f"{second:.6f}\n" for second in trajectory.seconds)
+def vot_files(tracker_dir: str | os.PathLike, video: str, experiment: str = "baseline") -> list[Path]:
+    """The files of all repetitions that are there, in order; their names may be spelt otherwise, as the folder's."""
+    folder = _video_folder(tracker_dir, video, experiment)
+    wanted, found = _plain_name(video), {}
+    for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
+        match = re.fullmatch(r"(.*)_(\d{3})\.(txt|bin)", name)
+        if match and _plain_name(match[1]) == wanted:
+            found[match[2]] = folder / name  # .txt, which is read first, comes after .bin
+    return [found[number] for number in sorted(found)]
+
+
+def _video_folder(tracker_dir, video, experiment) -> Path:
+    """The folder of a video's results, under any of the names it may have; where it should be, if it is not there."""
+    usual = Path(tracker_dir) / experiment / video
+    if usual.is_dir() or not usual.parent.is_dir():
+        return usual
+    wanted = _plain_name(video)
+    return next((entry for entry in sorted(usual.parent.iterdir()) if _plain_name(entry.name) == wanted), usual)
+
+
+def save_vot(path: str | os.PathLike, trajectory: Trajectory) -> Path:
+    """Write a result, and the seconds per frame and the confidences if it has them, each whole or not at all. Returns the path of the result."""
+    path = Path(path)
+    for name, values in (("time", trajectory.seconds), ("confidence", trajectory.scores)):
+        if values is not None:
+            with atomic_write(path.with_name(f"{path.stem}_{name}.value")) as stream:
+                stream.writelines("\n" if value != value else f"{value:.6f}\n" for value in values)
     with atomic_write(path) as stream:
-        stream.writelines(_line(code, region) for code, region in zip(trajectory.codes, trajectory.regions, strict=True))
+        for index, (code, region) in enumerate(zip(trajectory.codes, trajectory.regions, strict=True)):
+            stream.write(trajectory.masks[index].text() + "\n" if index in trajectory.masks else _line(code, region))
     return path
 
 
 def load_baseline(path: str | os.PathLike, frames: int | None = None) -> Trajectory:
     """Read a supervised result; `frames` is the length it must have. Raises ResultError as described above."""
-    numbers, counts = _numbers(path, frames)
-    starts = np.cumsum(counts) - counts
-    lead = numbers[starts]
-    single = counts == 1
-    wrong = np.where(single, ~np.isin(lead, (SKIPPED, START, LOST)), ~np.isin(counts, (4, 8)))
-    _refuse(path, wrong, numbers, counts, "needs 0, 1, 2, or a region of 4 or 8 numbers")
-    codes = np.where(single, lead, TRACKED).astype(np.int8)
-    regions = np.full((len(counts), 8), np.nan)
-    for size in (4, 8):
-        rows = np.flatnonzero(counts == size)
-        regions[rows, :size] = numbers[starts[rows, None] + np.arange(size)]
-    _check_regions(path, regions, numbers, counts)
+    lines = read_lines(path, frames)
+    single = lines.counts == 1
+    wrong = np.where(single, ~np.isin(lines.first, (SKIPPED, START, LOST)), ~np.isin(lines.counts, (4, 8)))
+    lines.refuse(wrong, "needs 0, 1, 2, or a region of 4 or 8 numbers")
+    codes = np.where(single, lines.first, TRACKED).astype(np.int8)
+    lines.refuse_odd_regions()
     started = codes[codes != SKIPPED]
     if len(started) == 0 or started[0] != START:
         raise ResultError(f"{path} does not begin with 1 (start): not a result of the supervised protocol")
     _check_order(path, codes)
-    return Trajectory(codes, regions)
+    return Trajectory(codes, lines.regions(), masks=lines.masks)
 
 
 # What may stand on the line before each entry; the first line is a start, or skipped until one.
@@ -190,6 +162,30 @@ def _check_order(path, codes):
             raise ResultError(f"{path} line {row + 1}: {what} cannot be in a supervised result; track this video again")
 
 
+def load_run(path: str | os.PathLike, frames: int | None = None) -> Trajectory:
+    """Read a result without restarts: `1` or a region on the first line, then regions, and `0` or numbers that are NaN where the tracker says that the target
+    is not there, which become SKIPPED. Seconds and confidences come with it if their files are there. Raises ResultError.
+    """
+    lines, path = read_lines(path, frames), Path(path)
+    single, place = lines.counts == 1, np.arange(len(lines))
+    wrong = np.where(single, (lines.first != SKIPPED) & ~((lines.first == START) & (place == 0)), ~np.isin(lines.counts, (4, 8)))
+    lines.refuse(wrong, "needs a region of 4 or 8 numbers, or 0; 1 on the first line only")
+    if single[0] and lines.first[0] != START:
+        raise ResultError(f"{path} does not begin with 1 (start) or a region")
+    regions = lines.regions()
+    unknown = ~single & np.add.reduceat(np.isnan(lines.numbers), np.cumsum(lines.counts) - lines.counts).astype(bool)
+    regions[unknown] = np.nan
+    Lines(lines.path, np.where(np.repeat(unknown, lines.counts), 0.0, lines.numbers), lines.counts).refuse_odd_regions()
+    codes = np.where(single, lines.first, np.where(unknown, SKIPPED, TRACKED)).astype(np.int8)
+    seconds, scores = (read_values(path.with_name(f"{path.stem}_{name}.value"), len(lines)) for name in ("time", "confidence"))
+    return Trajectory(codes, regions, seconds, scores, lines.masks)
+
+
+def load_seconds(path: str | os.PathLike, frames: int) -> np.ndarray | None:
+    """Seconds per frame (N,) that were noted beside a VOT result, None if they were not. Raises ResultError."""
+    return read_values(Path(path).with_name(f"{Path(path).stem}_time.value"), frames)
+
+
 def save_ope(tracker_dir: str | os.PathLike, video: str, boxes_xywh: np.ndarray, seconds: np.ndarray | None = None, nested: bool = False) -> Path:
     """Write a one-pass result, boxes (N, 4), and the seconds per frame (N,) if given; `nested` as GOT-10k has it. Returns the path of the boxes."""
     boxes_xywh = np.asarray(boxes_xywh, np.float64)
@@ -200,17 +196,33 @@ def save_ope(tracker_dir: str | os.PathLike, video: str, boxes_xywh: np.ndarray,
         with atomic_write(path.with_name(f"{video}_time.txt")) as stream:
             stream.writelines(f"{second:.6f}\n" for second in seconds)
     with atomic_write(path) as stream:
-        stream.writelines(",".join(f"{value:.4f}" for value in box) + "\n" for box in boxes_xywh)
+        stream.write(ope_text(boxes_xywh))
     return path
 
 
-def load_ope(path: str | os.PathLike, frames: int | None = None) -> np.ndarray:
-    """Read a one-pass result as (N, 4) float64 xywh; `frames` is the length it must have. Raises ResultError."""
-    numbers, counts = _numbers(path, frames)
-    _refuse(path, counts != 4, numbers, counts, "needs x,y,width,height")
-    boxes = numbers.reshape(-1, 4)
-    _check_regions(path, np.pad(boxes, ((0, 0), (0, 4)), constant_values=np.nan), numbers, counts)
-    return boxes
+def ope_text(boxes_xywh: np.ndarray) -> str:
+    """Boxes (N, 4) as the text of a one-pass result."""
+    return "".join(",".join(f"{value:.4f}" for value in box) + "\n" for box in boxes_xywh)
+
+
+def load_ope(path: str | os.PathLike, frames: int | None = None, notes: list[str] | None = None) -> np.ndarray:
+    """Read a one-pass result as (N, 4) float64 xywh; `frames` is the length it must have. Raises ResultError.
+
+    With `notes`, a box after the first that is not finite or has a negative size becomes the one before, as in the OTB toolkit, and a sentence that names the
+    lines is added to them; without, it is an error.
+    """
+    lines = read_lines(path, frames)
+    lines.refuse(lines.counts != 4, "needs x,y,width,height")
+    boxes = lines.numbers.reshape(-1, 4)
+    odd = ~np.isfinite(boxes).all(axis=1) | (boxes[:, 2:] < 0).any(axis=1)
+    if notes is None or odd[0] or not odd.any():
+        lines.refuse_odd_regions()
+        return boxes
+    known = np.maximum.accumulate(np.where(odd, 0, np.arange(len(boxes))))
+    rows = np.flatnonzero(odd) + 1
+    listed = ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+    notes.append(f"{path}: the boxes of line{'s' * (len(rows) > 1)} {listed} are no boxes; the one before counts instead, as in the OTB toolkit")
+    return boxes[known]
 
 
 def _line(code, region):
@@ -220,45 +232,19 @@ def _line(code, region):
     return ",".join(f"{value:.4f}" for value in np.float32(region[~np.isnan(region)])) + "\n"
 
 
-def _numbers(path, frames) -> tuple[np.ndarray, np.ndarray]:
-    """All numbers of the file in one array, and how many there are on each line."""
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig").rstrip()
-    except FileNotFoundError:
-        raise ResultError(f"no result file {path}; track this video") from None
-    except UnicodeDecodeError:
-        raise ResultError(f"{path} is not a text file; track this video again") from None
-    lines = text.split("\n")
-    if not text:
-        raise ResultError(f"{path} is empty; track this video again")
-    if frames is not None and len(lines) != frames:
-        raise ResultError(f"{path} has {len(lines)} lines for {frames} frames; track this video again")
-    try:
-        counts = np.array([line.count(",") for line in lines]) + 1
-        return np.array(list(map(float, text.replace("\n", ",").split(",")))), counts
-    except ValueError:
-        listed = [_numbers_of_odd_line(path, number, line) for number, line in enumerate(lines, start=1)]
-        return np.concatenate(listed), np.array([len(numbers) for numbers in listed])
-
-
-def _numbers_of_odd_line(path, number, line):
-    words = re.sub(r"\s*[,;\s]\s*", ",", line.strip()).split(",")
-    try:
-        return [float(word) for word in words]
-    except ValueError:
-        raise ResultError(f"{path} line {number} needs numbers, got {line.strip()[:60]!r}") from None
-
-
-def _check_regions(path, regions, numbers, counts):
-    finite = np.add.reduceat(~np.isfinite(numbers), np.cumsum(counts) - counts) == 0
-    _refuse(path, ~finite, numbers, counts, "has a number that is not finite")
-    negative = (counts == 4) & (np.nan_to_num(regions[:, 2:4]) < 0).any(axis=1)
-    _refuse(path, negative, numbers, counts, "has a negative width or height")
-
-
-def _refuse(path, wrong, numbers, counts, what):
-    """Raise for the first line that is wrong."""
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        line = np.split(numbers, np.cumsum(counts)[:-1])[row]
-        raise ResultError(f"{path} line {row + 1} {what}, got {','.join(f'{value:g}' for value in line)}")
+def zip_ope(tracker_dir: str | os.PathLike, videos: dict[str, int], path: str | os.PathLike, nested: bool = False) -> Path:
+    """Pack the one-pass results of `videos` (name: frames) as the servers take them: <video>.txt, or `nested` <video>/<video>_001.txt and <video>_time.txt as
+    GOT-10k's wants them. All of them must be there and whole; ResultError names the first that is not. Returns the path.
+    """
+    with atomic_write(path, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for video, frames in videos.items():
+            found = find_ope(tracker_dir, video)
+            boxes, inside = load_ope(found, frames), f"{video}/" if nested else ""
+            archive.writestr(f"{inside}{video}{'_001' * nested}.txt", ope_text(boxes))
+            if nested:
+                seconds = next((values for stem in (video, found.stem.removesuffix("_001"))
+                                if (values := read_values(found.with_name(f"{stem}_time.txt"), frames)) is not None), None)
+                if seconds is None:
+                    raise ResultError(f"no {found.with_name(f'{video}_time.txt')}: the server wants the seconds of each frame; track this video again")
+                archive.writestr(f"{inside}{video}_time.txt", "".join(f"{second:.6f}\n" for second in seconds))
+    return Path(path)

@@ -1,14 +1,18 @@
-"""Tracking a data set: in one pass, or in the supervised VOT protocol, which after a loss starts again on the ground truth five frames later."""
+"""Tracking a data set: once through each sequence, from each of its anchors, or in the supervised VOT protocol, which after a loss starts again on the ground
+truth five frames later.
+"""
 
 import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
+from pysot.toolkit.realtime import RealtimeTracker
 from pysot.toolkit.region import overlap
 from pysot.toolkit.results import (
     LOST,
@@ -16,12 +20,14 @@ from pysot.toolkit.results import (
     START,
     ResultError,
     Trajectory,
-    baseline_file,
+    anchor_file,
     find_ope,
     load_baseline,
     load_ope,
-    save_baseline,
+    load_run,
     save_ope,
+    save_vot,
+    vot_file,
 )
 from pysot.toolkit.sequence import Dataset, Sequence
 from pysot.utils.bbox import init_box_from_region
@@ -87,15 +93,15 @@ def run_supervised(tracker, sequence: Sequence, on_frame: Callable[[Step], None]
     return Trajectory.from_frames(entries, seconds)
 
 
-def run_one_pass(tracker, sequence: Sequence, on_frame: Callable[[Step], None] | None = None) -> Trajectory:
-    """Track one sequence from its first frame to the end; the first region is the start. Tracker and errors as `run_supervised`; a region that is not finite is
-    the last one again.
+def run_one_pass(tracker, sequence: Sequence, on_frame: Callable[[Step], None] | None = None, code: bool = False) -> Trajectory:
+    """Track one sequence from its first frame to the end; the first entry is the start box, or with `code` a 1. Tracker and errors as `run_supervised`; a
+    region that is not finite is the last one again.
     """
     truth = sequence.ground_truth[0]
     if not _is_usable(truth):
         raise ValueError(f"sequence {sequence.name} has no ground truth in its first frame to start from")
     box = np.asarray(init_box_from_region(truth), np.float64)
-    entries, seconds = [box], []
+    entries, seconds, scores = [box], [], []
     for index in range(len(sequence)):
         image, outputs, began = _frame(sequence, index), None, time.perf_counter()
         if index == 0:
@@ -103,6 +109,7 @@ def run_one_pass(tracker, sequence: Sequence, on_frame: Callable[[Step], None] |
         else:
             outputs = tracker.track(image)
         seconds.append(time.perf_counter() - began)
+        scores.append(np.nan if outputs is None else float(outputs.get("best_score", np.nan)))
         if outputs is not None:
             region = np.asarray(outputs["bbox"], np.float64).reshape(-1)
             if region.size != 4:
@@ -110,49 +117,97 @@ def run_one_pass(tracker, sequence: Sequence, on_frame: Callable[[Step], None] |
             entries.append(region if np.isfinite(region).all() else entries[-1])
         if on_frame:
             on_frame(Step(index, image, entries[-1], outputs))
-    return Trajectory.from_frames(entries, seconds)
+    return Trajectory.from_frames([START, *entries[1:]] if code else entries, seconds, scores)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A part of a sequence to track, the file its result goes to, and how to run, save and check it."""
+
+    sequence: Sequence
+    path: Path
+    run: Callable[..., Trajectory]
+    save: Callable[[Trajectory], object]
+    load: Callable[[Path, int], object]
+
+
+def tasks_of(dataset: Dataset, sequence: Sequence, tracker_dir: str | os.PathLike, experiment: str) -> list[Task]:
+    """What is to be done for a sequence: one run, or one from each anchor."""
+    if dataset.one_pass:
+        def save_boxes(trajectory: Trajectory) -> None:
+            save_ope(tracker_dir, sequence.name, trajectory.regions[:, :4], trajectory.seconds, nested=dataset.name.lower().startswith("got-10k"))
+
+        return [Task(sequence, find_ope(tracker_dir, sequence.name), run_one_pass, save_boxes, load_ope)]
+    if dataset.protocol == "multistart" and experiment != "unsupervised":
+        starts = [(sequence.run_from(frame, back), anchor_file(tracker_dir, sequence.name, frame, experiment)) for frame, back in sequence.anchors]
+    else:
+        starts = [(sequence, vot_file(tracker_dir, sequence.name, experiment=experiment))]
+    if dataset.protocol == "supervised" and experiment != "unsupervised":
+        run, load = partial(run_supervised, skipping=dataset.settings.skipping), load_baseline
+    else:
+        run, load = partial(run_one_pass, code=True), load_run
+    return [Task(part, path, run, partial(save_vot, path) if dataset.protocol == "longterm" else partial(_save_without_scores, path), load)
+            for part, path in starts]
+
+
+def _save_without_scores(path, trajectory):
+    save_vot(path, replace(trajectory, scores=None))
+
+
+def run_sequence(tracker, tasks: list[Task], watch: Callable[[Step], None] | None = None) -> Trajectory | None:
+    """Track what has no valid result yet and write each result as soon as it is there. Returns the last trajectory, None if all were there. Raises what the
+    tracker or an image raises, as TrackingError, and OSError of writing as it is.
+    """
+    trajectory = None
+    for task in tasks:
+        if _is_done(task):
+            continue
+        try:
+            trajectory = task.run(tracker, task.sequence, watch)
+        except Exception as error:  # a tracker may raise anything; the other sequences do not depend on it
+            raise TrackingError(error) from error
+        task.save(trajectory)
+    return trajectory
+
+
+class TrackingError(Exception):
+    """What a tracker or an image raised on a sequence."""
+
+    def __init__(self, cause: Exception):
+        super().__init__(f"{type(cause).__name__}: {cause}")
 
 
 def run_dataset(tracker, dataset: Dataset, tracker_dir: str | os.PathLike, on_frame: Callable[[Sequence, Step], None] | None = None,
-                on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None = None, repetition: int = 1) -> Progress:
+                on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None = None, experiment: str | None = None) -> Progress:
     """Track all sequences and write each result as soon as it is there: a second call goes on where a killed one stopped.
 
     A valid result that is already there is kept. An exception of the tracker or of an image ends that sequence only and is reported in `failed`; one
-    while writing (a full disk) is raised. on_sequence(sequence, 'kept' | 'tracked' | 'failed', trajectory if tracked) is called after each.
+    while writing (a full disk) is raised. on_sequence(sequence, 'kept' | 'tracked' | 'failed', trajectory if tracked) is called after each. `experiment` is
+    one of the set's, by default its usual one.
     """
-    progress = Progress()
+    progress, experiment = Progress(), dataset.experiment(experiment)
+    tracker = RealtimeTracker(tracker) if experiment == "realtime" else tracker
     for sequence in dataset.sequences:
-        trajectory = None
-        if _is_done(tracker_dir, sequence, repetition, dataset.one_pass):
-            state = "kept"
-            progress.kept.append(sequence.name)
+        state, trajectory = "failed", None
+        try:
+            trajectory = run_sequence(tracker, tasks_of(dataset, sequence, tracker_dir, experiment), on_frame and partial(on_frame, sequence))
+        except TrackingError as error:
+            progress.failed[sequence.name] = str(error)
+            expected = isinstance(error.__cause__, (ValueError, OSError))
+            logger.error("%s failed and has no result: %s", sequence.name, error.__cause__, exc_info=not expected)
         else:
-            state = "tracked"
-            try:
-                watch = on_frame and partial(on_frame, sequence)
-                trajectory = run_one_pass(tracker, sequence, watch) if dataset.one_pass else run_supervised(tracker, sequence, watch, dataset.settings.skipping)
-            except Exception as error:  # a tracker may raise anything; the other sequences do not depend on it
-                state = "failed"
-                progress.failed[sequence.name] = f"{type(error).__name__}: {error}"
-                expected = isinstance(error, (ValueError, OSError))
-                logger.error("%s failed and has no result: %s", sequence.name, error, exc_info=not expected)
-            else:
-                if dataset.one_pass:
-                    save_ope(tracker_dir, sequence.name, trajectory.regions[:, :4], trajectory.seconds, nested=dataset.name.lower() == "got-10k")
-                else:
-                    save_baseline(tracker_dir, sequence.name, trajectory, repetition)
-                progress.tracked.append(sequence.name)
+            state = "kept" if trajectory is None else "tracked"
+            getattr(progress, state).append(sequence.name)
         if on_sequence:
             on_sequence(sequence, state, trajectory)
     return progress
 
 
-def _is_done(tracker_dir, sequence, repetition, one_pass):
-    path = find_ope(tracker_dir, sequence.name) if one_pass else baseline_file(tracker_dir, sequence.name, repetition)
-    if not path.exists():
+def _is_done(task):
+    if not task.path.exists():
         return False
     try:
-        (load_ope if one_pass else load_baseline)(path, len(sequence))
+        task.load(task.path, len(task.sequence))
     except ResultError as error:
         logger.warning("%s: tracking it again", error)
         return False

@@ -3,18 +3,20 @@
 A region is 4 numbers xywh or 8 numbers (four corners); a frame without ground truth has NaN.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
+from pysot.toolkit.masks import Mask
 from pysot.toolkit.region import corners_of, region_table
 
 
 @dataclass(frozen=True)
 class Sequence:
     """One video. `frame_paths` and `ground_truth` have one entry per frame; width and height are pixels, None where nothing needs them. `attributes` are
-    those of the whole video; `present` (N,) tells in which frames the target is, None for all.
+    those of the whole video; `present` (N,) tells in which frames the target is, None for all. `anchors` are the frames, from 0, at which runs of sets of many
+    starts begin, with whether they go backwards. `masks` has the ground truth of frames, from 0, that is painted; its box is in `ground_truth`.
 
     `tags` has one bool array per tag that was annotated for the sequence; a shorter one is filled with False, an empty one left out.
     Raises ValueError that names the sequence when the parts do not fit together.
@@ -28,6 +30,8 @@ class Sequence:
     tags: dict[str, np.ndarray] = field(default_factory=dict)
     attributes: tuple[str, ...] = ()
     present: np.ndarray | None = None
+    anchors: tuple[tuple[int, bool], ...] = ()
+    masks: dict[int, Mask] = field(default_factory=dict)
 
     def __post_init__(self):
         regions = self._regions()
@@ -59,6 +63,13 @@ class Sequence:
     def __len__(self) -> int:
         return len(self.frame_paths)
 
+    def run_from(self, frame: int, backwards: bool) -> "Sequence":
+        """The sequence as a run from `frame` sees it: to the end, or `backwards` to the beginning."""
+        order = range(frame, -1, -1) if backwards else range(frame, len(self))
+        masks = {place: self.masks[index] for place, index in enumerate(order) if index in self.masks}
+        return Sequence(self.name, [self.frame_paths[index] for index in order], [self.ground_truth[index] for index in order], self.width, self.height,
+                        masks=masks)
+
     @cached_property
     def corners(self) -> np.ndarray:
         """Ground truth as (N, 4, 2) float32 corners."""
@@ -80,25 +91,48 @@ class VotSettings:
             raise ValueError(f"VOT settings need 0 < low <= peak <= high, skipping > 0, burn_in >= 0, got {self}")
 
 
+PROTOCOLS = ("supervised", "multistart", "longterm", "one pass")
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """Sequences with unique names, in the order of their list; tags that EAO is split by; settings of the protocol."""
+    """Sequences with unique names, in the order of their list; tags that EAO is split by; settings of the protocol, None where it has none.
+
+    `protocol` is how trackers run through it: `supervised` (VOT until 2019: restarts after losses), `multistart` (VOT since 2020: runs from each anchor),
+    `longterm` (once, with a confidence for each frame) or `one pass` (once); by default supervised where there are settings, else one pass.
+    """
 
     name: str
     sequences: list[Sequence]
     tags: tuple[str, ...]
     settings: VotSettings | None
-
-    @property
-    def one_pass(self) -> bool:
-        """Whether trackers run through it once, without restarts: such a set has no VOT settings."""
-        return self.settings is None
+    protocol: str = ""
 
     def __post_init__(self):
         names = [sequence.name for sequence in self.sequences]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
         if not names or twice:
             raise ValueError(f"data set {self.name} " + (f"names a sequence twice: {', '.join(twice)}" if twice else "has no sequence"))
+        object.__setattr__(self, "protocol", self.protocol or ("supervised" if self.settings else "one pass"))
+        if self.protocol not in PROTOCOLS or (self.settings is None) != (self.protocol in ("longterm", "one pass")):
+            raise ValueError(f"data set {self.name}: the protocol is one of {', '.join(PROTOCOLS)}, the first two with settings; got {self.protocol!r}")
+        bare = [sequence.name for sequence in self.sequences if self.protocol == "multistart" and not sequence.anchors]
+        if bare:
+            raise ValueError(f"data set {self.name} starts at anchors, but {', '.join(bare)} has none (anchor.value: 1 or -1 on the lines of start "
+                             "frames, else 0)")
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether trackers run through it once and are scored by success and precision."""
+        return self.protocol == "one pass"
+
+    def experiment(self, name: str | None = None) -> str:
+        """The experiment `name` if the set has it, by default its usual one. Raises ValueError."""
+        usual = {"longterm": "longterm", "one pass": ""}.get(self.protocol, "baseline")
+        known = (usual, "realtime", "unsupervised") if usual == "baseline" else (usual,)
+        if name and name not in known:
+            raise ValueError(f"{self.name} has no experiment {name!r}; it has {', '.join(other or 'one pass alone' for other in known)}")
+        return name or usual
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -109,11 +143,15 @@ class Dataset:
         missing = [name for name in names if name not in known]
         if missing:
             raise ValueError(f"{self.name} has no video {', '.join(missing)}; it has {', '.join(known)}")
-        return Dataset(self.name, [known[name] for name in names], self.tags, self.settings)
+        return replace(self, sequences=[known[name] for name in names])
+
+    def longest_first(self) -> list[Sequence]:
+        """Its sequences in the order in which several processes take them."""
+        return sorted(self.sequences, key=lambda sequence: (-len(sequence), sequence.name))
 
     def part(self, number: int, count: int) -> "Dataset | None":
         """The `number`-th of `count` parts of about equally many frames, longest sequences first; None for one that stays empty."""
         if count == 1:
             return self
-        by_length = sorted(self.sequences, key=lambda sequence: (-len(sequence), sequence.name))[number - 1::count]
-        return Dataset(self.name, by_length, self.tags, self.settings) if by_length else None
+        chosen = self.longest_first()[number - 1::count]
+        return replace(self, sequences=chosen) if chosen else None

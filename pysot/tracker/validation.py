@@ -4,9 +4,9 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-from pysot.toolkit.evaluate import evaluate_vot
 from pysot.toolkit.results import claim_tracker_dir
 from pysot.toolkit.runner import run_dataset
+from pysot.toolkit.scoring import score_trackers
 from pysot.toolkit.sequence import Dataset
 from pysot.utils.distributed import Rank, barrier
 from pysot.utils.signals import Interrupted, StopRequest
@@ -46,7 +46,7 @@ class Validation:
         barrier()
         if not self.me.is_main:
             return {}
-        score = evaluate_vot(self.dataset, [results]).trackers[0]
+        score = score_trackers(self.dataset, [results]).trackers[0]
         return {"accuracy": score.accuracy, "robustness": score.robustness, "EAO": score.eao["all"]}
 
     def _track(self, tracker, part: Dataset, results: Path) -> dict[str, str]:

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toolkit_data import box_sequence, trajectory
+from toolkit_data import box_sequence, save_baseline, trajectory
 
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.datasets.settings import EAO_TAGS, VOT_SETTINGS
-from pysot.toolkit.evaluate import Scores, evaluate_tracker, evaluate_vot
+from pysot.toolkit.evaluate import Scores, evaluate_tracker
 from pysot.toolkit.plots import plot_scores
-from pysot.toolkit.report import score_table, tag_table, video_table
-from pysot.toolkit.results import baseline_file, save_baseline
+from pysot.toolkit.report import score_table, tag_rows, video_rows
+from pysot.toolkit.results import vot_file
+from pysot.toolkit.scoring import score_trackers
 from pysot.toolkit.sequence import Dataset, VotSettings
 
 PARITY = Path(__file__).resolve().parents[1] / "parity"
@@ -71,27 +72,27 @@ def test_header_sizes_give_the_same_scores(shared):
 ])
 def test_a_damaged_result_is_never_scored_and_shows_in_the_table(tmp_path, damage, reason):
     good, bad = save(tmp_path / "good"), save(tmp_path / "bad")
-    damage(baseline_file(bad, "b"))
-    scores = evaluate_vot(SET, [bad, good])
+    damage(vot_file(bad, "b"))
+    scores = score_trackers(SET, [bad, good])
     assert [score.name for score in scores.trackers] == ["good", "bad"]
     assert math.isnan(scores.trackers[1].accuracy) and math.isnan(scores.trackers[1].eao["all"])
     table = score_table(scores)
     assert "bad [not scored]" in table and "Warning: bad is not scored" in table and reason in table and "b_001.txt" in table
     assert list(scores.to_json()) == ["good"]
-    assert "bad" not in video_table(scores)
+    assert "bad" not in str(video_rows(scores))
 
 
 def test_no_tracker_at_all():
-    scores = evaluate_vot(SET, [])
-    assert scores.trackers == [] and scores.to_json() == {} and "Tracker Name" in score_table(scores) and "no tracker" in video_table(scores)
+    scores = score_trackers(SET, [])
+    assert scores.trackers == [] and scores.to_json() == {} and "Tracker Name" in score_table(scores) and video_rows(scores) == [["Video"]]
     with pytest.raises(ValueError, match="nothing to plot"):
         plot_scores(scores, "never.png")
     with pytest.raises(ValueError, match="worker"):
-        evaluate_vot(SET, [], workers=0)
+        score_trackers(SET, [], workers=0)
 
 
 def test_json_has_the_promised_form(tmp_path):
-    value = evaluate_vot(SET, [save(tmp_path / "model", lost=[12])]).to_json()
+    value = score_trackers(SET, [save(tmp_path / "model", lost=[12])]).to_json()
     assert value.keys() == {"model"} and value["model"].keys() == {"accuracy", "robustness", "lost", "eao", "videos"}
     assert value["model"]["lost"] == 2 and value["model"]["robustness"] == pytest.approx(200 / 55)
     assert value["model"]["videos"]["a"] == {"accuracy": 1.0, "lost": 1.0} and tuple(value["model"]["eao"]) == EAO_TAGS
@@ -101,19 +102,19 @@ def test_json_has_the_promised_form(tmp_path):
 def test_best_eao_first_and_tables(tmp_path):
     folders = [save(tmp_path / "worse", lost=[12]), save(tmp_path / "better")]
     done = []
-    scores = evaluate_vot(SET, folders, on_done=done.append)
+    scores = score_trackers(SET, folders, on_done=done.append)
     assert done == ["worse", "better"] and [score.name for score in scores.trackers] == ["better", "worse"]
     lines = score_table(scores).splitlines()
     assert [cell.strip() for cell in lines[1].split("|")[1:-1]] == ["Tracker Name", "Accuracy", "Robustness", "Lost Number", "EAO"]
     assert [cell.strip() for cell in lines[3].split("|")[1:-1]] == ["better", "1.000", "0.000", "0.0", "1.000"]
     assert len({len(line) for line in lines}) == 1
-    assert "camera_motion" in tag_table(scores) and " - " in tag_table(scores)
-    assert [cell.strip() for cell in video_table(scores).splitlines()[3].split("|")[1:-1]] == ["a", "1.000", "0.0", "1.000", "1.0"]
+    assert "camera_motion" in tag_rows(scores)[0] and "-" in tag_rows(scores)[1]
+    assert video_rows(scores)[1] == ["a", "1.000", "0.0", "1.000", "1.0"]
 
 
 def test_short_videos_have_no_eao_and_a_note(tmp_path):
     short = dataclasses.replace(SET, settings=VotSettings(50, 60, 55))
-    table = score_table(evaluate_vot(short, [save(tmp_path / "model")]))
+    table = score_table(score_trackers(short, [save(tmp_path / "model")]))
     assert "Note: model has no EAO" in table
 
 
@@ -127,13 +128,13 @@ def test_all_repetitions_count(tmp_path):
 
 def test_worker_processes_give_the_same_scores(tmp_path):
     folders = [save(tmp_path / str(index), box=(20, 20, 19, 10 + index)) for index in range(3)]
-    one, two = evaluate_vot(SET, folders), evaluate_vot(SET, folders, workers=2)
+    one, two = score_trackers(SET, folders), score_trackers(SET, folders, workers=2)
     assert [score.name for score in one.trackers] == [score.name for score in two.trackers]
     assert [score.accuracy for score in one.trackers] == [score.accuracy for score in two.trackers]
 
 
 def test_plot_with_odd_names(tmp_path):
-    scores = evaluate_vot(SET, [save(tmp_path / name) for name in ("_hidden", "a$^{$", "c^{_")])
+    scores = score_trackers(SET, [save(tmp_path / name) for name in ("_hidden", "a$^{$", "c^{_")])
     path = plot_scores(scores, tmp_path / "plot.png")
     assert path.read_bytes()[:4] == b"\x89PNG"
     assert plot_scores(Scores("SET", scores.trackers * 8), tmp_path / "plot.svg").read_text().lstrip().startswith("<?xml")

@@ -9,14 +9,13 @@ import subprocess
 
 import numpy as np
 import pytest
-from toolkit_data import box_sequence, make_sequence, trajectory, write_frames
+from toolkit_data import box_sequence, make_sequence, save_baseline, trajectory, write_frames
 
 from pysot.toolkit import html_parts
 from pysot.toolkit.datasets.settings import EAO_TAGS
-from pysot.toolkit.evaluate import evaluate_vot
-from pysot.toolkit.evaluate_ope import evaluate_one_pass
 from pysot.toolkit.html_report import write_report
-from pysot.toolkit.results import save_baseline, save_ope
+from pysot.toolkit.results import save_ope
+from pysot.toolkit.scoring import score_trackers
 from pysot.toolkit.sequence import Dataset, VotSettings
 
 EVIL = "<script>document.title='got you'</script>\"'&"
@@ -52,7 +51,7 @@ def supervised(folder, names=("good", "bad"), sequences=("a", "b")):
         for sequence in dataset.sequences:
             save_baseline(folder / str(place) / name.replace("/", "_"), sequence.name, trajectory(40, lost=[12] * place))
     folders = [folder / str(place) / name.replace("/", "_") for place, name in enumerate(names)]
-    scores = evaluate_vot(dataset, folders, official=True)
+    scores = score_trackers(dataset, folders, mode="both")
     return write_report(folder / "out.html", dataset, folders, scores, {"mode": "both"}), dataset
 
 
@@ -75,7 +74,7 @@ def test_names_cannot_inject_markup(tmp_path):
     assert read.tags.count("script") == 1 and any(folder in text for text in read.text)
     dataset = Dataset(EVIL, [make_sequence(EVIL.replace("/", "_"), truth=[np.array([20.0, 20, 19, 19])] * 9, attributes=(EVIL,))], (), None)
     save_ope(tmp_path / "m", EVIL.replace("/", "_"), np.array([[20.0, 20, 19, 19]] * 9))
-    scores = evaluate_one_pass(dataset, [tmp_path / "m"])
+    scores = score_trackers(dataset, [tmp_path / "m"])
     page = write_report(tmp_path / "ope.html", dataset, [tmp_path / "m"], scores, {EVIL: EVIL}).read_text()
     assert Reader(page).tags.count("script") == 1 and Reader(page).loaded == []
 
@@ -87,13 +86,13 @@ def test_one_pass_and_trackers_that_are_not_scored(tmp_path):
             save_ope(tmp_path / name, sequence, np.array([[20.0, 20, 19, 19]] * 20 + [[120.0 if name == "n" else 21, 20, 19, 19]] * 10))
     (tmp_path / "broken" / "a.txt").write_text("1,2,3\n")
     folders = [tmp_path / name for name in ("m", "n", "broken")]
-    scores = evaluate_one_pass(dataset, folders)
+    scores = score_trackers(dataset, folders)
     text = " ".join(Reader(write_report(tmp_path / "out.html", dataset, folders, scores, {}).read_text()).text)
     assert "Not scored" in text and "broken" in text and "Success by attribute" in text and "SR 0.50" in text
     (tmp_path / "m" / "a.txt").write_text("")
     (tmp_path / "n" / "a.txt").write_text("")
     with pytest.raises(ValueError, match="nothing to report"):
-        write_report(tmp_path / "no.html", dataset, folders, evaluate_one_pass(dataset, folders), {})
+        write_report(tmp_path / "no.html", dataset, folders, score_trackers(dataset, folders), {})
     assert not (tmp_path / "no.html").exists()
 
 
@@ -104,7 +103,7 @@ def test_pictures_around_a_loss(tmp_path):
     object.__setattr__(sequence, "frame_paths", paths)
     dataset = Dataset("SET", [sequence], EAO_TAGS, VotSettings(5, 20, 10))
     save_baseline(tmp_path / "m", "a", trajectory(40, lost=[12]))
-    scores = evaluate_vot(dataset, [tmp_path / "m"])
+    scores = score_trackers(dataset, [tmp_path / "m"])
     page = write_report(tmp_path / "out.html", dataset, [tmp_path / "m"], scores, {}).read_text()
     assert Reader(page).tags.count("img") == 4 and "m loses it at frame 13" in page and "frame 5" in page
     os.unlink(paths[12])

@@ -15,7 +15,7 @@ from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.evaluate import evaluate_tracker
 from pysot.toolkit.metrics import measure
 from pysot.toolkit.official import expected_overlap_curve, fragments_of, official_score, with_official_overlaps
-from pysot.toolkit.official_region import _paint, official_overlaps
+from pysot.toolkit.official_region import official_overlaps, paint
 from pysot.toolkit.region import region_table
 from pysot.toolkit.results import TRACKED, Trajectory
 from pysot.toolkit.sequence import VotSettings
@@ -48,7 +48,7 @@ def test_rows_as_intervals_equal_the_painted_masks():
     a, b = region_table([*boxes, *quads]), region_table([*quads, *quads[::-1]])
     ours = official_overlaps(a, b, 100, 80)
     for got, first, second in zip(ours, np.rint(a), np.rint(b), strict=True):
-        whole = [_paint(region, np.array([-200.0, -200.0]), np.array([500, 500]))[200:280, 200:300] for region in (first, second)]
+        whole = [paint(region, np.array([-200.0, -200.0]), np.array([500, 500]))[200:280, 200:300] for region in (first, second)]
         union = (whole[0] | whole[1]).sum()
         expected = (whole[0] & whole[1]).sum() / union if union else 0
         assert got == pytest.approx(expected, abs=0.02), (first, second)  # columns left of the image are rounded towards it, so an edge may differ by a pixel
@@ -73,7 +73,7 @@ def test_parity_with_the_official_toolkit_on_published_results(shared):
     dataset = load_dataset("VOT2018", shared / "data" / "benchmarks")
     expected = json.loads((shared / "parity" / "real_results.expected_vot_toolkit.json").read_text())["VOT2018"]
     for tracker, numbers in expected.items():
-        score = evaluate_tracker(dataset, shared / "data" / "results" / "VOT2018" / tracker, official=True).official
+        score = evaluate_tracker(dataset, shared / "data" / "results" / "VOT2018" / tracker, mode="vot").official
         assert score.accuracy == pytest.approx(numbers["accuracy"], abs=1e-6) and score.eao == pytest.approx(numbers["eao"][0], abs=1e-6)
         assert score.robustness == pytest.approx(numbers["robustness_per_sequence"], abs=1e-6) and score.lost == numbers["failures"][0]
 

@@ -12,12 +12,13 @@ from toolkit_data import make_sequence
 
 from helpers import ROOT, TINY, experiment, moving_square
 from pysot.toolkit.datasets import load_dataset
-from pysot.toolkit.evaluate_ope import evaluate_one_pass, evaluate_one_pass_tracker
+from pysot.toolkit.evaluate_ope import evaluate_one_pass_tracker
 from pysot.toolkit.ope import DISTANCES, NORMALISED, OVERLAPS, box_overlaps, mean_curves, measure_video
 from pysot.toolkit.plots import plot_curves
-from pysot.toolkit.report_ope import attribute_table, ope_table, ope_video_table
+from pysot.toolkit.report_ope import attribute_rows, ope_table, ope_video_rows
 from pysot.toolkit.results import ResultError, find_ope, load_ope, save_ope, tracker_dirs
 from pysot.toolkit.runner import run_dataset, run_one_pass
+from pysot.toolkit.scoring import score_trackers
 from pysot.toolkit.sequence import Dataset
 
 BOX = np.array([20.0, 30, 40, 20])
@@ -93,11 +94,11 @@ def test_names_of_result_files(tmp_path, written):
     path.write_text("20\t30 40;20\r\n" * 6)
     assert find_ope(tmp_path / "model", "Jogging-1") == path and find_ope(tmp_path / "model", "Jogging-2").name == "Jogging-2.txt"
     assert evaluate_one_pass_tracker(toy("Jogging-1"), tmp_path / "model").all.auc == pytest.approx(20 / 21)
-    assert [folder.name for folder in tracker_dirs(tmp_path, "OTB100", one_pass=True)] == ["model"]
+    assert [folder.name for folder in tracker_dirs(tmp_path, "OTB100", experiments=("",))] == ["model"]
 
 
 @pytest.mark.parametrize("text, reason", [("", "is empty"), ("1,2,3,4\n" * 5, "5 lines for 6 frames"), ("1,2,3,4\n" * 5 + "1,2,x,4", "line 6 needs numbers"),
-                                          ("1,2,3,4\n" * 5 + "1,2,nan,4", "line 6 .*not finite"), ("1,2,3,4\n" * 5 + "1,2,-3,4", "line 6 .*negative")])
+                                          ("1,2,nan,4\n" + "1,2,3,4\n" * 5, "line 1 .*not finite"), ("1,2,-3,4\n" + "1,2,3,4\n" * 5, "line 1 .*negative")])
 def test_a_damaged_result_is_never_scored_and_shows_in_the_table(tmp_path, text, reason):
     for name in ("good", "bad"):
         for video in ("a", "b"):
@@ -105,21 +106,42 @@ def test_a_damaged_result_is_never_scored_and_shows_in_the_table(tmp_path, text,
     (tmp_path / "bad" / "b.txt").write_text(text)
     with pytest.raises(ResultError, match=reason):
         load_ope(tmp_path / "bad" / "b.txt", 6)
-    scores = evaluate_one_pass(toy("a", "b"), [tmp_path / "bad", tmp_path / "good"])
+    scores = score_trackers(toy("a", "b"), [tmp_path / "bad", tmp_path / "good"])
     table = ope_table(scores)
     assert [score.name for score in scores.trackers] == ["good", "bad"] and list(scores.to_json()) == ["good"]
-    assert "bad [not scored]" in table and "Warning: bad is not scored" in table and "b.txt" in table and "bad" not in ope_video_table(scores)
+    assert "bad [not scored]" in table and "Warning: bad is not scored" in table and "b.txt" in table and "bad" not in str(ope_video_rows(scores))
+
+
+def test_boxes_that_are_none_become_the_one_before(tmp_path):
+    """Which the table tells, and which a run that goes on does not take for a result."""
+    for name, odd in (("good", "20,30,40,20"), ("odd", "nan,nan,nan,nan"), ("other", "20,30,-4,20")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_text("20,30,40,20\n" * 3 + f"{odd}\n" * 2 + "20,30,40,20\n")
+    scores = score_trackers(toy("a"), [tmp_path / name for name in ("good", "odd", "other")])
+    assert [score.all.auc for score in scores.trackers] == pytest.approx([20 / 21] * 3) and [len(score.notes) for score in scores.trackers] == [0, 1, 1]
+    assert "Note: odd:" in ope_table(scores) and "lines 4, 5 are no boxes; the one before counts" in ope_table(scores)
+    with pytest.raises(ResultError, match="line 4 has a number that is not finite"):
+        load_ope(tmp_path / "odd" / "a.txt", 6)
+
+
+def test_partial_results(tmp_path):
+    save_ope(tmp_path / "some", "a", np.stack([BOX] * 6))
+    assert score_trackers(toy("a", "b"), [tmp_path / "some"]).trackers[0].problems
+    scores = score_trackers(toy("a", "b"), [tmp_path / "some"], partial=True)
+    assert scores.trackers[0].all.auc == pytest.approx(20 / 21) and list(scores.trackers[0].videos) == ["a"]
+    assert "some [1 of 2 videos]" in ope_table(scores) and "left out: no result file" in ope_table(scores)
+    assert score_trackers(toy("b", "c"), [tmp_path / "some"], partial=True).trackers[0].problems
 
 
 def test_attributes_and_plots(tmp_path):
     dataset = Dataset("OTB100", [make_sequence(name, truth=[BOX] * 6, attributes=has) for name, has in (("a", ("Blur", "Scale")), ("b", ("Scale",)))], (), None)
     save_ope(tmp_path / "$m_", "a", np.stack([BOX] * 6))
     save_ope(tmp_path / "$m_", "b", np.stack([BOX + [100, 0, 0, 0]] * 6))
-    scores = evaluate_one_pass(dataset, [tmp_path / "$m_"])
+    scores = score_trackers(dataset, [tmp_path / "$m_"])
     assert scores.trackers[0].attributes["Blur"].auc == pytest.approx(20 / 21) and scores.trackers[0].attributes["Scale"].auc == pytest.approx(10 / 21)
-    assert "Blur" in attribute_table(scores) and json.dumps(scores.to_json())
+    assert "Blur" in attribute_rows(scores)[0] and json.dumps(scores.to_json())
     assert plot_curves(scores, tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
-    assert attribute_table(evaluate_one_pass(toy("a"), [tmp_path / "$m_"])) == ""
+    assert attribute_rows(score_trackers(toy("a"), [tmp_path / "$m_"])) == []
 
 
 def frames(folder, count, first=1):

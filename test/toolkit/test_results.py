@@ -2,6 +2,7 @@ import errno
 
 import numpy as np
 import pytest
+from toolkit_data import save_baseline
 
 from pysot.toolkit.results import (
     LOST,
@@ -10,14 +11,13 @@ from pysot.toolkit.results import (
     TRACKED,
     ResultError,
     Trajectory,
-    baseline_file,
-    baseline_files,
     claim_tracker_dir,
     load_baseline,
     load_ope,
-    save_baseline,
     save_ope,
     tracker_dirs,
+    vot_file,
+    vot_files,
 )
 
 FRAMES = [1, [1.0, 2, 3, 4], 2, 0, 0, 0, 0, 1, list(range(8))]
@@ -58,7 +58,7 @@ def test_damaged_results_are_named(tmp_path, text, reason):
 def test_missing_result(tmp_path):
     with pytest.raises(ResultError, match="no result file .*a_001.txt; track"):
         load_baseline(tmp_path / "a_001.txt")
-    assert baseline_files(tmp_path, "a") == []
+    assert vot_files(tmp_path, "a") == []
 
 
 @pytest.mark.parametrize("text", [
@@ -81,7 +81,7 @@ def test_saved_and_loaded(tmp_path):
     np.testing.assert_array_equal(again.regions, trajectory.regions)
     assert again.codes.tolist() == [START, TRACKED, LOST, SKIPPED, SKIPPED, SKIPPED, SKIPPED, START, TRACKED] and again.failures.tolist() == [2]
     assert (path.parent / "clip_002_time.value").read_text().splitlines()[1] == "0.100000"
-    assert baseline_files(tmp_path, "clip") == [path]
+    assert vot_files(tmp_path, "clip") == [path]
 
 
 def test_numbers_as_float32(tmp_path):
@@ -132,7 +132,7 @@ def test_one_pass_results(tmp_path):
 
 def test_trackers_of_a_folder(tmp_path):
     for name in ("model", "model_old", "other"):
-        baseline_file(tmp_path / "SET" / name, "clip").parent.mkdir(parents=True)
+        vot_file(tmp_path / "SET" / name, "clip").parent.mkdir(parents=True)
     (tmp_path / "SET" / "notes").mkdir()
 
     def names(*args):

@@ -4,7 +4,7 @@ from toolkit_data import ShakingTracker, make_raw_set, moving_polygons, write_fr
 
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.evaluate import evaluate_tracker
-from pysot.toolkit.results import LOST, SKIPPED, START, TRACKED, baseline_file, load_baseline
+from pysot.toolkit.results import LOST, SKIPPED, START, TRACKED, load_baseline, vot_file
 from pysot.toolkit.runner import run_dataset, run_supervised
 from pysot.toolkit.sequence import Sequence
 from pysot.utils.bbox import init_box_from_region
@@ -128,11 +128,11 @@ def test_finished_videos_are_kept_damaged_ones_tracked_again(tmp_path, tiny):
     assert first.tracked == ["slow", "boxes"] and seen == [("slow", "tracked"), ("boxes", "tracked")]
     score = evaluate_tracker(tiny, tmp_path / "out")
     assert score.lost == 0 and score.problems == () and 0.4 < score.videos["slow"][0] < 1
-    baseline_file(tmp_path / "out", "boxes").write_text("1\n0\n")
+    vot_file(tmp_path / "out", "boxes").write_text("1\n0\n")
     tracker = OneTracker(tiny)
     second = run_dataset(tracker, tiny, tmp_path / "out")
     assert (second.kept, second.tracked) == (["slow"], ["boxes"]) and tracker.calls == 7
-    assert len(load_baseline(baseline_file(tmp_path / "out", "boxes"), 8)) == 8
+    assert len(load_baseline(vot_file(tmp_path / "out", "boxes"), 8)) == 8
 
 
 def test_an_exception_loses_one_sequence_only(tmp_path, tiny, caplog):
@@ -144,7 +144,7 @@ def test_an_exception_loses_one_sequence_only(tmp_path, tiny, caplog):
 
     progress = run_dataset(Broken(tiny), tiny, tmp_path / "out")
     assert progress.tracked == ["boxes"] and "KeyError" in progress.failed["slow"] and "slow failed" in caplog.text
-    assert not baseline_file(tmp_path / "out", "slow").exists() and baseline_file(tmp_path / "out", "boxes").exists()
+    assert not vot_file(tmp_path / "out", "slow").exists() and vot_file(tmp_path / "out", "boxes").exists()
 
 
 def test_an_interrupt_keeps_what_is_finished(tmp_path, tiny):

@@ -11,9 +11,9 @@ from pysot.utils.files import read_json
 from pysot.utils.image import image_size
 
 
-def read_json_layout(path: Path, folders: list[Path], problems: list[str], one_pass: bool = False) -> list[Sequence]:
+def read_json_layout(path: Path, folders: list[Path], problems: list[str], one_pass: bool = False, unbounded: bool = False) -> list[Sequence]:
     """Sequences of the json at `path`; frames are below the first of `folders` that has them. What is wrong is appended to `problems`. Those of one-pass sets
-    have no sizes, which nothing needs.
+    have no sizes, which nothing needs; `unbounded`: sizes that are neither in the json nor on the disk are left out.
     """
     meta = read_json(path, "data set")
     if not isinstance(meta, dict) or not meta:
@@ -23,7 +23,7 @@ def read_json_layout(path: Path, folders: list[Path], problems: list[str], one_p
     sequences = []
     for name, video in meta.items():
         try:
-            sequences.append(_sequence(name, video, folder, one_pass))
+            sequences.append(_sequence(name, video, folder, one_pass, unbounded))
         except (ValueError, TypeError, OSError) as error:
             problems.append(str(error) if name in str(error) else f"{name}: {error}")
     return sequences
@@ -39,7 +39,7 @@ def _frame_folder(meta, folders) -> str:
     return str(next((folder for folder in folders if folder.is_dir()), folders[0]))
 
 
-def _sequence(name, video, folder, one_pass):
+def _sequence(name, video, folder, one_pass, unbounded):
     if not isinstance(video, dict) or not {"img_names", "gt_rect"} <= video.keys():
         got = sorted(video) if isinstance(video, dict) else type(video).__name__
         raise ValueError(f"{name}: needs the keys img_names and gt_rect, has {got}")
@@ -47,9 +47,12 @@ def _sequence(name, video, folder, one_pass):
     if one_pass:
         present = None if video.get("absent") is None else np.asarray(video["absent"]) != 0  # pysot's word for: 1 where the target is there
         return Sequence(name, frames, video["gt_rect"], None, None, attributes=tuple(video.get("attr") or ()), present=present)
-    if frames and "width" in video and "height" in video:
+    if "width" in video and "height" in video:
         width, height = video["width"], video["height"]
+    elif unbounded and not (frames and os.path.isfile(frames[0])):
+        width = height = None
     else:
         width, height = image_size(frames[0]) if frames else (1, 1)
     tags = {tag: video[tag] for tag in VOT_TAGS if tag in video}
-    return Sequence(name, frames, video["gt_rect"], width, height, tags)
+    anchors = tuple((frame, sign < 0) for sign in (1, -1) for frame, value in enumerate(video.get("anchor", ())) if value * sign > 0)
+    return Sequence(name, frames, video["gt_rect"], width, height, tags, anchors=anchors)

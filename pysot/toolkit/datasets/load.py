@@ -6,7 +6,7 @@ from pathlib import Path
 from pysot.toolkit.datasets.folder_layout import read_folder_layout, sequence_folders
 from pysot.toolkit.datasets.json_layout import read_json_layout
 from pysot.toolkit.datasets.raw_layout import read_raw_layout
-from pysot.toolkit.datasets.settings import EAO_TAGS, is_one_pass, settings_of
+from pysot.toolkit.datasets.settings import EAO_TAGS, MULTISTART, is_long_term, is_one_pass, settings_of
 from pysot.toolkit.sequence import Dataset
 
 EXPECTED_TREE = """expected one of
@@ -19,6 +19,7 @@ EXPECTED_TREE = """expected one of
     <video>/groundtruth.txt           (4 or 8 numbers per line)
     <video>/color/00000001.jpg        (or <video>/00000001.jpg)
     <video>/occlusion.tag             (optional: one 0 or 1 per line, *.tag or *.label)
+    <video>/anchor.value              (VOT2020 and later: 1 or -1 on the lines of frames at which runs begin)
   or, tracked in one pass, folders of sequences
   {root}/{name}/<video>/img/0001.jpg  and groundtruth_rect.txt (OTB) or groundtruth.txt (LaSOT; GOT-10k without img/)"""
 
@@ -33,7 +34,7 @@ def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
     json_path, folder, one_pass = _json_path(name, root), _raw_folder(name, root), is_one_pass(name)
     problems: list[str] = []
     if json_path is not None:
-        sequences = read_json_layout(json_path, [root / name, root, json_path.parent / name, json_path.parent], problems, one_pass)
+        sequences = read_json_layout(json_path, [root / name, root, json_path.parent / name, json_path.parent], problems, one_pass, is_long_term(name))
     elif folder is not None and not one_pass:
         sequences = read_raw_layout(folder, problems)
     else:
@@ -47,7 +48,11 @@ def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
         listed = "\n".join(f"  - {problem}" for problem in problems)
         where = json_path or folder
         raise ValueError(f"data set {name} ({where}) has {len(problems)} problem{'s' * (len(problems) > 1)}:\n{listed}\n{_tree(name, root)}")
-    return Dataset(name, sequences, (), None) if one_pass else Dataset(name, sequences, EAO_TAGS, settings_of(name))
+    if one_pass or is_long_term(name):
+        return Dataset(name, sequences, (), None, "one pass" if one_pass else "longterm")
+    if all(sequence.anchors for sequence in sequences):
+        return Dataset(name, sequences, (), MULTISTART, "multistart")
+    return Dataset(name, sequences, EAO_TAGS, settings_of(name))
 
 
 def missing_frames(dataset: Dataset) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pysot.toolkit.masks import Mask, parse_mask
 from pysot.toolkit.sequence import Sequence
 from pysot.utils.image import IMAGE_SUFFIXES, image_size
 
@@ -34,7 +35,32 @@ def _sequence(name, folder):
     if not frames:
         raise ValueError(f"{name}: no frames in {folder / 'color'} or {folder}")
     width, height = image_size(frames[0])
-    return Sequence(name, frames, number_lines(truth), width, height, _tags(folder))
+    truth, masks = _truth(truth)
+    return Sequence(name, frames, truth, width, height, _tags(folder), anchors=_anchors(folder), masks=masks)
+
+
+def _truth(path: Path) -> tuple[list[np.ndarray], dict[int, Mask]]:
+    """Regions, and the masks by frame; a mask's region is its box, NaN where nothing is painted."""
+    lines = _text(path).rstrip().splitlines()
+    if not any(line.startswith("m") for line in lines):
+        return number_lines(path), {}
+    masks, regions = {}, []
+    for index, line in enumerate(lines):
+        try:
+            region = parse_mask(line) if line.startswith("m") else np.array([float(word) for word in line.split(",")])
+        except ValueError as error:
+            raise ValueError(f"{path} line {index + 1}: {error}") from None
+        if isinstance(region, Mask) and region.pixels.any():
+            masks[index], region = region, region.box
+        regions.append(np.full(4, np.nan) if isinstance(region, Mask) or len(region) == 1 else region)
+    return regions, masks
+
+
+def _anchors(folder: Path) -> tuple[tuple[int, bool], ...]:
+    """Frames at which runs begin, those forwards first: 1 and -1 in anchor.value."""
+    path = folder / "anchor.value"
+    values = [numbers[0] for numbers in number_lines(path)] if path.is_file() else []
+    return tuple((frame, sign < 0) for sign in (1, -1) for frame, value in enumerate(values) if value * sign > 0)
 
 
 def number_lines(path: Path) -> list[np.ndarray]:

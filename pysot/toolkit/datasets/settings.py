@@ -10,6 +10,10 @@ VOT_TAGS = ("camera_motion", "illum_change", "motion_change", "size_change", "oc
 EAO_TAGS = ("all", *VOT_TAGS, "empty")
 
 VOT_SETTINGS = {
+    # EAO came with VOT2015; the two sets before it are averaged over its lengths
+    "VOT2013": VotSettings(low=108, high=371, peak=168),
+    "VOT2014": VotSettings(low=108, high=371, peak=168),
+    "VOT2015": VotSettings(low=108, high=371, peak=168),
     "VOT2016": VotSettings(low=108, high=371, peak=168),
     "VOT2017": VotSettings(low=100, high=356, peak=160),
     "VOT2018": VotSettings(low=100, high=356, peak=160),
@@ -17,9 +21,16 @@ VOT_SETTINGS = {
     "VOT-QUICKSTART": VotSettings(low=40, high=120, peak=80),
 }
 STAND_IN = "VOT2018"
+# Sets with a run from each anchor; VOT2022 with boxes is VOT2022-STB.
+MULTISTART = VotSettings(low=115, high=755, peak=115)
 
 # One-pass sets. LaSOT and TrackingNet rank by success and normalised precision, GOT-10k by average overlap; all of it is computed for each.
 ONE_PASS = ("OTB50", "OTB100", "OTB2015", "CVPR13", "UAV123", "UAV123_10fps", "UAV20L", "NFS30", "NFS240", "LaSOT", "GOT-10k", "TrackingNet", "TC128")
+
+
+def is_long_term(name: str) -> bool:
+    """Whether the named set is one of long-term tracking: VOT2018-LT and its successors."""
+    return name.upper().endswith("-LT")
 
 
 def is_one_pass(name: str) -> bool:

@@ -1,0 +1,28 @@
+"""Scores of runs without restarts as text tables."""
+
+from pysot.toolkit.evaluate_runs import RunScores
+from pysot.toolkit.report import Rows, label, number, per_video
+
+HEADS = {"f1": "F1", "precision": "Precision", "recall": "Recall", "eao": "EAO", "accuracy": "Accuracy", "robustness": "Robustness"}
+DIFFERENCE = ("Why they differ: pysot rasterises boxes with one row and column more, counts frames of a positive confidence only, and takes other "
+              "places of the sorted confidences as thresholds")
+
+
+def run_rows(scores: RunScores, mode: str = "pysot") -> Rows:
+    """The numbers of every tracker, best first; the official toolkit's with mode "vot", and both with "both", where the two differ."""
+    scored = [score for score in scores.trackers if not score.problems]
+    names = list(scored[0].numbers) if scored else []
+    two = mode != "pysot" and any(score.official for score in scored)
+    modes = ([] if two and mode == "vot" else ["pysot"]) + (["vot"] if two else [])
+    rows = [["Tracker Name", *(HEADS[name] + f" {which}" * (len(modes) > 1) for name in names for which in modes)]]
+    for score in scores.trackers:
+        values = {"pysot": score.numbers, "vot": score.official}
+        rows.append([label(score), *(number(values[which].get(name, float("nan")), 3) for name in names for which in modes)])
+    return rows
+
+
+def run_video_rows(scores: RunScores) -> Rows:
+    """The numbers of every tracker on every video."""
+    scored = [score for score in scores.trackers if not score.problems]
+    names = list(next(iter(scored[0].videos.values()))) if scored else []
+    return per_video(scores.trackers, tuple(HEADS[name] for name in names), (3,) * len(names), lambda video: tuple(video[name] for name in names))

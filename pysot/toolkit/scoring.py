@@ -1,0 +1,49 @@
+"""Score trackers on a data set, whatever its protocol, in one process or several."""
+
+import functools
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+
+from pysot.toolkit.evaluate import Scores, evaluate_tracker
+from pysot.toolkit.evaluate_ope import OpeScores, evaluate_one_pass_tracker
+from pysot.toolkit.evaluate_runs import KINDS, RunScores, evaluate_runs, kind_of
+from pysot.toolkit.sequence import Dataset
+
+
+def score_trackers(dataset: Dataset, tracker_dirs: list, workers: int = 1, on_done: Callable[[str], None] | None = None, experiment: str | None = None,
+                   mode: str = "pysot", partial: bool = False) -> Scores | OpeScores | RunScores:
+    """Score all folders in `workers` processes if more than one; on_done(name) is called after each tracker.
+
+    `experiment` is one of the set's, by default its usual one; `mode` "pysot", "vot" or "both": with the latter two there are the official toolkit's scores as
+    well, where they differ. `partial`: trackers are scored on the videos they have usable results for. Raises ValueError for an experiment the set does not
+    have.
+    """
+    if workers < 1:
+        raise ValueError(f"needs at least one worker process, got {workers}")
+    experiment = dataset.experiment(experiment)
+    kind = kind_of(dataset, experiment)
+    if dataset.one_pass:
+        score_one, collect = functools.partial(evaluate_one_pass_tracker, dataset, partial=partial), functools.partial(OpeScores, dataset.name)
+    elif kind:
+        score_one = functools.partial(evaluate_runs, dataset, experiment=experiment, mode=mode, partial=partial)
+        collect = functools.partial(RunScores, dataset.name, kind, KINDS[kind][1])
+    else:
+        score_one = functools.partial(evaluate_tracker, dataset, experiment=experiment, mode=mode, partial=partial)
+        collect = functools.partial(Scores, dataset.name)
+    scores = []
+    for score in _in_processes(score_one, tracker_dirs, min(workers, len(tracker_dirs))):
+        scores.append(score)
+        if on_done:
+            on_done(score.name)
+    return collect(scores)
+
+
+def _in_processes(score_one: Callable, folders: list, workers: int) -> Iterator:
+    """The scores of the folders in their order, computed by `workers` processes if more than one."""
+    if workers <= 1:
+        yield from map(score_one, folders)
+        return
+    # spawned, since a fork copies the threads of BLAS and of progress bars in a state they can't leave
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as executor:
+        yield from executor.map(score_one, folders)

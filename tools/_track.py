@@ -1,0 +1,68 @@
+"""The parts of test.py: a network on its device, tracking with one process or several, and the results drawn on their frames."""
+
+import functools
+import logging
+
+import _cli
+from pysot.core.config import load_config
+from pysot.models.model_builder import build_model
+from pysot.toolkit.parallel import run_in_processes
+from pysot.toolkit.render import render
+from pysot.toolkit.results import Trajectory
+from pysot.toolkit.runner import run_dataset, tasks_of
+from pysot.tracker.tracker_builder import build_tracker
+from pysot.utils.device import seed_everything
+from pysot.utils.model_load import load_pretrain
+
+logger = logging.getLogger("test")
+
+
+def load_model(cfg, snapshot):
+    seed_everything(0)
+    model = build_model(cfg)
+    if snapshot:
+        return load_pretrain(model, snapshot)
+    logger.warning("no --snapshot: this network is untrained, its weights are random")
+    return model
+
+
+def build_in_process(args, snapshot, number):
+    """The tracker of a worker process."""
+    _cli.setup_logging(quiet=True)
+    cfg = load_config(args.config, args.opts)
+    device = _cli.open_device(args, cfg, _cli.card_of(number))
+    _cli.share_threads(args.workers)
+    return build_tracker(load_model(cfg, snapshot).to(device).eval(), cfg)
+
+
+def track(args, tracker, snapshot, dataset, folder, experiment) -> dict[str, str]:
+    """Track with `tracker`, or with several processes without it; returns which sequences failed, and why."""
+    with _cli.progress_bar(None, total=sum(map(len, dataset.sequences)), description=dataset.name) as bar:
+
+        def on_sequence(sequence, state, trajectory):
+            if state == "kept":
+                logger.info("Video: %s has a result already in %s", sequence.name, folder)
+                bar.update(len(sequence))
+            elif trajectory is not None:
+                speed, lost = len(trajectory) / trajectory.seconds.sum(), f" Lost: {len(trajectory.failures)}" * (dataset.protocol == "supervised")
+                logger.info("Video: %-12s Speed: %.1ffps%s", sequence.name, speed, lost)
+
+        if tracker is None:
+            build, tracked = functools.partial(build_in_process, args, snapshot), [0]
+
+            def on_frames(count):
+                bar.update(count - tracked[0])
+                tracked[0] = count
+
+            return run_in_processes(build, args.workers, dataset, folder, on_frames, on_sequence, experiment).failed
+        return run_dataset(tracker, dataset, folder, lambda sequence, step: bar.update(), on_sequence, experiment).failed
+
+
+def draw(dataset, folder, experiment):
+    with _cli.progress_bar(None, total=sum(map(len, dataset.sequences)), description="drawing") as bar:
+        for sequence in dataset.sequences:
+            task = tasks_of(dataset, sequence, folder, experiment)[0]
+            trajectory = task.load(task.path, len(task.sequence))
+            if dataset.one_pass:
+                trajectory = Trajectory.from_frames(trajectory)
+            logger.info("wrote %s", render(task.sequence, trajectory, folder / "vis" / f"{sequence.name}.mp4", bar.update))
