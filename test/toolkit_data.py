@@ -2,10 +2,13 @@
 
 import json
 import os
+import subprocess
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from pysot.toolkit.results import Trajectory, save_vot, vot_file
 from pysot.toolkit.sequence import Sequence
@@ -112,3 +115,15 @@ def write_json_set(path, sequences):
 def save_baseline(tracker_dir, video, trajectory, repetition=1):
     """Write a result of the supervised protocol where it belongs."""
     return save_vot(vot_file(tracker_dir, video, repetition), trajectory)
+
+
+needs_vot_toolkit = pytest.mark.skipif(not os.environ.get("VOT_TOOLKIT_PYTHON"), reason="VOT_TOOLKIT_PYTHON names no Python that has vot-toolkit")
+
+
+def ask_vot_toolkit(folder, what, **content):
+    """What the functions of vot-toolkit make of the content."""
+    (folder / "cases.json").write_text(json.dumps({"what": what, **content}))
+    command = [os.environ["VOT_TOOLKIT_PYTHON"], Path(__file__).with_name("toolkit") / "ask_vot_toolkit.py", folder / "cases.json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])

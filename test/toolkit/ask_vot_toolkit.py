@@ -1,15 +1,21 @@
-"""Run by test_official.py in an environment with vot-toolkit: its scores of the cases in a json file, as a line of json."""
+"""Run by test_official.py and test_runs.py in an environment with vot-toolkit: its scores of the cases in a json file, as a line of json."""
 
 import json
 import sys
 
 import numpy as np
+from vot.analysis.accuracy import gather_overlaps
+from vot.analysis.longterm import compute_tpr_curves, determine_thresholds
+from vot.analysis.multistart import compute_eao_partial
 from vot.analysis.supervised import compute_accuracy, compute_eao_curve, count_failures, locate_failures_inits
 from vot.region import Special, calculate_overlaps
+from vot.region.io import parse_region
 from vot.region.shapes import Polygon, Rectangle
 
 
 def region(entry):
+    if isinstance(entry, str):
+        return parse_region(entry)
     if np.isscalar(entry):
         return Special(int(entry))
     return Rectangle(*entry) if len(entry) == 4 else Polygon(list(zip(entry[::2], entry[1::2], strict=True)))
@@ -26,9 +32,7 @@ class Video:
         return len(self.truth)
 
 
-def main(path):
-    with open(path) as stream:
-        content = json.load(stream)
+def supervised(content):
     accuracy = failures = weight = 0.0
     fragments, success, overlaps = [], [], []
     for case in content["cases"]:
@@ -43,7 +47,92 @@ def main(path):
         success += [False] * len(lost) + [True] * (len(started) - len(lost)) if lost else [True]
     curve = compute_eao_curve(fragments, [1] * len(fragments), success)
     eao = float(np.mean(curve[content["low"]:content["high"] + 1]))
-    print(json.dumps({"accuracy": accuracy / weight, "robustness": failures / weight, "eao": eao, "overlaps": [float(value) for value in overlaps]}))
+    return {"accuracy": accuracy / weight, "robustness": failures / weight, "eao": eao, "overlaps": [float(value) for value in overlaps]}
+
+
+def longterm(content):
+    thresholds = determine_thresholds([score for case in content["cases"] for score in case["scores"]], 100)
+    curves = [compute_tpr_curves([region(entry) for entry in case["result"]], case["scores"], Video(case), thresholds) for case in content["cases"]]
+    precision, recall = (np.mean([curve[place] for curve in curves], axis=0) for place in (0, 1))
+    f1 = 2 * precision * recall / (precision + recall)
+    best = int(np.nanargmax(f1))
+    return {"f1": float(f1[best]), "precision": float(precision[best]), "recall": float(recall[best])}
+
+
+def unsupervised(content):
+    means, lengths = [], []
+    for case in content["cases"]:
+        video = Video(case)
+        overlaps, _ = gather_overlaps([region(entry) for entry in case["result"]], video.groundtruth(), content["burn_in"], bounds=video.size)
+        means.append(np.mean(overlaps))
+        lengths.append(len(video))
+    return {"accuracy": float(np.average(means, weights=lengths))}
+
+
+def multistart(content):
+    """Each case is a run of a sequence; `number` is that of the sequence, `frames` is its length."""
+    scores, total, weight = {}, np.zeros(content["high"]), np.zeros(content["high"])
+    for case in content["cases"]:
+        video = Video(case)
+        overlaps = calculate_overlaps([region(entry) for entry in case["result"]], video.groundtruth(), video.size)
+        grace, progress = 10, len(video)
+        for frame, overlap in enumerate(overlaps):
+            grace = grace - 1 if overlap <= 0.1 and not video.truth[frame].is_empty() else 10
+            if grace == 0:
+                progress = frame + 1 - 10
+                break
+        record = scores.setdefault(case["number"], [0.0, 0, 0, case["frames"]])
+        record[0] += sum(overlaps[:progress])
+        record[1] += progress
+        record[2] += len(video)
+        failed = progress < len(overlaps)
+        overlaps[progress:] = [0.0] * (len(overlaps) - progress)
+        curve, active = compute_eao_partial([overlaps], [not failed], content["high"])
+        total, weight = total + np.array(curve) * np.array(active), weight + np.array(active)
+    curve = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
+    records = list(scores.values())
+    accuracy = np.average([covered / robust for covered, robust, _, _ in records], weights=[robust for _, robust, _, _ in records])
+    robustness = np.average([robust / frames for _, robust, frames, _ in records], weights=[length for _, _, _, length in records])
+    return {"eao": float(np.mean(curve[content["low"]:content["high"] + 1])), "accuracy": float(accuracy), "robustness": float(robustness)}
+
+
+def realtime(content):
+    """Which of its outputs, by number, a tracker that needs `seconds` has at each frame after its start."""
+    from vot.tracker import OnlineTrackerRuntime, RealtimeTrackerRuntime
+
+    class Timed(OnlineTrackerRuntime):
+        multiobject = False
+
+        def __init__(self, seconds):
+            self._tracker, self.seconds, self.frame = None, seconds, 0
+
+        def initialize(self, frame, new=None):
+            return 0, self.seconds[0]
+
+        def update(self, frame, new=None):
+            return self.frame, self.seconds[self.frame]
+
+        def stop(self):
+            pass
+
+        restart = stop
+
+    shown = []
+    for seconds in content["cases"]:
+        inner = Timed(seconds)
+        runtime = RealtimeTrackerRuntime(inner, grace=3, interval=1 / 20)
+        shown.append([runtime.initialize(None)[0]])
+        for frame in range(1, len(seconds)):
+            inner.frame = frame
+            shown[-1].append(runtime.update(None)[0])
+    return {"shown": shown}
+
+
+def main(path):
+    with open(path) as stream:
+        content = json.load(stream)
+    what = {"supervised": supervised, "longterm": longterm, "unsupervised": unsupervised, "multistart": multistart, "realtime": realtime}
+    print(json.dumps(what[content["what"]](content)))
 
 
 main(sys.argv[1])

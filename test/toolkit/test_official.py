@@ -1,14 +1,12 @@
 """The official toolkit's arithmetic: its published behaviour on small cases, its numbers on real results, and itself where it is installed."""
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from toolkit_data import box_sequence, make_sequence, trajectory
+from toolkit_data import ask_vot_toolkit, box_sequence, make_sequence, needs_vot_toolkit, trajectory
 
 from helpers import PARITY, ROOT
 from pysot.toolkit.datasets import load_dataset
@@ -95,7 +93,7 @@ def test_modes_of_the_command(tmp_path):
     assert f"{official['vot']['eao']:.3f}" in vot and f"{plain['eao']['all']:.3f}" in pysot
 
 
-@pytest.mark.skipif(not os.environ.get("VOT_TOOLKIT_PYTHON"), reason="VOT_TOOLKIT_PYTHON names no Python that has vot-toolkit")
+@needs_vot_toolkit
 def test_the_official_toolkit_itself(tmp_path):
     """Boxes and quadrangles that shake around the truth, lost now and then, scored by the functions of vot-toolkit."""
     rng, runs, cases = np.random.default_rng(3), [], []
@@ -112,11 +110,8 @@ def test_the_official_toolkit_itself(tmp_path):
         runs += measure([sequence], [Trajectory.from_frames(entries)])
         result = [np.asarray(entry).tolist() for entry in entries]
         cases.append({"size": [150, 120], "truth": [region.tolist() for region in truth], "result": result})
-    (tmp_path / "cases.json").write_text(json.dumps({"cases": cases, "low": 20, "high": 60}))
-    command = [os.environ["VOT_TOOLKIT_PYTHON"], Path(__file__).with_name("ask_vot_toolkit.py"), tmp_path / "cases.json"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    expected, score = json.loads(done.stdout.splitlines()[-1]), official_score(runs, VotSettings(20, 60, 40))
+    expected = ask_vot_toolkit(tmp_path, "supervised", cases=cases, low=20, high=60)
+    score = official_score(runs, VotSettings(20, 60, 40))
     assert (score.accuracy, score.robustness, score.eao) == pytest.approx((expected["accuracy"], expected["robustness"], expected["eao"]), abs=1e-4)
     ours = np.concatenate([run.overlap for run in with_official_overlaps(runs)])
     tracked = np.concatenate([run.trajectory.codes == TRACKED for run in runs])

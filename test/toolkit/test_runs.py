@@ -1,0 +1,364 @@
+"""Runs without restarts: long-term scores, many starts, unsupervised; and realtime. By hand, and against vot-toolkit where it is installed."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from toolkit_data import ShakingTracker, ask_vot_toolkit, box_sequence, make_sequence, needs_vot_toolkit, trajectory, write_frames
+
+from helpers import ROOT
+from pysot.toolkit import longterm, multistart
+from pysot.toolkit.datasets import load_dataset
+from pysot.toolkit.evaluate_runs import evaluate_runs, run_overlaps
+from pysot.toolkit.masks import Mask
+from pysot.toolkit.realtime import FrameClock, RealtimeTracker, simulate
+from pysot.toolkit.results import LOST, SKIPPED, START, TRACKED, ResultError, Trajectory, anchor_file, load_run, save_vot, vot_file
+from pysot.toolkit.runner import run_dataset
+from pysot.toolkit.scoring import score_trackers
+from pysot.toolkit.sequence import Dataset, VotSettings
+from pysot.toolkit.summary import full_text, rows_of
+
+BOX = [20.0, 20, 20, 20]
+SETTINGS = VotSettings(low=20, high=60, peak=20)
+
+
+def long_term(*sequences) -> Dataset:
+    return Dataset("VOT2018-LT", list(sequences), (), None, "longterm")
+
+
+def run(*entries, scores=None, seconds=None) -> Trajectory:
+    return Trajectory.from_frames([1, *entries], seconds, scores)
+
+
+# long-term
+
+
+def test_a_sequence_that_never_shows_its_target():
+    with pytest.raises(ValueError, match="never shows its target"):
+        longterm.long_term_score([longterm.Video(np.zeros(3), np.ones(3), 0)], official=False)
+
+
+def test_thresholds():
+    """Of 196 confidences every second one, from the second largest to the second smallest, and the infinities."""
+    values = np.arange(196) / 196
+    ours, theirs = longterm.pysot_thresholds(np.append(values, np.nan)), longterm.official_thresholds(values)
+    assert len(ours) == len(theirs) == 100 and np.isposinf([ours[0], theirs[0]]).all() and np.isneginf([ours[-1], theirs[-1]]).all()
+    assert ours[98] == values[2] and ours[1] == values[194] and theirs[1] == values[195 - 2] and (np.diff(ours) < 0).all()
+    assert longterm.official_thresholds(np.array([0.1, 0.3])).tolist() == [np.inf, 0.3, 0.1, -np.inf]
+    assert longterm.pysot_thresholds(np.array([np.nan])).tolist() == [np.inf, -np.inf]
+
+
+@pytest.mark.parametrize("official", [False, True])
+def test_long_term_score_by_hand(official):
+    """Two sure frames of overlap 1 and two unsure misses, where the target is in three frames: the best threshold takes the first two."""
+    video = longterm.Video(np.array([1, 1, 0, 0.0]), np.array([0.9, 0.8, 0.2, 0.1]), 3)
+    score = longterm.long_term_score([video], official)
+    assert (score.precision, score.recall) == (1, pytest.approx(2 / 3)) and score.f1 == pytest.approx(0.8)
+    assert score.precisions[0] == 1 and score.recalls[0] == 0 and score.precisions[-1] == 0.5
+
+
+def test_frames_without_confidence():
+    """pysot leaves frames without a positive confidence out at every threshold; the official toolkit has a threshold that takes them."""
+    video = longterm.Video(np.array([0, 1.0]), np.array([np.nan, 0.5]), 1)
+    ours, theirs = (longterm.long_term_score([video], official) for official in (False, True))
+    assert ours.precisions[-1] == 1 and theirs.precisions[-1] == 0.5 and ours.f1 == theirs.f1 == 1
+
+
+def test_a_long_term_tracker_from_files(tmp_path):
+    truth = [np.array(BOX)] * 3 + [np.full(4, np.nan)] * 2 + [np.array(BOX)]
+    dataset = long_term(make_sequence("a", truth=truth), make_sequence("b", truth=[np.array(BOX)] * 6))
+    for name, entries in (("a", [BOX, BOX, 0, 0, BOX]), ("b", [BOX] * 5)):
+        save_vot(vot_file(tmp_path / "m", name, experiment="longterm"), run(*entries, scores=[np.nan] + [0.9] * 5))
+    assert (tmp_path / "m" / "longterm" / "a" / "a_001_confidence.value").read_text() == "\n" + "0.900000\n" * 5
+    scores = score_trackers(dataset, [tmp_path / "m"], mode="both")
+    score = scores.trackers[0]
+    assert score.numbers["recall"] == pytest.approx((3 / 4 + 5 / 6) / 2) and score.numbers["precision"] == pytest.approx((3 / 5 + 1) / 2)
+    assert score.official["precision"] == pytest.approx((5 / 5 + 1) / 2)  # no region where there is no target is right
+    assert json.loads(json.dumps(scores.to_json()))["m"]["vot"]["f1"] == score.official["f1"] and score.videos["b"]["precision"] == 1
+    text = full_text(scores, "both", videos=True)
+    assert "F1 pysot" in text and "F1 vot" in text and "Why they differ" in text and "Per video" in text and "b" in text
+    assert rows_of(scores, "pysot")[""][0] == ["Tracker Name", "F1", "Precision", "Recall"] and rows_of(scores, "vot")[""][0][1] == "F1"
+    (tmp_path / "m" / "longterm" / "a" / "a_001_confidence.value").unlink()
+    assert "needs the tracker's confidence" in full_text(score_trackers(dataset, [tmp_path / "m"]), "pysot", False).replace("scores need", "needs")
+
+
+def test_sizes_nobody_knows(tmp_path):
+    """The json of a long-term set has no sizes and there are no frames: regions are not cut off at the edge of an image."""
+    video = {"video_dir": "a", "img_names": ["a/1.jpg"] * 3, "gt_rect": [BOX, [float("nan")] * 4, BOX]}
+    (tmp_path / "VOT2018-LT.json").write_text(json.dumps({"a": video}))
+    dataset = load_dataset("VOT2018-LT", tmp_path)
+    assert dataset.protocol == "longterm" and dataset.sequences[0].width is None and dataset.experiment() == "longterm"
+    save_vot(vot_file(tmp_path / "m", "a", experiment="longterm"), run(BOX, BOX, scores=[np.nan, 0.2, 0.9]))
+    assert score_trackers(dataset, [tmp_path / "m"]).trackers[0].numbers == {"f1": pytest.approx(2 / 3), "precision": 1, "recall": 0.5}
+
+
+# many starts
+
+
+def anchored(frames=60, anchors=((0, False), (59, True)), name="a") -> Dataset:
+    return Dataset("VOT2022", [box_sequence(frames, name=name, anchors=anchors)], (), SETTINGS, "multistart")
+
+
+def test_anchors_are_needed():
+    with pytest.raises(ValueError, match="starts at anchors, but a has none"):
+        anchored(anchors=())
+
+
+def test_a_run_fails_at_the_first_of_ten_poor_frames():
+    good, visible = np.ones(40), np.ones(40, bool)
+    poor = good.copy()
+    poor[20:29] = 0.1
+    assert multistart.AnchorRun(poor, visible).progress == 40  # nine in a row are forgiven
+    poor[29] = 0
+    assert multistart.AnchorRun(poor, visible).progress == 20
+    visible[25] = False
+    assert multistart.AnchorRun(poor, visible).progress == 40
+
+
+def test_many_starts_by_hand(tmp_path):
+    """One run without fault, backwards one that fails after 30 of 60 frames; the start itself has overlap 0."""
+    dataset = anchored()
+    good, bad = [list(BOX[:2]) + [19, 19]] * 59, [list(BOX[:2]) + [19, 19]] * 29 + [[90, 90, 9, 9]] * 30
+    save_vot(anchor_file(tmp_path / "m", "a", 0), run(*good))
+    save_vot(anchor_file(tmp_path / "m", "a", 59), run(*bad))
+    score = score_trackers(dataset, [tmp_path / "m"]).trackers[0]
+    assert score.numbers["robustness"] == pytest.approx(90 / 120) and score.numbers["accuracy"] == pytest.approx(88 / 90)
+    assert score.curve[0] == 0 and score.curve[20] == 1 and score.curve[59] == pytest.approx((1 + 29 / 59) / 2) and len(score.curve) == 60
+    assert score.numbers["eao"] == pytest.approx(score.curve[20:].mean()) and score.videos["a"]["robustness"] == 0.75
+
+
+def test_runs_go_backwards():
+    sequence = make_sequence("a", 5, masks={1: Mask(0, 0, np.ones((2, 2), bool))})
+    back = sequence.run_from(3, True)
+    assert back.frame_paths == sequence.frame_paths[3::-1] and list(back.masks) == [2] and (back.ground_truth[0] == sequence.ground_truth[3]).all()
+    assert len(sequence.run_from(3, False)) == 2
+
+
+def test_a_raw_folder_with_anchors_and_masks(tmp_path):
+    """Tracked from its anchors, one of them backwards; masks as ground truth; every run is a file, and kept."""
+    root = tmp_path / "VOT2020"
+    write_frames(root / "clip" / "color", 30)
+    (root / "list.txt").write_text("clip\n")
+    truth = [Mask(20 + index, 30, np.ones((20, 24), bool)) for index in range(30)]
+    (root / "clip" / "groundtruth.txt").write_text("".join(mask.text() + "\n" for mask in truth))
+    (root / "clip" / "anchor.value").write_text("1\n" + "0\n" * 14 + "-1\n" + "0\n" * 14)
+    dataset = load_dataset("VOT2020", tmp_path)
+    assert dataset.protocol == "multistart" and dataset.sequences[0].anchors == ((0, False), (15, True)) and dataset.settings.high == 755
+    tracker = ShakingTracker([mask.box for mask in truth], shift=4)
+    assert run_dataset(tracker, dataset, tmp_path / "out").tracked == ["clip"]
+    files = sorted(path.name for path in (tmp_path / "out" / "baseline" / "clip").glob("*.txt"))
+    assert files == ["clip_00000000.txt", "clip_00000015.txt"] and [frame for frame, _ in tracker.starts] == [0, 15]
+    assert run_dataset(tracker, dataset, tmp_path / "out").kept == ["clip"]
+    score = evaluate_runs(dataset, tmp_path / "out", "baseline")
+    assert score.numbers["robustness"] == 1 and score.numbers["accuracy"] == pytest.approx((29 + 15) / 46 * 20 / 28, abs=1e-3)
+    (tmp_path / "out" / "baseline" / "clip" / "clip_00000015.txt").unlink()
+    assert "clip_00000015.txt" in evaluate_runs(dataset, tmp_path / "out", "baseline").problems[0]
+
+
+# unsupervised
+
+
+def test_unsupervised_by_hand(tmp_path):
+    dataset = Dataset("VOT2018", [box_sequence(30)], ("all",), VotSettings(2, 9, 5))
+    save_vot(vot_file(tmp_path / "m", "clip", experiment="unsupervised"), run(*[[90, 90, 9, 9]] * 9, *[BOX[:2] + [19, 19]] * 15, *[[90, 90, 9, 9]] * 5))
+    scores = score_trackers(dataset, [tmp_path / "m"], experiment="unsupervised", mode="both")
+    assert scores.trackers[0].numbers == {"accuracy": pytest.approx(15 / 20)} and "Accuracy" in full_text(scores, "both", True)
+    assert scores.trackers[0].curve[50] == pytest.approx(15 / 20)
+    with pytest.raises(ValueError, match="no experiment 'longterm'; it has baseline, realtime, unsupervised"):
+        score_trackers(dataset, [], experiment="longterm")
+
+
+@pytest.mark.parametrize("text, reason", [("0\n1,2,3,4\n", "does not begin"), ("1\n1\n", "line 2 needs a region"), ("1\n2\n", "line 2 needs a region"),
+                                          ("1\n1,2,3\n", "line 2 needs a region"), ("1\n1,2,inf,4\n", "line 2 has a number that is not finite"),
+                                          ("1\n1,2,-3,4\n", "line 2 has a negative"), ("1\n1,2,3,4\n1,2,3,4\n", "3 lines for 2 frames")])
+def test_damaged_runs_are_named(tmp_path, text, reason):
+    (tmp_path / "a_001.txt").write_text(text)
+    with pytest.raises(ResultError, match=f"a_001.txt.*{reason}"):
+        load_run(tmp_path / "a_001.txt", 2)
+
+
+def test_damaged_confidences_are_named(tmp_path):
+    (tmp_path / "a_001.txt").write_text("1\n1,2,3,4\n")
+    for text, reason in (("\n0.5\n0.5\n", "3 lines for 2 frames"), ("\nx\n", "line 2 needs a number")):
+        (tmp_path / "a_001_confidence.value").write_text(text)
+        with pytest.raises(ResultError, match=f"a_001_confidence.value.*{reason}"):
+            load_run(tmp_path / "a_001.txt", 2)
+
+
+# realtime
+
+
+def test_the_clock():
+    """At 10 frames a second: a start of 0.35 s and one frame of it are forgiven; then 0.35 s misses two frames."""
+    clock = FrameClock(0.1, 2)
+    clock.start(0.35)
+    seen = []
+    for seconds in (0.35, 0.35, 0.05, 0.05, 0.05):
+        missed = clock.misses_frame()
+        seen.append(missed)
+        if not missed:
+            clock.spend(seconds)
+    assert seen == [False, False, True, True, False]
+
+
+def test_a_tracker_in_realtime_answers_with_its_last_region(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+
+    class Slow:
+        calls = 0
+
+        def init(self, image, box):
+            now[0] += 0.2
+
+        def track(self, image):
+            self.calls += 1
+            now[0] += 0.25
+            return {"bbox": [self.calls] * 4, "best_score": 1}
+
+    tracker = RealtimeTracker(Slow(), FrameClock(0.1, 0))
+    tracker.init(None, [0, 0, 0, 0])
+    assert [tracker.track(None)["bbox"][0] for _ in range(5)] == [1, 1, 2, 2, 3]
+
+
+def test_realtime_simulated_from_recorded_times(tmp_path):
+    """A target that moves by a pixel a frame: a tracker that needs 30 frames for each loses it, one that keeps up does not."""
+    truth = [np.array([20.0 + 2 * index, 20, 19, 19]) for index in range(60)]
+    sequence = make_sequence("clip", truth=truth)
+    dataset = Dataset("VOT2018", [sequence], ("all",), VotSettings(2, 9, 5))
+    for name, seconds in (("fast", 0.01), ("slow", 1.5)):
+        save_vot(vot_file(tmp_path / name, "clip"), run(*truth[1:], seconds=[seconds] * 60))
+    save_vot(vot_file(tmp_path / "silent", "clip"), run(*truth[1:]))
+    scores = score_trackers(dataset, [tmp_path / name for name in ("fast", "slow", "silent")], experiment="realtime")
+    fast, slow, silent = (next(score for score in scores.trackers if score.name == name) for name in ("fast", "slow", "silent"))
+    assert fast.lost == 0 and fast.accuracy == 1 and slow.lost >= 1 and slow.accuracy < 1 and "no seconds per frame" in silent.problems[0]
+    assert "simulated at 20 frames per second" in full_text(scores, "pysot", False)
+    save_vot(vot_file(tmp_path / "slow", "clip", experiment="realtime"), run(*truth[1:]))
+    own = score_trackers(dataset, [tmp_path / "slow"], experiment="realtime").trackers[0]
+    assert own.lost == 0 and own.notes == ()
+
+
+def test_simulated_codes_are_those_of_a_supervised_run():
+    sequence = box_sequence(40)
+    recorded = Trajectory.from_frames([1, *[[20, 20, 19, 19]] * 5, 2, 0, 0, 0, 0, 1, *[[20, 20, 19, 19]] * 28], seconds=[0.01] * 40)
+    again = simulate(sequence, recorded, FrameClock())
+    assert again.codes.tolist() == recorded.codes.tolist() and again.codes[[0, 5, 6, 7, 11]].tolist() == [START, TRACKED, LOST, SKIPPED, START]
+
+
+# commands
+
+
+def test_commands(tmp_path):
+    """eval.py on a long-term set: table, files, and what an experiment that the set does not have is answered with."""
+    video = {"video_dir": "a", "img_names": ["a/1.jpg"] * 3, "gt_rect": [BOX] * 3, "width": 100, "height": 80}
+    (tmp_path / "VOT2018-LT.json").write_text(json.dumps({"a": video}))
+    save_vot(vot_file(tmp_path / "results" / "VOT2018-LT" / "m", "a", experiment="longterm"), run(BOX, BOX, scores=[np.nan, 0.2, 0.9]))
+
+    def evaluate(*more):
+        command = [sys.executable, ROOT / "tools" / "eval.py", "-p", "results", "-d", "VOT2018-LT", "--datasetdir", ".", *more]
+        return subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True)
+
+    done = evaluate("--mode", "both", "--json", "out.json", "--table", "out.csv", "-s")
+    assert done.returncode == 0 and "F1 vot" in done.stdout, done.stderr
+    assert json.loads((tmp_path / "out.json").read_text())["m"]["f1"] == pytest.approx(0.8) and (tmp_path / "out_videos.csv").read_text().startswith("Video,m F1")
+    done = evaluate("--experiment", "realtime")
+    assert done.returncode == 2 and "no experiment 'realtime'; it has longterm" in done.stderr
+
+
+# the official toolkit itself
+
+
+def shaken(rng, truth, size):
+    """A result around the truth, far away for a while."""
+    entries = [1, *(np.concatenate([box[:2] + rng.normal(0, 3, 2), np.maximum(box[2:] + rng.normal(0, 2, 2), 2)]) for box in truth[1:])]
+    away = int(rng.integers(10, len(truth) - 12))
+    for frame in range(away, away + int(rng.integers(1, 12))):
+        entries[frame] = np.array([size[0] - 12.0, size[1] - 9, 8, 7])
+    return entries
+
+
+def cases(seed, absent=0):
+    rng, size = np.random.default_rng(seed), (150, 120)
+    for index in range(5):
+        frames = int(rng.integers(60, 140))
+        corner = rng.uniform(10, 60, 2) + np.cumsum(rng.normal(0, 0.5, (frames, 2)), axis=0)
+        truth = [np.concatenate([place, rng.uniform(25, 40, 2)]) for place in corner]
+        entries, scores = shaken(rng, truth, size), [0.0, *rng.uniform(0, 1, frames - 1).round(4)]
+        for frame in rng.choice(range(5, frames), absent, replace=False):
+            truth[frame] = np.full(4, np.nan)
+            if rng.random() < 0.5:
+                entries[frame] = 0
+        yield make_sequence(f"s{index}", truth=truth, width=size[0], height=size[1]), Trajectory.from_frames(entries, scores=scores), entries
+
+
+def as_case(sequence, entries, **more):
+    known = [0 if np.isnan(region).any() else region.tolist() for region in sequence.ground_truth]
+    return {"size": [sequence.width, sequence.height], "truth": known, "result": [np.asarray(entry).tolist() for entry in entries], **more}
+
+
+@needs_vot_toolkit
+def test_long_term_of_the_official_toolkit(tmp_path):
+    found = list(cases(0, absent=8))
+    expected = ask_vot_toolkit(tmp_path, "longterm", cases=[as_case(sequence, entries, scores=list(result.scores)) for sequence, result, entries in found])
+    visible = [sum(bool(np.isfinite(region).all()) for region in sequence.ground_truth) for sequence, _, _ in found]
+    videos = [longterm.Video(run_overlaps(sequence, result), result.scores, count) for (sequence, result, _), count in zip(found, visible, strict=True)]
+    score = longterm.long_term_score(videos, official=True)
+    assert (score.f1, score.precision, score.recall) == pytest.approx((expected["f1"], expected["precision"], expected["recall"]), abs=1e-6)
+
+
+@needs_vot_toolkit
+def test_unsupervised_of_the_official_toolkit(tmp_path):
+    found = list(cases(1))
+    dataset = Dataset("VOT2018", [sequence for sequence, _, _ in found], ("all",), VotSettings(2, 9, 5))
+    for sequence, result, _ in found:
+        save_vot(vot_file(tmp_path / "m", sequence.name, experiment="unsupervised"), result)
+    expected = ask_vot_toolkit(tmp_path, "unsupervised", burn_in=10, cases=[as_case(sequence, entries) for sequence, _, entries in found])
+    assert evaluate_runs(dataset, tmp_path / "m", "unsupervised").numbers["accuracy"] == pytest.approx(expected["accuracy"], abs=1e-4)
+
+
+@needs_vot_toolkit
+@pytest.mark.parametrize("painted", [False, True])
+def test_many_starts_of_the_official_toolkit(tmp_path, painted):
+    rng, asked, sequences = np.random.default_rng(2), [], []
+    for number, (sequence, _, _) in enumerate(cases(2)):
+        masks = {}
+        if painted:
+            truth = [np.rint(region) for region in sequence.ground_truth]
+            masks = {index: Mask(*box[:2].astype(int).tolist(), rng.random(box[3:1:-1].astype(int)) < 0.8) for index, box in enumerate(truth)}
+            sequence = make_sequence(sequence.name, truth=[masks[index].box for index in range(len(truth))], width=150, height=120, masks=masks)
+        anchors = ((0, False), (len(sequence) // 2, False), (len(sequence) - 1, True))
+        sequences.append(make_sequence(sequence.name, truth=sequence.ground_truth, width=150, height=120, anchors=anchors, masks=masks))
+        for frame, backwards in anchors:
+            part = sequences[-1].run_from(frame, backwards)
+            entries = shaken(rng, part.ground_truth, (150, 120))
+            save_vot(anchor_file(tmp_path / "m", sequence.name, frame), Trajectory.from_frames(entries))
+            case = as_case(part, entries, number=number, frames=len(sequence))
+            case["result"] = [entry if np.isscalar(entry) else np.round(np.float32(entry).astype(float), 4).tolist() for entry in entries]
+            if painted:
+                case["truth"] = [part.masks[index].text() for index in range(len(part))]
+            asked.append(case)
+    expected = ask_vot_toolkit(tmp_path, "multistart", cases=asked, low=20, high=60)
+    numbers = evaluate_runs(Dataset("VOT2022", sequences, (), SETTINGS, "multistart"), tmp_path / "m", "baseline").numbers
+    assert numbers == pytest.approx(expected, abs=1e-6)
+
+
+@needs_vot_toolkit
+def test_the_clock_of_the_official_toolkit(tmp_path):
+    times = np.random.default_rng(4).choice([0.01, 0.04, 0.06, 0.12, 0.3], (20, 40)).tolist()
+    shown = []
+    for seconds in times:
+        clock, last = FrameClock(), 0
+        clock.start(seconds[0])
+        shown.append([0])
+        for frame in range(1, len(seconds)):
+            if not clock.misses_frame():
+                last = frame
+                clock.spend(seconds[frame])
+            shown[-1].append(last)
+    assert shown == ask_vot_toolkit(tmp_path, "realtime", cases=times)["shown"]
+
+
+def test_trajectory_of_one_run():
+    assert trajectory(5).scores is None and run(BOX, scores=[0, 1]).scores.tolist() == [0, 1]
