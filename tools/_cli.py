@@ -12,6 +12,9 @@ except ModuleNotFoundError:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
+_MOST_PROCESSES = 8  # each holds a network
+
+
 def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
     """--cfg/--config FILE, --device NAME and --opts KEY VALUE ..., the last one on the line."""
     parser.add_argument("--cfg", "--config", dest="config", required=default is None, default=default, help="YAML file, experiments/<name>/config.yaml")
@@ -74,13 +77,11 @@ def card_of(number: int) -> int:
     return number % max(1, len(accelerators()))
 
 
-def share_threads(processes: int) -> None:
-    """Give this process its share of the cores."""
-    import torch
-
+def tracking_processes(device, videos: int) -> int:
+    """How many processes track where nobody says so: one on an accelerator, one per core on a CPU."""
     from pysot.utils.cores import usable_cores
 
-    torch.set_num_threads(max(1, min(torch.get_num_threads(), len(usable_cores()) // processes)))
+    return max(1, min(len(usable_cores()), videos, _MOST_PROCESSES)) if device.type == "cpu" else 1
 
 
 def claim_cores(me, device) -> int:

@@ -3,6 +3,8 @@
 import functools
 import logging
 
+import torch
+
 import _cli
 from pysot.core.config import load_config
 from pysot.models.model_builder import build_model
@@ -31,12 +33,13 @@ def build_in_process(args, snapshot, number):
     _cli.setup_logging(quiet=True)
     cfg = load_config(args.config, args.opts)
     device = _cli.open_device(args, cfg, _cli.card_of(number))
-    _cli.share_threads(args.workers)
+    if device.type == "cpu":
+        torch.set_num_threads(1)  # see device.one_thread
     return build_tracker(load_model(cfg, snapshot).to(device).eval(), cfg)
 
 
-def track(args, tracker, snapshot, dataset, folder, experiment) -> dict[str, str]:
-    """Track with `tracker`, or with several processes without it; returns which sequences failed, and why."""
+def track(args, tracker, workers, snapshot, dataset, folder, experiment) -> dict[str, str]:
+    """Track with `tracker`, or without one with several processes; returns which sequences failed, and why."""
     with _cli.progress_bar(None, total=sum(map(len, dataset.sequences)), description=dataset.name) as bar:
 
         def on_sequence(sequence, state, trajectory):
@@ -54,7 +57,7 @@ def track(args, tracker, snapshot, dataset, folder, experiment) -> dict[str, str
                 bar.update(count - tracked[0])
                 tracked[0] = count
 
-            return run_in_processes(build, args.workers, dataset, folder, on_frames, on_sequence, experiment).failed
+            return run_in_processes(build, workers, dataset, folder, on_frames, on_sequence, experiment).failed
         return run_dataset(tracker, dataset, folder, lambda sequence, step: bar.update(), on_sequence, experiment).failed
 
 

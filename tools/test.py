@@ -17,7 +17,7 @@ from pysot.toolkit.results import claim_tracker_dir
 from pysot.toolkit.scoring import score_trackers
 from pysot.toolkit.summary import score_text
 from pysot.tracker.tracker_builder import build_tracker, results_fingerprint
-from pysot.utils.device import device_name
+from pysot.utils.device import device_name, one_thread
 from pysot.utils.expand import expand_paths
 
 logger = logging.getLogger("test")
@@ -30,7 +30,8 @@ def parse_arguments() -> argparse.Namespace:
     _cli.add_dataset_arguments(parser)
     parser.add_argument("--video", default="", help="only this video")
     parser.add_argument("--experiment", help="of VOT sets: baseline (default), realtime or unsupervised")
-    parser.add_argument("--workers", type=_cli.whole_number(1), default=1, help="processes that track, each with a network of its own, on the cards by turns")
+    parser.add_argument("--workers", type=_cli.whole_number(1), help="processes that track, each with a network of its own, on the cards by turns (default: "
+                                                                     "one; on a CPU one per core, each with one thread)")
     parser.add_argument("--part", type=_cli.part, default=(1, 1), metavar="I/N", help="only the I-th of N parts of the videos, for N processes at once")
     parser.add_argument("--vis", action="store_true", help="also write <results>/<video>.mp4 with ground truth and tracked boxes to the folder vis")
     parser.add_argument("--results_dir", default="results", help="results go to <results_dir>/<DATASET>/<model> (default: results)")
@@ -53,14 +54,17 @@ def main() -> None:
     if len(missing) == len(dataset):
         raise FileNotFoundError(f"{dataset.name} has no frames to track: {missing[0]}. Put the frames below {args.datasetdir}")
     device = _cli.open_device(args, cfg)
+    workers = args.workers or _cli.tracking_processes(device, len(dataset))
     folders, failed = [], {}
     for snapshot in expand_paths(args.snapshot, "--snapshot") if args.snapshot else [None]:
         folder = Path(args.results_dir) / dataset.name / (snapshot.stem if snapshot else "untrained")
         model = load_model(cfg, snapshot).to(device).eval()
         claim_tracker_dir(folder, results_fingerprint(model, cfg))
         logger.info("tracking %d videos of %s with %s on %s", len(dataset), dataset.name, folder.name, device_name(device))
-        tracker = build_tracker(model, cfg) if args.workers == 1 else None
-        failed |= {name: f"{name} with {folder.name}: {reason}" for name, reason in track(args, tracker, snapshot, dataset, folder, experiment).items()}
+        tracker = build_tracker(model, cfg) if workers == 1 else None
+        with one_thread(device):
+            reasons = track(args, tracker, workers, snapshot, dataset, folder, experiment)
+        failed |= {name: f"{name} with {folder.name}: {reason}" for name, reason in reasons.items()}
         folders.append(folder)
     finished = [sequence.name for sequence in dataset.sequences if sequence.name not in failed]
     if finished:

@@ -4,10 +4,13 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from pysot.toolkit.results import claim_tracker_dir
 from pysot.toolkit.runner import run_dataset
 from pysot.toolkit.scoring import score_trackers
 from pysot.toolkit.sequence import Dataset
+from pysot.utils.device import one_thread
 from pysot.utils.distributed import Rank, barrier
 from pysot.utils.signals import Interrupted, StopRequest
 
@@ -19,15 +22,15 @@ class Validation:
     is asked after each frame. Raises ValueError if the set has no EAO.
     """
 
-    def __init__(self, dataset: Dataset, load: Callable[[Path], tuple], folder: Path, me: Rank, stop: StopRequest | None = None,
+    def __init__(self, dataset: Dataset, load: Callable[[Path], tuple], folder: Path, me: Rank, device: torch.device, stop: StopRequest | None = None,
                  bar: Callable | None = None):
-        if dataset.one_pass:
-            raise ValueError(f"TRAIN.VAL.DATASET: {dataset.name} is tracked in one pass and has no EAO; choose a VOT set")
+        if dataset.protocol != "supervised":
+            raise ValueError(f"TRAIN.VAL.DATASET: {dataset.name} is no set of the supervised protocol ({dataset.protocol}); choose a VOT set from 2013 to 2019")
         longest = max(map(len, dataset.sequences))
         if longest < dataset.settings.low:
             raise ValueError(f"TRAIN.VAL: EAO of {dataset.name} averages over lengths from {dataset.settings.low} frames on, the longest video chosen has "
                              f"{longest}; choose longer ones with TRAIN.VAL.VIDEOS")
-        self.dataset, self.load, self.folder, self.me = dataset, load, Path(folder), me
+        self.dataset, self.load, self.folder, self.me, self.device = dataset, load, Path(folder), me, device
         self.stop, self.bar = stop or StopRequest(), bar
 
     def __call__(self, snapshot: Path) -> dict[str, float]:
@@ -40,7 +43,8 @@ class Validation:
             claim_tracker_dir(results, fingerprint, replace=True)
         barrier()
         part = self.dataset.part(self.me.rank + 1, self.me.world_size)
-        failed = self._track(tracker, part, results) if part else {}
+        with one_thread(self.device):
+            failed = self._track(tracker, part, results) if part else {}
         if failed:
             raise RuntimeError("validation failed: " + "; ".join(f"{name}: {reason}" for name, reason in failed.items()))
         barrier()

@@ -31,4 +31,4 @@ def build_validation(cfg: CfgNode, device: torch.device, me: Rank, stop: StopReq
         model = load_pretrain(build_model(cfg), snapshot).to(device).eval()
         return build_tracker(model, cfg), results_fingerprint(model, cfg)
 
-    return Validation(dataset, load, Path(cfg.TRAIN.SNAPSHOT_DIR) / "validation", me, stop, bar)
+    return Validation(dataset, load, Path(cfg.TRAIN.SNAPSHOT_DIR) / "validation", me, device, stop, bar)

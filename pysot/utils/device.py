@@ -9,6 +9,7 @@ import os
 import random
 import resource
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -138,6 +139,18 @@ def binds_cores(device: torch.device) -> bool:
 def device_name(device: torch.device) -> str:
     """A name for tables, e.g. 'Ascend910B3' or 'cpu (2 threads)'."""
     return f"cpu ({torch.get_num_threads()} threads)" if device.type == "cpu" else _module(device.type).get_device_name(device)
+
+
+@contextlib.contextmanager
+def one_thread(device: torch.device) -> Iterator[None]:
+    """On a CPU, compute with one thread meanwhile: the last digits of a convolution depend on how many there are, and with them where a tracker ends."""
+    threads = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def seed_everything(seed: int) -> None:

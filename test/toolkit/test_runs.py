@@ -262,7 +262,8 @@ def test_commands(tmp_path):
 
     done = evaluate("--mode", "both", "--json", "out.json", "--table", "out.csv", "-s")
     assert done.returncode == 0 and "F1 vot" in done.stdout, done.stderr
-    assert json.loads((tmp_path / "out.json").read_text())["m"]["f1"] == pytest.approx(0.8) and (tmp_path / "out_videos.csv").read_text().startswith("Video,m F1")
+    assert json.loads((tmp_path / "out.json").read_text())["m"]["f1"] == pytest.approx(0.8)
+    assert (tmp_path / "out_videos.csv").read_text().startswith("Video,m F1")
     done = evaluate("--experiment", "realtime")
     assert done.returncode == 2 and "no experiment 'realtime'; it has longterm" in done.stderr
 

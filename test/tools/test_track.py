@@ -93,3 +93,17 @@ def test_demo(tmp_path, snapshot):
     assert done.returncode == 0 and json.loads((tmp_path / "out" / "boxes.json").read_text())[0]["bbox"] == [-5, 40, 40, 30], done.stderr
     done = run_tool("demo.py", *args, cwd=tmp_path)
     assert done.returncode == 2 and "no display" in done.stderr and len(json.loads((tmp_path / "out" / "boxes.json").read_text())) == 4
+
+
+def test_workers_give_the_same_results(tmp_path, snapshot):
+    """With one process and with two; unsupervised, whose results lie beside."""
+    make_raw_set(tmp_path / "testing_dataset" / "TINY")
+    args = ("--dataset", "TINY", "--snapshot", snapshot)
+    for workers in (1, 2):
+        for experiment in ("baseline", "unsupervised"):
+            done = run_tool("test.py", *args, "--results_dir", f"r{workers}", "--workers", workers, "--experiment", experiment, cwd=tmp_path)
+            assert done.returncode == 0 and "Video: slow" in done.stderr, done.stderr
+    files = sorted(path.relative_to(tmp_path / "r1") for path in (tmp_path / "r1").rglob("*_001.txt"))
+    assert len(files) == 4 and all((tmp_path / "r1" / file).read_bytes() == (tmp_path / "r2" / file).read_bytes() for file in files)
+    done = run_tool("test.py", *args, "--experiment", "longterm", cwd=tmp_path)
+    assert done.returncode == 2 and "no experiment 'longterm'" in done.stderr
