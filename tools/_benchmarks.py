@@ -4,6 +4,7 @@ where there is something to compare with, ratio and target; and a verdict in wor
 
 import argparse
 import copy
+import functools
 import statistics
 import tempfile
 import time
@@ -24,6 +25,7 @@ from pysot.engine.benchmark import PlainStep, correlation_times, seconds_per_ste
 from pysot.engine.engine_builder import build_trainer
 from pysot.engine.scaling import Scaling, measure_scaling
 from pysot.models.model_builder import build_model
+from pysot.toolkit.benchmark_scale import measure_scale
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.evaluate import evaluate_tracker
 from pysot.toolkit.results import tracker_dirs
@@ -172,4 +174,14 @@ def evaluation(args: argparse.Namespace, cfg, device: torch.device, me: Rank) ->
             ("frames", frames, "frames")], f"{frames / whole:.0f} frames a second"
 
 
-BENCHMARKS = {"train": train, "scale": scale, "xcorr": xcorr, "loader": loader, "index": index, "prepare": prepare, "eval": evaluation}
+def eval_many(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tuple[list[tuple], str]:
+    """Scoring many trackers on many sequences, made for it, with all cores."""
+    workers = len(usable_cores())
+    with tempfile.TemporaryDirectory() as folder:
+        seen = measure_scale(Path(folder), args.sequences, args.trackers, workers, functools.partial(_cli.progress_bar, description="making results"))
+    return [("all trackers", seen["seconds"], "s"), ("one tracker, of one process", workers * seen["seconds"] / args.trackers, "s"),
+            ("frames of a tracker", seen["frames"], "frames"), ("memory of a worker", seen["worker"], "MiB", None, 500.0),
+            ("memory of this process, torch and all", seen["here"], "MiB")], f"{args.sequences} sequences, {args.trackers} trackers, {workers} processes"
+
+
+BENCHMARKS = {"train": train, "scale": scale, "xcorr": xcorr, "loader": loader, "index": index, "prepare": prepare, "eval": evaluation, "eval-many": eval_many}

@@ -7,6 +7,7 @@ loader  training items on one core against decoding the two crops of a pair and 
 index  the annotation index at the scale of YouTube-BB, 5 million boxes: time and memory
 prepare  crops of a raw data set, --raw SET ROOT, against decoding its images and encoding its crops and nothing else
 eval  scoring one tracker on a VOT set, --results FOLDER DATASET DATASETDIR
+eval-many  scoring --trackers trackers on --sequences sequences, made for it: time and memory
 """
 
 import argparse
@@ -36,6 +37,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--raw", nargs=2, metavar=("SET", "ROOT"), help="prepare: the raw data set, as for tools/prepare_data.py")
     parser.add_argument("--results", nargs=3, metavar=("FOLDER", "DATASET", "DATASETDIR"), help="eval: results of a tracker, as for tools/eval.py -p -d "
                                                                                                 "--datasetdir")
+    parser.add_argument("--sequences", type=_cli.whole_number(1), default=1000, help="eval-many: sequences")
+    parser.add_argument("--trackers", type=_cli.whole_number(1), default=40, help="eval-many: trackers")
     parser.add_argument("--json", metavar="FILE", help="also write the figures: a list of {name, device, value, unit, ratio, target}")
     return parser.parse_args()
 

@@ -8,6 +8,7 @@ import os
 import re
 import struct
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,7 @@ class Lines:
         """The first number of each line (N,)."""
         return self.numbers[np.cumsum(self.counts) - self.counts]
 
+    @cached_property
     def regions(self) -> np.ndarray:
         """The lines with 4 or 8 numbers as a table (N, 8), NaN elsewhere."""
         starts, table = np.cumsum(self.counts) - self.counts, np.full((len(self), 8), np.nan)
@@ -57,7 +59,7 @@ class Lines:
         """Raise ResultError for a number that is not finite, or a negative width or height."""
         finite = np.add.reduceat(~np.isfinite(self.numbers), np.cumsum(self.counts) - self.counts) == 0
         self.refuse(~finite, "has a number that is not finite")
-        self.refuse((self.counts == 4) & (np.nan_to_num(self.regions()[:, 2:4]) < 0).any(axis=1), "has a negative width or height")
+        self.refuse((self.counts == 4) & (np.nan_to_num(self.regions[:, 2:4]) < 0).any(axis=1), "has a negative width or height")
 
 
 def read_lines(path: str | os.PathLike, frames: int | None = None) -> Lines:

@@ -145,7 +145,7 @@ def load_baseline(path: str | os.PathLike, frames: int | None = None) -> Traject
     if len(started) == 0 or started[0] != START:
         raise ResultError(f"{path} does not begin with 1 (start): not a result of the supervised protocol")
     _check_order(path, codes)
-    return Trajectory(codes, lines.regions(), masks=lines.masks)
+    return Trajectory(codes, lines.regions, masks=lines.masks)
 
 
 # What may stand on the line before each entry; the first line is a start, or skipped until one.
@@ -172,7 +172,7 @@ def load_run(path: str | os.PathLike, frames: int | None = None) -> Trajectory:
     lines.refuse(wrong, "needs a region of 4 or 8 numbers, or 0; 1 on the first line only")
     if single[0] and lines.first[0] != START:
         raise ResultError(f"{path} does not begin with 1 (start) or a region")
-    regions = lines.regions()
+    regions = lines.regions.copy()
     unknown = ~single & np.add.reduceat(np.isnan(lines.numbers), np.cumsum(lines.counts) - lines.counts).astype(bool)
     regions[unknown] = np.nan
     Lines(lines.path, np.where(np.repeat(unknown, lines.counts), 0.0, lines.numbers), lines.counts).refuse_odd_regions()

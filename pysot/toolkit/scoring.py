@@ -45,5 +45,16 @@ def _in_processes(score_one: Callable, folders: list, workers: int) -> Iterator:
         yield from map(score_one, folders)
         return
     # spawned, since a fork copies the threads of BLAS and of progress bars in a state they can't leave
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as executor:
-        yield from executor.map(score_one, folders)
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start, (score_one,)) as executor:
+        yield from executor.map(_score, folders)
+
+
+_here: dict = {}  # what a worker process knows: a data set is sent once to each
+
+
+def _start(score_one):
+    _here["score_one"] = score_one
+
+
+def _score(folder):
+    return _here["score_one"](folder)
