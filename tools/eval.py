@@ -10,8 +10,8 @@ from pathlib import Path
 
 import _cli
 from pysot.toolkit.datasets import load_dataset
+from pysot.toolkit.figures import FORMATS, write_figures
 from pysot.toolkit.html_report import write_report
-from pysot.toolkit.plots import plot_curves, plot_scores
 from pysot.toolkit.results import EXPERIMENTS, tracker_dirs
 from pysot.toolkit.scoring import score_trackers
 from pysot.toolkit.summary import full_text, rows_of
@@ -33,8 +33,9 @@ def parse_arguments() -> argparse.Namespace:
                                                                                             "times of baseline where there is nothing else) or unsupervised")
     parser.add_argument("--partial", action="store_true", help="score trackers on the videos that they have usable results for; the table says on how many")
     parser.add_argument("--show_video_level", "-s", action="store_true", help="also a table per video")
-    parser.add_argument("--vis", action="store_true", help="also draw accuracy, robustness and EAO, or the curves of a one-pass set, to <DATASET>_scores.png "
-                                                           "beside the results")
+    parser.add_argument("--vis", action="store_true", help="also draw beside the results: <DATASET>_scores, _expected_overlap, _attributes, and a folder "
+                                                           "_timelines with the overlap by frame of each sequence")
+    parser.add_argument("--vis_format", choices=FORMATS, default="png", help="format of what --vis draws")
     parser.add_argument("--report", metavar="FILE", help="also write an HTML page: tables that sort, curves, and each sequence with its losses in pictures")
     parser.add_argument("--table", metavar="FILE", help="also write the table as .csv, .tex or .md, and those of attributes (and with -s videos) beside it")
     parser.add_argument("--json", metavar="FILE", help="also write the scores as JSON")
@@ -69,12 +70,14 @@ def main() -> None:
                 logger.info("wrote %s", write_table(path.with_stem(f"{path.stem}_{name}") if name else path, rows))
     if args.report:
         settings = {"data set": dataset.name, "results": args.tracker_path, "mode": "one pass" if dataset.one_pass else args.mode}
-        settings |= {} if dataset.one_pass else {"EAO": f"lengths {dataset.settings.low} to {dataset.settings.high}, burn-in {dataset.settings.burn_in}"}
+        settings |= {"experiment": experiment} if experiment else {}
+        settings |= {"EAO": f"lengths {dataset.settings.low} to {dataset.settings.high}, burn-in {dataset.settings.burn_in}"} if dataset.settings else {}
         bar = functools.partial(_cli.progress_bar, description="report")
-        logger.info("wrote %s", write_report(args.report, dataset, folders, scores, settings, bar))
+        logger.info("wrote %s", write_report(args.report, dataset, folders, scores, settings, bar, experiment))
     if args.vis:
-        draw = plot_curves if dataset.one_pass else plot_scores
-        logger.info("wrote %s", draw(scores, Path(folders[0]).parent / f"{dataset.name}_scores.png"))
+        bar = functools.partial(_cli.progress_bar, description="timelines")
+        for path in write_figures(Path(folders[0]).parent, dataset, folders, scores, args.vis_format, bar, experiment):
+            logger.info("wrote %s", path)
 
 
 if __name__ == "__main__":

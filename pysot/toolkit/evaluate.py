@@ -1,6 +1,5 @@
 """Score a tracker's results of the supervised protocol: results.load -> metrics -> one score."""
 
-import functools
 import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from pysot.toolkit.gather import gather
 from pysot.toolkit.official import OfficialScore, official_score
 from pysot.toolkit.realtime import FPS, FrameClock, simulate
 from pysot.toolkit.results import ResultError, Trajectory, holds_results, load_baseline, load_seconds, vot_file, vot_files
-from pysot.toolkit.sequence import Dataset
+from pysot.toolkit.sequence import Dataset, Sequence, VotSettings
 
 NAN = float("nan")
 
@@ -72,12 +71,10 @@ def evaluate_tracker(
     The experiment `realtime` is simulated from the seconds that were noted with `baseline` where the tracker has no results of its own for it.
     """
     name, notes = Path(os.path.abspath(tracker_dir)).name, []
-    simulated = experiment == "realtime" and not holds_results(Path(tracker_dir), experiment)
-    load = functools.partial(_load, Path(tracker_dir), "baseline" if simulated else experiment, dataset.settings.skipping if simulated else None)
-    found = gather(dataset, load, partial)
+    found = gather(dataset, lambda sequence: load_supervised(Path(tracker_dir), sequence, experiment, dataset.settings), partial)
     if found.problems:
         return TrackerScore(name, NAN, NAN, NAN, dict.fromkeys(dataset.tags, NAN), {}, found.problems)
-    if simulated:
+    if _is_simulated(Path(tracker_dir), experiment):
         notes.append(f"simulated at {FPS:g} frames per second from the times of the baseline experiment")
     pairs = [(sequence, run) for sequence in found.dataset.sequences for run in found.results[sequence.name]]
     runs = metrics.measure(*map(list, zip(*pairs, strict=True)))
@@ -92,13 +89,20 @@ def evaluate_tracker(
                         (), official, (*notes, *found.notes), found.covers)
 
 
-def _load(tracker_dir, experiment, skipping, sequence) -> list[Trajectory]:
-    """All repetitions on a sequence; with `skipping`, as realtime is simulated from them."""
-    runs, problems = [], []
-    for path in vot_files(tracker_dir, sequence.name, experiment) or [vot_file(tracker_dir, sequence.name, experiment=experiment)]:
+def _is_simulated(tracker_dir: Path, experiment: str) -> bool:
+    return experiment == "realtime" and not holds_results(tracker_dir, experiment)
+
+
+def load_supervised(tracker_dir: Path, sequence: Sequence, experiment: str, settings: VotSettings) -> list[Trajectory]:
+    """All repetitions on a sequence, or what realtime is simulated to make of them. Raises ResultError that names each file which cannot be used."""
+    simulated = _is_simulated(tracker_dir, experiment)
+    recorded, runs, problems = "baseline" if simulated else experiment, [], []
+    for path in vot_files(tracker_dir, sequence.name, recorded) or [vot_file(tracker_dir, sequence.name, experiment=recorded)]:
         try:
             run = load_baseline(path, len(sequence))
-            runs.append(run if skipping is None else simulate(sequence, replace(run, seconds=load_seconds(path, len(sequence))), FrameClock(), skipping))
+            if simulated:
+                run = simulate(sequence, replace(run, seconds=load_seconds(path, len(sequence))), FrameClock(), settings.skipping)
+            runs.append(run)
         except ValueError as error:
             problems.append(str(error))
     if problems:

@@ -7,7 +7,6 @@ import os
 import platform
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -15,15 +14,15 @@ import cv2
 import numpy as np
 
 from pysot.toolkit import html_parts as parts
-from pysot.toolkit.eao import expected_overlap
+from pysot.toolkit.canvas import colour_of
 from pysot.toolkit.evaluate import Scores
-from pysot.toolkit.evaluate_ope import OpeScores, upright
-from pysot.toolkit.metrics import Run, measure
+from pysot.toolkit.evaluate_ope import OpeScores
+from pysot.toolkit.evaluate_runs import RunScores
 from pysot.toolkit.official import DIFFERENCE
-from pysot.toolkit.ope import DISTANCES, NORMALISED, OVERLAPS, box_overlaps
-from pysot.toolkit.plots import COLOURS
-from pysot.toolkit.results import TRACKED, find_ope, load_baseline, load_ope, vot_file
+from pysot.toolkit.ope import DISTANCES, NORMALISED, OVERLAPS
+from pysot.toolkit.report_runs import HEADS
 from pysot.toolkit.sequence import Dataset, Sequence
+from pysot.toolkit.tracks import AnyScores, Track, expected_overlap_curves, heads, load_tracks, scored_folders
 from pysot.utils.files import atomic_write
 from pysot.utils.image import read_image
 from pysot.utils.visualize import TRUTH, draw_label, draw_region
@@ -32,67 +31,42 @@ AROUND = (-8, -4, 0, 4)  # frames of a strip, counted from the loss
 STRIPS = 2               # per sequence and tracker
 
 
-@dataclass(frozen=True)
-class Track:
-    """What a tracker did on a sequence: overlap (N,), NaN where none counts; the frames of its losses; a region per frame or None; columns for the tables."""
-
-    overlap: np.ndarray
-    losses: list[int]
-    regions: list
-    numbers: tuple[float, ...]
-
-
 def write_report(
-    path: str | os.PathLike, dataset: Dataset, folders: list, scores: Scores | OpeScores, settings: dict[str, str], progress: Callable = iter
+    path: str | os.PathLike, dataset: Dataset, folders: list, scores: AnyScores, settings: dict[str, str], progress: Callable = iter,
+    experiment: str | None = None,
 ) -> Path:
     """Write the page. `settings` are told at its end; `progress` wraps the sequences. Raises OSError as `atomic_write`, ValueError if no tracker was scored."""
-    names = [score.name for score in scores.trackers if not score.problems]
+    where = scored_folders(folders, scores)
+    names = list(where)
     if not names:
         raise ValueError("nothing to report: no tracker could be scored")
-    where = {Path(os.path.abspath(folder)).name: Path(folder) for folder in folders}
-    colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
-    load, heads = (_one_pass_track, ("success", "precision")) if dataset.one_pass else (_supervised_track, ("accuracy", "losses"))
-    tracks = {sequence.name: {name: load(sequence, where[name], scores.trackers[place]) for place, name in enumerate(names)} for sequence in dataset.sequences}
-    overview = _one_pass_overview(scores, colours) if dataset.one_pass else _supervised_overview(dataset, scores, where, colours)
+    colours = {name: colour_of(place) for place, name in enumerate(names)}
+    columns, experiment = heads(scores), dataset.experiment(experiment)
+    found, sequence_parts = {}, []
+    for sequence in progress(dataset.sequences):
+        if tracks := load_tracks(dataset, sequence, where, scores, experiment):
+            found[sequence.name] = {name: (_mean(track.overlap), track.numbers) for name, track in tracks.items()}
+            sequence_parts.append(_sequence_part(sequence, tracks, colours, columns))
+    if isinstance(scores, Scores):
+        overview = _supervised_overview(dataset, scores, expected_overlap_curves(dataset, where, experiment), colours)
+    else:
+        overview = _one_pass_overview(scores, colours) if dataset.one_pass else _runs_overview(scores, colours)
     body = [f"<h1>{parts.text(dataset.name)}: {len(names)} tracker{'s' * (len(names) > 1)}, {len(dataset)} sequences</h1>",
-            f"<p class=faint>{sum(map(len, dataset.sequences))} frames. A click on a head sorts a table.</p>", overview, _not_scored(scores),
-            _against(tracks, names), _sequence_table(tracks, names, heads)]
-    body += [_sequence_part(sequence, tracks[sequence.name], colours, heads) for sequence in progress(dataset.sequences)]
-    body.append(_settings(settings))
+            f"<p class=faint>{sum(map(len, dataset.sequences))} frames. A click on a head sorts a table.</p>", overview, _remarks(scores),
+            _against(found, names), _sequence_table(dataset, found, names, columns), *sequence_parts, _settings(settings)]
     with atomic_write(path) as stream:
         stream.write(parts.page(f"{dataset.name}, {', '.join(names)}", "".join(body)))
     return Path(path)
 
 
-def _supervised_track(sequence: Sequence, folder: Path, score) -> Track:
-    run: Run = measure([sequence], [load_baseline(vot_file(folder, sequence.name), len(sequence))])[0]
-    codes = run.trajectory.codes
-    regions = [region[np.isfinite(region)] if code == TRACKED else None for region, code in zip(run.trajectory.regions, codes, strict=True)]
-    return Track(run.overlap, run.trajectory.failures.tolist(), regions, tuple(map(float, score.videos[sequence.name])))
-
-
-def _one_pass_track(sequence: Sequence, folder: Path, score) -> Track:
-    boxes, truth = load_ope(find_ope(folder, sequence.name), len(sequence)), upright(sequence.ground_truth)
-    overlap = np.where(np.isfinite(truth).all(axis=1), box_overlaps(np.nan_to_num(truth), boxes), np.nan)
-    if sequence.present is not None:
-        overlap[~sequence.present] = np.nan
-    losses = (np.flatnonzero((overlap[1:] == 0) & (overlap[:-1] > 0)) + 1).tolist()
-    curves = score.videos[sequence.name]
-    return Track(overlap, losses, list(boxes), (curves.auc, curves.precision20))
-
-
-def _supervised_overview(dataset: Dataset, scores: Scores, where: dict[str, Path], colours: dict[str, str]) -> str:
+def _supervised_overview(dataset: Dataset, scores: Scores, curves: dict[str, np.ndarray], colours: dict[str, str]) -> str:
     scored = [score for score in scores.trackers if not score.problems]
     official = any(score.official for score in scored)
     head = ["tracker", "EAO", "accuracy", "robustness", "losses", *(["EAO vot", "accuracy vot", "robustness vot"] if official else [])]
     rows = [[_named(score.name, colours), score.eao["all"], score.accuracy, score.robustness, _count(score.lost),
              *([score.official.eao, score.official.accuracy, score.official.robustness] if score.official else [])] for score in scored]
     tags = parts.table(["tracker", *dataset.tags], [[_named(score.name, colours), *(score.eao[tag] for tag in dataset.tags)] for score in scored])
-    lines = []
-    for score in scored:
-        runs = measure(dataset.sequences, [load_baseline(vot_file(where[score.name], s.name), len(s)) for s in dataset.sequences])
-        curve = expected_overlap(runs, ("all",), dataset.settings)[0]
-        lines.append((np.arange(len(curve)), curve, colours[score.name]))
+    lines = [(np.arange(len(curve)), curve, colours[name]) for name, curve in curves.items()]
     low, high = dataset.settings.low, dataset.settings.high
     label = f"expected overlap by length in frames; EAO is the mean from {low} to {high}, marked below"
     chart = parts.chart(lines, label, [(low, "#5b6570"), (high, "#5b6570")], 240)
@@ -126,6 +100,16 @@ def _one_pass_overview(scores: OpeScores, colours: dict[str, str]) -> str:
             + (f"<h2>Success by attribute</h2>{attributes}" if names else ""))
 
 
+def _runs_overview(scores: RunScores, colours: dict[str, str]) -> str:
+    scored = [score for score in scores.trackers if not score.problems]
+    names = list(scored[0].numbers)
+    official = any(score.official for score in scored)
+    head = ["tracker", *(HEADS[name] for name in names), *(f"{HEADS[name]} vot" for name in names if official)]
+    rows = [[_named(score.name, colours), *score.numbers.values(), *score.official.values()] for score in scored]
+    chart = parts.chart([(score.at, score.curve, colours[score.name]) for score in scored], scores.axes, height=240)
+    return f"<h2>Ranking</h2>{parts.table(head, rows)}<h2>Curves</h2>{parts.keys(colours.items())}{chart}"
+
+
 def _count(number: float) -> tuple[str, float]:
     """A number that is most often whole, as a cell."""
     return f"{number:g}", number
@@ -135,17 +119,19 @@ def _named(name: str, colours: dict[str, str]) -> tuple[str, str]:
     return f'<i class=key style="background:{colours[name]}"></i>{parts.text(name)}', name
 
 
-def _not_scored(scores: Scores | OpeScores) -> str:
-    left_out = [score for score in scores.trackers if score.problems]
-    items = "".join(f"<li>{parts.text(score.name)}: {parts.text('; '.join(score.problems[:3]))}</li>" for score in left_out)
-    return f"<h2>Not scored</h2><ul>{items}</ul>" if items else ""
+def _remarks(scores: AnyScores) -> str:
+    """Trackers that are not scored, or not in full, and why."""
+    told = [(score, "is not scored: ", score.problems) if score.problems else (score, f"{score.covers} " if score.covers else "", score.notes)
+            for score in scores.trackers if score.problems or score.notes]
+    items = "".join(f"<li>{parts.text(score.name)} {parts.text(begin + '; '.join(sentences[:3]))}</li>" for score, begin, sentences in told)
+    return f"<h2>Not scored, or not in full</h2><ul>{items}</ul>" if items else ""
 
 
-def _against(tracks: dict, names: list[str]) -> str:
+def _against(found: dict, names: list[str]) -> str:
     """On how many sequences the tracker of a row has more overlap than that of a column."""
     if len(names) < 2:
         return ""
-    means = {name: np.array([_mean(per[name].overlap) for per in tracks.values()]) for name in names}
+    means = {name: np.array([per[name][0] if name in per else -1.0 for per in found.values()]) for name in names}
     rows = [[row, *("–" if row == column else int((means[row] > means[column]).sum()) for column in names)] for row in names]
     told = "<p class=faint>Sequences on which the row has more overlap than the column.</p>"
     return f"<h2>Tracker against tracker</h2>{told}{parts.table(['tracker', *names], rows)}"
@@ -156,22 +142,24 @@ def _mean(overlap: np.ndarray) -> float:
     return float(known.mean()) if len(known) else 0.0
 
 
-def _sequence_table(tracks: dict, names: list[str], heads: tuple[str, str]) -> str:
-    last = _count if heads[1] == "losses" else float
-    head = ["sequence", "frames", *(f"{name} {what}" for name, what in itertools.product(names, heads))]
-    rows = []
-    for sequence, per in tracks.items():
-        link = f'<a href="#{parts.anchor("s", sequence)}">{parts.text(sequence)}</a>', sequence
-        numbers = [cell(number) for name in names for cell, number in zip((float, last), per[name].numbers, strict=True)]
-        rows.append([link, len(next(iter(per.values())).overlap), *numbers])
+def _sequence_table(dataset: Dataset, found: dict, names: list[str], columns: tuple[str, ...]) -> str:
+    cells = [_count if column == "losses" else float for column in columns]
+    head, rows = ["sequence", "frames", *(f"{name} {what}" for name, what in itertools.product(names, columns))], []
+    for sequence in dataset.sequences:
+        if sequence.name not in found:
+            continue
+        link = f'<a href="#{parts.anchor("s", sequence.name)}">{parts.text(sequence.name)}</a>', sequence.name
+        values = [found[sequence.name].get(name, (0, (float("nan"),) * len(columns)))[1] for name in names]
+        rows.append([link, len(sequence), *(cell(number) for row in values for cell, number in zip(cells, row, strict=True))])
     return f"<h2>Sequences</h2>{parts.table(head, rows)}"
 
 
-def _sequence_part(sequence: Sequence, tracks: dict[str, Track], colours: dict[str, str], heads: tuple[str, str]) -> str:
+def _sequence_part(sequence: Sequence, tracks: dict[str, Track], colours: dict[str, str], columns: tuple[str, ...]) -> str:
     lines = [(np.arange(1, len(track.overlap) + 1), track.overlap, colours[name]) for name, track in tracks.items()]
     marks = [(loss + 1, colours[name]) for name, track in tracks.items() for loss in track.losses]
     chart = parts.chart(lines, "overlap by frame; triangles are losses", marks)
-    facts = ", ".join(f"{name}: {heads[0]} {track.numbers[0]:.3f}, {heads[1]} {track.numbers[1]:.3g}" for name, track in tracks.items())
+    numbers = {name: " ".join(f"{column} {number:.3g}" for column, number in zip(columns, track.numbers, strict=True)) for name, track in tracks.items()}
+    facts = ", ".join(f"{name}: {told}" for name, told in numbers.items())
     strips = "".join(_strip(sequence, tracks, colours, name, loss) for name, track in tracks.items() for loss in track.losses[:STRIPS])
     return (f'<details id="{parts.anchor("s", sequence.name)}"><summary>{parts.text(sequence.name)} <span class=faint>{len(sequence)} frames</span></summary>'
             f"<p class=faint>{parts.text(facts)}</p>{parts.keys(colours.items())}{chart}{strips}</details>")

@@ -226,5 +226,6 @@ def test_commands(tmp_path):
     assert {path.name for path in (tmp_path / "results/OTB100/untrained").iterdir()} >= {"s0.txt", "s1.txt", "s0_time.txt", "network.json", "vis"}
     done = tool("eval.py", "-p", "results", "-d", "OTB100", "--datasetdir", ".", "-s", "--vis", "--json", "out.json", "-n", "2")
     assert done.returncode == 0 and "untrained Success" in done.stdout, done.stderr
-    assert (tmp_path / "results/OTB100/OTB100_scores.png").is_file()
+    assert (tmp_path / "results/OTB100/OTB100_scores.png").is_file() and not (tmp_path / "results/OTB100/OTB100_attributes.png").exists()
+    assert {path.name for path in (tmp_path / "results/OTB100/OTB100_timelines").iterdir()} == {"s0.png", "s1.png"}
     assert set(json.loads((tmp_path / "out.json").read_text())["untrained"]["videos"]) == {"s0", "s1"}

@@ -69,14 +69,27 @@ def test_prefix_and_a_tracker_that_cannot_be_scored(small):
     assert done.returncode == 2 and "no tracker could be scored" in done.stderr and "tracker_a" not in done.stdout
 
 
-def test_plot_is_saved_beside_the_results(small):
+@pytest.mark.parametrize(("more", "suffix", "start"), [((), "png", b"\x89PNG"), (("--vis_format", "pdf"), "pdf", b"%PDF")])
+def test_plots_are_saved_beside_the_results(small, more, suffix, start):
     pytest.importorskip("matplotlib")
     (small / "results" / "VOT2016").unlink()
     (small / "results" / "VOT2016" / "tracker_a").mkdir(parents=True)
     (small / "results" / "VOT2016" / "tracker_a" / "baseline").symlink_to(SMALL / "results" / "tracker_a" / "baseline")
-    done = run_eval("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "--vis", cwd=small)
-    path = small / "results" / "VOT2016" / "VOT2016_scores.png"
-    assert done.returncode == 0 and path.read_bytes()[:4] == b"\x89PNG" and "VOT2016_scores.png" in done.stderr
+    done = run_eval("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "--vis", *more, cwd=small)
+    assert done.returncode == 0, done.stderr
+    for what in ("scores", "expected_overlap", "attributes"):
+        path = small / "results" / "VOT2016" / f"VOT2016_{what}.{suffix}"
+        assert path.read_bytes().startswith(start) and path.name in done.stderr
+    timelines = sorted((small / "results" / "VOT2016" / "VOT2016_timelines").iterdir())
+    assert [path.name for path in timelines] == [f"seq{index:02d}.{suffix}" for index in range(12)] and timelines[0].read_bytes().startswith(start)
+    assert "VOT2016_timelines" in done.stderr
+    again = run_eval("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, cwd=small)  # what was drawn is not taken for a tracker
+    assert again.returncode == 0 and again.stdout == done.stdout
+
+
+def test_an_unknown_format_is_a_sentence(small):
+    done = run_eval("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "--vis", "--vis_format", "bmp", cwd=small)
+    assert done.returncode == 2 and "invalid choice: 'bmp'" in done.stderr
 
 
 def test_plot_without_matplotlib_says_what_to_install(small):

@@ -1,0 +1,51 @@
+"""All figures of an evaluation, beside its results."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from pysot.toolkit.evaluate import Scores
+from pysot.toolkit.evaluate_ope import OpeScores
+from pysot.toolkit.evaluate_runs import RunScores
+from pysot.toolkit.plots import FEWEST_TAGS, plot_curves, plot_expected_overlap, plot_runs, plot_scores, plot_tags, plot_timeline
+from pysot.toolkit.sequence import Dataset
+from pysot.toolkit.tracks import AnyScores, expected_overlap_curves, load_tracks, scored_folders
+
+FORMATS = ("png", "pdf", "svg")
+
+
+def write_figures(
+    folder: Path, dataset: Dataset, folders: list, scores: AnyScores, suffix: str = "png", progress: Callable = iter, experiment: str | None = None
+) -> list[Path]:
+    """Draw into `folder`: <DATASET>_scores, <DATASET>_expected_overlap (VOT sets), <DATASET>_attributes (where three or more tags or attributes have values),
+    and <DATASET>_timelines/<sequence>; `progress` wraps the sequences. Returns the files, and the folder of the timelines last. Raises as `plots`.
+    """
+    def named(what: str) -> Path:
+        return folder / f"{dataset.name}_{what}.{suffix}"
+
+    draw = plot_curves if dataset.one_pass else plot_runs if isinstance(scores, RunScores) else plot_scores
+    written, experiment = [draw(scores, named("scores"))], dataset.experiment(experiment)
+    where = scored_folders(folders, scores)
+    if isinstance(scores, Scores):
+        title = f"{dataset.name}: expected overlap"
+        written.append(plot_expected_overlap(expected_overlap_curves(dataset, where, experiment), dataset.settings, named("expected_overlap"), title))
+    values = tag_values(scores)
+    if sum(any(row[tag] == row[tag] for row in values.values()) for tag in next(iter(values.values()))) >= FEWEST_TAGS:
+        written.append(plot_tags(values, named("attributes"), f"{dataset.name}: {'success by attribute' if dataset.one_pass else 'EAO by tag'}"))
+    timelines = folder / f"{dataset.name}_timelines"
+    for sequence in progress(dataset.sequences):
+        tracks = load_tracks(dataset, sequence, where, scores, experiment)
+        if not tracks:
+            continue
+        overlaps, losses = ({name: getattr(track, what) for name, track in tracks.items()} for what in ("overlap", "losses"))
+        name = re.sub(r"[/\\]", "_", sequence.name)  # a name can't lead out of the folder
+        plot_timeline(sequence.name, overlaps, losses, timelines / f"{name}.{suffix}")
+    return [*written, timelines]
+
+
+def tag_values(scores: AnyScores) -> dict[str, dict[str, float]]:
+    """{tracker: {tag: EAO}}, or {tracker: {attribute: success}}, of the trackers that could be scored."""
+    scored = [score for score in scores.trackers if not score.problems]
+    if isinstance(scores, OpeScores):
+        return {score.name: {name: curves.auc for name, curves in score.attributes.items()} for score in scored}
+    return {score.name: score.eao if isinstance(scores, Scores) else {} for score in scored}
