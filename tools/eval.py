@@ -12,7 +12,7 @@ import _cli
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.figures import FORMATS, write_figures
 from pysot.toolkit.html_report import write_report
-from pysot.toolkit.results import EXPERIMENTS, tracker_dirs
+from pysot.toolkit.results import EXPERIMENTS, tracker_dirs, zip_ope
 from pysot.toolkit.scoring import score_trackers
 from pysot.toolkit.summary import full_text, rows_of
 from pysot.toolkit.tables import check_suffix, write_table
@@ -38,6 +38,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--vis_format", choices=FORMATS, default="png", help="format of what --vis draws")
     parser.add_argument("--report", metavar="FILE", help="also write an HTML page: tables that sort, curves, and each sequence with its losses in pictures")
     parser.add_argument("--table", metavar="FILE", help="also write the table as .csv, .tex or .md, and those of attributes (and with -s videos) beside it")
+    parser.add_argument("--zip", metavar="FILE", help="also pack the results of one tracker on a one-pass set as the servers of GOT-10k, TrackingNet and LaSOT "
+                                                      "take them; without ground truth that is all")
     parser.add_argument("--json", metavar="FILE", help="also write the scores as JSON")
     return parser.parse_args()
 
@@ -45,7 +47,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     _cli.setup_logging()
-    for file in filter(None, (args.json, args.report, args.table)):
+    for file in filter(None, (args.json, args.report, args.table, args.zip)):
         check_folder(Path(file).parent)
     if args.table:
         check_suffix(args.table)
@@ -55,6 +57,13 @@ def main() -> None:
     experiment = dataset.experiment(args.experiment)
     simulated = ["baseline"] if experiment == "realtime" and dataset.protocol == "supervised" else []
     folders = tracker_dirs(args.tracker_path, args.dataset, args.tracker_prefix, [experiment, *simulated])
+    if args.zip:
+        if len(folders) != 1 or not dataset.one_pass:
+            raise ValueError(f"--zip takes one tracker on a one-pass set, got {len(folders)} on {dataset.name} ({dataset.protocol}); choose one with -t")
+        logger.info("wrote %s", zip_ope(folders[0], dataset, args.zip))
+    if dataset.hidden_truth:
+        logger.info("%s has ground truth in first frames only: its server scores it. Send the file of --zip there", dataset.name)
+        return
     with _cli.progress_bar(None, total=len(folders), description="evaluating") as bar:
         scores = score_trackers(dataset, folders, args.num, lambda name: bar.update(), experiment, args.mode, args.partial)
     print(full_text(scores, args.mode, args.show_video_level))

@@ -13,7 +13,7 @@ from _track import draw, load_model, track
 import _cli
 from pysot.core.config import load_config
 from pysot.toolkit.datasets import load_dataset, missing_frames
-from pysot.toolkit.results import claim_tracker_dir
+from pysot.toolkit.results import claim_tracker_dir, zip_ope
 from pysot.toolkit.scoring import score_trackers
 from pysot.toolkit.summary import score_text
 from pysot.tracker.tracker_builder import build_tracker, results_fingerprint
@@ -71,7 +71,11 @@ def main() -> None:
         dataset = dataset.only(finished)
         for folder in folders if args.vis else ():
             draw(dataset, folder, experiment)
-        print(score_text(score_trackers(dataset, folders, experiment=experiment), spread=True))
+        if dataset.hidden_truth and not failed:
+            for folder in folders:
+                logger.info("%s is scored by its server: send it %s", dataset.name, zip_ope(folder, dataset, folder.with_suffix(".zip")))
+        elif not dataset.hidden_truth:
+            print(score_text(score_trackers(dataset, folders, experiment=experiment), spread=True))
     if failed:
         raise RuntimeError(f"{len(failed)} of {len(failed) + len(finished)} videos failed and are not in the table: {'; '.join(failed.values())}")
 

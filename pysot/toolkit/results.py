@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from pysot.toolkit.result_lines import Lines, ResultError, read_lines, read_values
+from pysot.toolkit.sequence import Dataset
 from pysot.toolkit.trajectory import LOST, SKIPPED, START, TRACKED, Trajectory
 from pysot.utils.files import atomic_write, read_json, write_json
 
@@ -232,12 +233,19 @@ def _line(code, region):
     return ",".join(f"{value:.4f}" for value in np.float32(region[~np.isnan(region)])) + "\n"
 
 
-def zip_ope(tracker_dir: str | os.PathLike, videos: dict[str, int], path: str | os.PathLike, nested: bool = False) -> Path:
-    """Pack the one-pass results of `videos` (name: frames) as the servers take them: <video>.txt, or `nested` <video>/<video>_001.txt and <video>_time.txt as
-    GOT-10k's wants them. All of them must be there and whole; ResultError names the first that is not. Returns the path.
+def is_nested(dataset: Dataset) -> bool:
+    """Whether the results of a set are a folder for each video: GOT-10k's."""
+    return dataset.name.lower().startswith("got-10k")
+
+
+def zip_ope(tracker_dir: str | os.PathLike, dataset: Dataset, path: str | os.PathLike) -> Path:
+    """Pack one-pass results as the servers take them: <video>.txt (TrackingNet, LaSOT), or <video>/<video>_001.txt and <video>_time.txt (GOT-10k). All of them
+    must be there and whole; ResultError names the first that is not. Returns the path.
     """
+    nested = is_nested(dataset)
     with atomic_write(path, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for video, frames in videos.items():
+        for sequence in dataset.sequences:
+            video, frames = sequence.name, len(sequence)
             found = find_ope(tracker_dir, video)
             boxes, inside = load_ope(found, frames), f"{video}/" if nested else ""
             archive.writestr(f"{inside}{video}{'_001' * nested}.txt", ope_text(boxes))

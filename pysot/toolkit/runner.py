@@ -22,6 +22,7 @@ from pysot.toolkit.results import (
     Trajectory,
     anchor_file,
     find_ope,
+    is_nested,
     load_baseline,
     load_ope,
     load_run,
@@ -135,7 +136,7 @@ def tasks_of(dataset: Dataset, sequence: Sequence, tracker_dir: str | os.PathLik
     """What is to be done for a sequence: one run, or one from each anchor."""
     if dataset.one_pass:
         def save_boxes(trajectory: Trajectory) -> None:
-            save_ope(tracker_dir, sequence.name, trajectory.regions[:, :4], trajectory.seconds, nested=dataset.name.lower().startswith("got-10k"))
+            save_ope(tracker_dir, sequence.name, trajectory.regions[:, :4], trajectory.seconds, nested=is_nested(dataset))
 
         return [Task(sequence, find_ope(tracker_dir, sequence.name), run_one_pass, save_boxes, load_ope)]
     if dataset.protocol == "multistart" and experiment != "unsupervised":

@@ -126,6 +126,12 @@ class Dataset:
         """Whether trackers run through it once and are scored by success and precision."""
         return self.protocol == "one pass"
 
+    @property
+    def hidden_truth(self) -> bool:
+        """Whether ground truth is known in first frames only: such a set, the test part of GOT-10k or TrackingNet, is scored by a server."""
+        return self.one_pass and all(len(sequence) > 1 and not np.isfinite([region[0] for region in sequence.ground_truth[1:]]).any()
+                                     for sequence in self.sequences)
+
     def experiment(self, name: str | None = None) -> str:
         """The experiment `name` if the set has it, by default its usual one. Raises ValueError."""
         usual = {"longterm": "longterm", "one pass": ""}.get(self.protocol, "baseline")

@@ -1,8 +1,9 @@
 import errno
+import zipfile
 
 import numpy as np
 import pytest
-from toolkit_data import save_baseline
+from toolkit_data import make_sequence, save_baseline
 
 from pysot.toolkit.results import (
     LOST,
@@ -12,13 +13,17 @@ from pysot.toolkit.results import (
     ResultError,
     Trajectory,
     claim_tracker_dir,
+    find_ope,
+    is_nested,
     load_baseline,
     load_ope,
     save_ope,
     tracker_dirs,
     vot_file,
     vot_files,
+    zip_ope,
 )
+from pysot.toolkit.sequence import Dataset
 
 FRAMES = [1, [1.0, 2, 3, 4], 2, 0, 0, 0, 0, 1, list(range(8))]
 
@@ -173,3 +178,44 @@ def test_results_of_two_networks_do_not_mix(tmp_path):
     (tmp_path / "model" / "network.json").unlink()
     with pytest.raises(ValueError, match="another network"):
         claim_tracker_dir(tmp_path / "model", "two")
+
+
+def hidden_set(name, *videos, frames=4) -> Dataset:
+    """Ground truth in the first frame only."""
+    truth = [np.array([1.0, 2, 3, 4])] + [np.full(4, np.nan)] * (frames - 1)
+    return Dataset(name, [make_sequence(video, truth=truth) for video in videos], (), None)
+
+
+@pytest.mark.parametrize("name, members", [("TrackingNet", ["a-1.txt", "b.txt"]), ("LaSOT", ["a-1.txt", "b.txt"]),
+                                           ("GOT-10k", ["a-1/a-1_001.txt", "a-1/a-1_time.txt", "b/b_001.txt", "b/b_time.txt"])])
+def test_zips_for_the_servers_round_trip(tmp_path, name, members):
+    dataset = hidden_set(name, "a-1", "b")
+    boxes = np.arange(16.0).reshape(4, 4)
+    assert dataset.hidden_truth
+    save_ope(tmp_path / "m", "A_1" if name == "LaSOT" else "a-1", boxes, np.full(4, 0.25), nested=is_nested(dataset))
+    save_ope(tmp_path / "m", "b", boxes + 1, np.full(4, 0.5), nested=is_nested(dataset))
+    with zipfile.ZipFile(zip_ope(tmp_path / "m", dataset, tmp_path / "m.zip")) as archive:
+        assert sorted(archive.namelist()) == members and archive.testzip() is None
+        archive.extractall(tmp_path / "again")
+    np.testing.assert_array_equal(load_ope(find_ope(tmp_path / "again", "a-1"), 4), boxes)
+    np.testing.assert_array_equal(load_ope(find_ope(tmp_path / "again", "b"), 4), boxes + 1)
+    if name == "GOT-10k":
+        assert (tmp_path / "again" / "b" / "b_time.txt").read_text() == "0.500000\n" * 4
+
+
+def test_a_zip_is_whole_or_absent(tmp_path):
+    save_ope(tmp_path / "m", "a", np.ones((4, 4)), nested=True)
+    with pytest.raises(ResultError, match="a_time.txt: the server wants the seconds of each frame"):
+        zip_ope(tmp_path / "m", hidden_set("GOT-10k", "a"), tmp_path / "m.zip")
+    with pytest.raises(ResultError, match="no result file .*b.txt"):
+        zip_ope(tmp_path / "m", hidden_set("TrackingNet", "a", "b"), tmp_path / "m.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+@pytest.mark.parametrize("written", ["Clip.1", "clip_1", "CLIP-1"])
+def test_names_of_folders_and_repetitions(tmp_path, written):
+    (tmp_path / "m" / "baseline" / written).mkdir(parents=True)
+    for number in (1, 2, 15):
+        (tmp_path / "m" / "baseline" / written / f"{written}_{number:03d}.txt").write_text("1\n1,2,3,4\n")
+    assert [path.name[-7:-4] for path in vot_files(tmp_path / "m", "clip-1")] == ["001", "002", "015"]
+    assert vot_files(tmp_path / "m", "clip-2") == [] and vot_file(tmp_path / "m", "clip-2").parent.name == "clip-2"
