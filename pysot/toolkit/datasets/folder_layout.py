@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from pysot.toolkit.datasets.native_layout import known_at_first
 from pysot.toolkit.datasets.raw_layout import frames_of, number_lines
+from pysot.toolkit.datasets.subsets import OTB_FIRST
 from pysot.toolkit.sequence import Sequence
 
 TRUTH = ("groundtruth_rect*.txt", "groundtruth.txt")
-# The first image of OTB videos whose ground truth does not begin with their first one.
-OTB_FIRST = {"David": 300, "BlurCar1": 247, "BlurCar3": 3, "BlurCar4": 18, "Tiger1": 6}
 # Frames without the target: any 1 in full_occlusion.txt and out_of_view.txt (LaSOT) or absence.label (GOT-10k).
 ABSENT = ("full_occlusion.txt", "out_of_view.txt", "absence.label")
 
@@ -41,6 +41,8 @@ def read_folder_layout(folders: list[Path], problems: list[str]) -> list[Sequenc
 
 def _sequence(name, video, truth_path):
     frames, truth = frames_of(video / "img") or frames_of(video), number_lines(truth_path)
+    if truth_path.name == "groundtruth.txt":
+        truth = known_at_first(truth, len(frames))
     if len(frames) > len(truth) and video.name in OTB_FIRST:
         frames = [path for path in frames if int(Path(path).stem) >= OTB_FIRST[video.name]][:len(truth)]
     if len(frames) != len(truth) and truth_path.name.startswith("groundtruth_rect"):

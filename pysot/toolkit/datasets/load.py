@@ -1,13 +1,16 @@
 """Find a data set below a folder and read it from its json or from the raw VOT folder."""
 
 import os
+import re
 from pathlib import Path
 
 from pysot.toolkit.datasets.folder_layout import read_folder_layout, sequence_folders
 from pysot.toolkit.datasets.json_layout import read_json_layout
+from pysot.toolkit.datasets.native_layout import NATIVE, native_files, read_native_layout
 from pysot.toolkit.datasets.raw_layout import read_raw_layout
 from pysot.toolkit.datasets.settings import EAO_TAGS, MULTISTART, is_long_term, is_one_pass, settings_of
-from pysot.toolkit.sequence import Dataset
+from pysot.toolkit.datasets.subsets import SUBSETS
+from pysot.toolkit.sequence import Dataset, Sequence
 
 EXPECTED_TREE = """expected one of
   {root}/
@@ -23,6 +26,11 @@ EXPECTED_TREE = """expected one of
   or, tracked in one pass, folders of sequences
   {root}/{name}/<video>/img/0001.jpg  and groundtruth_rect.txt (OTB) or groundtruth.txt (LaSOT; GOT-10k without img/)"""
 
+# Folders that the parts of a set lie in, "" being the set's own.
+PARTS = {"got-10k": ("val", ""), "got-10k-val": ("val", ""), "got-10k-test": ("test", "")}
+# The folder of the set that another is a part of.
+SUBSET_OF = {"otb50": "OTB100", "cvpr13": "OTB100", "uav20l": "UAV123", "got-10k-val": "GOT-10k", "got-10k-test": "GOT-10k"}
+
 
 def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
     """Read data set `name` from `root`: the folder that holds its json, its parent, or the set's own folder.
@@ -35,15 +43,12 @@ def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
     problems: list[str] = []
     if json_path is not None:
         sequences = read_json_layout(json_path, [root / name, root, json_path.parent / name, json_path.parent], problems, one_pass, is_long_term(name))
+        sequences = sequences if json_path.stem == name else _chosen(name, sequences, problems)
     elif folder is not None and not one_pass:
         sequences = read_raw_layout(folder, problems)
     else:
         one_pass, folder = True, root / name if (root / name).is_dir() else root
-        # the set's own folder may have a folder for each class; other folders beside it may be other sets
-        folders = sequence_folders(root / name, deep=True) or sequence_folders(root, deep=root.resolve().name == name)
-        if not folders:
-            raise FileNotFoundError(f"no data set {name} in {root}: no {name}.json, no list.txt, no folders of sequences; {_tree(name, root)}")
-        sequences = read_folder_layout(folders, problems)
+        sequences = _one_pass_sequences(name, root, problems)
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
         where = json_path or folder
@@ -55,6 +60,39 @@ def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
     return Dataset(name, sequences, EAO_TAGS, settings_of(name))
 
 
+def _one_pass_sequences(name: str, root: Path, problems: list[str]) -> list[Sequence]:
+    """From the layout that the set is handed out in, else from folders of sequences."""
+    homes = [root / name, root, *([root / SUBSET_OF[name.lower()]] if name.lower() in SUBSET_OF else [])]
+    homes = [home / part for home in homes for part in PARTS.get(name.lower(), ("",)) if (home / part).is_dir()]
+    native = native_files(name, homes)
+    if native:
+        return read_native_layout(*native, problems)
+    # the set's own folder may have a folder for each class; other folders beside it may be other sets
+    found = (sequence_folders(home, deep=home != root or root.resolve().name == name) for home in homes)
+    folders, home = next(((folders, home) for folders, home in zip(found, homes, strict=True) if folders), ([], root))
+    if not folders:
+        raise FileNotFoundError(f"no data set {name} in {root}: no {name}.json, no list.txt, no folders of sequences; {_tree(name, root)}")
+    if (home / "testing_set.txt").is_file():  # LaSOT: training videos lie in the same folders
+        listed = (home / "testing_set.txt").read_text(encoding="utf-8-sig").split()
+        folders = [folder for folder in folders if folder.name in listed]
+        problems += [f"{name}: listed in testing_set.txt, but there is no such folder" for name in sorted({*listed} - {folder.name for folder in folders})]
+    return _chosen(name, read_folder_layout(folders, problems), problems)
+
+
+def _chosen(name: str, sequences: list[Sequence], problems: list[str]) -> list[Sequence]:
+    """The sequences of a set that is part of another, in any spelling; all of another set."""
+    wanted = SUBSETS.get(name.lower())
+    if wanted is None:
+        return sequences
+    known = {_plain(sequence.name): sequence for sequence in sequences}
+    problems += [f"{target}: belongs to {name}, but there is no such sequence" for target in wanted if _plain(target) not in known]
+    return [known[_plain(target)] for target in wanted if _plain(target) in known]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]", "-", name.lower())
+
+
 def missing_frames(dataset: Dataset) -> list[str]:
     """One sentence for every sequence whose first frame is not on the disk: ask before hours of tracking."""
     return [
@@ -64,13 +102,21 @@ def missing_frames(dataset: Dataset) -> list[str]:
 
 def _json_path(name, root):
     beside = [root.parent] if root.resolve().name == name else []
-    candidates = [folder / f"{name}.json" for folder in (root, root / name, *beside)]
+    names = [name, *([SUBSET_OF[name.lower()]] if name.lower() in SUBSETS else [])]
+    candidates = [folder / f"{known}.json" for known in names for folder in (root, root / known, *beside)]
     return next((path for path in candidates if path.is_file()), None)
 
 
 def _raw_folder(name, root):
-    return next((folder for folder in (root / name, root) if (folder / "list.txt").is_file()), None)
+    return next((folder for folder in (root / name, root) if (folder / "list.txt").is_file() and not _is_got_10k(folder)), None)
+
+
+def _is_got_10k(folder: Path) -> bool:
+    """GOT-10k has a list.txt as well, and files in its videos that VOT sets do not have."""
+    first = (folder / "list.txt").read_text(encoding="utf-8-sig", errors="replace").split("\n")[0].strip()
+    return any((folder / first / name).is_file() for name in ("cover.label", "meta_info.ini", "absence.label"))
 
 
 def _tree(name, root):
-    return EXPECTED_TREE.format(name=name, root=root)
+    own = "".join(f"\n  or {root}/{name}/{layout.tree}" for layout in NATIVE.get(name.lower(), ()))
+    return EXPECTED_TREE.format(name=name, root=root) + own

@@ -1,0 +1,121 @@
+"""Sets of one-pass tracking as they are handed out, where ground truth does not lie beside the images: UAV123, NFS, TC128, TrackingNet."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pysot.toolkit.datasets.raw_layout import frames_of, number_lines
+from pysot.toolkit.datasets.subsets import UAV123_STARTS
+from pysot.toolkit.sequence import Sequence
+
+NFS_STEP = 8  # lines of the 240 Hz ground truth per frame at 30 Hz
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`truth` is a pattern of files below the root; images(path) is the folder of their images; read(path) gives lines of x, y, width, height; first(name) is
+    the number of the image that the first line belongs to, None where that is the first one. `tree` shows the layout in errors.
+    """
+
+    truth: str
+    images: Callable[[Path], Path]
+    tree: str
+    read: Callable[[Path], list[np.ndarray]] = number_lines
+    first: Callable[[str], int | None] = lambda name: None
+
+    def name(self, path: Path) -> str:
+        """Name of the sequence whose ground truth is at `path`."""
+        return path.stem.removesuffix("_gt")
+
+
+def _uav(folder: str, annotation: str, step: int = 1) -> Layout:
+    """Sequences are pieces of videos: bird1_2 begins at image 775 of bird1; at 10 Hz, which has every third image, at 259."""
+    def images(path: Path) -> Path:
+        whole = path.parents[2] / "data_seq" / folder / path.stem
+        return whole if whole.is_dir() or path.stem not in UAV123_STARTS else whole.with_name(re.sub(r"_\d+$", "", path.stem))
+
+    def first(name: str) -> int | None:
+        return (UAV123_STARTS[name] - 1) // step + 1 if name in UAV123_STARTS else None
+
+    return Layout(f"anno/{annotation}/*.txt", images, f"data_seq/{folder}/<video>/000001.jpg, anno/{annotation}/<sequence>.txt", first=first)
+
+
+def _read_nfs(path: Path) -> list[np.ndarray]:
+    """Lines of id, x1, y1, x2, y2, frame, flags and a label."""
+    boxes = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").rstrip().splitlines(), start=1):
+        try:
+            x1, y1, x2, y2 = map(float, line.split()[1:5])
+        except ValueError:
+            raise ValueError(f"{path} line {number} needs an id, x1 y1 x2 y2 and flags, got {line.strip()[:60]!r}") from None
+        boxes.append(np.array([x1, y1, x2 - x1, y2 - y1]))
+    return boxes
+
+
+def _nfs(rate: int) -> Layout:
+    tree = f"<sequence>/{rate}/<sequence>.txt, <sequence>/{rate}/<sequence>/00001.jpg"
+    return Layout(f"*/{rate}/*.txt", lambda path: path.parent / path.stem, tree, _read_nfs)
+
+
+def _read_numbers_of_first_frame(path: Path) -> int | None:
+    """The first of the two numbers in <sequence>_frames.txt (TC128)."""
+    numbers = number_lines(path) if path.is_file() else []
+    return int(numbers[0][0]) if numbers else None
+
+
+# By name in lower case; the first layout that is found counts.
+NATIVE: dict[str, tuple[Layout, ...]] = {
+    "uav123": (_uav("UAV123", "UAV123"),),
+    "uav20l": (_uav("UAV123", "UAV20L"), _uav("UAV20L", "UAV20L")),
+    "uav123_10fps": (_uav("UAV123_10fps", "UAV123_10fps", step=3),),
+    "nfs30": (_nfs(30),),
+    "nfs240": (_nfs(240),),
+    "tc128": (Layout("*/*_gt.txt", lambda path: path.parent / "img", "<sequence>/<sequence>_gt.txt, <sequence>_frames.txt, img/0001.jpg"),),
+    "trackingnet": (Layout("TEST/anno/*.txt", lambda path: path.parents[1] / "frames" / path.stem, "TEST/anno/<sequence>.txt, TEST/frames/<sequence>/0.jpg"),
+                    Layout("anno/*.txt", lambda path: path.parents[1] / "frames" / path.stem, "anno/<sequence>.txt, frames/<sequence>/0.jpg")),
+}
+
+
+def native_files(name: str, roots: list[Path]) -> tuple[Layout, list[Path]] | None:
+    """The layout of the named set that one of the roots has, and its files of ground truth."""
+    for layout in NATIVE.get(name.lower(), ()):
+        for root in roots:
+            files = sorted(root.glob(layout.truth))
+            if any(layout.images(path).is_dir() for path in files):
+                return layout, files
+    return None
+
+
+def read_native_layout(layout: Layout, files: list[Path], problems: list[str]) -> list[Sequence]:
+    """The sequences of the files of ground truth. What is wrong is appended to `problems`."""
+    sequences = []
+    for path in files:
+        name = layout.name(path)
+        try:
+            sequences.append(_sequence(layout, name, path))
+        except (ValueError, OSError) as error:
+            problems.append(str(error) if name in str(error) else f"{name}: {error}")
+    return sequences
+
+
+def _sequence(layout: Layout, name: str, path: Path) -> Sequence:
+    frames, truth = frames_of(layout.images(path)), layout.read(path)
+    if not frames:
+        raise ValueError(f"{name}: no frames in {layout.images(path)}")
+    first = layout.first(name) or _read_numbers_of_first_frame(path.with_name(f"{name}_frames.txt"))
+    if first is not None:
+        frames = [frame for frame in frames if int(Path(frame).stem) >= first][:len(truth)]
+    if layout.read is _read_nfs and abs(len(truth) / max(1, len(frames)) - NFS_STEP) < 1:
+        truth = truth[::NFS_STEP]
+    if abs(len(truth) - len(frames)) == 1 and layout.read is _read_nfs:  # some videos end with a frame or a line more
+        count = min(len(truth), len(frames))
+        frames, truth = frames[:count], truth[:count]
+    return Sequence(name, frames, known_at_first(truth, len(frames)), None, None)
+
+
+def known_at_first(truth: list[np.ndarray], frames: int) -> list[np.ndarray]:
+    """Ground truth of every frame, NaN after the first where only that is handed out."""
+    return truth + [np.full(4, np.nan)] * (frames - 1) if len(truth) == 1 < frames else truth

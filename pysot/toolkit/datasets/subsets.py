@@ -1,0 +1,22 @@
+"""What is known of one-pass sets and is not in their files: which sequences a set has, and where sequences begin in their videos."""
+
+_PIECES = {
+    "bird1": (1, 775, 1573), "car1": (1, 751, 1627), "car6": (1, 487, 1807, 2953, 3925), "car8": (1, 1357), "car16": (1, 415),
+    "group1": (1, 1333, 2515, 3925), "group2": (1, 907, 1771), "group3": (1, 1567, 2827, 4369), "person2": (1, 1189), "person4": (1, 1501),
+    "person5": (1, 877), "person7": (1, 1249), "person8": (1, 1075), "person12": (1, 601), "person14": (1, 847, 1813), "person17": (1, 1501),
+    "person19": (1, 1243, 2791), "truck4": (1, 577), "uav1": (1, 1555, 2473),
+}
+# UAV123 (Mueller et al., A benchmark and simulator for UAV tracking, 2016): the image at which a sequence begins in its video, at 30 Hz.
+UAV123_STARTS = {f"{video}_{number}": start for video, starts in _PIECES.items() for number, start in enumerate(starts, start=1)}
+
+# The first image of OTB videos whose ground truth does not begin with their first one.
+OTB_FIRST = {"David": 300, "BlurCar1": 247, "BlurCar3": 3, "BlurCar4": 18, "Tiger1": 6}
+
+# OTB50 (the harder half of OTB100) and CVPR13 (the first benchmark, 51 targets); Wu, Lim, Yang, 2013 and 2015.
+_OTB50 = """Basketball Biker Bird1 BlurBody BlurCar2 BlurFace BlurOwl Bolt Box Car1 Car4 CarDark CarScale ClifBar Couple Crowds David Deer Diving DragonBaby
+    Dudek Football Freeman4 Girl Human3 Human4-2 Human6 Human9 Ironman Jump Jumping Liquor Matrix MotorRolling Panda RedTeam Shaking Singer2 Skating1
+    Skating2-1 Skating2-2 Skiing Soccer Surfer Sylvester Tiger2 Trellis Walking Walking2 Woman"""
+_CVPR13 = """Basketball Bolt Boy Car4 CarDark CarScale Coke Couple Crossing David David2 David3 Deer Dog1 Doll Dudek FaceOcc1 FaceOcc2 Fish FleetFace Football
+    Football1 Freeman1 Freeman3 Freeman4 Girl Ironman Jogging-1 Jogging-2 Jumping Lemming Liquor Matrix Mhyang MotorRolling MountainBike Shaking Singer1 Singer2
+    Skating1 Skiing Soccer Subway Suv Sylvester Tiger1 Tiger2 Trellis Walking Walking2 Woman"""
+SUBSETS = {"otb50": tuple(_OTB50.split()), "cvpr13": tuple(_CVPR13.split())}
