@@ -110,4 +110,4 @@ def _run_track(experiment: str, kind: str, sequence: Sequence, folder: Path, sco
     overlap[order] = found
     for frame, region in zip(order, _regions(run), strict=True):
         regions[frame] = region
-    return Track(overlap, _drops(overlap), regions, numbers)
+    return Track(overlap, [int(order[place]) for place in _drops(found)], regions, numbers)

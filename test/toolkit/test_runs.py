@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -11,14 +12,17 @@ from toolkit_data import ShakingTracker, ask_vot_toolkit, box_sequence, make_seq
 from helpers import ROOT
 from pysot.toolkit import longterm, multistart
 from pysot.toolkit.datasets import load_dataset
-from pysot.toolkit.evaluate_runs import evaluate_runs, run_overlaps
+from pysot.toolkit.evaluate_runs import KINDS, evaluate_runs, run_overlaps
+from pysot.toolkit.figures import write_figures
+from pysot.toolkit.html_report import write_report
 from pysot.toolkit.masks import Mask
 from pysot.toolkit.realtime import FrameClock, RealtimeTracker, simulate
-from pysot.toolkit.results import LOST, SKIPPED, START, TRACKED, ResultError, Trajectory, anchor_file, load_run, save_vot, vot_file
+from pysot.toolkit.results import LOST, SKIPPED, START, TRACKED, ResultError, Trajectory, anchor_file, load_run, save_ope, save_vot, vot_file
 from pysot.toolkit.runner import run_dataset
 from pysot.toolkit.scoring import score_trackers
 from pysot.toolkit.sequence import Dataset, VotSettings
 from pysot.toolkit.summary import full_text, rows_of
+from pysot.toolkit.tracks import load_tracks, scored_folders
 
 BOX = [20.0, 20, 20, 20]
 SETTINGS = VotSettings(low=20, high=60, peak=20)
@@ -266,6 +270,51 @@ def test_commands(tmp_path):
     assert (tmp_path / "out_videos.csv").read_text().startswith("Video,m F1")
     done = evaluate("--experiment", "realtime")
     assert done.returncode == 2 and "no experiment 'realtime'; it has longterm" in done.stderr
+
+
+def test_a_set_without_ground_truth_is_packed_for_its_server(tmp_path):
+    video = {"video_dir": "a", "img_names": ["a/1.jpg"] * 3, "gt_rect": [BOX] + [[float("nan")] * 4] * 2}
+    (tmp_path / "TrackingNet.json").write_text(json.dumps({"a": video}))
+    for name in ("m", "n"):
+        save_ope(tmp_path / "results" / name, "a", np.array([BOX] * 3))
+
+    def evaluate(*more):
+        command = [sys.executable, ROOT / "tools" / "eval.py", "-p", "results", "-d", "TrackingNet", "--datasetdir", ".", *more]
+        return subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True)
+
+    done = evaluate("--zip", "m.zip")
+    assert done.returncode == 2 and "--zip takes one tracker on a one-pass set, got 2" in done.stderr and not (tmp_path / "m.zip").exists()
+    done = evaluate("--zip", "m.zip", "-t", "m")
+    assert done.returncode == 0 and "its server scores it" in done.stderr and done.stdout == ""
+    assert zipfile.ZipFile(tmp_path / "m.zip").namelist() == ["a.txt"]
+
+
+@pytest.mark.parametrize("kind", ["longterm", "multistart", "unsupervised"])
+def test_pictures_and_page(tmp_path, kind):
+    """A tracker that loses the target, drawn and told; another that is left out of one sequence."""
+    if kind == "longterm":
+        dataset = long_term(*(box_sequence(40, name=name) for name in "ab"))
+    elif kind == "multistart":
+        dataset = Dataset("VOT2022", [box_sequence(40, name=name, anchors=((30, True), (0, False))) for name in "ab"], (), SETTINGS, "multistart")
+    else:
+        dataset = Dataset("VOT2018", [box_sequence(40, name=name) for name in "ab"], ("all",), VotSettings(2, 9, 5))
+    experiment = dataset.experiment("unsupervised" if kind == "unsupervised" else None)
+    good, away, scores = BOX[:2] + [19, 19], [90, 90, 9, 9], [np.nan] + [0.5] * 39
+    for name, video in (("m", "a"), ("m", "b"), ("n", "a")):
+        if kind == "multistart":
+            save_vot(anchor_file(tmp_path / name, video, 30), run(*[good] * 20, *[away] * 10))
+            save_vot(anchor_file(tmp_path / name, video, 0), run(*[good] * 39))
+        else:
+            save_vot(vot_file(tmp_path / name, video, experiment=experiment), run(*[good] * 20, *[away] * 19, scores=scores))
+    folders = [tmp_path / "m", tmp_path / "n"]
+    found = score_trackers(dataset, folders, experiment=experiment, partial=True)
+    assert found.kind == kind and [score.covers for score in sorted(found.trackers, key=lambda score: score.name)] == ["", "1 of 2 videos"]
+    track = load_tracks(dataset, dataset.sequences[0], scored_folders(folders, found), found, experiment)["m"]
+    assert track.losses == ([9] if kind == "multistart" else [21]) and len(track.overlap) == 40
+    page = write_report(tmp_path / "out.html", dataset, folders, found, {}, experiment=experiment).read_text()
+    assert "1 of 2 videos" in page and "left out" in page and page.count("<details") == 2 and KINDS[kind][1] in page
+    written = write_figures(tmp_path / "plots", dataset, folders, found, "svg", experiment=experiment)
+    assert written[0].read_text().startswith("<?xml") and sorted(path.name for path in written[-1].iterdir()) == ["a.svg", "b.svg"]
 
 
 # the official toolkit itself
