@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from pysot.toolkit.result_lines import Lines, ResultError, read_lines, read_values
-from pysot.toolkit.sequence import Dataset
+from pysot.toolkit.sequence import Dataset, plain_name
 from pysot.toolkit.trajectory import LOST, SKIPPED, START, TRACKED, Trajectory
 from pysot.utils.files import atomic_write, read_json, write_json
 
@@ -63,19 +63,15 @@ def find_ope(tracker_dir: str | os.PathLike, video: str) -> Path:
     usual = Path(tracker_dir) / f"{video}.txt"
     if usual.is_file():
         return usual
-    wanted = _plain_name(video)
+    wanted = plain_name(video)
     for entry in sorted(os.scandir(tracker_dir), key=lambda entry: entry.name) if Path(tracker_dir).is_dir() else ():
         stem, suffix = os.path.splitext(entry.name)
-        if suffix == ".txt" and _plain_name(stem) == wanted:
+        if suffix == ".txt" and plain_name(stem) == wanted:
             return Path(entry.path)
         nested = Path(entry.path) / f"{entry.name}_001.txt"
-        if _plain_name(entry.name) == wanted and nested.is_file():
+        if plain_name(entry.name) == wanted and nested.is_file():
             return nested
     return usual
-
-
-def _plain_name(name: str) -> str:
-    return re.sub(r"[-_.]", "-", name.lower())
 
 
 def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace: bool = False) -> None:
@@ -104,10 +100,10 @@ def anchor_file(tracker_dir: str | os.PathLike, video: str, frame: int, experime
 def vot_files(tracker_dir: str | os.PathLike, video: str, experiment: str = "baseline") -> list[Path]:
     """The files of all repetitions that are there, in order; their names may be spelt otherwise, as the folder's."""
     folder = _video_folder(tracker_dir, video, experiment)
-    wanted, found = _plain_name(video), {}
+    wanted, found = plain_name(video), {}
     for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
         match = re.fullmatch(r"(.*)_(\d{3})\.(txt|bin)", name)
-        if match and _plain_name(match[1]) == wanted:
+        if match and plain_name(match[1]) == wanted:
             found[match[2]] = folder / name  # .txt, which is read first, comes after .bin
     return [found[number] for number in sorted(found)]
 
@@ -117,8 +113,8 @@ def _video_folder(tracker_dir, video, experiment) -> Path:
     usual = Path(tracker_dir) / experiment / video
     if usual.is_dir() or not usual.parent.is_dir():
         return usual
-    wanted = _plain_name(video)
-    return next((entry for entry in sorted(usual.parent.iterdir()) if _plain_name(entry.name) == wanted), usual)
+    wanted = plain_name(video)
+    return next((entry for entry in sorted(usual.parent.iterdir()) if plain_name(entry.name) == wanted), usual)
 
 
 def save_vot(path: str | os.PathLike, trajectory: Trajectory) -> Path:

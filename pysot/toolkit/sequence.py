@@ -3,6 +3,7 @@
 A region is 4 numbers xywh or 8 numbers (four corners); a frame without ground truth has NaN.
 """
 
+import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -10,6 +11,11 @@ import numpy as np
 
 from pysot.toolkit.masks import Mask
 from pysot.toolkit.region import corners_of, region_table
+
+
+def plain_name(name: str) -> str:
+    """What all spellings of a video's name have in common: Jogging-1, jogging_1 and Jogging.1 are one."""
+    return re.sub(r"[-_.]", "-", name.lower())
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Find a data set below a folder and read it from its json or from the raw VOT folder."""
 
 import os
-import re
 from pathlib import Path
 
 from pysot.toolkit.datasets.folder_layout import read_folder_layout, sequence_folders
@@ -10,7 +9,7 @@ from pysot.toolkit.datasets.native_layout import NATIVE, native_files, read_nati
 from pysot.toolkit.datasets.raw_layout import read_raw_layout
 from pysot.toolkit.datasets.settings import EAO_TAGS, MULTISTART, is_long_term, is_one_pass, settings_of
 from pysot.toolkit.datasets.subsets import SUBSETS
-from pysot.toolkit.sequence import Dataset, Sequence
+from pysot.toolkit.sequence import Dataset, Sequence, plain_name
 
 EXPECTED_TREE = """expected one of
   {root}/
@@ -84,13 +83,9 @@ def _chosen(name: str, sequences: list[Sequence], problems: list[str]) -> list[S
     wanted = SUBSETS.get(name.lower())
     if wanted is None:
         return sequences
-    known = {_plain(sequence.name): sequence for sequence in sequences}
-    problems += [f"{target}: belongs to {name}, but there is no such sequence" for target in wanted if _plain(target) not in known]
-    return [known[_plain(target)] for target in wanted if _plain(target) in known]
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[-_.]", "-", name.lower())
+    known = {plain_name(sequence.name): sequence for sequence in sequences}
+    problems += [f"{target}: belongs to {name}, but there is no such sequence" for target in wanted if plain_name(target) not in known]
+    return [known[plain_name(target)] for target in wanted if plain_name(target) in known]
 
 
 def missing_frames(dataset: Dataset) -> list[str]:
