@@ -60,9 +60,9 @@ def main() -> None:
         folder = Path(args.results_dir) / dataset.name / (snapshot.stem if snapshot else "untrained")
         model = load_model(cfg, snapshot).to(device).eval()
         claim_tracker_dir(folder, results_fingerprint(model, cfg))
-        logger.info("tracking %d videos of %s with %s on %s", len(dataset), dataset.name, folder.name, device_name(device))
         tracker = build_tracker(model, cfg) if workers == 1 else None
         with one_thread(device):
+            logger.info("tracking %d videos of %s with %s on %s, processes: %d", len(dataset), dataset.name, folder.name, device_name(device), workers)
             reasons = track(args, tracker, workers, snapshot, dataset, folder, experiment)
         failed |= {name: f"{name} with {folder.name}: {reason}" for name, reason in reasons.items()}
         folders.append(folder)

@@ -80,9 +80,13 @@ def _cell(cell: object) -> str:
     return f"<td>{text(cell)}</td>"
 
 
-def chart(lines: Sequence[tuple[np.ndarray, np.ndarray, str]], label: str, marks: Sequence[tuple[float, str]] = (), height: int = HEIGHT) -> str:
-    """Lines (x, y from 0 to 1, colour) as SVG, NaN leaves a gap; marks are (x, colour) on the lower edge. `label` tells what is on the axes."""
+def chart(lines: Sequence[tuple[np.ndarray, np.ndarray, str]], label: str, marks: Sequence[tuple[float, str]] = (), height: int = HEIGHT,
+          least: float = 0.0) -> str:
+    """Lines (x, y from 0 to 1, colour) as SVG, NaN leaves a gap; marks are (x, colour) on the lower edge. `label` tells what is on the axes;
+    the level one ends at the largest x, or at `least` where that is more.
+    """
     longest = max((float(x[-1]) for x, _, _ in lines if len(x)), default=1.0) or 1.0
+    longest = max(longest, least)
     parts = [f'<line x1=0 x2={WIDTH} y1="{height * (1 - level):g}" y2="{height * (1 - level):g}" stroke="#d5dae0"/>' for level in (0, 0.5, 1)]
     for x, y, colour in lines:
         parts.append(f'<path fill=none stroke="{colour}" stroke-width=1.6 d="{_path(x / longest * WIDTH, (1 - y) * height)}"/>')

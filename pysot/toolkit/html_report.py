@@ -106,7 +106,7 @@ def _runs_overview(scores: RunScores, colours: dict[str, str]) -> str:
     official = any(score.official for score in scored)
     head = ["tracker", *(HEADS[name] for name in names), *(f"{HEADS[name]} vot" for name in names if official)]
     rows = [[_named(score.name, colours), *score.numbers.values(), *score.official.values()] for score in scored]
-    chart = parts.chart([(score.at, score.curve, colours[score.name]) for score in scored], scores.axes, height=240)
+    chart = parts.chart([(score.at, score.curve, colours[score.name]) for score in scored], scores.axes, height=240, least=1.0)
     return f"<h2>Ranking</h2>{parts.table(head, rows)}<h2>Curves</h2>{parts.keys(colours.items())}{chart}"
 
 

@@ -65,7 +65,7 @@ def plot_runs(scores: RunScores, path: str | os.PathLike) -> Path:
     for place, score in enumerate(scored):
         axes.plot(score.at, score.curve, label=plain(f"{score.name} [{score.rank_by:.3f}]"), zorder=3 - place / 100, **line_style(place))
     ylabel, _, xlabel = scores.axes.partition(" by ")
-    axes.set(xlabel=xlabel or "overlap", ylabel=ylabel, title=plain(scores.dataset), ylim=(0, 1), xlim=(0, max(score.at.max() for score in scored)))
+    axes.set(xlabel=xlabel or "overlap", ylabel=ylabel, title=plain(scores.dataset), ylim=(0, 1), xlim=(0, max(1, *(score.at.max() for score in scored))))
     axes.grid(alpha=0.3)
     legend_beside(figure, axes)
     return save(figure, path)
