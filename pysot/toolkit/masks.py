@@ -9,6 +9,8 @@ import numpy as np
 
 from pysot.toolkit.official_region import paint
 
+_MOST = 1 << 28  # pixels: beyond, a number is damaged
+
 
 @dataclass(frozen=True)
 class Mask:
@@ -44,8 +46,8 @@ def parse_mask(text: str) -> Mask:
 
 def mask_of_runs(x: int, y: int, width: int, height: int, runs) -> Mask:
     """A mask from the lengths of its runs, off and on by turns; what they leave over is off. Raises ValueError if they are more than its pixels."""
-    runs = np.asarray(runs, np.int64)
-    if min(width, height) < 0 or (runs < 0).any() or runs.sum() > width * height:
+    runs = np.array(runs, np.int64) if max(runs, default=0) <= _MOST else np.array([_MOST + 1])
+    if min(width, height) < 0 or width * height > _MOST or (runs < 0).any() or runs.sum() > width * height:
         raise ValueError(f"a mask of {width} x {height} pixels cannot have runs of {runs.sum()}")
     flat = np.zeros(width * height, bool)
     painted = np.repeat(np.arange(len(runs)) % 2 == 1, runs)

@@ -140,10 +140,10 @@ def _spans(quads, rows, starts, last):
 
 
 def _spans_of_boxes(x, y, rows, starts):
-    """Unclipped spans of upright boxes, 0 to 0 above and below them."""
-    row = np.arange(rows.sum(), dtype=np.int32)
-    inside = row >= np.repeat((starts + y.min(axis=1)).astype(np.int32), rows)
-    inside &= row <= np.repeat((starts + y.max(axis=1)).astype(np.int32), rows)
+    """Unclipped spans of upright boxes, 0 to 0 above and below them; one without height has no edge that crosses a row."""
+    row, top, bottom = np.arange(rows.sum(), dtype=np.int32), y.min(axis=1), y.max(axis=1)
+    inside = row >= np.repeat((starts + top).astype(np.int32), rows)
+    inside &= row <= np.repeat((starts + np.where(top < bottom, bottom, top - 1)).astype(np.int32), rows)
     return (np.repeat(side.astype(np.int32), rows) * inside for side in (x.min(axis=1), x.max(axis=1)))
 
 

@@ -51,13 +51,12 @@ class Sequence:
         object.__setattr__(self, "tags", {name: self._flags(name, values) for name, values in self.tags.items() if len(values)})
 
     def _regions(self):
-        sizes = [len(region) for region in self.ground_truth]
-        bad = next((frame for frame, size in enumerate(sizes) if size not in (4, 8)), None)
+        alike = len({len(region) for region in self.ground_truth}) == 1
+        regions = list(np.asarray(self.ground_truth, np.float64)) if alike else [np.asarray(region, np.float64) for region in self.ground_truth]
+        bad = next((frame for frame, region in enumerate(regions) if region.shape not in ((4,), (8,))), None)
         if bad is not None:
             raise ValueError(f"sequence {self.name}: the ground truth of frame {bad + 1} needs 4 or 8 numbers, got {list(self.ground_truth[bad])}")
-        if len(set(sizes)) == 1:
-            return list(np.asarray(self.ground_truth, np.float64))
-        return [np.asarray(region, np.float64) for region in self.ground_truth]
+        return regions
 
     def _flags(self, name, values):
         if len(values) > len(self):

@@ -84,7 +84,7 @@ def write_bytes(path: str | os.PathLike, data: bytes) -> None:
 def read_json(path: str | os.PathLike, what: str) -> Any:
     """The value in a JSON file. `what` says in the error what the file is for, as in "annotation of COCO".
 
-    Raises FileNotFoundError if it is missing, ValueError if it is empty, cut off or not JSON.
+    Raises FileNotFoundError if it is missing, ValueError if it is empty, cut off or not JSON that can be read.
     """
     path = Path(path)
     try:
@@ -98,6 +98,8 @@ def read_json(path: str | os.PathLike, what: str) -> Any:
     except json.JSONDecodeError as error:
         state = "is empty" if not text.strip() else f"is cut off or not JSON ({error.msg}, line {error.lineno} column {error.colno})"
         raise ValueError(f"{what}: {path} {state}; make the file again") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
+        raise ValueError(f"{what}: {path} cannot be read as JSON ({error}); make the file again") from None
 
 
 def _umask() -> int:

@@ -11,7 +11,7 @@ from pysot.toolkit.region import region_table
 from pysot.toolkit.results import TRACKED, ResultError, Trajectory, load_run, save_vot
 
 
-@pytest.mark.parametrize("text", ["m", "m1,2,3", "m1,2,x,4,5", "m0,0,2,2,3,4", "m0,0,-1,2,1"])
+@pytest.mark.parametrize("text", ["m", "m1,2,3", "m1,2,x,4,5", "m0,0,2,2,3,4", "m0,0,-1,2,1", "m0,0,99999999,99999999,1", "m0,0,2,2,99999999999999999999999"])
 def test_damaged_masks_are_errors(tmp_path, text):
     with pytest.raises(ValueError, match="mask"):
         parse_mask(text)

@@ -67,6 +67,7 @@ def test_not_finite_is_unknown(bad):
     ([-10, 10, 19, 9], [0, 10, 9, 9], 1.0),  # outside the image does not count
     ([50, 50, 30, 30], [50, 50, 10, 10], 1.0),
     ([10, 10, 0, 0], [10, 10, 9, 9], 0.0),
+    ([10, 10, 9, 0.4], [10, 10, 9, 9], 0.0),  # its corners round to a line, which paints nothing
     ([1e20, 1e20, 5, 5], [10, 10, 9, 9], 0.0),
 ])
 def test_boxes(a, b, expected):

@@ -24,7 +24,7 @@ def read_json_layout(path: Path, folders: list[Path], problems: list[str], one_p
     for name, video in meta.items():
         try:
             sequences.append(_sequence(name, video, folder, one_pass, unbounded))
-        except (ValueError, TypeError, OSError) as error:
+        except (ValueError, TypeError, OverflowError, OSError) as error:
             problems.append(str(error) if name in str(error) else f"{name}: {error}")
     return sequences
 
@@ -34,7 +34,7 @@ def _frame_folder(meta, folders) -> str:
     first = next(iter(meta.values()))
     inside = first.get("video_dir", "") if isinstance(first, dict) else ""
     for folder in folders:
-        if isinstance(inside, str) and inside and (folder / inside).is_dir():
+        if isinstance(inside, str) and inside and os.path.isdir(folder / inside):
             return str(folder)
     return str(next((folder for folder in folders if folder.is_dir()), folders[0]))
 
