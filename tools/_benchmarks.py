@@ -180,7 +180,7 @@ def eval_many(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> 
     with tempfile.TemporaryDirectory() as folder:
         seen = measure_scale(Path(folder), args.sequences, args.trackers, workers, functools.partial(_cli.progress_bar, description="making results"))
     return [("all trackers", seen["seconds"], "s"), ("one tracker, of one process", workers * seen["seconds"] / args.trackers, "s"),
-            ("frames of a tracker", seen["frames"], "frames"), ("memory of a worker", seen["worker"], "MiB", None, 500.0),
+            ("frames of a tracker", seen["frames"], "frames"), ("memory of a worker, torch and all", seen["worker"], "MiB", None, 1024.0),
             ("memory of this process, torch and all", seen["here"], "MiB")], f"{args.sequences} sequences, {args.trackers} trackers, {workers} processes"
 
 
