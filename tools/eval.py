@@ -85,7 +85,7 @@ def main() -> None:
         logger.info("wrote %s", write_report(args.report, dataset, folders, scores, settings, bar, experiment))
     if args.vis:
         bar = functools.partial(_cli.progress_bar, description="timelines")
-        for path in write_figures(Path(folders[0]).parent, dataset, folders, scores, args.vis_format, bar, experiment):
+        for path in write_figures(Path(folders[0]).parent, dataset, folders, scores, args.vis_format, bar, experiment, args.mode == "vot"):
             logger.info("wrote %s", path)
 
 

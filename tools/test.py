@@ -54,7 +54,7 @@ def main() -> None:
     if len(missing) == len(dataset):
         raise FileNotFoundError(f"{dataset.name} has no frames to track: {missing[0]}. Put the frames below {args.datasetdir}")
     device = _cli.open_device(args, cfg)
-    workers = args.workers or _cli.tracking_processes(device, len(dataset))
+    workers = args.workers or (1 if experiment == "realtime" else _cli.tracking_processes(device, len(dataset)))  # others would take its time
     folders, failed = [], {}
     for snapshot in expand_paths(args.snapshot, "--snapshot") if args.snapshot else [None]:
         folder = Path(args.results_dir) / dataset.name / (snapshot.stem if snapshot else "untrained")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pysot.toolkit.evaluate import Scores
@@ -15,20 +16,23 @@ FORMATS = ("png", "pdf", "svg")
 
 
 def write_figures(
-    folder: Path, dataset: Dataset, folders: list, scores: AnyScores, suffix: str = "png", progress: Callable = iter, experiment: str | None = None
+    folder: Path, dataset: Dataset, folders: list, scores: AnyScores, suffix: str = "png", progress: Callable = iter, experiment: str | None = None,
+    vot: bool = False,
 ) -> list[Path]:
     """Draw into `folder`: <DATASET>_scores, <DATASET>_expected_overlap (VOT sets), <DATASET>_attributes (where three or more tags or attributes have values),
-    and <DATASET>_timelines/<sequence>; `progress` wraps the sequences. Returns the files, and the folder of the timelines last. Raises as `plots`.
+    and <DATASET>_timelines/<sequence>; `progress` wraps the sequences; with `vot`, accuracy, robustness, EAO and expected overlap are the
+    official toolkit's. Returns the files, and the folder of the timelines last. Raises as `plots`.
     """
     def named(what: str) -> Path:
         return folder / f"{dataset.name}_{what}.{suffix}"
 
-    draw = plot_curves if dataset.one_pass else plot_runs if isinstance(scores, RunScores) else plot_scores
+    draw = plot_curves if dataset.one_pass else plot_runs if isinstance(scores, RunScores) else partial(plot_scores, vot=vot)
     written, experiment = [draw(scores, named("scores"))], dataset.experiment(experiment)
     where = scored_folders(folders, scores)
     if isinstance(scores, Scores):
         title = f"{dataset.name}: expected overlap"
-        written.append(plot_expected_overlap(expected_overlap_curves(dataset, where, experiment), dataset.settings, named("expected_overlap"), title))
+        written.append(plot_expected_overlap(expected_overlap_curves(dataset, where, experiment, vot), dataset.settings, named("expected_overlap"), title,
+                                             vot))
     values = tag_values(scores)
     if sum(any(row[tag] == row[tag] for row in values.values()) for tag in next(iter(values.values()))) >= FEWEST_TAGS:
         written.append(plot_tags(values, named("attributes"), f"{dataset.name}: {'success by attribute' if dataset.one_pass else 'EAO by tag'}"))

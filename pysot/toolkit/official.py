@@ -41,8 +41,7 @@ def official_score(runs: list[Run], settings: VotSettings) -> OfficialScore:
     accuracies = [np.mean([_accuracy(run, settings.burn_in) for run in group]) for group in grouped.values()]
     failures = np.array([np.mean([len(run.trajectory.failures) for run in group]) for group in grouped.values()])
     curve = expected_overlap_curve(runs)
-    part = curve[settings.low:settings.high + 1]
-    eao = float(part.mean()) if len(part) else float("nan")
+    eao = average(curve, settings)
     return OfficialScore(float(lengths @ accuracies / lengths.sum()), float(lengths @ failures / lengths.sum()), float(failures.sum()), eao)
 
 
@@ -63,6 +62,12 @@ def _accuracy(run: Run, burn_in: int) -> float:
         counts[start:start + burn_in] = False
     overlap = np.nan_to_num(run.overlap[counts])
     return float(overlap.mean()) if len(overlap) else 0.0
+
+
+def average(curve: np.ndarray, settings: VotSettings) -> float:
+    """EAO of an expected-overlap curve; NaN where it is shorter than `low`."""
+    part = curve[settings.low:settings.high + 1]
+    return float(part.mean()) if len(part) else float("nan")
 
 
 def expected_overlap_curve(runs: list[Run]) -> np.ndarray:

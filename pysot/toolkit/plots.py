@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pysot.toolkit import eao, official
 from pysot.toolkit.canvas import colour_of, legend_beside, line_style, marker_style, new_figure, plain, save
-from pysot.toolkit.eao import average
-from pysot.toolkit.evaluate import Scores
+from pysot.toolkit.evaluate import Scores, TrackerScore
 from pysot.toolkit.evaluate_ope import OpeScores
 from pysot.toolkit.evaluate_runs import RunScores
 from pysot.toolkit.ope import DISTANCES, NORMALISED, OVERLAPS
@@ -21,16 +21,18 @@ LEGEND = 12      # trackers that fit into the legend inside a panel
 FEWEST_TAGS = 3  # of a radar, which has no area with less
 
 
-def plot_scores(scores: Scores, path: str | os.PathLike) -> Path:
-    """Accuracy against robustness, and EAO by rank, side by side."""
-    scored = [score for score in scores.trackers if not score.problems]
+def plot_scores(scores: Scores, path: str | os.PathLike, vot: bool = False) -> Path:
+    """Accuracy against robustness, and EAO by rank, side by side; with `vot` in the official toolkit's arithmetic."""
+    scored = [(score.name, *_numbers(score, vot)) for score in scores.trackers if not score.problems]
+    scored.sort(key=lambda row: -np.nan_to_num(row[3], nan=-1))
     figure = new_figure(scored, (11, 4.8))
     left, right = figure.subplots(1, 2)
-    for place, score in enumerate(scored):
+    for place, (name, accuracy, robustness, value) in enumerate(scored):
         style = {"linestyle": "none", "markersize": 9, **marker_style(place)}
-        left.plot(score.robustness, score.accuracy, **style)
-        right.plot(place + 1, score.eao["all"], label=plain(f"{score.name} [{score.eao['all']:.3f}]"), **style)
-    left.set(xlabel="losses per 100 frames (less is better)", ylabel="accuracy: mean overlap", title=plain(f"{scores.dataset}: accuracy, robustness"))
+        left.plot(robustness, accuracy, **style)
+        right.plot(place + 1, value, label=plain(f"{name} [{value:.3f}]"), **style)
+    left.set(xlabel=f"losses per {'video' if vot else '100 frames'} (less is better)", ylabel="accuracy: mean overlap",
+             title=plain(f"{scores.dataset}: accuracy, robustness"))
     right.set(xlabel="rank", ylabel="expected average overlap", title=plain(f"{scores.dataset}: EAO"), xticks=_ticks(len(scored)))
     right.invert_xaxis()
     right.set_ylim(bottom=0)
@@ -38,6 +40,11 @@ def plot_scores(scores: Scores, path: str | os.PathLike) -> Path:
         axes.grid(alpha=0.3)
     legend_beside(figure, right)
     return save(figure, path)
+
+
+def _numbers(score: TrackerScore, vot: bool) -> tuple[float, float, float]:
+    """Accuracy, robustness and EAO."""
+    return (score.official.accuracy, score.official.robustness, score.official.eao) if vot else (score.accuracy, score.robustness, score.eao["all"])
 
 
 def plot_curves(scores: OpeScores, path: str | os.PathLike) -> Path:
@@ -71,12 +78,15 @@ def plot_runs(scores: RunScores, path: str | os.PathLike) -> Path:
     return save(figure, path)
 
 
-def plot_expected_overlap(curves: dict[str, np.ndarray], settings: VotSettings, path: str | os.PathLike, title: str = "") -> Path:
-    """Expected overlap (L,) of each tracker by sequence length 0..L - 1; EAO, in the legend and as a level line, is the mean over the shaded lengths."""
+def plot_expected_overlap(curves: dict[str, np.ndarray], settings: VotSettings, path: str | os.PathLike, title: str = "",
+                          vot: bool = False) -> Path:
+    """Expected overlap (L,) of each tracker by sequence length 0..L - 1; EAO, in the legend and as a level line, is the mean over the shaded lengths, with
+    `vot` as the official toolkit takes it.
+    """
     figure = new_figure(curves, (9, 4.8))
     axes = figure.subplots()
     axes.axvspan(settings.low, settings.high, color="#5b6570", alpha=0.12, linewidth=0)
-    values = {name: average(curve, settings) for name, curve in curves.items()}
+    values = {name: (official.average if vot else eao.average)(curve, settings) for name, curve in curves.items()}
     for place, (name, curve) in enumerate(curves.items()):
         axes.plot(np.arange(len(curve)), curve, label=plain(f"{name} [{values[name]:.3f}]"), zorder=3 - place / 100, **line_style(place))
         axes.hlines(values[name], settings.low, settings.high, color=colour_of(place), linewidth=0.7, alpha=0.8)

@@ -13,6 +13,7 @@ from pysot.toolkit.evaluate import Scores, TrackerScore, load_supervised
 from pysot.toolkit.evaluate_ope import OpeScore, OpeScores, upright
 from pysot.toolkit.evaluate_runs import RunScore, RunScores, load_runs, run_overlaps
 from pysot.toolkit.metrics import measure
+from pysot.toolkit.official import expected_overlap_curve, with_official_overlaps
 from pysot.toolkit.ope import box_overlaps
 from pysot.toolkit.results import find_ope, load_ope
 from pysot.toolkit.sequence import Dataset, Sequence
@@ -56,14 +57,15 @@ def heads(scores: AnyScores) -> tuple[str, ...]:
     return ("success", "precision") if isinstance(scores, OpeScores) else ("accuracy", "losses")
 
 
-def expected_overlap_curves(dataset: Dataset, where: dict[str, Path], experiment: str) -> dict[str, np.ndarray]:
-    """{tracker: expected overlap (L,) by length}, over all repetitions, as EAO averages it; see `eao.expected_overlap`. Videos without usable results are
-    left out.
+def expected_overlap_curves(dataset: Dataset, where: dict[str, Path], experiment: str, vot: bool = False) -> dict[str, np.ndarray]:
+    """{tracker: expected overlap (L,) by length}, over all repetitions, as EAO averages it; see `eao.expected_overlap`, or with `vot`
+    `official.expected_overlap_curve`. Videos without usable results are left out.
     """
     curves = {}
     for name, folder in where.items():
         pairs = [(sequence, run) for sequence in dataset.sequences for run in _usable(folder, sequence, experiment, dataset)]
-        curves[name] = expected_overlap(measure(*map(list, zip(*pairs, strict=True))), ("all",), dataset.settings)[0]
+        runs = measure(*map(list, zip(*pairs, strict=True)))
+        curves[name] = expected_overlap_curve(with_official_overlaps(runs)) if vot else expected_overlap(runs, ("all",), dataset.settings)[0]
     return curves
 
 

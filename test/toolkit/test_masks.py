@@ -4,7 +4,9 @@ import struct
 
 import numpy as np
 import pytest
+from toolkit_data import make_sequence
 
+from pysot.toolkit.evaluate_runs import run_overlaps
 from pysot.toolkit.masks import Mask, mask_of_runs, mask_overlap, parse_mask
 from pysot.toolkit.official_region import official_overlaps
 from pysot.toolkit.region import region_table
@@ -45,6 +47,21 @@ def test_overlap_by_hand():
     assert mask_overlap(square, Mask(200, 10, np.ones((4, 4), bool)), 100, 80) == 0
     assert mask_overlap(Mask(-2, 10, np.ones((4, 4), bool)), np.array([0.0, 10, 2, 4]), 100, 80) == 1  # only what lies in the image counts
     assert mask_overlap(Mask(5, 5, np.zeros((2, 2), bool)), Mask(7, 7, np.zeros((2, 2), bool)), 100, 80) == 1
+
+
+def test_masks_that_leave_the_image_on_the_left_and_above():
+    """Of a mask at (-1, -2) the image shows the lower right part: here two pixels of a row, under the box."""
+    pixels = np.array([[1, 1, 1, 1], [1, 1, 1, 1], [1, 0, 1, 1], [1, 0, 0, 0]], bool)
+    assert mask_overlap(Mask(-1, -2, pixels), np.array([0.0, 0, 3, 2]), 100, 80) == pytest.approx(2 / 6)
+
+
+def test_the_mask_of_a_result_counts_and_not_its_box():
+    mask = parse_mask("m10,20,4,4,5,2,2,2,5")
+    regions = np.full((2, 8), np.nan)
+    regions[1, :4] = mask.box
+    run = Trajectory(np.array([1, TRACKED], np.int8), regions, masks={1: mask})
+    sequence = make_sequence("a", truth=[np.array([10.0, 20, 4, 4])] * 2)
+    assert run_overlaps(sequence, run).tolist() == [0, 4 / 16]
 
 
 def test_masks_of_boxes_overlap_as_boxes_do():

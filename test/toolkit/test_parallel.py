@@ -60,5 +60,8 @@ def test_a_tracker_that_cannot_be_built_says_why(tmp_path, dataset):
         run_in_processes(partial(TrackerInProcess, tmp_path, "cannot start"), 2, dataset, tmp_path / "out")
 
 
-def test_the_longest_come_first(dataset):
+def test_the_longest_come_first(tmp_path, dataset):
+    seen = []
+    run_in_processes(partial(TrackerInProcess, tmp_path, ""), 1, dataset, tmp_path / "out", on_sequence=lambda sequence, *_: seen.append(sequence.name))
+    assert seen == ["b", "c", "a"]
     assert [sequence.name for sequence in dataset.longest_first()] == ["b", "c", "a"]

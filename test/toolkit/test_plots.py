@@ -194,3 +194,15 @@ def test_neither_pyplot_nor_a_display_is_touched(tmp_path):
             f"plot_timeline('s', {{'a': np.ones(3)}}, {{'a': []}}, {str(tmp_path / 'a.png')!r})\nprint('matplotlib.pyplot' in sys.modules)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env={"PATH": "", "HOME": str(tmp_path)})
     assert done.returncode == 0 and done.stdout.strip() == "False", done.stderr
+
+
+def test_official_scores_are_drawn_where_they_are_asked_for(tmp_path):
+    """The rank, the axis and the curve are those of the official toolkit."""
+    dataset = Dataset("SET", [box_sequence(40, name=name) for name in "ab"], EAO_TAGS, VotSettings(5, 20, 10))
+    for sequence in dataset.sequences:
+        save_baseline(tmp_path / "m", sequence.name, trajectory(40, lost=[12]))
+    scores = score_trackers(dataset, [tmp_path / "m"], mode="vot")
+    official, ours = scores.trackers[0].official.eao, scores.trackers[0].eao["all"]
+    written = write_figures(tmp_path / "out", dataset, [tmp_path / "m"], scores, "svg", vot=True)
+    assert f"{official:.3f}" != f"{ours:.3f}" and "losses per video" in texts(written[0])
+    assert all(f"m [{official:.3f}]" in texts(path) and f"m [{ours:.3f}]" not in texts(path) for path in written[:2])

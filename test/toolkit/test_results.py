@@ -218,4 +218,7 @@ def test_names_of_folders_and_repetitions(tmp_path, written):
     for number in (1, 2, 15):
         (tmp_path / "m" / "baseline" / written / f"{written}_{number:03d}.txt").write_text("1\n1,2,3,4\n")
     assert [path.name[-7:-4] for path in vot_files(tmp_path / "m", "clip-1")] == ["001", "002", "015"]
+    (tmp_path / "m" / "baseline" / written / f"{written}_002.bin").touch()
+    (tmp_path / "m" / "baseline" / written / f"{written}_003.bin").touch()
+    assert [path.name[-7:] for path in vot_files(tmp_path / "m", "clip-1")] == ["001.txt", "002.txt", "003.bin", "015.txt"]
     assert vot_files(tmp_path / "m", "clip-2") == [] and vot_file(tmp_path / "m", "clip-2").parent.name == "clip-2"

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 import zipfile
 
 import numpy as np
@@ -20,7 +21,7 @@ from pysot.toolkit.realtime import FrameClock, RealtimeTracker, simulate
 from pysot.toolkit.results import LOST, SKIPPED, START, TRACKED, ResultError, Trajectory, anchor_file, load_run, save_ope, save_vot, vot_file
 from pysot.toolkit.runner import run_dataset
 from pysot.toolkit.scoring import score_trackers
-from pysot.toolkit.sequence import Dataset, VotSettings
+from pysot.toolkit.sequence import Dataset, Sequence, VotSettings
 from pysot.toolkit.summary import full_text, rows_of
 from pysot.toolkit.tracks import load_tracks, scored_folders
 
@@ -61,6 +62,12 @@ def test_long_term_score_by_hand(official):
     score = longterm.long_term_score([video], official)
     assert (score.precision, score.recall) == (1, pytest.approx(2 / 3)) and score.f1 == pytest.approx(0.8)
     assert score.precisions[0] == 1 and score.recalls[0] == 0 and score.precisions[-1] == 0.5
+
+
+def test_a_frame_at_the_threshold_counts():
+    video = longterm.Video(np.array([1, 1, 0, 0.0]), np.array([0.9, 0.8, 0.2, 0.1]), 4)
+    score = longterm.long_term_score([video], official=True)
+    assert score.precisions == pytest.approx([1, 1, 1, 2 / 3, 1 / 2, 1 / 2]) and score.recalls == pytest.approx([0, 1 / 4, 1 / 2, 1 / 2, 1 / 2, 1 / 2])
 
 
 def test_frames_without_confidence():
@@ -133,6 +140,21 @@ def test_many_starts_by_hand(tmp_path):
     assert score.numbers["eao"] == pytest.approx(score.curve[20:].mean()) and score.videos["a"]["robustness"] == 0.75
 
 
+def test_beyond_its_end_a_failed_run_is_divided_by_one_less():
+    """As the official toolkit has it; a run that did not fail just ends."""
+    lost, kept = np.r_[0, np.ones(4), np.zeros(15)], np.r_[0, np.ones(9)]
+    curve = multistart.expected_overlap([multistart.AnchorRun(lost, np.ones(20, bool))], 30)
+    assert curve[[4, 19, 20, 29]] == pytest.approx([1, 4 / 19, 4 / 19, 4 / 28]) and curve[0] == 0
+    curve = multistart.expected_overlap([multistart.AnchorRun(kept, np.ones(10, bool))], 30)
+    assert curve[9] == 1 and curve[10] == 0
+
+
+def test_sequences_weigh_by_robust_frames_and_by_frames():
+    scores = [multistart.SequenceScore(0.8, 1.0, 30, 10), multistart.SequenceScore(0.4, 0.5, 10, 30)]
+    assert multistart.accuracy_robustness(scores) == pytest.approx((0.7, 0.625))
+    assert multistart.accuracy_robustness([multistart.SequenceScore(0, 0, 0, 10)]) == (0, 0)
+
+
 def test_runs_go_backwards():
     sequence = make_sequence("a", 5, masks={1: Mask(0, 0, np.ones((2, 2), bool))})
     back = sequence.run_from(3, True)
@@ -183,6 +205,17 @@ def test_damaged_runs_are_named(tmp_path, text, reason):
         load_run(tmp_path / "a_001.txt", 2)
 
 
+def test_regions_that_are_no_numbers_are_no_regions(tmp_path):
+    (tmp_path / "a_001.txt").write_text("1\nnan,nan,nan,nan\n1,2,3,4,5,6,nan,8\n1,2,3,4\n")
+    assert load_run(tmp_path / "a_001.txt", 4).codes.tolist() == [START, SKIPPED, SKIPPED, TRACKED]
+
+
+def test_the_last_frames_may_have_no_confidence(tmp_path):
+    (tmp_path / "a_001.txt").write_text("1\n1,2,3,4\n0\n")
+    (tmp_path / "a_001_confidence.value").write_text("\n0.5\n\n")
+    np.testing.assert_array_equal(load_run(tmp_path / "a_001.txt", 3).scores, [np.nan, 0.5, np.nan])
+
+
 def test_damaged_confidences_are_named(tmp_path):
     (tmp_path / "a_001.txt").write_text("1\n1,2,3,4\n")
     for text, reason in (("\n0.5\n0.5\n", "3 lines for 2 frames"), ("\nx\n", "line 2 needs a number")):
@@ -225,6 +258,23 @@ def test_a_tracker_in_realtime_answers_with_its_last_region(monkeypatch):
     tracker = RealtimeTracker(Slow(), FrameClock(0.1, 0))
     tracker.init(None, [0, 0, 0, 0])
     assert [tracker.track(None)["bbox"][0] for _ in range(5)] == [1, 1, 2, 2, 3]
+
+
+def test_a_realtime_run_misses_frames(tmp_path):
+    """A tracker that needs two frames' time: after the forgiven ones every second frame has the region of the one before."""
+    class Slow(ShakingTracker):
+        def track(self, image):
+            time.sleep(0.11)
+            return super().track(image)
+
+    truth = [np.array([20.0 + index, 30, 60, 50]) for index in range(12)]
+    write_frames(tmp_path / "a", 12)
+    paths = [str(path) for path in sorted((tmp_path / "a").iterdir())]
+    dataset = Dataset("SET", [Sequence("a", paths, truth, 200, 150)], ("all",), VotSettings(2, 9, 5))
+    tracker = Slow(truth)
+    run_dataset(tracker, dataset, tmp_path / "out", experiment="realtime")
+    lines = (tmp_path / "out" / "realtime" / "a" / "a_001.txt").read_text().splitlines()
+    assert tracker.calls < 9 and len(lines) == 12 and len(set(lines[1:])) == tracker.calls
 
 
 def test_realtime_simulated_from_recorded_times(tmp_path):
