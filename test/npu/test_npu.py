@@ -99,6 +99,9 @@ def test_commands_on_the_npu(tmp_path):
     snapshot = ["--snapshot", "snap/checkpoint_e2.pth", "--config", config, "--device", "npu"]
     done = run(tools / "test.py", *snapshot, "--dataset", "raw", "--datasetdir", ".", "--opts", *TINY, cwd=tmp_path)
     assert done.returncode == 0 and "| checkpoint_e2 |" in done.stdout, done.stderr
+    two = run(tools / "test.py", *snapshot, "--dataset", "raw", "--datasetdir", ".", "--workers", "2", "--results_dir", "two", "--opts", *TINY, cwd=tmp_path)
+    texts = [{path.name: path.read_text() for path in (tmp_path / folder).rglob("*_001.txt")} for folder in ("results", "two")]
+    assert two.returncode == 0 and len(texts[0]) == 3 and (texts[0] == texts[1] or not SIMULATED), two.stderr
     done = run(tools / "eval.py", "-p", "results", "-d", "raw", "--datasetdir", ".", "--json", "scores.json", cwd=tmp_path)
     assert done.returncode == 0 and set(json.loads((tmp_path / "scores.json").read_text())) == {"checkpoint_e2"}, done.stderr
     done = run(tools / "demo.py", *snapshot, "--video_name", "raw/square0/color", "--init", "20,30,40,40", "--output", "demo", "--opts", *TINY, cwd=tmp_path)

@@ -20,6 +20,7 @@ from pysot.toolkit.results import ResultError, find_ope, load_ope, save_ope, tra
 from pysot.toolkit.runner import run_dataset, run_one_pass
 from pysot.toolkit.scoring import score_trackers
 from pysot.toolkit.sequence import Dataset
+from pysot.toolkit.tracks import load_tracks
 
 BOX = np.array([20.0, 30, 40, 20])
 
@@ -119,6 +120,9 @@ def test_boxes_that_are_none_become_the_one_before(tmp_path):
         (tmp_path / name / "a.txt").write_text("20,30,40,20\n" * 3 + f"{odd}\n" * 2 + "20,30,40,20\n")
     scores = score_trackers(toy("a"), [tmp_path / name for name in ("good", "odd", "other")])
     assert [score.all.auc for score in scores.trackers] == pytest.approx([20 / 21] * 3) and [len(score.notes) for score in scores.trackers] == [0, 1, 1]
+    folders = {name: tmp_path / name for name in ("good", "odd")}
+    tracks = load_tracks(toy("a"), toy("a").sequences[0], folders, scores, "")
+    assert tracks["odd"].overlap.tolist() == tracks["good"].overlap.tolist() == [1] * 6
     assert "Note: odd:" in ope_table(scores) and "lines 4, 5 are no boxes; the one before counts" in ope_table(scores)
     with pytest.raises(ResultError, match="line 4 has a number that is not finite"):
         load_ope(tmp_path / "odd" / "a.txt", 6)

@@ -318,6 +318,7 @@ def test_commands(tmp_path):
     assert done.returncode == 0 and "F1 vot" in done.stdout, done.stderr
     assert json.loads((tmp_path / "out.json").read_text())["m"]["f1"] == pytest.approx(0.8)
     assert (tmp_path / "out_videos.csv").read_text().startswith("Video,m F1")
+    assert evaluate("--table", "few.csv").returncode == 0 and (tmp_path / "few.csv").exists() and not (tmp_path / "few_videos.csv").exists()
     done = evaluate("--experiment", "realtime")
     assert done.returncode == 2 and "no experiment 'realtime'; it has longterm" in done.stderr
 

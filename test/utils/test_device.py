@@ -14,6 +14,7 @@ from pysot.utils.device import (
     collective_timeout,
     distributed_backend,
     make_scaler,
+    one_thread,
     peak_memory_mib,
     seed_everything,
     synchronize,
@@ -26,6 +27,19 @@ CPU = torch.device("cpu")
 def test_unknown_names(name):
     with pytest.raises(ValueError, match="expected auto, npu, cuda, cpu"):
         choose_device(name)
+
+
+def test_one_thread_meanwhile(monkeypatch):
+    threads = [4]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    with one_thread(CPU):
+        assert threads == [4, 1]
+    assert threads == [4, 1, 4]
+    with pytest.raises(KeyError), one_thread(torch.device("cuda")):
+        assert threads[-1] == 4
+        raise KeyError
+    assert threads[-1] == 4
 
 
 @pytest.mark.parametrize("kind", ["npu", "cuda"])
