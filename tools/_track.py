@@ -11,7 +11,7 @@ from pysot.models.model_builder import build_model
 from pysot.toolkit.parallel import run_in_processes
 from pysot.toolkit.render import render
 from pysot.toolkit.results import Trajectory
-from pysot.toolkit.runner import run_dataset, tasks_of
+from pysot.toolkit.runner import frames_of_runs, run_dataset, tasks_of
 from pysot.tracker.tracker_builder import build_tracker
 from pysot.utils.device import seed_everything
 from pysot.utils.model_load import load_pretrain
@@ -40,12 +40,13 @@ def build_in_process(args, snapshot, number):
 
 def track(args, tracker, workers, snapshot, dataset, folder, experiment) -> dict[str, str]:
     """Track with `tracker`, or without one with several processes; returns which sequences failed, and why."""
-    with _cli.progress_bar(None, total=sum(map(len, dataset.sequences)), description=dataset.name) as bar:
+    frames = {sequence.name: frames_of_runs(dataset, sequence, experiment) for sequence in dataset.sequences}
+    with _cli.progress_bar(None, total=sum(frames.values()), description=dataset.name) as bar:
 
         def on_sequence(sequence, state, trajectory):
             if state == "kept":
                 logger.info("Video: %s has a result already in %s", sequence.name, folder)
-                bar.update(len(sequence))
+                bar.update(frames[sequence.name])
             elif trajectory is not None:
                 speed, lost = len(trajectory) / trajectory.seconds.sum(), f" Lost: {len(trajectory.failures)}" * (dataset.protocol == "supervised")
                 logger.info("Video: %-12s Speed: %.1ffps%s", sequence.name, speed, lost)

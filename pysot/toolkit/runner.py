@@ -155,6 +155,13 @@ def _save_without_scores(path, trajectory):
     save_vot(path, replace(trajectory, scores=None))
 
 
+def frames_of_runs(dataset: Dataset, sequence: Sequence, experiment: str) -> int:
+    """How many frames the runs on a sequence see."""
+    if dataset.protocol != "multistart" or experiment == "unsupervised":
+        return len(sequence)
+    return sum(frame + 1 if backwards else len(sequence) - frame for frame, backwards in sequence.anchors)
+
+
 def run_sequence(tracker, tasks: list[Task], watch: Callable[[Step], None] | None = None) -> Trajectory | None:
     """Track what has no valid result yet and write each result as soon as it is there. Returns the last trajectory, None if all were there. Raises what the
     tracker or an image raises, as TrackingError, and OSError of writing as it is.

@@ -1,4 +1,4 @@
-"""Run by test_official.py and test_runs.py in an environment with vot-toolkit: its scores of the cases in a json file, as a line of json."""
+"""Run by test_official.py and test_vot_toolkit.py in an environment with vot-toolkit: its scores of the cases in a json file, as a line of json."""
 
 import json
 import sys

@@ -1,27 +1,25 @@
-"""Runs without restarts: long-term scores, many starts, unsupervised; and realtime. By hand, and against vot-toolkit where it is installed."""
+"""Runs without restarts: long-term scores, many starts, unsupervised."""
 
 import json
 import subprocess
 import sys
-import time
 import zipfile
 
 import numpy as np
 import pytest
-from toolkit_data import ShakingTracker, ask_vot_toolkit, box_sequence, make_sequence, needs_vot_toolkit, trajectory, write_frames
+from toolkit_data import ShakingTracker, box_sequence, make_sequence, trajectory, write_frames
 
 from helpers import ROOT
 from pysot.toolkit import longterm, multistart
 from pysot.toolkit.datasets import load_dataset
-from pysot.toolkit.evaluate_runs import KINDS, evaluate_runs, run_overlaps
+from pysot.toolkit.evaluate_runs import KINDS, evaluate_runs
 from pysot.toolkit.figures import write_figures
 from pysot.toolkit.html_report import write_report
 from pysot.toolkit.masks import Mask
-from pysot.toolkit.realtime import FrameClock, RealtimeTracker, simulate
-from pysot.toolkit.results import LOST, SKIPPED, START, TRACKED, ResultError, Trajectory, anchor_file, load_run, save_ope, save_vot, vot_file
-from pysot.toolkit.runner import run_dataset
+from pysot.toolkit.results import SKIPPED, START, TRACKED, ResultError, Trajectory, anchor_file, load_run, save_ope, save_vot, vot_file
+from pysot.toolkit.runner import frames_of_runs, run_dataset
 from pysot.toolkit.scoring import score_trackers
-from pysot.toolkit.sequence import Dataset, Sequence, VotSettings
+from pysot.toolkit.sequence import Dataset, VotSettings
 from pysot.toolkit.summary import full_text, rows_of
 from pysot.toolkit.tracks import load_tracks, scored_folders
 
@@ -173,7 +171,9 @@ def test_a_raw_folder_with_anchors_and_masks(tmp_path):
     dataset = load_dataset("VOT2020", tmp_path)
     assert dataset.protocol == "multistart" and dataset.sequences[0].anchors == ((0, False), (15, True)) and dataset.settings.high == 755
     tracker = ShakingTracker([mask.box for mask in truth], shift=4)
-    assert run_dataset(tracker, dataset, tmp_path / "out").tracked == ["clip"]
+    frames = []
+    assert run_dataset(tracker, dataset, tmp_path / "out", lambda sequence, step: frames.append(step.index)).tracked == ["clip"]
+    assert len(frames) == 30 + 16 == frames_of_runs(dataset, dataset.sequences[0], "baseline")
     files = sorted(path.name for path in (tmp_path / "out" / "baseline" / "clip").glob("*.txt"))
     assert files == ["clip_00000000.txt", "clip_00000015.txt"] and [frame for frame, _ in tracker.starts] == [0, 15]
     assert run_dataset(tracker, dataset, tmp_path / "out").kept == ["clip"]
@@ -222,83 +222,6 @@ def test_damaged_confidences_are_named(tmp_path):
         (tmp_path / "a_001_confidence.value").write_text(text)
         with pytest.raises(ResultError, match=f"a_001_confidence.value.*{reason}"):
             load_run(tmp_path / "a_001.txt", 2)
-
-
-# realtime
-
-
-def test_the_clock():
-    """At 10 frames a second: a start of 0.35 s and one frame of it are forgiven; then 0.35 s misses two frames."""
-    clock = FrameClock(0.1, 2)
-    clock.start(0.35)
-    seen = []
-    for seconds in (0.35, 0.35, 0.05, 0.05, 0.05):
-        missed = clock.misses_frame()
-        seen.append(missed)
-        if not missed:
-            clock.spend(seconds)
-    assert seen == [False, False, True, True, False]
-
-
-def test_a_tracker_in_realtime_answers_with_its_last_region(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr("time.perf_counter", lambda: now[0])
-
-    class Slow:
-        calls = 0
-
-        def init(self, image, box):
-            now[0] += 0.2
-
-        def track(self, image):
-            self.calls += 1
-            now[0] += 0.25
-            return {"bbox": [self.calls] * 4, "best_score": 1}
-
-    tracker = RealtimeTracker(Slow(), FrameClock(0.1, 0))
-    tracker.init(None, [0, 0, 0, 0])
-    assert [tracker.track(None)["bbox"][0] for _ in range(5)] == [1, 1, 2, 2, 3]
-
-
-def test_a_realtime_run_misses_frames(tmp_path):
-    """A tracker that needs two frames' time: after the forgiven ones every second frame has the region of the one before."""
-    class Slow(ShakingTracker):
-        def track(self, image):
-            time.sleep(0.11)
-            return super().track(image)
-
-    truth = [np.array([20.0 + index, 30, 60, 50]) for index in range(12)]
-    write_frames(tmp_path / "a", 12)
-    paths = [str(path) for path in sorted((tmp_path / "a").iterdir())]
-    dataset = Dataset("SET", [Sequence("a", paths, truth, 200, 150)], ("all",), VotSettings(2, 9, 5))
-    tracker = Slow(truth)
-    run_dataset(tracker, dataset, tmp_path / "out", experiment="realtime")
-    lines = (tmp_path / "out" / "realtime" / "a" / "a_001.txt").read_text().splitlines()
-    assert tracker.calls < 9 and len(lines) == 12 and len(set(lines[1:])) == tracker.calls
-
-
-def test_realtime_simulated_from_recorded_times(tmp_path):
-    """A target that moves by a pixel a frame: a tracker that needs 30 frames for each loses it, one that keeps up does not."""
-    truth = [np.array([20.0 + 2 * index, 20, 19, 19]) for index in range(60)]
-    sequence = make_sequence("clip", truth=truth)
-    dataset = Dataset("VOT2018", [sequence], ("all",), VotSettings(2, 9, 5))
-    for name, seconds in (("fast", 0.01), ("slow", 1.5)):
-        save_vot(vot_file(tmp_path / name, "clip"), run(*truth[1:], seconds=[seconds] * 60))
-    save_vot(vot_file(tmp_path / "silent", "clip"), run(*truth[1:]))
-    scores = score_trackers(dataset, [tmp_path / name for name in ("fast", "slow", "silent")], experiment="realtime")
-    fast, slow, silent = (next(score for score in scores.trackers if score.name == name) for name in ("fast", "slow", "silent"))
-    assert fast.lost == 0 and fast.accuracy == 1 and slow.lost >= 1 and slow.accuracy < 1 and "no seconds per frame" in silent.problems[0]
-    assert "simulated at 20 frames per second" in full_text(scores, "pysot", False)
-    save_vot(vot_file(tmp_path / "slow", "clip", experiment="realtime"), run(*truth[1:]))
-    own = score_trackers(dataset, [tmp_path / "slow"], experiment="realtime").trackers[0]
-    assert own.lost == 0 and own.notes == ()
-
-
-def test_simulated_codes_are_those_of_a_supervised_run():
-    sequence = box_sequence(40)
-    recorded = Trajectory.from_frames([1, *[[20, 20, 19, 19]] * 5, 2, 0, 0, 0, 0, 1, *[[20, 20, 19, 19]] * 28], seconds=[0.01] * 40)
-    again = simulate(sequence, recorded, FrameClock())
-    assert again.codes.tolist() == recorded.codes.tolist() and again.codes[[0, 5, 6, 7, 11]].tolist() == [START, TRACKED, LOST, SKIPPED, START]
 
 
 # commands
@@ -366,99 +289,6 @@ def test_pictures_and_page(tmp_path, kind):
     assert "1 of 2 videos" in page and "left out" in page and page.count("<details") == 2 and KINDS[kind][1] in page
     written = write_figures(tmp_path / "plots", dataset, folders, found, "svg", experiment=experiment)
     assert written[0].read_text().startswith("<?xml") and sorted(path.name for path in written[-1].iterdir()) == ["a.svg", "b.svg"]
-
-
-# the official toolkit itself
-
-
-def shaken(rng, truth, size):
-    """A result around the truth, far away for a while."""
-    entries = [1, *(np.concatenate([box[:2] + rng.normal(0, 3, 2), np.maximum(box[2:] + rng.normal(0, 2, 2), 2)]) for box in truth[1:])]
-    away = int(rng.integers(10, len(truth) - 12))
-    for frame in range(away, away + int(rng.integers(1, 12))):
-        entries[frame] = np.array([size[0] - 12.0, size[1] - 9, 8, 7])
-    return entries
-
-
-def cases(seed, absent=0):
-    rng, size = np.random.default_rng(seed), (150, 120)
-    for index in range(5):
-        frames = int(rng.integers(60, 140))
-        corner = rng.uniform(10, 60, 2) + np.cumsum(rng.normal(0, 0.5, (frames, 2)), axis=0)
-        truth = [np.concatenate([place, rng.uniform(25, 40, 2)]) for place in corner]
-        entries, scores = shaken(rng, truth, size), [0.0, *rng.uniform(0, 1, frames - 1).round(4)]
-        for frame in rng.choice(range(5, frames), absent, replace=False):
-            truth[frame] = np.full(4, np.nan)
-            if rng.random() < 0.5:
-                entries[frame] = 0
-        yield make_sequence(f"s{index}", truth=truth, width=size[0], height=size[1]), Trajectory.from_frames(entries, scores=scores), entries
-
-
-def as_case(sequence, entries, **more):
-    known = [0 if np.isnan(region).any() else region.tolist() for region in sequence.ground_truth]
-    return {"size": [sequence.width, sequence.height], "truth": known, "result": [np.asarray(entry).tolist() for entry in entries], **more}
-
-
-@needs_vot_toolkit
-def test_long_term_of_the_official_toolkit(tmp_path):
-    found = list(cases(0, absent=8))
-    expected = ask_vot_toolkit(tmp_path, "longterm", cases=[as_case(sequence, entries, scores=list(result.scores)) for sequence, result, entries in found])
-    visible = [sum(bool(np.isfinite(region).all()) for region in sequence.ground_truth) for sequence, _, _ in found]
-    videos = [longterm.Video(run_overlaps(sequence, result), result.scores, count) for (sequence, result, _), count in zip(found, visible, strict=True)]
-    score = longterm.long_term_score(videos, official=True)
-    assert (score.f1, score.precision, score.recall) == pytest.approx((expected["f1"], expected["precision"], expected["recall"]), abs=1e-6)
-
-
-@needs_vot_toolkit
-def test_unsupervised_of_the_official_toolkit(tmp_path):
-    found = list(cases(1))
-    dataset = Dataset("VOT2018", [sequence for sequence, _, _ in found], ("all",), VotSettings(2, 9, 5))
-    for sequence, result, _ in found:
-        save_vot(vot_file(tmp_path / "m", sequence.name, experiment="unsupervised"), result)
-    expected = ask_vot_toolkit(tmp_path, "unsupervised", burn_in=10, cases=[as_case(sequence, entries) for sequence, _, entries in found])
-    assert evaluate_runs(dataset, tmp_path / "m", "unsupervised").numbers["accuracy"] == pytest.approx(expected["accuracy"], abs=1e-4)
-
-
-@needs_vot_toolkit
-@pytest.mark.parametrize("painted", [False, True])
-def test_many_starts_of_the_official_toolkit(tmp_path, painted):
-    rng, asked, sequences = np.random.default_rng(2), [], []
-    for number, (sequence, _, _) in enumerate(cases(2)):
-        masks = {}
-        if painted:
-            truth = [np.rint(region) for region in sequence.ground_truth]
-            masks = {index: Mask(*box[:2].astype(int).tolist(), rng.random(box[3:1:-1].astype(int)) < 0.8) for index, box in enumerate(truth)}
-            sequence = make_sequence(sequence.name, truth=[masks[index].box for index in range(len(truth))], width=150, height=120, masks=masks)
-        anchors = ((0, False), (len(sequence) // 2, False), (len(sequence) - 1, True))
-        sequences.append(make_sequence(sequence.name, truth=sequence.ground_truth, width=150, height=120, anchors=anchors, masks=masks))
-        for frame, backwards in anchors:
-            part = sequences[-1].run_from(frame, backwards)
-            entries = shaken(rng, part.ground_truth, (150, 120))
-            save_vot(anchor_file(tmp_path / "m", sequence.name, frame), Trajectory.from_frames(entries))
-            case = as_case(part, entries, number=number, frames=len(sequence))
-            case["result"] = [entry if np.isscalar(entry) else np.round(np.float32(entry).astype(float), 4).tolist() for entry in entries]
-            if painted:
-                case["truth"] = [part.masks[index].text() for index in range(len(part))]
-            asked.append(case)
-    expected = ask_vot_toolkit(tmp_path, "multistart", cases=asked, low=20, high=60)
-    numbers = evaluate_runs(Dataset("VOT2022", sequences, (), SETTINGS, "multistart"), tmp_path / "m", "baseline").numbers
-    assert numbers == pytest.approx(expected, abs=1e-6)
-
-
-@needs_vot_toolkit
-def test_the_clock_of_the_official_toolkit(tmp_path):
-    times = np.random.default_rng(4).choice([0.01, 0.04, 0.06, 0.12, 0.3], (20, 40)).tolist()
-    shown = []
-    for seconds in times:
-        clock, last = FrameClock(), 0
-        clock.start(seconds[0])
-        shown.append([0])
-        for frame in range(1, len(seconds)):
-            if not clock.misses_frame():
-                last = frame
-                clock.spend(seconds[frame])
-            shown[-1].append(last)
-    assert shown == ask_vot_toolkit(tmp_path, "realtime", cases=times)["shown"]
 
 
 def test_trajectory_of_one_run():
