@@ -34,7 +34,8 @@ def write_figures(
         written.append(plot_expected_overlap(expected_overlap_curves(dataset, where, experiment, vot), dataset.settings, named("expected_overlap"), title,
                                              vot))
     values = tag_values(scores)
-    if sum(any(row[tag] == row[tag] for row in values.values()) for tag in next(iter(values.values()))) >= FEWEST_TAGS:
+    known = {tag for row in values.values() for tag, value in row.items() if value == value}
+    if len(known) >= FEWEST_TAGS:
         written.append(plot_tags(values, named("attributes"), f"{dataset.name}: {'success by attribute' if dataset.one_pass else 'EAO by tag'}"))
     timelines = folder / f"{dataset.name}_timelines"
     for sequence in progress(dataset.sequences):

@@ -94,8 +94,9 @@ def _one_pass_overview(scores: OpeScores, colours: dict[str, str]) -> str:
               ("norm_precision", NORMALISED, "normalised precision: share of frames within a part of the target's size"))
     charts = "".join(parts.chart([(axis, getattr(score.all, what), colours[score.name]) for score in scored], label, height=200)
                      for what, axis, label in curves)
-    names = list(scored[0].attributes)
-    attributes = parts.table(["tracker", *names], [[_named(s.name, colours), *(s.attributes[name].auc for name in names)] for s in scored]) if names else ""
+    names = list(dict.fromkeys(name for score in scored for name in score.attributes))
+    values = [[_named(score.name, colours), *(score.attributes[name].auc if name in score.attributes else float("nan") for name in names)] for score in scored]
+    attributes = parts.table(["tracker", *names], values) if names else ""
     return (f"<h2>Ranking</h2>{parts.table(head, rows)}<h2>Curves</h2>{parts.keys(colours.items())}{charts}"
             + (f"<h2>Success by attribute</h2>{attributes}" if names else ""))
 

@@ -13,6 +13,8 @@ from toolkit_data import make_sequence
 from helpers import ROOT, TINY, experiment, moving_square
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.evaluate_ope import evaluate_one_pass_tracker
+from pysot.toolkit.figures import write_figures
+from pysot.toolkit.html_report import write_report
 from pysot.toolkit.ope import DISTANCES, NORMALISED, OVERLAPS, box_overlaps, mean_curves, measure_video
 from pysot.toolkit.plots import plot_curves
 from pysot.toolkit.report_ope import attribute_rows, ope_table, ope_video_rows
@@ -135,6 +137,20 @@ def test_partial_results(tmp_path):
     assert scores.trackers[0].all.auc == pytest.approx(20 / 21) and list(scores.trackers[0].videos) == ["a"]
     assert "some [1 of 2 videos]" in ope_table(scores) and "left out: no result file" in ope_table(scores)
     assert score_trackers(toy("b", "c"), [tmp_path / "some"], partial=True).trackers[0].problems
+
+
+def test_attributes_that_a_partial_tracker_does_not_have(tmp_path):
+    has = {"a": ("Blur", "Fast", "Scale"), "b": ("Night",)}
+    dataset = Dataset("OTB100", [make_sequence(name, truth=[BOX] * 6, attributes=attributes) for name, attributes in has.items()], (), None)
+    for name, videos in (("all", "ab"), ("some", "b"), ("few", "a")):
+        for video in videos:
+            save_ope(tmp_path / name, video, np.stack([BOX] * 6))
+    folders = [tmp_path / name for name in ("all", "some", "few")]
+    scores = score_trackers(dataset, folders, partial=True)
+    rows = {row[0]: row[1:] for row in attribute_rows(scores)}
+    assert rows["Tracker Name"] == ["Blur", "Fast", "Night", "Scale"] and rows["some [1 of 2 videos]"] == ["-", "-", "0.952", "-"]
+    assert "Night" in write_report(tmp_path / "out.html", dataset, folders, scores, {}).read_text()
+    assert [path.name for path in write_figures(tmp_path, dataset, folders, scores)][1] == "OTB100_attributes.png"
 
 
 def test_attributes_and_plots(tmp_path):
