@@ -47,7 +47,7 @@ class Scores:
 
     def to_json(self) -> dict:
         """{tracker: {accuracy, robustness, lost, eao: {tag: value}, videos: {name: {accuracy, lost}}}} of the trackers that could be scored, and
-        vot: {accuracy, robustness, lost, eao} where the official scores were asked for. A value that does not exist (a tag that no frame has) is NaN.
+        vot: {accuracy, robustness, lost, eao, videos} where the official scores were asked for. A value that does not exist (a tag that no frame has) is NaN.
         """
         return {
             score.name: {
@@ -56,10 +56,14 @@ class Scores:
                 "lost": score.lost,
                 "eao": dict(score.eao),
                 "videos": {name: {"accuracy": accuracy, "lost": lost} for name, (accuracy, lost) in score.videos.items()},
-                **({"vot": asdict(score.official)} if score.official else {}),
+                **({"vot": _as_json(score.official)} if score.official else {}),
             }
             for score in self.trackers if not score.problems
         }
+
+
+def _as_json(official: OfficialScore) -> dict:
+    return {**asdict(official), "videos": {name: {"accuracy": accuracy, "lost": lost} for name, (accuracy, lost) in official.videos.items()}}
 
 
 def evaluate_tracker(

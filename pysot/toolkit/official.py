@@ -7,7 +7,7 @@
   curve, whose first frame is the start itself
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -23,12 +23,15 @@ DIFFERENCE = ("Why they differ: vot counts an EAO fragment from its start to the
 
 @dataclass(frozen=True)
 class OfficialScore:
-    """Accuracy, robustness (losses per video), lost (losses per repetition) and eao of one tracker; NaN for an EAO without fragments as long as `low`."""
+    """Accuracy, robustness (losses per video), lost (losses per repetition) and eao of one tracker; NaN for an EAO without fragments as long as `low`. videos
+    {name: (accuracy, losses)}.
+    """
 
     accuracy: float
     robustness: float
     lost: float
     eao: float
+    videos: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def official_score(runs: list[Run], settings: VotSettings) -> OfficialScore:
@@ -42,7 +45,8 @@ def official_score(runs: list[Run], settings: VotSettings) -> OfficialScore:
     failures = np.array([np.mean([len(run.trajectory.failures) for run in group]) for group in grouped.values()])
     curve = expected_overlap_curve(runs)
     eao = average(curve, settings)
-    return OfficialScore(float(lengths @ accuracies / lengths.sum()), float(lengths @ failures / lengths.sum()), float(failures.sum()), eao)
+    videos = {name: (float(accuracy), float(lost)) for name, accuracy, lost in zip(grouped, accuracies, failures, strict=True)}
+    return OfficialScore(float(lengths @ accuracies / lengths.sum()), float(lengths @ failures / lengths.sum()), float(failures.sum()), eao, videos)
 
 
 def with_official_overlaps(runs: list[Run]) -> list[Run]:

@@ -1,7 +1,7 @@
 """Scores as text tables."""
 
 from collections.abc import Callable
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import numpy as np
 
@@ -22,7 +22,7 @@ def official_rows(scores: Scores) -> Rows:
     """The official toolkit's scores, best EAO first."""
     rows = [["Tracker Name", "Accuracy", "Robustness", "Lost Number", "EAO"]]
     ranked = sorted((score for score in scores.trackers if score.official), key=lambda score: -np.nan_to_num(score.official.eao, nan=-1))
-    rows += [[score.name, *(number(value, digits) for value, digits in zip(astuple(score.official), (3, 3, 1, 3), strict=True))] for score in ranked]
+    rows += [[score.name, *(number(value, digits) for value, digits in zip(astuple(score.official)[:4], (3, 3, 1, 3), strict=True))] for score in ranked]
     return rows
 
 
@@ -67,9 +67,10 @@ def tag_rows(scores: Scores) -> Rows:
     return rows + [[label(score), *(number(score.eao[tag], 3) for tag in tags)] for score in scores.trackers]
 
 
-def video_rows(scores: Scores) -> Rows:
-    """Accuracy and lost number of every tracker on every video."""
-    return per_video(scores.trackers, ("Acc", "LN"), (3, 1), lambda video: video)
+def video_rows(scores: Scores, vot: bool = False) -> Rows:
+    """Accuracy and lost number of every tracker on every video, with `vot` the official toolkit's."""
+    trackers = [replace(score, videos=score.official.videos) if vot and score.official else score for score in scores.trackers]
+    return per_video(trackers, ("Acc", "LN"), (3, 1), lambda video: video)
 
 
 def per_video(trackers: list, names: tuple[str, ...], digits: tuple[int, ...], values: Callable) -> Rows:

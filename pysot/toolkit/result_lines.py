@@ -70,12 +70,7 @@ def read_lines(path: str | os.PathLike, frames: int | None = None) -> Lines:
         if frames is not None and len(lines) != frames:
             raise ResultError(f"{path} has {len(lines)} entries for {frames} frames; track this video again")
         return lines
-    try:
-        text = path.read_text(encoding="utf-8-sig").rstrip()
-    except FileNotFoundError:
-        raise ResultError(f"no result file {path}; track this video") from None
-    except UnicodeDecodeError:
-        raise ResultError(f"{path} is not a text file; track this video again") from None
+    text = _decode(path, _read(path)).rstrip()
     lines = text.split("\n")
     if not text:
         raise ResultError(f"{path} is empty; track this video again")
@@ -86,6 +81,22 @@ def read_lines(path: str | os.PathLike, frames: int | None = None) -> Lines:
         return Lines(path, np.array(list(map(float, text.replace("\n", ",").split(",")))), counts)
     except ValueError:
         return _read_odd(path, lines)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ResultError(f"no result file {path}; track this video") from None
+    except OSError as error:
+        raise ResultError(f"{path} cannot be read ({error.strerror}); make it a file that you may read") from None
+
+
+def _decode(path: Path, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError:
+        raise ResultError(f"{path} is not a text file; track this video again") from None
 
 
 def _read_odd(path: Path, lines: list[str]) -> Lines:
@@ -106,7 +117,7 @@ def _read_odd(path: Path, lines: list[str]) -> Lines:
 
 def _read_binary(path: Path) -> Lines:
     """A file of the official toolkit: version and number of entries, then each with its kind: a code, a box, a polygon of four corners, or a mask."""
-    data, at, listed, masks = path.read_bytes(), 0, [], {}
+    data, at, listed, masks = _read(path), 0, [], {}
 
     def take(form: str) -> tuple:
         nonlocal at
@@ -138,13 +149,10 @@ def _read_binary(path: Path) -> Lines:
 
 def read_values(path: str | os.PathLike, frames: int | None = None) -> np.ndarray | None:
     """One number per line (N,), NaN on an empty line; None if there is no such file. Raises ResultError."""
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+    path = Path(path)
+    if not path.exists():
         return None
-    except UnicodeDecodeError:
-        raise ResultError(f"{path} is not a text file; track this video again") from None
-    lines = text.removesuffix("\n").split("\n")
+    lines = _decode(path, _read(path)).removesuffix("\n").split("\n")
     if frames is not None and len(lines) != frames:
         raise ResultError(f"{path} has {len(lines)} lines for {frames} frames; track this video again")
     values = np.full(len(lines), np.nan)

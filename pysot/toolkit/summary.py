@@ -28,7 +28,7 @@ def rows_of(scores: AnyScores, mode: str) -> dict[str, Rows]:
         tables = {"": run_rows(scores, mode), "videos": run_video_rows(scores)}
     else:
         main = {"pysot": score_rows, "vot": official_rows, "both": both_rows}[mode](scores)
-        tables = {"": main, "attributes": tag_rows(scores) if mode != "vot" else [], "videos": video_rows(scores)}
+        tables = {"": main, "attributes": tag_rows(scores) if mode != "vot" else [], "videos": video_rows(scores, mode == "vot")}
     return {name: rows for name, rows in tables.items() if not name or len(rows) > 1}
 
 

@@ -90,6 +90,9 @@ def test_modes_of_the_command(tmp_path):
     both, same = table("--mode", "both")
     assert "vot" not in plain and official["vot"] == same["vot"] and {**plain, "vot": same["vot"], "eao": None} == {**same, "eao": None}
     assert "Accuracy pysot" in both and "Why they differ" in both and "EAO by tag" in pysot and "EAO by tag" not in vot
+    videos, plain_videos = table("--mode", "vot", "-s")[1]["vot"]["videos"], plain["videos"]
+    assert list(videos) == list(plain_videos) and videos != plain_videos and all(videos[name]["lost"] == plain_videos[name]["lost"] for name in videos)
+    assert f"{videos['seq00']['accuracy']:.3f}" in table("--mode", "vot", "-s")[0]
     assert f"{official['vot']['eao']:.3f}" in vot and f"{plain['eao']['all']:.3f}" in pysot
 
 

@@ -222,3 +222,20 @@ def test_names_of_folders_and_repetitions(tmp_path, written):
     (tmp_path / "m" / "baseline" / written / f"{written}_003.bin").touch()
     assert [path.name[-7:] for path in vot_files(tmp_path / "m", "clip-1")] == ["001.txt", "002.txt", "003.bin", "015.txt"]
     assert vot_files(tmp_path / "m", "clip-2") == [] and vot_file(tmp_path / "m", "clip-2").parent.name == "clip-2"
+
+
+def test_what_cannot_be_read_is_named(tmp_path, monkeypatch):
+    """A folder in place of a file, and a file without permission: the tracker is not scored, the others are."""
+    (tmp_path / "a_001.txt").mkdir()
+    with pytest.raises(ResultError, match="a_001.txt cannot be read .*directory"):
+        load_baseline(tmp_path / "a_001.txt", 3)
+    with pytest.raises(ResultError, match="a_001.txt cannot be read"):
+        load_ope(tmp_path / "a_001.txt", 3)
+    path = write(tmp_path, "1\n1,2,3,4\n", "b_001.txt")
+
+    def refuse(self):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    with pytest.raises(ResultError, match="b_001.txt cannot be read .*Permission denied"):
+        load_baseline(path, 2)
