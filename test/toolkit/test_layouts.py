@@ -141,6 +141,7 @@ def test_parts_of_otb100(tmp_path):
     dataset = load_dataset("OTB50", tmp_path)
     assert names(dataset) == list(SUBSETS["otb50"]) and len(dataset) == 50
     assert numbers(dataset.only(["David"]).sequences[0]) == [300, 301, 302, 303] and len(SUBSETS["cvpr13"]) == 51
+    assert len(load_dataset("OTB2015", tmp_path)) == 51
     assert names(load_dataset("OTB50", tmp_path / "OTB100")) == names(dataset) and len(load_dataset("OTB100", tmp_path)) == 51
     with pytest.raises(ValueError, match="Boy: belongs to CVPR13, but there is no such sequence"):
         load_dataset("CVPR13", tmp_path)
@@ -149,4 +150,5 @@ def test_parts_of_otb100(tmp_path):
 @pytest.mark.shared
 def test_parts_of_the_published_json(shared):
     folder = shared / "data" / "benchmarks"
+    assert names(load_dataset("OTB2013", folder)) == names(load_dataset("CVPR13", folder)) and len(load_dataset("OTB2015", folder)) == 100
     assert len(load_dataset("OTB50", folder)) == 50 and len(load_dataset("CVPR13", folder)) == 51

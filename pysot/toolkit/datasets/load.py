@@ -28,7 +28,8 @@ EXPECTED_TREE = """expected one of
 # Folders that the parts of a set lie in, "" being the set's own.
 PARTS = {"got-10k": ("val", ""), "got-10k-val": ("val", ""), "got-10k-test": ("test", "")}
 # The folder of the set that another is a part of.
-SUBSET_OF = {"otb50": "OTB100", "cvpr13": "OTB100", "uav20l": "UAV123", "got-10k-val": "GOT-10k", "got-10k-test": "GOT-10k"}
+SUBSET_OF = {"otb50": "OTB100", "cvpr13": "OTB100", "otb2013": "OTB100", "otb2015": "OTB100", "uav20l": "UAV123",
+             "got-10k-val": "GOT-10k", "got-10k-test": "GOT-10k"}
 
 
 def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
@@ -97,7 +98,7 @@ def missing_frames(dataset: Dataset) -> list[str]:
 
 def _json_path(name, root):
     beside = [root.parent] if root.resolve().name == name else []
-    names = [name, *([SUBSET_OF[name.lower()]] if name.lower() in SUBSETS else [])]
+    names = [name, *(["OTB100"] if SUBSET_OF.get(name.lower()) == "OTB100" else [])]
     candidates = [folder / f"{known}.json" for known in names for folder in (root, root / known, *beside)]
     return next((path for path in candidates if path.is_file()), None)
 

@@ -25,8 +25,8 @@ STAND_IN = "VOT2018"
 MULTISTART = VotSettings(low=115, high=755, peak=115)
 
 # One-pass sets. LaSOT and TrackingNet rank by success and normalised precision, GOT-10k by average overlap; all of it is computed for each.
-ONE_PASS = ("OTB50", "OTB100", "OTB2015", "CVPR13", "UAV123", "UAV123_10fps", "UAV20L", "NFS30", "NFS240", "LaSOT", "LaSOT_ext", "GOT-10k", "GOT-10k-val",
-            "GOT-10k-test", "TrackingNet", "TC128")
+ONE_PASS = ("OTB50", "OTB100", "OTB2015", "OTB2013", "CVPR13", "UAV123", "UAV123_10fps", "UAV20L", "NFS30", "NFS240", "LaSOT", "LaSOT_ext", "GOT-10k",
+            "GOT-10k-val", "GOT-10k-test", "TrackingNet", "TC128")
 
 
 def is_long_term(name: str) -> bool:

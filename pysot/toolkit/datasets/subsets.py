@@ -19,4 +19,4 @@ _OTB50 = """Basketball Biker Bird1 BlurBody BlurCar2 BlurFace BlurOwl Bolt Box C
 _CVPR13 = """Basketball Bolt Boy Car4 CarDark CarScale Coke Couple Crossing David David2 David3 Deer Dog1 Doll Dudek FaceOcc1 FaceOcc2 Fish FleetFace Football
     Football1 Freeman1 Freeman3 Freeman4 Girl Ironman Jogging-1 Jogging-2 Jumping Lemming Liquor Matrix Mhyang MotorRolling MountainBike Shaking Singer1 Singer2
     Skating1 Skiing Soccer Subway Suv Sylvester Tiger1 Tiger2 Trellis Walking Walking2 Woman"""
-SUBSETS = {"otb50": tuple(_OTB50.split()), "cvpr13": tuple(_CVPR13.split())}
+SUBSETS = {"otb50": tuple(_OTB50.split()), "cvpr13": tuple(_CVPR13.split()), "otb2013": tuple(_CVPR13.split())}
