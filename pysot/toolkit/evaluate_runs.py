@@ -75,9 +75,6 @@ def run_overlaps(sequence: Sequence, run: Trajectory) -> np.ndarray:
 def score_long_term(dataset: Dataset, load: Callable[[Sequence], list[Trajectory]], mode: str) -> dict:
     """F1, precision and recall; parts of a RunScore."""
     runs = {sequence.name: load(sequence)[0] for sequence in dataset.sequences}
-    bare = next((name for name, run in runs.items() if run.scores is None), None)
-    if bare is not None:
-        raise ResultError(f"{bare} has no {bare}_001_confidence.value beside its result: long-term scores need the tracker's confidence in each frame")
     official = [_video(run_overlaps(sequence, runs[sequence.name]), sequence, runs) for sequence in dataset.sequences] if mode != "pysot" else []
     original = [_video(_pysot_overlaps(sequence, runs[sequence.name]), sequence, runs) for sequence in dataset.sequences]
     score = longterm.long_term_score(original, official=False)
@@ -171,7 +168,11 @@ def load_runs(tracker_dir: Path, sequence: Sequence, experiment: str, kind: str)
     """The runs of a tracker on a sequence: one per anchor, or per repetition. Raises ResultError."""
     if kind != "multistart":
         files = vot_files(tracker_dir, sequence.name, experiment) or [vot_file(tracker_dir, sequence.name, experiment=experiment)]
-        return [load_run(path, len(sequence)) for path in files]
+        runs = [load_run(path, len(sequence)) for path in files]
+        if kind == "longterm" and runs[0].scores is None:
+            missing = files[0].with_name(f"{files[0].stem}_confidence.value")
+            raise ResultError(f"no result file {missing}: long-term scores need the tracker's confidence in each frame")
+        return runs
     runs = []
     for frame, backwards in sequence.anchors:
         path = anchor_file(tracker_dir, sequence.name, frame, experiment)

@@ -90,7 +90,9 @@ def test_a_long_term_tracker_from_files(tmp_path):
     assert "F1 pysot" in text and "F1 vot" in text and "Why they differ" in text and "Per video" in text and "b" in text
     assert rows_of(scores, "pysot")[""][0] == ["Tracker Name", "F1", "Precision", "Recall"] and rows_of(scores, "vot")[""][0][1] == "F1"
     (tmp_path / "m" / "longterm" / "a" / "a_001_confidence.value").unlink()
-    assert "needs the tracker's confidence" in full_text(score_trackers(dataset, [tmp_path / "m"]), "pysot", False).replace("scores need", "needs")
+    assert "a_001_confidence.value: long-term scores need the tracker's confidence" in full_text(score_trackers(dataset, [tmp_path / "m"]), "pysot", False)
+    partial = score_trackers(dataset, [tmp_path / "m"], partial=True).trackers[0]
+    assert partial.covers == "1 of 2 videos" and partial.numbers["precision"] == 1
 
 
 def test_sizes_nobody_knows(tmp_path):
