@@ -76,11 +76,11 @@ def _supervised_overview(dataset: Dataset, scores: Scores, curves: dict[str, np.
 
 
 def _accuracy_robustness(scored: list, colours: dict[str, str]) -> str:
-    """Each tracker as a dot: accuracy upwards, losses per 100 frames to the right."""
+    """Each tracker that has an accuracy as a dot: accuracy upwards, losses per 100 frames to the right."""
     width, height, most = parts.WIDTH, 220, max(score.robustness for score in scored) * 1.1 or 1.0
     axes = f'<path fill=none stroke="#d5dae0" d="M0 0V{height}H{width}"/>'
     dots = "".join(f'<circle cx="{score.robustness / most * width:.1f}" cy="{(1 - score.accuracy) * height:.1f}" r=6 fill="{colours[score.name]}"><title>'
-                   f"{parts.text(score.name)}</title></circle>" for score in scored)
+                   f"{parts.text(score.name)}</title></circle>" for score in scored if score.accuracy == score.accuracy)
     label = "accuracy from 0 to 1 upwards, losses per 100 frames to the right"
     return parts.keys(colours.items()) + parts.drawing(axes + dots, height, label, f"{most:.2f}")
 
@@ -121,11 +121,11 @@ def _named(name: str, colours: dict[str, str]) -> tuple[str, str]:
 
 
 def _remarks(scores: AnyScores) -> str:
-    """Trackers that are not scored, or not in full, and why."""
+    """Which trackers are not scored, or not in full, and why, and what was repaired or simulated of others."""
     told = [(score, "is not scored: ", score.problems) if score.problems else (score, f"{score.covers} " if score.covers else "", score.notes)
             for score in scores.trackers if score.problems or score.notes]
     items = "".join(f"<li>{parts.text(score.name)} {parts.text(begin + '; '.join(sentences[:3]))}</li>" for score, begin, sentences in told)
-    return f"<h2>Not scored, or not in full</h2><ul>{items}</ul>" if items else ""
+    return f"<h2>Remarks</h2><ul>{items}</ul>" if items else ""
 
 
 def _against(found: dict, names: list[str]) -> str:

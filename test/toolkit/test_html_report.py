@@ -88,7 +88,7 @@ def test_one_pass_and_trackers_that_are_not_scored(tmp_path):
     folders = [tmp_path / name for name in ("m", "n", "broken")]
     scores = score_trackers(dataset, folders)
     text = " ".join(Reader(write_report(tmp_path / "out.html", dataset, folders, scores, {}).read_text()).text)
-    assert "Not scored, or not in full" in text and "broken" in text and "Success by attribute" in text and "SR 0.50" in text
+    assert "Remarks" in text and "broken is not scored" in text and "broken" in text and "Success by attribute" in text and "SR 0.50" in text
     (tmp_path / "m" / "a.txt").write_text("")
     (tmp_path / "n" / "a.txt").write_text("")
     with pytest.raises(ValueError, match="nothing to report"):
@@ -108,6 +108,16 @@ def test_pictures_around_a_loss(tmp_path):
     assert Reader(page).tags.count("img") == 4 and "m loses it at frame 13" in page and "frame 5" in page
     os.unlink(paths[12])
     assert Reader(write_report(tmp_path / "out.html", dataset, [tmp_path / "m"], scores, {}).read_text()).tags.count("img") == 0
+
+
+def test_a_tracker_that_never_settles_has_no_dot(tmp_path):
+    """Lost at once after each start, it has losses but no accuracy."""
+    dataset = Dataset("SET", [box_sequence(40, name="a")], EAO_TAGS, VotSettings(5, 20, 10))
+    for name, lost in (("good", []), ("dead", [1, 7, 13, 19, 25, 31, 37])):
+        save_baseline(tmp_path / name, "a", trajectory(40, lost=lost))
+    folders = [tmp_path / "good", tmp_path / "dead"]
+    page = write_report(tmp_path / "out.html", dataset, folders, score_trackers(dataset, folders), {}).read_text()
+    assert page.count("<circle") == 1 and 'cy="nan"' not in page
 
 
 def test_parts():
