@@ -169,6 +169,8 @@ def load_runs(tracker_dir: Path, sequence: Sequence, experiment: str, kind: str)
     if kind != "multistart":
         files = vot_files(tracker_dir, sequence.name, experiment) or [vot_file(tracker_dir, sequence.name, experiment=experiment)]
         runs = [load_run(path, len(sequence)) for path in files]
+        if kind == "longterm" and runs[0].masks:
+            raise ResultError(f"{files[0]} has masks, which long-term scores do not know; track with boxes")
         if kind == "longterm" and runs[0].scores is None:
             missing = files[0].with_name(f"{files[0].stem}_confidence.value")
             raise ResultError(f"no result file {missing}: long-term scores need the tracker's confidence in each frame")

@@ -55,6 +55,11 @@ class Lines:
             line = np.split(self.numbers, np.cumsum(self.counts)[:-1])[row]
             raise ResultError(f"{self.path} line {row + 1} {what}, got {','.join(f'{value:g}' for value in line)}")
 
+    def refuse_masks(self) -> None:
+        """Raise ResultError for a mask, where only boxes and polygons are scored."""
+        if self.masks:
+            raise ResultError(f"{self.path} line {min(self.masks) + 1} is a mask; masks are scored on sets of many starts and in unsupervised runs only")
+
     def refuse_odd_regions(self) -> None:
         """Raise ResultError for a number that is not finite, or a negative width or height."""
         finite = np.add.reduceat(~np.isfinite(self.numbers), np.cumsum(self.counts) - self.counts) == 0

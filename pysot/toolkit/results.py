@@ -133,6 +133,7 @@ def save_vot(path: str | os.PathLike, trajectory: Trajectory) -> Path:
 def load_baseline(path: str | os.PathLike, frames: int | None = None) -> Trajectory:
     """Read a supervised result; `frames` is the length it must have. Raises ResultError as described above."""
     lines = read_lines(path, frames)
+    lines.refuse_masks()
     single = lines.counts == 1
     wrong = np.where(single, ~np.isin(lines.first, (SKIPPED, START, LOST)), ~np.isin(lines.counts, (4, 8)))
     lines.refuse(wrong, "needs 0, 1, 2, or a region of 4 or 8 numbers")
@@ -142,7 +143,7 @@ def load_baseline(path: str | os.PathLike, frames: int | None = None) -> Traject
     if len(started) == 0 or started[0] != START:
         raise ResultError(f"{path} does not begin with 1 (start): not a result of the supervised protocol")
     _check_order(path, codes)
-    return Trajectory(codes, lines.regions, masks=lines.masks)
+    return Trajectory(codes, lines.regions)
 
 
 # What may stand on the line before each entry; the first line is a start, or skipped until one.
@@ -209,6 +210,7 @@ def load_ope(path: str | os.PathLike, frames: int | None = None, notes: list[str
     lines is added to them; without, it is an error.
     """
     lines = read_lines(path, frames)
+    lines.refuse_masks()
     lines.refuse(lines.counts != 4, "needs x,y,width,height")
     boxes = lines.numbers.reshape(-1, 4)
     odd = ~np.isfinite(boxes).all(axis=1) | (boxes[:, 2:] < 0).any(axis=1)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from toolkit_data import make_sequence
 
-from pysot.toolkit.evaluate_runs import run_overlaps
+from pysot.toolkit.evaluate_runs import load_runs, run_overlaps
 from pysot.toolkit.masks import Mask, mask_of_runs, mask_overlap, parse_mask
 from pysot.toolkit.official_region import official_overlaps
 from pysot.toolkit.region import region_table
-from pysot.toolkit.results import TRACKED, ResultError, Trajectory, load_run, save_vot
+from pysot.toolkit.results import TRACKED, ResultError, Trajectory, load_baseline, load_ope, load_run, save_vot, vot_file
 
 
 @pytest.mark.parametrize("text", ["m", "m1,2,3", "m1,2,x,4,5", "m0,0,2,2,3,4", "m0,0,-1,2,1", "m0,0,99999999,99999999,1", "m0,0,2,2,99999999999999999999999"])
@@ -82,6 +82,22 @@ def test_results_with_masks_round_trip(tmp_path):
     loaded = load_run(path, 2)
     np.testing.assert_array_equal(loaded.regions, regions)
     np.testing.assert_array_equal(loaded.masks[1].pixels, mask.pixels)
+
+
+def test_masks_are_not_scored_as_their_boxes(tmp_path):
+    """Where only boxes and polygons count, a mask is an error, not its box."""
+    (tmp_path / "a_001.txt").write_text("1\nm10,20,4,2,1,2,2,1,2\n")
+    with pytest.raises(ResultError, match="a_001.txt line 2 is a mask"):
+        load_baseline(tmp_path / "a_001.txt")
+    (tmp_path / "a_001.txt").write_text("m10,20,4,2,1,2,2,1,2\n")
+    with pytest.raises(ResultError, match="a_001.txt line 1 is a mask"):
+        load_ope(tmp_path / "a_001.txt")
+    sequence = make_sequence("a", truth=[np.array([10.0, 20, 4, 4])])
+    path = vot_file(tmp_path, "a", experiment="longterm")
+    path.parent.mkdir(parents=True)
+    path.write_text("m10,20,4,2,1,2,2,1,2\n")
+    with pytest.raises(ResultError, match="a_001.txt has masks, which long-term scores do not know"):
+        load_runs(tmp_path, sequence, "longterm", "longterm")
 
 
 def test_binary_results(tmp_path):
