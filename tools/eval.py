@@ -1,6 +1,7 @@
 """Score result folders: python tools/eval.py -p results -d VOT2018 [-t PREFIX] [-s] [--json FILE] [--vis]. Needs no torch and no images.
 
-VOT sets are scored as the supervised protocol, others (OTB100, UAV123, LaSOT, GOT-10k, a folder of sequences, ...) as one pass.
+VOT sets are scored by their protocol (restarts until 2019, many starts since, long-term), others (OTB100, UAV123, LaSOT, GOT-10k, a folder of sequences, ...)
+as one pass.
 """
 
 import argparse

@@ -9,8 +9,9 @@ from pysot.toolkit.evaluate import Scores
 from pysot.toolkit.evaluate_ope import OpeScores
 from pysot.toolkit.evaluate_runs import RunScores
 from pysot.toolkit.plots import FEWEST_TAGS, plot_curves, plot_expected_overlap, plot_runs, plot_scores, plot_tags, plot_timeline
+from pysot.toolkit.scoring import AnyScores
 from pysot.toolkit.sequence import Dataset
-from pysot.toolkit.tracks import AnyScores, expected_overlap_curves, load_tracks, scored_folders
+from pysot.toolkit.tracks import expected_overlap_curves, load_tracks, scored_folders
 
 FORMATS = ("png", "pdf", "svg")
 
@@ -20,14 +21,18 @@ def write_figures(
     vot: bool = False,
 ) -> list[Path]:
     """Draw into `folder`: <DATASET>_scores, <DATASET>_expected_overlap (VOT sets), <DATASET>_attributes (where three or more tags or attributes have values),
-    and <DATASET>_timelines/<sequence>; `progress` wraps the sequences; with `vot`, accuracy, robustness, EAO and expected overlap are the
-    official toolkit's. Returns the files, and the folder of the timelines last. Raises as `plots`.
+    and <DATASET>_timelines/<sequence>; other experiments than the usual one are <DATASET>_<experiment>_scores and so forth. `progress` wraps the sequences.
+    With `vot`, accuracy, robustness, EAO and expected overlap are the official toolkit's. Returns the files, and the folder of the timelines last. Raises as
+    `plots`.
     """
+    experiment = dataset.experiment(experiment)
+    name = dataset.name if experiment == dataset.experiment() else f"{dataset.name}_{experiment}"
+
     def named(what: str) -> Path:
-        return folder / f"{dataset.name}_{what}.{suffix}"
+        return folder / f"{name}_{what}.{suffix}"
 
     draw = plot_curves if dataset.one_pass else plot_runs if isinstance(scores, RunScores) else partial(plot_scores, vot=vot)
-    written, experiment = [draw(scores, named("scores"))], dataset.experiment(experiment)
+    written = [draw(scores, named("scores"))]
     where = scored_folders(folders, scores)
     if isinstance(scores, Scores):
         title = f"{dataset.name}: expected overlap"
@@ -37,14 +42,14 @@ def write_figures(
     known = {tag for row in values.values() for tag, value in row.items() if value == value}
     if len(known) >= FEWEST_TAGS:
         written.append(plot_tags(values, named("attributes"), f"{dataset.name}: {'success by attribute' if dataset.one_pass else 'EAO by tag'}"))
-    timelines = folder / f"{dataset.name}_timelines"
+    timelines = folder / f"{name}_timelines"
     for sequence in progress(dataset.sequences):
         tracks = load_tracks(dataset, sequence, where, scores, experiment)
         if not tracks:
             continue
         overlaps, losses = ({name: getattr(track, what) for name, track in tracks.items()} for what in ("overlap", "losses"))
-        name = re.sub(r"[/\\]", "_", sequence.name)  # a name can't lead out of the folder
-        plot_timeline(sequence.name, overlaps, losses, timelines / f"{name}.{suffix}")
+        file = re.sub(r"[/\\]", "_", sequence.name)  # a name can't lead out of the folder
+        plot_timeline(sequence.name, overlaps, losses, timelines / f"{file}.{suffix}")
     return [*written, timelines]
 
 

@@ -21,8 +21,9 @@ from pysot.toolkit.evaluate_runs import RunScores
 from pysot.toolkit.official import DIFFERENCE
 from pysot.toolkit.ope import DISTANCES, NORMALISED, OVERLAPS
 from pysot.toolkit.report_runs import HEADS
+from pysot.toolkit.scoring import AnyScores
 from pysot.toolkit.sequence import Dataset, Sequence
-from pysot.toolkit.tracks import AnyScores, Track, expected_overlap_curves, heads, load_tracks, scored_folders
+from pysot.toolkit.tracks import Track, expected_overlap_curves, heads, load_tracks, scored_folders
 from pysot.utils.files import atomic_write
 from pysot.utils.image import read_image
 from pysot.utils.visualize import TRUTH, draw_label, draw_region

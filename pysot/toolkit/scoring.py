@@ -10,9 +10,11 @@ from pysot.toolkit.evaluate_ope import OpeScores, evaluate_one_pass_tracker
 from pysot.toolkit.evaluate_runs import KINDS, RunScores, evaluate_runs, kind_of
 from pysot.toolkit.sequence import Dataset
 
+AnyScores = Scores | OpeScores | RunScores
+
 
 def score_trackers(dataset: Dataset, tracker_dirs: list, workers: int = 1, on_done: Callable[[str], None] | None = None, experiment: str | None = None,
-                   mode: str = "pysot", partial: bool = False) -> Scores | OpeScores | RunScores:
+                   mode: str = "pysot", partial: bool = False) -> AnyScores:
     """Score all folders in `workers` processes if more than one; on_done(name) is called after each tracker.
 
     `experiment` is one of the set's, by default its usual one; `mode` "pysot", "vot" or "both": with the latter two there are the official toolkit's scores as

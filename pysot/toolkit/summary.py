@@ -6,8 +6,7 @@ from pysot.toolkit.evaluate_runs import RunScores
 from pysot.toolkit.report import Rows, both_rows, both_table, notes_of, official_rows, official_table, score_rows, score_table, table, tag_rows, video_rows
 from pysot.toolkit.report_ope import attribute_rows, ope_rows, ope_table, ope_video_rows
 from pysot.toolkit.report_runs import DIFFERENCE, run_rows, run_video_rows
-
-AnyScores = Scores | OpeScores | RunScores
+from pysot.toolkit.scoring import AnyScores
 
 
 def score_text(scores: AnyScores, mode: str = "pysot", spread: bool = False) -> str:

@@ -16,10 +16,9 @@ from pysot.toolkit.metrics import measure
 from pysot.toolkit.official import expected_overlap_curve, with_official_overlaps
 from pysot.toolkit.ope import box_overlaps
 from pysot.toolkit.results import find_ope, load_ope
+from pysot.toolkit.scoring import AnyScores
 from pysot.toolkit.sequence import Dataset, Sequence
 from pysot.toolkit.trajectory import START, TRACKED, Trajectory
-
-AnyScores = Scores | OpeScores | RunScores
 
 
 @dataclass(frozen=True)

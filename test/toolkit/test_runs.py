@@ -290,6 +290,7 @@ def test_pictures_and_page(tmp_path, kind):
     page = write_report(tmp_path / "out.html", dataset, folders, found, {}, experiment=experiment).read_text()
     assert "1 of 2 videos" in page and "left out" in page and page.count("<details") == 2 and KINDS[kind][1] in page
     written = write_figures(tmp_path / "plots", dataset, folders, found, "svg", experiment=experiment)
+    assert written[0].name == f"{dataset.name}{'_unsupervised' if kind == 'unsupervised' else ''}_scores.svg"
     assert written[0].read_text().startswith("<?xml") and sorted(path.name for path in written[-1].iterdir()) == ["a.svg", "b.svg"]
 
 
