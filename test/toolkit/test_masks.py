@@ -56,12 +56,12 @@ def test_masks_that_leave_the_image_on_the_left_and_above():
 
 
 def test_the_mask_of_a_result_counts_and_not_its_box():
-    mask = parse_mask("m10,20,4,4,5,2,2,2,5")
+    mask = parse_mask("m10,20,4,4,0,5,3,1,3,1,3")
     regions = np.full((2, 8), np.nan)
     regions[1, :4] = mask.box
     run = Trajectory(np.array([1, TRACKED], np.int8), regions, masks={1: mask})
     sequence = make_sequence("a", truth=[np.array([10.0, 20, 4, 4])] * 2)
-    assert run_overlaps(sequence, run).tolist() == [0, 4 / 16]
+    assert run_overlaps(sequence, run).tolist() == [0, 7 / 16]
 
 
 def test_masks_of_boxes_overlap_as_boxes_do():
