@@ -32,7 +32,7 @@ def tracker_dirs(path: str | os.PathLike, dataset: str, prefixes: Listing[str] =
 
     With prefixes: for each the tracker of exactly that name if there is one, else those that begin with it. Raises FileNotFoundError if one has none.
     """
-    path, shape = Path(path), " or ".join(f"{name}/<video>/<video>_001.txt" if name else "<video>.txt" for name in experiments)
+    path, shape = Path(path), " or ".join(f"{name}/<video>/<video>_*.txt" if name else "<video>.txt" for name in experiments)
     if any(holds_results(path, experiment) for experiment in experiments):
         return [path]
     folder = path / dataset if (path / dataset).is_dir() else path
