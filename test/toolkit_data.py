@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pysot.toolkit.results import Trajectory, save_vot, vot_file
-from pysot.toolkit.sequence import Sequence
+from pysot.toolkit.sequence import Dataset, Sequence, VotSettings
 
 
 def moving_polygons(frames: int, tilt: float = 0.3) -> list[np.ndarray]:
@@ -127,3 +127,24 @@ def ask_vot_toolkit(folder, what, **content):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
+
+
+class SlowTracker(ShakingTracker):
+    """Notes the process it is in, and needs minutes for a sequence."""
+
+    def __init__(self, folder, number):
+        super().__init__(moving_polygons(20))
+        (folder / f"pid{os.getpid()}").touch()
+
+    def track(self, image):
+        time.sleep(10)
+        return super().track(image)
+
+
+def slow_set(folder) -> Dataset:
+    """Two sequences of 20 frames on the disk."""
+    sequences = []
+    for name in "ab":
+        write_frames(folder / name, 20)
+        sequences.append(Sequence(name, [str(folder / name / f"{index + 1:08d}.png") for index in range(20)], moving_polygons(20), 200, 150))
+    return Dataset("SET", sequences, ("all",), VotSettings(2, 9, 5))

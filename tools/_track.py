@@ -63,10 +63,11 @@ def track(args, tracker, workers, snapshot, dataset, folder, experiment) -> dict
 
 
 def draw(dataset, folder, experiment):
+    shown = folder / ("vis" if experiment == dataset.experiment() else f"vis_{experiment}")
     with _cli.progress_bar(None, total=sum(map(len, dataset.sequences)), description="drawing") as bar:
         for sequence in dataset.sequences:
             task = tasks_of(dataset, sequence, folder, experiment)[0]
             trajectory = task.load(task.path, len(task.sequence))
             if dataset.one_pass:
                 trajectory = Trajectory.from_frames(trajectory)
-            logger.info("wrote %s", render(task.sequence, trajectory, folder / "vis" / f"{sequence.name}.mp4", bar.update))
+            logger.info("wrote %s", render(task.sequence, trajectory, shown / f"{sequence.name}.mp4", bar.update))

@@ -44,6 +44,7 @@ def main() -> None:
     _cli.setup_logging()
     cfg = load_config(args.config, args.opts)
     dataset = load_dataset(args.dataset, args.datasetdir)
+    whole = len(dataset)
     if args.video:
         dataset = dataset.only([args.video])
     dataset = dataset.part(*args.part)
@@ -76,6 +77,8 @@ def main() -> None:
                 logger.info("%s is scored by its server: send it %s", dataset.name, zip_ope(folder, dataset, folder.with_suffix(".zip")))
         elif not dataset.hidden_truth:
             print(score_text(score_trackers(dataset, folders, experiment=experiment), spread=True))
+            if len(dataset) < whole:
+                print(f"Note: scores of {len(dataset)} of {whole} videos")
     if failed:
         raise RuntimeError(f"{len(failed)} of {len(failed) + len(finished)} videos failed and are not in the table: {'; '.join(failed.values())}")
 

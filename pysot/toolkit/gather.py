@@ -20,12 +20,12 @@ class Gathered:
 
 
 def gather(dataset: Dataset, load: Callable[[Sequence], object], partial: bool = False) -> Gathered:
-    """Load the results of every video. A ValueError of `load` is a problem of the tracker; with `partial`, a note, and the video is left out."""
+    """Load the results of every video. A ValueError or OSError of `load` is a problem of the tracker; with `partial`, a note, and the video is left out."""
     results, problems = {}, []
     for sequence in dataset.sequences:
         try:
             results[sequence.name] = load(sequence)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             problems.append(str(error) if sequence.name in str(error) else f"{sequence.name}: {error}")
     if not problems:
         return Gathered(dataset, results)

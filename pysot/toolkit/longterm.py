@@ -36,7 +36,7 @@ def pysot_thresholds(confidences: np.ndarray) -> np.ndarray:
     """Thresholds from infinity down, as pysot takes them from all confidences of a tracker."""
     ordered = np.sort(confidences[np.isfinite(confidences)])
     step = len(ordered) // (RESOLUTION - 2)
-    # pysot-compat: places are cut down to whole numbers. test: toolkit/test_longterm.py::test_thresholds
+    # pysot-compat: places are cut down to whole numbers. test: toolkit/test_runs.py::test_thresholds
     places = np.linspace(step, len(ordered) - step, RESOLUTION - 2).astype(np.int64)
     return np.concatenate([[np.inf], ordered[np.minimum(places, len(ordered) - 1)][::-1], [-np.inf]]) if len(ordered) else np.array([np.inf, -np.inf])
 
@@ -69,7 +69,7 @@ def _precision_recall(video: Video, thresholds: np.ndarray, official: bool) -> t
     """Precision and recall (T,) of one video: sums over its frames in the order of their confidence."""
     confidence, overlap = np.nan_to_num(video.confidence, nan=0.0), np.nan_to_num(video.overlap)
     if not official:
-        # pysot-compat: without a threshold only frames of a positive confidence count. test: toolkit/test_longterm.py::test_frames_without_confidence
+        # pysot-compat: without a threshold only frames of a positive confidence count. test: toolkit/test_runs.py::test_frames_without_confidence
         thresholds = np.where(np.isneginf(thresholds), np.nextafter(0.0, 1.0), thresholds)
     order = np.argsort(-confidence, kind="stable")
     sums = np.concatenate([[0.0], np.cumsum(overlap[order])])

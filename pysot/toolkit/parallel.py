@@ -11,6 +11,7 @@ from dataclasses import replace
 from pysot.toolkit.runner import Progress, run_dataset
 from pysot.toolkit.sequence import Dataset, Sequence
 from pysot.toolkit.trajectory import Trajectory
+from pysot.utils.signals import die_with_parent, end_helpers
 
 _POLL = 0.25  # seconds between looks at the counter of frames
 
@@ -46,6 +47,7 @@ def run_in_processes(
                                "are kept: run the same command again, with fewer --workers") from None
         except BaseException:
             executor.shutdown(wait=False, cancel_futures=True)
+            end_helpers()
             raise
     return progress
 
@@ -60,6 +62,7 @@ _here: dict = {}  # what a worker process knows
 
 
 def _start(build, numbers, frames, dataset, tracker_dir, experiment):
+    die_with_parent()
     with numbers.get_lock():
         number = numbers.value
         numbers.value += 1

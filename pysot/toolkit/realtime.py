@@ -73,10 +73,13 @@ class RealtimeTracker:
 
 def simulate(sequence: Sequence, run: Trajectory, clock: FrameClock, skipping: int = 5) -> Trajectory:
     """The supervised realtime run that a recorded one foretells. The recorded regions stand in for what the tracker would say on the frames it sees, also after
-    a start at another frame than the recorded one. Raises ValueError if the run has no seconds.
+    a start at another frame than the recorded one. Raises ValueError if the run has no seconds, or a negative number of them.
     """
     if run.seconds is None:
         raise ValueError(f"the results of {sequence.name} have no seconds per frame to simulate realtime with")
+    if not (run.seconds >= 0).all():
+        raise ValueError(f"frame {int(np.argmin(run.seconds >= 0)) + 1} of the results of {sequence.name} has {run.seconds[~(run.seconds >= 0)][0]} seconds; "
+                         "they are 0 or more")
     codes, regions = np.full(len(run), SKIPPED, np.int8), np.full((len(run), 8), np.nan)
     start_at, running, last = int(np.flatnonzero(run.codes == START)[0]), False, None
     for frame, truth in enumerate(sequence.ground_truth):

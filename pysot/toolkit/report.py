@@ -21,9 +21,9 @@ def official_table(scores: Scores) -> str:
 def official_rows(scores: Scores) -> Rows:
     """The official toolkit's scores, best EAO first."""
     rows = [["Tracker Name", "Accuracy", "Robustness", "Lost Number", "EAO"]]
-    ranked = sorted((score for score in scores.trackers if score.official), key=lambda score: -np.nan_to_num(score.official.eao, nan=-1))
-    rows += [[score.name, *(number(value, digits) for value, digits in zip(astuple(score.official)[:4], (3, 3, 1, 3), strict=True))] for score in ranked]
-    return rows
+    ranked = sorted(scores.trackers, key=lambda score: -np.nan_to_num(score.official.eao, nan=-1) if score.official else 2)
+    numbers = [astuple(score.official)[:4] if score.official else (NAN,) * 4 for score in ranked]
+    return rows + [[label(score), *map(number, values, (3, 3, 1, 3))] for score, values in zip(ranked, numbers, strict=True)]
 
 
 def both_table(scores: Scores) -> str:

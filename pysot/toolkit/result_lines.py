@@ -89,6 +89,8 @@ def read_lines(path: str | os.PathLike, frames: int | None = None) -> Lines:
 
 
 def _read(path: Path) -> bytes:
+    if path.is_fifo():  # nobody may ever write into it
+        raise ResultError(f"{path} is a pipe; make it a file")
     try:
         return path.read_bytes()
     except FileNotFoundError:

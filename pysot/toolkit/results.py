@@ -33,7 +33,9 @@ def tracker_dirs(path: str | os.PathLike, dataset: str, prefixes: Listing[str] =
     With prefixes: for each the tracker of exactly that name if there is one, else those that begin with it. Raises FileNotFoundError if one has none.
     """
     path, shape = Path(path), " or ".join(f"{name}/<video>/<video>_*.txt" if name else "<video>.txt" for name in experiments)
-    if any(holds_results(path, experiment) for experiment in experiments):
+    if any(holds_results(path, experiment) for experiment in experiments) and not (ONE_PASS in experiments and _has_trackers(path)):
+        if not any(path.resolve().name.startswith(prefix) for prefix in prefixes):
+            raise FileNotFoundError(f"{path} is the folder of one tracker, and its name does not begin with {', '.join(prefixes)}")
         return [path]
     folder = path / dataset if (path / dataset).is_dir() else path
     if not folder.is_dir():
@@ -56,6 +58,11 @@ def holds_results(folder: Path, experiment: str) -> bool:
     if not folder.is_dir() or any((folder / other).is_dir() for other in EXPERIMENTS if other):
         return False
     return any(True for pattern in ("*.txt", "*/*_001.txt") for _ in folder.glob(pattern))
+
+
+def _has_trackers(folder: Path) -> bool:
+    """Whether folders of one-pass trackers lie in a folder, and not those of GOT-10k's videos."""
+    return any(holds_results(entry, ONE_PASS) and not (entry / f"{entry.name}_001.txt").is_file() for entry in folder.iterdir())
 
 
 def find_ope(tracker_dir: str | os.PathLike, video: str) -> Path:
@@ -131,7 +138,7 @@ def save_vot(path: str | os.PathLike, trajectory: Trajectory) -> Path:
 
 
 def load_baseline(path: str | os.PathLike, frames: int | None = None) -> Trajectory:
-    """Read a supervised result; `frames` is the length it must have. Raises ResultError as described above."""
+    """Read a supervised result; `frames` is the length it must have. Raises ResultError."""
     lines = read_lines(path, frames)
     lines.refuse_masks()
     single = lines.counts == 1
@@ -207,7 +214,7 @@ def load_ope(path: str | os.PathLike, frames: int | None = None, notes: list[str
     """Read a one-pass result as (N, 4) float64 xywh; `frames` is the length it must have. Raises ResultError.
 
     With `notes`, a box after the first that is not finite or has a negative size becomes the one before, as in the OTB toolkit, and a sentence that names the
-    lines is added to them; without, it is an error.
+    lines is added to them; without, it is an error. A box of size 0, which that toolkit replaces as well, stays as it is: a miss, as in pysot.
     """
     lines = read_lines(path, frames)
     lines.refuse_masks()
@@ -220,7 +227,7 @@ def load_ope(path: str | os.PathLike, frames: int | None = None, notes: list[str
     known = np.maximum.accumulate(np.where(odd, 0, np.arange(len(boxes))))
     rows = np.flatnonzero(odd) + 1
     listed = ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
-    notes.append(f"{path}: the boxes of line{'s' * (len(rows) > 1)} {listed} are no boxes; the one before counts instead, as in the OTB toolkit")
+    notes.append(f"{path}: the boxes of line{'s' * (len(rows) > 1)} {listed} are no boxes (NaN or a negative size); the one before counts instead")
     return boxes[known]
 
 

@@ -9,6 +9,7 @@ from pysot.toolkit.evaluate import Scores, evaluate_tracker
 from pysot.toolkit.evaluate_ope import OpeScores, evaluate_one_pass_tracker
 from pysot.toolkit.evaluate_runs import KINDS, RunScores, evaluate_runs, kind_of
 from pysot.toolkit.sequence import Dataset
+from pysot.utils.signals import die_with_parent, end_helpers
 
 AnyScores = Scores | OpeScores | RunScores
 
@@ -48,13 +49,19 @@ def _in_processes(score_one: Callable, folders: list, workers: int) -> Iterator:
         return
     # spawned, since a fork copies the threads of BLAS and of progress bars in a state they can't leave
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start, (score_one,)) as executor:
-        yield from executor.map(_score, folders)
+        try:
+            yield from executor.map(_score, folders)
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            end_helpers()
+            raise
 
 
 _here: dict = {}  # what a worker process knows: a data set is sent once to each
 
 
 def _start(score_one):
+    die_with_parent()
     _here["score_one"] = score_one
 
 

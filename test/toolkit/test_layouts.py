@@ -127,6 +127,14 @@ def test_lasot_takes_the_testing_set(tmp_path):
         load_dataset("LaSOT", tmp_path)
 
 
+def test_a_set_that_is_not_whole_is_told(tmp_path, caplog):
+    for name in ("David", "Deer"):
+        touch(tmp_path / "OTB100" / name / "img", range(1, 4), 4)
+        write_truth(tmp_path / "OTB100" / name / "groundtruth_rect.txt", [BOX] * 3)
+    load_dataset("OTB100", tmp_path)
+    assert "OTB100 has 100 sequences, 2 of them are in" in caplog.text
+
+
 def test_parts_of_otb100(tmp_path):
     """OTB50 and CVPR13 out of the folder of OTB100, in any spelling; what is missing is named."""
     for name in {*SUBSETS["otb50"]} - {"Human4-2", "Skating2-1", "Skating2-2", "David"} | {"Coke"}:

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from toolkit_data import ask_vot_toolkit, box_sequence, make_sequence, needs_vot_toolkit, trajectory
+from toolkit_data import ask_vot_toolkit, box_sequence, make_sequence, needs_vot_toolkit, save_baseline, trajectory
 
 from helpers import PARITY, ROOT
 from pysot.toolkit.datasets import load_dataset
@@ -15,8 +15,10 @@ from pysot.toolkit.metrics import measure
 from pysot.toolkit.official import expected_overlap_curve, fragments_of, official_score, with_official_overlaps
 from pysot.toolkit.official_region import official_overlaps, paint
 from pysot.toolkit.region import region_table
+from pysot.toolkit.report import official_rows
 from pysot.toolkit.results import TRACKED, Trajectory
-from pysot.toolkit.sequence import VotSettings
+from pysot.toolkit.scoring import score_trackers
+from pysot.toolkit.sequence import Dataset, VotSettings
 
 
 def one(a, b, width=100, height=80):
@@ -50,6 +52,16 @@ def test_rows_as_intervals_equal_the_painted_masks():
         union = (whole[0] | whole[1]).sum()
         expected = (whole[0] & whole[1]).sum() / union if union else 0
         assert got == pytest.approx(expected, abs=0.02), (first, second)  # columns left of the image are rounded towards it, so an edge may differ by a pixel
+
+
+def test_the_table_says_what_is_partial_and_what_is_not_scored(tmp_path):
+    dataset = Dataset("SET", [box_sequence(30, name=name) for name in "ab"], ("all",), VotSettings(5, 20, 10))
+    for name, videos in (("full", "ab"), ("part", "a"), ("none", "")):
+        (tmp_path / name / "baseline").mkdir(parents=True)
+        for video in videos:
+            save_baseline(tmp_path / name, video, trajectory(30))
+    rows = official_rows(score_trackers(dataset, [tmp_path / name for name in ("none", "part", "full")], mode="vot", partial=True))
+    assert sorted(row[0] for row in rows[1:3]) == ["full", "part [1 of 2 videos]"] and rows[3] == ["none [not scored]", "-", "-", "-", "-"]
 
 
 def test_fragments_and_scores_by_hand():

@@ -125,7 +125,7 @@ def test_boxes_that_are_none_become_the_one_before(tmp_path):
     folders = {name: tmp_path / name for name in ("good", "odd")}
     tracks = load_tracks(toy("a"), toy("a").sequences[0], folders, scores, "")
     assert tracks["odd"].overlap.tolist() == tracks["good"].overlap.tolist() == [1] * 6
-    assert "Note: odd:" in ope_table(scores) and "lines 4, 5 are no boxes; the one before counts" in ope_table(scores)
+    assert "Note: odd:" in ope_table(scores) and "lines 4, 5 are no boxes (NaN or a negative size); the one before counts" in ope_table(scores)
     with pytest.raises(ResultError, match="line 4 has a number that is not finite"):
         load_ope(tmp_path / "odd" / "a.txt", 6)
 

@@ -1,11 +1,17 @@
 """Tracking with several processes: the same results as with one, whatever happens to a sequence or a process."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from functools import partial
 
 import cv2
 import pytest
 from toolkit_data import TrackerInProcess, moving_polygons, write_frames
 
+from helpers import ROOT
 from pysot.toolkit.parallel import run_in_processes
 from pysot.toolkit.results import vot_file
 from pysot.toolkit.runner import run_dataset
@@ -65,3 +71,42 @@ def test_the_longest_come_first(tmp_path, dataset):
     run_in_processes(partial(TrackerInProcess, tmp_path, ""), 1, dataset, tmp_path / "out", on_sequence=lambda sequence, *_: seen.append(sequence.name))
     assert seen == ["b", "c", "a"]
     assert [sequence.name for sequence in dataset.longest_first()] == ["b", "c", "a"]
+
+
+SCRIPT = """
+import sys
+from functools import partial
+from pathlib import Path
+from toolkit_data import SlowTracker, slow_set
+from helpers import ROOT
+from pysot.toolkit.parallel import run_in_processes
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    run_in_processes(partial(SlowTracker, folder), 2, slow_set(folder), folder / "out")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes end with their parent on Linux")
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_processes_end_when_their_parent_does(tmp_path, signum):
+    """The signal goes to the parent alone. What a process writes is whole or absent."""
+    (tmp_path / "run.py").write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "test")))}
+    parent = subprocess.Popen([sys.executable, tmp_path / "run.py", tmp_path], env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while len(pids := [int(path.name[3:]) for path in tmp_path.glob("pid*")]) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(pids) == 2 and all(map(is_alive, pids))
+    parent.send_signal(signum)
+    parent.wait(30)
+    while any(map(is_alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(is_alive, pids))
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "Z" not in open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1][:3]
+    except OSError:
+        return False

@@ -3,6 +3,7 @@
 import time
 
 import numpy as np
+import pytest
 from toolkit_data import ShakingTracker, box_sequence, make_sequence, write_frames
 
 from pysot.toolkit.realtime import FrameClock, RealtimeTracker, simulate
@@ -92,3 +93,12 @@ def test_simulated_codes_are_those_of_a_supervised_run():
     recorded = Trajectory.from_frames([1, *[[20, 20, 19, 19]] * 5, 2, 0, 0, 0, 0, 1, *[[20, 20, 19, 19]] * 28], seconds=[0.01] * 40)
     again = simulate(sequence, recorded, FrameClock())
     assert again.codes.tolist() == recorded.codes.tolist() and again.codes[[0, 5, 6, 7, 11]].tolist() == [START, TRACKED, LOST, SKIPPED, START]
+
+
+@pytest.mark.parametrize("odd", [-1, np.nan])
+def test_seconds_that_are_none(odd):
+    seconds = np.full(5, 0.01)
+    seconds[2] = odd
+    recorded = Trajectory.from_frames([1, *[[20, 20, 19, 19]] * 4], seconds)
+    with pytest.raises(ValueError, match="frame 3 of the results of clip has"):
+        simulate(box_sequence(5), recorded, FrameClock())

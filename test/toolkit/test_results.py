@@ -1,4 +1,5 @@
 import errno
+import os
 import zipfile
 
 import numpy as np
@@ -239,3 +240,22 @@ def test_what_cannot_be_read_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
     with pytest.raises(ResultError, match="b_001.txt cannot be read .*Permission denied"):
         load_baseline(path, 2)
+
+
+def test_a_pipe_is_no_result(tmp_path):
+    os.mkfifo(tmp_path / "a_001.txt")
+    with pytest.raises(ResultError, match="a_001.txt is a pipe"):
+        load_baseline(tmp_path / "a_001.txt", 3)
+
+
+def test_loose_text_files_do_not_hide_trackers(tmp_path):
+    """A note beside the folders of one-pass trackers; the folder of a GOT-10k tracker is one tracker."""
+    for name in ("m", "n"):
+        save_ope(tmp_path / name, "a", np.ones((3, 4)))
+    (tmp_path / "scores.txt").write_text("m 0.5")
+    assert [path.name for path in tracker_dirs(tmp_path, "OTB100", experiments=("",))] == ["m", "n"]
+    assert [path.name for path in tracker_dirs(tmp_path, "OTB100", ["n"], ("",))] == ["n"]
+    save_ope(tmp_path / "got", "a", np.ones((3, 4)), nested=True)
+    assert tracker_dirs(tmp_path / "got", "GOT-10k", experiments=("",)) == [tmp_path / "got"]
+    with pytest.raises(FileNotFoundError, match="folder of one tracker, and its name does not begin with n"):
+        tracker_dirs(tmp_path / "m", "OTB100", ["n"], ("",))

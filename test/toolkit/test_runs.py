@@ -117,6 +117,26 @@ def test_anchors_are_needed():
         anchored(anchors=())
 
 
+def test_a_sequence_without_anchors_does_not_change_the_protocol(tmp_path):
+    """It is an error, and no set of restarts; an anchor.value with more lines than frames is one as well."""
+    root = tmp_path / "VOT2022"
+    for name in ("a", "b"):
+        write_frames(root / name / "color", 3)
+        (root / name / "groundtruth.txt").write_text("1,2,30,40\n" * 3)
+    (root / "list.txt").write_text("a\nb\n")
+    with pytest.raises(ValueError, match="VOT2022 starts at anchors, but a, b has none"):
+        load_dataset("VOT2022", tmp_path)
+    (root / "a" / "anchor.value").write_text("1\n0\n")
+    with pytest.raises(ValueError, match="starts at anchors, but b has none"):
+        load_dataset("VOT2022", tmp_path)
+    root.rename(tmp_path / "mine")
+    with pytest.raises(ValueError, match="starts at anchors, but b has none"):
+        load_dataset("mine", tmp_path)
+    (tmp_path / "mine" / "b" / "anchor.value").write_text("1\n0\n0\n-1\n")
+    with pytest.raises(ValueError, match="anchor.value has 4 lines for 3 frames"):
+        load_dataset("mine", tmp_path)
+
+
 def test_a_run_fails_at_the_first_of_ten_poor_frames():
     good, visible = np.ones(40), np.ones(40, bool)
     poor = good.copy()

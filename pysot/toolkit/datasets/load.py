@@ -1,5 +1,6 @@
 """Find a data set below a folder and read it from its json or from the raw VOT folder."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -7,9 +8,11 @@ from pysot.toolkit.datasets.folder_layout import read_folder_layout, sequence_fo
 from pysot.toolkit.datasets.json_layout import read_json_layout
 from pysot.toolkit.datasets.native_layout import NATIVE, native_files, read_native_layout
 from pysot.toolkit.datasets.raw_layout import read_raw_layout
-from pysot.toolkit.datasets.settings import EAO_TAGS, MULTISTART, is_long_term, is_one_pass, settings_of
-from pysot.toolkit.datasets.subsets import SUBSETS
+from pysot.toolkit.datasets.settings import EAO_TAGS, MULTISTART, is_long_term, is_many_starts, is_one_pass, settings_of
+from pysot.toolkit.datasets.subsets import SIZES, SUBSETS
 from pysot.toolkit.sequence import Dataset, Sequence, plain_name
+
+logger = logging.getLogger(__name__)
 
 EXPECTED_TREE = """expected one of
   {root}/
@@ -53,9 +56,11 @@ def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
         listed = "\n".join(f"  - {problem}" for problem in problems)
         where = json_path or folder
         raise ValueError(f"data set {name} ({where}) has {len(problems)} problem{'s' * (len(problems) > 1)}:\n{listed}\n{_tree(name, root)}")
+    if len(sequences) < SIZES.get(name.lower(), 0):
+        logger.warning("%s has %d sequences, %d of them are in %s: scores are of these only", name, SIZES[name.lower()], len(sequences), json_path or folder)
     if one_pass or is_long_term(name):
         return Dataset(name, sequences, (), None, "one pass" if one_pass else "longterm")
-    if all(sequence.anchors for sequence in sequences):
+    if is_many_starts(name) or any(sequence.anchors for sequence in sequences):
         return Dataset(name, sequences, (), MULTISTART, "multistart")
     return Dataset(name, sequences, EAO_TAGS, settings_of(name))
 

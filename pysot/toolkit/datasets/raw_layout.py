@@ -36,7 +36,7 @@ def _sequence(name, folder):
         raise ValueError(f"{name}: no frames in {folder / 'color'} or {folder}")
     width, height = image_size(frames[0])
     truth, masks = _truth(truth)
-    return Sequence(name, frames, truth, width, height, _tags(folder), anchors=_anchors(folder), masks=masks)
+    return Sequence(name, frames, truth, width, height, _tags(folder), anchors=_anchors(folder, len(frames)), masks=masks)
 
 
 def _truth(path: Path) -> tuple[list[np.ndarray], dict[int, Mask]]:
@@ -56,10 +56,14 @@ def _truth(path: Path) -> tuple[list[np.ndarray], dict[int, Mask]]:
     return regions, masks
 
 
-def _anchors(folder: Path) -> tuple[tuple[int, bool], ...]:
-    """Frames at which runs begin, those forwards first: 1 and -1 in anchor.value."""
+def _anchors(folder: Path, count: int) -> tuple[tuple[int, bool], ...]:
+    """Frames at which runs begin, those forwards first: 1 and -1 in anchor.value, which has a line for each of `count` frames; as in the official
+    toolkit, lines that lack at the end are 0. Raises ValueError for more.
+    """
     path = folder / "anchor.value"
     values = [numbers[0] for numbers in number_lines(path)] if path.is_file() else []
+    if len(values) > count:
+        raise ValueError(f"{path} has {len(values)} lines for {count} frames; it needs one for each")
     return tuple((frame, sign < 0) for sign in (1, -1) for frame, value in enumerate(values) if value * sign > 0)
 
 

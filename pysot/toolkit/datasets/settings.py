@@ -1,6 +1,7 @@
 """What is known of each data set before its files are read."""
 
 import logging
+import re
 
 from pysot.toolkit.sequence import VotSettings
 
@@ -32,6 +33,11 @@ ONE_PASS = ("OTB50", "OTB100", "OTB2015", "OTB2013", "CVPR13", "UAV123", "UAV123
 def is_long_term(name: str) -> bool:
     """Whether the named set is one of long-term tracking: VOT2018-LT and its successors."""
     return name.upper().endswith("-LT")
+
+
+def is_many_starts(name: str) -> bool:
+    """Whether the named set is a short-term one of VOT2020 or later, with or without letters behind the year."""
+    return re.match(r"vot(-?st)?202\d", name.lower()) is not None and not is_long_term(name)
 
 
 def is_one_pass(name: str) -> bool:

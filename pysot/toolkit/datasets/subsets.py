@@ -1,4 +1,4 @@
-"""What is known of one-pass sets and is not in their files: which sequences a set has, and where sequences begin in their videos."""
+"""What is known of sets and is not in their files: which sequences a set has, how many, and where sequences begin in their videos."""
 
 _PIECES = {
     "bird1": (1, 775, 1573), "car1": (1, 751, 1627), "car6": (1, 487, 1807, 2953, 3925), "car8": (1, 1357), "car16": (1, 415),
@@ -20,3 +20,7 @@ _CVPR13 = """Basketball Bolt Boy Car4 CarDark CarScale Coke Couple Crossing Davi
     Football1 Freeman1 Freeman3 Freeman4 Girl Ironman Jogging-1 Jogging-2 Jumping Lemming Liquor Matrix Mhyang MotorRolling MountainBike Shaking Singer1 Singer2
     Skating1 Skiing Soccer Subway Suv Sylvester Tiger1 Tiger2 Trellis Walking Walking2 Woman"""
 SUBSETS = {"otb50": tuple(_OTB50.split()), "cvpr13": tuple(_CVPR13.split()), "otb2013": tuple(_CVPR13.split())}
+# How many sequences sets have, where their papers and lists agree.
+SIZES = {"otb100": 100, "otb2015": 100, "uav123": 123, "uav123_10fps": 123, "uav20l": 20, "nfs30": 100, "nfs240": 100, "lasot": 280, "lasot_ext": 150,
+         "got-10k": 180, "got-10k-val": 180, "got-10k-test": 180, "trackingnet": 511, "vot2013": 16, "vot2014": 25, "vot2015": 60, "vot2016": 60, "vot2017": 60,
+         "vot2018": 60, "vot2019": 60, "vot2020": 60, "vot2021": 60, "vot2018-lt": 35, "vot2019-lt": 50}
