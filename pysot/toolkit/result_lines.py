@@ -115,11 +115,23 @@ def _read_odd(path: Path, lines: list[str]) -> Lines:
                 masks[number - 1] = parse_mask(line)
                 listed.append(masks[number - 1].box)
             else:
-                listed.append([float(word) for word in re.sub(r"\s*[,;\s]\s*", ",", line.strip()).split(",")])
+                listed.append(split_numbers(line))
         except ValueError as error:
-            told = str(error) if line.startswith("m") else f"needs numbers, got {line.strip()[:60]!r}"
-            raise ResultError(f"{path} line {number} {told}") from None
+            raise ResultError(f"{path} line {number} {error}") from None
     return Lines(path, np.concatenate(listed), np.array([len(numbers) for numbers in listed]), masks)
+
+
+def split_numbers(line: str) -> list[float]:
+    """The numbers of a line between commas, semicolons, tabs or blanks. Raises ValueError for words, and for commas beside other separators: 1,5;2,5 may be
+    two numbers or four.
+    """
+    text = re.sub(r"\s*([,;])\s*", r"\1", line.strip())
+    if "," in text and re.search(r"[;\s]", text):
+        raise ValueError(f"needs decimal points and one kind of separator, got {text[:60]!r}")
+    try:
+        return [float(word) for word in re.split(r"[,;]|\s+", text)]
+    except ValueError:
+        raise ValueError(f"needs numbers, got {text[:60]!r}") from None
 
 
 def _read_binary(path: Path) -> Lines:

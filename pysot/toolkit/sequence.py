@@ -6,6 +6,7 @@ A region is 4 numbers xywh or 8 numbers (four corners); a frame without ground t
 import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +17,16 @@ from pysot.toolkit.region import corners_of, region_table
 def plain_name(name: str) -> str:
     """What all spellings of a video's name have in common: Jogging-1, jogging_1 and Jogging.1 are one."""
     return re.sub(r"[-_.]", "-", name.lower())
+
+
+def missing_images(frame_paths: list[str]) -> list[str]:
+    """Names of images that lack between the first and the last, if names are numbers and most are there; every second frame lacks none."""
+    paths = [Path(path) for path in frame_paths]
+    if not paths or not all(path.stem.isdecimal() for path in paths):
+        return []
+    known = {int(path.stem) for path in paths}
+    lacking = sorted(set(range(min(known), max(known) + 1)) - known) if max(known) - min(known) < 2 * len(known) - 2 else []
+    return [f"{number:0{len(paths[0].stem)}d}{paths[0].suffix}" for number in lacking]
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,9 @@ class Sequence:
     def __post_init__(self):
         regions = self._regions()
         if not regions or len(regions) != len(self.frame_paths):
-            raise ValueError(f"sequence {self.name} has {len(self.frame_paths)} frames and ground truth for {len(regions)}; needs 1 or more of both")
+            missing = missing_images(self.frame_paths)
+            raise ValueError(f"sequence {self.name} has {len(self.frame_paths)} frames and ground truth for {len(regions)}; needs 1 or more of both"
+                             + f", and there is no {', no '.join(missing[:3])}{' ...' * (len(missing) > 3)}" * bool(missing))
         if self.width is not None and not (self.width > 0 and self.height > 0):
             raise ValueError(f"sequence {self.name} needs a positive frame size, got {self.width} x {self.height}")
         if self.present is not None and len(self.present) != len(regions):

@@ -82,6 +82,20 @@ def test_nfs(tmp_path):
         load_dataset("NFS30", tmp_path)
 
 
+def test_a_frame_that_lacks_in_the_middle(tmp_path):
+    """Where there may be more images than lines, or the other way round, a gap would move all boxes behind it."""
+    touch(tmp_path / "NFS30" / "ball" / "30" / "ball", (1, 2, *range(4, 11)), 5)
+    write_truth(tmp_path / "NFS30" / "ball" / "30" / "ball.txt", [(0, 10, 20, 40, 60, index, 0, 0, 0, '"ball"') for index in range(10 * 8)], " ")
+    touch(tmp_path / "OTB100" / "Deer" / "img", (1, 2, 4, 5, 6), 4)
+    write_truth(tmp_path / "OTB100" / "Deer" / "groundtruth_rect.txt", [BOX] * 4)
+    touch(tmp_path / "UAV123" / "data_seq" / "UAV123" / "bird1", (775, 777, 778), 6)
+    write_truth(tmp_path / "UAV123" / "anno" / "UAV123" / "bird1_2.txt", [BOX] * 3)
+    for name, lacks in (("NFS30", "ball: there is no 00003.jpg in .*30/ball"), ("OTB100", "Deer: there is no 0003.jpg in .*Deer/img"),
+                        ("UAV123", "bird1_2: there is no 000776.jpg in .*bird1")):
+        with pytest.raises(ValueError, match=lacks):
+            load_dataset(name, tmp_path)
+
+
 def test_tc128(tmp_path):
     touch(tmp_path / "Ball_ce1" / "img", range(1, 8), 4)
     write_truth(tmp_path / "Ball_ce1" / "Ball_ce1_gt.txt", [BOX] * 3)

@@ -74,6 +74,7 @@ def test_the_longest_come_first(tmp_path, dataset):
 
 
 SCRIPT = """
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -82,6 +83,7 @@ from helpers import ROOT
 from pysot.toolkit.parallel import run_in_processes
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
     folder = Path(sys.argv[1])
     run_in_processes(partial(SlowTracker, folder), 2, slow_set(folder), folder / "out")
 """

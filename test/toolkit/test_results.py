@@ -77,6 +77,12 @@ def test_other_separators_and_line_ends_are_understood(tmp_path, text):
     assert trajectory.regions[1, :4].tolist() == [1.5, 2, 3, 4] and np.isnan(trajectory.regions[1, 4:]).all()
 
 
+@pytest.mark.parametrize("text", ["1\n1,5;2,5;3,0;4,0\n2\n", "1\n1,5\t2,5\t3,0\t4,0\n2\n", "1\n1,5 2 3 4\n2\n", "1\n1,2;3,4\n2\n"])
+def test_decimal_commas_are_no_polygons(tmp_path, text):
+    with pytest.raises(ResultError, match="a_001.txt line 2 needs decimal points and one kind of separator, got '1,"):
+        load_baseline(write(tmp_path, text), 3)
+
+
 def test_saved_and_loaded(tmp_path):
     trajectory = Trajectory.from_frames(FRAMES, seconds=np.arange(9) / 10)
     path = save_baseline(tmp_path, "clip", trajectory, repetition=2)

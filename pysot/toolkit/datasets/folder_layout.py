@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pysot.toolkit.datasets.native_layout import known_at_first
-from pysot.toolkit.datasets.raw_layout import frames_of, number_lines
+from pysot.toolkit.datasets.raw_layout import frames_of, number_lines, part_of
 from pysot.toolkit.datasets.subsets import OTB_FIRST
 from pysot.toolkit.sequence import Sequence
 
@@ -43,10 +43,8 @@ def _sequence(name, video, truth_path):
     frames, truth = frames_of(video / "img") or frames_of(video), number_lines(truth_path)
     if truth_path.name == "groundtruth.txt":
         truth = known_at_first(truth, len(frames))
-    if len(frames) > len(truth) and video.name in OTB_FIRST:
-        frames = [path for path in frames if int(Path(path).stem) >= OTB_FIRST[video.name]][:len(truth)]
-    if len(frames) != len(truth) and truth_path.name.startswith("groundtruth_rect"):
-        frames = frames[:len(truth)]  # OTB has videos with more images than lines
+    if len(frames) > len(truth) and truth_path.name.startswith("groundtruth_rect"):  # OTB has videos with more images than lines
+        frames = part_of(frames, len(truth), OTB_FIRST.get(video.name))
     flags = [np.concatenate(number_lines(video / name)) for name in ABSENT if (video / name).is_file()]
     present = ~np.any(flags, axis=0) if flags else None
     return Sequence(name, frames, truth, None, None, present=present)

@@ -9,7 +9,7 @@ from pysot.toolkit.datasets.json_layout import read_json_layout
 from pysot.toolkit.datasets.native_layout import NATIVE, native_files, read_native_layout
 from pysot.toolkit.datasets.raw_layout import read_raw_layout
 from pysot.toolkit.datasets.settings import EAO_TAGS, MULTISTART, is_long_term, is_many_starts, is_one_pass, settings_of
-from pysot.toolkit.datasets.subsets import SIZES, SUBSETS
+from pysot.toolkit.datasets.subsets import PARTS, SIZES, SUBSET_OF, SUBSETS
 from pysot.toolkit.sequence import Dataset, Sequence, plain_name
 
 logger = logging.getLogger(__name__)
@@ -27,12 +27,6 @@ EXPECTED_TREE = """expected one of
     <video>/anchor.value              (VOT2020 and later: 1 or -1 on the lines of frames at which runs begin)
   or, tracked in one pass, folders of sequences
   {root}/{name}/<video>/img/0001.jpg  and groundtruth_rect.txt (OTB) or groundtruth.txt (LaSOT; GOT-10k without img/)"""
-
-# Folders that the parts of a set lie in, "" being the set's own.
-PARTS = {"got-10k": ("val", ""), "got-10k-val": ("val", ""), "got-10k-test": ("test", "")}
-# The folder of the set that another is a part of.
-SUBSET_OF = {"otb50": "OTB100", "cvpr13": "OTB100", "otb2013": "OTB100", "otb2015": "OTB100", "uav20l": "UAV123",
-             "got-10k-val": "GOT-10k", "got-10k-test": "GOT-10k"}
 
 
 def load_dataset(name: str, root: str | os.PathLike) -> Dataset:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pysot.toolkit.datasets.raw_layout import frames_of, number_lines
+from pysot.toolkit.datasets.raw_layout import frames_of, number_lines, part_of
 from pysot.toolkit.datasets.subsets import UAV123_STARTS
 from pysot.toolkit.sequence import Sequence
 
@@ -107,12 +107,12 @@ def _sequence(layout: Layout, name: str, path: Path) -> Sequence:
         raise ValueError(f"{name}: no frames in {layout.images(path)}")
     first = layout.first(name) or _read_numbers_of_first_frame(path.with_name(f"{name}_frames.txt"))
     if first is not None:
-        frames = [frame for frame in frames if int(Path(frame).stem) >= first][:len(truth)]
+        frames = part_of(frames, len(truth), first)
     if layout.read is _read_nfs and abs(len(truth) / max(1, len(frames)) - NFS_STEP) < 1:
         truth = truth[::NFS_STEP]
     if abs(len(truth) - len(frames)) == 1 and layout.read is _read_nfs:  # some videos end with a frame or a line more
-        count = min(len(truth), len(frames))
-        frames, truth = frames[:count], truth[:count]
+        frames = part_of(frames, len(truth))
+        truth = truth[:len(frames)]
     return Sequence(name, frames, known_at_first(truth, len(frames)), None, None)
 
 

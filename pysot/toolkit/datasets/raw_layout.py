@@ -1,13 +1,13 @@
 """The folder that the VOT challenge hands out: list.txt, <video>/groundtruth.txt, <video>/color/%08d.jpg, <video>/*.tag or *.label."""
 
 import os
-import re
 from pathlib import Path
 
 import numpy as np
 
 from pysot.toolkit.masks import Mask, parse_mask
-from pysot.toolkit.sequence import Sequence
+from pysot.toolkit.result_lines import split_numbers
+from pysot.toolkit.sequence import Sequence, missing_images
 from pysot.utils.image import IMAGE_SUFFIXES, image_size
 
 
@@ -47,9 +47,9 @@ def _truth(path: Path) -> tuple[list[np.ndarray], dict[int, Mask]]:
     masks, regions = {}, []
     for index, line in enumerate(lines):
         try:
-            region = parse_mask(line) if line.startswith("m") else np.array([float(word) for word in line.split(",")])
+            region = parse_mask(line) if line.startswith("m") else np.array(split_numbers(line))
         except ValueError as error:
-            raise ValueError(f"{path} line {index + 1}: {error}") from None
+            raise ValueError(f"{path} line {index + 1} {error}") from None
         if isinstance(region, Mask) and region.pixels.any():
             masks[index], region = region, region.box
         regions.append(np.full(4, np.nan) if isinstance(region, Mask) or len(region) == 1 else region)
@@ -68,13 +68,13 @@ def _anchors(folder: Path, count: int) -> tuple[tuple[int, bool], ...]:
 
 
 def number_lines(path: Path) -> list[np.ndarray]:
-    """Numbers of each line, separated by commas, semicolons, tabs or blanks; empty lines at the end do not count. Raises ValueError with the line."""
+    """Numbers of each line, see `split_numbers`; empty lines at the end do not count. Raises ValueError with the line."""
     regions = []
     for number, line in enumerate(_text(path).rstrip().splitlines(), start=1):
         try:
-            regions.append(np.array([float(word) for word in re.split(r"[,;\s]+", line.strip())]))
-        except ValueError:
-            raise ValueError(f"{path} line {number} needs numbers, got {line.strip()!r}") from None
+            regions.append(np.array(split_numbers(line)))
+        except ValueError as error:
+            raise ValueError(f"{path} line {number} {error}") from None
     return regions
 
 
@@ -90,6 +90,16 @@ def frames_of(folder):
         return []
     names = [entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(IMAGE_SUFFIXES) and not entry.name.startswith(".")]
     return [os.path.join(folder, name) for name in sorted(names, key=lambda name: (len(name), name))]
+
+
+def part_of(frames: list[str], count: int, first: int | None = None) -> list[str]:
+    """Up to `count` frames, from the one of the number `first` on if that is given. Raises ValueError if one between them lacks: ground truth would belong to
+    other frames.
+    """
+    chosen = [path for path in frames if first is None or int(Path(path).stem) >= first][:count]
+    if missing := missing_images(chosen):
+        raise ValueError(f"there is no {missing[0]} in {os.path.dirname(frames[0])}")
+    return chosen
 
 
 def _tags(folder):

@@ -1,4 +1,4 @@
-"""What is known of sets and is not in their files: which sequences a set has, how many, and where sequences begin in their videos."""
+"""What is known of sets and is not in their files: which sequences a set has, how many, where they lie, and where sequences begin in their videos."""
 
 _PIECES = {
     "bird1": (1, 775, 1573), "car1": (1, 751, 1627), "car6": (1, 487, 1807, 2953, 3925), "car8": (1, 1357), "car16": (1, 415),
@@ -24,3 +24,8 @@ SUBSETS = {"otb50": tuple(_OTB50.split()), "cvpr13": tuple(_CVPR13.split()), "ot
 SIZES = {"otb100": 100, "otb2015": 100, "uav123": 123, "uav123_10fps": 123, "uav20l": 20, "nfs30": 100, "nfs240": 100, "lasot": 280, "lasot_ext": 150,
          "got-10k": 180, "got-10k-val": 180, "got-10k-test": 180, "trackingnet": 511, "vot2013": 16, "vot2014": 25, "vot2015": 60, "vot2016": 60, "vot2017": 60,
          "vot2018": 60, "vot2019": 60, "vot2020": 60, "vot2021": 60, "vot2018-lt": 35, "vot2019-lt": 50}
+# Folders that the parts of a set lie in, "" being the set's own.
+PARTS = {"got-10k": ("val", ""), "got-10k-val": ("val", ""), "got-10k-test": ("test", "")}
+# The folder of the set that another is a part of.
+SUBSET_OF = {"otb50": "OTB100", "cvpr13": "OTB100", "otb2013": "OTB100", "otb2015": "OTB100", "uav20l": "UAV123",
+             "got-10k-val": "GOT-10k", "got-10k-test": "GOT-10k"}
