@@ -48,8 +48,11 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     _cli.setup_logging()
-    for file in filter(None, (args.json, args.report, args.table, args.zip)):
-        check_folder(Path(file).parent)
+    outputs = [Path(file).resolve() for file in (args.json, args.report, args.table, args.zip) if file]
+    if len(set(outputs)) < len(outputs):
+        raise ValueError(f"two outputs have one name, got {', '.join(map(str, outputs))}; name them apart")
+    for file in outputs:
+        check_folder(file.parent)
     if args.table:
         check_suffix(args.table)
     if not Path(args.tracker_path).is_dir():

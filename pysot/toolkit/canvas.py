@@ -1,6 +1,7 @@
 """What all figures share: colours that differ with any colour vision, names that stay text, files written whole. Needs matplotlib, no display, no LaTeX."""
 
 import os
+import warnings
 from collections.abc import Sized
 from pathlib import Path
 
@@ -47,9 +48,10 @@ def legend_beside(figure, axes) -> None:
 
 
 def save(figure, path: str | os.PathLike, dpi: int = 150) -> Path:
-    """Write the figure whole or not at all, in the format that the suffix names. Returns the path."""
+    """Write the figure whole or not at all, in the format that the suffix names; letters that the font lacks are drawn as boxes. Returns the path."""
     path = Path(path)
-    with atomic_write(path, "wb") as stream:
+    with atomic_write(path, "wb") as stream, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # one for each letter
         figure.savefig(stream, format=path.suffix.lstrip(".") or "png", dpi=dpi, bbox_inches="tight")
     return path
 

@@ -85,13 +85,22 @@ def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace:
     """Note in `network.json` whose results the folder holds. Results of another network or other settings are removed with `replace`, else a ValueError."""
     path = Path(tracker_dir) / "network.json"
     if any(holds_results(Path(tracker_dir), experiment) for experiment in EXPERIMENTS):
-        known = read_json(path, "origin of results").get("sha256") if path.exists() else None
+        known = _claimed_by(path)
         if known != fingerprint and replace:
             shutil.rmtree(tracker_dir)
         elif known != fingerprint:
-            raise ValueError(f"{tracker_dir} holds results of another network or of other settings, which this run would mix with its own; "
-                             "remove or rename that folder, or choose another --results_dir")
+            raise ValueError(f"{tracker_dir} holds results of another network or of other settings{', or of nobody knows what' * (known is None)}, which this "
+                             "run would mix with its own; remove or rename that folder, or choose another --results_dir")
     write_json(path, {"sha256": fingerprint})
+
+
+def _claimed_by(path: Path) -> str | None:
+    """The fingerprint in `network.json`, None where that is missing or damaged."""
+    try:
+        content = read_json(path, "origin of results")
+    except (FileNotFoundError, ValueError):
+        return None
+    return content.get("sha256") if isinstance(content, dict) else None
 
 
 def vot_file(tracker_dir: str | os.PathLike, video: str, repetition: int = 1, experiment: str = "baseline") -> Path:

@@ -90,7 +90,7 @@ def test_a_frame_that_lacks_in_the_middle(tmp_path):
     write_truth(tmp_path / "OTB100" / "Deer" / "groundtruth_rect.txt", [BOX] * 4)
     touch(tmp_path / "UAV123" / "data_seq" / "UAV123" / "bird1", (775, 777, 778), 6)
     write_truth(tmp_path / "UAV123" / "anno" / "UAV123" / "bird1_2.txt", [BOX] * 3)
-    for name, lacks in (("NFS30", "ball: there is no 00003.jpg in .*30/ball"), ("OTB100", "Deer: there is no 0003.jpg in .*Deer/img"),
+    for name, lacks in (("NFS30", "there is no 00003.jpg in .*30/ball"), ("OTB100", "there is no 0003.jpg in .*Deer/img"),
                         ("UAV123", "bird1_2: there is no 000776.jpg in .*bird1")):
         with pytest.raises(ValueError, match=lacks):
             load_dataset(name, tmp_path)

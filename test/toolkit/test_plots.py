@@ -51,6 +51,11 @@ def test_every_tracker_is_named(tmp_path, names):
             assert all(line[:LONGEST // 2].replace("--", "- -") in text for line in name.splitlines()), (path, name)
 
 
+@pytest.mark.filterwarnings("error")
+def test_letters_that_the_font_lacks_are_no_warnings(tmp_path):
+    assert len(draw_all(("跟踪器",), tmp_path, "png")) == 3
+
+
 @pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
 def test_formats(tmp_path, suffix):
     for path in draw_all(("one", "two"), tmp_path / "new", suffix):

@@ -183,8 +183,11 @@ def test_results_of_two_networks_do_not_mix(tmp_path):
     with pytest.raises(ValueError, match="model holds results of another network.*--results_dir"):
         claim_tracker_dir(tmp_path / "model", "one")
     (tmp_path / "model" / "network.json").unlink()
-    with pytest.raises(ValueError, match="another network"):
-        claim_tracker_dir(tmp_path / "model", "two")
+    for damaged in (None, "", '{"sha256": "tw', "[]"):
+        if damaged is not None:
+            (tmp_path / "model" / "network.json").write_text(damaged)
+        with pytest.raises(ValueError, match="another network.* or of nobody knows what"):
+            claim_tracker_dir(tmp_path / "model", "two")
 
 
 def hidden_set(name, *videos, frames=4) -> Dataset:

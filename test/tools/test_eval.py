@@ -36,6 +36,7 @@ def small(tmp_path):
     (("-p", "results/VOT2016", "-d", "VOT2017", "--datasetdir", SMALL), "no data set VOT2017"),
     (("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "-t", "zzz"), "no tracker that begins with 'zzz'"),
     (("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "-n", "0"), "at least one worker"),
+    (("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "--json", "a.md", "--table", "new/../a.md"), "two outputs have one name"),
 ])
 def test_mistakes_are_sentences(small, args, sentence):
     done = run_eval(*args, cwd=small)
