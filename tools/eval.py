@@ -33,12 +33,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--experiment", choices=[name for name in EXPERIMENTS if name], help="of VOT sets: baseline (default), realtime (simulated from the "
                                                                                             "times of baseline where there is nothing else) or unsupervised")
     parser.add_argument("--partial", action="store_true", help="score trackers on the videos that they have usable results for; the table says on how many")
-    parser.add_argument("--show_video_level", "-s", action="store_true", help="also a table per video")
+    parser.add_argument("--show_video_level", "-s", action="store_true", help="also a table per video, and by tag of VOT sets")
     parser.add_argument("--vis", action="store_true", help="also draw beside the results: <DATASET>_scores, _expected_overlap, _attributes, and a folder "
                                                            "_timelines with the overlap by frame of each sequence")
     parser.add_argument("--vis_format", choices=FORMATS, default="png", help="format of what --vis draws")
     parser.add_argument("--report", metavar="FILE", help="also write an HTML page: tables that sort, curves, and each sequence with its losses in pictures")
-    parser.add_argument("--table", metavar="FILE", help="also write the table as .csv, .tex or .md, and those of attributes (and with -s videos) beside it")
+    parser.add_argument("--table", metavar="FILE", help="also write the table as .csv, .tex or .md, and that of attributes (with -s of tags, videos) beside it")
     parser.add_argument("--zip", metavar="FILE", help="also pack the results of one tracker on a one-pass set as the servers of GOT-10k, TrackingNet and LaSOT "
                                                       "take them; without ground truth that is all")
     parser.add_argument("--json", metavar="FILE", help="also write the scores as JSON")
@@ -77,10 +77,9 @@ def main() -> None:
         write_json(args.json, scores.to_json(), indent=1)
         logger.info("wrote %s", args.json)
     if args.table:
-        for name, rows in rows_of(scores, args.mode).items():
-            if name != "videos" or args.show_video_level:
-                path = Path(args.table)
-                logger.info("wrote %s", write_table(path.with_stem(f"{path.stem}_{name}") if name else path, rows))
+        for name, rows in rows_of(scores, args.mode, args.show_video_level).items():
+            path = Path(args.table)
+            logger.info("wrote %s", write_table(path.with_stem(f"{path.stem}_{name}") if name else path, rows))
     if args.report:
         settings = {"data set": dataset.name, "results": args.tracker_path, "mode": "one pass" if dataset.one_pass else args.mode}
         settings |= {"experiment": experiment} if experiment else {}

@@ -1,7 +1,7 @@
 """Score a tracker's results of the supervised protocol: results.load -> metrics -> one score."""
 
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from pysot.toolkit import metrics
@@ -17,9 +17,10 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class TrackerScore:
-    """Scores of one tracker: robustness is losses per 100 frames, eao per tag, videos {name: (accuracy, lost)}. With `problems` (sentences that name
-    files and lines) the tracker is not scored: its numbers are NaN and videos is empty. `official` are the scores of the official toolkit's arithmetic,
-    where they were asked for. `notes` are sentences on what was left out, repaired or simulated, and `covers`, such as "5 of 6 videos", where it is not all.
+    """Scores of one tracker: robustness is losses per 100 frames, eao per tag, videos and tags {name: (accuracy, lost)}. With `problems` (sentences that
+    name files and lines) the tracker is not scored: its numbers are NaN, videos and tags are empty. `official` are the scores of the official toolkit's
+    arithmetic, where they were asked for. `notes` are sentences on what was left out, repaired or simulated, and `covers`, such as "5 of 6 videos", where it
+    is not all.
     """
 
     name: str
@@ -28,6 +29,7 @@ class TrackerScore:
     lost: float
     eao: dict[str, float]
     videos: dict[str, tuple[float, float]]
+    tags: dict[str, tuple[float, float]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     official: OfficialScore | None = None
     notes: tuple[str, ...] = ()
@@ -46,8 +48,9 @@ class Scores:
         object.__setattr__(self, "trackers", rank)
 
     def to_json(self) -> dict:
-        """{tracker: {accuracy, robustness, lost, eao: {tag: value}, videos: {name: {accuracy, lost}}}} of the trackers that could be scored, and
-        vot: {accuracy, robustness, lost, eao, videos} where the official scores were asked for. A value that does not exist (a tag that no frame has) is NaN.
+        """{tracker: {accuracy, robustness, lost, eao: {tag: value}, videos: {name: {accuracy, lost}}, tags: {name: {accuracy, lost}}}} of the trackers that
+        could be scored, and vot: {accuracy, robustness, lost, eao, videos} where the official scores were asked for. A value that does not exist (a tag that
+        no frame has) is NaN.
         """
         return {
             score.name: {
@@ -55,7 +58,8 @@ class Scores:
                 "robustness": score.robustness,
                 "lost": score.lost,
                 "eao": dict(score.eao),
-                "videos": {name: {"accuracy": accuracy, "lost": lost} for name, (accuracy, lost) in score.videos.items()},
+                "videos": _named(score.videos),
+                "tags": _named(score.tags),
                 **({"vot": _as_json(score.official)} if score.official else {}),
             }
             for score in self.trackers if not score.problems
@@ -63,7 +67,11 @@ class Scores:
 
 
 def _as_json(official: OfficialScore) -> dict:
-    return {**asdict(official), "videos": {name: {"accuracy": accuracy, "lost": lost} for name, (accuracy, lost) in official.videos.items()}}
+    return {**asdict(official), "videos": _named(official.videos)}
+
+
+def _named(pairs: dict[str, tuple[float, float]]) -> dict:
+    return {name: {"accuracy": accuracy, "lost": lost} for name, (accuracy, lost) in pairs.items()}
 
 
 def evaluate_tracker(
@@ -77,7 +85,7 @@ def evaluate_tracker(
     name, notes = Path(os.path.abspath(tracker_dir)).name, []
     found = gather(dataset, lambda sequence: load_supervised(Path(tracker_dir), sequence, experiment, dataset.settings), partial)
     if found.problems:
-        return TrackerScore(name, NAN, NAN, NAN, dict.fromkeys(dataset.tags, NAN), {}, found.problems)
+        return TrackerScore(name, NAN, NAN, NAN, dict.fromkeys(dataset.tags, NAN), {}, problems=found.problems)
     if _is_simulated(Path(tracker_dir), experiment):
         notes.append(f"simulated at {FPS:g} frames per second from the times of the baseline experiment")
     pairs = [(sequence, run) for sequence in found.dataset.sequences for run in found.results[sequence.name]]
@@ -88,8 +96,9 @@ def evaluate_tracker(
     videos = {video: metrics.video_score(group, dataset.settings.burn_in) for video, group in grouped.items()}
     accuracy, robustness, lost = metrics.accuracy_robustness_lost(list(videos.values()))
     eao = expected_average_overlap(runs, dataset.tags, dataset.settings)
+    tags = {tag: metrics.tag_score(tag, grouped, videos) for tag in dataset.tags}
     official = official_score(runs, dataset.settings) if mode != "pysot" else None
-    return TrackerScore(name, accuracy, robustness, lost, eao, {video: (score.accuracy, score.lost) for video, score in videos.items()},
+    return TrackerScore(name, accuracy, robustness, lost, eao, {video: (score.accuracy, score.lost) for video, score in videos.items()}, tags,
                         (), official, (*notes, *found.notes), found.covers)
 
 

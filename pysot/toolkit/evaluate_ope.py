@@ -39,12 +39,12 @@ class OpeScores:
         object.__setattr__(self, "trackers", sorted(self.trackers, key=lambda score: (score.all is None, -score.all.auc if score.all else 0, score.name)))
 
     def to_json(self) -> dict:
-        """{tracker: {auc, precision20, norm_precision20, ao, sr50, sr75, attributes: {name: auc}, videos: {name: {auc, precision20, norm_precision20, ao}}}} of
-        the trackers that could be scored.
+        """{tracker: {auc, precision20, norm_precision20, norm_precision_auc, ao, sr50, sr75, attributes: {name: auc}, videos: {name: {auc, precision20,
+        norm_precision20, ao}}}} of the trackers that could be scored.
         """
         return {
             score.name: {
-                **{what: getattr(score.all, what) for what in ("auc", "precision20", "norm_precision20", "ao", "sr50", "sr75")},
+                **{what: getattr(score.all, what) for what in ("auc", "precision20", "norm_precision20", "norm_precision_auc", "ao", "sr50", "sr75")},
                 "attributes": {name: curves.auc for name, curves in score.attributes.items()},
                 "videos": {name: {what: getattr(curves, what) for what in ("auc", "precision20", "norm_precision20", "ao")}
                            for name, curves in score.videos.items()},

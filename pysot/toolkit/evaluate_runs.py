@@ -1,5 +1,6 @@
 """Score trackers' runs without restarts: long-term sets, sets of many starts (VOT since 2020), and VOT's unsupervised experiment."""
 
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,14 +21,16 @@ UNBOUNDED = 1 << 20  # pixels: a width for images whose size nobody knows
 
 @dataclass(frozen=True)
 class RunScore:
-    """Scores of one tracker by name, the first one ranks; the same in the official toolkit's arithmetic where it differs and was asked for; of each video; and
-    a curve, its values at `at`. With `problems` it is not scored and all of these are empty. `notes` and `covers` as TrackerScore.
+    """Scores of one tracker by name, the first one ranks; the same in the official toolkit's arithmetic where it differs and was asked for; of each video; the
+    number that ranks, of the videos with each attribute; and a curve, its values at `at`. With `problems` it is not scored and all of these are empty. `notes`
+    and `covers` as TrackerScore.
     """
 
     name: str
     numbers: dict[str, float] = field(default_factory=dict)
     official: dict[str, float] = field(default_factory=dict)
     videos: dict[str, dict[str, float]] = field(default_factory=dict)
+    attributes: dict[str, float] = field(default_factory=dict)
     at: np.ndarray | None = None
     curve: np.ndarray | None = None
     problems: tuple[str, ...] = ()
@@ -53,8 +56,10 @@ class RunScores:
         object.__setattr__(self, "trackers", sorted(self.trackers, key=lambda score: (bool(score.problems), -score.rank_by, score.name)))
 
     def to_json(self) -> dict:
-        """{tracker: {the numbers, videos: {name: the numbers}}} of the trackers that could be scored, and vot: the official ones, if asked for."""
-        return {score.name: {**score.numbers, "videos": score.videos, **({"vot": score.official} if score.official else {})}
+        """{tracker: {the numbers, videos: {name: the numbers}, attributes: {name: the first number}}} of the trackers that could be scored, and vot: the
+        official ones, if asked for.
+        """
+        return {score.name: {**score.numbers, "videos": score.videos, "attributes": score.attributes, **({"vot": score.official} if score.official else {})}
                 for score in self.trackers if not score.problems}
 
 
@@ -157,8 +162,14 @@ def evaluate_runs(dataset: Dataset, tracker_dir: str | os.PathLike, experiment: 
     found = gather(dataset, lambda sequence: load_runs(Path(tracker_dir), sequence, experiment, kind), partial)
     if found.problems:
         return RunScore(name, problems=found.problems)
+    score = functools.partial(KINDS[kind][0], load=lambda sequence: found.results[sequence.name])
+    sequences = found.dataset.sequences
+    attributes = sorted({attribute for sequence in sequences for attribute in sequence.attributes})
     try:
-        parts = KINDS[kind][0](found.dataset, lambda sequence: found.results[sequence.name], mode)
+        parts = score(found.dataset, mode=mode)
+        for attribute in attributes:
+            with_it = found.dataset.only([sequence.name for sequence in sequences if attribute in sequence.attributes])
+            parts.setdefault("attributes", {})[attribute] = next(iter(score(with_it, mode="pysot")["numbers"].values()))
     except ValueError as error:
         return RunScore(name, problems=(str(error),))
     return RunScore(name, notes=found.notes, covers=found.covers, **parts)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from pysot.toolkit.evaluate import Scores
@@ -11,9 +10,12 @@ from pysot.toolkit.evaluate_runs import RunScores
 from pysot.toolkit.plots import FEWEST_TAGS, plot_curves, plot_expected_overlap, plot_runs, plot_scores, plot_tags, plot_timeline
 from pysot.toolkit.scoring import AnyScores
 from pysot.toolkit.sequence import Dataset
+from pysot.toolkit.summary import TELLINGS, tag_values
 from pysot.toolkit.tracks import expected_overlap_curves, load_tracks, scored_folders
 
 FORMATS = ("png", "pdf", "svg")
+# The figure of the trackers, by the kind of scores.
+PLOTS = {Scores: plot_scores, OpeScores: lambda scores, path, vot: plot_curves(scores, path), RunScores: lambda scores, path, vot: plot_runs(scores, path)}
 
 
 def write_figures(
@@ -31,8 +33,7 @@ def write_figures(
     def named(what: str) -> Path:
         return folder / f"{name}_{what}.{suffix}"
 
-    draw = plot_curves if dataset.one_pass else plot_runs if isinstance(scores, RunScores) else partial(plot_scores, vot=vot)
-    written = [draw(scores, named("scores"))]
+    written = [PLOTS[type(scores)](scores, named("scores"), vot)]
     where = scored_folders(folders, scores)
     if isinstance(scores, Scores):
         title = f"{dataset.name}: expected overlap"
@@ -41,7 +42,7 @@ def write_figures(
     values = tag_values(scores)
     known = {tag for row in values.values() for tag, value in row.items() if value == value}
     if len(known) >= FEWEST_TAGS:
-        written.append(plot_tags(values, named("attributes"), f"{dataset.name}: {'success by attribute' if dataset.one_pass else 'EAO by tag'}"))
+        written.append(plot_tags(values, named("attributes"), f"{dataset.name}: {TELLINGS[type(scores)].titles['attributes']}"))
     timelines = folder / f"{name}_timelines"
     for sequence in progress(dataset.sequences):
         tracks = load_tracks(dataset, sequence, where, scores, experiment)
@@ -51,11 +52,3 @@ def write_figures(
         file = re.sub(r"[/\\]", "_", sequence.name)  # a name can't lead out of the folder
         plot_timeline(sequence.name, overlaps, losses, timelines / f"{file}.{suffix}")
     return [*written, timelines]
-
-
-def tag_values(scores: AnyScores) -> dict[str, dict[str, float]]:
-    """{tracker: {tag: EAO}}, or {tracker: {attribute: success}}, of the trackers that could be scored."""
-    scored = [score for score in scores.trackers if not score.problems]
-    if isinstance(scores, OpeScores):
-        return {score.name: {name: curves.auc for name, curves in score.attributes.items()} for score in scored}
-    return {score.name: score.eao if isinstance(scores, Scores) else {} for score in scored}

@@ -20,9 +20,11 @@ from pysot.toolkit.evaluate_ope import OpeScores
 from pysot.toolkit.evaluate_runs import RunScores
 from pysot.toolkit.official import DIFFERENCE
 from pysot.toolkit.ope import DISTANCES, NORMALISED, OVERLAPS
+from pysot.toolkit.report_ope import COLUMNS, FIELDS
 from pysot.toolkit.report_runs import HEADS
 from pysot.toolkit.scoring import AnyScores
 from pysot.toolkit.sequence import Dataset, Sequence
+from pysot.toolkit.summary import TELLINGS, tag_values
 from pysot.toolkit.tracks import Track, expected_overlap_curves, heads, load_tracks, scored_folders
 from pysot.utils.files import atomic_write
 from pysot.utils.image import read_image
@@ -48,10 +50,7 @@ def write_report(
         if tracks := load_tracks(dataset, sequence, where, scores, experiment):
             found[sequence.name] = {name: (_mean(track.overlap), track.numbers) for name, track in tracks.items()}
             sequence_parts.append(_sequence_part(sequence, tracks, colours, columns))
-    if isinstance(scores, Scores):
-        overview = _supervised_overview(dataset, scores, expected_overlap_curves(dataset, where, experiment), colours)
-    else:
-        overview = _one_pass_overview(scores, colours) if dataset.one_pass else _runs_overview(scores, colours)
+    overview = OVERVIEWS[type(scores)](scores, colours, dataset, where, experiment)
     body = [f"<h1>{parts.text(dataset.name)}: {len(names)} tracker{'s' * (len(names) > 1)}, {len(dataset)} sequences</h1>",
             f"<p class=faint>{sum(map(len, dataset.sequences))} frames. A click on a head sorts a table.</p>", overview, _remarks(scores),
             _against(found, names), _sequence_table(dataset, found, names, columns), *sequence_parts, _settings(settings)]
@@ -60,20 +59,22 @@ def write_report(
     return Path(path)
 
 
-def _supervised_overview(dataset: Dataset, scores: Scores, curves: dict[str, np.ndarray], colours: dict[str, str]) -> str:
+def _supervised_overview(scores: Scores, colours: dict[str, str], dataset: Dataset, where: dict[str, Path], experiment: str) -> str:
+    curves = expected_overlap_curves(dataset, where, experiment)
     scored = [score for score in scores.trackers if not score.problems]
     official = any(score.official for score in scored)
     head = ["tracker", "EAO", "accuracy", "robustness", "losses", *(["EAO vot", "accuracy vot", "robustness vot"] if official else [])]
     rows = [[_named(score.name, colours), score.eao["all"], score.accuracy, score.robustness, _count(score.lost),
              *([score.official.eao, score.official.accuracy, score.official.robustness] if score.official else [])] for score in scored]
-    tags = parts.table(["tracker", *dataset.tags], [[_named(score.name, colours), *(score.eao[tag] for tag in dataset.tags)] for score in scored])
+    accuracies, losses = ({score.name: {tag: pair[place] for tag, pair in score.tags.items()} for score in scored} for place in (0, 1))
+    tags = _attributes(scores, colours) + _by_name("Accuracy by tag", accuracies, colours) + _by_name("Losses by tag", losses, colours, _count)
     lines = [(np.arange(len(curve)), curve, colours[name]) for name, curve in curves.items()]
     low, high = dataset.settings.low, dataset.settings.high
     label = f"expected overlap by length in frames; EAO is the mean from {low} to {high}, marked below"
     chart = parts.chart(lines, label, [(low, "#5b6570"), (high, "#5b6570")], 240)
     note = f"<p class=faint>{parts.text(DIFFERENCE)}.</p>" if official else ""
     return (f"<h2>Ranking</h2>{parts.table(head, rows)}{note}<h2>Expected overlap</h2>{parts.keys(colours.items())}{chart}"
-            f"<h2>Accuracy and robustness</h2>{_accuracy_robustness(scored, colours)}<h2>EAO by tag</h2>{tags}")
+            f"<h2>Accuracy and robustness</h2>{_accuracy_robustness(scored, colours)}{tags}")
 
 
 def _accuracy_robustness(scored: list, colours: dict[str, str]) -> str:
@@ -86,30 +87,40 @@ def _accuracy_robustness(scored: list, colours: dict[str, str]) -> str:
     return parts.keys(colours.items()) + parts.drawing(axes + dots, height, label, f"{most:.2f}")
 
 
-def _one_pass_overview(scores: OpeScores, colours: dict[str, str]) -> str:
+def _one_pass_overview(scores: OpeScores, colours: dict[str, str], *_) -> str:
     scored = [score for score in scores.trackers if score.all]
-    head = ["tracker", "success", "norm precision", "precision", "AO", "SR 0.50", "SR 0.75"]
-    rows = [[_named(score.name, colours), *(getattr(score.all, what) for what in ("auc", "norm_precision20", "precision20", "ao", "sr50", "sr75"))]
-            for score in scored]
+    rows = [[_named(score.name, colours), *(getattr(score.all, what) for what in FIELDS)] for score in scored]
     curves = (("success", OVERLAPS, "success: share of frames above an overlap"), ("precision", DISTANCES, "precision: share of frames within pixels"),
               ("norm_precision", NORMALISED, "normalised precision: share of frames within a part of the target's size"))
     charts = "".join(parts.chart([(axis, getattr(score.all, what), colours[score.name]) for score in scored], label, height=200)
                      for what, axis, label in curves)
-    names = list(dict.fromkeys(name for score in scored for name in score.attributes))
-    values = [[_named(score.name, colours), *(score.attributes[name].auc if name in score.attributes else float("nan") for name in names)] for score in scored]
-    attributes = parts.table(["tracker", *names], values) if names else ""
-    return (f"<h2>Ranking</h2>{parts.table(head, rows)}<h2>Curves</h2>{parts.keys(colours.items())}{charts}"
-            + (f"<h2>Success by attribute</h2>{attributes}" if names else ""))
+    return (f"<h2>Ranking</h2>{parts.table(['tracker', *COLUMNS], rows)}<h2>Curves</h2>{parts.keys(colours.items())}{charts}"
+            + _attributes(scores, colours))
 
 
-def _runs_overview(scores: RunScores, colours: dict[str, str]) -> str:
+def _attributes(scores: AnyScores, colours: dict[str, str]) -> str:
+    """What is told of the trackers by tag or attribute."""
+    return _by_name(TELLINGS[type(scores)].titles["attributes"], tag_values(scores), colours)
+
+
+def _by_name(title: str, values: dict[str, dict[str, float]], colours: dict[str, str], cell: Callable = float) -> str:
+    """A table of {tracker: {name: value}}, nothing without names."""
+    names = list(dict.fromkeys(name for row in values.values() for name in row))
+    rows = [[_named(tracker, colours), *(cell(row.get(name, float("nan"))) for name in names)] for tracker, row in values.items()]
+    return f"<h2>{title}</h2>{parts.table(['tracker', *names], rows)}" if names else ""
+
+
+def _runs_overview(scores: RunScores, colours: dict[str, str], *_) -> str:
     scored = [score for score in scores.trackers if not score.problems]
     names = list(scored[0].numbers)
     official = any(score.official for score in scored)
     head = ["tracker", *(HEADS[name] for name in names), *(f"{HEADS[name]} vot" for name in names if official)]
     rows = [[_named(score.name, colours), *score.numbers.values(), *score.official.values()] for score in scored]
     chart = parts.chart([(score.at, score.curve, colours[score.name]) for score in scored], scores.axes, height=240, least=1.0)
-    return f"<h2>Ranking</h2>{parts.table(head, rows)}<h2>Curves</h2>{parts.keys(colours.items())}{chart}"
+    return f"<h2>Ranking</h2>{parts.table(head, rows)}<h2>Curves</h2>{parts.keys(colours.items())}{chart}{_attributes(scores, colours)}"
+
+
+OVERVIEWS = {Scores: _supervised_overview, OpeScores: _one_pass_overview, RunScores: _runs_overview}
 
 
 def _count(number: float) -> tuple[str, float]:

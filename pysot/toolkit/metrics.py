@@ -75,6 +75,25 @@ def accuracy_robustness_lost(videos: list[VideoScore]) -> tuple[float, float, fl
     return float(nanmean(overlap)), lost / len(overlap) * 100, lost
 
 
+def tag_score(tag: str, grouped: dict[str, list[Run]], videos: dict[str, VideoScore]) -> tuple[float, float]:
+    """Accuracy of the frames with a tag, and the losses at them (per repetition), over all videos: their runs and their scores by name. `all` are all frames,
+    `empty` those without any tag.
+    """
+    overlaps, lost = [], 0.0
+    for name, runs in grouped.items():
+        chosen = _frames_with(tag, runs[0].sequence)
+        overlaps.append(videos[name].overlap[chosen])
+        lost += sum(int(chosen[run.trajectory.failures].sum()) for run in runs) / len(runs)
+    return float(nanmean(np.concatenate(overlaps))), lost
+
+
+def _frames_with(tag: str, sequence: Sequence) -> np.ndarray:
+    none = np.zeros(len(sequence), bool)
+    if tag in ("all", "empty"):
+        return ~none if tag == "all" else ~np.any([none, *sequence.tags.values()], axis=0)
+    return sequence.tags.get(tag, none)
+
+
 def nanmean(values, axis=None):
     """np.nanmean that is NaN, without a warning, where there is no number."""
     with warnings.catch_warnings():

@@ -67,20 +67,33 @@ def tag_rows(scores: Scores) -> Rows:
     return rows + [[label(score), *(number(score.eao[tag], 3) for tag in tags)] for score in scores.trackers]
 
 
+def per_tag(scores: Scores) -> Rows:
+    """Accuracy and lost number of every tracker in the frames with each tag."""
+    return per_video([replace(score, videos=score.tags) for score in scores.trackers], ("Acc", "LN"), (3, 1), lambda tag: tag, "Tag")
+
+
 def video_rows(scores: Scores, vot: bool = False) -> Rows:
     """Accuracy and lost number of every tracker on every video, with `vot` the official toolkit's."""
     trackers = [replace(score, videos=score.official.videos) if vot and score.official else score for score in scores.trackers]
     return per_video(trackers, ("Acc", "LN"), (3, 1), lambda video: video)
 
 
-def per_video(trackers: list, names: tuple[str, ...], digits: tuple[int, ...], values: Callable) -> Rows:
+def per_video(trackers: list, names: tuple[str, ...], digits: tuple[int, ...], values: Callable, head: str = "Video") -> Rows:
     """A row for every video that a tracker was scored on, with `values` of its score there, dashes where it was not."""
     scored = [score for score in trackers if not score.problems]
-    rows = [["Video", *(f"{score.name} {name}" for score in scored for name in names)]]
+    rows = [[head, *(f"{score.name} {name}" for score in scored for name in names)]]
     for video in dict.fromkeys(video for score in scored for video in score.videos):
         known = [values(score.videos[video]) if video in score.videos else (NAN,) * len(names) for score in scored]
         rows.append([video, *(number(value, places) for row in known for value, places in zip(row, digits, strict=True))])
     return rows
+
+
+def attribute_table(trackers: list, value: Callable) -> Rows:
+    """A row for every tracker that is scored, with the `value` of its score on the videos with each attribute; nothing if there are no attributes."""
+    scored = [score for score in trackers if not score.problems]
+    names = list(dict.fromkeys(name for score in scored for name in score.attributes))
+    known = [[value(score.attributes[name]) if name in score.attributes else NAN for name in names] for score in scored]
+    return [["Tracker Name", *names], *([label(score), *(number(cell, 3) for cell in row)] for score, row in zip(scored, known, strict=True))] if names else []
 
 
 def label(score) -> str:

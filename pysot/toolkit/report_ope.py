@@ -1,10 +1,10 @@
 """Scores of one-pass sets as text tables."""
 
 from pysot.toolkit.evaluate_ope import OpeScores
-from pysot.toolkit.report import Rows, label, notes_of, number, per_video, table
+from pysot.toolkit.report import Rows, attribute_table, label, notes_of, number, per_video, table
 
-COLUMNS = ("Success", "Norm Precision", "Precision", "AO", "SR 0.50", "SR 0.75")
-_FIELDS = ("auc", "norm_precision20", "precision20", "ao", "sr50", "sr75")
+COLUMNS = ("Success", "Norm Precision", "Norm Precision AUC", "Precision", "AO", "SR 0.50", "SR 0.75")
+FIELDS = ("auc", "norm_precision20", "norm_precision_auc", "precision20", "ao", "sr50", "sr75")
 
 
 def ope_table(scores: OpeScores) -> str:
@@ -13,22 +13,17 @@ def ope_table(scores: OpeScores) -> str:
 
 
 def ope_rows(scores: OpeScores) -> Rows:
-    """Success (area under the curve), normalised precision at 0.2, precision at 20 pixels, and GOT-10k's average overlap and success rates, best success
-    first.
+    """Success (area under the curve), normalised precision at 0.2 (LaSOT) and its area (TrackingNet), precision at 20 pixels, and GOT-10k's average overlap and
+    success rates, best success first.
     """
     rows = [["Tracker Name", *COLUMNS]]
-    rows += [[label(score), *(number(getattr(score.all, name) if score.all else float("nan"), 3) for name in _FIELDS)] for score in scores.trackers]
+    rows += [[label(score), *(number(getattr(score.all, name) if score.all else float("nan"), 3) for name in FIELDS)] for score in scores.trackers]
     return rows
 
 
 def attribute_rows(scores: OpeScores) -> Rows:
     """Success of every tracker on the videos with each attribute; nothing if the set has none."""
-    scored = [score for score in scores.trackers if score.all]
-    names = list(dict.fromkeys(name for score in scored for name in score.attributes))
-    if not names:
-        return []
-    rows = [["Tracker Name", *names]]
-    return rows + [[label(score), *(number(score.attributes[name].auc if name in score.attributes else float("nan"), 3) for name in names)] for score in scored]
+    return attribute_table(scores.trackers, lambda curves: curves.auc)
 
 
 def ope_video_rows(scores: OpeScores) -> Rows:

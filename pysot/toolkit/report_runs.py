@@ -1,11 +1,17 @@
 """Scores of runs without restarts as text tables."""
 
 from pysot.toolkit.evaluate_runs import RunScores
-from pysot.toolkit.report import Rows, label, number, per_video
+from pysot.toolkit.report import Rows, attribute_table, label, notes_of, number, per_video, table
 
 HEADS = {"f1": "F1", "precision": "Precision", "recall": "Recall", "eao": "EAO", "accuracy": "Accuracy", "robustness": "Robustness"}
 DIFFERENCE = ("Why they differ: pysot rasterises boxes with one row and column more, counts frames of a positive confidence only, and takes other "
               "places of the sorted confidences as thresholds")
+
+
+def run_table(scores: RunScores, mode: str) -> str:
+    """`run_rows` as text, with the reasons why a tracker has no numbers, and why the two arithmetics differ."""
+    differ = mode == "both" and any(score.official for score in scores.trackers)
+    return table(run_rows(scores, mode)) + notes_of(scores.trackers) + f"\n{DIFFERENCE}" * differ
 
 
 def run_rows(scores: RunScores, mode: str = "pysot") -> Rows:
@@ -19,6 +25,11 @@ def run_rows(scores: RunScores, mode: str = "pysot") -> Rows:
         values = {"pysot": score.numbers, "vot": score.official}
         rows.append([label(score), *(number(values[which].get(name, float("nan")), 3) for name in names for which in modes)])
     return rows
+
+
+def run_attribute_rows(scores: RunScores) -> Rows:
+    """The number that ranks, of every tracker on the videos with each attribute; nothing if the set has none."""
+    return attribute_table(scores.trackers, lambda value: value)
 
 
 def run_video_rows(scores: RunScores) -> Rows:

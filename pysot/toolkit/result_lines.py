@@ -39,6 +39,11 @@ class Lines:
         """The first number of each line (N,)."""
         return self.numbers[np.cumsum(self.counts) - self.counts]
 
+    @property
+    def are_regions(self) -> np.ndarray:
+        """Which lines have 4 or 8 numbers (N,)."""
+        return (self.counts == 4) | (self.counts == 8)
+
     @cached_property
     def regions(self) -> np.ndarray:
         """The lines with 4 or 8 numbers as a table (N, 8), NaN elsewhere."""

@@ -151,7 +151,8 @@ def load_baseline(path: str | os.PathLike, frames: int | None = None) -> Traject
     lines = read_lines(path, frames)
     lines.refuse_masks()
     single = lines.counts == 1
-    wrong = np.where(single, ~np.isin(lines.first, (SKIPPED, START, LOST)), ~np.isin(lines.counts, (4, 8)))
+    known = (lines.first == SKIPPED) | (lines.first == START) | (lines.first == LOST)
+    wrong = np.where(single, ~known, ~lines.are_regions)
     lines.refuse(wrong, "needs 0, 1, 2, or a region of 4 or 8 numbers")
     codes = np.where(single, lines.first, TRACKED).astype(np.int8)
     lines.refuse_odd_regions()
@@ -162,18 +163,19 @@ def load_baseline(path: str | os.PathLike, frames: int | None = None) -> Traject
     return Trajectory(codes, lines.regions)
 
 
-# What may stand on the line before each entry; the first line is a start, or skipped until one.
-_BEFORE = {START: (SKIPPED, LOST), LOST: (START, TRACKED), TRACKED: (START, TRACKED), SKIPPED: (SKIPPED, LOST)}
+# [code, code on the line before]: whether the one may follow the other; the first line is a start, or skipped until one.
+_MAY_FOLLOW = np.zeros((4, 4), bool)
+for _code, _before in {START: (SKIPPED, LOST), LOST: (START, TRACKED), TRACKED: (START, TRACKED), SKIPPED: (SKIPPED, LOST)}.items():
+    _MAY_FOLLOW[_code, list(_before)] = True
 
 
 def _check_order(path, codes):
-    for code, allowed in _BEFORE.items():
-        wrong = (codes[1:] == code) & ~np.isin(codes[:-1], allowed)
-        if wrong.any():
-            row = int(np.argmax(wrong)) + 1
-            names = {SKIPPED: "0 (skipped)", START: "1 (start)", LOST: "2 (lost)", TRACKED: "a region"}
-            what = f"{names[code]} after {names[int(codes[row - 1])]}"
-            raise ResultError(f"{path} line {row + 1}: {what} cannot be in a supervised result; track this video again")
+    wrong = ~_MAY_FOLLOW[codes[1:], codes[:-1]]
+    if wrong.any():
+        row = int(np.argmax(wrong)) + 1
+        names = {SKIPPED: "0 (skipped)", START: "1 (start)", LOST: "2 (lost)", TRACKED: "a region"}
+        what = f"{names[int(codes[row])]} after {names[int(codes[row - 1])]}"
+        raise ResultError(f"{path} line {row + 1}: {what} cannot be in a supervised result; track this video again")
 
 
 def load_run(path: str | os.PathLike, frames: int | None = None) -> Trajectory:
@@ -182,7 +184,7 @@ def load_run(path: str | os.PathLike, frames: int | None = None) -> Trajectory:
     """
     lines, path = read_lines(path, frames), Path(path)
     single, place = lines.counts == 1, np.arange(len(lines))
-    wrong = np.where(single, (lines.first != SKIPPED) & ~((lines.first == START) & (place == 0)), ~np.isin(lines.counts, (4, 8)))
+    wrong = np.where(single, (lines.first != SKIPPED) & ~((lines.first == START) & (place == 0)), ~lines.are_regions)
     lines.refuse(wrong, "needs a region of 4 or 8 numbers, or 0; 1 on the first line only")
     if single[0] and lines.first[0] != START:
         raise ResultError(f"{path} does not begin with 1 (start) or a region")

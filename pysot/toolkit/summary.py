@@ -1,39 +1,83 @@
 """Scores of any protocol as text and as rows for files."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from pysot.toolkit.evaluate import Scores
 from pysot.toolkit.evaluate_ope import OpeScores
 from pysot.toolkit.evaluate_runs import RunScores
-from pysot.toolkit.report import Rows, both_rows, both_table, notes_of, official_rows, official_table, score_rows, score_table, table, tag_rows, video_rows
+from pysot.toolkit.report import (
+    Rows,
+    both_rows,
+    both_table,
+    official_rows,
+    official_table,
+    per_tag,
+    score_rows,
+    score_table,
+    table,
+    tag_rows,
+    video_rows,
+)
 from pysot.toolkit.report_ope import attribute_rows, ope_rows, ope_table, ope_video_rows
-from pysot.toolkit.report_runs import DIFFERENCE, run_rows, run_video_rows
+from pysot.toolkit.report_runs import run_attribute_rows, run_rows, run_table, run_video_rows
 from pysot.toolkit.scoring import AnyScores
+
+
+@dataclass(frozen=True)
+class Telling:
+    """How scores of one kind are told: text(scores, mode, spread) is what is printed of the trackers, tables(scores, mode) are rows by name, see `rows_of`,
+    `titles` tell what these show, and by_tag(score) is {tag or attribute: value} of one tracker.
+    """
+
+    text: Callable[[AnyScores, str, bool], str]
+    tables: Callable[[AnyScores, str], dict[str, Rows]]
+    titles: dict[str, str]
+    by_tag: Callable[[object], dict[str, float]]
+
+
+_SUPERVISED_TEXT = {"pysot": score_table, "vot": lambda scores, spread: official_table(scores), "both": lambda scores, spread: both_table(scores)}
+_SUPERVISED_ROWS = {"pysot": score_rows, "vot": official_rows, "both": both_rows}
+
+
+def _supervised_tables(scores: Scores, mode: str) -> dict[str, Rows]:
+    vot = mode == "vot"  # the official toolkit has no scores by tag
+    return {"": _SUPERVISED_ROWS[mode](scores), "attributes": [] if vot else tag_rows(scores), "tags": [] if vot else per_tag(scores),
+            "videos": video_rows(scores, vot)}
+
+
+TELLINGS: dict[type, Telling] = {
+    Scores: Telling(lambda scores, mode, spread: _SUPERVISED_TEXT[mode](scores, spread), _supervised_tables,
+                    {"attributes": "EAO by tag", "tags": "Per tag (Acc accuracy, LN lost number)", "videos": "Per video (Acc accuracy, LN lost number)"},
+                    lambda score: score.eao),
+    OpeScores: Telling(lambda scores, mode, spread: ope_table(scores),
+                       lambda scores, mode: {"": ope_rows(scores), "attributes": attribute_rows(scores), "videos": ope_video_rows(scores)},
+                       {"attributes": "Success by attribute", "videos": "Per video"},
+                       lambda score: {name: curves.auc for name, curves in score.attributes.items()}),
+    RunScores: Telling(lambda scores, mode, spread: run_table(scores, mode),
+                       lambda scores, mode: {"": run_rows(scores, mode), "attributes": run_attribute_rows(scores), "videos": run_video_rows(scores)},
+                       {"attributes": "By attribute", "videos": "Per video"}, lambda score: score.attributes),
+}
 
 
 def score_text(scores: AnyScores, mode: str = "pysot", spread: bool = False) -> str:
     """The table of all trackers, with notes on those that are not scored in full; `spread` adds mean and spread of several trackers of a VOT set."""
-    if isinstance(scores, OpeScores):
-        return ope_table(scores)
-    if isinstance(scores, RunScores):
-        differ = mode == "both" and any(score.official for score in scores.trackers)
-        return table(run_rows(scores, mode)) + notes_of(scores.trackers) + f"\n{DIFFERENCE}" * differ
-    return {"pysot": lambda: score_table(scores, spread), "vot": lambda: official_table(scores), "both": lambda: both_table(scores)}[mode]()
+    return TELLINGS[type(scores)].text(scores, mode, spread)
 
 
-def rows_of(scores: AnyScores, mode: str) -> dict[str, Rows]:
-    """The tables of a set: "" is that of the trackers; "attributes" and "videos", where there are any."""
-    if isinstance(scores, OpeScores):
-        tables = {"": ope_rows(scores), "attributes": attribute_rows(scores), "videos": ope_video_rows(scores)}
-    elif isinstance(scores, RunScores):
-        tables = {"": run_rows(scores, mode), "videos": run_video_rows(scores)}
-    else:
-        main = {"pysot": score_rows, "vot": official_rows, "both": both_rows}[mode](scores)
-        tables = {"": main, "attributes": tag_rows(scores) if mode != "vot" else [], "videos": video_rows(scores, mode == "vot")}
-    return {name: rows for name, rows in tables.items() if not name or len(rows) > 1}
+def rows_of(scores: AnyScores, mode: str, details: bool = True) -> dict[str, Rows]:
+    """The tables of a set: "" is that of the trackers; "attributes", and with `details` "tags" and "videos", where there are any."""
+    tables = TELLINGS[type(scores)].tables(scores, mode)
+    return {name: rows for name, rows in tables.items() if not name or len(rows) > 1 and (name == "attributes" or details)}
 
 
-def full_text(scores: AnyScores, mode: str, videos: bool) -> str:
-    """What eval.py prints: the table of trackers, that of attributes, and with `videos` that of videos."""
-    names = {"attributes": "Success by attribute" if isinstance(scores, OpeScores) else "EAO by tag",
-             "videos": "Per video" + " (Acc accuracy, LN lost number)" * isinstance(scores, Scores)}
-    parts = [f"{names[name]}\n{table(rows)}" for name, rows in rows_of(scores, mode).items() if name == "attributes" or videos and name == "videos"]
+def tag_values(scores: AnyScores) -> dict[str, dict[str, float]]:
+    """{tracker: {tag or attribute: EAO, success, or the number that ranks}} of the trackers that could be scored."""
+    return {score.name: TELLINGS[type(scores)].by_tag(score) for score in scores.trackers if not score.problems}
+
+
+def full_text(scores: AnyScores, mode: str, details: bool) -> str:
+    """What eval.py prints: the table of trackers, that of attributes, and with `details` those of tags and videos."""
+    titles = TELLINGS[type(scores)].titles
+    parts = [f"{titles[name]}\n{table(rows)}" for name, rows in rows_of(scores, mode, details).items() if name]
     return "\n\n".join([score_text(scores, mode), *parts])

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from pysot.toolkit.eao import expected_overlap
 from pysot.toolkit.evaluate import Scores, TrackerScore, load_supervised
 from pysot.toolkit.evaluate_ope import OpeScore, OpeScores, upright
-from pysot.toolkit.evaluate_runs import RunScore, RunScores, load_runs, run_overlaps
+from pysot.toolkit.evaluate_runs import RunScore, RunScores, kind_of, load_runs, run_overlaps
 from pysot.toolkit.metrics import measure
 from pysot.toolkit.official import expected_overlap_curve, with_official_overlaps
 from pysot.toolkit.ope import box_overlaps
@@ -41,12 +40,9 @@ def load_tracks(dataset: Dataset, sequence: Sequence, where: dict[str, Path], sc
     """{tracker: its track} on one sequence, of those in `where` that were scored on it; the first repetition or anchor, where there are several. `numbers` are
     those of `heads`. Raises ResultError if a result has changed for the worse since it was scored.
     """
-    load: Callable = _one_pass_track
-    if isinstance(scores, RunScores):
-        load = partial(_run_track, experiment, scores.kind)
-    elif isinstance(scores, Scores):
-        load = partial(_supervised_track, dataset, experiment)
-    return {score.name: load(sequence, where[score.name], score) for score in scores.trackers if score.name in where and sequence.name in score.videos}
+    load = _LOADERS[type(scores)]
+    return {score.name: load(dataset, experiment, sequence, where[score.name], score)
+            for score in scores.trackers if score.name in where and sequence.name in score.videos}
 
 
 def heads(scores: AnyScores) -> tuple[str, ...]:
@@ -84,7 +80,7 @@ def _regions(run: Trajectory) -> list:
     return [region[np.isfinite(region)] if code == TRACKED else None for region, code in zip(run.regions, run.codes, strict=True)]
 
 
-def _one_pass_track(sequence: Sequence, folder: Path, score: OpeScore) -> Track:
+def _one_pass_track(dataset: Dataset, experiment: str, sequence: Sequence, folder: Path, score: OpeScore) -> Track:
     boxes, truth = load_ope(find_ope(folder, sequence.name), len(sequence), notes=[]), upright(sequence.ground_truth)
     overlap = np.where(np.isfinite(truth).all(axis=1), box_overlaps(np.nan_to_num(truth), boxes), np.nan)
     if sequence.present is not None:
@@ -98,8 +94,9 @@ def _drops(overlap: np.ndarray) -> list[int]:
     return (np.flatnonzero((overlap[1:] == 0) & (overlap[:-1] > 0)) + 1).tolist()
 
 
-def _run_track(experiment: str, kind: str, sequence: Sequence, folder: Path, score: RunScore) -> Track:
+def _run_track(dataset: Dataset, experiment: str, sequence: Sequence, folder: Path, score: RunScore) -> Track:
     """The first run; of sets of many starts that of the first anchor, at the frames of the sequence."""
+    kind = kind_of(dataset, experiment)
     run, numbers = load_runs(folder, sequence, experiment, kind)[0], tuple(score.videos[sequence.name].values())
     overlap, regions = np.full(len(sequence), np.nan), [None] * len(sequence)
     seen, order = sequence, np.arange(len(sequence))
@@ -112,3 +109,6 @@ def _run_track(experiment: str, kind: str, sequence: Sequence, folder: Path, sco
     for frame, region in zip(order, _regions(run), strict=True):
         regions[frame] = region
     return Track(overlap, [int(order[place]) for place in _drops(found)], regions, numbers)
+
+
+_LOADERS: dict[type, Callable] = {Scores: _supervised_track, OpeScores: _one_pass_track, RunScores: _run_track}

@@ -30,7 +30,7 @@ class Trajectory:
                                                                                  for part in (self.seconds, self.scores)):
             shapes = [None if part is None else part.shape for part in (self.codes, self.regions, self.seconds, self.scores)]
             raise ValueError(f"a trajectory needs codes (N,), regions (N, 8), seconds and scores (N,) or None with N > 0, got {shapes}")
-        if not np.isin(self.codes, (SKIPPED, START, LOST, TRACKED)).all():
+        if self.codes.min() < SKIPPED or self.codes.max() > TRACKED:
             raise ValueError(f"codes are 0 to 3, got {np.unique(self.codes).tolist()}")
         complete = np.isfinite(self.regions[:, :4]).all(axis=1)
         if not np.array_equal(complete, self.codes == TRACKED):

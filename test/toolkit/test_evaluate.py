@@ -18,6 +18,7 @@ from pysot.toolkit.report import score_table, tag_rows, video_rows
 from pysot.toolkit.results import vot_file
 from pysot.toolkit.scoring import score_trackers
 from pysot.toolkit.sequence import Dataset, VotSettings
+from pysot.toolkit.summary import full_text, rows_of
 
 PARITY = Path(__file__).resolve().parents[1] / "parity"
 SET = Dataset("SET", [box_sequence(30, name="a"), box_sequence(25, name="b")], EAO_TAGS, VotSettings(5, 20, 10))
@@ -93,10 +94,31 @@ def test_no_tracker_at_all():
 
 def test_json_has_the_promised_form(tmp_path):
     value = score_trackers(SET, [save(tmp_path / "model", lost=[12])]).to_json()
-    assert value.keys() == {"model"} and value["model"].keys() == {"accuracy", "robustness", "lost", "eao", "videos"}
+    assert value.keys() == {"model"} and value["model"].keys() == {"accuracy", "robustness", "lost", "eao", "videos", "tags"}
     assert value["model"]["lost"] == 2 and value["model"]["robustness"] == pytest.approx(200 / 55)
     assert value["model"]["videos"]["a"] == {"accuracy": 1.0, "lost": 1.0} and tuple(value["model"]["eao"]) == EAO_TAGS
     json.dumps(value)
+
+
+def test_accuracy_and_losses_by_tag(tmp_path):
+    """A loss at frame 12; a repetition without it. The boxes of b have half an overlap."""
+    tags = {"occlusion": np.arange(30) >= 20, "camera_motion": [0] * 12 + [1]}
+    dataset = dataclasses.replace(SET, sequences=[box_sequence(30, name="a", tags=tags), box_sequence(25, name="b")])
+    folder = tmp_path / "model"
+    for repetition, lost in ((1, [12]), (2, [])):
+        save_baseline(folder, "a", trajectory(30, lost), repetition)
+    save_baseline(folder, "b", trajectory(25, box=(20, 20, 19, 9)))
+    scores = score_trackers(dataset, [folder])
+    found = scores.trackers[0].tags
+    half = 200 / 400  # of a box of 20 x 20 pixels
+    assert tuple(found) == EAO_TAGS and found["all"] == (scores.trackers[0].accuracy, scores.trackers[0].lost) and found["all"][1] == 0.5
+    assert found["occlusion"] == (1, 0) and found["camera_motion"] == (1, 0.5) and math.isnan(found["size_change"][0]) and found["size_change"][1] == 0
+    assert found["empty"] == (pytest.approx((9 + 15 * half) / 24), 0)  # frames 10, 11 and 13 to 19 of a, 10 to 24 of b
+    assert scores.to_json()["model"]["tags"]["camera_motion"] == {"accuracy": 1, "lost": 0.5}
+    text = full_text(scores, "pysot", details=True)
+    assert "Per tag" in text and "Per tag" not in full_text(scores, "pysot", False)
+    assert rows_of(scores, "pysot")["tags"][:3] == [["Tag", "model Acc", "model LN"], ["all", "0.786", "0.5"], ["camera_motion", "1.000", "0.5"]]
+    assert "tags" not in rows_of(score_trackers(dataset, [folder], mode="vot"), "vot")  # which the official toolkit does not have
 
 
 def test_best_eao_first_and_tables(tmp_path):

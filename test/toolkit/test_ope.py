@@ -1,5 +1,6 @@
 """One-pass sets: metrics by hand and against the original, layouts, names of result files, the runner and the commands."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -39,6 +40,23 @@ def test_curves_by_hand():
     assert curves.precision[DISTANCES.tolist().index(9)] == pytest.approx(1 / 3) and curves.precision20 == pytest.approx(2 / 3)
     assert curves.norm_precision20 == pytest.approx(1 / 3) and curves.norm_precision[NORMALISED.tolist().index(0.25)] == pytest.approx(2 / 3)
     assert (curves.ao, curves.sr50, curves.sr75, curves.later) == (pytest.approx(0.3), 0.5, 0, 2)
+
+
+def test_normalised_precision_of_trackingnet():
+    """The area under the curve by the server's recipe, frame by frame: boxes in whole pixels, 21 thresholds up to a half, trapezoids."""
+    rng = np.random.default_rng(0)
+    truth = np.concatenate([rng.uniform(5, 60, (40, 2)), rng.uniform(0.6, 40, (40, 2))], axis=1)
+    truth[0, 2] = 0.3  # no whole pixel: never within
+    found = truth + rng.normal(0, 4, (40, 4)) * [1, 1, 0.3, 0.3]
+    shares, total = [0.025 * step for step in range(21)], 0.0
+    for (x, y, w, h), (a, b, c, d) in zip(truth.round(), found.round(), strict=True):
+        far = np.hypot((a + (c + 1) / 2 - x - (w + 1) / 2) / w, (b + (d + 1) / 2 - y - (h + 1) / 2) / h) if w and h else np.inf
+        hits = [float(far <= share) for share in shares]
+        total += sum((low + high) / 2 * 0.025 for low, high in itertools.pairwise(hits)) / 0.5
+    curves = measure_video(truth, found)
+    assert 0.2 < curves.norm_precision_auc < 0.9 and curves.norm_precision_auc == pytest.approx(total / 40, abs=1e-9)
+    assert measure_video(truth[1:2], truth[1:2]).norm_precision_auc == 1
+    assert mean_curves([curves, measure_video(truth[1:2], truth[1:2])]).norm_precision_auc == pytest.approx((total / 40 + 1) / 2)
 
 
 def test_frames_without_the_target_do_not_count():

@@ -15,11 +15,12 @@ from helpers import ROOT
 from pysot.toolkit.canvas import COLOURS, LONGEST, line_style, marker_style, plain
 from pysot.toolkit.datasets.settings import EAO_TAGS
 from pysot.toolkit.eao import average
-from pysot.toolkit.figures import tag_values, write_figures
+from pysot.toolkit.figures import write_figures
 from pysot.toolkit.plots import LEGEND, plot_curves, plot_expected_overlap, plot_scores, plot_tags, plot_timeline
 from pysot.toolkit.results import save_ope
 from pysot.toolkit.scoring import score_trackers
 from pysot.toolkit.sequence import Dataset, VotSettings
+from pysot.toolkit.summary import tag_values
 from pysot.toolkit.tracks import expected_overlap_curves, load_tracks, scored_folders
 
 pytest.importorskip("matplotlib")

@@ -20,7 +20,7 @@ from pysot.toolkit.results import SKIPPED, START, TRACKED, ResultError, Trajecto
 from pysot.toolkit.runner import frames_of_runs, run_dataset
 from pysot.toolkit.scoring import score_trackers
 from pysot.toolkit.sequence import Dataset, VotSettings
-from pysot.toolkit.summary import full_text, rows_of
+from pysot.toolkit.summary import full_text, rows_of, tag_values
 from pysot.toolkit.tracks import load_tracks, scored_folders
 
 BOX = [20.0, 20, 20, 20]
@@ -86,13 +86,33 @@ def test_a_long_term_tracker_from_files(tmp_path):
     assert score.numbers["recall"] == pytest.approx((3 / 4 + 5 / 6) / 2) and score.numbers["precision"] == pytest.approx((3 / 5 + 1) / 2)
     assert score.official["precision"] == pytest.approx((5 / 5 + 1) / 2)  # no region where there is no target is right
     assert json.loads(json.dumps(scores.to_json()))["m"]["vot"]["f1"] == score.official["f1"] and score.videos["b"]["precision"] == 1
-    text = full_text(scores, "both", videos=True)
+    text = full_text(scores, "both", details=True)
     assert "F1 pysot" in text and "F1 vot" in text and "Why they differ" in text and "Per video" in text and "b" in text
     assert rows_of(scores, "pysot")[""][0] == ["Tracker Name", "F1", "Precision", "Recall"] and rows_of(scores, "vot")[""][0][1] == "F1"
     (tmp_path / "m" / "longterm" / "a" / "a_001_confidence.value").unlink()
     assert "a_001_confidence.value: long-term scores need the tracker's confidence" in full_text(score_trackers(dataset, [tmp_path / "m"]), "pysot", False)
     partial = score_trackers(dataset, [tmp_path / "m"], partial=True).trackers[0]
     assert partial.covers == "1 of 2 videos" and partial.numbers["precision"] == 1
+
+
+def test_scores_by_attribute(tmp_path):
+    """F1 of the videos with an attribute, in the table, in the JSON and in the figures."""
+    names = {"good": BOX, "bad": [90, 90, 5, 5]}
+    attributes = {"good": ["all", "Blur"], "bad": ["all", "Tiny"]}
+    meta = {name: {"video_dir": name, "img_names": ["1.jpg"] * 3, "gt_rect": [BOX] * 3, "attr": attributes[name]} for name in names}
+    (tmp_path / "VOT2018-LT.json").write_text(json.dumps(meta))
+    dataset = load_dataset("VOT2018-LT", tmp_path)
+    for name, box in names.items():
+        save_vot(vot_file(tmp_path / "m", name, experiment="longterm"), run(box, box, scores=[np.nan, 0.2, 0.9]))
+    scores = score_trackers(dataset, [tmp_path / "m"])
+    score = scores.trackers[0]
+    alone = score_trackers(dataset.only(["good"]), [tmp_path / "m"]).trackers[0]
+    assert score.attributes == {"Blur": alone.numbers["f1"], "Tiny": 0, "all": score.numbers["f1"]} and alone.numbers["f1"] > score.numbers["f1"] > 0
+    assert scores.to_json()["m"]["attributes"] == score.attributes == tag_values(scores)["m"]
+    assert "By attribute" in full_text(scores, "pysot", False) and rows_of(scores, "pysot")["attributes"][0] == ["Tracker Name", "Blur", "Tiny", "all"]
+    assert "By attribute" in write_report(tmp_path / "out.html", dataset, [tmp_path / "m"], scores, {}).read_text()
+    pytest.importorskip("matplotlib")
+    assert (tmp_path / "figures" / "VOT2018-LT_attributes.png") in write_figures(tmp_path / "figures", dataset, [tmp_path / "m"], scores)
 
 
 def test_sizes_nobody_knows(tmp_path):

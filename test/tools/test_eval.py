@@ -52,7 +52,7 @@ def test_table_and_json_without_torch(small):
     expected = json.loads((ROOT / "test" / "parity" / "vot_small.expected.json").read_text())["VOT2016"]
     assert scores.keys() == expected.keys()
     for name, score in scores.items():
-        assert score.keys() == {"accuracy", "robustness", "lost", "eao", "videos"} and math.isnan(score["eao"]["empty"])
+        assert score.keys() == {"accuracy", "robustness", "lost", "eao", "videos", "tags"} and math.isnan(score["eao"]["empty"])
         assert score["eao"]["all"] == pytest.approx(expected[name]["eao"]["all"], abs=1e-6)
         accuracy, lost = expected[name]["per_video"]["seq03"]
         assert score["videos"]["seq03"] == {"accuracy": pytest.approx(accuracy), "lost": lost}

@@ -44,9 +44,10 @@ def _sequence(name, video, folder, one_pass, unbounded):
         got = sorted(video) if isinstance(video, dict) else type(video).__name__
         raise ValueError(f"{name}: needs the keys img_names and gt_rect, has {got}")
     frames = [os.path.join(folder, image) for image in video["img_names"]]
+    attributes = tuple(video.get("attr") or ())
     if one_pass:
         present = None if video.get("absent") is None else np.asarray(video["absent"]) != 0  # pysot's word for: 1 where the target is there
-        return Sequence(name, frames, video["gt_rect"], None, None, attributes=tuple(video.get("attr") or ()), present=present)
+        return Sequence(name, frames, video["gt_rect"], None, None, attributes=attributes, present=present)
     if "width" in video and "height" in video:
         width, height = video["width"], video["height"]
     elif unbounded and not (frames and os.path.isfile(frames[0])):
@@ -55,4 +56,4 @@ def _sequence(name, video, folder, one_pass, unbounded):
         width, height = image_size(frames[0]) if frames else (1, 1)
     tags = {tag: video[tag] for tag in VOT_TAGS if tag in video}
     anchors = tuple((frame, sign < 0) for sign in (1, -1) for frame, value in enumerate(video.get("anchor", ())) if value * sign > 0)
-    return Sequence(name, frames, video["gt_rect"], width, height, tags, anchors=anchors)
+    return Sequence(name, frames, video["gt_rect"], width, height, tags, attributes, anchors=anchors)
