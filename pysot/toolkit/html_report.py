@@ -31,7 +31,7 @@ from pysot.utils.image import read_image
 from pysot.utils.visualize import TRUTH, draw_label, draw_region
 
 AROUND = (-8, -4, 0, 4)  # frames of a strip, counted from the loss
-STRIPS = 2               # per sequence and tracker
+STRIPS = 10              # at most, per sequence and tracker: VOT's sequences have fewer losses, long ones of one pass may have hundreds
 
 
 def write_report(
@@ -173,9 +173,17 @@ def _sequence_part(sequence: Sequence, tracks: dict[str, Track], colours: dict[s
     chart = parts.chart(lines, "overlap by frame; triangles are losses", marks)
     numbers = {name: " ".join(f"{column} {number:.3g}" for column, number in zip(columns, track.numbers, strict=True)) for name, track in tracks.items()}
     facts = ", ".join(f"{name}: {told}" for name, told in numbers.items())
-    strips = "".join(_strip(sequence, tracks, colours, name, loss) for name, track in tracks.items() for loss in track.losses[:STRIPS])
+    strips = "".join(_strips(sequence, tracks, colours, name) for name in tracks)
     return (f'<details id="{parts.anchor("s", sequence.name)}"><summary>{parts.text(sequence.name)} <span class=faint>{len(sequence)} frames</span></summary>'
             f"<p class=faint>{parts.text(facts)}</p>{parts.keys(colours.items())}{chart}{strips}</details>")
+
+
+def _strips(sequence: Sequence, tracks: dict[str, Track], colours: dict[str, str], name: str) -> str:
+    """The strips of a tracker's losses, and how many more there are."""
+    losses = tracks[name].losses
+    strips = "".join(_strip(sequence, tracks, colours, name, loss) for loss in losses[:STRIPS])
+    more = f"<p class=faint>{len(losses) - STRIPS} more losses of {parts.text(name)} have no pictures here.</p>"
+    return strips + (more if strips and len(losses) > STRIPS else "")
 
 
 def _strip(sequence: Sequence, tracks: dict[str, Track], colours: dict[str, str], name: str, loss: int) -> str:

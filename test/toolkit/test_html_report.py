@@ -61,8 +61,10 @@ def test_what_is_on_it(tmp_path):
     read, text = Reader(page), " ".join(Reader(page).text)
     assert read.loaded == [] and sorted(read.ids) == sorted(set(read.links)) and len(read.ids) == 2
     assert read.tags.count("script") == 1 and read.tags.count("details") == 2 and read.tags.count("svg") == 4
-    for words in ("Ranking", "Expected overlap", "Accuracy and robustness", "Tracker against tracker", "EAO vot", "Why they differ", "mode", "NumPy"):
+    for words in ("Ranking", "Expected overlap", "Accuracy and robustness", "Tracker against tracker", "EAO vot", "Why they differ", "mode", "NumPy",
+                  "EAO by tag", "Accuracy by tag"):
         assert words in text
+    assert re.search(r'Losses by tag</h2>.*?bad</td><td data-value="2.0">2</td><td data-value="0.0">0</td>', page)
     assert "://" not in page and "default-src 'none'" in page
     assert len(page) < 60000
 
@@ -106,6 +108,10 @@ def test_pictures_around_a_loss(tmp_path):
     scores = score_trackers(dataset, [tmp_path / "m"])
     page = write_report(tmp_path / "out.html", dataset, [tmp_path / "m"], scores, {}).read_text()
     assert Reader(page).tags.count("img") == 4 and "m loses it at frame 13" in page and "frame 5" in page
+    (tmp_path / "m" / "baseline" / "a" / "a_001.txt").write_text("1\n2\n" * 20)
+    page = write_report(tmp_path / "out.html", dataset, [tmp_path / "m"], score_trackers(dataset, [tmp_path / "m"]), {}).read_text()
+    assert page.count("m loses it at frame") == 10 and "10 more losses of m have no pictures here" in page
+    save_baseline(tmp_path / "m", "a", trajectory(40, lost=[12]))
     os.unlink(paths[12])
     assert Reader(write_report(tmp_path / "out.html", dataset, [tmp_path / "m"], scores, {}).read_text()).tags.count("img") == 0
 

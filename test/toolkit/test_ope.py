@@ -13,12 +13,12 @@ from toolkit_data import make_sequence
 
 from helpers import ROOT, TINY, experiment, moving_square
 from pysot.toolkit.datasets import load_dataset
-from pysot.toolkit.evaluate_ope import evaluate_one_pass_tracker
+from pysot.toolkit.evaluate_ope import OpeScore, OpeScores, evaluate_one_pass_tracker
 from pysot.toolkit.figures import write_figures
 from pysot.toolkit.html_report import write_report
 from pysot.toolkit.ope import DISTANCES, NORMALISED, OVERLAPS, box_overlaps, mean_curves, measure_video
 from pysot.toolkit.plots import plot_curves
-from pysot.toolkit.report_ope import attribute_rows, ope_table, ope_video_rows
+from pysot.toolkit.report_ope import attribute_rows, ope_rows, ope_table, ope_video_rows
 from pysot.toolkit.results import ResultError, find_ope, load_ope, save_ope, tracker_dirs
 from pysot.toolkit.runner import run_dataset, run_one_pass
 from pysot.toolkit.scoring import score_trackers
@@ -42,6 +42,7 @@ def test_curves_by_hand():
     assert (curves.ao, curves.sr50, curves.sr75, curves.later) == (pytest.approx(0.3), 0.5, 0, 2)
 
 
+@pytest.mark.filterwarnings("error")
 def test_normalised_precision_of_trackingnet():
     """The area under the curve by the server's recipe, frame by frame: boxes in whole pixels, 21 thresholds up to a half, trapezoids."""
     rng = np.random.default_rng(0)
@@ -56,6 +57,9 @@ def test_normalised_precision_of_trackingnet():
     curves = measure_video(truth, found)
     assert 0.2 < curves.norm_precision_auc < 0.9 and curves.norm_precision_auc == pytest.approx(total / 40, abs=1e-9)
     assert measure_video(truth[1:2], truth[1:2]).norm_precision_auc == 1
+    assert curves.norm_precision20 != pytest.approx(curves.norm_precision_auc, abs=0.01)
+    shown = ope_rows(OpeScores("SET", [OpeScore("one", curves)]))
+    assert shown[1][shown[0].index("Norm Precision AUC")] == f"{curves.norm_precision_auc:.3f}"
     assert mean_curves([curves, measure_video(truth[1:2], truth[1:2])]).norm_precision_auc == pytest.approx((total / 40 + 1) / 2)
 
 
