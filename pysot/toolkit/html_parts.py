@@ -91,7 +91,7 @@ def chart(lines: Sequence[tuple[np.ndarray, np.ndarray, str]], label: str, marks
     for x, y, colour in lines:
         parts.append(f'<path fill=none stroke="{colour}" stroke-width=1.6 d="{_path(x / longest * WIDTH, (1 - y) * height)}"/>')
     parts += [f'<path d="M{at / longest * WIDTH:.1f} {height}l-4 9h8z" fill="{colour}"/>' for at, colour in marks]
-    return drawing("".join(parts), height + 12, label, f"{longest:g}")
+    return drawing("".join(parts), height + 12, f"{label}; from 0 to 1 upwards, to the right up to:", f"{longest:g}")
 
 
 def drawing(shapes: str, height: int, label: str, end: str = "") -> str:

@@ -83,7 +83,7 @@ def _accuracy_robustness(scored: list, colours: dict[str, str]) -> str:
     axes = f'<path fill=none stroke="#d5dae0" d="M0 0V{height}H{width}"/>'
     dots = "".join(f'<circle cx="{score.robustness / most * width:.1f}" cy="{(1 - score.accuracy) * height:.1f}" r=6 fill="{colours[score.name]}"><title>'
                    f"{parts.text(score.name)}</title></circle>" for score in scored if score.accuracy == score.accuracy)
-    label = "accuracy from 0 to 1 upwards, losses per 100 frames to the right"
+    label = "accuracy from 0 to 1 upwards, losses per 100 frames to the right up to:"
     return parts.keys(colours.items()) + parts.drawing(axes + dots, height, label, f"{most:.2f}")
 
 
