@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -23,11 +24,24 @@ def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = 
 
 
 def add_dataset_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """--dataset/-d NAME and --datasetdir FOLDER; by default testing_dataset here, else that of the repository."""
+    """--dataset/-d NAME and --datasetdir FOLDER; by default testing_dataset here, else that of the repository. A NAME with a slash in it is a path: of a set's
+    folder, or of its json.
+    """
     here = Path("testing_dataset")
     folder = here if here.is_dir() else Path(__file__).resolve().parents[1] / "testing_dataset"
-    parser.add_argument("--dataset", "-d", required=default is None, default=default, help="name of the data set, such as VOT2018")
+    parser.add_argument("--dataset", "-d", required=default is None, default=default, action=_NameOrPath, help="name of the data set, such as VOT2018, or the "
+                        "path of its folder (./mine) or json")
     parser.add_argument("--datasetdir", default=str(folder), help="folder with <DATASET>.json or the raw VOT folder (default: testing_dataset)")
+
+
+class _NameOrPath(argparse.Action):
+    """--dataset: a path becomes the name at its end and --datasetdir."""
+
+    def __call__(self, parser, namespace, value, option_string=None):
+        if any(mark and mark in value for mark in (os.sep, os.altsep)):
+            path = Path(value).resolve()
+            value, namespace.datasetdir = (path.stem, str(path.parent)) if path.suffix == ".json" else (path.name, str(path))
+        namespace.dataset = value
 
 
 def whole_number(least: int) -> Callable[[str], int]:

@@ -43,6 +43,24 @@ def test_mistakes_are_sentences(small, args, sentence):
     assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr
 
 
+def test_a_data_set_by_path(small):
+    """Of a folder of sequences, and of a json; its results are found by its name as ever."""
+    for video in "ab":
+        folder = small / "sets" / "mine" / video
+        (folder / "img").mkdir(parents=True)
+        (folder / "groundtruth.txt").write_text("1,2,30,40\n" * 3)
+        for index in (1, 2, 3):
+            (folder / "img" / f"{index}.jpg").touch()
+        (small / "results" / "mine" / "model").mkdir(parents=True, exist_ok=True)
+        (small / "results" / "mine" / "model" / f"{video}.txt").write_text("1,2,30,40\n" * 3)
+    for path in ("sets/mine", "./sets/mine/", small / "sets" / "mine"):
+        done = run_eval("-p", "results", "-d", path, "--json", "out.json", cwd=small)
+        assert done.returncode == 0, done.stderr
+        assert json.loads((small / "out.json").read_text())["model"]["ao"] == 1
+    done = run_eval("-p", "results", "-d", SMALL / "VOT2016.json", cwd=small)
+    assert done.returncode == 0 and "tracker_a" in done.stdout
+
+
 def test_table_and_json_without_torch(small):
     done = run_eval("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "-s", "-n", "2", "--json", "new/out.json", cwd=small)
     assert done.returncode == 0, done.stderr
