@@ -44,9 +44,11 @@ def stop_on_signals() -> Iterator[StopRequest]:
 
 
 def die_with_parent() -> None:
-    """In a helper process: it ends when its parent does, however that ends, and not before. A signal to the whole group is the parent's matter, which may
-    need its helpers to finish a step; `end_helpers` ends them.
+    """In a helper process (elsewhere nothing happens): it ends when its parent does, however that ends, and not before. A signal to the whole group is the
+    parent's matter, which may need its helpers to finish a step; `end_helpers` ends them.
     """
+    if multiprocessing.parent_process() is None:
+        return
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, signal.SIG_IGN)
     if sys.platform == "linux":  # else an orphan may wait for ever to hand over a batch that nobody takes

@@ -1,4 +1,5 @@
 import pickle
+import signal
 
 import cv2
 import numpy as np
@@ -182,9 +183,11 @@ def test_dataset_can_be_sent_to_another_process(toy):
 
 
 def test_workers_use_one_thread():
-    before = cv2.getNumThreads()
+    """Called in the main process, as a benchmark does, it leaves the signals as they are: Ctrl-C and SIGTERM end that."""
+    before, handlers = cv2.getNumThreads(), [signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)]
     try:
         init_worker(0)
         assert cv2.getNumThreads() <= 1
+        assert [signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)] == handlers
     finally:
         cv2.setNumThreads(before)
