@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pysot.toolkit.region import corners_of, overlaps
+from pysot.toolkit.region import corners_of, of_four, overlaps
 from pysot.toolkit.results import START, Trajectory
 from pysot.toolkit.sequence import Sequence
 
@@ -37,7 +37,7 @@ def measure(sequences: list[Sequence], trajectories: list[Trajectory]) -> list[R
     full = overlaps(predicted, truth, width, height)
     # pysot-compat: accuracy is bounded by (width, height), EAO by (width - 1, height - 1); only regions at the right or lower edge see it.
     # test: toolkit/test_metrics.py::test_eao_leaves_out_the_last_column
-    reach = np.fmax(predicted.max(axis=1), truth.max(axis=1))
+    reach = np.fmax(of_four(np.maximum, predicted), of_four(np.maximum, truth))
     edge = np.flatnonzero((reach[:, 0] > width - 1) | (reach[:, 1] > height - 1))
     inner = full.copy()
     inner[edge] = overlaps(predicted[edge], truth[edge], width[edge] - 1, height[edge] - 1)

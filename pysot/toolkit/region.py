@@ -10,6 +10,7 @@ that an overlap is a sum over rows. Only a quadrangle that zigzags downwards has
 
 import numpy as np
 
+_BEFORE, _AFTER = [3, 0, 1, 2], [1, 2, 3, 0]  # corners
 _ROWS_AT_ONCE = 1 << 15
 _FAR = 2.0**30
 
@@ -72,8 +73,8 @@ def overlaps(a: np.ndarray, b: np.ndarray, width, height) -> np.ndarray:
 
 def _common_frame(a, b, limits):
     """Upper left corner (n, 2) and size (n, 2) as columns, rows of the part of the image that holds both regions, and whether their bounds meet."""
-    low_a, high_a = np.maximum(np.floor(a.min(axis=1)), 0), np.minimum(np.ceil(a.max(axis=1)), limits)
-    low_b, high_b = np.maximum(np.floor(b.min(axis=1)), 0), np.minimum(np.ceil(b.max(axis=1)), limits)
+    low_a, high_a = np.maximum(np.floor(of_four(np.minimum, a)), 0), np.minimum(np.ceil(of_four(np.maximum, a)), limits)
+    low_b, high_b = np.maximum(np.floor(of_four(np.minimum, b)), 0), np.minimum(np.ceil(of_four(np.maximum, b)), limits)
     origin = np.minimum(low_a, low_b)
     shape = np.maximum(high_a, high_b).astype(np.float64) - origin + 1
     area_a, area_b = ((high - low).astype(np.float64).prod(axis=1) for low, high in ((low_a, high_a), (low_b, high_b)))
@@ -84,6 +85,11 @@ def _common_frame(a, b, limits):
     return origin, np.where(apart[:, None], 0, shape).astype(np.int64), ~apart
 
 
+def of_four(function: np.ufunc, values: np.ndarray) -> np.ndarray:
+    """What `function` makes of values[:, 0] to values[:, 3]: reduce(axis=1), which is slow on short axes."""
+    return function(function(values[:, 0], values[:, 1]), function(values[:, 2], values[:, 3]))
+
+
 def _whole(points):
     """Rounded to whole numbers, halves away from zero; int64."""
     points = np.clip(points.astype(np.float64), -_FAR, _FAR)
@@ -92,8 +98,8 @@ def _whole(points):
 
 def zigzags(quads):
     """Whether a row can hold more than one interval: the edges go down, up, down, up; or one goes level between two of the same direction."""
-    turn = np.sign(quads[:, :, 1] - np.roll(quads[:, :, 1], 1, axis=1))
-    before, after = np.roll(turn, 1, axis=1), np.roll(turn, -1, axis=1)
+    turn = np.sign(quads[:, :, 1] - quads[:, _BEFORE, 1])
+    before, after = turn[:, _BEFORE], turn[:, _AFTER]
     return (turn * before < 0).all(axis=1) | ((turn == 0) & (before * after > 0)).any(axis=1)
 
 
@@ -110,10 +116,16 @@ def _overlap_of_spans(a, b, shape):
     low_a, high_a = _spans(a, rows, starts, last)
     low_b, high_b = _spans(b, rows, starts, last)
     area_a, area_b, both = (
-        np.add.reduceat(np.maximum(high - low + 1, 0), starts)
-        for low, high in ((low_a, high_a), (low_b, high_b), (np.maximum(low_a, low_b), np.minimum(high_a, high_b)))
+        _pixels(low, high, starts) for low, high in ((low_a, high_a), (low_b, high_b), (np.maximum(low_a, low_b), np.minimum(high_a, high_b)))
     )
     return _ratio(both, area_a + area_b - both)
+
+
+def _pixels(low, high, starts):
+    """How many columns of the rows from each of `starts` on are painted."""
+    count = high - low
+    count += 1
+    return np.add.reduceat(np.maximum(count, 0, out=count), starts)
 
 
 def _ratio(part, whole):
@@ -127,34 +139,38 @@ def _spans(quads, rows, starts, last):
     rows (n,) and starts (n,): how many rows a quadrangle has and where they begin in the flat arrays; last (rows.sum(),): last column.
     """
     x, y = quads[:, :, 0], quads[:, :, 1]
-    run, rise = np.roll(x, 1, axis=1) - x, np.roll(y, 1, axis=1) - y
+    run, rise = x[:, _BEFORE] - x, y[:, _BEFORE] - y
     if not (run * rise).any():
         low, high = _spans_of_boxes(x, y, rows, starts)
     else:
         first = np.maximum(np.minimum(y, y + rise), 0)
         count = np.minimum(np.maximum(y, y + rise), rows[:, None] - 1) - first + 1
         down, up = (_crossings(x, y, run, rise, first, count, chosen & (count > 0), starts, last.size) for chosen in (rise > 0, rise < 0))
-        low, high = np.minimum(down, up), np.maximum(down, up)
+        low, high = np.minimum(down, up), np.maximum(down, up, out=down)
     high[low == high] = -1
     return np.maximum(low, 0, out=low), np.minimum(high, last, out=high)
 
 
 def _spans_of_boxes(x, y, rows, starts):
     """Unclipped spans of upright boxes, 0 to 0 above and below them; one without height has no edge that crosses a row."""
-    row, top, bottom = np.arange(rows.sum(), dtype=np.int32), y.min(axis=1), y.max(axis=1)
+    row, top, bottom = np.arange(rows.sum(), dtype=np.int32), of_four(np.minimum, y), of_four(np.maximum, y)
     inside = row >= np.repeat((starts + top).astype(np.int32), rows)
     inside &= row <= np.repeat((starts + np.where(top < bottom, bottom, top - 1)).astype(np.int32), rows)
-    return (np.repeat(side.astype(np.int32), rows) * inside for side in (x.min(axis=1), x.max(axis=1)))
+    return (np.repeat(side.astype(np.int32), rows) * inside for side in (of_four(np.minimum, x), of_four(np.maximum, x)))
 
 
 def _crossings(x, y, run, rise, first, count, chosen, starts, size):
     """Columns (size,) int32 where the chosen edges cross the rows from `first` on, `count` of them; 0 where none does."""
     n = count[chosen]
     end = np.cumsum(n)
-    row = np.arange(n.sum()) - np.repeat(end - n - first[chosen] + y[chosen], n)
-    share = row / np.repeat(rise[chosen].astype(np.float64), n)
+    row = np.arange(n.sum())
+    row -= np.repeat(end - n - first[chosen] + y[chosen], n)
+    column = row / np.repeat(rise[chosen].astype(np.float64), n)
+    column *= np.repeat(run[chosen].astype(np.float64), n)
+    column += np.repeat(x[chosen].astype(np.float64), n)
+    row += np.repeat((y + starts[:, None])[chosen], n)
     flat = np.zeros(size, np.int32)
-    flat[row + np.repeat((y + starts[:, None])[chosen], n)] = share * np.repeat(run[chosen], n) + np.repeat(x[chosen], n)
+    flat[row] = column
     return flat
 
 
