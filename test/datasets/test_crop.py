@@ -212,11 +212,13 @@ def test_killed_process_is_reported(tmp_path, monkeypatch):
 
 
 SCRIPT = """
+import signal
 import sys
 from pathlib import Path
 from pysot.datasets.crop import crop_all
 from pysot.datasets.raw import RawFrame, RawVideo
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs hand down that it is ignored
     frames = [RawFrame(path, number, {"00": (40.0, 60.0, 90.0, 100.0)}) for number, path in enumerate(sorted(Path(sys.argv[1]).glob("*.jpg")))]
     crop_all([RawVideo(f"v{number}", tuple(frames)) for number in range(200)], Path(sys.argv[2]), procs=int(sys.argv[3]))
 """

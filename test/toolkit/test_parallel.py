@@ -83,7 +83,9 @@ from helpers import ROOT
 from pysot.toolkit.parallel import run_in_processes
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs and nohup hand down that these are ignored
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     folder = Path(sys.argv[1])
     run_in_processes(partial(SlowTracker, folder), 2, slow_set(folder), folder / "out")
 """
