@@ -14,7 +14,7 @@ from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.figures import FORMATS, write_figures
 from pysot.toolkit.html_report import write_report
 from pysot.toolkit.results import EXPERIMENTS, tracker_dirs, zip_ope
-from pysot.toolkit.scoring import score_trackers
+from pysot.toolkit.scoring import MODES, score_trackers
 from pysot.toolkit.summary import full_text, rows_of
 from pysot.toolkit.tables import check_suffix, write_table
 from pysot.utils.files import check_folder, write_json
@@ -28,8 +28,8 @@ def parse_arguments() -> argparse.Namespace:
     _cli.add_dataset_arguments(parser)
     parser.add_argument("--num", "-n", type=int, default=1, help="worker processes")
     parser.add_argument("--tracker_prefix", "-t", nargs="+", default=[""], help="this tracker, or all whose name begins so; several")
-    parser.add_argument("--mode", choices=["pysot", "vot", "both"], default="pysot", help="arithmetic of VOT sets: as papers built on pysot print it, as the "
-                                                                                         "official toolkit counts, or both side by side")
+    parser.add_argument("--mode", choices=list(MODES), default="pysot", help="arithmetic: as papers built on pysot print it, as the set's own toolkit counts "
+                                                                             "(for VOT sets vot-toolkit; vot is another name for official), or both")
     parser.add_argument("--experiment", choices=[name for name in EXPERIMENTS if name], help="of VOT sets: baseline (default), realtime (simulated from the "
                                                                                             "times of baseline where there is nothing else) or unsupervised")
     parser.add_argument("--partial", action="store_true", help="score trackers on the videos that they have usable results for; the table says on how many")
@@ -81,14 +81,14 @@ def main() -> None:
             path = Path(args.table)
             logger.info("wrote %s", write_table(path.with_stem(f"{path.stem}_{name}") if name else path, rows))
     if args.report:
-        settings = {"data set": dataset.name, "results": args.tracker_path, "mode": "one pass" if dataset.one_pass else args.mode}
+        settings = {"data set": dataset.name, "results": args.tracker_path, "mode": args.mode}
         settings |= {"experiment": experiment} if experiment else {}
         settings |= {"EAO": f"lengths {dataset.settings.low} to {dataset.settings.high}, burn-in {dataset.settings.burn_in}"} if dataset.settings else {}
         bar = functools.partial(_cli.progress_bar, description="report")
         logger.info("wrote %s", write_report(args.report, dataset, folders, scores, settings, bar, experiment))
     if args.vis:
         bar = functools.partial(_cli.progress_bar, description="timelines")
-        for path in write_figures(Path(folders[0]).parent, dataset, folders, scores, args.vis_format, bar, experiment, args.mode == "vot"):
+        for path in write_figures(Path(folders[0]).parent, dataset, folders, scores, args.vis_format, bar, experiment, MODES[args.mode] == "official"):
             logger.info("wrote %s", path)
 
 

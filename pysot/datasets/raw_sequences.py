@@ -15,13 +15,9 @@ import numpy as np
 from pysot.datasets.raw import RawFrame, RawVideo, track_name, usable
 from pysot.utils.bbox import get_axis_aligned_bbox
 from pysot.utils.image import IMAGE_SUFFIXES, read_image
+from pysot.utils.otb import protocol_part
 
 logger = logging.getLogger(__name__)
-
-# First annotated image of OTB sequences that come with more images than lines.
-OTB_FIRST_FRAME = {"David": 300, "BlurCar1": 247, "BlurCar3": 3, "BlurCar4": 18, "Tiger1": 6, "Diving": 1, "Football1": 1, "Freeman3": 1,
-                   "Freeman4": 1}
-
 
 @dataclass(frozen=True)
 class Layout:
@@ -127,8 +123,10 @@ def _read_otb(folder: Path, counts: Counter) -> list[RawFrame]:
     merged: dict[int, RawFrame] = {}
     for track, path in enumerate(sorted(folder.glob("groundtruth_rect*.txt"))):
         rows, images = read_numbers(path), list_images(folder / "img")
-        if len(images) > len(rows) and folder.name in OTB_FIRST_FRAME:
-            images = [image for image in images if int(image.stem) >= OTB_FIRST_FRAME[folder.name]][:len(rows)]
+        if len(images) > len(rows):
+            numbers = [int(image.stem) if image.stem.isdecimal() else None for image in images]
+            part = protocol_part(folder.name, numbers, len(rows))[0]
+            images = images if part == slice(None) else images[part][:len(rows)]
         for frame in _frames(images, rows, _xywh_to_xyxy, counts):
             earlier = merged[frame.number].boxes if frame.number in merged else {}
             merged[frame.number] = RawFrame(frame.image, frame.number, {**earlier, track_name(track): frame.boxes[track_name(0)]})

@@ -110,7 +110,8 @@ def load_supervised(tracker_dir: Path, sequence: Sequence, experiment: str, sett
     """All repetitions on a sequence, or what realtime is simulated to make of them. Raises ResultError that names each file which cannot be used."""
     simulated = _is_simulated(tracker_dir, experiment)
     recorded, runs, problems = "baseline" if simulated else experiment, [], []
-    for path in vot_files(tracker_dir, sequence.name, recorded) or [vot_file(tracker_dir, sequence.name, experiment=recorded)]:
+    files = vot_files(tracker_dir, sequence.name, recorded, sequence.alike)
+    for path in files or [vot_file(tracker_dir, sequence.name, experiment=recorded)]:
         try:
             run = load_baseline(path, len(sequence))
             if simulated:

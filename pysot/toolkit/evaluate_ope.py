@@ -1,22 +1,25 @@
 """Score a tracker's one-pass results on a data set: results.load_ope -> ope -> one score."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from pysot.toolkit.gather import gather
 from pysot.toolkit.ope import Curves, mean_curves, measure_video
-from pysot.toolkit.results import find_ope, load_ope
+from pysot.toolkit.ope_official import OfficialOpe, Tracked, gather_official, rule_of
+from pysot.toolkit.results import find_ope_runs, load_ope, load_ope_seconds
 from pysot.toolkit.sequence import Dataset, Sequence
 from pysot.utils.bbox import get_axis_aligned_bbox
+
+SPARE_LINES = ("lasot", "lasot_ext")  # sets whose toolkit cuts results that are longer than their video
 
 
 @dataclass(frozen=True)
 class OpeScore:
     """Scores of one tracker: curves over all videos, of each video, and of the videos with each attribute. With `problems` it is not scored: `all` is None.
-    `notes` and `covers` as TrackerScore.
+    `official` are the scores of the set's own toolkit, where they were asked for. `notes` and `covers` as TrackerScore.
     """
 
     name: str
@@ -26,21 +29,27 @@ class OpeScore:
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     covers: str = ""
+    official: OfficialOpe | None = None
 
 
 @dataclass(frozen=True)
 class OpeScores:
-    """All trackers on one data set, the best success first, those that could not be scored last."""
+    """All trackers on one data set, the best success first, those that could not be scored last. `remarks` are the data set's, for below a table, and
+    `difference` tells why the numbers of its own toolkit are others.
+    """
 
     dataset: str
     trackers: list[OpeScore]
+    remarks: tuple[str, ...] = ()
+    difference: str = ""
 
     def __post_init__(self):
         object.__setattr__(self, "trackers", sorted(self.trackers, key=lambda score: (score.all is None, -score.all.auc if score.all else 0, score.name)))
 
     def to_json(self) -> dict:
         """{tracker: {auc, precision20, norm_precision20, norm_precision_auc, ao, sr50, sr75, attributes: {name: auc}, videos: {name: {auc, precision20,
-        norm_precision20, ao}}}} of the trackers that could be scored.
+        norm_precision20, ao}}}} of the trackers that could be scored, and official: {the numbers of the set's own toolkit, attributes, videos} where these
+        were asked for.
         """
         return {
             score.name: {
@@ -48,28 +57,45 @@ class OpeScores:
                 "attributes": {name: curves.auc for name, curves in score.attributes.items()},
                 "videos": {name: {what: getattr(curves, what) for what in ("auc", "precision20", "norm_precision20", "ao")}
                            for name, curves in score.videos.items()},
+                **({"official": _as_json(score.official)} if score.official else {}),
             }
             for score in self.trackers if score.all is not None
         }
 
 
-def evaluate_one_pass_tracker(dataset: Dataset, tracker_dir: str | os.PathLike, partial: bool = False) -> OpeScore:
-    """Score one tracker's folder; results that are missing or damaged end in `problems`, not in an exception; with `partial` their videos are left out. Boxes
-    that are none are replaced, see `results.load_ope`, and noted.
-    """
-    name, notes = Path(os.path.abspath(tracker_dir)).name, []
+def _as_json(official: OfficialOpe) -> dict:
+    parts = asdict(official)
+    return {**parts.pop("numbers"), **parts}
 
-    def load(sequence: Sequence) -> Curves:
-        boxes = load_ope(find_ope(tracker_dir, sequence.name), len(sequence), notes)
-        return measure_video(upright(sequence.ground_truth), boxes, sequence.present)
+
+def evaluate_one_pass_tracker(dataset: Dataset, tracker_dir: str | os.PathLike, partial: bool = False, mode: str = "pysot") -> OpeScore:
+    """Score one tracker's folder, unless `mode` is "pysot" also as the set's own toolkit; results that are missing or damaged end in `problems`, not in an
+    exception; with `partial` their videos are left out.
+    """
+    name, notes, rule = Path(os.path.abspath(tracker_dir)).name, [], rule_of(dataset)
+
+    def load(sequence: Sequence) -> tuple[Curves, dict[str, np.ndarray]]:
+        tracked = load_tracked(dataset, sequence, tracker_dir, notes)
+        curves = measure_video(tracked.truth, tracked.boxes, sequence.present, tracked.counted)
+        return curves, rule.measure(tracked) if mode != "pysot" else {}
 
     found = gather(dataset, load, partial)
     if found.problems:
         return OpeScore(name, None, problems=found.problems)
-    videos, sequences = found.results, found.dataset.sequences
-    attributes = sorted({attribute for sequence in sequences for attribute in sequence.attributes})
-    by_attribute = {attribute: mean_curves([videos[sequence.name] for sequence in sequences if attribute in sequence.attributes]) for attribute in attributes}
-    return OpeScore(name, mean_curves(list(videos.values())), videos, by_attribute, (), (*notes, *found.notes), found.covers)
+    videos, sequences = {video: curves for video, (curves, _) in found.results.items()}, found.dataset.sequences
+    attributes = {attribute: [sequence.name for sequence in sequences if attribute in sequence.attributes]
+                  for attribute in sorted({attribute for sequence in sequences for attribute in sequence.attributes})}
+    by_attribute = {attribute: mean_curves([videos[video] for video in having]) for attribute, having in attributes.items()}
+    official = gather_official({video: values for video, (_, values) in found.results.items()}, attributes) if mode != "pysot" else None
+    return OpeScore(name, mean_curves(list(videos.values())), videos, by_attribute, (), (*notes, *found.notes), found.covers, official)
+
+
+def load_tracked(dataset: Dataset, sequence: Sequence, tracker_dir: str | os.PathLike, notes: list[str]) -> Tracked:
+    """What a tracker did on a sequence, in all repetitions; remarks on its files are added to `notes`. Raises ResultError."""
+    files = find_ope_runs(tracker_dir, sequence.name, sequence.alike)
+    spare = dataset.name.lower() in SPARE_LINES
+    runs = [load_ope(path, len(sequence), notes, spare) for path in files]
+    return Tracked(sequence, upright(sequence.ground_truth), runs, load_ope_seconds(files[0]))
 
 
 def upright(regions: list[np.ndarray]) -> np.ndarray:

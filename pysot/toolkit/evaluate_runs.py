@@ -178,7 +178,7 @@ def evaluate_runs(dataset: Dataset, tracker_dir: str | os.PathLike, experiment: 
 def load_runs(tracker_dir: Path, sequence: Sequence, experiment: str, kind: str) -> list[Trajectory]:
     """The runs of a tracker on a sequence: one per anchor, or per repetition. Raises ResultError."""
     if kind != "multistart":
-        files = vot_files(tracker_dir, sequence.name, experiment) or [vot_file(tracker_dir, sequence.name, experiment=experiment)]
+        files = vot_files(tracker_dir, sequence.name, experiment, sequence.alike) or [vot_file(tracker_dir, sequence.name, experiment=experiment)]
         runs = [load_run(path, len(sequence)) for path in files]
         if kind == "longterm" and runs[0].masks:
             raise ResultError(f"{files[0]} has masks, which long-term scores do not know; track with boxes")
@@ -188,7 +188,7 @@ def load_runs(tracker_dir: Path, sequence: Sequence, experiment: str, kind: str)
         return runs
     runs = []
     for frame, backwards in sequence.anchors:
-        path = anchor_file(tracker_dir, sequence.name, frame, experiment)
+        path = anchor_file(tracker_dir, sequence.name, frame, experiment, sequence.alike)
         path = path if path.is_file() or not path.with_suffix(".bin").is_file() else path.with_suffix(".bin")
         runs.append(load_run(path, frame + 1 if backwards else len(sequence) - frame))
     return runs

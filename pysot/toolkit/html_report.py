@@ -20,8 +20,8 @@ from pysot.toolkit.evaluate_ope import OpeScores
 from pysot.toolkit.evaluate_runs import RunScores
 from pysot.toolkit.official import DIFFERENCE
 from pysot.toolkit.ope import DISTANCES, NORMALISED, OVERLAPS
-from pysot.toolkit.report_ope import COLUMNS, FIELDS
-from pysot.toolkit.report_runs import HEADS
+from pysot.toolkit.report_ope import FIELDS, NAMES, official_fields
+from pysot.toolkit.report_runs import ABOVE_ONE, HEADS
 from pysot.toolkit.scoring import AnyScores
 from pysot.toolkit.sequence import Dataset, Sequence
 from pysot.toolkit.summary import TELLINGS, tag_values
@@ -88,14 +88,17 @@ def _accuracy_robustness(scored: list, colours: dict[str, str]) -> str:
 
 
 def _one_pass_overview(scores: OpeScores, colours: dict[str, str], *_) -> str:
-    scored = [score for score in scores.trackers if score.all]
-    rows = [[_named(score.name, colours), *(getattr(score.all, what) for what in FIELDS)] for score in scored]
+    scored, theirs = [score for score in scores.trackers if score.all], official_fields(scores)
+    head = ["tracker", *(NAMES[what] for what in FIELDS), *(f"{NAMES[what]} official" for what in theirs)]
+    rows = [[_named(score.name, colours), *(getattr(score.all, what) for what in FIELDS), *(score.official.numbers[what] for what in theirs)]
+            for score in scored]
+    remarks = [*scores.remarks, *([scores.difference] if theirs else [])]
+    notes = "".join(f"<p class=faint>{parts.text(remark)}.</p>" for remark in remarks)
     curves = (("success", OVERLAPS, "success: share of frames above an overlap"), ("precision", DISTANCES, "precision: share of frames within pixels"),
               ("norm_precision", NORMALISED, "normalised precision: share of frames within a part of the target's size"))
     charts = "".join(parts.chart([(axis, getattr(score.all, what), colours[score.name]) for score in scored], label, height=200)
                      for what, axis, label in curves)
-    return (f"<h2>Ranking</h2>{parts.table(['tracker', *COLUMNS], rows)}<h2>Curves</h2>{parts.keys(colours.items())}{charts}"
-            + _attributes(scores, colours))
+    return f"<h2>Ranking</h2>{parts.table(head, rows)}{notes}<h2>Curves</h2>{parts.keys(colours.items())}{charts}{_attributes(scores, colours)}"
 
 
 def _attributes(scores: AnyScores, colours: dict[str, str]) -> str:
@@ -117,7 +120,8 @@ def _runs_overview(scores: RunScores, colours: dict[str, str], *_) -> str:
     head = ["tracker", *(HEADS[name] for name in names), *(f"{HEADS[name]} vot" for name in names if official)]
     rows = [[_named(score.name, colours), *score.numbers.values(), *score.official.values()] for score in scored]
     chart = parts.chart([(score.at, score.curve, colours[score.name]) for score in scored], scores.axes, height=240, least=1.0)
-    return f"<h2>Ranking</h2>{parts.table(head, rows)}<h2>Curves</h2>{parts.keys(colours.items())}{chart}{_attributes(scores, colours)}"
+    note = f"<p class=faint>{parts.text(ABOVE_ONE)}.</p>" if official else ""
+    return f"<h2>Ranking</h2>{parts.table(head, rows)}{note}<h2>Curves</h2>{parts.keys(colours.items())}{chart}{_attributes(scores, colours)}"
 
 
 OVERVIEWS = {Scores: _supervised_overview, OpeScores: _one_pass_overview, RunScores: _runs_overview}

@@ -5,7 +5,7 @@ the target; both are means over videos. The score is the best F = 2PR / (P + R) 
 long-term visual tracking, 2018.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,12 +33,14 @@ class LongTermScore:
 
 
 def pysot_thresholds(confidences: np.ndarray) -> np.ndarray:
-    """Thresholds from infinity down, as pysot takes them from all confidences of a tracker."""
-    ordered = np.sort(confidences[np.isfinite(confidences)])
+    """Thresholds from infinity down, as pysot takes them from all confidences of a tracker. It ends in an IndexError for fewer than 98; here the places stay
+    within the list.
+    """
+    ordered = np.sort(confidences[~np.isnan(confidences)])
     step = len(ordered) // (RESOLUTION - 2)
-    # pysot-compat: places are cut down to whole numbers. test: toolkit/test_runs.py::test_thresholds
-    places = np.linspace(step, len(ordered) - step, RESOLUTION - 2).astype(np.int64)
-    return np.concatenate([[np.inf], ordered[np.minimum(places, len(ordered) - 1)][::-1], [-np.inf]]) if len(ordered) else np.array([np.inf, -np.inf])
+    # pysot-compat: the places begin one before the step, and are rounded half up. test: toolkit/test_runs.py::test_thresholds
+    places = np.floor(np.linspace(step - 1, len(ordered) - step, RESOLUTION - 2) + 0.5).astype(np.int64)
+    return np.concatenate([[np.inf], ordered[np.clip(places, 0, len(ordered) - 1)][::-1], [-np.inf]]) if len(ordered) else np.array([np.inf, -np.inf])
 
 
 def official_thresholds(confidences: np.ndarray) -> np.ndarray:
@@ -55,9 +57,11 @@ def long_term_score(videos: list[Video], official: bool) -> LongTermScore:
     """The score of all videos in pysot's or the official toolkit's arithmetic. Raises ValueError for a video that never shows its target."""
     if any(video.visible < 1 for video in videos):
         raise ValueError("a video never shows its target: recall has no meaning")
-    everything = np.concatenate([np.nan_to_num(video.confidence, nan=0.0) if official else video.confidence for video in videos])
+    # pysot-compat: the confidence of a video's first frame is read as NaN, whatever it is. test: toolkit/test_runs.py::test_the_first_confidence
+    confidences = [video.confidence if official else np.where(np.arange(len(video.confidence)) == 0, np.nan, video.confidence) for video in videos]
+    everything = np.nan_to_num(np.concatenate(confidences), nan=0.0) if official else np.concatenate(confidences)
     thresholds = official_thresholds(everything) if official else pysot_thresholds(everything)
-    pairs = [_precision_recall(video, thresholds, official) for video in videos]
+    pairs = [_precision_recall(replace(video, confidence=known), thresholds, official) for video, known in zip(videos, confidences, strict=True)]
     precisions, recalls = (np.mean(part, axis=0) for part in zip(*pairs, strict=True))
     with np.errstate(invalid="ignore"):
         f1 = np.nan_to_num(2 * precisions * recalls / (precisions + recalls))

@@ -4,22 +4,25 @@ from pysot.toolkit.evaluate_runs import RunScores
 from pysot.toolkit.report import Rows, attribute_table, label, notes_of, number, per_video, table
 
 HEADS = {"f1": "F1", "precision": "Precision", "recall": "Recall", "eao": "EAO", "accuracy": "Accuracy", "robustness": "Robustness"}
-DIFFERENCE = ("Why they differ: pysot rasterises boxes with one row and column more, counts frames of a positive confidence only, and takes other "
-              "places of the sorted confidences as thresholds")
+DIFFERENCE = ("Why they differ: pysot rasterises boxes with one row and column more, reads the first confidence of a video as none, counts frames of a "
+              "positive confidence only, and takes other places of the sorted confidences as thresholds")
+ABOVE_ONE = ("Note: official recall, and with it F1, can be above 1, a known fault of the official toolkit: frames that rightly have no region are added as "
+             "overlaps of 1, and the sum is divided by the frames that show the target alone")
 
 
 def run_table(scores: RunScores, mode: str) -> str:
     """`run_rows` as text, with the reasons why a tracker has no numbers, and why the two arithmetics differ."""
-    differ = mode == "both" and any(score.official for score in scores.trackers)
-    return table(run_rows(scores, mode)) + notes_of(scores.trackers) + f"\n{DIFFERENCE}" * differ
+    official = mode != "pysot" and any(score.official for score in scores.trackers)  # which long-term scores have
+    told = [ABOVE_ONE] * official + [DIFFERENCE] * (official and mode == "both")
+    return "\n".join([table(run_rows(scores, mode)) + notes_of(scores.trackers), *told])
 
 
 def run_rows(scores: RunScores, mode: str = "pysot") -> Rows:
-    """The numbers of every tracker, best first; the official toolkit's with mode "vot", and both with "both", where the two differ."""
+    """The numbers of every tracker, best first; the official toolkit's with mode "official", and both with "both", where the two differ."""
     scored = [score for score in scores.trackers if not score.problems]
     names = list(scored[0].numbers) if scored else []
     two = mode != "pysot" and any(score.official for score in scored)
-    modes = ([] if two and mode == "vot" else ["pysot"]) + (["vot"] if two else [])
+    modes = ([] if two and mode == "official" else ["pysot"]) + (["vot"] if two else [])
     rows = [["Tracker Name", *(HEADS[name] + f" {which}" * (len(modes) > 1) for name in names for which in modes)]]
     for score in scores.trackers:
         values = {"pysot": score.numbers, "vot": score.official}

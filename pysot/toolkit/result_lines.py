@@ -23,13 +23,14 @@ class ResultError(ValueError):
 @dataclass(frozen=True)
 class Lines:
     """All numbers of the file at `path` in one array, how many of them are on each line (N,), and the masks by line from 0; a mask has four numbers, its
-    box.
+    box. `spare` lines at the end of the file were left out.
     """
 
     path: str | os.PathLike
     numbers: np.ndarray
     counts: np.ndarray
     masks: dict[int, Mask] = field(default_factory=dict)
+    spare: int = 0
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -72,8 +73,8 @@ class Lines:
         self.refuse((self.counts == 4) & (np.nan_to_num(self.regions[:, 2:4]) < 0).any(axis=1), "has a negative width or height")
 
 
-def read_lines(path: str | os.PathLike, frames: int | None = None) -> Lines:
-    """The lines of a file of `frames` lines, if that is given. Raises ResultError."""
+def read_lines(path: str | os.PathLike, frames: int | None = None, spare: bool = False) -> Lines:
+    """The lines of a file of `frames` lines, if that is given; with `spare`, the first `frames` of one that has more. Raises ResultError."""
     path = Path(path)
     if path.suffix == ".bin":
         lines = _read_binary(path)
@@ -84,13 +85,17 @@ def read_lines(path: str | os.PathLike, frames: int | None = None) -> Lines:
     lines = text.split("\n")
     if not text:
         raise ResultError(f"{path} is empty; track this video again")
+    more = len(lines) - frames if spare and frames is not None and len(lines) > frames else 0
+    if more:
+        lines = lines[:frames]
+        text = "\n".join(lines)
     if frames is not None and len(lines) != frames:
         raise ResultError(f"{path} has {len(lines)} lines for {frames} frames; track this video again")
     try:
         counts = np.array([line.count(",") for line in lines]) + 1
-        return Lines(path, np.array(list(map(float, text.replace("\n", ",").split(",")))), counts)
+        return Lines(path, np.array(list(map(float, text.replace("\n", ",").split(",")))), counts, spare=more)
     except ValueError:
-        return _read_odd(path, lines)
+        return _read_odd(path, lines, more)
 
 
 def _read(path: Path) -> bytes:
@@ -111,7 +116,7 @@ def _decode(path: Path, data: bytes) -> str:
         raise ResultError(f"{path} is not a text file; track this video again") from None
 
 
-def _read_odd(path: Path, lines: list[str]) -> Lines:
+def _read_odd(path: Path, lines: list[str], spare: int) -> Lines:
     """Lines with other separators, or with masks."""
     listed, masks = [], {}
     for number, line in enumerate(lines, start=1):
@@ -123,7 +128,7 @@ def _read_odd(path: Path, lines: list[str]) -> Lines:
                 listed.append(split_numbers(line))
         except ValueError as error:
             raise ResultError(f"{path} line {number} {error}") from None
-    return Lines(path, np.concatenate(listed), np.array([len(numbers) for numbers in listed]), masks)
+    return Lines(path, np.concatenate(listed), np.array([len(numbers) for numbers in listed]), masks, spare)
 
 
 def split_numbers(line: str) -> list[float]:

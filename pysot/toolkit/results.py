@@ -3,22 +3,25 @@
 VOT        <tracker>/<experiment>/<video>/<video>_001.txt ... _015.txt, experiment `baseline`, `realtime`, `unsupervised` or `longterm`: one line per frame, `1`
            start, `2` lost, `0` skipped, else a region (4 or 8 numbers, `%.4f`, commas, or a mask); seconds per frame in <video>_001_time.value, confidences in
            <video>_001_confidence.value (long-term sets). Sets of many starts have <video>_<frame of the start, 8 digits>.txt instead
-one pass   <tracker>/<video>.txt, or as GOT-10k has it <tracker>/<video>/<video>_001.txt: x,y,width,height per line; seconds per frame in <video>_time.txt
+one pass   <tracker>/<video>.txt, or as GOT-10k has it <tracker>/<video>/<video>_001.txt, _002.txt, ...: x,y,width,height per line; seconds per frame in
+           <video>_time.txt, a column for each repetition
 
-A video's name may differ in case, and in - for _ or . How lines are read: `result_lines`.
+Names of videos may be spelt otherwise, see `result_names`. How lines are read: `result_lines`.
 """
 
 import os
 import re
 import shutil
 import zipfile
+from collections.abc import Collection, Iterator
 from collections.abc import Sequence as Listing
 from pathlib import Path
 
 import numpy as np
 
 from pysot.toolkit.result_lines import Lines, ResultError, read_lines, read_values
-from pysot.toolkit.sequence import Dataset, plain_name
+from pysot.toolkit.result_names import matching
+from pysot.toolkit.sequence import Dataset
 from pysot.toolkit.trajectory import LOST, SKIPPED, START, TRACKED, Trajectory
 from pysot.utils.files import atomic_write, read_json, write_json
 
@@ -65,20 +68,37 @@ def _has_trackers(folder: Path) -> bool:
     return any(holds_results(entry, ONE_PASS) and not (entry / f"{entry.name}_001.txt").is_file() for entry in folder.iterdir())
 
 
-def find_ope(tracker_dir: str | os.PathLike, video: str) -> Path:
-    """The one-pass result of a video, under any of the names it may have; where it should be, if it is not there."""
-    usual = Path(tracker_dir) / f"{video}.txt"
-    if usual.is_file():
-        return usual
-    wanted = plain_name(video)
-    for entry in sorted(os.scandir(tracker_dir), key=lambda entry: entry.name) if Path(tracker_dir).is_dir() else ():
+def find_ope_runs(tracker_dir: str | os.PathLike, video: str, alike: Collection[str] = ()) -> list[Path]:
+    """The one-pass results of a video in the order of their repetitions, under any of the names they may have, see `result_names`; where one should be, if
+    there is none. Raises ResultError where that cannot be told.
+    """
+    folder = Path(tracker_dir)
+    exact = [path for path in (folder / f"{video}.txt", folder / video / f"{video}_001.txt") if path.is_file()]
+    names: dict[str, list[Path]] = {}
+    for name, path in _one_pass_files(folder) if not exact and folder.is_dir() else ():
+        names.setdefault(name, []).append(path)
+    found = exact or names.get(matching(video, names, alike, folder)) or [folder / f"{video}.txt"]
+    if len(found) > 1:
+        raise ResultError(f"{found[0]} and {found[1]} may both be the result of {video}; take away the one that is not meant")
+    stem = found[0].stem.removesuffix("_001")
+    if found[0].parent == folder:
+        return found
+    return sorted(path for path in found[0].parent.iterdir() if re.fullmatch(re.escape(stem) + r"_\d+\.txt", path.name))
+
+
+def _one_pass_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """(name of a video, its first result) of the files in a tracker's folder."""
+    for entry in os.scandir(folder):
         stem, suffix = os.path.splitext(entry.name)
-        if suffix == ".txt" and plain_name(stem) == wanted:
-            return Path(entry.path)
-        nested = Path(entry.path) / f"{entry.name}_001.txt"
-        if plain_name(entry.name) == wanted and nested.is_file():
-            return nested
-    return usual
+        if suffix == ".txt" and entry.is_file():
+            yield stem, Path(entry.path)
+        elif (nested := Path(entry.path) / f"{entry.name}_001.txt").is_file():
+            yield entry.name, nested
+
+
+def ope_file(tracker_dir: str | os.PathLike, video: str, nested: bool = False) -> Path:
+    """Where `save_ope` puts the boxes of a video; `nested` as GOT-10k has it."""
+    return Path(tracker_dir) / video / f"{video}_001.txt" if nested else Path(tracker_dir) / f"{video}.txt"
 
 
 def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace: bool = False) -> None:
@@ -103,34 +123,35 @@ def _claimed_by(path: Path) -> str | None:
     return content.get("sha256") if isinstance(content, dict) else None
 
 
-def vot_file(tracker_dir: str | os.PathLike, video: str, repetition: int = 1, experiment: str = "baseline") -> Path:
+def vot_file(tracker_dir: str | os.PathLike, video: str, repetition: int = 1, experiment: str = "baseline", alike: Collection[str] = ()) -> Path:
     """Where the result of one repetition on one video is."""
-    return _video_folder(tracker_dir, video, experiment) / f"{video}_{repetition:03d}.txt"
+    return _video_folder(tracker_dir, video, experiment, alike) / f"{video}_{repetition:03d}.txt"
 
 
-def anchor_file(tracker_dir: str | os.PathLike, video: str, frame: int, experiment: str = "baseline") -> Path:
+def anchor_file(tracker_dir: str | os.PathLike, video: str, frame: int, experiment: str = "baseline", alike: Collection[str] = ()) -> Path:
     """Where the result of the run that starts at `frame`, from 0, is."""
-    return _video_folder(tracker_dir, video, experiment) / f"{video}_{frame:08d}.txt"
+    return _video_folder(tracker_dir, video, experiment, alike) / f"{video}_{frame:08d}.txt"
 
 
-def vot_files(tracker_dir: str | os.PathLike, video: str, experiment: str = "baseline") -> list[Path]:
-    """The files of all repetitions that are there, in order; their names may be spelt otherwise, as the folder's."""
-    folder = _video_folder(tracker_dir, video, experiment)
-    wanted, found = plain_name(video), {}
+def vot_files(tracker_dir: str | os.PathLike, video: str, experiment: str = "baseline", alike: Collection[str] = ()) -> list[Path]:
+    """The files of all repetitions that are there, in order; their names may be spelt otherwise, as the folder's. Raises ResultError where it cannot be told
+    whose they are.
+    """
+    folder = _video_folder(tracker_dir, video, experiment, alike)
+    found: dict[str, dict[str, Path]] = {}
     for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
-        match = re.fullmatch(r"(.*)_(\d{3})\.(txt|bin)", name)
-        if match and plain_name(match[1]) == wanted:
-            found[match[2]] = folder / name  # .txt, which is read first, comes after .bin
-    return [found[number] for number in sorted(found)]
+        if match := re.fullmatch(r"(.*)_(\d{3})\.(txt|bin)", name):
+            found.setdefault(match[1], {})[match[2]] = folder / name  # .txt, which is read first, comes after .bin
+    files = found.get(matching(video, found, alike, folder), {})
+    return [files[number] for number in sorted(files)]
 
 
-def _video_folder(tracker_dir, video, experiment) -> Path:
+def _video_folder(tracker_dir, video, experiment, alike) -> Path:
     """The folder of a video's results, under any of the names it may have; where it should be, if it is not there."""
-    usual = Path(tracker_dir) / experiment / video
-    if usual.is_dir() or not usual.parent.is_dir():
-        return usual
-    wanted = plain_name(video)
-    return next((entry for entry in sorted(usual.parent.iterdir()) if plain_name(entry.name) == wanted), usual)
+    parent = Path(tracker_dir) / experiment
+    if (parent / video).is_dir() or not parent.is_dir():
+        return parent / video
+    return parent / (matching(video, [entry.name for entry in parent.iterdir() if entry.is_dir()], alike, parent) or video)
 
 
 def save_vot(path: str | os.PathLike, trajectory: Trajectory) -> Path:
@@ -207,7 +228,7 @@ def save_ope(tracker_dir: str | os.PathLike, video: str, boxes_xywh: np.ndarray,
     boxes_xywh = np.asarray(boxes_xywh, np.float64)
     if boxes_xywh.ndim != 2 or boxes_xywh.shape[1] != 4 or not np.isfinite(boxes_xywh).all():
         raise ValueError(f"result of {video}: needs finite boxes (N, 4), got {boxes_xywh.shape}")
-    path = Path(tracker_dir) / video / f"{video}_001.txt" if nested else Path(tracker_dir) / f"{video}.txt"
+    path = ope_file(tracker_dir, video, nested)
     if seconds is not None:
         with atomic_write(path.with_name(f"{video}_time.txt")) as stream:
             stream.writelines(f"{second:.6f}\n" for second in seconds)
@@ -221,25 +242,36 @@ def ope_text(boxes_xywh: np.ndarray) -> str:
     return "".join(",".join(f"{value:.4f}" for value in box) + "\n" for box in boxes_xywh)
 
 
-def load_ope(path: str | os.PathLike, frames: int | None = None, notes: list[str] | None = None) -> np.ndarray:
-    """Read a one-pass result as (N, 4) float64 xywh; `frames` is the length it must have. Raises ResultError.
+def load_ope(path: str | os.PathLike, frames: int | None = None, notes: list[str] | None = None, spare: bool = False) -> np.ndarray:
+    """Read a one-pass result as (N, 4) float64 xywh; `frames` is the length it must have, or with `spare` the number of lines that count. Raises ResultError.
 
-    With `notes`, a box after the first that is not finite or has a negative size becomes the one before, as in the OTB toolkit, and a sentence that names the
-    lines is added to them; without, it is an error. A box of size 0, which that toolkit replaces as well, stays as it is: a miss, as in pysot.
+    With `notes`, a box after the first may be NaN, infinite (which becomes NaN) or of a negative size, and a sentence on these and on lines to spare is added
+    to them; without, it is an error.
     """
-    lines = read_lines(path, frames)
+    lines = read_lines(path, frames, spare)
     lines.refuse_masks()
     lines.refuse(lines.counts != 4, "needs x,y,width,height")
     boxes = lines.numbers.reshape(-1, 4)
     odd = ~np.isfinite(boxes).all(axis=1) | (boxes[:, 2:] < 0).any(axis=1)
-    if notes is None or odd[0] or not odd.any():
+    if notes is None or odd[0]:
         lines.refuse_odd_regions()
         return boxes
-    known = np.maximum.accumulate(np.where(odd, 0, np.arange(len(boxes))))
-    rows = np.flatnonzero(odd) + 1
-    listed = ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
-    notes.append(f"{path}: the boxes of line{'s' * (len(rows) > 1)} {listed} are no boxes (NaN or a negative size); the one before counts instead")
-    return boxes[known]
+    if lines.spare:
+        notes.append(f"{path} has {lines.spare} line{'s' * (lines.spare > 1)} more than frames: the first {frames} count, as in the set's own toolkit")
+    if odd.any():
+        rows = np.flatnonzero(odd) + 1
+        listed = ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+        notes.append(f"{path}: the boxes of line{'s' * (len(rows) > 1)} {listed} are no boxes (NaN or a negative size): misses in pysot's arithmetic, the one "
+                     "before instead in OTB's toolkit and its copies")
+    return np.where(np.isfinite(boxes), boxes, np.nan)
+
+
+def load_ope_seconds(path: str | os.PathLike) -> np.ndarray:
+    """All seconds (K,) that were noted beside the first one-pass result of a video, of all repetitions, without those that are NaN. Raises ResultError."""
+    path = Path(path)
+    beside = path.with_name(f"{path.stem.removesuffix('_001')}_time.txt")
+    numbers = read_lines(beside).numbers if beside.is_file() else np.empty(0)
+    return numbers[np.isfinite(numbers)]
 
 
 def _line(code, region):
@@ -262,7 +294,7 @@ def zip_ope(tracker_dir: str | os.PathLike, dataset: Dataset, path: str | os.Pat
     with atomic_write(path, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for sequence in dataset.sequences:
             video, frames = sequence.name, len(sequence)
-            found = find_ope(tracker_dir, video)
+            found = find_ope_runs(tracker_dir, video, sequence.alike)[0]
             boxes, inside = load_ope(found, frames), f"{video}/" if nested else ""
             archive.writestr(f"{inside}{video}{'_001' * nested}.txt", ope_text(boxes))
             if nested:

@@ -21,11 +21,11 @@ from pysot.toolkit.results import (
     ResultError,
     Trajectory,
     anchor_file,
-    find_ope,
     is_nested,
     load_baseline,
     load_ope,
     load_run,
+    ope_file,
     save_ope,
     save_vot,
     vot_file,
@@ -138,11 +138,12 @@ def tasks_of(dataset: Dataset, sequence: Sequence, tracker_dir: str | os.PathLik
         def save_boxes(trajectory: Trajectory) -> None:
             save_ope(tracker_dir, sequence.name, trajectory.regions[:, :4], trajectory.seconds, nested=is_nested(dataset))
 
-        return [Task(sequence, find_ope(tracker_dir, sequence.name), run_one_pass, save_boxes, load_ope)]
+        return [Task(sequence, ope_file(tracker_dir, sequence.name, is_nested(dataset)), run_one_pass, save_boxes, load_ope)]
     if dataset.protocol == "multistart" and experiment != "unsupervised":
-        starts = [(sequence.run_from(frame, back), anchor_file(tracker_dir, sequence.name, frame, experiment)) for frame, back in sequence.anchors]
+        starts = [(sequence.run_from(frame, back), anchor_file(tracker_dir, sequence.name, frame, experiment, sequence.alike))
+                  for frame, back in sequence.anchors]
     else:
-        starts = [(sequence, vot_file(tracker_dir, sequence.name, experiment=experiment))]
+        starts = [(sequence, vot_file(tracker_dir, sequence.name, experiment=experiment, alike=sequence.alike))]
     if dataset.protocol == "supervised" and experiment != "unsupervised":
         run, load = partial(run_supervised, skipping=dataset.settings.skipping), load_baseline
     else:

@@ -8,26 +8,38 @@ from concurrent.futures import ProcessPoolExecutor
 from pysot.toolkit.evaluate import Scores, evaluate_tracker
 from pysot.toolkit.evaluate_ope import OpeScores, evaluate_one_pass_tracker
 from pysot.toolkit.evaluate_runs import KINDS, RunScores, evaluate_runs, kind_of
+from pysot.toolkit.ope_official import rule_of
 from pysot.toolkit.sequence import Dataset
+from pysot.utils.registry import lookup
 from pysot.utils.signals import die_with_parent, end_helpers
 
 AnyScores = Scores | OpeScores | RunScores
+MODES = {"pysot": "pysot", "official": "official", "vot": "official", "both": "both"}  # by the names that they may have
+
+
+def mode_of(name: str) -> str:
+    """"pysot", "official" or "both". Raises ValueError for another name than those of MODES."""
+    return lookup(MODES, name, key="mode")
 
 
 def score_trackers(dataset: Dataset, tracker_dirs: list, workers: int = 1, on_done: Callable[[str], None] | None = None, experiment: str | None = None,
                    mode: str = "pysot", partial: bool = False) -> AnyScores:
     """Score all folders in `workers` processes if more than one; on_done(name) is called after each tracker.
 
-    `experiment` is one of the set's, by default its usual one; `mode` "pysot", "vot" or "both": with the latter two there are the official toolkit's scores as
-    well, where they differ. `partial`: trackers are scored on the videos they have usable results for. Raises ValueError for an experiment the set does not
-    have.
+    `experiment` is one of the set's, by default its usual one; `mode` "pysot", "official" (or "vot") or "both": with the latter two there are the scores of
+    the set's own toolkit as well, where they differ. `partial`: trackers are scored on the videos they have usable results for. Raises ValueError for an
+    experiment the set does not have.
     """
+    mode = mode_of(mode)
     if workers < 1:
         raise ValueError(f"needs at least one worker process, got {workers}")
     experiment = dataset.experiment(experiment)
     kind = kind_of(dataset, experiment)
     if dataset.one_pass:
-        score_one, collect = functools.partial(evaluate_one_pass_tracker, dataset, partial=partial), functools.partial(OpeScores, dataset.name)
+        rule = rule_of(dataset)
+        remarks = (*dataset.remarks, *((rule.remark,) if rule.remark and mode != "pysot" else ()))
+        score_one = functools.partial(evaluate_one_pass_tracker, dataset, partial=partial, mode=mode)
+        collect = functools.partial(OpeScores, dataset.name, remarks=remarks, difference=rule.difference)
     elif kind:
         score_one = functools.partial(evaluate_runs, dataset, experiment=experiment, mode=mode, partial=partial)
         collect = functools.partial(RunScores, dataset.name, kind, KINDS[kind][1])

@@ -19,6 +19,16 @@ def plain_name(name: str) -> str:
     return re.sub(r"[-_.]", "-", name.lower())
 
 
+# What got10k calls sequences that others call otherwise: Human4 has two targets, of which OTB100 takes the second.
+ALIASES = {"human4-2": "human4"}
+
+
+def spellings(name: str) -> tuple[str, ...]:
+    """The plain names that a video of this name may have in results, the most likely first."""
+    plain = plain_name(name)
+    return (plain, ALIASES[plain]) if plain in ALIASES else (plain,)
+
+
 def missing_images(frame_paths: list[str]) -> list[str]:
     """Names of images that lack between the first and the last, if names are numbers and most are there; every second frame lacks none."""
     paths = [Path(path) for path in frame_paths]
@@ -32,8 +42,10 @@ def missing_images(frame_paths: list[str]) -> list[str]:
 @dataclass(frozen=True)
 class Sequence:
     """One video. `frame_paths` and `ground_truth` have one entry per frame; width and height are pixels, None where nothing needs them. `attributes` are
-    those of the whole video; `present` (N,) tells in which frames the target is, None for all. `anchors` are the frames, from 0, at which runs of sets of many
-    starts begin, with whether they go backwards. `masks` has the ground truth of frames, from 0, that is painted; its box is in `ground_truth`.
+    those of the whole video. `present` (N,) is False in frames that LaSOT leaves out of the count of hits, `visible` (N,) in those that GOT-10k's average
+    overlap leaves out; None rules out none. `anchors` are the frames, from 0, at which runs of sets of many starts begin, with whether they go backwards.
+    `masks` has the ground truth of frames, from 0, that is painted; its box is in `ground_truth`. `alike` are the other sequences of the set whose names
+    differ in spelling only.
 
     `tags` has one bool array per tag that was annotated for the sequence; a shorter one is filled with False, an empty one left out.
     Raises ValueError that names the sequence when the parts do not fit together.
@@ -49,6 +61,8 @@ class Sequence:
     present: np.ndarray | None = None
     anchors: tuple[tuple[int, bool], ...] = ()
     masks: dict[int, Mask] = field(default_factory=dict)
+    visible: np.ndarray | None = None
+    alike: tuple[str, ...] = ()
 
     def __post_init__(self):
         regions = self._regions()
@@ -58,8 +72,9 @@ class Sequence:
                              + f", and there is no {', no '.join(missing[:3])}{' ...' * (len(missing) > 3)}" * bool(missing))
         if self.width is not None and not (self.width > 0 and self.height > 0):
             raise ValueError(f"sequence {self.name} needs a positive frame size, got {self.width} x {self.height}")
-        if self.present is not None and len(self.present) != len(regions):
-            raise ValueError(f"sequence {self.name} says for {len(self.present)} of {len(regions)} frames whether the target is there")
+        for flags in (self.present, self.visible):
+            if flags is not None and len(flags) != len(regions):
+                raise ValueError(f"sequence {self.name} says for {len(flags)} of {len(regions)} frames whether the target is there")
         object.__setattr__(self, "ground_truth", regions)
         object.__setattr__(self, "tags", {name: self._flags(name, values) for name, values in self.tags.items() if len(values)})
 
@@ -117,7 +132,8 @@ class Dataset:
     """Sequences with unique names, in the order of their list; tags that EAO is split by; settings of the protocol, None where it has none.
 
     `protocol` is how trackers run through it: `supervised` (VOT until 2019: restarts after losses), `multistart` (VOT since 2020: runs from each anchor),
-    `longterm` (once, with a confidence for each frame) or `one pass` (once); by default supervised where there are settings, else one pass.
+    `longterm` (once, with a confidence for each frame) or `one pass` (once); by default supervised where there are settings, else one pass. `remarks` are
+    sentences on its files that the reader of scores has to know.
     """
 
     name: str
@@ -125,6 +141,7 @@ class Dataset:
     tags: tuple[str, ...]
     settings: VotSettings | None
     protocol: str = ""
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self):
         names = [sequence.name for sequence in self.sequences]
@@ -134,10 +151,21 @@ class Dataset:
         object.__setattr__(self, "protocol", self.protocol or ("supervised" if self.settings else "one pass"))
         if self.protocol not in PROTOCOLS or (self.settings is None) != (self.protocol in ("longterm", "one pass")):
             raise ValueError(f"data set {self.name}: the protocol is one of {', '.join(PROTOCOLS)}, the first two with settings; got {self.protocol!r}")
+        self._note_names_alike(names)
         bare = [sequence.name for sequence in self.sequences if self.protocol == "multistart" and not sequence.anchors]
         if bare:
             raise ValueError(f"data set {self.name} starts at anchors, but {', '.join(bare)} has none (anchor.value: 1 or -1 on the lines of start "
                              "frames, else 0)")
+
+    def _note_names_alike(self, names: list[str]) -> None:
+        """Set `alike` of the sequences; a part of the set keeps what the whole one had."""
+        by_plain: dict[str, list[str]] = {}
+        for name in names:
+            by_plain.setdefault(plain_name(name), []).append(name)
+        for index, sequence in enumerate(self.sequences):
+            others = [name for plain in spellings(sequence.name) for name in by_plain.get(plain, ()) if name != sequence.name]
+            if others:
+                self.sequences[index] = replace(sequence, alike=tuple(dict.fromkeys([*sequence.alike, *others])))
 
     @property
     def one_pass(self) -> bool:

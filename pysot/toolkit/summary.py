@@ -19,9 +19,9 @@ from pysot.toolkit.report import (
     tag_rows,
     video_rows,
 )
-from pysot.toolkit.report_ope import attribute_rows, ope_rows, ope_table, ope_video_rows
+from pysot.toolkit.report_ope import attribute_rows, attribute_values, ope_rows, ope_table, ope_video_rows
 from pysot.toolkit.report_runs import run_attribute_rows, run_rows, run_table, run_video_rows
-from pysot.toolkit.scoring import AnyScores
+from pysot.toolkit.scoring import AnyScores, mode_of
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Telling:
     by_tag: Callable[[object], dict[str, float]]
 
 
-_SUPERVISED_TEXT = {"pysot": score_table, "vot": lambda scores, spread: official_table(scores), "both": lambda scores, spread: both_table(scores)}
-_SUPERVISED_ROWS = {"pysot": score_rows, "vot": official_rows, "both": both_rows}
+_SUPERVISED_TEXT = {"pysot": score_table, "official": lambda scores, spread: official_table(scores), "both": lambda scores, spread: both_table(scores)}
+_SUPERVISED_ROWS = {"pysot": score_rows, "official": official_rows, "both": both_rows}
 
 
 def _supervised_tables(scores: Scores, mode: str) -> dict[str, Rows]:
-    vot = mode == "vot"  # the official toolkit has no scores by tag
+    vot = mode == "official"  # the official toolkit has no scores by tag
     return {"": _SUPERVISED_ROWS[mode](scores), "attributes": [] if vot else tag_rows(scores), "tags": [] if vot else per_tag(scores),
             "videos": video_rows(scores, vot)}
 
@@ -50,10 +50,9 @@ TELLINGS: dict[type, Telling] = {
     Scores: Telling(lambda scores, mode, spread: _SUPERVISED_TEXT[mode](scores, spread), _supervised_tables,
                     {"attributes": "EAO by tag", "tags": "Per tag (Acc accuracy, LN lost number)", "videos": "Per video (Acc accuracy, LN lost number)"},
                     lambda score: score.eao),
-    OpeScores: Telling(lambda scores, mode, spread: ope_table(scores),
-                       lambda scores, mode: {"": ope_rows(scores), "attributes": attribute_rows(scores), "videos": ope_video_rows(scores)},
-                       {"attributes": "Success by attribute", "videos": "Per video"},
-                       lambda score: {name: curves.auc for name, curves in score.attributes.items()}),
+    OpeScores: Telling(lambda scores, mode, spread: ope_table(scores, mode), lambda scores, mode: {
+                           "": ope_rows(scores, mode), "attributes": attribute_rows(scores, mode), "videos": ope_video_rows(scores, mode)},
+                       {"attributes": "Success by attribute", "videos": "Per video"}, attribute_values),
     RunScores: Telling(lambda scores, mode, spread: run_table(scores, mode),
                        lambda scores, mode: {"": run_rows(scores, mode), "attributes": run_attribute_rows(scores), "videos": run_video_rows(scores)},
                        {"attributes": "By attribute", "videos": "Per video"}, lambda score: score.attributes),
@@ -62,12 +61,12 @@ TELLINGS: dict[type, Telling] = {
 
 def score_text(scores: AnyScores, mode: str = "pysot", spread: bool = False) -> str:
     """The table of all trackers, with notes on those that are not scored in full; `spread` adds mean and spread of several trackers of a VOT set."""
-    return TELLINGS[type(scores)].text(scores, mode, spread)
+    return TELLINGS[type(scores)].text(scores, mode_of(mode), spread)
 
 
 def rows_of(scores: AnyScores, mode: str, details: bool = True) -> dict[str, Rows]:
     """The tables of a set: "" is that of the trackers; "attributes", and with `details` "tags" and "videos", where there are any."""
-    tables = TELLINGS[type(scores)].tables(scores, mode)
+    tables = TELLINGS[type(scores)].tables(scores, mode_of(mode))
     return {name: rows for name, rows in tables.items() if not name or len(rows) > 1 and (name == "attributes" or details)}
 
 

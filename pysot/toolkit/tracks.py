@@ -9,12 +9,11 @@ import numpy as np
 
 from pysot.toolkit.eao import expected_overlap
 from pysot.toolkit.evaluate import Scores, TrackerScore, load_supervised
-from pysot.toolkit.evaluate_ope import OpeScore, OpeScores, upright
+from pysot.toolkit.evaluate_ope import OpeScore, OpeScores, load_tracked
 from pysot.toolkit.evaluate_runs import RunScore, RunScores, kind_of, load_runs, run_overlaps
 from pysot.toolkit.metrics import measure
 from pysot.toolkit.official import expected_overlap_curve, with_official_overlaps
 from pysot.toolkit.ope import box_overlaps
-from pysot.toolkit.results import find_ope, load_ope
 from pysot.toolkit.scoring import AnyScores
 from pysot.toolkit.sequence import Dataset, Sequence
 from pysot.toolkit.trajectory import START, TRACKED, Trajectory
@@ -81,12 +80,15 @@ def _regions(run: Trajectory) -> list:
 
 
 def _one_pass_track(dataset: Dataset, experiment: str, sequence: Sequence, folder: Path, score: OpeScore) -> Track:
-    boxes, truth = load_ope(find_ope(folder, sequence.name), len(sequence), notes=[]), upright(sequence.ground_truth)
-    overlap = np.where(np.isfinite(truth).all(axis=1), box_overlaps(np.nan_to_num(truth), boxes), np.nan)
-    if sequence.present is not None:
-        overlap[~sequence.present] = np.nan
+    """The first repetition; frames without the target, by whatever the set says of that, have no overlap."""
+    tracked = load_tracked(dataset, sequence, folder, [])
+    counts = np.isfinite(tracked.truth).all(axis=1)
+    for flags in (sequence.present, sequence.visible):
+        counts &= True if flags is None else flags
+    overlap = np.where(counts, box_overlaps(tracked.truth, tracked.boxes), np.nan)
     curves = score.videos[sequence.name]
-    return Track(overlap, _drops(overlap), list(boxes), (curves.auc, curves.precision20))
+    regions = [box if np.isfinite(box).all() and (box[2:] >= 0).all() else None for box in tracked.boxes]
+    return Track(overlap, _drops(overlap), regions, (curves.auc, curves.precision20))
 
 
 def _drops(overlap: np.ndarray) -> list[int]:

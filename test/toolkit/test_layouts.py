@@ -125,7 +125,7 @@ def test_a_got_10k_folder_of_another_name_is_no_vot_set(tmp_path):
     (tmp_path / "mine" / "a" / "absence.label").write_text("0\n1\n0\n")
     (tmp_path / "mine" / "list.txt").write_text("a\n")
     dataset = load_dataset("mine", tmp_path)
-    assert dataset.one_pass and dataset.sequences[0].present.tolist() == [True, False, True]
+    assert dataset.one_pass and dataset.sequences[0].visible.tolist() == [True, False, True]
 
 
 def test_lasot_takes_the_testing_set(tmp_path):

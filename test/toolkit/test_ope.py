@@ -19,7 +19,7 @@ from pysot.toolkit.html_report import write_report
 from pysot.toolkit.ope import DISTANCES, NORMALISED, OVERLAPS, box_overlaps, mean_curves, measure_video
 from pysot.toolkit.plots import plot_curves
 from pysot.toolkit.report_ope import attribute_rows, ope_rows, ope_table, ope_video_rows
-from pysot.toolkit.results import ResultError, find_ope, load_ope, save_ope, tracker_dirs
+from pysot.toolkit.results import ResultError, find_ope_runs, load_ope, save_ope, tracker_dirs
 from pysot.toolkit.runner import run_dataset, run_one_pass
 from pysot.toolkit.scoring import score_trackers
 from pysot.toolkit.sequence import Dataset
@@ -63,18 +63,30 @@ def test_normalised_precision_of_trackingnet():
     assert mean_curves([curves, measure_video(truth[1:2], truth[1:2])]).norm_precision_auc == pytest.approx((total / 40 + 1) / 2)
 
 
-def test_frames_without_the_target_do_not_count():
-    truth, found = boxes(0, 0, 0), boxes(0, 10, 100)
+def test_frames_without_the_target():
+    """Absent, they are no hits, of NaN, no success but a hit of precision; they divide all the same. Only average overlap leaves them out."""
+    truth, found = boxes(0, 0, 0), boxes(0, 0, 0)
     left = measure_video(truth, found, np.array([True, True, False]))
-    assert left.auc == measure_video(truth[:2], found[:2]).auc > 0.7
+    assert left.auc == pytest.approx(20 / 21 * 2 / 3)
+    assert (left.precision20, left.norm_precision20, left.norm_precision_auc) == pytest.approx((2 / 3,) * 3)
+    assert (left.ao, left.later) == (1, 1)
     truth[2] = np.nan
-    assert measure_video(truth, found).auc == left.auc
+    unknown = measure_video(truth, found)
+    assert unknown.auc == left.auc and unknown.precision20 == unknown.norm_precision20 == 1 and (unknown.ao, unknown.later) == (1, 1)
+    assert measure_video(truth, found, np.zeros(3, bool)).auc == 0
     with pytest.raises(ValueError, match="no frame with ground truth"):
-        measure_video(truth, found, np.zeros(3, bool))
+        measure_video(truth * np.nan, found)
+
+
+def test_videos_without_a_counted_frame():
+    """A video whose first frame alone shows the target has no average overlap, and the others' is that of the set."""
+    bare = measure_video(np.concatenate([boxes(0), boxes(0) * np.nan]), boxes(0, 0))
+    assert bare.later == 0 and np.isnan(bare.ao) and measure_video(boxes(0), boxes(0)).ao == 1
+    assert mean_curves([bare, measure_video(boxes(0, 0), boxes(0, 0))]).ao == 1 and np.isnan(mean_curves([bare]).ao)
 
 
 def test_frames_with_odd_truth():
-    """As the original has it: no size is a miss at every threshold, a centre left of the image a hit at every distance."""
+    """As the original has it: no size is a miss at every threshold, a centre left of the image a hit at every distance. More in test_ope_rules.py."""
     curves = measure_video(np.array([[20.0, 30, 0, 20], [-90, 30, 40, 20]]), boxes(0, 100))
     assert curves.success[0] == 0 and curves.precision[0] == 0.5
 
@@ -117,9 +129,60 @@ def test_names_of_result_files(tmp_path, written):
     path = tmp_path / "model" / written
     path.parent.mkdir(parents=True)
     path.write_text("20\t30 40;20\r\n" * 6)
-    assert find_ope(tmp_path / "model", "Jogging-1") == path and find_ope(tmp_path / "model", "Jogging-2").name == "Jogging-2.txt"
+    assert find_ope_runs(tmp_path / "model", "Jogging-1") == [path] and find_ope_runs(tmp_path / "model", "Jogging-2")[0].name == "Jogging-2.txt"
     assert evaluate_one_pass_tracker(toy("Jogging-1"), tmp_path / "model").all.auc == pytest.approx(20 / 21)
     assert [folder.name for folder in tracker_dirs(tmp_path, "OTB100", experiments=("",))] == ["model"]
+
+
+def alike(folder, *written, names=("car-1", "car_1", "Deer"), nested=False):
+    """Names of videos that a tracker has results for, one by one, or the reasons why not."""
+    for index, name in enumerate(written):
+        save_ope(folder / "m", name, np.stack([BOX + [index, 0, 0, 0]] * 6), nested=nested)
+    found = {}
+    for sequence in toy(*names).sequences:
+        try:
+            found[sequence.name] = find_ope_runs(folder / "m", sequence.name, sequence.alike)[0].relative_to(folder / "m").parts[0].removesuffix(".txt")
+        except ResultError as error:
+            found[sequence.name] = str(error)
+    return found
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_names_that_are_alike(tmp_path, nested):
+    """The file of one is never the other's; where a spelling may be either, that is told with both names."""
+    assert alike(tmp_path / "a", "car-1", "car_1", "deer", nested=nested) == {"car-1": "car-1", "car_1": "car_1", "Deer": "deer"}
+    only = alike(tmp_path / "b", "car_1", nested=nested)
+    assert only["car_1"] == "car_1" and only["car-1"] == "car-1" and not (tmp_path / "b" / "m" / "car-1.txt").exists()  # where it should be
+    told = alike(tmp_path / "c", "Car.1", nested=nested)
+    assert "Car.1 in" in told["car-1"] and "may belong to car-1 or to car_1" in told["car-1"] and "may belong to car_1 or to car-1" in told["car_1"]
+    assert alike(tmp_path / "d", "car-1", "CAR-1", nested=nested)["car_1"] == "CAR-1"  # which only the second can be
+    assert "DEER and deer in" in alike(tmp_path / "e", "DEER", "deer", nested=nested)["Deer"]
+    assert alike(tmp_path / "f", "DEER", "deer", "Deer", nested=nested)["Deer"] == "Deer"
+
+
+def test_two_layouts_of_one_result(tmp_path):
+    save_ope(tmp_path, "a", np.stack([BOX] * 6))
+    save_ope(tmp_path, "a", np.stack([BOX] * 6), nested=True)
+    with pytest.raises(ResultError, match="a.txt and .*a_001.txt may both be the result of a"):
+        find_ope_runs(tmp_path, "a")
+
+
+def test_names_alike_are_scored_apart(tmp_path):
+    """One tracker that is right on the one and misses the other; a part of the set knows of the other as well."""
+    dataset = toy("car-1", "car_1")
+    save_ope(tmp_path / "m", "car_1", np.stack([BOX] * 6))
+    assert evaluate_one_pass_tracker(dataset, tmp_path / "m").problems == (f"no result file {tmp_path / 'm' / 'car-1.txt'}; track this video",)
+    assert evaluate_one_pass_tracker(dataset.only(["car-1"]), tmp_path / "m").problems
+    save_ope(tmp_path / "m", "car-1", np.stack([BOX + [100, 0, 0, 0]] * 6))
+    assert {name: curves.auc for name, curves in evaluate_one_pass_tracker(dataset, tmp_path / "m").videos.items()} == pytest.approx({"car-1": 0,
+                                                                                                                               "car_1": 20 / 21})
+
+
+def test_got10k_names_of_otb(tmp_path):
+    """Human4.txt is Human4-2, unless there is a sequence of that name."""
+    assert alike(tmp_path / "a", "Human4", names=("Human4-2", "Human4-1")) == {"Human4-2": "Human4", "Human4-1": "Human4-1"}
+    assert alike(tmp_path / "b", "Human4", names=("Human4-2", "Human4"))["Human4-2"] == "Human4-2"
+    assert alike(tmp_path / "c", "Human4", "human4_2", names=("Human4-2",))["Human4-2"] == "human4_2"
 
 
 @pytest.mark.parametrize("text, reason", [("", "is empty"), ("1,2,3,4\n" * 5, "5 lines for 6 frames"), ("1,2,3,4\n" * 5 + "1,2,x,4", "line 6 needs numbers"),
@@ -137,17 +200,19 @@ def test_a_damaged_result_is_never_scored_and_shows_in_the_table(tmp_path, text,
     assert "bad [not scored]" in table and "Warning: bad is not scored" in table and "b.txt" in table and "bad" not in str(ope_video_rows(scores))
 
 
-def test_boxes_that_are_none_become_the_one_before(tmp_path):
-    """Which the table tells, and which a run that goes on does not take for a result."""
+def test_boxes_that_are_none(tmp_path):
+    """Misses in pysot's arithmetic, the box before in the official one; the table tells both, and a run that goes on does not take them for a result."""
     for name, odd in (("good", "20,30,40,20"), ("odd", "nan,nan,nan,nan"), ("other", "20,30,-4,20")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.txt").write_text("20,30,40,20\n" * 3 + f"{odd}\n" * 2 + "20,30,40,20\n")
-    scores = score_trackers(toy("a"), [tmp_path / name for name in ("good", "odd", "other")])
-    assert [score.all.auc for score in scores.trackers] == pytest.approx([20 / 21] * 3) and [len(score.notes) for score in scores.trackers] == [0, 1, 1]
+    scores = score_trackers(toy("a"), [tmp_path / name for name in ("good", "odd", "other")], mode="both")
+    assert [score.all.auc for score in scores.trackers] == pytest.approx([20 / 21, *[20 / 21 * 4 / 6] * 2])
+    assert [score.official.numbers["auc"] for score in scores.trackers] == pytest.approx([20 / 21] * 3)
+    assert [len(score.notes) for score in scores.trackers] == [0, 1, 1]
     folders = {name: tmp_path / name for name in ("good", "odd")}
     tracks = load_tracks(toy("a"), toy("a").sequences[0], folders, scores, "")
-    assert tracks["odd"].overlap.tolist() == tracks["good"].overlap.tolist() == [1] * 6
-    assert "Note: odd:" in ope_table(scores) and "lines 4, 5 are no boxes (NaN or a negative size); the one before counts" in ope_table(scores)
+    assert tracks["odd"].overlap.tolist() == [1, 1, 1, 0, 0, 1] and tracks["odd"].regions[3] is None and tracks["good"].overlap.tolist() == [1] * 6
+    assert "Note: odd:" in ope_table(scores) and "lines 4, 5 are no boxes (NaN or a negative size): misses in pysot's arithmetic" in ope_table(scores)
     with pytest.raises(ResultError, match="line 4 has a number that is not finite"):
         load_ope(tmp_path / "odd" / "a.txt", 6)
 
@@ -210,7 +275,7 @@ def test_folder_layouts(tmp_path):
     (tmp_path / "mine/a b/groundtruth.txt").write_text("1,2,3,4\n" * 2)
     (tmp_path / "mine/a b/absence.label").write_text("0\n1\n")
     mine = load_dataset("mine", tmp_path)
-    assert mine.one_pass and mine.sequences[0].name == "a b" and mine.sequences[0].present.tolist() == [True, False]
+    assert mine.one_pass and mine.sequences[0].name == "a b" and mine.sequences[0].visible.tolist() == [True, False]
     (tmp_path / "mine/a b/groundtruth.txt").write_text("1,2,3,4\n" * 5)
     with pytest.raises(ValueError, match="a b has 2 frames and ground truth for 5"):
         load_dataset("mine", tmp_path)

@@ -13,8 +13,9 @@ from pysot.toolkit.results import (
     TRACKED,
     ResultError,
     Trajectory,
+    anchor_file,
     claim_tracker_dir,
-    find_ope,
+    find_ope_runs,
     is_nested,
     load_baseline,
     load_ope,
@@ -207,8 +208,8 @@ def test_zips_for_the_servers_round_trip(tmp_path, name, members):
     with zipfile.ZipFile(zip_ope(tmp_path / "m", dataset, tmp_path / "m.zip")) as archive:
         assert sorted(archive.namelist()) == members and archive.testzip() is None
         archive.extractall(tmp_path / "again")
-    np.testing.assert_array_equal(load_ope(find_ope(tmp_path / "again", "a-1"), 4), boxes)
-    np.testing.assert_array_equal(load_ope(find_ope(tmp_path / "again", "b"), 4), boxes + 1)
+    np.testing.assert_array_equal(load_ope(find_ope_runs(tmp_path / "again", "a-1")[0], 4), boxes)
+    np.testing.assert_array_equal(load_ope(find_ope_runs(tmp_path / "again", "b")[0], 4), boxes + 1)
     if name == "GOT-10k":
         assert (tmp_path / "again" / "b" / "b_time.txt").read_text() == "0.500000\n" * 4
 
@@ -232,6 +233,22 @@ def test_names_of_folders_and_repetitions(tmp_path, written):
     (tmp_path / "m" / "baseline" / written / f"{written}_003.bin").touch()
     assert [path.name[-7:] for path in vot_files(tmp_path / "m", "clip-1")] == ["001.txt", "002.txt", "003.bin", "015.txt"]
     assert vot_files(tmp_path / "m", "clip-2") == [] and vot_file(tmp_path / "m", "clip-2").parent.name == "clip-2"
+
+
+def test_names_of_folders_that_are_alike(tmp_path):
+    """The folder of clip_1 is never clip-1's; one that may be of both is told; so with the files in a folder."""
+    for folder, stem in (("clip_1", "clip_1"), ("slow", "SLOW")):
+        (tmp_path / "m" / "baseline" / folder).mkdir(parents=True)
+        (tmp_path / "m" / "baseline" / folder / f"{stem}_001.txt").write_text("1\n1,2,3,4\n")
+    assert len(vot_files(tmp_path / "m", "clip_1", alike=["clip-1"])) == 1 and vot_files(tmp_path / "m", "clip-1", alike=["clip_1"]) == []
+    assert anchor_file(tmp_path / "m", "clip-1", 0, alike=["clip_1"]).parent.name == "clip-1"
+    assert [path.name for path in vot_files(tmp_path / "m", "slow")] == ["SLOW_001.txt"]
+    (tmp_path / "m" / "baseline" / "slow" / "Slow_002.txt").write_text("1\n1,2,3,4\n")
+    with pytest.raises(ResultError, match="slow: SLOW and Slow in .* may both be its results"):
+        vot_files(tmp_path / "m", "slow")
+    (tmp_path / "m" / "baseline" / "clip_1").rename(tmp_path / "m" / "baseline" / "CLIP-1")
+    with pytest.raises(ResultError, match="CLIP-1 in .* may belong to clip_1 or to clip-1"):
+        vot_files(tmp_path / "m", "clip_1", alike=["clip-1"])
 
 
 def test_what_cannot_be_read_is_named(tmp_path, monkeypatch):

@@ -44,28 +44,70 @@ def test_a_sequence_that_never_shows_its_target():
 
 
 def test_thresholds():
-    """Of 196 confidences every second one, from the second largest to the second smallest, and the infinities."""
+    """Of 196 confidences every second one, and the infinities; pysot's places are floor(linspace(1, 194, 98) + 0.5)."""
     values = np.arange(196) / 196
     ours, theirs = longterm.pysot_thresholds(np.append(values, np.nan)), longterm.official_thresholds(values)
     assert len(ours) == len(theirs) == 100 and np.isposinf([ours[0], theirs[0]]).all() and np.isneginf([ours[-1], theirs[-1]]).all()
-    assert ours[98] == values[2] and ours[1] == values[194] and theirs[1] == values[195 - 2] and (np.diff(ours) < 0).all()
+    places = [int(np.floor(1 + 193 * step / 97 + 0.5)) for step in range(98)]
+    assert ours[1:99][::-1].tolist() == values[places].tolist() and ours[98] == values[1] and ours[1] == values[194] and theirs[1] == values[195 - 2]
     assert longterm.official_thresholds(np.array([0.1, 0.3])).tolist() == [np.inf, 0.3, 0.1, -np.inf]
     assert longterm.pysot_thresholds(np.array([np.nan])).tolist() == [np.inf, -np.inf]
 
 
 @pytest.mark.parametrize("official", [False, True])
 def test_long_term_score_by_hand(official):
-    """Two sure frames of overlap 1 and two unsure misses, where the target is in three frames: the best threshold takes the first two."""
-    video = longterm.Video(np.array([1, 1, 0, 0.0]), np.array([0.9, 0.8, 0.2, 0.1]), 3)
+    """After the first, two sure frames of overlap 1 and two unsure misses, where the target is in three frames: the best threshold takes the first two."""
+    video = longterm.Video(np.array([np.nan, 1, 1, 0, 0.0]), np.array([np.nan, 0.9, 0.8, 0.2, 0.1]), 3)
     score = longterm.long_term_score([video], official)
     assert (score.precision, score.recall) == (1, pytest.approx(2 / 3)) and score.f1 == pytest.approx(0.8)
-    assert score.precisions[0] == 1 and score.recalls[0] == 0 and score.precisions[-1] == 0.5
+    assert score.precisions[0] == 1 and score.recalls[0] == 0 and score.precisions[-1] == (2 / 5 if official else 0.5)
 
 
 def test_a_frame_at_the_threshold_counts():
     video = longterm.Video(np.array([1, 1, 0, 0.0]), np.array([0.9, 0.8, 0.2, 0.1]), 4)
     score = longterm.long_term_score([video], official=True)
     assert score.precisions == pytest.approx([1, 1, 1, 2 / 3, 1 / 2, 1 / 2]) and score.recalls == pytest.approx([0, 1 / 4, 1 / 2, 1 / 2, 1 / 2, 1 / 2])
+
+
+def literal_pysot(videos):
+    """F1, precision and recall as determine_thresholds and calculate_f1 of the original have it, whose reader makes the first confidence NaN."""
+    known = [[np.nan, *video.confidence[1:]] for video in videos]
+    ordered = sorted(value for values in known for value in values if value == value)
+    step = len(ordered) // 98
+    thresholds = [np.inf] + [ordered[int(np.floor(place + 0.5))] for place in np.linspace(step - 1, len(ordered) - step, 98)][::-1] + [-np.inf]
+    best = (0.0, 0.0, 0.0)
+    for threshold in thresholds:
+        pairs = []
+        for video, values in zip(videos, known, strict=True):
+            values = [0 if value != value else value for value in values]
+            taken = [overlap for overlap, value in zip(video.overlap, values, strict=True) if (value > 0 if threshold == -np.inf else value >= threshold)]
+            pairs.append((sum(taken) / len(taken), sum(taken) / video.visible) if taken else (1, 0))
+        precision, recall = np.mean(pairs, axis=0)
+        best = max(best, (2 * precision * recall / (precision + recall), precision, recall)) if precision + recall else best
+    return best
+
+
+def test_the_first_confidence():
+    """Left out by the original, whatever it is; the official toolkit takes it. Thresholds and all, against a literal script."""
+    rng = np.random.default_rng(3)
+    videos = [longterm.Video(rng.random(90) * (rng.random(90) > 0.3), np.round(rng.random(90), 2), 70) for _ in range(4)]
+    for video in videos:
+        video.overlap[0], video.confidence[0] = 0, 0.9
+    score = longterm.long_term_score(videos, official=False)
+    assert (score.f1, score.precision, score.recall) == pytest.approx(literal_pysot(videos), abs=1e-12)
+    video = longterm.Video(np.array([0, 1.0]), np.array([0.9, 0.5]), 1)
+    assert longterm.long_term_score([video], official=False).f1 == 1 and longterm.long_term_score([video], official=True).f1 < 1
+
+
+def test_official_recall_above_one_is_said(tmp_path):
+    """Frames without the target that have no region count as overlaps of 1, which the visible frames divide."""
+    truth = [np.array(BOX)] * 2 + [np.full(4, np.nan)] * 6
+    dataset = long_term(make_sequence("a", truth=truth))
+    save_vot(vot_file(tmp_path / "m", "a", experiment="longterm"), run(BOX, *[0] * 6, scores=[np.nan] + [0.9] * 7))
+    scores = score_trackers(dataset, [tmp_path / "m"], mode="official")
+    assert scores.trackers[0].official["f1"] > 1 and "can be above 1, a known fault of the official toolkit" in full_text(scores, "official", False)
+    assert "above 1" not in full_text(scores, "pysot", False) and "above 1" in full_text(scores, "both", False)
+    assert "above 1" in write_report(tmp_path / "out.html", dataset, [tmp_path / "m"], scores, {}).read_text()
 
 
 def test_frames_without_confidence():

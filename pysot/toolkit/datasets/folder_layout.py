@@ -11,12 +11,11 @@ import numpy as np
 
 from pysot.toolkit.datasets.native_layout import known_at_first
 from pysot.toolkit.datasets.raw_layout import frames_of, number_lines, part_of
-from pysot.toolkit.datasets.subsets import OTB_FIRST
 from pysot.toolkit.sequence import Sequence
+from pysot.utils.otb import protocol_part
 
 TRUTH = ("groundtruth_rect*.txt", "groundtruth.txt")
-# Frames without the target: any 1 in full_occlusion.txt and out_of_view.txt (LaSOT) or absence.label (GOT-10k).
-ABSENT = ("full_occlusion.txt", "out_of_view.txt", "absence.label")
+LASOT_ABSENT = ("full_occlusion.txt", "out_of_view.txt")  # 1 in any of them: a frame without the target
 
 
 def sequence_folders(folder: Path, deep: bool) -> list[Path]:
@@ -29,7 +28,8 @@ def read_folder_layout(folders: list[Path], problems: list[str]) -> list[Sequenc
     """The sequences in folders with ground truth. What is wrong is appended to `problems`."""
     sequences = []
     for video in folders:
-        for path in sorted(path for pattern in TRUTH for path in video.glob(pattern)):
+        files = sorted(path for pattern in TRUTH for path in video.glob(pattern))
+        for path in [path for path in files if path.stat().st_size] or files:  # Human4 of OTB100 has an empty file for its first target
             target = re.search(r"\.(\d+)\.txt$", path.name)
             name = f"{video.name}-{target[1]}" if target else video.name
             try:
@@ -43,8 +43,29 @@ def _sequence(name, video, truth_path):
     frames, truth = frames_of(video / "img") or frames_of(video), number_lines(truth_path)
     if truth_path.name == "groundtruth.txt":
         truth = known_at_first(truth, len(frames))
-    if len(frames) > len(truth) and truth_path.name.startswith("groundtruth_rect"):  # OTB has videos with more images than lines
-        frames = part_of(frames, len(truth), OTB_FIRST.get(video.name))
-    flags = [np.concatenate(number_lines(video / name)) for name in ABSENT if (video / name).is_file()]
+    else:
+        numbers = [int(Path(path).stem) if Path(path).stem.isdecimal() else None for path in frames]
+        images, lines = protocol_part(video.name, numbers, len(truth))
+        chosen, truth = frames[images], truth[lines]
+        frames = part_of(chosen, len(truth)) if len(chosen) > len(truth) or len(chosen) < len(frames) else chosen
+    flags = [np.concatenate(number_lines(video / name)) for name in LASOT_ABSENT if (video / name).is_file()]
     present = ~np.any(flags, axis=0) if flags else None
-    return Sequence(name, frames, truth, None, None, present=present)
+    return Sequence(name, frames, truth, *_size(video), present=present, visible=_visible(video))
+
+
+def _visible(video: Path) -> np.ndarray | None:
+    """Frames in which some of the target can be seen: cover.label of GOT-10k, or else what absence.label leaves."""
+    if (video / "cover.label").is_file():
+        return np.concatenate(number_lines(video / "cover.label")) > 0
+    return np.concatenate(number_lines(video / "absence.label")) == 0 if (video / "absence.label").is_file() else None
+
+
+def _size(video: Path) -> tuple[int | None, int | None]:
+    """Width and height as meta_info.ini of GOT-10k has them, resolution: (1920, 1080). Raises ValueError if they are not there."""
+    path = video / "meta_info.ini"
+    if not path.is_file():
+        return None, None
+    found = re.search(r"^resolution\s*[:=]\s*\(?\s*(\d+)\s*,\s*(\d+)", path.read_text(encoding="utf-8-sig", errors="replace"), re.MULTILINE)
+    if not found:
+        raise ValueError(f"{path} needs a line such as resolution: (1920, 1080)")
+    return int(found[1]), int(found[2])

@@ -5,28 +5,31 @@ from pathlib import Path
 
 import numpy as np
 
-from pysot.toolkit.datasets.settings import VOT_TAGS
+from pysot.toolkit.datasets.native_layout import known_at_first
+from pysot.toolkit.datasets.settings import VOT_TAGS, is_got_10k, protocol_of
 from pysot.toolkit.sequence import Sequence
 from pysot.utils.files import read_json
 from pysot.utils.image import image_size
 
 
-def read_json_layout(path: Path, folders: list[Path], problems: list[str], one_pass: bool = False, unbounded: bool = False) -> list[Sequence]:
-    """Sequences of the json at `path`; frames are below the first of `folders` that has them. What is wrong is appended to `problems`. Those of one-pass sets
-    have no sizes, which nothing needs; `unbounded`: sizes that are neither in the json nor on the disk are left out.
+def read_json_layout(name: str, path: Path, folders: list[Path], problems: list[str]) -> tuple[str, list[Sequence]]:
+    """The protocol of the set `name`, whose json is at `path`, and its sequences; frames are below the first of `folders` that has them. What is wrong is
+    appended to `problems`. Those of one-pass sets have sizes where these count, GOT-10k's; of long-term sets, where they are in the json or on the disk.
     """
     meta = read_json(path, "data set")
     if not isinstance(meta, dict) or not meta:
         problems.append(f"{path.name} holds no object of videos (got {type(meta).__name__})")
-        return []
+        return "one pass", []
+    videos = [video for video in meta.values() if isinstance(video, dict)]
+    protocol = protocol_of(name, tags=any(tag in video for video in videos for tag in VOT_TAGS), anchors=any(any(video.get("anchor", ())) for video in videos))
     folder = _frame_folder(meta, folders)
     sequences = []
-    for name, video in meta.items():
+    for video_name, video in meta.items():
         try:
-            sequences.append(_sequence(name, video, folder, one_pass, unbounded))
+            sequences.append(_sequence(video_name, video, folder, protocol, is_got_10k(name)))
         except (ValueError, TypeError, OverflowError, OSError) as error:
-            problems.append(str(error) if name in str(error) else f"{name}: {error}")
-    return sequences
+            problems.append(str(error) if video_name in str(error) else f"{video_name}: {error}")
+    return protocol, sequences
 
 
 def _frame_folder(meta, folders) -> str:
@@ -39,8 +42,8 @@ def _frame_folder(meta, folders) -> str:
     return str(next((folder for folder in folders if folder.is_dir()), folders[0]))
 
 
-def _sequence(name, video, folder, one_pass, unbounded):
-    if not isinstance(video, dict) or not {"img_names", "gt_rect"} <= video.keys():
+def _sequence(name, video, folder, protocol, got_10k):
+    if not isinstance(video, dict) or "img_names" not in video or not {"gt_rect", "init_rect"} & video.keys():
         got = sorted(video) if isinstance(video, dict) else type(video).__name__
         raise ValueError(f"{name}: needs the keys img_names and gt_rect, has {got}")
     odd = [image for image in video["img_names"] if not isinstance(image, str)]
@@ -49,15 +52,34 @@ def _sequence(name, video, folder, one_pass, unbounded):
     inside = os.path.join(folder, "")  # joined once: LaSOT has 700 thousand images
     frames = [image if image.startswith(os.sep) else inside + image for image in video["img_names"]]
     attributes = tuple(video.get("attr") or ())
-    if one_pass:
-        present = None if video.get("absent") is None else np.asarray(video["absent"]) != 0  # pysot's word for: 1 where the target is there
-        return Sequence(name, frames, video["gt_rect"], None, None, attributes=attributes, present=present)
-    if "width" in video and "height" in video:
-        width, height = video["width"], video["height"]
-    elif unbounded and not (frames and os.path.isfile(frames[0])):
-        width = height = None
-    else:
-        width, height = image_size(frames[0]) if frames else (1, 1)
+    if protocol == "one pass":
+        size, present, visible = _size(video, frames) if got_10k else (None, None), _flags(video, "absent"), _flags(video, "cover")
+        if got_10k:
+            absence = _flags(video, "absence")
+            present, visible = None, next((flags for flags in (visible, None if absence is None else ~absence, present) if flags is not None), None)
+        return Sequence(name, frames, _one_pass_truth(video, len(frames)), *size, attributes=attributes, present=present, visible=visible)
+    unbounded = protocol == "longterm" and not (frames and os.path.isfile(frames[0]))
+    width, height = _size(video, frames) if unbounded or "width" in video and "height" in video else image_size(frames[0]) if frames else (1, 1)
     tags = {tag: video[tag] for tag in VOT_TAGS if tag in video}
     anchors = tuple((frame, sign < 0) for sign in (1, -1) for frame, value in enumerate(video.get("anchor", ())) if value * sign > 0)
     return Sequence(name, frames, video["gt_rect"], width, height, tags, attributes, anchors=anchors)
+
+
+def _flags(video, key: str) -> np.ndarray | None:
+    """Where a list of the json is not 0, None where it has no such list. pysot's `absent` is 1 where the target is present."""
+    return None if video.get(key) is None else np.asarray(video[key]) != 0
+
+
+def _size(video, frames) -> tuple:
+    """Width and height, None where they are neither in the json nor on the disk."""
+    if "width" in video and "height" in video:
+        return video["width"], video["height"]
+    return image_size(frames[0]) if frames and os.path.isfile(frames[0]) else (None, None)
+
+
+def _one_pass_truth(video, frames: int) -> list:
+    """A box for each frame, NaN after the first where only that is handed out: gt_rect has it alone, in a list or without one, or there is init_rect only."""
+    truth = video.get("gt_rect") or [video["init_rect"]]
+    if len(truth) in (4, 8) and all(isinstance(number, (int, float)) for number in truth):
+        truth = [truth]
+    return known_at_first([np.asarray(region, np.float64) for region in truth], frames) if len(truth) == 1 else truth

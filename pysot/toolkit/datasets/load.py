@@ -8,9 +8,10 @@ from pysot.toolkit.datasets.folder_layout import read_folder_layout, sequence_fo
 from pysot.toolkit.datasets.json_layout import read_json_layout
 from pysot.toolkit.datasets.native_layout import NATIVE, native_files, read_native_layout
 from pysot.toolkit.datasets.raw_layout import read_raw_layout
-from pysot.toolkit.datasets.settings import EAO_TAGS, MULTISTART, is_long_term, is_many_starts, is_one_pass, settings_of
-from pysot.toolkit.datasets.subsets import PARTS, SIZES, SUBSET_OF, SUBSETS
-from pysot.toolkit.sequence import Dataset, Sequence, plain_name
+from pysot.toolkit.datasets.settings import EAO_TAGS, MULTISTART, is_got_10k, is_long_term, is_many_starts, is_one_pass, settings_of
+from pysot.toolkit.datasets.subsets import LEFT_OUT, PARTS, SIZES, SUBSET_OF, SUBSETS
+from pysot.toolkit.result_names import matching
+from pysot.toolkit.sequence import Dataset, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -36,15 +37,17 @@ def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
     ValueError with every problem of the layout at once, both with the expected tree.
     """
     root = Path(root)
-    json_path, folder, one_pass = _json_path(name, root), _raw_folder(name, root), is_one_pass(name)
+    json_path, folder = _json_path(name, root), _raw_folder(name, root)
     problems: list[str] = []
     if json_path is not None:
-        sequences = read_json_layout(json_path, [root / name, root, json_path.parent / name, json_path.parent], problems, one_pass, is_long_term(name))
+        protocol, sequences = read_json_layout(name, json_path, [root / name, root, json_path.parent / name, json_path.parent], problems)
         sequences = sequences if json_path.stem == name else _chosen(name, sequences, problems)
-    elif folder is not None and not one_pass:
+    elif folder is not None and not is_one_pass(name):
         sequences = read_raw_layout(folder, problems)
+        many = is_many_starts(name) or any(sequence.anchors for sequence in sequences)
+        protocol = "longterm" if is_long_term(name) else "multistart" if many else "supervised"
     else:
-        one_pass, folder = True, root / name if (root / name).is_dir() else root
+        protocol, folder = "one pass", root / name if (root / name).is_dir() else root
         sequences = _one_pass_sequences(name, root, problems)
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
@@ -52,11 +55,22 @@ def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
         raise ValueError(f"data set {name} ({where}) has {len(problems)} problem{'s' * (len(problems) > 1)}:\n{listed}\n{_tree(name, root)}")
     if len(sequences) < SIZES.get(name.lower(), 0):
         logger.warning("%s has %d sequences, %d of them are in %s: scores are of these only", name, SIZES[name.lower()], len(sequences), json_path or folder)
-    if one_pass or is_long_term(name):
-        return Dataset(name, sequences, (), None, "one pass" if one_pass else "longterm")
-    if is_many_starts(name) or any(sequence.anchors for sequence in sequences):
-        return Dataset(name, sequences, (), MULTISTART, "multistart")
+    if protocol in ("one pass", "longterm"):
+        return Dataset(name, sequences, (), None, protocol, _remarks(name, sequences))
+    if protocol == "multistart":
+        return Dataset(name, sequences, (), MULTISTART, protocol)
     return Dataset(name, sequences, EAO_TAGS, settings_of(name))
+
+
+def _remarks(name: str, sequences: list[Sequence]) -> tuple[str, ...]:
+    """What scores of GOT-10k lack that its own toolkit takes from its folders."""
+    if not is_got_10k(name):
+        return ()
+    bare, unsized = (sum(getattr(sequence, what) is None for sequence in sequences) for what in ("visible", "width"))
+    remarks = [f"{bare} of {len(sequences)} sequences of {name} do not say what covers the target (cover.label, or the key cover): AO and SR count all their "
+               "frames after the first, and may differ from the toolkit's"] * bool(bare)
+    return (*remarks, *[f"{unsized} of {len(sequences)} sequences of {name} have no size of images (meta_info.ini, or the keys width and height): AO and SR "
+                        "are of boxes that are not cut to the image, and may differ from the toolkit's"] * bool(unsized))
 
 
 def _one_pass_sequences(name: str, root: Path, problems: list[str]) -> list[Sequence]:
@@ -79,13 +93,21 @@ def _one_pass_sequences(name: str, root: Path, problems: list[str]) -> list[Sequ
 
 
 def _chosen(name: str, sequences: list[Sequence], problems: list[str]) -> list[Sequence]:
-    """The sequences of a set that is part of another, in any spelling; all of another set."""
+    """The sequences of a set that is part of another, in any spelling; all of another set but those that do not belong to it."""
     wanted = SUBSETS.get(name.lower())
     if wanted is None:
-        return sequences
-    known = {plain_name(sequence.name): sequence for sequence in sequences}
-    problems += [f"{target}: belongs to {name}, but there is no such sequence" for target in wanted if plain_name(target) not in known]
-    return [known[plain_name(target)] for target in wanted if plain_name(target) in known]
+        return [sequence for sequence in sequences if sequence.name.lower() not in LEFT_OUT.get(name.lower(), ())]
+    known, chosen = {sequence.name: sequence for sequence in sequences}, []
+    for target in wanted:
+        try:
+            found = matching(target, known, where=name)
+            if found is None:
+                problems.append(f"{target}: belongs to {name}, but there is no such sequence")
+            else:
+                chosen.append(known[found])
+        except ValueError as error:
+            problems.append(str(error))
+    return chosen
 
 
 def missing_frames(dataset: Dataset) -> list[str]:

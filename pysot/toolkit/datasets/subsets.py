@@ -1,4 +1,6 @@
-"""What is known of sets and is not in their files: which sequences a set has, how many, where they lie, and where sequences begin in their videos."""
+"""What is known of sets and is not in their files: which sequences a set has, how many, where they lie, where sequences begin in their videos (OTB:
+`utils.otb`).
+"""
 
 _PIECES = {
     "bird1": (1, 775, 1573), "car1": (1, 751, 1627), "car6": (1, 487, 1807, 2953, 3925), "car8": (1, 1357), "car16": (1, 415),
@@ -9,9 +11,6 @@ _PIECES = {
 # UAV123 (Mueller et al., A benchmark and simulator for UAV tracking, 2016): the image at which a sequence begins in its video, at 30 Hz.
 UAV123_STARTS = {f"{video}_{number}": start for video, starts in _PIECES.items() for number, start in enumerate(starts, start=1)}
 
-# The first image of OTB videos whose ground truth does not begin with their first one.
-OTB_FIRST = {"David": 300, "BlurCar1": 247, "BlurCar3": 3, "BlurCar4": 18, "Tiger1": 6}
-
 # OTB50 (the harder half of OTB100) and CVPR13 (the first benchmark, 51 targets); Wu, Lim, Yang, 2013 and 2015.
 _OTB50 = """Basketball Biker Bird1 BlurBody BlurCar2 BlurFace BlurOwl Bolt Box Car1 Car4 CarDark CarScale ClifBar Couple Crowds David Deer Diving DragonBaby
     Dudek Football Freeman4 Girl Human3 Human4-2 Human6 Human9 Ironman Jump Jumping Liquor Matrix MotorRolling Panda RedTeam Shaking Singer2 Skating1
@@ -20,6 +19,8 @@ _CVPR13 = """Basketball Bolt Boy Car4 CarDark CarScale Coke Couple Crossing Davi
     Football1 Freeman1 Freeman3 Freeman4 Girl Ironman Jogging-1 Jogging-2 Jumping Lemming Liquor Matrix Mhyang MotorRolling MountainBike Shaking Singer1 Singer2
     Skating1 Skiing Soccer Subway Suv Sylvester Tiger1 Tiger2 Trellis Walking Walking2 Woman"""
 SUBSETS = {"otb50": tuple(_OTB50.split()), "cvpr13": tuple(_CVPR13.split()), "otb2013": tuple(_CVPR13.split())}
+# Targets that lie in the folders of a set and are no part of it: OTB100 takes the second one of Human4.
+LEFT_OUT = dict.fromkeys(("otb100", "otb2015"), ("human4-1",))
 # How many sequences sets have, where their papers and lists agree.
 SIZES = {"otb100": 100, "otb2015": 100, "uav123": 123, "uav123_10fps": 123, "uav20l": 20, "nfs30": 100, "nfs240": 100, "lasot": 280, "lasot_ext": 150,
          "got-10k": 180, "got-10k-val": 180, "got-10k-test": 180, "trackingnet": 511, "vot2013": 16, "vot2014": 25, "vot2015": 60, "vot2016": 60, "vot2017": 60,

@@ -1,0 +1,15 @@
+"""Run by test_got10k.py in an environment with got10k: the report of its experiment for a set in a folder and a tracker's results, as a line of json."""
+
+import json
+import sys
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+from got10k.experiments import ExperimentDTB70, ExperimentGOT10k  # noqa: E402
+
+name, root, results, tracker, reports = sys.argv[1:]
+experiment = {"GOT-10k": ExperimentGOT10k, "DTB70": ExperimentDTB70}[name](root)
+experiment.result_dir, experiment.report_dir = results, reports
+print(json.dumps(experiment.report([tracker])[tracker]))
