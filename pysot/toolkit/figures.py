@@ -15,7 +15,7 @@ from pysot.toolkit.tracks import expected_overlap_curves, load_tracks, scored_fo
 
 FORMATS = ("png", "pdf", "svg")
 # The figure of the trackers, by the kind of scores.
-PLOTS = {Scores: plot_scores, OpeScores: lambda scores, path, vot: plot_curves(scores, path), RunScores: lambda scores, path, vot: plot_runs(scores, path)}
+PLOTS = {Scores: plot_scores, OpeScores: plot_curves, RunScores: lambda scores, path, vot: plot_runs(scores, path)}
 
 
 def write_figures(

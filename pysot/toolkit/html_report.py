@@ -98,7 +98,8 @@ def _one_pass_overview(scores: OpeScores, colours: dict[str, str], *_) -> str:
               ("norm_precision", NORMALISED, "normalised precision: share of frames within a part of the target's size"))
     charts = "".join(parts.chart([(axis, getattr(score.all, what), colours[score.name]) for score in scored], label, height=200)
                      for what, axis, label in curves)
-    return f"<h2>Ranking</h2>{parts.table(head, rows)}{notes}<h2>Curves</h2>{parts.keys(colours.items())}{charts}{_attributes(scores, colours)}"
+    told = "<p class=faint>In the arithmetic of pysot.</p>" if theirs else ""
+    return f"<h2>Ranking</h2>{parts.table(head, rows)}{notes}<h2>Curves</h2>{told}{parts.keys(colours.items())}{charts}{_attributes(scores, colours)}"
 
 
 def _attributes(scores: AnyScores, colours: dict[str, str]) -> str:

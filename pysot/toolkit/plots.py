@@ -47,8 +47,11 @@ def _numbers(score: TrackerScore, vot: bool) -> tuple[float, float, float]:
     return (score.official.accuracy, score.official.robustness, score.official.eao) if vot else (score.accuracy, score.robustness, score.eao["all"])
 
 
-def plot_curves(scores: OpeScores, path: str | os.PathLike) -> Path:
-    """Success, precision and normalised precision of one-pass scores side by side; the legends name the best twelve trackers of each."""
+def plot_curves(scores: OpeScores, path: str | os.PathLike, official: bool = False) -> Path:
+    """Success, precision and normalised precision of one-pass scores side by side, in pysot's arithmetic, which titles say beside `official` scores; the legends
+    name the best twelve trackers of each.
+    """
+    arithmetic = ", pysot's arithmetic" if official else ""
     scored = [score for score in scores.trackers if score.all]
     figure = new_figure(scored[:LEGEND], (15, 4.8))
     panels = (("success", OVERLAPS, "auc", "overlap threshold", "share of frames", "success"),
@@ -58,7 +61,7 @@ def plot_curves(scores: OpeScores, path: str | os.PathLike) -> Path:
         for rank, score in enumerate(sorted(scored, key=lambda score: -getattr(score.all, value))):
             label = plain(f"{score.name} [{getattr(score.all, value):.3f}]") if rank < LEGEND else None
             axes.plot(thresholds, getattr(score.all, curve), label=label, zorder=3 - rank / 100, **line_style(scored.index(score)))
-        axes.set(xlabel=xlabel, ylabel=ylabel, title=plain(f"{scores.dataset}: {title}"), ylim=(0, 1))
+        axes.set(xlabel=xlabel, ylabel=ylabel, title=plain(f"{scores.dataset}: {title}{arithmetic}"), ylim=(0, 1))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8, loc="lower left" if curve == "success" else "lower right", handlelength=3.2)
     return save(figure, path)

@@ -173,6 +173,7 @@ def test_names_alike_are_scored_apart(tmp_path):
     save_ope(tmp_path / "m", "car_1", np.stack([BOX] * 6))
     assert evaluate_one_pass_tracker(dataset, tmp_path / "m").problems == (f"no result file {tmp_path / 'm' / 'car-1.txt'}; track this video",)
     assert evaluate_one_pass_tracker(dataset.only(["car-1"]), tmp_path / "m").problems
+    assert toy("a-1", "a_1", "a.1").only(["a-1", "a_1"]).sequences[0].alike == ("a_1", "a.1")
     save_ope(tmp_path / "m", "car-1", np.stack([BOX + [100, 0, 0, 0]] * 6))
     assert {name: curves.auc for name, curves in evaluate_one_pass_tracker(dataset, tmp_path / "m").videos.items()} == pytest.approx({"car-1": 0,
                                                                                                                                "car_1": 20 / 21})
