@@ -48,7 +48,7 @@ def _numbers(score: TrackerScore, vot: bool) -> tuple[float, float, float]:
 
 
 def plot_curves(scores: OpeScores, path: str | os.PathLike, official: bool = False) -> Path:
-    """Success, precision and normalised precision of one-pass scores side by side, in pysot's arithmetic, which titles say beside `official` scores; the legends
+    """Success, precision and normalised precision of one-pass scores side by side, in pysot's arithmetic, as titles say beside `official` scores; the legends
     name the best twelve trackers of each.
     """
     arithmetic = ", pysot's arithmetic" if official else ""
