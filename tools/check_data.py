@@ -38,8 +38,8 @@ def main() -> None:
         write_bytes(args.out / f"{name}.jpg", cv2.imencode(".jpg", sheet)[1].tobytes())
         tell(report, args.out / f"{name}.jpg")
         if report.bad and not args.keep and not is_pack(root):
-            remember_excluded(anno, report.bad)
-            print(f"  training leaves out the crops listed in {excluded_path(anno)}; remove that file when they are there again")
+            remember_excluded(anno, root, report.bad)
+            print(f"  training leaves out the crops listed in {excluded_path(anno)}, until they are there or have changed")
 
 
 def tell(report, sheet: Path) -> None:

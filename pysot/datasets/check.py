@@ -111,16 +111,24 @@ def chosen_boxes(annotation: TrackAnnotation, sample: int, seed: int = 0) -> np.
 def look_over(annotations: Sequence[TrackAnnotation], storages: Sequence[CropFiles | CropPack], sample: int = 32, seed: int = 0) -> list[str]:
     """Read a few crops of each set, quick enough for the start of a training run, and look at their boxes: what is suspicious, as sentences.
 
-    Raises ValueError for a set of which not one crop can be read.
+    Raises ValueError for a set of which not one crop can be read and has the size that training needs.
     """
     found = []
     for annotation, storage in zip(annotations, storages, strict=True):
-        wrong, chosen = [], chosen_boxes(annotation, sample, seed)
+        wrong, other, chosen = [], [], chosen_boxes(annotation, sample, seed)
         for target in annotation.targets(chosen):
             try:
-                storage.read(*target)
+                picture = storage.read(*target)
+                if (picture.width, picture.height) != (SIDE, SIDE):
+                    other.append(f"{storage.name(*target)} has {picture.width} x {picture.height} pixels")
             except (OSError, ValueError) as error:
                 wrong.append(str(error))
+        if other:
+            told = (f"{annotation.name}: {len(other)} of {len(chosen)} crops drawn at random have other sizes than the {SIDE} x {SIDE} pixels that training "
+                    f"needs: {other[0]}. Make them again (par_crop.py {SIDE}), or correct DATASET.{annotation.name}.ROOT")
+            if len(other) + len(wrong) == len(chosen):
+                raise ValueError(told)
+            found.append(told)
         if len(wrong) == len(chosen):
             raise ValueError(f"{annotation.name}: none of {len(chosen)} crops drawn at random can be read: {wrong[0]}. Is DATASET.{annotation.name}.ROOT "
                              "right?")

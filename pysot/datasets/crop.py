@@ -128,7 +128,7 @@ def crop_all(
         total += result
     if total.written + total.present == 0:
         reason = total.problems[0] if total.problems else "they have no boxes"
-        raise ValueError(f"not one crop could be made of {len(videos)} videos: {reason}. Check --root and the lines above")
+        raise ValueError(f"not one crop could be made of {len(videos)} videos: {reason}. Check the folder of the raw data")
     return total
 
 

@@ -1,11 +1,12 @@
 """The annotation of a data set as flat files beside its json, mapped into memory: opened in no time, and shared by all processes of a machine.
 
-`.<name>.index/` holds an array per field of `TrackAnnotation`, and `made_from.json` with the size and time of the json (and of the list of items to leave out)
-that it was made from. It is made again when these change. A folder that can't be written is no error: the annotation then stays in memory.
+`.<name>.index/` holds an array per field of `TrackAnnotation`, and `made_from.json` with the size and time of the json (and a word for the boxes left out) that
+it was made from. It is made again when these change. A folder that can't be written is no error: the annotation then stays in memory.
 """
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import logging
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from pysot.datasets.annotation import TrackAnnotation, find_data_path, index_annotation
+from pysot.datasets.raw import crop_name, is_whole
 from pysot.datasets.storage import is_pack, read_pack
 from pysot.utils.files import atomic_write, read_json, write_json
 
@@ -26,7 +28,7 @@ except ImportError:  # not on Windows
     fcntl = None
 
 logger = logging.getLogger(__name__)
-VERSION = 1
+VERSION = 2
 ARRAYS = ("videos", "track_offset", "tracks", "box_offset", "frames", "boxes")
 
 
@@ -54,15 +56,21 @@ def load_annotation(name: str, root: str | Path, anno: str | Path, folder: str |
     anno = find_data_path(anno, f"DATASET.{name}.ANNO", folder)
     root = find_data_path(root, f"DATASET.{name}.ROOT", folder)
 
-    def make() -> TrackAnnotation:
-        return index_annotation(name, root, read_json(anno, f"annotation of {name}"), str(anno), read_excluded(anno))
+    excluded = read_excluded(anno, root)
 
-    annotation = _indexed(name, root, [anno, excluded_path(anno)], make)
+    def make() -> TrackAnnotation:
+        try:
+            return index_annotation(name, root, read_json(anno, f"annotation of {name}"), str(anno), excluded)
+        except ValueError as error:
+            told = f" {len(excluded)} boxes are left out by {excluded_path(anno)}, which tools/check_data.py made; remove it to try them again"
+            raise ValueError(f"{error}.{told}" if excluded else str(error)) from None
+
+    annotation = _indexed(name, root, anno, excluded, make)
     dropped = annotation.dropped
     logger.info("%s: %d videos, %d tracks, %d boxes", name, annotation.video_count, annotation.track_count, len(annotation.boxes))
     if any(dropped.values()):
         logger.warning("%s: left out %d boxes that are empty, NaN, zero or negative and %d that %s lists, then %d tracks and %d videos without a box", name,
-                       dropped["boxes"], dropped["excluded"], excluded_path(anno).name, dropped["tracks"], dropped["videos"])
+                       dropped["boxes"], dropped["excluded"], excluded_path(anno), dropped["tracks"], dropped["videos"])
     return annotation
 
 
@@ -78,33 +86,65 @@ def _packed(name: str, root: Path, anno: str | Path, folder: str | Path | None) 
 
 
 def excluded_path(anno: Path) -> Path:
-    """The list of boxes to leave out that belongs to an annotation file: [[video, track, frame, reason], ...]."""
+    """The list of boxes to leave out that belongs to an annotation file: {"root": folder of the crops, "boxes": [[video, track, frame, reason, state], ...]},
+    where the state of a crop is [size, time of its last change], or null where there was none.
+    """
     return Path(f"{anno}.excluded.json")
 
 
-def read_excluded(anno: Path) -> list[tuple[str, str, int]]:
-    """The boxes to leave out; none without a list. Raises ValueError for a list of another layout."""
+def read_excluded(anno: Path, root: Path) -> list[tuple[str, str, int]]:
+    """The boxes to leave out: those whose crops in `root` are still as they were when they were listed; none without a list, or with one of another folder of
+    crops. Raises ValueError for a list of another layout.
+    """
+    return [item[:3] for item in _listed(anno, root)]
+
+
+def remember_excluded(anno: Path, root: Path, bad: Iterable[tuple[str, str, int, str]]) -> None:
+    """Add boxes to the list of those to leave out, and take those off it whose crops have changed since, or that are of another folder of crops."""
+    known = {item[:3]: item for item in _listed(anno, root)}
+    known |= {item[:3]: (*item, _crop_state(root, *item[:3])) for item in bad}
+    write_json(excluded_path(anno), {"root": str(Path(root).resolve()), "boxes": sorted(known.values(), key=lambda item: item[:3])}, indent=1)
+
+
+def _listed(anno: Path, root: Path) -> list[tuple]:
+    """What the list says of boxes whose crops are as they were."""
     path = excluded_path(anno)
     if not path.exists():
         return []
     content = read_json(path, "boxes to leave out")
+    content = {"boxes": content} if isinstance(content, list) else content  # as earlier versions wrote it, without root and states
     try:
-        return [(str(video), str(track), int(frame)) for video, track, frame, *_ in content]
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} must be a list of [video, track, frame, reason] ({error}); make it again with tools/check_data.py, or remove it") from None
+        rows = [(str(video), str(track), int(frame), *more) for video, track, frame, *more in content["boxes"]]
+        if content.get("root", str(Path(root).resolve())) != str(Path(root).resolve()):
+            return []
+        return [row for row in rows if _is_as_it_was(root, *row)]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path} must have \"root\" and \"boxes\", a list of [video, track, frame, reason, state] ({error}); make it again with "
+                         "tools/check_data.py, or remove it") from None
 
 
-def remember_excluded(anno: Path, bad: Iterable[tuple[str, str, int, str]]) -> None:
-    """Add boxes to the list of those to leave out."""
-    known = {(video, track, frame): (video, track, frame, "") for video, track, frame in read_excluded(anno)}
-    write_json(excluded_path(anno), sorted({**known, **{item[:3]: item for item in bad}}.values()), indent=1)
+def _is_as_it_was(root: Path, video: str, track: str, frame: int, reason: str = "", state: object = "unknown") -> bool:
+    now = _crop_state(root, video, track, frame)
+    return now == state if state != "unknown" else now is None or not is_whole(_crop_path(root, video, track, frame))
 
 
-def _indexed(name: str, root: Path, sources: list[Path], make: Callable[[], TrackAnnotation]) -> TrackAnnotation:
-    """The annotation of the json `sources[0]`, from its index; `make` reads it where there is none, or one of other sources. Processes wait for the one that
-    makes it. Errors are those of `make`.
+def _crop_path(root: Path, video: str, track: str, frame: int) -> Path:
+    return Path(root) / video / crop_name(frame, track)
+
+
+def _crop_state(root: Path, video: str, track: str, frame: int) -> list[int] | None:
+    try:
+        found = _crop_path(root, video, track, frame).stat()
+    except OSError:
+        return None
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _indexed(name: str, root: Path, anno: Path, excluded: list[tuple], make: Callable[[], TrackAnnotation]) -> TrackAnnotation:
+    """The annotation of the json `anno` without the `excluded` boxes, from its index; `make` reads it where there is none, or one of others. Processes wait for
+    the one that makes it. Errors are those of `make`.
     """
-    folder, state = sources[0].with_name(f".{sources[0].name}.index"), _state(sources)
+    folder, state = anno.with_name(f".{anno.name}.index"), _state(anno, excluded)
     with contextlib.suppress(OSError, ValueError):
         if _made_from(folder) == state:
             return open_index(name, root, folder)
@@ -118,7 +158,7 @@ def _indexed(name: str, root: Path, sources: list[Path], make: Callable[[], Trac
                 write_index(made, folder, state)
                 return open_index(name, root, folder)
         except OSError as error:
-            logger.warning("no index of %s could be kept (%s): every process reads the json anew", sources[0], error)
+            logger.warning("no index of %s could be kept (%s): every process reads the json anew", anno, error)
         return made
 
 
@@ -129,9 +169,11 @@ def open_index(name: str, root: Path, folder: Path) -> MappedAnnotation:
     return MappedAnnotation(name, Path(root), **arrays, dropped=dropped, folder=folder)
 
 
-def _state(sources: list[Path]) -> dict:
-    """What the index is made from: name, size and time of each file that is there."""
-    return {"version": VERSION, "files": [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in sources if path.exists()]}
+def _state(anno: Path, excluded: list[tuple]) -> dict:
+    """What the index is made from: name, size and time of the json, and a word for the boxes left out."""
+    found = anno.stat()
+    return {"version": VERSION, "files": [[anno.name, found.st_size, found.st_mtime_ns]],
+            "excluded": hashlib.sha256(repr(excluded).encode()).hexdigest() if excluded else ""}
 
 
 def _made_from(folder: Path) -> dict:

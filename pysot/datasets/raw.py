@@ -5,10 +5,13 @@ One iterator per raw layout (`raw_coco`, `raw_sequences`) gives `RawVideo`s; bot
 
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from pysot.utils.names import check_video_name
 
 
 @dataclass(frozen=True)
@@ -32,15 +35,43 @@ class RawVideo:
     name: str
     frames: tuple[RawFrame, ...]
 
+    def __post_init__(self):
+        check_video_name(self.name)
+
 
 def usable(box) -> bool:
     """Whether xyxy numbers are finite and have an inside."""
     return all(map(math.isfinite, box)) and box[2] > box[0] and box[3] > box[1]
 
 
+_VALIDATION = re.compile(r"(val|valid|validation|test|testing)\d*")
+SECOND_BOX = "second boxes of a track in a frame"  # what such are counted as
+
+
+def add_box(boxes: dict[str, tuple], track: str, box: tuple) -> bool:
+    """Add the box of a track to those of a frame, unless the track has one; whether it was added."""
+    if track in boxes:
+        return False
+    boxes[track] = box
+    return True
+
+
 def track_name(index: int) -> str:
     """Track number as in crop names: two digits or more."""
     return f"{index:02d}"
+
+
+def split_of(name: str) -> str:
+    """"val" for the name of a validation or test part, such as instances_val2017, Validation or valid, else "train"; a word that only contains it is none."""
+    return "val" if any(_VALIDATION.fullmatch(word) for word in re.split(r"[^a-z0-9]+", name.lower())) else "train"
+
+
+def find_image(root: Path, parts: tuple[str, ...], name: str) -> Path:
+    """The image that an export calls `name`: below a folder of one of the `parts` of the set, the first one first, below `images`, or below the root; where it
+    would be below the root, if there is none.
+    """
+    places = [*(folder for part in parts for folder in (f"images/{part}", f"{part}/JPEGImages", f"{part}/images", part)), "images", "JPEGImages", "."]
+    return next((path for place in places if (path := root / place / name).is_file()), root / name)
 
 
 def crop_name(number: int, track: str) -> str:
@@ -74,13 +105,14 @@ def present_crops(folder: Path, suffix: str = ".x.jpg") -> Iterator[str]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.endswith(suffix) and not entry.name.startswith(".") and _is_whole(entry.path):
+                if entry.name.endswith(suffix) and not entry.name.startswith(".") and is_whole(entry.path):
                     yield entry.name
     except (FileNotFoundError, NotADirectoryError):
         return
 
 
-def _is_whole(path: str) -> bool:
+def is_whole(path: str | os.PathLike) -> bool:
+    """Whether a file ends as a JPEG does."""
     with open(path, "rb") as stream:
         if stream.seek(0, os.SEEK_END) < 2:
             return False

@@ -4,28 +4,36 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from pysot.datasets.raw import RawFrame, RawVideo, track_name, usable
+from pysot.datasets.raw import RawFrame, RawVideo, find_image, split_of, track_name, usable
 from pysot.utils.files import read_json
 
 SPLITS = ("val2017", "train2017")
 
 
 def annotation_path(root: Path, split: str) -> Path:
-    """The instance annotation of a split."""
-    return Path(root) / "annotations" / f"instances_{split}.json"
+    """The instance annotation of a split; in Roboflow's export it lies beside the images."""
+    usual, beside = Path(root) / "annotations" / f"instances_{split}.json", Path(root) / split / "_annotations.coco.json"
+    return beside if beside.is_file() and not usual.is_file() else usual
 
 
 def available_splits(root: Path) -> list[str]:
-    """Splits whose annotation is there. Raises FileNotFoundError if there is none."""
+    """Splits whose annotation is there: COCO's own, or where there are none of these, any, those for training last. Raises FileNotFoundError if there is
+    none.
+    """
+    root = Path(root)
     found = [split for split in SPLITS if annotation_path(root, split).is_file()]
     if not found:
-        raise FileNotFoundError(f"no COCO annotation: looked for {' and for '.join(str(annotation_path(root, split)) for split in SPLITS)}. Unpack "
-                                "COCO there, or give its folder with --root")
+        names = [path.stem.removeprefix("instances_") for path in sorted(root.glob("annotations/instances_*.json"))]
+        names += [path.parent.name for path in sorted(root.glob("*/_annotations.coco.json"))]
+        found = sorted(names, key=lambda name: (split_of(name) == "train", name))
+    if not found:
+        raise FileNotFoundError(f"no COCO annotation: looked for {' and for '.join(str(annotation_path(root, split)) for split in SPLITS)}, and for other "
+                                "instances_<part>.json. Unpack COCO there, or name the folder that holds it")
     return found
 
 
 def iter_coco(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
-    """Images of a split with at least one box, named `<split>/<image stem>`.
+    """Images of a split with at least one box, named `<split>/<image stem>`, with the folders that `file_name` has in between.
 
     A track is the place of an annotation among those of its image (crowd ones included, so that crops have the numbers which the original gives
     them). Crowd, degenerate and lost annotations are left out and counted. Raises ValueError for a file of another layout.
@@ -50,9 +58,23 @@ def iter_coco(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
         seen.add(image["id"])
         boxes = _boxes(by_image[image["id"]], counts)
         if boxes:
-            name = PurePosixPath(image["file_name"]).name
-            yield RawVideo(f"{split}/{name.partition('.')[0]}", (RawFrame(root / split / name, 0, boxes),))
+            inside = _inside(image["file_name"], split)
+            yield RawVideo(f"{split}/{inside.with_suffix('').as_posix()}", (RawFrame(_image(root, split, inside), 0, boxes),))
     counts["boxes without an image"] += sum(len(found) for image_id, found in by_image.items() if image_id not in seen)
+
+
+def _inside(file_name: str, split: str) -> PurePosixPath:
+    """The path of an image below the folder of its split."""
+    path = PurePosixPath(file_name.replace("\\", "/"))
+    for folder in ("images", split):
+        path = path.relative_to(folder) if path.parts[0] == folder and len(path.parts) > 1 else path
+    return path
+
+
+def _image(root: Path, split: str, inside: PurePosixPath) -> Path:
+    """Where the image is: below the split, as COCO has it, or wherever exports put it."""
+    usual = root / split / inside
+    return usual if usual.is_file() else next((path for path in (find_image(root, (split,), str(inside)), root / split / inside.name) if path.is_file()), usual)
 
 
 def _boxes(annotations: list[dict], counts: Counter) -> dict[str, tuple]:

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pysot.datasets.raw import RawFrame, RawVideo, track_name, usable
+from pysot.datasets.raw import SECOND_BOX, RawFrame, RawVideo, add_box, track_name, usable
+from pysot.utils.names import natural_key
 
 logger = logging.getLogger(__name__)
 FOLDERS = ("", "ILSVRC", "ILSVRC2015", "ILSVRC2013", "ILSVRC2014", "ILSVRC2017")
@@ -57,7 +58,7 @@ def imagenet_root(root: Path, task: str) -> Path:
         if (Path(root) / name / "Annotations" / task).is_dir():
             return Path(root) / name
     raise FileNotFoundError(f"no ILSVRC {task} in {root}: looked for Annotations/{task} there and in {', '.join(FOLDERS[1:])}. Unpack or link it there, or "
-                            "give its folder with --root")
+                            "name the folder that holds it")
 
 
 def imagenet_splits(root: Path, task: str) -> list[str]:
@@ -77,7 +78,7 @@ def iter_det(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
             objects = _read_or_count(path, counts)
             boxes = {track_name(thing.index): thing.box for thing in objects}
             if boxes:
-                yield RawVideo(f"{name}/{path.stem}", (RawFrame(_image(path, root, "DET"), 0, boxes),))
+                yield RawVideo(f"{name}/{path.stem}", (RawFrame(_image(path, root, "DET"), 0, boxes),))  # stems are unique in DET, `RawSet` looks
 
 
 def iter_vid(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
@@ -94,7 +95,7 @@ def iter_vid(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
 
 def _vid_frames(video: Path, root: Path, counts: Counter) -> tuple[RawFrame, ...]:
     found = []
-    for path in sorted(video.glob("*.xml")):
+    for path in sorted(video.glob("*.xml"), key=lambda path: natural_key(path.name)):
         if not path.stem.isdecimal():
             counts["xml files without a number"] += 1
             continue
@@ -113,9 +114,8 @@ def _vid_frames(video: Path, root: Path, counts: Counter) -> tuple[RawFrame, ...
                 segment, free = free, free + 1
                 counts["further segments"] += 1
             last[thing.track] = place, segment
-            if track_name(segment) in boxes:
-                counts["repeated tracks"] += 1
-            boxes.setdefault(track_name(segment), thing.box)
+            if not add_box(boxes, track_name(segment), thing.box):
+                counts[SECOND_BOX] += 1
         if boxes:
             frames.append(RawFrame(_image(path, root, "VID"), int(path.stem), boxes))
     return tuple(frames)

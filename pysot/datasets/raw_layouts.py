@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pysot.datasets.raw import RawVideo
 from pysot.datasets.raw_coco import available_splits, iter_coco
+from pysot.datasets.raw_cvat import cvat_splits, iter_cvat
 from pysot.datasets.raw_imagenet import imagenet_splits, iter_det, iter_vid
 from pysot.datasets.raw_images import iter_voc, iter_yolo, voc_splits, yolo_splits
 from pysot.datasets.raw_sequences import LAYOUTS, iter_sequences
@@ -28,8 +29,11 @@ class RawSet:
 
     def videos(self, root: Path, split: str, counts: Counter, only: Collection[str] = (), excluded: Collection[str] = ()) -> Iterator[RawVideo]:
         """The videos of a split, all or those named in `only`, without those in `excluded`; a name is that of the video or the last part of it."""
-        seen = set()
+        seen, images = set(), {}
         for video in self.iterate(root, split, counts):
+            first = images.setdefault(video.name, video.frames[0].image)
+            if first is not video.frames[0].image:
+                raise ValueError(f"two videos are called {video.name}: that of {first} and that of {video.frames[0].image}; rename a folder or file of one")
             names = {video.name, video.name.rpartition("/")[2]}
             seen |= names
             if not names & set(excluded) and (not only or names & set(only)):
@@ -57,8 +61,9 @@ RAW_SETS = {
     "vid": RawSet(functools.partial(imagenet_splits, task="VID"), iter_vid, "Annotations/VID/train/<part>/<video>/*.xml and Data/VID/..."),
     "yt_bb": RawSet(youtube_splits, iter_youtube, "yt_bb_detection_train.csv and yt_bb_detection_train/<class>/*.jpg", 3),
     **{layout: _sequences(layout) for layout in LAYOUTS},
-    "yolo": RawSet(yolo_splits, iter_yolo, "images/<...>.jpg and labels/<...>.txt"),
+    "yolo": RawSet(yolo_splits, iter_yolo, "images/<...>.jpg and labels/<...>.txt, train/images and train/labels (Roboflow), or obj_train_data (CVAT)"),
     "voc": RawSet(voc_splits, iter_voc, "Annotations/*.xml and JPEGImages/*.jpg", 1),
     "coco_video": RawSet(json_splits, iter_coco_video, "a json with tracks, of CVAT (COCO), TAO or YouTube-VIS, and its images"),
+    "cvat": RawSet(cvat_splits, iter_cvat, "annotations.xml (CVAT for video or images) and images/"),
     "csv": RawSet(lambda root: ["train"] if find_csv(root) else [], iter_csv, "one csv and a folder of images per video"),
 }

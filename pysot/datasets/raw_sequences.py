@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pysot.datasets.raw import RawFrame, RawVideo, track_name, usable
+from pysot.datasets.raw import SECOND_BOX, RawFrame, RawVideo, add_box, describe, track_name, usable
 from pysot.utils.bbox import get_axis_aligned_bbox
-from pysot.utils.image import IMAGE_SUFFIXES, read_image
+from pysot.utils.image import read_image
+from pysot.utils.names import frame_numbers, list_images
 from pysot.utils.otb import protocol_part
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def iter_sequences(layout: str, root: Path, counts: Counter, only: Collection[st
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout!r}; known: {', '.join(LAYOUTS)}")
-    folders = {folder.name: folder for folder in LAYOUTS[layout].find(Path(root))}
+    folders = unique_names(LAYOUTS[layout].find(Path(root)), Path(root))
     if not folders:
         raise ValueError(f"no {layout} sequence in {Path(root).absolute()}; expected {LAYOUTS[layout].shape}")
     unknown = sorted({*only, *excluded} - set(folders))
@@ -54,7 +55,17 @@ def iter_sequences(layout: str, root: Path, counts: Counter, only: Collection[st
         if frames:
             yield RawVideo(name, tuple(frames))
     if not found:
-        raise ValueError(f"none of the {len(chosen)} chosen {layout} sequences in {root} has a usable box; see the lines above")
+        raise ValueError(f"none of the {len(chosen)} chosen {layout} sequences in {root} has a usable box (left out: {describe(counts)})")
+
+
+def unique_names(folders: list[Path], root: Path) -> dict[str, Path]:
+    """Folders by the names of their videos: their own, or where several have the same, in classes or parts, the path below the root."""
+    known = Counter(folder.name for folder in folders)
+    return {folder.name if known[folder.name] == 1 else _below(folder, root): folder for folder in folders}
+
+
+def _below(folder: Path, root: Path) -> str:
+    return "/".join(part for part in folder.relative_to(root).parts if part != "frames")
 
 
 def read_numbers(path: Path) -> list[np.ndarray]:
@@ -69,14 +80,6 @@ def read_numbers(path: Path) -> list[np.ndarray]:
         except ValueError:
             raise ValueError(f"{path}, line {number}: expected numbers, got {line[:60]!r}") from None
     return rows
-
-
-def list_images(folder: Path) -> list[Path]:
-    """The images of a folder in the order of their numbers, or of their names where these aren't numbers. Empty if there is no folder."""
-    if not folder.is_dir():
-        return []
-    images = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")]
-    return sorted(images, key=lambda path: (int(path.stem) if path.stem.isdecimal() else 0, path.name))
 
 
 def _frames(images: list[Path], rows: list, to_xyxy: Callable, counts: Counter, absent: Collection[int] = ()) -> list[RawFrame]:
@@ -124,8 +127,7 @@ def _read_otb(folder: Path, counts: Counter) -> list[RawFrame]:
     for track, path in enumerate(sorted(folder.glob("groundtruth_rect*.txt"))):
         rows, images = read_numbers(path), list_images(folder / "img")
         if len(images) > len(rows):
-            numbers = [int(image.stem) if image.stem.isdecimal() else None for image in images]
-            part = protocol_part(folder.name, numbers, len(rows))[0]
+            part = protocol_part(folder.name, frame_numbers(images), len(rows))[0]
             images = images if part == slice(None) else images[part][:len(rows)]
         for frame in _frames(images, rows, _xywh_to_xyxy, counts):
             earlier = merged[frame.number].boxes if frame.number in merged else {}
@@ -169,8 +171,14 @@ def _read_trackingnet(folder: Path, counts: Counter) -> list[RawFrame]:
 
 
 def _read_mot(folder: Path, counts: Counter) -> list[RawFrame]:
-    """MOT: lines `frame, id, x, y, width, height, considered, ...` counted from 1; those not considered are left out."""
-    images = {int(path.stem): path for path in list_images(folder / "img1") if path.stem.isdecimal()}
+    """MOT: lines `frame, id, x, y, width, height, considered, ...` counted from 1; those not considered are left out. Raises ValueError for images whose names
+    do not number them.
+    """
+    found = list_images(folder / "img1")
+    numbers = frame_numbers(found)
+    if found and numbers is None:
+        raise ValueError(f"the names of the images in {folder / 'img1'} have no numbers that tell them apart, such as 000001.jpg")
+    images = dict(zip(numbers or (), found, strict=True))
     boxes: dict[int, dict[str, tuple]] = {}
     for row in read_numbers(folder / "gt" / "gt.txt"):
         if len(row) < 6 or not np.isfinite(row[:2]).all():
@@ -182,8 +190,8 @@ def _read_mot(folder: Path, counts: Counter) -> list[RawFrame]:
             counts["without an image"] += 1
         elif not usable(box):
             counts["degenerate"] += 1
-        else:
-            boxes.setdefault(frame, {})[track_name(int(row[1]))] = box
+        elif not add_box(boxes.setdefault(frame, {}), track_name(int(row[1])), box):
+            counts[SECOND_BOX] += 1
     return [RawFrame(images[frame], frame, boxes[frame]) for frame in sorted(boxes)]
 
 

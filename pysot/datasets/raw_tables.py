@@ -2,13 +2,14 @@
 
 import csv
 import logging
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from pysot.datasets.raw import RawFrame, RawVideo, track_name, usable
-from pysot.datasets.raw_sequences import list_images
+from pysot.datasets.raw import SECOND_BOX, RawFrame, RawVideo, add_box, find_image, split_of, track_name, usable
 from pysot.utils.files import read_json
+from pysot.utils.names import frame_numbers, list_images, natural_key
 
 logger = logging.getLogger(__name__)
 CORNERS, SIZES = ("x1", "y1", "x2", "y2"), ("x", "y", "w", "h")
@@ -24,87 +25,120 @@ def find_csv(root: Path) -> Path:
 
 
 def iter_csv(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
-    """Videos of a csv with a header: `video` (a folder of images beside the csv; without the column the folder of the csv itself), `frame` (the number in the
-    image's name, else its place, from 0) or `image` (its name), `track` (0 without the column), and x1, y1, x2, y2 or x, y, w, h in pixels.
+    """Videos of a csv with a header: `video` (a folder of images beside the csv, or the file that they were extracted from; without the column the folder in
+    `image`, else that of the csv itself), `frame` (the number in the image's name; where names have no numbers its place, from 0) or `image` (its name, with
+    its folder or without), `track` (0 without the column), and x1, y1, x2, y2 or x, y, w, h in pixels.
 
-    Lines that don't fit are named in the log and counted. Raises ValueError for a header without these columns.
+    Lines that don't fit, and a second box of a track in a frame, are named in the log and counted. Raises ValueError for a header without these columns.
     """
     root, path = Path(root), find_csv(root)
+    videos: dict[str, dict[str, dict]] = defaultdict(dict)
     with open(path, encoding="utf-8-sig", errors="replace", newline="") as stream:
         rows = csv.DictReader(stream)
         header = [name.strip().lower() for name in rows.fieldnames or ()]
         rows.fieldnames = header
         box_keys = next((keys for keys in (CORNERS, SIZES) if set(keys) <= set(header)), None)
-        frame_key = next((key for key in ("image", "frame") if key in header), None)
-        if not box_keys or not frame_key:
+        if not box_keys or not {"image", "frame"} & {*header}:
             raise ValueError(f"{path}: the first line must name the columns video, frame or image, track, and x1, y1, x2, y2 or x, y, w, h; got {header}")
-        videos: dict[str, dict[str, dict]] = defaultdict(dict)
         for number, row in enumerate(rows, 2):
             try:
-                box = [float(row[key]) for key in box_keys]
-                box = tuple(box) if box_keys is CORNERS else (box[0], box[1], box[0] + box[2], box[1] + box[3])
-                track = track_name(int(row.get("track") or 0))
-                frame = str(row[frame_key]).strip()
+                box = _csv_box([float(row[key]) for key in box_keys], box_keys)
+                track = track_name(_whole(row.get("track") or "0"))
+                video, frame = _csv_frame(root, row)
             except (TypeError, ValueError):
                 counts["malformed lines"] += 1
                 logger.warning("left out: %s, line %d: expected numbers, got %.80r", path, number, list(row.values()))
                 continue
-            if usable(box):
-                videos[(row.get("video") or "").strip()].setdefault(frame, {})[track] = box
-            else:
+            if not usable(box):
                 counts["degenerate"] += 1
+            elif not add_box(videos[video].setdefault(frame, {}), track, box):
+                counts[SECOND_BOX] += 1
+                logger.warning("left out: %s, line %d: track %s of %s has a box in frame %s already; give each object its own number in a column track", path,
+                               number, track, video or root.resolve().name, frame)
     for name, frames in videos.items():
         found = tuple(_csv_frames(root / name, frames, counts))
         if found:
             yield RawVideo(name or root.resolve().name, found)
 
 
+def _csv_box(numbers: list[float], keys: tuple[str, ...]) -> tuple:
+    return tuple(numbers) if keys is CORNERS else (numbers[0], numbers[1], numbers[0] + numbers[2], numbers[1] + numbers[3])
+
+
+def _whole(text: str) -> int:
+    """A number from 0 as text; spreadsheets and pandas write 3.0 for 3. Raises ValueError for another one."""
+    number = float(text)
+    if not number.is_integer() or number < 0:
+        raise ValueError(f"needs a whole number from 0, got {text!r}")
+    return int(number)
+
+
+def _csv_frame(root: Path, row: dict) -> tuple[str, str]:
+    """The folder of a line's image below the root, "" for the root, and the image's name or number."""
+    video, image = (row.get("video") or "").strip(), (row.get("image") or "").strip().replace("\\", "/")
+    if video and not (root / video).is_dir() and (root / PurePosixPath(video).stem).is_dir():
+        video = PurePosixPath(video).stem  # boat1.mp4, whose frames lie in boat1
+    if image:
+        folder = PurePosixPath(image).parent.as_posix()
+        return video or ("" if folder == "." else folder), PurePosixPath(image).name
+    return video, str(_whole(str(row["frame"]).strip()))
+
+
 def _csv_frames(folder: Path, frames: dict[str, dict], counts: Counter) -> Iterator[RawFrame]:
     images = list_images(folder)
-    places = {str(int(image.stem)) if image.stem.isdecimal() else str(place): place for place, image in enumerate(images)}
-    names = {image.name: place for place, image in enumerate(images)}
-    known = {}
+    numbers = frame_numbers(images) or range(len(images))
+    places, names = {str(number): place for place, number in enumerate(numbers)}, {image.name: place for place, image in enumerate(images)}
+    known: dict[int, dict] = {}
     for frame, boxes in frames.items():
-        place = names.get(frame, places.get(frame.lstrip("0") or "0"))
+        place = names.get(frame, places.get(frame))
         if place is None:
             counts["without an image"] += len(boxes)
-        else:
-            known.setdefault(place, {}).update(boxes)
+            continue
+        for track, box in boxes.items():
+            if not add_box(known.setdefault(place, {}), track, box):
+                counts[SECOND_BOX] += 1
     return (RawFrame(images[place], place, known[place]) for place in sorted(known))
 
 
 def json_splits(root: Path) -> list[str]:
-    """Splits by the names of the json files: those with "val" in it, and the others."""
+    """Splits by the names of the json files: those of a validation or test part, and the others."""
     files = _json_files(root)
-    return [split for split in ("val", "train") if any(_split_of(path) == split for path in files)]
+    return [split for split in ("val", "train") if any(split_of(path.stem) == split for path in files)]
 
 
 def _json_files(root: Path) -> list[Path]:
     found = sorted(Path(root).glob("annotations/*.json")) or sorted(Path(root).glob("*.json"))
     if not found:
-        raise FileNotFoundError(f"no json in {Path(root).absolute()} or its folder annotations; give the folder of the export with --root")
+        raise FileNotFoundError(f"no json in {Path(root).absolute()} or its folder annotations; name the folder of the export")
     return found
-
-
-def _split_of(path: Path) -> str:
-    return "val" if "val" in path.stem else "train"
 
 
 def iter_coco_video(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
     """Videos of COCO-like json files: images with a `video_id`, or by their folders; annotations with a `track_id` or `instance_id`, of their own or among
-    their `attributes`; or, as in YouTube-VIS, videos with `file_names` and annotations with `bboxes`.
+    their `attributes`; or, as in YouTube-VIS, videos with `file_names` and annotations with `bboxes`. A video is named by its folder, or where that does not
+    tell videos apart, also by its json.
 
     Raises ValueError for a file of another layout.
     """
+    found: list[tuple[Path, str, tuple[RawFrame, ...]]] = []
     for path in _json_files(root):
-        if _split_of(path) == split:
+        if split_of(path.stem) == split:
             content = read_json(path, "video annotation")
             if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
                 raise ValueError(f"{path} must have the list \"annotations\" and the list \"images\" or \"videos\" of a COCO file; export it again")
             try:
-                yield from _videos(Path(root), split, _whole_tracks(content) if "images" not in content else content, counts)
+                content = _whole_tracks(content) if "images" not in content else content
+                found += [(path, *video) for video in _videos(Path(root), split, subset_of(path), content, counts)]
             except (KeyError, TypeError, AttributeError) as error:
                 raise ValueError(f"{path} is no COCO video annotation: {type(error).__name__} {error}; export it again") from None
+    known = Counter(name for _, name, _ in found)
+    for path, name, frames in found:
+        yield RawVideo(f"{split}/{name}" if known[name] == 1 else f"{split}/{path.stem}/{name}", frames)
+
+
+def subset_of(path: Path) -> str:
+    """The part of a data set that a json is of: default of instances_default.json."""
+    return re.sub(r"^(instances|annotations)_", "", path.stem)
 
 
 def _whole_tracks(content: dict) -> dict:
@@ -119,7 +153,7 @@ def _whole_tracks(content: dict) -> dict:
     return {"images": images, "annotations": annotations}
 
 
-def _videos(root: Path, split: str, content: dict, counts: Counter) -> Iterator[RawVideo]:
+def _videos(root: Path, split: str, subset: str, content: dict, counts: Counter) -> Iterator[tuple[str, tuple[RawFrame, ...]]]:
     boxes: dict = defaultdict(dict)
     for annotation in content["annotations"]:
         track = next((value for owner in (annotation, annotation.get("attributes") or {}) for key in TRACK_KEYS
@@ -127,26 +161,20 @@ def _videos(root: Path, split: str, content: dict, counts: Counter) -> Iterator[
         x, y, w, h = map(float, annotation["bbox"])
         if annotation.get("iscrowd") or track is None:
             counts["crowd" if annotation.get("iscrowd") else "without a track"] += 1
-        elif usable((x, y, x + w, y + h)):
-            boxes[annotation["image_id"]][track_name(int(track))] = (x, y, x + w, y + h)
-        else:
+        elif not usable((x, y, x + w, y + h)):
             counts["degenerate"] += 1
+        elif not add_box(boxes[annotation["image_id"]], track_name(int(track)), (x, y, x + w, y + h)):
+            counts[SECOND_BOX] += 1
     videos: dict = defaultdict(list)
     for image in content["images"]:
         videos[image.get("video_id", str(PurePosixPath(image["file_name"]).parent))].append(image)
     folders = Counter(PurePosixPath(images[0]["file_name"]).parent.name for images in videos.values())
     for name, images in videos.items():
-        images.sort(key=lambda image: (image.get("frame_id", image.get("frame_index", 0)), image["file_name"]))
+        images.sort(key=lambda image: (image.get("frame_id", image.get("frame_index", 0)), natural_key(image["file_name"])))
         folder = PurePosixPath(images[0]["file_name"]).parent.name
         if not folder or folders[folder] > 1:  # the folder does not tell the videos apart
-            folder = str(name).strip("./").replace("/", "-") or "video"
-        frames = tuple(RawFrame(_image(root, split, image["file_name"]), number, boxes[image["id"]])
+            folder = str(name).strip("./").replace("/", "-") or subset
+        frames = tuple(RawFrame(find_image(root, (subset, split), image["file_name"]), number, boxes[image["id"]])
                        for number, image in enumerate(images) if boxes.get(image["id"]))
         if frames:
-            yield RawVideo(f"{split}/{folder}", frames)
-
-
-def _image(root: Path, split: str, name: str) -> Path:
-    """The image of an export: below `images`, below a folder of the split, or below the root."""
-    tried = [root / "images" / name, root / "images" / split / name, root / split / "JPEGImages" / name, root / "JPEGImages" / name, root / split / name]
-    return next((path for path in tried if path.is_file()), root / name)
+            yield folder, frames

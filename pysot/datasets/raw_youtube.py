@@ -25,7 +25,7 @@ def youtube_splits(root: Path) -> list[str]:
     found = [split for split, name in SPLITS.items() if (Path(root) / f"{name}.csv").is_file()]
     if not found:
         raise FileNotFoundError(f"no YouTube-BB annotation in {root}: looked for {' and '.join(f'{name}.csv' for name in SPLITS.values())}. Unpack the csv "
-                                "files there, or give their folder with --root")
+                                "files there, or name the folder that holds them")
     return found
 
 

@@ -16,15 +16,18 @@ def export_vot(videos: Iterable[RawVideo], out: str | os.PathLike) -> list[str]:
     """Add one sequence per track of the videos to the set in folder `out`; returns the names of all its sequences, in the order of list.txt.
 
     Sequences that are there already are kept. A sequence appears whole or not at all. Frames before a track's first box are left out, since a
-    tracker can't start there. Raises OSError if the folder can't be written.
+    tracker can't start there. Raises OSError if the folder can't be written, ValueError for two sequences of one name.
     """
     out = Path(out)
     listed = (out / "list.txt").read_text(encoding="utf-8").splitlines() if (out / "list.txt").exists() else []
     names = [line.strip() for line in listed if line.strip()]
+    origin: dict[str, str] = {}
     for video in videos:
         tracks = sorted({track for frame in video.frames for track in frame.boxes})
         for track in tracks:
             name = video.name.replace("/", "_") + (f"_{track}" if len(tracks) > 1 else "")
+            if origin.setdefault(name, video.name) != video.name:
+                raise ValueError(f"the videos {origin[name]} and {video.name} would both be called {name}; rename one")
             if not (out / name).exists():
                 _write_sequence(video.frames, track, out, name)
             if name not in names:

@@ -6,12 +6,12 @@ A region is 4 numbers xywh or 8 numbers (four corners); a frame without ground t
 import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
 from pysot.toolkit.masks import Mask
 from pysot.toolkit.region import corners_of, region_table
+from pysot.utils.names import check_video_name, frame_numbers, name_of_number, number_place
 
 
 def plain_name(name: str) -> str:
@@ -30,13 +30,13 @@ def spellings(name: str) -> tuple[str, ...]:
 
 
 def missing_images(frame_paths: list[str]) -> list[str]:
-    """Names of images that lack between the first and the last, if names are numbers and most are there; every second frame lacks none."""
-    paths = [Path(path) for path in frame_paths]
-    if not paths or not all(path.stem.isdecimal() for path in paths):
+    """Names of images that lack between the first and the last, if names are numbered and most are there; every second frame lacks none."""
+    place = number_place(frame_paths)
+    if place is None:
         return []
-    known = {int(path.stem) for path in paths}
+    known = set(frame_numbers(frame_paths))
     lacking = sorted(set(range(min(known), max(known) + 1)) - known) if max(known) - min(known) < 2 * len(known) - 2 else []
-    return [f"{number:0{len(paths[0].stem)}d}{paths[0].suffix}" for number in lacking]
+    return [name_of_number(frame_paths[0], place, number) for number in lacking]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class Sequence:
     alike: tuple[str, ...] = ()
 
     def __post_init__(self):
+        check_video_name(self.name)
         regions = self._regions()
         if not regions or len(regions) != len(self.frame_paths):
             missing = missing_images(self.frame_paths)

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 
 from pysot.utils.image import IMAGE_SUFFIXES, read_image
+from pysot.utils.names import list_images
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +44,10 @@ def open_frames(source: str | os.PathLike | int) -> FrameSource:
 
 
 def _folder(path):
-    names = [name for name in os.listdir(path) if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")]
-    if not names:
+    images = list_images(path)
+    if not images:
         raise ValueError(f"folder {path} has no images ({', '.join(IMAGE_SUFFIXES)})")
-    names.sort(key=lambda name: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)])
-    return FrameSource(path.resolve().name, _images([path / name for name in names]), len(names), 25.0)
+    return FrameSource(path.resolve().name, _images(images), len(images), 25.0)
 
 
 def _images(paths):

@@ -10,13 +10,13 @@ SPANS = {"david": (300, 770), "blurcar1": (247, 988), "blurcar3": (3, 359), "blu
          "football1": (1, 74), "freeman3": (1, 460), "freeman4": (1, 283)}
 
 
-def protocol_part(video: str, numbers: Listing[int | None], lines: int) -> tuple[slice, slice]:
-    """The images, of which `numbers` has the number in the name, and the lines of ground truth that belong together, as slices: all of them, unless the video
-    has a span (its name in any case of letters) and there are images outside it. Lines may be of the span only, or of all images.
+def protocol_part(video: str, numbers: Listing[int] | None, lines: int) -> tuple[slice, slice]:
+    """The images, of which `numbers` has the number in the name (None: they have none), and the lines of ground truth that belong together, as slices: all of
+    them, unless the video has a span (its name in any case of letters) and there are images outside it. Lines may be of the span only, or of all images.
     """
     everything = slice(None), slice(None)
     first, last = SPANS.get(video.lower(), (None, None))
-    if first is None or None in numbers or lines == len(numbers) == last - first + 1:
+    if first is None or numbers is None or lines == len(numbers) == last - first + 1:
         return everything
     inside = [place for place, number in enumerate(numbers) if first <= number <= last]
     if not inside or len(inside) == len(numbers):

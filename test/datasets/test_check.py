@@ -12,7 +12,7 @@ from toy_data import make_crops
 from helpers import ROOT, TINY, experiment
 from pysot.datasets.annotation import index_annotation
 from pysot.datasets.check import check_boxes, check_crops, look_over
-from pysot.datasets.index import load_annotation
+from pysot.datasets.index import load_annotation, read_excluded, remember_excluded
 from pysot.datasets.storage import open_storage
 
 
@@ -69,6 +69,56 @@ def test_bad_crops(toy):
     assert few.checked == 5
 
 
+def excluded(toy, root="crop511"):
+    return read_excluded(toy / "train.json", toy / root)
+
+
+def test_the_list_of_what_is_left_out_holds_as_long_as_its_cause(toy):
+    """A list made with another folder of crops, or before these were whole, blocks nothing; what was damaged and is unchanged stays out."""
+    path = toy / "crop511/v0/000001.00.x.jpg"
+    whole = path.read_bytes()
+    remember_excluded(toy / "train.json", toy / "wrong", [("v0", "00", number, "no image") for number in range(2)])
+    assert len(excluded(toy, "wrong")) == 2 and excluded(toy) == []
+    path.write_bytes(whole[:100])
+    remember_excluded(toy / "train.json", toy / "crop511", [("v0", "00", 1, "cut off"), ("v0", "00", 99, "no image")])
+    assert excluded(toy, "wrong") == [] and excluded(toy) == [("v0", "00", 1), ("v0", "00", 99)]
+    before = load_annotation("TOY", toy / "crop511", toy / "train.json")
+    path.write_bytes(whole)
+    assert excluded(toy) == [("v0", "00", 99)]
+    after = load_annotation("TOY", toy / "crop511", toy / "train.json")
+    assert (len(before.boxes), len(after.boxes)) == (19, 20)  # the index is made again
+    remember_excluded(toy / "train.json", toy / "crop511", [])
+    assert len(json.loads((toy / "train.json.excluded.json").read_text())["boxes"]) == 1
+
+
+def test_lists_of_earlier_versions_are_looked_at_again(toy):
+    (toy / "train.json.excluded.json").write_text(json.dumps([["v0", "00", 1, "no image"], ["v0", "00", 77, "no image"]]))
+    assert excluded(toy) == [("v0", "00", 77)]
+
+
+def test_a_list_of_everything_is_named(toy):
+    annotation = load_annotation("TOY", toy / "crop511", toy / "train.json")
+    for path in (toy / "crop511").rglob("*.jpg"):
+        path.unlink()
+    boxes = [(annotation.videos[v].decode(), annotation.tracks[t].decode(), int(annotation.frames[b]), "") for v, t, b in annotation.targets(np.arange(20))]
+    remember_excluded(toy / "train.json", toy / "crop511", boxes)
+    with pytest.raises(ValueError, match="20 boxes are left out by .*train.json.excluded.json"):
+        load_annotation("TOY", toy / "crop511", toy / "train.json")
+
+
+def test_crops_of_another_size(toy):
+    """crop255 in place of crop511 does not train; a few of them are told."""
+    annotation = load_annotation("TOY", toy / "crop511", toy / "train.json")
+    paths = sorted((toy / "crop511").rglob("*.jpg"))
+    for path in paths:
+        if path is paths[1]:
+            (sentence,) = look_over([annotation], [open_storage(annotation)])
+            assert "1 of 20 crops drawn at random have other sizes than the 511 x 511 pixels" in sentence and "255 x 255" in sentence
+        cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path)), (255, 255)))
+    with pytest.raises(ValueError, match="20 of 20 crops .* other sizes .*DATASET.TOY.ROOT"):
+        look_over([annotation], [open_storage(annotation)])
+
+
 def test_the_look_at_the_start(toy):
     annotation = load_annotation("TOY", toy / "crop511", toy / "train.json")
     storage = open_storage(annotation)
@@ -100,9 +150,13 @@ def test_the_command_and_a_run_after_it(toy):
     report = json.loads((toy / "data_check/QUICKSTART.json").read_text())
     assert report["bad_count"] == 1 and report["bad"][0][:3] == ["v0", "00", 1] and cv2.imread(str(toy / "data_check/QUICKSTART.jpg")) is not None
     log = tool("train.py", *train).stderr
-    assert "cannot be read" not in log and "and 1 that train.json.excluded.json lists" in log
+    assert "cannot be read" not in log and f"and 1 that {toy / 'train.json.excluded.json'} lists" in log
     assert "19 of 19 crops read, 0 cannot be used" in tool("check_data.py", "--all").stdout
-    assert len(json.loads((toy / "train.json.excluded.json").read_text())) == 1
+    assert len(json.loads((toy / "train.json.excluded.json").read_text())["boxes"]) == 1
+    (toy / "crop511/v0/000001.00.x.jpg").write_bytes((toy / "crop511/v0/000000.00.x.jpg").read_bytes())
+    log = tool("train.py", *train).stderr
+    assert "excluded.json lists" not in log, log
+    assert "20 of 20 crops read, 0 cannot be used" in tool("check_data.py", "--all").stdout
 
 
 @pytest.mark.shared

@@ -57,9 +57,9 @@ def test_boxes_that_are_listed_are_left_out(anno, caplog):
     excluded_path(anno).write_text(json.dumps([["c", "00", 5, "empty file"], ["a/b é", "00", 0, "x"], ["gone", "00", 1, "x"]]))
     left = load(anno)
     assert left.video_count == 1 and left.frames.tolist() == [1, 2] and left.dropped == {"boxes": 0, "excluded": 2, "tracks": 1, "videos": 1}
-    assert "and 2 that train.json.excluded.json lists" in caplog.text
+    assert f"and 2 that {anno}.excluded.json lists" in caplog.text
     excluded_path(anno).write_text('{"a": 1}')
-    with pytest.raises(ValueError, match="excluded.json must be a list of .*check_data.py"):
+    with pytest.raises(ValueError, match="excluded.json must have \"root\" and \"boxes\".*check_data.py"):
         load(anno)
 
 

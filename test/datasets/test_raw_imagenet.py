@@ -118,7 +118,7 @@ def test_a_loop_of_links_ends(det):
 
 
 def test_nothing_there(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no ILSVRC DET.*Annotations/DET.*--root"):
+    with pytest.raises(FileNotFoundError, match="no ILSVRC DET.*Annotations/DET.*name the folder"):
         imagenet_splits(tmp_path, "DET")
 
 

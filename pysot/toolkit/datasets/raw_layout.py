@@ -8,7 +8,8 @@ import numpy as np
 from pysot.toolkit.masks import Mask, parse_mask
 from pysot.toolkit.result_lines import split_numbers
 from pysot.toolkit.sequence import Sequence, missing_images
-from pysot.utils.image import IMAGE_SUFFIXES, image_size
+from pysot.utils.image import image_size
+from pysot.utils.names import frame_numbers, image_names
 
 
 def read_raw_layout(folder: Path, problems: list[str]) -> list[Sequence]:
@@ -85,18 +86,19 @@ def _text(path):
         raise ValueError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
 
 
-def frames_of(folder):
-    if not folder.is_dir():
-        return []
-    names = [entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(IMAGE_SUFFIXES) and not entry.name.startswith(".")]
-    return [os.path.join(folder, name) for name in sorted(names, key=lambda name: (len(name), name))]
+def frames_of(folder: Path) -> list[str]:
+    """Paths of the images of a folder in natural order; none if there is no folder."""
+    return [os.path.join(folder, name) for name in image_names(folder)]
 
 
 def part_of(frames: list[str], count: int, first: int | None = None) -> list[str]:
-    """Up to `count` frames, from the one of the number `first` on if that is given. Raises ValueError if one between them lacks: ground truth would belong to
-    other frames.
+    """Up to `count` frames, from the one of the number `first` on if that is given. Raises ValueError if one between them lacks, or if `first` is given and the
+    names have no numbers: ground truth would belong to other frames.
     """
-    chosen = [path for path in frames if first is None or int(Path(path).stem) >= first][:count]
+    numbers = frame_numbers(frames)
+    if first is not None and numbers is None:
+        raise ValueError(f"the ground truth begins with image {first}, but the names in {os.path.dirname(frames[0])} have no numbers that tell images apart")
+    chosen = [path for place, path in enumerate(frames) if first is None or numbers[place] >= first][:count]
     if missing := missing_images(chosen):
         raise ValueError(f"there is no {missing[0]} in {os.path.dirname(frames[0])}")
     return chosen
