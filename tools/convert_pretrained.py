@@ -7,7 +7,7 @@ import torch
 import _cli
 from pysot.models.pretrained import convert_torchvision
 from pysot.utils.files import atomic_write
-from pysot.utils.model_load import read_checkpoint, remove_prefix
+from pysot.utils.model_load import read_checkpoint
 
 
 def main() -> None:
@@ -16,7 +16,8 @@ def main() -> None:
     parser.add_argument("source", help="torchvision's file")
     parser.add_argument("target", help="file to write, for BACKBONE.PRETRAINED")
     args = parser.parse_args()
-    state = convert_torchvision(remove_prefix(read_checkpoint(args.source)["state_dict"], "module."), args.arch)
+    weights = {name.removeprefix("module."): value for name, value in read_checkpoint(args.source)["state_dict"].items()}
+    state = convert_torchvision(weights, args.arch)
     with atomic_write(args.target, "wb") as stream:
         torch.save(state, stream)
     print(f"wrote {len(state)} tensors of {args.arch} to {args.target}")

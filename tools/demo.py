@@ -27,7 +27,8 @@ logger = logging.getLogger("demo")
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--snapshot", required=True, help="checkpoint of the network")
-    parser.add_argument("--video_name", default="", help="video file, folder of images, or number of a camera (default: camera 0)")
+    parser.add_argument("--video_name", default="", help="video file, folder of images, camera (its number, /dev/video0) or stream (rtsp://..., http://...); "
+                                                         "default: camera 0")
     parser.add_argument("--init", metavar="X,Y,W,H", help="box of the object in the first frame, in pixels; without: drawn in a window")
     parser.add_argument("--output", help="folder for the results (default: results/demo/<name of the video>)")
     _cli.add_config_arguments(parser)

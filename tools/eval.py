@@ -13,7 +13,8 @@ import _cli
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.figures import FORMATS, write_figures
 from pysot.toolkit.html_report import write_report
-from pysot.toolkit.results import EXPERIMENTS, tracker_dirs, zip_ope
+from pysot.toolkit.result_zip import zip_ope
+from pysot.toolkit.results import EXPERIMENTS, tracker_dirs
 from pysot.toolkit.scoring import MODES, score_trackers
 from pysot.toolkit.summary import full_text, rows_of
 from pysot.toolkit.tables import check_suffix, write_table

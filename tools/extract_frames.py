@@ -1,6 +1,7 @@
 """The frames of videos as images: python tools/extract_frames.py VIDEO_OR_FOLDER ... --out FOLDER writes FOLDER/<video>/000000.jpg and so on.
 
-A video whose folder is there already is passed over, so a run that was stopped goes on where it was.
+A video in a folder of the named one goes to the same folder below FOLDER. A video whose folder is there already is passed over, so a run that was stopped goes
+on where it was. A video that is damaged is told and does not stop the others.
 """
 
 import argparse
@@ -11,8 +12,10 @@ import cv2
 
 import _cli
 from pysot.utils.frames import open_frames
+from pysot.utils.image import IMAGE_SUFFIXES
+from pysot.utils.names import natural_key
 
-SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
+SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".m2ts", ".3gp", ".ogv", ".vob", ".gif")
 
 
 def main() -> None:
@@ -20,15 +23,35 @@ def main() -> None:
     parser.add_argument("videos", nargs="+", type=Path, help="video files, or folders of them")
     parser.add_argument("--out", type=Path, required=True, help="folder for a folder of images per video")
     args = parser.parse_args()
-    files = [file for path in args.videos if path.is_dir() for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES]
-    files += [path for path in args.videos if not path.is_dir()]
-    if not files:
+    found: dict[str, Path] = {}
+    for file, name in (pair for path in args.videos for pair in videos_of(path, args.out)):
+        if name in found:
+            raise ValueError(f"{found[name]} and {file} have the same name without its ending; rename one, since the name becomes that of the folder")
+        found[name] = file
+    if not found:
         raise ValueError(f"no video ({', '.join(SUFFIXES)}) in {', '.join(map(str, args.videos))}")
-    if len({file.stem for file in files}) < len(files):
-        raise ValueError("two videos have the same name without its ending; rename one, since the name becomes that of the folder")
-    for file in files:
-        count = extract(file, args.out / file.stem)
-        print(f"{file.stem}: {count} frames" if count else f"{file.stem}: was there")
+    failed = []
+    for name, file in found.items():
+        try:
+            count = extract(file, args.out / name)
+            print(f"{name}: {count} frames" if count else f"{name}: was there")
+        except ValueError as error:
+            failed.append(str(error))
+            print(f"{name}: failed, {error}")
+    if failed:
+        raise ValueError(f"{len(failed)} of {len(found)} videos could not be read: {'; '.join(failed)}")
+
+
+def videos_of(path: Path, out: Path) -> list[tuple[Path, str]]:
+    """The videos of a folder and of the folders in it, with their names below --out; a file is a video. Says what else is there."""
+    if not path.is_dir():
+        return [(path, path.stem)]
+    files = sorted((file for file in path.rglob("*") if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+                    and out.resolve() not in file.resolve().parents), key=lambda file: natural_key(str(file)))
+    others = [file.name for file in files if file.suffix.lower() not in (*SUFFIXES, *IMAGE_SUFFIXES)]
+    if others:
+        print(f"{path}: passed over {len(others)} files that are no videos: {', '.join(others[:5])}{' ...' * (len(others) > 5)}")
+    return [(file, file.relative_to(path).with_suffix("").as_posix()) for file in files if file.suffix.lower() in SUFFIXES]
 
 
 def extract(file: Path, folder: Path) -> int:

@@ -12,8 +12,9 @@ from _track import draw, load_model, track
 
 import _cli
 from pysot.core.config import load_config
+from pysot.toolkit.claims import claim_tracker_dir
 from pysot.toolkit.datasets import load_dataset, missing_frames
-from pysot.toolkit.results import claim_tracker_dir, zip_ope
+from pysot.toolkit.result_zip import zip_if_whole
 from pysot.toolkit.scoring import score_trackers
 from pysot.toolkit.summary import score_text
 from pysot.tracker.tracker_builder import build_tracker, results_fingerprint
@@ -43,8 +44,7 @@ def main() -> None:
     args = parse_arguments()
     _cli.setup_logging()
     cfg = load_config(args.config, args.opts)
-    dataset = load_dataset(args.dataset, args.datasetdir)
-    whole = len(dataset)
+    dataset = whole = load_dataset(args.dataset, args.datasetdir)
     if args.video:
         dataset = dataset.only([args.video])
     dataset = dataset.part(*args.part)
@@ -72,13 +72,13 @@ def main() -> None:
         dataset = dataset.only(finished)
         for folder in folders if args.vis else ():
             draw(dataset, folder, experiment)
-        if dataset.hidden_truth and not failed:
+        if whole.hidden_truth:
             for folder in folders:
-                logger.info("%s is scored by its server: send it %s", dataset.name, zip_ope(folder, dataset, folder.with_suffix(".zip")))
-        elif not dataset.hidden_truth:
+                logger.info("%s", zip_if_whole(folder, whole, folder.with_name(f"{folder.name}.zip")))
+        else:
             print(score_text(score_trackers(dataset, folders, experiment=experiment), spread=True))
-            if len(dataset) < whole:
-                print(f"Note: scores of {len(dataset)} of {whole} videos")
+            if len(dataset) < len(whole):
+                print(f"Note: scores of {len(dataset)} of {len(whole)} videos")
     if failed:
         raise RuntimeError(f"{len(failed)} of {len(failed) + len(finished)} videos failed and are not in the table: {'; '.join(failed.values())}")
 

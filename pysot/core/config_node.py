@@ -1,5 +1,7 @@
 """A yacs node that explains itself: unknown keys are answered with near matches, wrong types with what was expected."""
 
+import ast
+import contextlib
 import difflib
 from pathlib import Path
 
@@ -38,7 +40,7 @@ class ConfigNode(CfgNode):
         self._merge_checked(cfg_other, source="")
 
     def merge_from_list(self, cfg_list: list) -> None:
-        """Override values by a flat list KEY, VALUE, KEY, VALUE, ...; text values are read as YAML."""
+        """Override values by a flat list KEY, VALUE, KEY, VALUE, ...; text values are read as YAML, those in round brackets as Python, as in yacs."""
         if len(cfg_list) % 2:
             raise ValueError(f"options come as KEY VALUE pairs, got {len(cfg_list)} words: {' '.join(map(str, cfg_list))}")
         tree: dict = {}
@@ -64,6 +66,9 @@ def _parse(key: str, value):
     if not isinstance(value, str):
         return value
     try:
+        if value.lstrip().startswith("("):  # ('COCO',), as yacs has lists
+            with contextlib.suppress(ValueError, SyntaxError):
+                return ast.literal_eval(value.strip())
         return yaml.safe_load(value) if value else value
     except yaml.YAMLError:
         raise ValueError(f"{key}: cannot read the value {value!r}; quote text, write lists as [a, b]") from None

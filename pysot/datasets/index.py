@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +20,7 @@ import numpy as np
 from pysot.datasets.annotation import TrackAnnotation, find_data_path, index_annotation
 from pysot.datasets.raw import crop_name, is_whole
 from pysot.datasets.storage import is_pack, read_pack
-from pysot.utils.files import atomic_write, read_json, write_json
-
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None
+from pysot.utils.files import atomic_write, file_lock, read_json, write_json
 
 logger = logging.getLogger(__name__)
 VERSION = 2
@@ -148,7 +143,7 @@ def _indexed(name: str, root: Path, anno: Path, excluded: list[tuple], make: Cal
     with contextlib.suppress(OSError, ValueError):
         if _made_from(folder) == state:
             return open_index(name, root, folder)
-    with _lock(folder.with_suffix(".lock")) as locked:
+    with file_lock(folder.with_suffix(".lock")) as locked:
         with contextlib.suppress(OSError, ValueError):
             if _made_from(folder) == state:
                 return open_index(name, root, folder)
@@ -194,23 +189,3 @@ def write_index(annotation: TrackAnnotation, folder: Path, state: dict | None = 
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[bool]:
-    """Hold a file's lock; whether that was possible, which it is not in a folder that can't be written."""
-    try:
-        stream = open(path, "w") if fcntl else None
-    except OSError:
-        stream = None
-    if stream is None:
-        yield fcntl is None
-        return
-    with stream:
-        with contextlib.suppress(OSError):  # a file system without locks: the last one to finish wins, all are whole
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        try:
-            yield True
-        finally:
-            with contextlib.suppress(OSError):
-                path.unlink()

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from pysot.utils.files import atomic_write
-from pysot.utils.model_load import load_state, read_checkpoint, remove_prefix
+from pysot.utils.model_load import load_state, read_checkpoint
 
 BEST = "best.pth"
 _NAME = re.compile(r"checkpoint_e(\d+)\.pth$")
@@ -121,7 +121,7 @@ def read_training_state(path: str | os.PathLike) -> dict:
 
 def restore_model(model: nn.Module, content: dict, source: str) -> None:
     """Load the weights of a training state. Raises ValueError for another architecture."""
-    load_state(model, remove_prefix(content["state_dict"], "module."), source)
+    load_state(model, content["state_dict"], source)
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, content: dict, source: str) -> None:
@@ -141,3 +141,15 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, content: dict, source: s
         if (momentum := saved.get(theirs, {}).get("momentum_buffer")) is not None:  # in the memory format of this run
             momenta[own] = {"momentum_buffer": torch.empty_like(mine["state"][own]["momentum_buffer"]).copy_(momentum)}
     optimizer.load_state_dict({"state": mine["state"] | momenta, "param_groups": mine["param_groups"]})
+
+
+def other_batches(content: dict, batch: int, ranks: int, grad_sum: bool) -> str:
+    """What it means for the learning rate to go on from a training state with `ranks` processes of `batch` pairs; "" where there were as many before."""
+    batch_before, ranks_before = content.get("batch_size", batch), content.get("world_size", ranks)
+    if (batch, ranks) == (batch_before, ranks_before):
+        return ""
+    pairs, longer = batch * ranks / (batch_before * ranks_before), ranks / ranks_before if grad_sum else 1.0
+    added = f" Gradients of {ranks} processes are added in place of {ranks_before}, so a step is {longer:g} times as long." if longer != 1 else ""
+    rate = f"to keep its effect per pair, multiply TRAIN.BASE_LR by {pairs / longer:g}" if pairs != longer else "its effect per pair stays the same"
+    return (f"was trained with {batch_before * ranks_before} pairs per step ({ranks_before} x {batch_before}), this run has {batch * ranks} "
+            f"({ranks} x {batch}).{added} The learning rate is that of the config: {rate}")

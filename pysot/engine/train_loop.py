@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pysot.engine.amp import ApexAmp, TorchAmp
 from pysot.engine.batch import float_images
-from pysot.engine.checkpoint import CheckpointPolicy, read_training_state, restore_model, restore_optimizer
+from pysot.engine.checkpoint import CheckpointPolicy, other_batches, read_training_state, restore_model, restore_optimizer
 from pysot.engine.frozen import fold_frozen
 from pysot.engine.lr_scheduler import LRSchedule
 from pysot.engine.monitor import Monitor
@@ -86,6 +86,8 @@ class Trainer:
         if content["epoch"] >= self.settings.epochs and not may_be_finished:
             raise ValueError(f"{path} has trained {content['epoch']} epochs already; TRAIN.EPOCH is {self.settings.epochs}. Raise it, or test the snapshot")
         restore_model(self.model, content, path)
+        if told := other_batches(content, self.settings.batch_size, self.me.world_size, self.settings.grad_sum):
+            logger.warning("%s %s", path, told)
         self.amp.load_state_dict(content.get("scaler", {}))
         self.start_epoch, self.start_step = content["epoch"], self._step_of(content["pairs"], path)
         if self.start_step == len(self.loader):
@@ -292,7 +294,8 @@ class Trainer:
         progress = {"means": self.monitor.means.state_dict(), "skips": self.skips.state_dict()}
         path = self.checkpoints.write(
             epoch + whole, whole, self.model, self.optimizer, scaler=self.amp.state_dict(), progress=progress,
-            pairs=0 if whole else done * self.settings.batch_size * self.me.world_size,
+            pairs=0 if whole else done * self.settings.batch_size * self.me.world_size, batch_size=self.settings.batch_size,
+            world_size=self.me.world_size,
         )
         logger.info("wrote %s", path)
         return path

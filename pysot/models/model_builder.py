@@ -27,15 +27,19 @@ class ModelBuilder(SiamRPN):
         self._loss_weights = {"cls_weight": cfg.TRAIN.CLS_WEIGHT, "loc_weight": cfg.TRAIN.LOC_WEIGHT}
         self.zf = None
 
-    def template(self, z: torch.Tensor) -> None:
-        """Remember the features of the template crop z (1, 3, 127, 127)."""
+    def template(self, z: torch.Tensor):
+        """The features of the template crop z (1, 3, 127, 127), which are also remembered for `track`."""
         self.zf = self.features(z)
+        return self.zf
 
-    def track(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Outputs {"cls", "loc"} for a search crop x (1, 3, H, H). Raises RuntimeError before any `template`."""
-        if self.zf is None:
+    def track(self, x: torch.Tensor, zf=None) -> dict[str, torch.Tensor]:
+        """Outputs {"cls", "loc"} for a search crop x (1, 3, H, H) and the features `zf` of a template, by default those of the last `template`. Raises
+        RuntimeError before any.
+        """
+        zf = self.zf if zf is None else zf
+        if zf is None:
             raise RuntimeError("track() needs a template; call template(z) (or tracker.init) first")
-        cls, loc = self.rpn_head(self.zf, self.features(x))
+        cls, loc = self.rpn_head(zf, self.features(x))
         return {"cls": cls, "loc": loc}
 
     def forward(self, data: dict) -> dict[str, torch.Tensor]:

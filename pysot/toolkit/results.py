@@ -11,8 +11,6 @@ Names of videos may be spelt otherwise, see `result_names`. How lines are read: 
 
 import os
 import re
-import shutil
-import zipfile
 from collections.abc import Collection, Iterator
 from collections.abc import Sequence as Listing
 from pathlib import Path
@@ -23,7 +21,7 @@ from pysot.toolkit.result_lines import Lines, ResultError, read_lines, read_valu
 from pysot.toolkit.result_names import matching
 from pysot.toolkit.sequence import Dataset
 from pysot.toolkit.trajectory import LOST, SKIPPED, START, TRACKED, Trajectory
-from pysot.utils.files import atomic_write, read_json, write_json
+from pysot.utils.files import atomic_write
 
 ONE_PASS = ""  # the experiment whose results lie in the tracker's folder itself
 EXPERIMENTS = ("baseline", "realtime", "unsupervised", "longterm", ONE_PASS)
@@ -99,28 +97,6 @@ def _one_pass_files(folder: Path) -> Iterator[tuple[str, Path]]:
 def ope_file(tracker_dir: str | os.PathLike, video: str, nested: bool = False) -> Path:
     """Where `save_ope` puts the boxes of a video; `nested` as GOT-10k has it."""
     return Path(tracker_dir) / video / f"{video}_001.txt" if nested else Path(tracker_dir) / f"{video}.txt"
-
-
-def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace: bool = False) -> None:
-    """Note in `network.json` whose results the folder holds. Results of another network or other settings are removed with `replace`, else a ValueError."""
-    path = Path(tracker_dir) / "network.json"
-    if any(holds_results(Path(tracker_dir), experiment) for experiment in EXPERIMENTS):
-        known = _claimed_by(path)
-        if known != fingerprint and replace:
-            shutil.rmtree(tracker_dir)
-        elif known != fingerprint:
-            raise ValueError(f"{tracker_dir} holds results of another network or of other settings{', or of nobody knows what' * (known is None)}, which this "
-                             "run would mix with its own; remove or rename that folder, or choose another --results_dir")
-    write_json(path, {"sha256": fingerprint})
-
-
-def _claimed_by(path: Path) -> str | None:
-    """The fingerprint in `network.json`, None where that is missing or damaged."""
-    try:
-        content = read_json(path, "origin of results")
-    except (FileNotFoundError, ValueError):
-        return None
-    return content.get("sha256") if isinstance(content, dict) else None
 
 
 def vot_file(tracker_dir: str | os.PathLike, video: str, repetition: int = 1, experiment: str = "baseline", alike: Collection[str] = ()) -> Path:
@@ -284,23 +260,3 @@ def _line(code, region):
 def is_nested(dataset: Dataset) -> bool:
     """Whether the results of a set are a folder for each video: GOT-10k's."""
     return dataset.name.lower().startswith("got-10k")
-
-
-def zip_ope(tracker_dir: str | os.PathLike, dataset: Dataset, path: str | os.PathLike) -> Path:
-    """Pack one-pass results as the servers take them: <video>.txt (TrackingNet, LaSOT), or <video>/<video>_001.txt and <video>_time.txt (GOT-10k). All of them
-    must be there and whole; ResultError names the first that is not. Returns the path.
-    """
-    nested = is_nested(dataset)
-    with atomic_write(path, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for sequence in dataset.sequences:
-            video, frames = sequence.name, len(sequence)
-            found = find_ope_runs(tracker_dir, video, sequence.alike)[0]
-            boxes, inside = load_ope(found, frames), f"{video}/" if nested else ""
-            archive.writestr(f"{inside}{video}{'_001' * nested}.txt", ope_text(boxes))
-            if nested:
-                seconds = next((values for stem in (video, found.stem.removesuffix("_001"))
-                                if (values := read_values(found.with_name(f"{stem}_time.txt"), frames)) is not None), None)
-                if seconds is None:
-                    raise ResultError(f"no {found.with_name(f'{video}_time.txt')}: the server wants the seconds of each frame; track this video again")
-                archive.writestr(f"{inside}{video}_time.txt", "".join(f"{second:.6f}\n" for second in seconds))
-    return Path(path)

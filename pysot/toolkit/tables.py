@@ -20,7 +20,7 @@ def write_table(path: str | os.PathLike, rows: Rows) -> Path:
     check_suffix(path)
     with atomic_write(path) as stream:
         if path.suffix == ".csv":
-            csv.writer(stream, lineterminator="\n").writerows(rows)
+            csv.writer(stream, lineterminator="\n").writerows([_as_text(cell) for cell in row] for row in rows)
         elif path.suffix == ".tex":
             lines = [" & ".join(map(_latex, row)) + r" \\" for row in rows]
             begin = rf"\begin{{tabular}}{{l{'r' * (len(rows[0]) - 1)}}}"
@@ -35,6 +35,11 @@ def check_suffix(path: str | os.PathLike) -> None:
     """Raise ValueError for a file name that is no table."""
     if Path(path).suffix not in (".csv", ".tex", ".md"):
         raise ValueError(f"a table is a .csv, .tex or .md file, got {Path(path).name}")
+
+
+def _as_text(cell: str) -> str:
+    """A cell that a spreadsheet would take for a formula, with the mark of text before it; numbers and dashes are as they were."""
+    return f"'{cell}" if re.match(r"[=+@\t\r]|-(?![\d.]*$)", cell) else cell
 
 
 def _latex(cell: str) -> str:

@@ -3,6 +3,7 @@
 Shapes: N = A * S * S anchors of the search crop. Positions and sizes are pixels of the frame unless said otherwise.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,14 +27,22 @@ class Candidate(NamedTuple):
 
 
 class SiamRPNTracker(SiameseTracker):
-    """`init(frame, box)` once, `track(frame)` for every further frame. Frames are uint8, BGR or grey; boxes xywh."""
+    """`init(frame, box)` once, `track(frame)` for every further frame. Frames are uint8, BGR or grey; boxes xywh. The features of the template are the
+    tracker's own, so that several may share a network.
+    """
 
-    def __init__(self, model: nn.Module, settings: TrackSettings):
+    def __init__(self, model: nn.Module, settings: TrackSettings | Callable[[], TrackSettings]):
+        """`settings`, or a function that gives those of the moment, which is asked at every frame."""
         super().__init__(model)
-        self.settings = settings
-        self._grids: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self.center_pos = self.size = self.channel_average = None
+        self._settings = settings if callable(settings) else lambda: settings
+        self._grids: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
+        self.center_pos = self.size = self.channel_average = self.zf = None
         model.eval()
+
+    @property
+    def settings(self) -> TrackSettings:
+        """The settings of the moment."""
+        return self._settings()
 
     @torch.inference_mode()
     def init(self, img: np.ndarray, bbox) -> None:
@@ -44,7 +53,7 @@ class SiamRPNTracker(SiameseTracker):
         self.size = np.array([w, h])
         self.channel_average = img.mean(axis=(0, 1))
         side = round(self._context_side())
-        self.model.template(self.get_subwindow(img, self.center_pos, self.settings.exemplar_size, side, self.channel_average))
+        self.zf = self.model.template(self.get_subwindow(img, self.center_pos, self.settings.exemplar_size, side, self.channel_average))
 
     def track(self, img: np.ndarray) -> dict:
         """Find the target in the next frame: {"bbox": [x, y, w, h], "best_score": float in [0, 1]}. Raises RuntimeError before `init`."""
@@ -63,14 +72,15 @@ class SiamRPNTracker(SiameseTracker):
 
     def _grid(self, instance_size: int) -> tuple[np.ndarray, np.ndarray]:
         """Anchors (N, 4) cxcywh and the cosine window (N,) of a search crop."""
-        if instance_size not in self._grids:
-            s = self.settings
+        s = self.settings
+        key = (instance_size, s.exemplar_size, s.base_size, s.stride, s.ratios, s.scales)
+        if key not in self._grids:
             cells = s.score_size(instance_size)
             anchors = tracking_anchors(s.stride, s.ratios, s.scales, cells)
             hanning = np.hanning(cells)
             window = np.tile(np.outer(hanning, hanning).ravel(), len(s.ratios) * len(s.scales))
-            self._grids[instance_size] = anchors, window
-        return self._grids[instance_size]
+            self._grids[key] = anchors, window
+        return self._grids[key]
 
     @torch.inference_mode()
     def _search(self, img: np.ndarray, instance_size: int) -> Candidate:
@@ -80,7 +90,8 @@ class SiamRPNTracker(SiameseTracker):
         context = self._context_side()
         scale = s.exemplar_size / context
         side = round(context * (instance_size / s.exemplar_size))
-        outputs = self.model.track(self.get_subwindow(img, self.center_pos, instance_size, side, self.channel_average))
+        crop = self.get_subwindow(img, self.center_pos, instance_size, side, self.channel_average)
+        outputs = self.model.track(crop) if self.zf is None else self.model.track(crop, self.zf)  # a network of the original's keeps its template itself
         anchors, window = self._grid(instance_size)
         score = object_scores(outputs["cls"])
         _check_count(len(score), len(anchors), instance_size)

@@ -33,6 +33,8 @@ def results_fingerprint(model: nn.Module, cfg: CfgNode) -> str:
 
 
 def build_tracker(model: nn.Module, cfg: CfgNode | None = None) -> SiamRPNTracker:
-    """The tracker of TRACK.TYPE around `model`; without a config that of the global `cfg`. Raises ValueError for a type that is not built here."""
-    cfg = global_cfg if cfg is None else cfg
-    return lookup(TRACKERS, cfg.TRACK.TYPE, key="TRACK.TYPE")(model, track_settings(cfg))
+    """The tracker of TRACK.TYPE around `model`; without a config that of the global `cfg`, whose later changes it obeys, as the original's do. Raises
+    ValueError for a type that is not built here.
+    """
+    settings = track_settings(cfg) if cfg is not None else lambda: track_settings(global_cfg)
+    return lookup(TRACKERS, (global_cfg if cfg is None else cfg).TRACK.TYPE, key="TRACK.TYPE")(model, settings)

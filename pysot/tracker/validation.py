@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from pysot.toolkit.results import claim_tracker_dir
+from pysot.toolkit.claims import claim_tracker_dir
 from pysot.toolkit.runner import run_dataset
 from pysot.toolkit.scoring import score_trackers
 from pysot.toolkit.sequence import Dataset

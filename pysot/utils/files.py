@@ -4,10 +4,16 @@ import contextlib
 import json
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
 
 REPO_ROOT = Path(__file__).resolve().parents[2]
 _ABANDONED = 3600  # seconds after which a temporary file belongs to nobody
@@ -41,14 +47,40 @@ def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
 
 
 def check_folder(folder: str | os.PathLike) -> None:
-    """Make the folder, try to write in it before hours are spent, and remove what a killed `atomic_write` left. Raises OSError that names it."""
-    probe = Path(folder) / ".writable"
+    """Make the folder, try to write in it before hours are spent, and remove what a killed `atomic_write` left. Raises OSError that names it. Any number of
+    processes may do so at once.
+    """
+    probe = Path(folder) / f".writable.{os.getpid()}.{threading.get_ident()}"
     with atomic_write(probe) as stream:
         stream.write("")
-    probe.unlink()
+    probe.unlink(missing_ok=True)
     for left in Path(folder).glob(".*.tmp"):
-        if time.time() - left.stat().st_mtime > _ABANDONED:
-            left.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another process may be faster
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                left.unlink()
+
+
+@contextlib.contextmanager
+def file_lock(path: str | os.PathLike, keep: bool = False) -> Iterator[bool]:
+    """Hold a file's lock; whether that was possible, which it is not in a folder that can't be written. Without `keep` the file is removed afterwards, and a
+    process that waits for it may then hold it beside another: for work that may be done twice.
+    """
+    try:
+        stream = open(path, "w") if fcntl else None
+    except OSError:
+        stream = None
+    if stream is None:
+        yield fcntl is None
+        return
+    with stream:
+        with contextlib.suppress(OSError):  # a file system without locks: the last one to finish wins, all are whole
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        try:
+            yield True
+        finally:
+            if not keep:
+                with contextlib.suppress(OSError):
+                    Path(path).unlink()
 
 
 def find_path(path: str | os.PathLike, what: str, remedy: str, folder: str | os.PathLike | None = None) -> Path:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,18 +29,23 @@ class FrameSource:
 
 
 def open_frames(source: str | os.PathLike | int) -> FrameSource:
-    """Open a folder of images (in the order of the numbers in their names), a video file, or a camera (its number, or '' for camera 0).
+    """Open a folder of images (in the order of the numbers in their names), a video file, a camera (its number, '' for camera 0, or /dev/video0) or a stream
+    (rtsp://..., http://...).
 
     Raises FileNotFoundError if there is nothing, ValueError if it is no video, has no frame, or (while reading) an image that is damaged
     or of another size than the first.
     """
     if str(source) == "" or (str(source).isdecimal() and not Path(str(source)).exists()):
-        return _camera(int(source or 0))
+        return _live(int(source or 0), f"camera {source or 0}", f"camera{source or 0}")
     path = Path(source)
+    if re.match(r"[a-z][a-z0-9+.-]+://", str(source)):
+        return _live(str(source), f"stream {source}", re.sub(r"[^A-Za-z0-9]+", "_", str(source).partition("://")[2]).strip("_") or "stream")
+    if path.is_char_device():
+        return _live(str(source), f"camera {source}", path.name)
     if path.is_dir():
         return _folder(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no video or folder {path}; name a video file, a folder of images, or a camera number")
+        raise FileNotFoundError(f"no video or folder {path}; name a video file, a folder of images, a camera number or a stream")
     return _video(path)
 
 
@@ -82,13 +88,16 @@ def _read_all(capture, first, path, count):
         logger.warning("%s says it has %d frames, %d could be read: it may be cut off", path, count, number)
 
 
-def _camera(index):
-    capture = cv2.VideoCapture(index)
+def _live(source: int | str, told: str, name: str):
+    """A camera or a stream, which has no end that is known."""
+    capture = cv2.VideoCapture(source)
     if not capture.isOpened():
-        raise ValueError(f"no camera {index} can be opened; name a video file or a folder of images")
-    for _ in range(_CAMERA_WARM_UP):
+        kind = "stream" if told.startswith("stream") else "camera"
+        raise ValueError(f"no {told} can be opened; " + ("check its address, and that it is being sent" if kind == "stream" else
+                                                         "name a video file or a folder of images"))
+    for _ in range(_CAMERA_WARM_UP if isinstance(source, int) else 0):
         capture.read()
-    first = capture.read()[1]
+    first, fps = capture.read()[1], capture.get(cv2.CAP_PROP_FPS)
     if first is None:
-        raise ValueError(f"camera {index} gives no frame; is another program using it?")
-    return FrameSource(f"camera{index}", _read_all(capture, first, f"camera {index}", None), None, 25.0)
+        raise ValueError(f"{told} gives no frame; is another program using it?")
+    return FrameSource(name, _read_all(capture, first, told, None), None, fps if 0 < fps < 1000 and not isinstance(source, int) else 25.0)

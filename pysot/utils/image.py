@@ -3,6 +3,8 @@
 An image is a (H, W, 3) uint8 array in BGR order. Positions are pixels; pixel (0, 0) has its centre at (0, 0).
 """
 
+import functools
+import logging
 import os
 import struct
 
@@ -10,6 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+logger = logging.getLogger(__name__)
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
@@ -43,7 +46,27 @@ def decode_image(data: bytes, path: object) -> np.ndarray:
         raise ValueError(f"image {path} cannot be decoded ({error.err}); convert it to an ordinary JPEG or PNG") from None
     if image is None:
         raise ValueError(f"image {path} cannot be decoded (not an image, or damaged); copy it again or convert it to JPEG")
-    return image
+    return _bright(data, image) if _may_be_deep(data) else image
+
+
+def _may_be_deep(data: bytes) -> bool:
+    """Whether a file may have 16 bits per value: PNG files that say so, and TIFF files."""
+    return data[:8] == b"\x89PNG\r\n\x1a\n" and data[24:25] == b"\x10" or data[:4] in (b"II*\0", b"MM\0*")
+
+
+def _bright(data: bytes, image: np.ndarray) -> np.ndarray:
+    """The image with its highest 8 bits: of 16, as it was decoded, or of fewer where a file of 16 bits uses no more, as those of many sensors and X-rays."""
+    deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION)
+    bits = next((bits for bits in (8, 10, 12, 14) if deep.max() < 1 << bits), 16) if deep is not None and deep.dtype == np.uint16 else 16
+    if bits == 16:
+        return image
+    _tell_bits(bits)
+    return (deep >> (bits - 8)).astype(np.uint8)
+
+
+@functools.cache
+def _tell_bits(bits: int) -> None:
+    logger.warning("images of 16 bits whose values fit into %d: these count as the whole range, so that they are not almost black", bits)
 
 
 def image_size(path: str | os.PathLike) -> tuple[int, int]:

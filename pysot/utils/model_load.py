@@ -1,27 +1,41 @@
 """Read checkpoints and put their weights into networks.
 
-Files are read with `weights_only=True`: code in a pickle is refused, never run.
+Files are read with `weights_only=True`: code in a pickle is refused, never run. Numbers and arrays of numbers of NumPy, which learning-rate schedules leave in
+optimizers, are plain values; they come back as numbers and tensors.
 """
 
 import logging
 import pickle
 import re
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
 logger = logging.getLogger(__name__)
+# Where weights lie in checkpoints of other programs, the first that is there.
+_KEYS = ("state_dict", "model", "net", "network", "model_state_dict", "model_state", "weights", "params")
+_NUMBERS = "?bBhHiIlLqQefdFD"  # NumPy's types of truth values and numbers
+
+
+def _safe_numpy() -> list:
+    """What pickles of NumPy's plain values name, by the names of NumPy 1 and 2."""
+    scalar, array = np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]
+    functions = [(made, f"numpy.{core}.multiarray.{name}") for made, name in ((scalar, "scalar"), (array, "_reconstruct")) for core in ("core", "_core")]
+    return [*functions, np.ndarray, np.dtype, *{type(np.dtype(kind)) for kind in _NUMBERS}]
 
 
 def read_checkpoint(path: str | Path) -> dict:
-    """The dict in a checkpoint file, tensors on the CPU; a bare state dict comes back as {"state_dict": it}.
+    """The dict in a checkpoint file, tensors on the CPU, its weights under "state_dict", whether they lie there, under another usual key, or are all of it.
 
     Raises FileNotFoundError if there is none, ValueError if the file is cut off, no checkpoint, or holds anything but tensors and plain values.
     """
     path = Path(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_safe_numpy()):
+            content = _plain(torch.load(path, map_location="cpu", weights_only=True))
     except (FileNotFoundError, IsADirectoryError):
         raise FileNotFoundError(f"no checkpoint file {path}") from None
     except PermissionError:
@@ -38,33 +52,66 @@ def read_checkpoint(path: str | Path) -> dict:
         raise ValueError(f"checkpoint {path} is cut off or no checkpoint ({reason}); copy it again or take an earlier one") from None
     if not isinstance(content, dict):
         raise ValueError(f"checkpoint {path} holds a {type(content).__name__}, expected a dict with 'state_dict' or a state dict")
-    content = content if isinstance(content.get("state_dict"), dict) else {"state_dict": content}
+    content = _with_state_dict(content, path)
     if not all(isinstance(name, str) for name in content["state_dict"]):
         raise ValueError(f"checkpoint {path} has names that are no text; expected a state dict as torch.save(model.state_dict(), ...) writes it")
     return content
 
 
-def remove_prefix(state_dict: dict, prefix: str) -> dict:
-    """The state dict with `prefix` cut off wherever a name starts with it."""
-    return {name.removeprefix(prefix): value for name, value in state_dict.items()}
+def _plain(value):
+    """A value without NumPy: numbers for its scalars, tensors for its arrays. Raises UnpicklingError for an array of anything but numbers."""
+    if isinstance(value, np.generic | np.ndarray):
+        if value.dtype.char not in _NUMBERS:
+            raise pickle.UnpicklingError(f"GLOBAL numpy.{type(value).__name__} of {value.dtype}")
+        return value.item() if isinstance(value, np.generic) else torch.from_numpy(value.astype(value.dtype.newbyteorder("="), copy=True))
+    if isinstance(value, dict):
+        return type(value)((_plain(key), _plain(part)) for key, part in value.items())
+    return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
+
+
+def _with_state_dict(content: dict, path: Path) -> dict:
+    """The content with its weights under "state_dict". Raises ValueError where they may be in several places."""
+    if isinstance(content.get("state_dict"), dict):
+        return content
+    if any(isinstance(value, torch.Tensor) for value in content.values()):
+        return {"state_dict": content}
+    found = [key for key, value in content.items() if isinstance(value, dict) and value and all(isinstance(part, torch.Tensor) for part in value.values())]
+    key = next((key for key in _KEYS if key in found), found[0] if len(found) == 1 else None)
+    if key is None and found:
+        raise ValueError(f"checkpoint {path} has weights under {', '.join(map(str, found))}, none of which is called state_dict; save the one that is meant "
+                         "alone")
+    if key is None:
+        return {"state_dict": content}
+    logger.info("%s has its weights under %r", path, key)
+    return {**{other: value for other, value in content.items() if other != key}, "state_dict": content[key]}
+
+
+def without_wrappers(state: dict, own: dict) -> dict:
+    """The state with names as those of `own`: what wrappers put before all of them (module., _orig_mod., model.) is cut off."""
+    before = Counter(".".join(parts[:cut]) + "." for name in state for parts in (name.split("."),) for cut in range(1, len(parts))
+                     if ".".join(parts[cut:]) in own)
+    prefix, count = before.most_common(1)[0] if before else ("", 0)
+    if count <= sum(name in own for name in state):
+        return state
+    return {name.removeprefix(prefix): value for name, value in state.items()}
 
 
 def load_pretrain(model: nn.Module, pretrained_path: str | Path) -> nn.Module:
     """Load the weights of a checkpoint into a network or into its backbone alone, and return `model`.
 
-    `module.` prefixes are cut off. A network takes a whole checkpoint, or a file of backbone weights (the rest keeps its values, with a warning).
+    Prefixes of wrappers, such as `module.`, are cut off. A network takes a whole checkpoint, or a file of backbone weights (the rest keeps its values, with a
+    warning).
     A backbone takes its share of a whole checkpoint, or a file of its own. Raises as `read_checkpoint`, and ValueError that lists the names when
     the weights are those of another architecture; the network is then as it was.
     """
-    state = remove_prefix(read_checkpoint(pretrained_path)["state_dict"], "module.")
-    load_state(model, state, source=str(pretrained_path))
+    load_state(model, read_checkpoint(pretrained_path)["state_dict"], source=str(pretrained_path))
     return model
 
 
 def load_state(model: nn.Module, state: dict, source: str) -> None:
     """Load a state dict by the rules of `load_pretrain`; `source` names it in errors."""
     own = model.state_dict()
-    state = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+    state = without_wrappers({name: value for name, value in state.items() if isinstance(value, torch.Tensor)}, own)
     whole_file = any(name.startswith("backbone.") for name in state)
     whole_model = any(name.startswith("backbone.") for name in own)
     if whole_model and not whole_file and not any(name.startswith(("rpn_head.", "neck.")) for name in state):
@@ -76,6 +123,9 @@ def load_state(model: nn.Module, state: dict, source: str) -> None:
     if not whole_model and not set(state) & set(own) and {f"features.{n}" for n in state} & set(own):
         state = {f"features.{name}": value for name, value in state.items()}
     problems = _differences(own, state, whole_model)
+    if problems and (architecture := _torchvision(state)):
+        raise ValueError(f"{source} holds ImageNet weights as torchvision has them; convert them first: python tools/convert_pretrained.py {architecture} "
+                         f"{source} pretrained_models/{architecture}.model (pretrained_models/README.md)")
     if problems:
         raise ValueError(f"{source} holds the weights of another architecture: {'; '.join(problems)}. Use the config that it was trained with")
     broken = [name for name in own if name in state and state[name].is_floating_point() and not torch.isfinite(state[name]).all()]
@@ -83,6 +133,16 @@ def load_state(model: nn.Module, state: dict, source: str) -> None:
         raise ValueError(f"{source} holds NaN or infinity in {_names('weights', broken)}; take an earlier checkpoint")
     model.load_state_dict({name: state.get(name, value) for name, value in own.items()})
     logger.info("loaded %d tensors from %s", len(set(state) & set(own)), source)
+
+
+def _torchvision(state: dict) -> str:
+    """The architecture whose weights these are, in torchvision's layout; "" for any other layout."""
+    shortcut = state.get("layer2.0.downsample.0.weight")
+    if "conv1.weight" in state and shortcut is not None and shortcut.shape[-1] == 1:
+        return "resnet50" if "layer1.0.conv3.weight" in state else "resnet34" if "layer3.5.conv1.weight" in state else "resnet18"
+    if {"features.0.weight", "features.10.weight", "classifier.1.weight"} <= state.keys():
+        return "alexnet"
+    return "mobilenetv2" if {"features.0.0.weight", "features.18.0.weight"} <= state.keys() else ""
 
 
 def _differences(own: dict, state: dict, whole_model: bool) -> list[str]:

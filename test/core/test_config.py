@@ -168,3 +168,15 @@ def test_experiments_of_the_repository_all_load():
     assert set(NAMES) < set(names)
     for name in names:
         load_config(experiment(name))
+
+
+@pytest.mark.parametrize("value, names", [("('COCO',)", ["COCO"]), ("('COCO', 'VID')", ["COCO", "VID"]), ("[COCO]", ["COCO"]),
+                                          ("['COCO', VID]", ["COCO", "VID"])])
+def test_lists_in_the_spelling_of_yacs(value, names):
+    assert list(load_config(experiment("quickstart"), ["DATASET.NAMES", value]).DATASET.NAMES) == names
+
+
+@pytest.mark.parametrize("value", ["('COCO')", "(COCO,)", "(", "COCO"])
+def test_lists_that_are_none(value):
+    with pytest.raises(ValueError, match="DATASET.NAMES"):
+        load_config(experiment("quickstart"), ["DATASET.NAMES", value])

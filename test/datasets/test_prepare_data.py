@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from helpers import TINY, experiment, moving_square
 from pysot.datasets.registration import find_description, write_description
@@ -102,6 +103,39 @@ def test_from_a_folder_of_videos_to_a_training_run(tmp_path):
     out = tool("train.py", "--cfg", experiment("quickstart"), "--device", "cpu", "--max_step", "2", "--is_performance", "--opts", *TINY,
                "DATASET.NAMES", "[BOATS]", "TRAIN.BATCH_SIZE", "2", "TRAIN.NUM_WORKERS", "0")
     assert "Final Train Loss" in out
+
+
+def extract_frames(cwd, *arguments):
+    return subprocess.run([sys.executable, TOOL.with_name("extract_frames.py"), *map(str, arguments)], capture_output=True, text=True, cwd=cwd)
+
+
+def video(path, frames=3):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, (160, 120))
+    for number in range(frames):
+        writer.write(np.full((120, 160, 3), 60 * number, np.uint8))
+    writer.release()
+
+
+def test_all_videos_of_a_folder_are_extracted(tmp_path):
+    """Those in folders, of any ending, and those behind a damaged one, which is told at the end; what is passed over is named."""
+    for name in ("b.avi", "day/b.avi"):
+        video(tmp_path / "videos" / name)
+    for ending in (".wmv", ".mts", ".MOV"):
+        (tmp_path / "videos" / f"c_{ending[1:]}{ending}").write_bytes((tmp_path / "videos/b.avi").read_bytes())
+    images = [Image.fromarray(np.full((8, 8, 3), 80 * number, np.uint8)) for number in range(3)]
+    images[0].save(tmp_path / "videos/d.gif", save_all=True, append_images=images[1:])
+    (tmp_path / "videos/a.mp4").write_bytes(b"no video")
+    (tmp_path / "videos/notes.txt").write_text("x")
+    done = extract_frames(tmp_path, "videos", "--out", "out")
+    assert done.returncode == 2 and "1 of 7 videos could not be read: videos/a.mp4 is not a video" in done.stderr
+    assert "passed over 1 files that are no videos: notes.txt" in done.stdout
+    found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("000002.jpg"))
+    assert found == [f"{name}/000002.jpg" for name in ("b", "c_MOV", "c_mts", "c_wmv", "d", "day/b")]
+    video(tmp_path / "videos/b.mkv.avi")
+    (tmp_path / "videos/b.mkv.avi").rename(tmp_path / "videos/b.mkv")
+    done = extract_frames(tmp_path, "videos", "--out", "out")
+    assert done.returncode == 2 and "b.avi and" in done.stderr and "b.mkv have the same name" in done.stderr
 
 
 @pytest.mark.parametrize("content", ["ROOT: [", "ROOT: crop511", "3", "ROOT: 1\nANNO: a\nFRAME_RANGE: 1\nNUM_USE: 1"])

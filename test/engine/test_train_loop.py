@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -66,6 +67,51 @@ def test_resume_at_every_epoch_equals_an_uninterrupted_run(tmp_path, unfreeze, p
         again.run()
         assert again.loader.epochs == list(range(epoch, 3))
         assert same(weights(whole), weights(again)), epoch
+
+
+def as_the_original(path):
+    """A checkpoint as the original's train.py writes it: three keys, `module.` before all names, all its groups (the backbone's may be empty) with rates that
+    are numbers of NumPy, and momenta by number.
+    """
+    content = torch.load(path, weights_only=True)
+    groups, state, number = [], {}, 0
+    by_name = {group["name"]: group for group in content["optimizer"]["param_groups"]}
+    for name in ("backbone", "rpn_head"):
+        old = by_name.get(name, {"params": []})
+        numbers = list(range(number, number + len(old["params"])))
+        number += len(numbers)
+        state |= {new: content["optimizer"]["state"][before] for new, before in zip(numbers, old["params"], strict=True)}
+        groups.append({"lr": np.float64(0.005), "momentum": 0.9, "dampening": 0, "weight_decay": 1e-4, "nesterov": False, "initial_lr": np.float64(0.005),
+                       "params": numbers})
+    torch.save({"epoch": content["epoch"], "state_dict": {f"module.{k}": v for k, v in content["state_dict"].items()},
+                "optimizer": {"state": state, "param_groups": groups}}, path)
+
+
+@pytest.mark.parametrize("unfreeze", [0, 1, 3])
+def test_resume_from_the_originals_checkpoint(tmp_path, unfreeze):
+    """Weights, momenta and epoch are taken over: the run ends as an undisturbed one."""
+    opts = ["TRAIN.EPOCH", 3, "BACKBONE.TRAIN_EPOCH", unfreeze, "BACKBONE.TRAIN_LAYERS", "[layer4, layer5]"]
+    whole = trainer(tmp_path / "whole", *opts)
+    whole.run()
+    as_the_original(tmp_path / "whole/checkpoint_e1.pth")
+    again = trainer(tmp_path / "again", *opts, "TRAIN.RESUME", str(tmp_path / "whole/checkpoint_e1.pth"), seed=99)
+    again.run()
+    assert again.loader.epochs == [1, 2] and same(weights(whole), weights(again))
+
+
+@pytest.mark.parametrize("before, now, grad_sum, words", [
+    ((28, 8), (28, 4), True, ["224 pairs per step (8 x 28), this run has 112 (4 x 28)", "a step is 0.5 times as long", "effect per pair stays the same"]),
+    ((28, 8), (14, 8), True, ["112 (8 x 14)", "multiply TRAIN.BASE_LR by 0.5"]), ((28, 8), (28, 4), False, ["multiply TRAIN.BASE_LR by 0.5"]),
+    ((28, 8), (28, 8), True, [])])
+def test_other_pairs_per_step_are_told_with_what_they_mean(before, now, grad_sum, words):
+    told = checkpoint.other_batches({"batch_size": before[0], "world_size": before[1]}, *now, grad_sum)
+    assert all(word in told for word in words) and bool(told) == bool(words) and checkpoint.other_batches({}, *now, grad_sum) == ""
+
+
+def test_resume_with_half_the_pairs_says_so(tmp_path, caplog):
+    trainer(tmp_path, "TRAIN.EPOCH", 2).run()
+    trainer(tmp_path, "TRAIN.EPOCH", 3, "TRAIN.RESUME", "auto", "TRAIN.BATCH_SIZE", 1)
+    assert "was trained with 2 pairs per step (1 x 2), this run has 1 (1 x 1)" in caplog.text and "multiply TRAIN.BASE_LR by 0.5" in caplog.text
 
 
 def test_unfreeze_restarts_momentum(tmp_path):

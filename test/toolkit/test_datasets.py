@@ -141,3 +141,21 @@ def test_json_with_a_video_dir_that_is_no_text(tmp_path):
     (tmp_path / "VOT2018.json").write_text('{"a": {"video_dir": 3, "img_names": [], "gt_rect": []}}')
     with pytest.raises(ValueError, match="VOT2018"):
         load_dataset("VOT2018", tmp_path)
+
+
+@pytest.mark.parametrize("more", [{}, {"width": 50}])
+def test_a_vot_json_without_sizes_and_frames_says_what_it_needs(tmp_path, more):
+    video = {"video_dir": "v", "img_names": ["v/1.jpg"], "gt_rect": [[1, 2, 3, 4]], "occlusion": [], **more}
+    (tmp_path / "VOT2018.json").write_text(json.dumps({"v": video}))
+    with pytest.raises(ValueError, match="v: the size of its images is needed: give it the keys width and height, or put its first frame at .*v/1.jpg"):
+        load_dataset("VOT2018", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../b", "..\\x", ""])
+@pytest.mark.parametrize("dataset", ["OTB100", "VOT2018"])
+def test_names_of_videos_that_are_paths_are_refused(tmp_path, dataset, name):
+    """Before anything is read or written by that name."""
+    video = {"video_dir": "v", "img_names": ["v/1.jpg"], "gt_rect": [[1, 2, 3, 4]], "width": 9, "height": 9, "occlusion": []}
+    (tmp_path / f"{dataset}.json").write_text(json.dumps({name: video}))
+    with pytest.raises(ValueError, match="is no name of a video"):
+        load_dataset(dataset, tmp_path)

@@ -19,6 +19,7 @@ from pysot.toolkit.results import vot_file
 from pysot.toolkit.scoring import score_trackers
 from pysot.toolkit.sequence import Dataset, VotSettings
 from pysot.toolkit.summary import full_text, rows_of
+from pysot.toolkit.tables import write_table
 
 PARITY = Path(__file__).resolve().parents[1] / "parity"
 SET = Dataset("SET", [box_sequence(30, name="a"), box_sequence(25, name="b")], EAO_TAGS, VotSettings(5, 20, 10))
@@ -181,3 +182,11 @@ def test_time_grows_with_frames_not_faster():
     began = time.perf_counter()
     expected_average_overlap(measure([sequence] * 2, [run] * 2), EAO_TAGS, VOT_SETTINGS["VOT2018"])
     assert time.perf_counter() - began < 10
+
+
+def test_a_table_holds_no_formulas(tmp_path):
+    """Names that a spreadsheet would compute are marked as text; numbers and dashes stay as they are."""
+    rows = [["Tracker Name", "EAO"], ["=SUM(A1)", "0.1"], ["+x", "-"], ["@y", "-0.5"], ["-2+3", "1e3"], ["a=b", "-1"]]
+    text = write_table(tmp_path / "out.csv", rows).read_text()
+    assert text == "Tracker Name,EAO\n'=SUM(A1),0.1\n'+x,-\n'@y,-0.5\n'-2+3,1e3\na=b,-1\n"
+    assert "=SUM(A1)" in write_table(tmp_path / "out.md", rows).read_text()

@@ -143,7 +143,7 @@ def supervised(folder: Path, names=("good", "bad"), sequences=("a", "b"), repeti
 
 
 def test_all_figures_of_a_supervised_set(tmp_path):
-    dataset, folders, scores = supervised(tmp_path, sequences=("a.b", "../c/d"))
+    dataset, folders, scores = supervised(tmp_path, sequences=("a.b", "c/d"))
     seen = []
     written = write_figures(tmp_path / "out", dataset, folders, scores, "svg", lambda items: seen.extend(items) or items)
     assert [path.name for path in written] == ["SET_scores.svg", "SET_expected_overlap.svg", "SET_attributes.svg", "SET_timelines"]

@@ -1,11 +1,18 @@
 import errno
+import json
 import os
+import subprocess
+import sys
+import time
 import zipfile
 
 import numpy as np
 import pytest
 from toolkit_data import make_sequence, save_baseline
 
+from helpers import ROOT
+from pysot.toolkit.claims import claim_tracker_dir
+from pysot.toolkit.result_zip import without_result, zip_if_whole, zip_ope
 from pysot.toolkit.results import (
     LOST,
     SKIPPED,
@@ -14,7 +21,6 @@ from pysot.toolkit.results import (
     ResultError,
     Trajectory,
     anchor_file,
-    claim_tracker_dir,
     find_ope_runs,
     is_nested,
     load_baseline,
@@ -23,7 +29,6 @@ from pysot.toolkit.results import (
     tracker_dirs,
     vot_file,
     vot_files,
-    zip_ope,
 )
 from pysot.toolkit.sequence import Dataset
 
@@ -191,6 +196,33 @@ def test_results_of_two_networks_do_not_mix(tmp_path):
             claim_tracker_dir(tmp_path / "model", "two")
 
 
+CLAIM = """
+import sys, time
+sys.path.insert(0, {root!r})
+from pysot.toolkit.claims import claim_tracker_dir
+while time.time() < {start}: pass
+try:
+    claim_tracker_dir({folder!r}, sys.argv[1])
+    print("claimed", flush=True)
+    time.sleep(3)
+except ValueError as error:
+    print(error)
+"""
+
+
+def test_of_runs_that_start_together_one_claims_a_folder(tmp_path):
+    """Ten times two processes with other settings, and two with the same."""
+    for turn in range(5):
+        folder = str(tmp_path / f"m{turn}")
+        code = CLAIM.format(root=str(ROOT), start=time.time() + 1.0, folder=folder)
+        runs = [subprocess.Popen([sys.executable, "-c", code, word], stdout=subprocess.PIPE, text=True) for word in ("one", "two", "two")]
+        said = sorted(run.communicate()[0].strip() for run in runs)
+        claimed = said.count("claimed")
+        assert claimed in (1, 2) and all("is being filled by another run" in sentence for sentence in said if sentence != "claimed"), said
+    claim_tracker_dir(tmp_path / "m0", "three")  # all have ended without a result
+    assert json.loads((tmp_path / "m0/network.json").read_text())["sha256"] == "three"
+
+
 def hidden_set(name, *videos, frames=4) -> Dataset:
     """Ground truth in the first frame only."""
     truth = [np.array([1.0, 2, 3, 4])] + [np.full(4, np.nan)] * (frames - 1)
@@ -221,6 +253,35 @@ def test_a_zip_is_whole_or_absent(tmp_path):
     with pytest.raises(ResultError, match="no result file .*b.txt"):
         zip_ope(tmp_path / "m", hidden_set("TrackingNet", "a", "b"), tmp_path / "m.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_all_repetitions_and_their_times_are_packed(tmp_path):
+    """As got10k writes them: three results, and a column of seconds for each."""
+    folder, boxes = tmp_path / "m" / "a", np.arange(16.0).reshape(4, 4)
+    folder.mkdir(parents=True)
+    for number in (1, 2, 3):
+        np.savetxt(folder / f"a_{number:03d}.txt", boxes + number, fmt="%.3f", delimiter=",")
+    (folder / "a_time.txt").write_text("0.1,0.2,0.3\n" * 4)
+    with zipfile.ZipFile(zip_ope(tmp_path / "m", hidden_set("GOT-10k-test", "a"), tmp_path / "m.zip")) as archive:
+        assert archive.namelist() == ["a/a_001.txt", "a/a_002.txt", "a/a_003.txt", "a/a_time.txt"]
+        assert archive.read("a/a_time.txt") == b"0.100000,0.200000,0.300000\n" * 4 and archive.read("a/a_003.txt").startswith(b"3.0000,4.0000")
+    (folder / "a_time.txt").write_text("0.1,0.2,0.3\n" * 3 + "0.1\n")
+    with pytest.raises(ResultError, match="a_time.txt line 4 needs as many seconds as the first line"):
+        zip_ope(tmp_path / "m", hidden_set("GOT-10k-test", "a"), tmp_path / "m.zip")
+
+
+def test_a_zip_is_made_of_all_videos_or_not_at_all(tmp_path):
+    """One that lacks videos is not announced, and one that is whole is never made smaller; nor is a set of which a part is here the whole one."""
+    dataset, path = hidden_set("hidden", "a", "b"), tmp_path / "siam.v1.zip"
+    save_ope(tmp_path / "siam.v1", "a", np.ones((4, 4)))
+    assert without_result(tmp_path / "siam.v1", dataset) == ["b"]
+    assert "nothing to send yet: 1 of 2 videos have no result (b)" in zip_if_whole(tmp_path / "siam.v1", dataset, path) and not path.exists()
+    save_ope(tmp_path / "siam.v1", "b", np.ones((4, 4)))
+    assert zip_if_whole(tmp_path / "siam.v1", dataset, path) == f"hidden is scored by its server: send it {path}"
+    (tmp_path / "siam.v1" / "a.txt").unlink()
+    assert "nothing to send yet" in zip_if_whole(tmp_path / "siam.v1", dataset, path) and zipfile.ZipFile(path).namelist() == ["a.txt", "b.txt"]
+    save_ope(tmp_path / "n", "a", np.ones((4, 4)))
+    assert "TrackingNet has 511 sequences and 1 are here" in zip_if_whole(tmp_path / "n", hidden_set("TrackingNet", "a"), tmp_path / "n.zip")
 
 
 @pytest.mark.parametrize("written", ["Clip.1", "clip_1", "CLIP-1"])

@@ -116,6 +116,39 @@ def test_no_gradients_are_kept(tracker):
         tracker.track(drawn_image("frame", 120, 160))
 
 
+def test_two_trackers_on_one_network(tracker):
+    """Each keeps its own template: their boxes are those of two networks."""
+    config, image = tiny_config(), drawn_image("frame", 240, 320)
+    frames, starts = [np.roll(image, (2 * i, 5 * i), (0, 1)) for i in range(1, 4)], ([100, 80, 60, 60], [20, 140, 40, 70])
+
+    def follow(first, second):
+        first.init(image, starts[0])
+        second.init(image, starts[1])
+        return [(first.track(frame)["bbox"], second.track(frame)["bbox"]) for frame in frames]
+
+    torch.manual_seed(0)
+    apart = follow(tracker, build_tracker(build_model(config), config))
+    assert follow(build_tracker(tracker.model, config), build_tracker(tracker.model, config)) == apart and apart[0][0] != apart[0][1]
+
+
+def test_changes_of_the_global_config_are_obeyed():
+    """After build_tracker(model), as by the original; a tracker of a config of its own keeps what it was built with."""
+    before = cfg.clone()
+    try:
+        cfg.merge_from_other_cfg(tiny_config())
+        model, image = build_model(cfg), drawn_image("frame", 240, 320)
+        live, fixed = build_tracker(model), build_tracker(model, cfg.clone())
+        for tracker in (live, fixed):
+            tracker.init(image, [100, 80, 60, 60])
+        cfg.TRACK.LR = 0.0
+        assert live.settings.lr == 0 < fixed.settings.lr
+        assert live.track(image)["bbox"][2:] == [60, 60] and fixed.track(image)["bbox"][2:] != [60, 60]
+        cfg.TRACK.INSTANCE_SIZE = 287
+        assert len(live.track(image)["bbox"]) == 4 and len(live._grids) == 2
+    finally:
+        cfg.merge_from_other_cfg(before)
+
+
 def test_a_still_scene_is_the_same_every_time(tracker):
     image, results = drawn_image("frame", 240, 320), []
     for _ in range(2):

@@ -3,6 +3,7 @@
 import errno
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -78,3 +79,13 @@ def test_paths_are_found_from_here_then_from_the_repository(tmp_path, monkeypatc
     assert find_path("requirements.txt", "KEY", "Do that.") == tmp_path / "requirements.txt"
     with pytest.raises(FileNotFoundError, match="KEY: looked for .* and for .*, found nothing. Do that."):
         find_path("gone.txt", "KEY", "Do that.")
+
+
+def test_many_processes_check_a_folder_at_once(tmp_path):
+    """None trips over what another one removes."""
+    for number in range(200):
+        (tmp_path / f".old{number}.tmp").write_text("")
+        os.utime(tmp_path / f".old{number}.tmp", (time.time() - 7200,) * 2)
+    with ThreadPoolExecutor(24) as threads:
+        list(threads.map(lambda _: check_folder(tmp_path), range(48)))
+    assert os.listdir(tmp_path) == []

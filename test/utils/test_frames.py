@@ -134,3 +134,37 @@ def test_a_folder_whose_name_is_a_number_is_no_camera(tmp_path, monkeypatch):
     save(tmp_path / "0001" / "1.jpg")
     monkeypatch.chdir(tmp_path)
     assert open_frames("0001").count == 1
+
+
+class Stream:
+    """What OpenCV gives for a source: opens if it is `good`."""
+
+    def __init__(self, source, frames=3):
+        self.source, self.left = source, frames
+
+    def isOpened(self):
+        return "good" in str(self.source) or "/dev" in str(self.source)
+
+    def read(self):
+        self.left -= 1
+        return self.left >= 0, np.full((4, 4, 3), 7, np.uint8) if self.left >= 0 else None
+
+    def get(self, what):
+        return 30.0
+
+    def release(self):
+        pass
+
+
+@pytest.mark.parametrize("source, name", [("rtsp://good:554/live.sdp", "good_554_live_sdp"), ("http://good/a.m3u8", "good_a_m3u8"), ("/dev/null", "null")])
+def test_streams_and_cameras_by_path(monkeypatch, source, name):
+    monkeypatch.setattr(cv2, "VideoCapture", Stream)
+    found = open_frames(source)
+    assert found.name == name and found.count is None and found.fps == 30 and len(list(found.frames)) == 3
+
+
+@pytest.mark.parametrize("source", ["rtsp://nobody/live", "http://nobody/x.mp4"])
+def test_a_stream_that_cannot_be_opened_says_so(monkeypatch, source):
+    monkeypatch.setattr(cv2, "VideoCapture", Stream)
+    with pytest.raises(ValueError, match=f"no stream {source} can be opened; check its address"):
+        open_frames(source)

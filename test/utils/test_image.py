@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from helpers import drawn_image
+from pysot.utils import image as image_module
 from pysot.utils.image import as_bgr, crop_square, read_image
 
 
@@ -103,3 +104,15 @@ def test_a_crop_is_a_copy():
     image = drawn_image("a", 60, 80)
     crop_square(image, (40, 30), 32, 32, 0)[:] = 0
     assert (image == drawn_image("a", 60, 80)).all()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_images_of_16_bits_are_not_black(tmp_path, caplog, suffix, bits):
+    """Of a sensor with 14 bits the highest value is white, and a sentence says so."""
+    image_module._tell_bits.cache_clear()
+    ramp = np.repeat(np.linspace(0, 2**bits - 1, 64).astype(np.uint16)[None, :, None], 3, axis=2)
+    cv2.imwrite(str(tmp_path / f"deep{suffix}"), np.repeat(ramp, 8, axis=0))
+    image = read_image(tmp_path / f"deep{suffix}")
+    assert image.dtype == np.uint8 and image[0, 0, 0] == 0 and image[0, -1, 0] == 255 and abs(int(image[0, 32, 0]) - 129) <= 1
+    assert (f"whose values fit into {bits}" in caplog.text) == (bits < 16)

@@ -2,7 +2,9 @@
 
 import os
 import pickle
+import zipfile
 
+import numpy as np
 import pytest
 import torch
 
@@ -70,7 +72,10 @@ def test_code_in_a_pickle_is_refused(tmp_path, monkeypatch, write):
 
 @pytest.mark.parametrize("wrap", [
     lambda s: s, lambda s: {"state_dict": s, "epoch": 3}, lambda s: {f"module.{k}": v for k, v in s.items()},
-    lambda s: {k: v for k, v in s.items() if not k.endswith("num_batches_tracked")},
+    lambda s: {k: v for k, v in s.items() if not k.endswith("num_batches_tracked")}, lambda s: {"net": s, "epoch": 3}, lambda s: {"model": s},
+    lambda s: {"weights": s, "ema": s}, lambda s: {"whatever": s, "acc": 0.5}, lambda s: {f"module.module.{k}": v for k, v in s.items()},
+    lambda s: {f"_orig_mod.{k}": v for k, v in s.items()}, lambda s: {"model": {f"model._orig_mod.{k}": v for k, v in s.items()}},
+    lambda s: {k: v.numpy() for k, v in s.items()},
 ])
 def test_forms_of_a_whole_network(tmp_path, model, wrap):
     other = build_model(tiny_config())
@@ -133,3 +138,63 @@ def test_the_refusal_names_the_object_and_gives_no_advice_to_run_it(tmp_path):
     with pytest.raises(ValueError, match="was refused") as caught:
         read_checkpoint(saved(tmp_path / "model.pth", {"state_dict": {}, "x": Evil()}))
     assert "mkdir" in str(caught.value) and "\x1b" not in str(caught.value) and "can still be loaded" not in str(caught.value)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.backbone.", "module.module.backbone."])
+def test_backbones_under_wrappers(tmp_path, model, prefix):
+    other = build_model(tiny_config())
+    load_pretrain(other.backbone, saved(tmp_path / "b.pth", {"net": {f"{prefix}{k}": v for k, v in model.backbone.state_dict().items()}}))
+    assert equal(model.backbone, other.backbone)
+    if prefix == "module.":
+        load_pretrain(other, tmp_path / "b.pth")
+
+
+def test_weights_in_several_places_are_named(tmp_path, model):
+    with pytest.raises(ValueError, match="weights under teacher, student, none of which is called state_dict"):
+        read_checkpoint(saved(tmp_path / "model.pth", {"teacher": model.state_dict(), "student": model.state_dict()}))
+
+
+@pytest.mark.parametrize("experiment_name, names, architecture", [
+    ("siamrpn_r50_l234_dwxcorr_8gpu", {"conv1.weight": (64, 3, 7, 7), "layer1.0.conv3.weight": (256, 64, 1, 1), "fc.weight": (1000, 2048),
+                                       "layer2.0.downsample.0.weight": (512, 256, 1, 1)}, "resnet50"),
+    ("siamrpn_alex_dwxcorr", {"features.0.weight": (64, 3, 11, 11), "features.10.weight": (256, 256, 3, 3), "classifier.1.weight": (1, 1)}, "alexnet"),
+    ("siamrpn_mobilev2_l234_dwxcorr", {"features.0.0.weight": (32, 3, 3, 3), "features.18.0.weight": (1280, 320, 1, 1)}, "mobilenetv2"),
+])
+def test_torchvisions_layout_is_named(tmp_path, experiment_name, names, architecture):
+    backbone = build_model(load_config(experiment(experiment_name))).backbone
+    path = saved(tmp_path / "torchvision.pth", {name: torch.zeros(shape) for name, shape in names.items()})
+    with pytest.raises(ValueError, match=f"as torchvision has them; convert them first: python tools/convert_pretrained.py {architecture} .*torchvision.pth"):
+        load_pretrain(backbone, path)
+
+
+NUMBERS = [np.float64(0.005), np.float32(1.5), np.int64(7), np.bool_(True), np.complex64(1j), np.uint8(3)]
+
+
+@pytest.mark.parametrize("name", ["numpy._core.multiarray", "numpy.core.multiarray"])
+def test_numbers_of_numpy_are_plain_values(tmp_path, name):
+    """As schedules leave them in an optimizer's groups, with the names of NumPy 1 and 2."""
+    groups = [{"lr": NUMBERS[0], "all": (*NUMBERS,)}]
+    content = {"state_dict": {"a": torch.zeros(1)}, "optimizer": {"param_groups": groups}, "curve": np.arange(6.0).reshape(2, 3)}
+    torch.save(content, tmp_path / "made.pth")
+    with zipfile.ZipFile(tmp_path / "made.pth") as made, zipfile.ZipFile(tmp_path / "model.pth", "w") as changed:
+        for item in made.namelist():
+            data = made.read(item)
+            changed.writestr(item, _renamed(data, name) if item.endswith("data.pkl") else data)
+    found = read_checkpoint(tmp_path / "model.pth")
+    group = found["optimizer"]["param_groups"][0]
+    assert type(group["lr"]) is float and list(group["all"]) == [number.item() for number in NUMBERS] and {type(number) for number in group["all"]} <= {
+        float, int, bool, complex}
+    assert isinstance(found["curve"], torch.Tensor) and found["curve"].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def _renamed(data, name):
+    return data.replace(b"cnumpy._core.multiarray\n", b"c" + name.encode() + b"\n").replace(b"cnumpy.core.multiarray\n", b"c" + name.encode() + b"\n")
+
+
+@pytest.mark.parametrize("value", [np.array([Evil()], object), np.array(["a"]), np.datetime64("2020-01-01"), np.str_("x"), np.zeros(2, [("a", "f8")])],
+                         ids=["object", "text", "date", "str", "record"])
+def test_other_values_of_numpy_are_refused(tmp_path, monkeypatch, value):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="refused|no checkpoint"):
+        read_checkpoint(saved(tmp_path / "model.pth", {"state_dict": {"a": torch.zeros(1)}, "x": value}))
+    assert not (tmp_path / "was_run").exists()

@@ -58,8 +58,9 @@ def _sequence(name, video, folder, protocol, got_10k):
             absence = _flags(video, "absence")
             present, visible = None, next((flags for flags in (visible, None if absence is None else ~absence, present) if flags is not None), None)
         return Sequence(name, frames, _one_pass_truth(video, len(frames)), *size, attributes=attributes, present=present, visible=visible)
-    unbounded = protocol == "longterm" and not (frames and os.path.isfile(frames[0]))
-    width, height = _size(video, frames) if unbounded or "width" in video and "height" in video else image_size(frames[0]) if frames else (1, 1)
+    width, height = _size(video, frames) if frames else (1, 1)
+    if width is None and protocol != "longterm":
+        raise ValueError(f"{name}: the size of its images is needed: give it the keys width and height, or put its first frame at {frames[0]}")
     tags = {tag: video[tag] for tag in VOT_TAGS if tag in video}
     anchors = tuple((frame, sign < 0) for sign in (1, -1) for frame, value in enumerate(video.get("anchor", ())) if value * sign > 0)
     return Sequence(name, frames, video["gt_rect"], width, height, tags, attributes, anchors=anchors)

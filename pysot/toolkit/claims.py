@@ -1,0 +1,63 @@
+"""Whose results a folder holds: `network.json` has a word for the network and its settings, and the runs that write there."""
+
+import os
+import platform
+import shutil
+import time
+from pathlib import Path
+
+from pysot.toolkit.results import EXPERIMENTS, holds_results
+from pysot.utils.files import file_lock, read_json, write_json
+
+CLAIM = "network.json"
+_FORGOTTEN = 3600  # seconds for which a run of another machine is taken to go on
+
+
+def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace: bool = False) -> None:
+    """Note in `network.json` whose results the folder holds. Results of another network or other settings are removed with `replace`, else a ValueError, and so
+    is a claim of a run that goes on and has no result yet: two runs that start together cannot both write into it.
+    """
+    folder = Path(tracker_dir)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with file_lock(folder.parent / f".{folder.name}.lock", keep=True):
+        content = _read(folder / CLAIM)
+        known, runs = content.get("sha256"), [run for run in content.get("runs", []) if _goes_on(run, folder / CLAIM)]
+        if known != fingerprint:
+            results = any(holds_results(folder, experiment) for experiment in EXPERIMENTS)
+            if results and not replace:
+                unknown = ", or of nobody knows what" * (known is None)
+                raise ValueError(f"{folder} holds results of another network or of other settings{unknown}, which this run would mix with its own; remove or "
+                                 "rename that folder, or choose another --results_dir")
+            if runs and not replace:
+                raise ValueError(f"{folder} is being filled by another run with another network or other settings (process {runs[0][1]} on {runs[0][0]}); wait "
+                                 "for it, or choose another --results_dir")
+            if replace and folder.is_dir():
+                shutil.rmtree(folder)
+            runs = []
+        write_json(folder / CLAIM, {"sha256": fingerprint, "runs": [*runs, [platform.node(), os.getpid()]]})
+
+
+def _read(path: Path) -> dict:
+    """The claim, empty where there is none or it is damaged."""
+    try:
+        content = read_json(path, "origin of results")
+    except (FileNotFoundError, ValueError):
+        return {}
+    known = isinstance(content, dict) and all(isinstance(run, list) and len(run) == 2 and isinstance(run[1], int) for run in content.get("runs", []))
+    return content if known else {}
+
+
+def _goes_on(run: list, claim: Path) -> bool:
+    """Whether a run, [machine, process], other than this one may still write."""
+    machine, process = run
+    if machine != platform.node():
+        return time.time() - claim.stat().st_mtime < _FORGOTTEN
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OSError):
+        return True
+    return True
