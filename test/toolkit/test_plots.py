@@ -147,7 +147,7 @@ def test_all_figures_of_a_supervised_set(tmp_path):
     seen = []
     written = write_figures(tmp_path / "out", dataset, folders, scores, "svg", lambda items: seen.extend(items) or items)
     assert [path.name for path in written] == ["SET_scores.svg", "SET_expected_overlap.svg", "SET_attributes.svg", "SET_timelines"]
-    assert sorted(path.name for path in written[-1].iterdir()) == [".._c_d.svg", "a.b.svg"] and seen == dataset.sequences
+    assert sorted(path.name for path in written[-1].iterdir()) == ["a.b.svg", "c_d.svg"] and seen == dataset.sequences
     assert f"bad [{scores.trackers[1].eao['all']:.3f}]" in texts(written[1]) and "occlusion" in texts(written[2])
     assert "bad [1 loss]" in texts(written[-1] / "a.b.svg")
     assert not {path.name for path in tmp_path.iterdir()} - {"out", "good", "bad"}
