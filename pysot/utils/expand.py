@@ -2,11 +2,12 @@
 
 import glob
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import bracex
+
+from pysot.utils.names import natural_key
 
 
 def expand_paths(patterns: Iterable[str], what: str) -> list[Path]:
@@ -16,7 +17,7 @@ def expand_paths(patterns: Iterable[str], what: str) -> list[Path]:
     """
     found: list[Path] = []
     for text in (part for pattern in patterns for part in bracex.expand(pattern)):
-        files = [text] if os.path.isfile(text) else sorted(glob.glob(text), key=_by_number)
+        files = [text] if os.path.isfile(text) else sorted(glob.glob(text), key=natural_key)
         if not files:
             raise FileNotFoundError(f"{what}: no file {text}")
         found += [path for path in map(Path, files) if path not in found]
@@ -24,7 +25,3 @@ def expand_paths(patterns: Iterable[str], what: str) -> list[Path]:
     if twice:
         raise ValueError(f"{what}: {' and '.join(map(str, twice[:2]))} have the same name, and so would their results; give one at a time")
     return found
-
-
-def _by_number(text: str) -> list:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]

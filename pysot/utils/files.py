@@ -53,7 +53,7 @@ def check_folder(folder: str | os.PathLike) -> None:
     probe = Path(folder) / f".writable.{os.getpid()}.{threading.get_ident()}"
     with atomic_write(probe) as stream:
         stream.write("")
-    probe.unlink(missing_ok=True)
+    probe.unlink()
     for left in Path(folder).glob(".*.tmp"):
         with contextlib.suppress(FileNotFoundError):  # another process may be faster
             if time.time() - left.stat().st_mtime > _ABANDONED:

@@ -59,11 +59,11 @@ def read_checkpoint(path: str | Path) -> dict:
 
 
 def _plain(value):
-    """A value without NumPy: numbers for its scalars, tensors for its arrays. Raises UnpicklingError for an array of anything but numbers."""
-    if isinstance(value, np.generic | np.ndarray):
-        if value.dtype.char not in _NUMBERS:
-            raise pickle.UnpicklingError(f"GLOBAL numpy.{type(value).__name__} of {value.dtype}")
-        return value.item() if isinstance(value, np.generic) else torch.from_numpy(value.astype(value.dtype.newbyteorder("="), copy=True))
+    """A value without NumPy: numbers for its scalars, tensors for its arrays."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), copy=True))
     if isinstance(value, dict):
         return type(value)((_plain(key), _plain(part)) for key, part in value.items())
     return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value

@@ -262,6 +262,13 @@ def test_spans_against_published_results(shared):
             assert len((folder / f"{name}.txt").read_text().splitlines()) == frames, (folder.name, name)
 
 
+def test_sequences_of_one_name_in_two_classes(tmp_path):
+    for kind in ("cat", "dog"):
+        raw_otb(tmp_path / "LaSOT" / kind, "x-1", range(1, 4), range(1, 4))
+    with pytest.raises(ValueError, match="x-1: two sequences have this name, that in .*cat/x-1 and that in .*dog/x-1; rename one"):
+        load_dataset("LaSOT", tmp_path)
+
+
 # results that are too long
 
 

@@ -27,12 +27,15 @@ def sequence_folders(folder: Path, deep: bool) -> list[Path]:
 
 def read_folder_layout(folders: list[Path], problems: list[str]) -> list[Sequence]:
     """The sequences in folders with ground truth. What is wrong is appended to `problems`."""
-    sequences = []
+    sequences, origin = [], {}
     for video in folders:
         files = sorted(path for pattern in TRUTH for path in video.glob(pattern))
         for path in [path for path in files if path.stat().st_size] or files:  # Human4 of OTB100 has an empty file for its first target
             target = re.search(r"\.(\d+)\.txt$", path.name)
             name = f"{video.name}-{target[1]}" if target else video.name
+            if origin.setdefault(name, video) != video:
+                problems.append(f"{name}: two sequences have this name, that in {origin[name]} and that in {video}; rename one")
+                continue
             try:
                 sequences.append(_sequence(name, video, path))
             except (ValueError, OSError) as error:
