@@ -13,7 +13,7 @@ import _cli
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.figures import FORMATS, write_figures
 from pysot.toolkit.html_report import write_report
-from pysot.toolkit.result_zip import zip_ope
+from pysot.toolkit.result_zip import incomplete, zip_ope
 from pysot.toolkit.results import EXPERIMENTS, tracker_dirs
 from pysot.toolkit.scoring import MODES, score_trackers
 from pysot.toolkit.summary import full_text, rows_of
@@ -65,9 +65,10 @@ def main() -> None:
     if args.zip:
         if len(folders) != 1 or not dataset.one_pass:
             raise ValueError(f"--zip takes one tracker on a one-pass set, got {len(folders)} on {dataset.name} ({dataset.protocol}); choose one with -t")
-        logger.info("wrote %s", zip_ope(folders[0], dataset, args.zip))
+        zip_ope(folders[0], dataset, args.zip)
+        logger.info("wrote %s%s", args.zip, incomplete(dataset))
     if dataset.hidden_truth:
-        logger.info("%s has ground truth in first frames only: its server scores it. Send the file of --zip there", dataset.name)
+        logger.info("%s has ground truth in first frames only: its server scores it%s", dataset.name, "" if args.zip else "; --zip packs the results for it")
         return
     with _cli.progress_bar(None, total=len(folders), description="evaluating") as bar:
         scores = score_trackers(dataset, folders, args.num, lambda name: bar.update(), experiment, args.mode, args.partial)

@@ -11,11 +11,9 @@ from pathlib import Path
 import cv2
 
 import _cli
-from pysot.utils.frames import open_frames
+from pysot.utils.frames import VIDEO_SUFFIXES, open_frames
 from pysot.utils.image import IMAGE_SUFFIXES
 from pysot.utils.names import natural_key
-
-SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".m2ts", ".3gp", ".ogv", ".vob", ".gif")
 
 
 def main() -> None:
@@ -29,7 +27,7 @@ def main() -> None:
             raise ValueError(f"{found[name]} and {file} have the same name without its ending; rename one, since the name becomes that of the folder")
         found[name] = file
     if not found:
-        raise ValueError(f"no video ({', '.join(SUFFIXES)}) in {', '.join(map(str, args.videos))}")
+        raise ValueError(f"no video ({', '.join(VIDEO_SUFFIXES)}) in {', '.join(map(str, args.videos))}")
     failed = []
     for name, file in found.items():
         try:
@@ -48,10 +46,10 @@ def videos_of(path: Path, out: Path) -> list[tuple[Path, str]]:
         return [(path, path.stem)]
     files = sorted((file for file in path.rglob("*") if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
                     and out.resolve() not in file.resolve().parents), key=lambda file: natural_key(str(file)))
-    others = [file.name for file in files if file.suffix.lower() not in (*SUFFIXES, *IMAGE_SUFFIXES)]
+    others = [file.name for file in files if file.suffix.lower() not in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES)]
     if others:
         print(f"{path}: passed over {len(others)} files that are no videos: {', '.join(others[:5])}{' ...' * (len(others) > 5)}")
-    return [(file, file.relative_to(path).with_suffix("").as_posix()) for file in files if file.suffix.lower() in SUFFIXES]
+    return [(file, file.relative_to(path).with_suffix("").as_posix()) for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
 
 
 def extract(file: Path, folder: Path) -> int:

@@ -90,7 +90,7 @@ def check_crops(annotation: TrackAnnotation, report: Report, sample: int | None,
         except (OSError, ValueError) as error:
             report.bad.append((annotation.videos[video].decode(), annotation.tracks[track].decode(), int(annotation.frames[box]), str(error)))
             continue
-        digest = hashlib.blake2b(data, digest_size=8).digest()
+        digest = hashlib.blake2b(pixels.tobytes(), digest_size=8).digest()
         again["the same picture as another crop"] += digest in seen
         seen[digest] = box
         again["of one colour"] += int(pixels.std() < 1)

@@ -1,7 +1,8 @@
 """crop511: the picture around one box, as training reads it.
 
 The target sits in the middle and its exemplar square (box plus context) has 127 of the 511 pixels. Each crop is written under a hidden name and
-renamed, so a run that was stopped at any moment leaves only whole crops, and the next run adds what is missing.
+renamed, so a run that was stopped at any moment leaves only whole crops, and the next run adds what is missing, and makes anew what was made from another
+image or box.
 """
 
 import contextlib
@@ -26,6 +27,7 @@ from pysot.utils.image import read_image
 
 logger = logging.getLogger(__name__)
 EXEMPLAR_SIZE = 127
+_HEAD, _COMMENT = 20, b"\xff\xfe"  # bytes of a JPEG before its first part, and the mark of a comment; its length, in two bytes, and its text follow
 AHEAD = 8  # videos per process that wait for their turn
 
 
@@ -64,19 +66,38 @@ def crop_video(video: RawVideo, out: Path, size: int = 511, with_z: bool = False
     Raises OSError when a crop can't be written.
     """
     folder = Path(out) / video.name
-    done = set(present_crops(folder))
-    if with_z:
-        done &= {f"{name[:-6]}.x.jpg" for name in present_crops(folder, ".z.jpg")}
-    written, present, problems = 0, 0, []
+    wanted = {crop_name(frame.number, track): _origin(frame, box) for frame in video.frames for track, box in frame.boxes.items()}
+    done = _done(folder, wanted, with_z)
+    written, present, problems = 0, len(done), []
     for frame in video.frames:
-        wanted = {crop_name(frame.number, track): box for track, box in frame.boxes.items()}
-        missing = {name: box for name, box in wanted.items() if name not in done}
-        present += len(wanted) - len(missing)
+        missing = {name: box for track, box in frame.boxes.items() if (name := crop_name(frame.number, track)) not in done}
         if missing:
             count, problem = _crop_frame(frame, missing, folder, size, with_z)
             written += count
             problems += problem
     return CropResult(written, present, tuple(problems))
+
+
+def _done(folder: Path, wanted: dict[str, str], with_z: bool) -> set[str]:
+    """Which of the wanted crops are there and were made from the same image and box."""
+    done = {name for name in present_crops(folder) if name in wanted and read_origin(folder / name) in ("", wanted[name])}
+    if with_z:
+        done &= {f"{name[:-6]}.x.jpg" for name in present_crops(folder, ".z.jpg")}
+    return done
+
+
+def _origin(frame: RawFrame, box) -> str:
+    """What a crop is made from, as its file says it: the end of the path of its image, and the box."""
+    return f"{'/'.join(frame.image.parts[-3:])} {' '.join(f'{float(value):.3f}' for value in box)}"
+
+
+def read_origin(path: Path) -> str:
+    """What the file of a crop says of its origin, in a comment at its beginning; "" for crops of earlier versions, which say nothing."""
+    with open(path, "rb") as stream:
+        head = stream.read(_HEAD + 4)
+        if head[_HEAD:_HEAD + 2] != _COMMENT:
+            return ""
+        return stream.read(int.from_bytes(head[_HEAD + 2:], "big") - 2).decode("utf-8", errors="replace")
 
 
 def _crop_frame(frame: RawFrame, missing: dict, folder: Path, size: int, with_z: bool) -> tuple[int, list[str]]:
@@ -90,16 +111,18 @@ def _crop_frame(frame: RawFrame, missing: dict, folder: Path, size: int, with_z:
         if box[0] >= width or box[1] >= height or box[2] <= 0 or box[3] <= 0:
             problems.append(f"{frame.image}: box {[round(value, 1) for value in box]} is outside of the image ({width} x {height})")
         else:
-            write_crop(folder / name, crop511(image, box, size, fill))
+            write_crop(folder / name, crop511(image, box, size, fill), _origin(frame, box))
             if with_z:
                 write_crop(folder / f"{name[:-6]}.z.jpg", crop511(image, box, EXEMPLAR_SIZE, fill))
     return len(missing) - len(problems), problems
 
 
-def write_crop(path: Path, crop: np.ndarray) -> None:
-    """Write a JPEG, whole or not at all. No fsync: crops come in millions, and what a power failure spoils is found when it is read."""
+def write_crop(path: Path, crop: np.ndarray, origin: str = "") -> None:
+    """Write a JPEG that says its `origin`, whole or not at all. No fsync: crops come in millions, and what a power failure spoils is found when it is read."""
     part = path.with_name(f".{path.name}.part")
-    data = cv2.imencode(".jpg", crop)[1].tobytes()
+    data, told = cv2.imencode(".jpg", crop)[1].tobytes(), origin.encode()[:60000]
+    if told:
+        data = data[:_HEAD] + _COMMENT + (len(told) + 2).to_bytes(2, "big") + told + data[_HEAD:]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(data)

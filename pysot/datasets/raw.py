@@ -36,7 +36,7 @@ class RawVideo:
     frames: tuple[RawFrame, ...]
 
     def __post_init__(self):
-        check_video_name(self.name)
+        check_video_name(self.name, folders=True)
 
 
 def usable(box) -> bool:

@@ -48,14 +48,15 @@ def iter_coco(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
         if not isinstance(annotation, dict) or not isinstance(annotation.get("image_id"), (int, str, type(None))):
             raise ValueError(f"{path}: every annotation is an object with a number \"image_id\", got {annotation!r}; download the file again")
         by_image[annotation.get("image_id")].append(annotation)
-    seen = set()
+    seen, names = set(), set()
     for image in content["images"]:
         if not isinstance(image, dict) or not isinstance(image.get("id"), (int, str)) or not isinstance(image.get("file_name"), str):
             raise ValueError(f"{path}: every image needs a number \"id\" and a text \"file_name\", got {image!r}; download the file again")
-        if image["id"] in seen:
+        if image["id"] in seen or image["file_name"] in names:
             counts["repeated images"] += 1
             continue
         seen.add(image["id"])
+        names.add(image["file_name"])
         boxes = _boxes(by_image[image["id"]], counts)
         if boxes:
             inside = _inside(image["file_name"], split)
@@ -74,7 +75,7 @@ def _inside(file_name: str, split: str) -> PurePosixPath:
 def _image(root: Path, split: str, inside: PurePosixPath) -> Path:
     """Where the image is: below the split, as COCO has it, or wherever exports put it."""
     usual = root / split / inside
-    return usual if usual.is_file() else next((path for path in (find_image(root, (split,), str(inside)), root / split / inside.name) if path.is_file()), usual)
+    return usual if usual.is_file() or not (found := find_image(root, (split,), str(inside))).is_file() else found
 
 
 def _boxes(annotations: list[dict], counts: Counter) -> dict[str, tuple]:

@@ -5,6 +5,7 @@ Images lie in `images`, as they are exported, in a folder that is called as the 
 """
 
 import math
+import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pysot.datasets.raw import SECOND_BOX, RawFrame, RawVideo, add_box, find_ima
 from pysot.utils.names import frame_numbers, list_images
 
 NAME = "annotations.xml"
+_OWN_NAME = re.compile(r"frame_\d{6,}")
 
 
 def cvat_splits(root: Path) -> list[str]:
@@ -51,23 +53,31 @@ def iter_cvat(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
     """Videos of the xml files of a folder, `<split>/<video>`, and images `<split>/<name>`. Boxes and polygons count, polygons as their bounds; frames in which
     a track is outside are left out and counted, as are other shapes. Raises ValueError for an xml of another layout.
     """
-    for path in _files(root):
-        tree = _read(path)
-        tracks: dict[tuple[str, str], list[ET.Element]] = {}
-        for track in tree.findall("track"):
-            if split_of(_subset(track, tree)) == split:
-                tracks.setdefault((_subset(track, tree), track.get("task_id") or ""), []).append(track)
-        for (subset, task), found in tracks.items():
-            source = _source(tree, task)
-            images, name = _images(path, tree, subset, source), source or (path.parent.name if path.stem == "annotations" else path.stem)
-            if frames := _frames(path, found, images, counts):
-                yield RawVideo(f"{split}/{name}", frames)
-        for image in tree.findall("image"):
-            if split_of(_subset(image, tree)) == split:
-                boxes = {track_name(place): box for place, shape in enumerate(image) if (box := _bounds(shape, counts, path)) is not None}
-                if boxes:
-                    file = find_image(path.parent, (_subset(image, tree),), image.get("name", ""))
-                    yield RawVideo(f"{split}/{Path(image.get('name', '')).with_suffix('').as_posix()}", (RawFrame(file, 0, boxes),))
+    found, files = [], _files(root)
+    for path in files:
+        found += [(path, *video) for video in _videos(path, split, counts)]
+    known = Counter(name for _, name, _ in found)
+    for path, name, frames in found:  # videos of one name are told apart by the folders of their xml
+        yield RawVideo(f"{split}/{name}" if known[name] == 1 or len(files) == 1 else f"{split}/{path.parent.name}/{name}", frames)
+
+
+def _videos(path: Path, split: str, counts: Counter) -> Iterator[tuple[str, tuple[RawFrame, ...]]]:
+    """(name, frames) of an xml."""
+    tree, tracks = _read(path), {}
+    for track in tree.findall("track"):
+        if split_of(_subset(track, tree)) == split:
+            tracks.setdefault((_subset(track, tree), track.get("task_id") or ""), []).append(track)
+    for (subset, task), found in tracks.items():
+        source = _source(tree, task)
+        images, name = _images(path, tree, subset, source), source or (path.parent.name if path.stem == "annotations" else path.stem)
+        if frames := _frames(path, found, images, counts):
+            yield name, frames
+    for image in tree.findall("image"):
+        if split_of(_subset(image, tree)) == split:
+            boxes = {track_name(place): box for place, shape in enumerate(image) if (box := _bounds(shape, counts, path)) is not None}
+            if boxes:
+                file = find_image(path.parent, (_subset(image, tree),), image.get("name", ""))
+                yield Path(image.get("name", "")).with_suffix("").as_posix(), (RawFrame(file, 0, boxes),)
 
 
 def _source(tree: ET.Element, task: str) -> str:
@@ -77,19 +87,21 @@ def _source(tree: ET.Element, task: str) -> str:
 
 
 def _images(path: Path, tree: ET.Element, subset: str, source: str) -> dict[int, Path]:
-    """The images of a video by number: that in their names if it begins with 0, as CVAT and extract_frames.py count, else their place if there are as many as
-    the task has. Raises ValueError where neither is so.
+    """The images of a video by number: that in their names where CVAT (frame_000012) or extract_frames.py (from 0) gave them, else their place, if there are as
+    many as the task or job has. Raises ValueError where neither is so.
     """
     folder = path.parent
     places = ([f"images/{subset}/{source}", f"images/{subset}"] if subset else []) + ([f"images/{source}", source] if source else []) + ["images", "."]
     images = next((found for place in places if (found := list_images(folder / place))), [])
-    numbers, size = frame_numbers(images), tree.findtext("meta/task/size")
-    if images and (numbers is None or min(numbers) > 0):
-        if size is not None and int(size) != len(images):
-            raise ValueError(f"{path} is of {size} frames, {images[0].parent} has {len(images)} images, and their names do not begin with number 0, so it "
-                             "cannot be told which is which; export it with its images")
-        numbers = range(len(images))
-    return dict(zip(numbers or (), images, strict=True))
+    numbers = frame_numbers(images)
+    if numbers and (all(_OWN_NAME.fullmatch(image.stem) for image in images) or min(numbers) == 0):
+        return dict(zip(numbers, images, strict=True))
+    sizes = {int(size.text) for what in ("task", "job") for size in tree.iterfind(f"meta/{what}/size")}
+    if images and sizes != {len(images)}:
+        known = f"is of {', '.join(map(str, sorted(sizes)))} frames" if sizes else "does not say of how many frames it is"
+        raise ValueError(f"{path} {known}, {images[0].parent} has {len(images)} images, and their names do not begin with number 0 and are no frame_000000, "
+                         "so it cannot be told which is which; export it with its images, one task at a time")
+    return dict(enumerate(images))
 
 
 def _frames(path: Path, tracks: list[ET.Element], images: dict[int, Path], counts: Counter) -> tuple[RawFrame, ...]:

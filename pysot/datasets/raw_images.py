@@ -4,17 +4,17 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pysot.datasets.raw import SECOND_BOX, RawFrame, RawVideo, add_box, split_of, track_name, usable
 from pysot.datasets.raw_imagenet import read_xml
 from pysot.utils.image import IMAGE_SUFFIXES, image_size
-from pysot.utils.names import list_images
+from pysot.utils.names import frame_numbers, list_images
 
 logger = logging.getLogger(__name__)
 SPLITS = ("val", "train")
-_PARTS = ("train", "training", "val", "valid", "validation", "test")  # of a YOLO set; other folders of images are videos
+_PART = re.compile(r"(train|training|val|valid|validation|test|testing)\d*")  # words in the names of parts; other folders of images are videos
 
 
 def voc_splits(root: Path) -> list[str]:
@@ -49,11 +49,14 @@ def iter_voc(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
 
 @dataclass(frozen=True)
 class YoloPart:
-    """A part of a YOLO set: its name, the folder below which its images lie, and the folder of the labels in the same places."""
+    """A part of a YOLO set: its name, the folder below which its images lie, or in which alone where it is not `deep`, and that of the labels in the same
+    places.
+    """
 
     name: str
     images: Path
     labels: Path
+    deep: bool = True
 
 
 def yolo_parts(root: Path) -> list[YoloPart]:
@@ -66,12 +69,19 @@ def yolo_parts(root: Path) -> list[YoloPart]:
              if (folder / "images").is_dir() and (folder / "labels").is_dir()]
     beside = [YoloPart(match[1], folder, folder) for folder in _folders(root) if (match := re.fullmatch(r"obj_(.+)_data", folder.name))]
     plain = [YoloPart("train", root / "images", root / "labels")] if (root / "images").is_dir() and (root / "labels").is_dir() else []
-    named = [part for part in inner if part.name in _PARTS]
-    found = (named or plain) + outer + beside
+    if any(_is_part(part.name) for part in inner):  # then all folders are parts, and what lies beside them is one as well
+        plain = [replace(part, deep=False) for part in plain if list_images(part.images)]
+    else:
+        inner = []
+    found = inner + plain + outer + beside
     if not found:
         raise FileNotFoundError(f"no YOLO layout in {root}: expected images/<...>.jpg and labels/<...>.txt, train/images and train/labels, or obj_train_data; "
                                 "name the folder that holds it")
     return found
+
+
+def _is_part(name: str) -> bool:
+    return any(_PART.fullmatch(word) for word in re.split(r"[^a-z0-9]+", name.lower()))
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -95,16 +105,29 @@ def iter_yolo(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
 
 
 def _yolo_videos(part: YoloPart, counts: Counter) -> Iterator[RawVideo]:
-    folders = sorted({path.parent for path in part.images.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")})
+    files = part.images.rglob("*") if part.deep else part.images.glob("*")
+    folders = sorted({path.parent for path in files if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")})
     for folder in folders:
         labels, name = part.labels / folder.relative_to(part.images), "/".join((part.name, *folder.relative_to(part.images).parts))
         read = [(image, _yolo_lines(image, labels / f"{image.stem}.txt", counts)) for image in list_images(folder)]
         read = [(image, lines) for image, lines in read if lines]
         if read and all(track is not None for _, lines in read for track, _ in lines):
-            yield RawVideo(name, tuple(RawFrame(image, number, _tracked(image, lines, counts)) for number, (image, lines) in enumerate(read)))
+            yield from _tracked_videos(name, read, counts)
         else:
             for image, lines in read:
                 yield RawVideo(f"{name}/{image.stem}", (RawFrame(image, 0, {track_name(place): box for place, (_, box) in enumerate(lines)}),))
+
+
+def _tracked_videos(name: str, read: list[tuple[Path, list]], counts: Counter) -> Iterator[RawVideo]:
+    """The video of a folder; or the videos, where images of several lie in it, as the text before their numbers says."""
+    groups: dict[str, list] = {}
+    if frame_numbers([image for image, _ in read]) is None:
+        for image, lines in read:
+            groups.setdefault(re.sub(r"[0-9]+$", "", image.stem), []).append((image, lines))
+    several = len(groups) > 1 and all(frame_numbers([image for image, _ in found]) is not None for found in groups.values())
+    for text, found in groups.items() if several else [("", read)]:
+        frames = (RawFrame(image, number, _tracked(image, lines, counts)) for number, (image, lines) in enumerate(found))
+        yield RawVideo(f"{name}/{text.strip('_- .') or 'video'}" if several else name, tuple(frames))
 
 
 def _tracked(image: Path, lines: list[tuple[int, tuple]], counts: Counter) -> dict[str, tuple]:

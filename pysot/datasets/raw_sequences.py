@@ -142,17 +142,23 @@ def _read_vot(folder: Path, counts: Counter) -> list[RawFrame]:
 
 def _read_got10k(folder: Path, counts: Counter) -> list[RawFrame]:
     rows, label = read_numbers(folder / "groundtruth.txt"), folder / "absence.label"
-    absent = [number for number, row in enumerate(read_numbers(label)) if row.any()] if label.is_file() else []
+    flags = read_numbers(label) if label.is_file() else []
+    if flags and len(flags) != len(rows):
+        raise ValueError(f"{label} has {len(flags)} lines for {len(rows)} lines of ground truth; copy the sequence again")
+    absent = [number for number, row in enumerate(flags) if row.any()]
     return _frames(list_images(folder), rows, _xywh_to_xyxy, counts, absent=set(absent))
 
 
 def _read_lasot(folder: Path, counts: Counter) -> list[RawFrame]:
     """LaSOT: a line per image, and one line each that marks images with the target hidden or out of view."""
-    absent = set()
+    absent, rows = set(), read_numbers(folder / "groundtruth.txt")
     for name in ("full_occlusion.txt", "out_of_view.txt"):
         if (folder / name).is_file():
-            absent |= set(np.flatnonzero(np.concatenate(read_numbers(folder / name))).tolist())
-    return _frames(list_images(folder / "img"), read_numbers(folder / "groundtruth.txt"), _xywh_to_xyxy, counts, absent)
+            flags = np.concatenate(read_numbers(folder / name))
+            if len(flags) != len(rows):
+                raise ValueError(f"{folder / name} has {len(flags)} flags for {len(rows)} lines of ground truth; copy the sequence again")
+            absent |= set(np.flatnonzero(flags).tolist())
+    return _frames(list_images(folder / "img"), rows, _xywh_to_xyxy, counts, absent)
 
 
 def _lasot_folders(root: Path) -> list[Path]:
@@ -180,7 +186,7 @@ def _read_mot(folder: Path, counts: Counter) -> list[RawFrame]:
         raise ValueError(f"the names of the images in {folder / 'img1'} have no numbers that tell them apart, such as 000001.jpg")
     images = dict(zip(numbers or (), found, strict=True))
     boxes: dict[int, dict[str, tuple]] = {}
-    for row in read_numbers(folder / "gt" / "gt.txt"):
+    for row in (row for row in read_numbers(folder / "gt" / "gt.txt") if len(row)):
         if len(row) < 6 or not np.isfinite(row[:2]).all():
             raise ValueError(f"gt.txt: expected frame, id, x, y, width, height, got {row.tolist()}")
         frame, box = int(row[0]), _xywh_to_xyxy(row[2:6])

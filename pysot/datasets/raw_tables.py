@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from pysot.datasets.raw import SECOND_BOX, RawFrame, RawVideo, add_box, find_image, split_of, track_name, usable
 from pysot.utils.files import read_json
-from pysot.utils.names import frame_numbers, list_images, natural_key
+from pysot.utils.frames import VIDEO_SUFFIXES
+from pysot.utils.names import list_images, natural_key, places_by_number
 
 logger = logging.getLogger(__name__)
 CORNERS, SIZES = ("x1", "y1", "x2", "y2"), ("x", "y", "w", "h")
@@ -75,9 +76,10 @@ def _whole(text: str) -> int:
 
 def _csv_frame(root: Path, row: dict) -> tuple[str, str]:
     """The folder of a line's image below the root, "" for the root, and the image's name or number."""
-    video, image = (row.get("video") or "").strip(), (row.get("image") or "").strip().replace("\\", "/")
-    if video and not (root / video).is_dir() and (root / PurePosixPath(video).stem).is_dir():
-        video = PurePosixPath(video).stem  # boat1.mp4, whose frames lie in boat1
+    video, image = (row.get("video") or "").strip().replace("\\", "/"), (row.get("image") or "").strip().replace("\\", "/")
+    if video.lower().endswith(VIDEO_SUFFIXES) and not (root / video).is_dir():  # boat1.mp4, whose frames lie in boat1
+        path = PurePosixPath(video)
+        video = next((place for place in (path.with_suffix("").as_posix(), path.stem) if (root / place).is_dir()), path.with_suffix("").as_posix())
     if image:
         folder = PurePosixPath(image).parent.as_posix()
         return video or ("" if folder == "." else folder), PurePosixPath(image).name
@@ -86,9 +88,10 @@ def _csv_frame(root: Path, row: dict) -> tuple[str, str]:
 
 def _csv_frames(folder: Path, frames: dict[str, dict], counts: Counter) -> Iterator[RawFrame]:
     images = list_images(folder)
-    numbers = frame_numbers(images) or range(len(images))
-    places, names = {str(number): place for place, number in enumerate(numbers)}, {image.name: place for place, image in enumerate(images)}
-    known: dict[int, dict] = {}
+    names, known = {image.name: place for place, image in enumerate(images)}, {}
+    by_name = all(frame in names for frame in frames)
+    numbered = {} if by_name else places_by_number(images)
+    places = {str(number): place for number, place in (numbered or dict(enumerate(range(len(images))))).items()}
     for frame, boxes in frames.items():
         place = names.get(frame, places.get(frame))
         if place is None:
@@ -129,7 +132,7 @@ def iter_coco_video(root: Path, split: str, counts: Counter) -> Iterator[RawVide
             try:
                 content = _whole_tracks(content) if "images" not in content else content
                 found += [(path, *video) for video in _videos(Path(root), split, subset_of(path), content, counts)]
-            except (KeyError, TypeError, AttributeError) as error:
+            except (KeyError, TypeError, AttributeError, ValueError) as error:
                 raise ValueError(f"{path} is no COCO video annotation: {type(error).__name__} {error}; export it again") from None
     known = Counter(name for _, name, _ in found)
     for path, name, frames in found:
@@ -159,15 +162,17 @@ def _videos(root: Path, split: str, subset: str, content: dict, counts: Counter)
         track = next((value for owner in (annotation, annotation.get("attributes") or {}) for key in TRACK_KEYS
                       if (value := owner.get(key)) is not None), None)
         x, y, w, h = map(float, annotation["bbox"])
+        track = track if track is None else _whole(str(track))
         if annotation.get("iscrowd") or track is None:
             counts["crowd" if annotation.get("iscrowd") else "without a track"] += 1
         elif not usable((x, y, x + w, y + h)):
             counts["degenerate"] += 1
-        elif not add_box(boxes[annotation["image_id"]], track_name(int(track)), (x, y, x + w, y + h)):
+        elif not add_box(boxes[annotation["image_id"]], track_name(track), (x, y, x + w, y + h)):
             counts[SECOND_BOX] += 1
     videos: dict = defaultdict(list)
     for image in content["images"]:
-        videos[image.get("video_id", str(PurePosixPath(image["file_name"]).parent))].append(image)
+        video = image.get("video_id")
+        videos[str(PurePosixPath(image["file_name"]).parent) if video is None else video].append(image)
     folders = Counter(PurePosixPath(images[0]["file_name"]).parent.name for images in videos.values())
     for name, images in videos.items():
         images.sort(key=lambda image: (image.get("frame_id", image.get("frame_index", 0)), natural_key(image["file_name"])))

@@ -1,6 +1,7 @@
 """Score a tracker's one-pass results on a data set: results.load_ope -> ope -> one score."""
 
 import os
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from pysot.toolkit.gather import gather
 from pysot.toolkit.ope import Curves, mean_curves, measure_video
-from pysot.toolkit.ope_official import OfficialOpe, Tracked, gather_official, rule_of
+from pysot.toolkit.ope_official import GOT10K, OfficialOpe, Tracked, gather_official, rule_of
 from pysot.toolkit.results import find_ope_runs, load_ope, load_ope_seconds
 from pysot.toolkit.sequence import Dataset, Sequence
 from pysot.utils.bbox import get_axis_aligned_bbox
@@ -64,8 +65,14 @@ class OpeScores:
 
 
 def _as_json(official: OfficialOpe) -> dict:
+    """As plain values; None for a number that does not exist, such as frames a second without times."""
     parts = asdict(official)
+    parts |= {"numbers": _known(official.numbers), "videos": {name: _known(numbers) for name, numbers in official.videos.items()}}
     return {**parts.pop("numbers"), **parts}
+
+
+def _known(numbers: dict[str, float]) -> dict[str, float | None]:
+    return {name: None if value != value else value for name, value in numbers.items()}
 
 
 def evaluate_one_pass_tracker(dataset: Dataset, tracker_dir: str | os.PathLike, partial: bool = False, mode: str = "pysot") -> OpeScore:
@@ -73,15 +80,24 @@ def evaluate_one_pass_tracker(dataset: Dataset, tracker_dir: str | os.PathLike, 
     exception; with `partial` their videos are left out.
     """
     name, notes, rule = Path(os.path.abspath(tracker_dir)).name, [], rule_of(dataset)
+    repetitions, timed = Counter(), 0
 
     def load(sequence: Sequence) -> tuple[Curves, dict[str, np.ndarray]]:
+        nonlocal timed
         tracked = load_tracked(dataset, sequence, tracker_dir, notes)
+        repetitions[len(tracked.runs)] += 1
+        timed += len(tracked.seconds) > 0
         curves = measure_video(tracked.truth, tracked.boxes, sequence.present, tracked.counted)
         return curves, rule.measure(tracked) if mode != "pysot" else {}
 
     found = gather(dataset, load, partial)
     if found.problems:
         return OpeScore(name, None, problems=found.problems)
+    if len(repetitions) > 1:
+        told = ", ".join(f"{videos} with {runs}" for runs, videos in sorted(repetitions.items()))
+        notes.append(f"videos have different numbers of repetitions ({told}): AO and SR weigh them by these")
+    if mode != "pysot" and rule is GOT10K and timed < len(found.results):
+        notes.append(f"frames a second are of {timed} of {len(found.results)} videos, the others have no times")
     videos, sequences = {video: curves for video, (curves, _) in found.results.items()}, found.dataset.sequences
     attributes = {attribute: [sequence.name for sequence in sequences if attribute in sequence.attributes]
                   for attribute in sorted({attribute for sequence in sequences for attribute in sequence.attributes})}

@@ -1,6 +1,5 @@
 """All figures of an evaluation, beside its results."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +48,5 @@ def write_figures(
         if not tracks:
             continue
         overlaps, losses = ({name: getattr(track, what) for name, track in tracks.items()} for what in ("overlap", "losses"))
-        file = re.sub(r"[/\\]", "_", sequence.name)  # a name can't lead out of the folder
-        plot_timeline(sequence.name, overlaps, losses, timelines / f"{file}.{suffix}")
+        plot_timeline(sequence.name, overlaps, losses, timelines / f"{sequence.name}.{suffix}")
     return [*written, timelines]

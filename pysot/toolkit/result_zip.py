@@ -4,8 +4,6 @@ import os
 import zipfile
 from pathlib import Path
 
-import numpy as np
-
 from pysot.toolkit.datasets.subsets import SIZES
 from pysot.toolkit.result_lines import ResultError, read_lines
 from pysot.toolkit.results import find_ope_runs, is_nested, load_ope, ope_text
@@ -32,15 +30,15 @@ def _members(tracker_dir, dataset: Dataset, sequence: Sequence):
         return
     for number, file in enumerate(files, start=1):
         yield f"{video}/{video}_{number:03d}.txt", ope_text(load_ope(file, frames))
-    yield f"{video}/{video}_time.txt", _times(files[0], video, frames)
+    yield f"{video}/{video}_time.txt", _times(files[0], video, frames, len(files))
 
 
-def _times(file: Path, video: str, frames: int) -> str:
+def _times(file: Path, video: str, frames: int, repetitions: int) -> str:
     found = next((path for stem in (video, file.stem.removesuffix("_001")) if (path := file.with_name(f"{stem}_time.txt")).is_file()), None)
     if found is None:
         raise ResultError(f"no {file.with_name(f'{video}_time.txt')}: the server wants the seconds of each frame; track this video again")
     lines = read_lines(found, frames)
-    lines.refuse(np.full(len(lines), True) & (lines.counts != lines.counts[0]), "needs as many seconds as the first line, one for each repetition")
+    lines.refuse(lines.counts != repetitions, f"needs a number of seconds for each of {repetitions} repetitions")
     return "".join(",".join(f"{second:.6f}" for second in row) + "\n" for row in lines.numbers.reshape(frames, -1))
 
 
@@ -53,12 +51,16 @@ def zip_if_whole(tracker_dir: str | os.PathLike, dataset: Dataset, path: str | o
     """Pack the results of a set whose server scores them if all of them are there, and say in a sentence what there is to send, or what lacks. A zip that is
     there already is not touched where results lack.
     """
-    lacking, whole = without_result(tracker_dir, dataset), SIZES.get(dataset.name.lower(), 0)
+    lacking = without_result(tracker_dir, dataset)
     if lacking:
         more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
         return (f"{dataset.name} is scored by its server, and there is nothing to send yet: {len(lacking)} of {len(dataset)} videos have no result "
                 f"({', '.join(lacking[:3])}{more})")
-    packed = zip_ope(tracker_dir, dataset, path)
-    if len(dataset) < whole:
-        return f"packed {packed}, but {dataset.name} has {whole} sequences and {len(dataset)} are here: the server needs all of them"
-    return f"{dataset.name} is scored by its server: send it {packed}"
+    packed, lacks = zip_ope(tracker_dir, dataset, path), incomplete(dataset)
+    return f"packed {packed}{lacks}" if lacks else f"{dataset.name} is scored by its server: send it {packed}"
+
+
+def incomplete(dataset: Dataset) -> str:
+    """What to add to the name of a zip of a set that is not whole here, "" for one that is."""
+    whole = SIZES.get(dataset.name.lower(), 0)
+    return f", but {dataset.name} has {whole} sequences and {len(dataset)} are here: the server needs all of them" if len(dataset) < whole else ""

@@ -81,7 +81,11 @@ def find_ope_runs(tracker_dir: str | os.PathLike, video: str, alike: Collection[
     stem = found[0].stem.removesuffix("_001")
     if found[0].parent == folder:
         return found
-    return sorted(path for path in found[0].parent.iterdir() if re.fullmatch(re.escape(stem) + r"_\d+\.txt", path.name))
+    runs = {int(path.stem.rpartition("_")[2]): path for path in found[0].parent.iterdir() if re.fullmatch(re.escape(stem) + r"_\d+\.txt", path.name)}
+    lacking = sorted({*range(1, max(runs) + 1)} - {*runs})
+    if lacking:
+        raise ResultError(f"{found[0].parent} has no {stem}_{lacking[0]:03d}.txt, but later repetitions; track it again, or take those away")
+    return [runs[number] for number in sorted(runs)]
 
 
 def _one_pass_files(folder: Path) -> Iterator[tuple[str, Path]]:

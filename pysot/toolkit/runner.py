@@ -24,6 +24,7 @@ from pysot.toolkit.results import (
     is_nested,
     load_baseline,
     load_ope,
+    load_ope_seconds,
     load_run,
     ope_file,
     save_ope,
@@ -138,7 +139,8 @@ def tasks_of(dataset: Dataset, sequence: Sequence, tracker_dir: str | os.PathLik
         def save_boxes(trajectory: Trajectory) -> None:
             save_ope(tracker_dir, sequence.name, trajectory.regions[:, :4], trajectory.seconds, nested=is_nested(dataset))
 
-        return [Task(sequence, ope_file(tracker_dir, sequence.name, is_nested(dataset)), run_one_pass, save_boxes, load_ope)]
+        load = _load_with_times if is_nested(dataset) else load_ope
+        return [Task(sequence, ope_file(tracker_dir, sequence.name, is_nested(dataset)), run_one_pass, save_boxes, load)]
     if dataset.protocol == "multistart" and experiment != "unsupervised":
         starts = [(sequence.run_from(frame, back), anchor_file(tracker_dir, sequence.name, frame, experiment, sequence.alike))
                   for frame, back in sequence.anchors]
@@ -150,6 +152,14 @@ def tasks_of(dataset: Dataset, sequence: Sequence, tracker_dir: str | os.PathLik
         run, load = partial(run_one_pass, code=True), load_run
     return [Task(part, path, run, partial(save_vot, path) if dataset.protocol == "longterm" else partial(_save_without_scores, path), load)
             for part, path in starts]
+
+
+def _load_with_times(path: Path, frames: int) -> np.ndarray:
+    """Boxes whose seconds are there as well, which the server of GOT-10k wants. Raises ResultError."""
+    boxes = load_ope(path, frames)
+    if not len(load_ope_seconds(path)):
+        raise ResultError(f"{path} has no seconds per frame beside it")
+    return boxes
 
 
 def _save_without_scores(path, trajectory):

@@ -153,6 +153,10 @@ class Dataset:
         if self.protocol not in PROTOCOLS or (self.settings is None) != (self.protocol in ("longterm", "one pass")):
             raise ValueError(f"data set {self.name}: the protocol is one of {', '.join(PROTOCOLS)}, the first two with settings; got {self.protocol!r}")
         self._note_names_alike(names)
+        known = set(names)
+        timed = [name for name in names if f"{name}_time" in known] if self.one_pass else []
+        if timed:
+            raise ValueError(f"data set {self.name}: the results of {timed[0]}_time would be called as the times of {timed[0]}; rename one of the two")
         bare = [sequence.name for sequence in self.sequences if self.protocol == "multistart" and not sequence.anchors]
         if bare:
             raise ValueError(f"data set {self.name} starts at anchors, but {', '.join(bare)} has none (anchor.value: 1 or -1 on the lines of start "

@@ -16,6 +16,8 @@ from pysot.utils.names import list_images
 logger = logging.getLogger(__name__)
 
 _CAMERA_WARM_UP = 5
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".m2ts", ".3gp", ".ogv", ".vob", ".gif")
+_STREAM = re.compile(r"(rtsps?|rtmps?|https?|udp|tcp|srt|rtp)://?(?=[^/])", re.IGNORECASE)  # a Path has lost one of the slashes
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,9 @@ def open_frames(source: str | os.PathLike | int) -> FrameSource:
     if str(source) == "" or (str(source).isdecimal() and not Path(str(source)).exists()):
         return _live(int(source or 0), f"camera {source or 0}", f"camera{source or 0}")
     path = Path(source)
-    if re.match(r"[a-z][a-z0-9+.-]+://", str(source)):
-        return _live(str(source), f"stream {source}", re.sub(r"[^A-Za-z0-9]+", "_", str(source).partition("://")[2]).strip("_") or "stream")
+    if scheme := _STREAM.match(str(source)):
+        address = f"{scheme[1].lower()}://{str(source)[scheme.end():]}"
+        return _live(address, f"stream {address}", re.sub(r"[^A-Za-z0-9]+", "_", str(source)[scheme.end():]).strip("_") or "stream")
     if path.is_char_device():
         return _live(str(source), f"camera {source}", path.name)
     if path.is_dir():

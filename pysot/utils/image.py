@@ -3,6 +3,7 @@
 An image is a (H, W, 3) uint8 array in BGR order. Positions are pixels; pixel (0, 0) has its centre at (0, 0).
 """
 
+import contextlib
 import functools
 import logging
 import os
@@ -46,7 +47,7 @@ def decode_image(data: bytes, path: object) -> np.ndarray:
         raise ValueError(f"image {path} cannot be decoded ({error.err}); convert it to an ordinary JPEG or PNG") from None
     if image is None:
         raise ValueError(f"image {path} cannot be decoded (not an image, or damaged); copy it again or convert it to JPEG")
-    return _bright(data, image) if _may_be_deep(data) else image
+    return _bright(data, image, path) if _may_be_deep(data) else image
 
 
 def _may_be_deep(data: bytes) -> bool:
@@ -54,19 +55,32 @@ def _may_be_deep(data: bytes) -> bool:
     return data[:8] == b"\x89PNG\r\n\x1a\n" and data[24:25] == b"\x10" or data[:4] in (b"II*\0", b"MM\0*")
 
 
-def _bright(data: bytes, image: np.ndarray) -> np.ndarray:
-    """The image with its highest 8 bits: of 16, as it was decoded, or of fewer where a file of 16 bits uses no more, as those of many sensors and X-rays."""
-    deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION)
-    bits = next((bits for bits in (8, 10, 12, 14) if deep.max() < 1 << bits), 16) if deep is not None and deep.dtype == np.uint16 else 16
-    if bits == 16:
-        return image
-    _tell_bits(bits)
-    return (deep >> (bits - 8)).astype(np.uint8)
+def _bright(data: bytes, image: np.ndarray, path: object) -> np.ndarray:
+    """The image with its highest 8 bits: of 16, as it was decoded, or of fewer where the files of its folder use no more, as those of many sensors."""
+    bits = _bits_of(os.path.dirname(path), os.path.splitext(path)[1]) if isinstance(path, str | os.PathLike) else 16
+    deep = _deep(data) if bits < 16 else None
+    return image if deep is None else np.minimum(deep >> (bits - 8), 255).astype(np.uint8)
 
 
-@functools.cache
-def _tell_bits(bits: int) -> None:
-    logger.warning("images of 16 bits whose values fit into %d: these count as the whole range, so that they are not almost black", bits)
+def _deep(data: bytes) -> np.ndarray | None:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION) if data else None
+    return image if image is not None and image.dtype == np.uint16 else None
+
+
+@functools.lru_cache(maxsize=256)
+def _bits_of(folder: str, suffix: str) -> int:
+    """How many bits the images of a folder use, by eight of them, so that all frames of a video are alike; less than 16 are told."""
+    names = sorted(name for name in os.listdir(folder or ".") if name.endswith(suffix))
+    largest = 0
+    for name in names[::max(1, len(names) // 7)]:
+        with contextlib.suppress(OSError, cv2.error):
+            with open(os.path.join(folder, name), "rb") as stream:
+                deep = _deep(stream.read())
+            largest = max(largest, 0 if deep is None else int(deep.max()))
+    bits = next((bits for bits in (8, 10, 12, 14) if largest < 1 << bits), 16) if largest else 16
+    if bits < 16:
+        logger.warning("the images of 16 bits in %s use %d of them: these count as the whole range, so that they are not almost black", folder or ".", bits)
+    return bits
 
 
 def image_size(path: str | os.PathLike) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import logging
 import pickle
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch import nn
 logger = logging.getLogger(__name__)
 # Where weights lie in checkpoints of other programs, the first that is there.
 _KEYS = ("state_dict", "model", "net", "network", "model_state_dict", "model_state", "weights", "params")
+_DEPTH = 3  # dicts within dicts in which weights are looked for
 _NUMBERS = "?bBhHiIlLqQefdFD"  # NumPy's types of truth values and numbers
 
 
@@ -65,25 +67,35 @@ def _plain(value):
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), copy=True))
     if isinstance(value, dict):
-        return type(value)((_plain(key), _plain(part)) for key, part in value.items())
+        return {_plain(key): _plain(part) for key, part in value.items()}
     return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
 
 
 def _with_state_dict(content: dict, path: Path) -> dict:
-    """The content with its weights under "state_dict". Raises ValueError where they may be in several places."""
-    if isinstance(content.get("state_dict"), dict):
-        return content
+    """The content with its weights under "state_dict", wherever in it they lie. Raises ValueError where they may be in several places."""
+    found = dict(_weights_in(content))
+    if not found or ("state_dict",) in found:
+        return content if isinstance(content.get("state_dict"), dict) else {"state_dict": content}
+    counts = {place: sum(isinstance(value, torch.Tensor) for value in weights.values()) for place, weights in found.items()}
+    likely = {place: found[place] for place, count in counts.items() if 2 * count > max(counts.values())}
+    named = [place for place in likely if place and place[-1] in _KEYS] or list(likely)
+    place = min(named, key=lambda place: (_KEYS.index(place[-1]) if place and place[-1] in _KEYS else -1, len(place)))
+    if len(likely) > 1 and not (place and place[-1] in _KEYS):
+        places = ", ".join(".".join(map(str, place)) for place in likely)
+        raise ValueError(f"checkpoint {path} has weights under {places}, none of which is called state_dict; save the one that is meant alone, or join them")
+    if not place:
+        return {"state_dict": found[place]}
+    logger.info("%s has its weights under %s", path, ".".join(map(str, place)))
+    return {**{key: value for key, value in content.items() if key != place[0]}, "state_dict": found[place]}
+
+
+def _weights_in(content: dict, place: tuple = ()) -> Iterator[tuple[tuple, dict]]:
+    """(keys on the way, weights) of the dicts with tensors in a checkpoint, optimizers left out."""
     if any(isinstance(value, torch.Tensor) for value in content.values()):
-        return {"state_dict": content}
-    found = [key for key, value in content.items() if isinstance(value, dict) and value and all(isinstance(part, torch.Tensor) for part in value.values())]
-    key = next((key for key in _KEYS if key in found), found[0] if len(found) == 1 else None)
-    if key is None and found:
-        raise ValueError(f"checkpoint {path} has weights under {', '.join(map(str, found))}, none of which is called state_dict; save the one that is meant "
-                         "alone")
-    if key is None:
-        return {"state_dict": content}
-    logger.info("%s has its weights under %r", path, key)
-    return {**{other: value for other, value in content.items() if other != key}, "state_dict": content[key]}
+        yield place, content
+    for key, value in content.items():
+        if isinstance(value, dict) and len(place) < _DEPTH and "param_groups" not in value:
+            yield from _weights_in(value, (*place, key))
 
 
 def without_wrappers(state: dict, own: dict) -> dict:
@@ -93,7 +105,8 @@ def without_wrappers(state: dict, own: dict) -> dict:
     prefix, count = before.most_common(1)[0] if before else ("", 0)
     if count <= sum(name in own for name in state):
         return state
-    return {name.removeprefix(prefix): value for name, value in state.items()}
+    copies = tuple(other for other, others in before.items() if others == count and other != prefix and not other.startswith(prefix))  # such as model_ema.
+    return {name.removeprefix(prefix): value for name, value in state.items() if not name.startswith(copies)}
 
 
 def load_pretrain(model: nn.Module, pretrained_path: str | Path) -> nn.Module:

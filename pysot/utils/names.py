@@ -1,9 +1,9 @@
 """Names of frames and videos: one natural order everywhere, the numbers in names, and names that are none.
 
-Numbers in names count as numbers (frame_2 comes before frame_10), and the number of a frame is the run of digits in its name that differs from frame to
-frame, the last of several.
+Numbers in names count as numbers (frame_2 comes before frame_10), and the number of a frame is a run of digits in its name that counts up from frame to frame.
 """
 
+import itertools
 import os
 import re
 from collections.abc import Sequence
@@ -34,22 +34,36 @@ def list_images(folder: str | os.PathLike) -> list[Path]:
 
 
 def number_place(names: Sequence[str | os.PathLike]) -> int | None:
-    """Which run of digits in the stems, counted from the end (-1 is the last), numbers the frames: one that differs between all of them. None where none does,
-    or where a name has no digits.
+    """Which run of digits in the stems, counted from the first, numbers the frames: one that counts up in the natural order of the names; of several, the last
+    where all names are made alike, else the first. None where none does, or where a name has no digits.
     """
-    runs = [_DIGITS.findall(Path(name).stem) for name in names]
+    ordered = sorted((Path(name).name for name in names), key=natural_key)
+    runs = [[int(run) for run in _DIGITS.findall(Path(name).stem)] for name in ordered]
     if not runs or not all(runs):
         return None
-    for place in range(1, min(map(len, runs)) + 1):
-        if len({int(found[-place]) for found in runs}) == len(runs):
-            return -place
-    return None
+    count_up = [place for place in range(min(map(len, runs))) if all(a[place] < b[place] for a, b in itertools.pairwise(runs))]
+    alike = len({_DIGITS.sub("#", Path(name).stem) for name in ordered}) == 1
+    return count_up[-1 if alike else 0] if count_up else None
 
 
 def frame_numbers(names: Sequence[str | os.PathLike]) -> list[int] | None:
     """The numbers of frames, all of them different; None where the names do not number them."""
     place = number_place(names)
     return None if place is None else [int(_DIGITS.findall(Path(name).stem)[place]) for name in names]
+
+
+def places_by_number(names: Sequence[str | os.PathLike]) -> dict[int, int]:
+    """{number in the name: place} of frames; names without digits have none, and where no name has any it is empty. Raises ValueError, with two names, where
+    the numbers do not tell all the others apart.
+    """
+    known = [place for place, name in enumerate(names) if _DIGITS.search(Path(name).stem)]
+    numbers = frame_numbers([names[place] for place in known])
+    if known and numbers is None:
+        by_name = sorted((Path(names[place]).name for place in known), key=natural_key)
+        twice = next(((a, b) for a, b in itertools.pairwise(by_name) if Path(a).stem == Path(b).stem), (by_name[0], by_name[-1]))
+        raise ValueError(f"names such as {twice[0]} and {twice[1]} do not number the images, so that a number may be of either; leave the frames alone in "
+                         "their folder")
+    return dict(zip(numbers or (), known, strict=True))
 
 
 def name_of_number(like: str | os.PathLike, place: int, number: int) -> str:
@@ -61,8 +75,11 @@ def name_of_number(like: str | os.PathLike, place: int, number: int) -> str:
     return "".join(parts) + path.suffix
 
 
-def check_video_name(name: str) -> None:
-    """Raise ValueError for the name of a video that is no name, since files are called by it: empty, absolute, or with . or .. among its parts."""
+def check_video_name(name: str, folders: bool = False) -> None:
+    """Raise ValueError for the name of a video that is no name, since files are called by it: empty, absolute, with . or .. among its parts, or, unless
+    `folders` are allowed, of several parts.
+    """
     parts = name.replace("\\", "/").split("/")
-    if not all(parts) or {".", ".."} & {*parts} or re.match(r"[A-Za-z]:[/\\]", name) or "\0" in name:
-        raise ValueError(f"{name!r} is no name of a video: it may not be empty, absolute, or have . or .. among its parts; rename it")
+    if not all(parts) or {".", ".."} & {*parts} or re.match(r"[A-Za-z]:[/\\]", name) or "\0" in name or (len(parts) > 1 and not folders):
+        rule = ", absolute, or have . or .. among its parts" if folders else ", have a slash, or be . or .."
+        raise ValueError(f"{name!r} is no name of a video: it may not be empty{rule}; rename it")

@@ -14,7 +14,7 @@ import pytest
 
 from pysot.datasets import crop
 from pysot.datasets.augmentation import centred_box
-from pysot.datasets.crop import CropResult, crop511, crop_all, crop_video, crop_videos
+from pysot.datasets.crop import CropResult, crop511, crop_all, crop_video, crop_videos, read_origin
 from pysot.datasets.raw import RawFrame, RawVideo, annotation_json
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,8 +119,25 @@ def test_processes_give_the_same_crops(tmp_path, procs):
     total = crop_all(videos, tmp_path / "out", procs, progress=lambda results, total: seen.append(total) or results)
     assert total == CropResult(written=40) and seen == [20]
     assert len(files_below(tmp_path / "out")) == 40
-    assert (tmp_path / "out/set/v3/000001.00.x.jpg").read_bytes() == cv2.imencode(".jpg", crop511(
-        cv2.imread(str(videos[3].frames[1].image)), videos[3].frames[1].boxes["00"]))[1].tobytes()
+    data = cv2.imencode(".jpg", crop511(cv2.imread(str(videos[3].frames[1].image)), videos[3].frames[1].boxes["00"]))[1]
+    path = tmp_path / "out/set/v3/000001.00.x.jpg"
+    np.testing.assert_array_equal(cv2.imread(str(path)), cv2.imdecode(data, cv2.IMREAD_COLOR))
+    assert read_origin(path).startswith("set/v3/") and read_origin(path).endswith(" ".join(f"{x:.3f}" for x in videos[3].frames[1].boxes["00"]))
+
+
+def test_crops_of_another_image_or_box_are_made_again(tmp_path):
+    """After labels were added, which moves the numbers of the frames behind them, or corrected; crops of earlier versions, which say nothing, stay."""
+    video = make_video(tmp_path, frames=3)
+    first, last = (RawFrame(video.frames[place].image, number, video.frames[place].boxes) for number, place in enumerate((0, 2)))
+    crop_video(RawVideo("clip", (first, last)), tmp_path / "out")
+    before = (tmp_path / "out/clip/000001.00.x.jpg").read_bytes()
+    assert crop_video(video, tmp_path / "out") == CropResult(written=2, present=1)
+    assert (tmp_path / "out/clip/000001.00.x.jpg").read_bytes() != before == (tmp_path / "out/clip/000002.00.x.jpg").read_bytes()
+    moved = RawVideo("clip", (RawFrame(first.image, 0, {"00": (1.0, 2.0, 30.0, 40.0)}), *video.frames[1:]))
+    assert crop_video(moved, tmp_path / "out") == CropResult(written=1, present=2) == crop_video(video, tmp_path / "out")
+    old = tmp_path / "out/clip/000000.00.x.jpg"
+    old.write_bytes(cv2.imencode(".jpg", cv2.imread(str(old)))[1].tobytes())
+    assert read_origin(old) == "" and crop_video(moved, tmp_path / "out") == CropResult(written=0, present=3)
 
 
 @pytest.mark.parametrize("arguments", [{"procs": 0}, {"size": 100}])

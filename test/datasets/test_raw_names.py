@@ -14,6 +14,7 @@ from helpers import ROOT
 from pysot.datasets.raw import SECOND_BOX, RawFrame, RawVideo, split_of
 from pysot.datasets.raw_layouts import RAW_SETS
 from pysot.datasets.vot_export import export_vot
+from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.datasets.raw_layout import frames_of
 from pysot.utils.frames import open_frames
 from pysot.utils.names import check_video_name, frame_numbers, list_images, natural_key
@@ -74,6 +75,34 @@ def test_csv_frame_is_the_number_in_the_name(tmp_path):
     counts = Counter()
     assert read("csv", tmp_path, counts) == {"a": {f"a/frame_{number}.jpg": {"00": (10, 20, 40, 60 + number)} for number in (1, 2, 5, 11)}}
     assert counts["without an image"] == 1
+
+
+@pytest.mark.parametrize("names, frames", [
+    (["boat/000001.jpg", "boat/000002.jpg", "boat/thumb.jpg"], {"1": "boat/000001.jpg", "2": "boat/000002.jpg"}),   # a stray picture without a number
+    (["boat/001_s3.jpg", "boat/002_s1.jpg", "boat/003_s2.jpg"], {"1": "boat/001_s3.jpg", "2": "boat/002_s1.jpg"}),  # other numbers behind
+    (["boat/0001_a1b2.jpg", "boat/0002_c9d.jpg"], {"1": "boat/0001_a1b2.jpg", "2": "boat/0002_c9d.jpg"}),           # hashes behind
+])
+def test_csv_frames_beside_other_numbers(tmp_path, names, frames):
+    csv_set(tmp_path, names, [f"boat,{frame},0,10,20,40,60" for frame in frames])
+    assert read("csv", tmp_path) == {"boat": {name: {"00": BOX} for name in frames.values()}}
+
+
+def test_csv_numbers_that_are_of_two_images_are_refused(tmp_path):
+    csv_set(tmp_path, ["boat/000000.jpg", "boat/000000.png", "boat/000001.jpg"], ["boat,1,0,10,20,40,60"])
+    with pytest.raises(ValueError, match="000000.jpg and 000000.png do not number the images"):
+        read("csv", tmp_path)
+
+
+@pytest.mark.parametrize("video, folder", [("day2/boat1.mp4", "day2/boat1"), ("boat1.mp4", "boat1"), ("/data/boat1.MOV", "boat1")])
+def test_csv_videos_in_folders(tmp_path, video, folder):
+    csv_set(tmp_path, ["boat1/0.jpg", "day2/boat1/0.jpg", "boat/0.jpg"], [f"{video},0,0,10,20,40,60"])
+    assert read("csv", tmp_path) == {folder: {f"{folder}/0.jpg": {"00": BOX}}}
+
+
+def test_csv_videos_are_not_cut_at_a_dot(tmp_path):
+    csv_set(tmp_path, ["boat/0.jpg"], ["boat.3,0,0,10,20,40,60"])
+    counts = Counter()
+    assert read("csv", tmp_path, counts) == {} and counts["without an image"] == 1
 
 
 def test_csv_frame_is_the_place_where_names_have_no_numbers(tmp_path):
@@ -199,7 +228,6 @@ def test_trackingnet_parts_with_a_video_of_one_name(tmp_path):
     ("yolo", lambda root: [(image(root / f"images/train/a.{kind}"), text(root / "labels/train/a.txt", "0 0.5 0.5 0.1 0.2\n")) for kind in ("jpg", "png")]),
     ("det", lambda root: [(image(root / f"Data/DET/train/x/{folder}/a.JPEG"), text(root / f"Annotations/DET/train/x/{folder}/a.xml", VOC_XML))
                           for folder in "pq"]),
-    ("cvat", lambda root: [(image(root / f"{folder}/images/frame_000000.PNG"), text(root / f"{folder}/annotations.xml", cvat_xml())) for folder in "pq"]),
 ])
 def test_names_that_come_twice_are_an_error_that_names_both(tmp_path, name, make):
     make(tmp_path)
@@ -227,9 +255,12 @@ def test_names_that_are_none(name):
         check_video_name(name)
 
 
-@pytest.mark.parametrize("name", ["a", "a b", "12:30", "class/video", "..a", "boat.1", "é"])
+@pytest.mark.parametrize("name", ["a", "a b", "12:30", "..a", "boat.1", "é"])
 def test_names(name):
     check_video_name(name)
+    check_video_name(f"class/{name}", folders=True)
+    with pytest.raises(ValueError, match="have a slash"):
+        check_video_name(f"class/{name}")
 
 
 def test_a_csv_cannot_write_outside_of_its_folder(tmp_path):
@@ -298,6 +329,31 @@ def test_cvat_for_video_that_does_not_fit_its_images(tmp_path):
         read("cvat", tmp_path)
 
 
+def test_cvat_numbers_are_absolute(tmp_path):
+    """A job, or a task with a start frame, a step or deleted frames: boxes and images of CVAT's own names share their numbers."""
+    for number in range(10, 40, 5):
+        image(tmp_path / f"images/frame_{number:06d}.PNG")
+    box = '<box frame="{}" outside="0" xtl="10" ytl="20" xbr="40" ybr="60"/>'
+    text(tmp_path / "annotations.xml", cvat_xml(tracks=f'<track id="0">{box.format(10)}{box.format(20)}</track>', size=20).replace("task>", "job>"))
+    assert list(read("cvat", tmp_path).values()) == [{f"images/frame_{number:06d}.PNG": {"00": BOX} for number in (10, 20)}]
+
+
+def test_cvat_project_of_image_tasks_is_refused(tmp_path):
+    """Two tasks of images of the same names in one folder: CVAT renames some, and nobody can tell which frame is which."""
+    for name in ("0001", "0001_1", "0002", "0002_1"):
+        image(tmp_path / f"images/{name}.jpg")
+    text(tmp_path / "annotations.xml", cvat_xml(source="").replace("<size>3</size>", ""))
+    with pytest.raises(ValueError, match="does not say of how many frames it is, .* has 4 images"):
+        read("cvat", tmp_path)
+
+
+def test_cvat_videos_of_one_source_are_told_apart_by_their_folders(tmp_path):
+    for folder in "pq":
+        image(tmp_path / folder / "images/frame_000000.PNG")
+        text(tmp_path / folder / "annotations.xml", cvat_xml())
+    assert list(read("cvat", tmp_path)) == ["train/p/boat", "train/q/boat"]
+
+
 def test_cvat_shapes_and_subsets(tmp_path):
     """A turned box and a polygon count as their bounds; a project has tasks and subsets; images are videos of one frame."""
     image(tmp_path / "images/Validation/frame_000000.PNG")
@@ -338,6 +394,80 @@ def test_parts_of_yolo_are_kept_apart(tmp_path):
         text(tmp_path / part / "labels" / "a.txt", "0 0.05 0.2 0.2 0.2 0.2 0.6 0.05 0.6\n")  # a polygon
     found = read("yolo", tmp_path)
     assert list(found) == ["test/a", "valid/a", "train/a"] and found["train/a"]["train/images/a.jpg"]["00"] == pytest.approx(BOX)
+
+
+@pytest.mark.parametrize("splits", [{"train1": "train", "train2": "train", "val": "val"}, {"train2017": "train", "val2017": "val"},
+                                     {"Train": "train", "Val": "val"}, {"a": "train", "train": "train"}], ids=lambda splits: "-".join(splits))
+def test_no_part_of_yolo_is_lost(tmp_path, splits):
+    for folder in splits:
+        image(tmp_path / "images" / folder / "x.jpg")
+        text(tmp_path / "labels" / folder / "x.txt", "0 0.125 0.4 0.15 0.4\n")
+    found = {video.name: split for split in RAW_SETS["yolo"].splits(tmp_path) for video in RAW_SETS["yolo"].videos(tmp_path, split, Counter())}
+    assert found == {f"{folder}/x": split for folder, split in splits.items()}
+
+
+def test_yolo_images_beside_its_parts(tmp_path):
+    for name in ("train/x", "y"):
+        image(tmp_path / f"images/{name}.jpg")
+        text(tmp_path / f"labels/{name}.txt", "0 0.125 0.4 0.15 0.4\n")
+    assert sorted(read("yolo", tmp_path)) == ["train/x", "train/y"]
+
+
+def test_frames_of_two_videos_in_one_folder_of_yolo(tmp_path):
+    for name in ("v_frame1", "v_frame2", "w_frame1", "w_frame2"):
+        image(tmp_path / f"images/{name}.jpg")
+        text(tmp_path / f"labels/{name}.txt", "0 0.125 0.4 0.15 0.4 4\n")
+    assert {name: list(frames) for name, frames in read("yolo", tmp_path).items()} == {
+        f"train/{video}_frame": [f"images/{video}_frame{number}.jpg" for number in (1, 2)] for video in "vw"}
+
+
+def test_coco_takes_no_other_image_of_the_same_name(tmp_path):
+    image(tmp_path / "train2017/x.jpg")
+    text(tmp_path / "annotations/instances_train2017.json", json.dumps(coco_images("b/x.jpg")))
+    assert read("coco", tmp_path) == {"train2017/b/x": {"train2017/b/x.jpg": {"00": BOX}}}  # which is not there, and will be told
+
+
+def test_coco_video_ids_that_are_null(tmp_path):
+    content = coco_images("a/0.jpg", "b/0.jpg")
+    for entry in content["images"]:
+        entry["video_id"] = None
+        image(tmp_path / "images" / entry["file_name"])
+    text(tmp_path / "x.json", json.dumps(content))
+    assert list(read("coco_video", tmp_path)) == ["train/a", "train/b"]
+
+
+@pytest.mark.parametrize("change", [{"track_id": "a"}, {"bbox": []}, {"track_id": 0.5}])
+def test_odd_values_of_coco_video_are_named_with_their_file(tmp_path, change):
+    content = coco_images("a/0.jpg")
+    content["annotations"][0] |= change
+    text(tmp_path / "x.json", json.dumps(content))
+    with pytest.raises(ValueError, match="x.json is no COCO video annotation: ValueError"):
+        read("coco_video", tmp_path)
+
+
+@pytest.mark.parametrize("flags", ["0\n1\n", "0\n" * 7, ""])
+def test_flags_of_another_length_are_named(tmp_path, caplog, flags):
+    sequence(tmp_path / "LaSOT", "cat/x-1", frames=5)
+    text(tmp_path / "LaSOT/cat/x-1/full_occlusion.txt", flags)
+    with pytest.raises(ValueError, match="none of the 1 chosen lasot sequences"):
+        read("lasot", tmp_path / "LaSOT")
+    assert "full_occlusion.txt" in caplog.text
+    with pytest.raises(ValueError, match=r"full_occlusion.txt has \d flags for 5 frames"):
+        load_dataset("LaSOT", tmp_path)
+
+
+@pytest.mark.parametrize("stray", ["background.jpg", "0001.png"])
+def test_images_that_are_no_frames_of_a_benchmark_are_named(tmp_path, stray):
+    sequence(tmp_path / "mine", "dog", truth="groundtruth_rect.txt", frames=4)
+    image(tmp_path / "mine/dog/img" / stray)
+    with pytest.raises(ValueError, match="5 images for 4 lines of ground truth, and their names have no numbers that tell which"):
+        load_dataset("mine", tmp_path)
+
+
+def test_blank_lines_in_mot(tmp_path):
+    image(tmp_path / "a/img1/000001.jpg")
+    text(tmp_path / "a/gt/gt.txt", "1,3,10,20,30,40\n\n1,4,10,20,30,40\n")
+    assert list(read("mot", tmp_path)["a"]["a/img1/000001.jpg"]) == ["03", "04"]
 
 
 def test_no_message_names_an_option_that_the_tool_lacks(tmp_path):

@@ -314,6 +314,8 @@ def test_the_runner(tmp_path, name, path):
     assert run_dataset(Still(), dataset, tmp_path / "out").tracked == ["a"] and (tmp_path / "out" / path).is_file()
     assert len((tmp_path / "out" / path).with_name("a_time.txt").read_text().splitlines()) == 6
     assert run_dataset(Still(), dataset, tmp_path / "out").kept == ["a"]
+    (tmp_path / "out" / path).with_name("a_time.txt").unlink()  # which the server of GOT-10k wants
+    assert run_dataset(Still(), dataset, tmp_path / "out").tracked == (["a"] if name == "GOT-10k" else [])
     assert run_dataset(Still(), Dataset(name, [make_sequence("b", truth=[BOX * np.nan] * 2)], (), None), tmp_path / "out").failed.keys() == {"b"}
 
 

@@ -126,6 +126,21 @@ def test_every_cell_of_the_table(tmp_path, name):
     assert ("no toolkit of its own" in ope_table(scores, "both")) == (name.lower() not in RULES)
 
 
+def test_repetitions_that_lack_are_told(got10k):
+    """One that lacks between others is an error; another number than of the other videos, or times of some videos alone, a note."""
+    shutil.copytree(PARITY / "got10k_small" / "results" / "three", got10k / "m")
+    dataset, video = load_dataset("GOT-10k", got10k), got10k / "m" / "GOT-10k_Val_000001"
+    (video / "GOT-10k_Val_000001_time.txt").unlink()
+    (video / "GOT-10k_Val_000001_003.txt").unlink()
+    scores = score_trackers(dataset, [got10k / "m"], mode="official")
+    text = ope_table(scores, "official")
+    assert "different numbers of repetitions (1 with 2, 2 with 3)" in text and "frames a second are of 2 of 3 videos" in text
+    assert scores.to_json()["m"]["official"]["videos"]["GOT-10k_Val_000001"]["fps"] is None
+    (video / "GOT-10k_Val_000001_001.txt").rename(video / "GOT-10k_Val_000001_004.txt")
+    (video / "GOT-10k_Val_000001_002.txt").rename(video / "GOT-10k_Val_000001_001.txt")
+    assert "has no GOT-10k_Val_000001_002.txt, but later repetitions" in score_trackers(dataset, [got10k / "m"]).trackers[0].problems[0]
+
+
 def test_trackingnet_as_its_devkit(tmp_path):
     results = odd_set(tmp_path, "TrackingNet", absent=False)
     for video, (truth, boxes, _) in results.items():
@@ -202,6 +217,19 @@ def test_a_json_with_hidden_truth(tmp_path, name, truth):
     write_json(tmp_path / f"{name}.json", **truth)
     dataset = load_dataset(name, tmp_path)
     assert dataset.hidden_truth and dataset.sequences[0].ground_truth[0].tolist() == [1, 2, 3, 4] and np.isnan(dataset.sequences[0].ground_truth[1]).all()
+
+
+def test_odd_values_of_a_json(tmp_path):
+    write_json(tmp_path / "GOT-10k.json", anchor=None, attr="FM", cover=[1, None], gt_rect=[[1, 2, 3, 4], None])
+    sequence = load_dataset("GOT-10k", tmp_path).sequences[0]
+    assert sequence.attributes == ("FM",) and sequence.visible.tolist() == [True, False] and np.isnan(sequence.ground_truth[1]).all()
+
+
+def test_names_whose_results_would_be_times(tmp_path):
+    content = json.loads(json.dumps({name: {"video_dir": "v", "img_names": ["v/1.jpg"], "gt_rect": [[1, 2, 3, 4]]} for name in ("run", "run_time")}))
+    (tmp_path / "mine.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="the results of run_time would be called as the times of run"):
+        load_dataset("mine", tmp_path)
 
 
 def test_a_json_with_some_of_the_truth_is_refused(tmp_path):

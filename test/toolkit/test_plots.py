@@ -143,11 +143,11 @@ def supervised(folder: Path, names=("good", "bad"), sequences=("a", "b"), repeti
 
 
 def test_all_figures_of_a_supervised_set(tmp_path):
-    dataset, folders, scores = supervised(tmp_path, sequences=("a.b", "c/d"))
+    dataset, folders, scores = supervised(tmp_path, sequences=("a.b", "c d"))
     seen = []
     written = write_figures(tmp_path / "out", dataset, folders, scores, "svg", lambda items: seen.extend(items) or items)
     assert [path.name for path in written] == ["SET_scores.svg", "SET_expected_overlap.svg", "SET_attributes.svg", "SET_timelines"]
-    assert sorted(path.name for path in written[-1].iterdir()) == ["a.b.svg", "c_d.svg"] and seen == dataset.sequences
+    assert sorted(path.name for path in written[-1].iterdir()) == ["a.b.svg", "c d.svg"] and seen == dataset.sequences
     assert f"bad [{scores.trackers[1].eao['all']:.3f}]" in texts(written[1]) and "occlusion" in texts(written[2])
     assert "bad [1 loss]" in texts(written[-1] / "a.b.svg")
     assert not {path.name for path in tmp_path.iterdir()} - {"out", "good", "bad"}

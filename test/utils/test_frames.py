@@ -1,4 +1,5 @@
 import logging
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -156,7 +157,8 @@ class Stream:
         pass
 
 
-@pytest.mark.parametrize("source, name", [("rtsp://good:554/live.sdp", "good_554_live_sdp"), ("http://good/a.m3u8", "good_a_m3u8"), ("/dev/null", "null")])
+@pytest.mark.parametrize("source, name", [("rtsp://good:554/live.sdp", "good_554_live_sdp"), ("http://good/a.m3u8", "good_a_m3u8"), ("/dev/null", "null"),
+                                          ("RTSP://good/live", "good_live"), (Path("rtsp://good/live"), "good_live")])
 def test_streams_and_cameras_by_path(monkeypatch, source, name):
     monkeypatch.setattr(cv2, "VideoCapture", Stream)
     found = open_frames(source)

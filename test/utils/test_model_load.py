@@ -3,6 +3,7 @@
 import os
 import pickle
 import zipfile
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -75,7 +76,10 @@ def test_code_in_a_pickle_is_refused(tmp_path, monkeypatch, write):
     lambda s: {k: v for k, v in s.items() if not k.endswith("num_batches_tracked")}, lambda s: {"net": s, "epoch": 3}, lambda s: {"model": s},
     lambda s: {"weights": s, "ema": s}, lambda s: {"whatever": s, "acc": 0.5}, lambda s: {f"module.module.{k}": v for k, v in s.items()},
     lambda s: {f"_orig_mod.{k}": v for k, v in s.items()}, lambda s: {"model": {f"model._orig_mod.{k}": v for k, v in s.items()}},
-    lambda s: {k: v.numpy() for k, v in s.items()},
+    lambda s: {k: v.numpy() for k, v in s.items()}, lambda s: {"checkpoint": {"model": s}}, lambda s: {"model": {"state_dict": s, "epoch": 3}},
+    lambda s: {"model": {**s, "version": 1}}, lambda s: {"state_dict": {}, "model": s}, lambda s: {"model": s, "mean": torch.zeros(3)},
+    lambda s: {**{f"model.{k}": v for k, v in s.items()}, **{f"model_ema.{k}": v for k, v in s.items()}},
+    lambda s: {"model": s, "milestones": Counter({10: 1}), "optimizer": {"state": {0: {"momentum_buffer": torch.ones(9)}}, "param_groups": []}},
 ])
 def test_forms_of_a_whole_network(tmp_path, model, wrap):
     other = build_model(tiny_config())

@@ -51,16 +51,25 @@ def _sequence(name, video, truth_path):
         images, lines = protocol_part(video.name, frame_numbers(frames), len(truth))
         chosen, truth = frames[images], truth[lines]
         frames = part_of(chosen, len(truth)) if len(chosen) > len(truth) or len(chosen) < len(frames) else chosen
-    flags = [np.concatenate(number_lines(video / name)) for name in LASOT_ABSENT if (video / name).is_file()]
+    flags = [_flags(video / name, len(frames)) for name in LASOT_ABSENT if (video / name).is_file()]
     present = ~np.any(flags, axis=0) if flags else None
-    return Sequence(name, frames, truth, *_size(video), present=present, visible=_visible(video))
+    return Sequence(name, frames, truth, *_size(video), present=present, visible=_visible(video, len(frames)))
 
 
-def _visible(video: Path) -> np.ndarray | None:
+def _visible(video: Path, count: int) -> np.ndarray | None:
     """Frames in which some of the target can be seen: cover.label of GOT-10k, or else what absence.label leaves."""
     if (video / "cover.label").is_file():
-        return np.concatenate(number_lines(video / "cover.label")) > 0
-    return np.concatenate(number_lines(video / "absence.label")) == 0 if (video / "absence.label").is_file() else None
+        return _flags(video / "cover.label", count) > 0
+    return _flags(video / "absence.label", count) == 0 if (video / "absence.label").is_file() else None
+
+
+def _flags(path: Path, count: int) -> np.ndarray:
+    """The numbers of a file, one for each of `count` frames, in lines or not. Raises ValueError for more or less."""
+    lines = number_lines(path)
+    flags = np.concatenate(lines) if lines else np.empty(0)
+    if len(flags) != count:
+        raise ValueError(f"{path} has {len(flags)} flags for {count} frames; it needs one for each")
+    return flags
 
 
 def _size(video: Path) -> tuple[int | None, int | None]:

@@ -21,7 +21,8 @@ def read_json_layout(name: str, path: Path, folders: list[Path], problems: list[
         problems.append(f"{path.name} holds no object of videos (got {type(meta).__name__})")
         return "one pass", []
     videos = [video for video in meta.values() if isinstance(video, dict)]
-    protocol = protocol_of(name, tags=any(tag in video for video in videos for tag in VOT_TAGS), anchors=any(any(video.get("anchor", ())) for video in videos))
+    tags, anchors = any(tag in video for video in videos for tag in VOT_TAGS), any(any(video.get("anchor") or ()) for video in videos)
+    protocol = protocol_of(name, tags, anchors)
     folder = _frame_folder(meta, folders)
     sequences = []
     for video_name, video in meta.items():
@@ -51,7 +52,8 @@ def _sequence(name, video, folder, protocol, got_10k):
         raise ValueError(f"{name}: img_names needs names of files, got {odd[0]!r}")
     inside = os.path.join(folder, "")  # joined once: LaSOT has 700 thousand images
     frames = [image if image.startswith(os.sep) else inside + image for image in video["img_names"]]
-    attributes = tuple(video.get("attr") or ())
+    attributes = video.get("attr") or ()
+    attributes = (attributes,) if isinstance(attributes, str) else tuple(attributes)
     if protocol == "one pass":
         size, present, visible = _size(video, frames) if got_10k else (None, None), _flags(video, "absent"), _flags(video, "cover")
         if got_10k:
@@ -62,13 +64,13 @@ def _sequence(name, video, folder, protocol, got_10k):
     if width is None and protocol != "longterm":
         raise ValueError(f"{name}: the size of its images is needed: give it the keys width and height, or put its first frame at {frames[0]}")
     tags = {tag: video[tag] for tag in VOT_TAGS if tag in video}
-    anchors = tuple((frame, sign < 0) for sign in (1, -1) for frame, value in enumerate(video.get("anchor", ())) if value * sign > 0)
+    anchors = tuple((frame, sign < 0) for sign in (1, -1) for frame, value in enumerate(video.get("anchor") or ()) if value * sign > 0)
     return Sequence(name, frames, video["gt_rect"], width, height, tags, attributes, anchors=anchors)
 
 
 def _flags(video, key: str) -> np.ndarray | None:
     """Where a list of the json is not 0, None where it has no such list. pysot's `absent` is 1 where the target is present."""
-    return None if video.get(key) is None else np.asarray(video[key]) != 0
+    return None if video.get(key) is None else np.nan_to_num(np.asarray(video[key], np.float64)) != 0
 
 
 def _size(video, frames) -> tuple:
@@ -83,4 +85,6 @@ def _one_pass_truth(video, frames: int) -> list:
     truth = video.get("gt_rect") or [video["init_rect"]]
     if len(truth) in (4, 8) and all(isinstance(number, (int, float)) for number in truth):
         truth = [truth]
+    if None in truth:
+        truth = [[np.nan] * 4 if region is None else region for region in truth]
     return known_at_first([np.asarray(region, np.float64) for region in truth], frames) if len(truth) == 1 else truth

@@ -92,12 +92,13 @@ def frames_of(folder: Path) -> list[str]:
 
 
 def part_of(frames: list[str], count: int, first: int | None = None) -> list[str]:
-    """Up to `count` frames, from the one of the number `first` on if that is given. Raises ValueError if one between them lacks, or if `first` is given and the
-    names have no numbers: ground truth would belong to other frames.
+    """Up to `count` frames of more than there are lines for, from the one of the number `first` on if that is given. Raises ValueError if one between them
+    lacks, or if the names have no numbers: ground truth would belong to other frames.
     """
     numbers = frame_numbers(frames)
-    if first is not None and numbers is None:
-        raise ValueError(f"the ground truth begins with image {first}, but the names in {os.path.dirname(frames[0])} have no numbers that tell images apart")
+    if numbers is None:
+        raise ValueError(f"{os.path.dirname(frames[0])} has {len(frames)} images for {count} lines of ground truth, and their names have no numbers that tell "
+                         f"which are meant, such as {os.path.basename(frames[0])} and {os.path.basename(frames[-1])}; take away what is no frame of it")
     chosen = [path for place, path in enumerate(frames) if first is None or numbers[place] >= first][:count]
     if missing := missing_images(chosen):
         raise ValueError(f"there is no {missing[0]} in {os.path.dirname(frames[0])}")
