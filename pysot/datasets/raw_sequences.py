@@ -127,7 +127,7 @@ def _read_otb(folder: Path, counts: Counter) -> list[RawFrame]:
     for track, path in enumerate(sorted(folder.glob("groundtruth_rect*.txt"))):
         rows, images = read_numbers(path), list_images(folder / "img")
         if len(images) > len(rows):
-            part = protocol_part(folder.name, frame_numbers(images), len(rows))[0]
+            part = protocol_part(folder.name, images, len(rows))[0]
             images = images if part == slice(None) else images[part][:len(rows)]
         for frame in _frames(images, rows, _xywh_to_xyxy, counts):
             earlier = merged[frame.number].boxes if frame.number in merged else {}

@@ -24,8 +24,9 @@ def image_names(folder: str | os.PathLike) -> list[str]:
     """Names of the images of a folder in natural order; none if there is no folder."""
     if not os.path.isdir(folder):
         return []
-    names = (entry.name for entry in os.scandir(folder))
-    return sorted((name for name in names if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")), key=natural_key)
+    names = [name for name in os.listdir(folder) if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")]
+    plain = len({(len(name), os.path.splitext(name)[1]) for name in names}) == 1 and all(name.partition(".")[0].isdecimal() for name in names)
+    return sorted(names, key=None if plain else natural_key)  # 00000001.jpg, ...: text has the same order, and there may be a million of them
 
 
 def list_images(folder: str | os.PathLike) -> list[Path]:

@@ -1,7 +1,10 @@
 """Which images and lines of raw OTB videos the protocol uses (Wu, Lim, Yang, 2013 and 2015): some have images, or lines as well, that it leaves out."""
 
 import logging
+import os
 from collections.abc import Sequence as Listing
+
+from pysot.utils.names import frame_numbers
 
 logger = logging.getLogger(__name__)
 
@@ -10,19 +13,20 @@ SPANS = {"david": (300, 770), "blurcar1": (247, 988), "blurcar3": (3, 359), "blu
          "football1": (1, 74), "freeman3": (1, 460), "freeman4": (1, 283)}
 
 
-def protocol_part(video: str, numbers: Listing[int] | None, lines: int) -> tuple[slice, slice]:
-    """The images, of which `numbers` has the number in the name (None: they have none), and the lines of ground truth that belong together, as slices: all of
-    them, unless the video has a span (its name in any case of letters) and there are images outside it. Lines may be of the span only, or of all images.
+def protocol_part(video: str, images: Listing[str | os.PathLike], lines: int) -> tuple[slice, slice]:
+    """The images, and the lines of ground truth, that belong together, as slices: all of them, unless the video has a span (its name in any case of letters)
+    and there are images whose numbers lie outside it. Lines may be of the span only, or of all images.
     """
     everything = slice(None), slice(None)
     first, last = SPANS.get(video.lower(), (None, None))
-    if first is None or numbers is None or lines == len(numbers) == last - first + 1:
+    numbers = None if first is None else frame_numbers(images)
+    if numbers is None or lines == len(numbers) == last - first + 1:
         return everything
     inside = [place for place, number in enumerate(numbers) if first <= number <= last]
     if not inside or len(inside) == len(numbers):
         return everything
-    images = slice(inside[0], inside[-1] + 1)
+    part = slice(inside[0], inside[-1] + 1)
     if lines != len(numbers):
-        return images, slice(None)
+        return part, slice(None)
     logger.info("%s: images and lines %d to %d of %d are used, as in the protocol of OTB", video, numbers[inside[0]], numbers[inside[-1]], lines)
-    return images, images
+    return part, part

@@ -266,12 +266,12 @@ def test_raw_otb_has_the_frames_of_published_results(tmp_path, spelt):
 
 
 def test_parts_of_otb_videos():
-    everything = slice(None), slice(None)
-    assert protocol_part("Deer", list(range(1, 72)), 71) == everything
-    assert protocol_part("tiger1", list(range(1, 350)), 349) == everything  # renumbered
-    assert protocol_part("David", list(range(1, 11)), 10) == everything     # another video of that name
-    assert protocol_part("David", None, 471) == everything
-    assert protocol_part("Tiger1", list(range(1, 355)), 349) == (slice(5, 354), slice(None))
+    everything, images = (slice(None), slice(None)), [f"{number:04d}.jpg" for number in range(1, 500)]
+    assert protocol_part("Deer", images[:71], 71) == everything
+    assert protocol_part("tiger1", images[:349], 349) == everything  # renumbered
+    assert protocol_part("David", images[:10], 10) == everything     # another video of that name
+    assert protocol_part("David", ["a.jpg", "b.jpg"], 471) == everything
+    assert protocol_part("Tiger1", images[:354], 349) == (slice(5, 354), slice(None))
 
 
 def test_human4_has_one_target(tmp_path):

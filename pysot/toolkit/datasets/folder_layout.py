@@ -12,7 +12,6 @@ import numpy as np
 from pysot.toolkit.datasets.native_layout import known_at_first
 from pysot.toolkit.datasets.raw_layout import frames_of, number_lines, part_of
 from pysot.toolkit.sequence import Sequence
-from pysot.utils.names import frame_numbers
 from pysot.utils.otb import protocol_part
 
 TRUTH = ("groundtruth_rect*.txt", "groundtruth.txt")
@@ -48,7 +47,7 @@ def _sequence(name, video, truth_path):
     if truth_path.name == "groundtruth.txt":
         truth = known_at_first(truth, len(frames))
     else:
-        images, lines = protocol_part(video.name, frame_numbers(frames), len(truth))
+        images, lines = protocol_part(video.name, frames, len(truth))
         chosen, truth = frames[images], truth[lines]
         frames = part_of(chosen, len(truth)) if len(chosen) > len(truth) or len(chosen) < len(frames) else chosen
     flags = [_flags(video / name, len(frames)) for name in LASOT_ABSENT if (video / name).is_file()]
