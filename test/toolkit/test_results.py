@@ -266,6 +266,10 @@ def test_all_repetitions_and_their_times_are_packed(tmp_path):
         assert archive.namelist() == ["a/a_001.txt", "a/a_002.txt", "a/a_003.txt", "a/a_time.txt"]
         assert archive.read("a/a_time.txt") == b"0.100000,0.200000,0.300000\n" * 4 and archive.read("a/a_003.txt").startswith(b"3.0000,4.0000")
     (folder / "a_time.txt").write_text("0.1,0.2,0.3\n" * 3 + "0.1\n")
+    (folder / "a_time.txt").write_text("0.1,0.2\n" * 4)
+    with pytest.raises(ResultError, match="a_time.txt line 1 needs a number of seconds for each of 3 repetitions, got 0.1,0.2"):
+        zip_ope(tmp_path / "m", hidden_set("GOT-10k-test", "a"), tmp_path / "m.zip")
+    (folder / "a_time.txt").write_text("0.1,0.2,0.3\n" * 3 + "0.1\n")
     (folder / "a_003.txt").rename(folder / "a_004.txt")
     with pytest.raises(ResultError, match="has no a_003.txt, but later repetitions"):
         find_ope_runs(tmp_path / "m", "a")
