@@ -16,8 +16,7 @@ def main() -> None:
     parser.add_argument("source", help="torchvision's file")
     parser.add_argument("target", help="file to write, for BACKBONE.PRETRAINED")
     args = parser.parse_args()
-    weights = {name.removeprefix("module."): value for name, value in read_checkpoint(args.source)["state_dict"].items()}
-    state = convert_torchvision(weights, args.arch)
+    state = convert_torchvision(read_checkpoint(args.source)["state_dict"], args.arch)
     with atomic_write(args.target, "wb") as stream:
         torch.save(state, stream)
     print(f"wrote {len(state)} tensors of {args.arch} to {args.target}")

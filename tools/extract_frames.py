@@ -53,10 +53,11 @@ def videos_of(path: Path, out: Path) -> list[tuple[Path, str]]:
 
 
 def extract(file: Path, folder: Path) -> int:
-    """Write the frames to `folder`, which appears when it is whole; how many, 0 if it was there."""
-    if folder.is_dir():
+    """Write the frames to `folder`, where they appear when all of them are there; how many, 0 if they were. Folders of other videos may lie in it."""
+    part = folder.with_name(f".{folder.name}.part")
+    if next(folder.glob("*.jpg"), None) and not part.exists():
         return 0
-    source, part = open_frames(file), folder.with_name(f".{folder.name}.part")
+    source = open_frames(file)
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     count = 0
@@ -68,7 +69,12 @@ def extract(file: Path, folder: Path) -> int:
             shutil.rmtree(part, ignore_errors=True)
             raise OSError(error.errno, f"cannot write {name}: {error.strerror}. Make room or choose another --out, and run the same command again") from error
         count += 1
-    part.rename(folder)
+    if not folder.is_dir():
+        part.rename(folder)
+        return count
+    for frame in part.iterdir():  # beside the folders of videos from a folder that is called as this video
+        frame.replace(folder / frame.name)
+    part.rmdir()
     return count
 
 

@@ -15,7 +15,7 @@ import _prepare
 import _cli
 from pysot.datasets.raw import annotation_json, describe
 from pysot.datasets.raw_layouts import RAW_SETS
-from pysot.datasets.registration import DESCRIPTION, config_name, write_description
+from pysot.datasets.registration import DESCRIPTION, config_name, described_pack, write_description
 from pysot.utils.files import write_json
 
 
@@ -53,6 +53,8 @@ def main() -> None:
         write_json(args.out / f"{split}.json", content)
         print(f"{len(content)} sequences, {done}; in {split}.json: {describe(counts)}")
         if split == splits[-1]:
+            if (packed := described_pack(args.out)) is not None:
+                print(f"{args.out / DESCRIPTION} named {packed}, which does not have the crops of this call; it names crop511 again, until they are packed")
             write_description(args.out, split, raw.reach, counts["boxes"])
     if not args.dry_run:
         others = sorted(str(folder.relative_to(args.out / "crop511")) for folder in _lowest(args.out / "crop511")

@@ -80,15 +80,22 @@ def crop_video(video: RawVideo, out: Path, size: int = 511, with_z: bool = False
 
 def _done(folder: Path, wanted: dict[str, str], with_z: bool) -> set[str]:
     """Which of the wanted crops are there and were made from the same image and box."""
-    done = {name for name in present_crops(folder) if name in wanted and read_origin(folder / name) in ("", wanted[name])}
-    if with_z:
-        done &= {f"{name[:-6]}.x.jpg" for name in present_crops(folder, ".z.jpg")}
-    return done
+    kinds = (".x.jpg", ".z.jpg") if with_z else (".x.jpg",)
+    return set.intersection(*({name for path in present_crops(folder, kind) if (name := f"{path[:-6]}.x.jpg") in wanted
+                               and _is_made_from(folder / path, wanted[name])} for kind in kinds))
+
+
+def _is_made_from(path: Path, wanted: str) -> bool:
+    found = read_origin(path)
+    return not found or found.startswith(wanted)
 
 
 def _origin(frame: RawFrame, box) -> str:
-    """What a crop is made from, as its file says it: the end of the path of its image, and the box."""
-    return f"{'/'.join(frame.image.parts[-3:])} {' '.join(f'{float(value):.3f}' for value in box)}"
+    """What a crop is made from, as its file says it: the end of the path of its image, the box, and the bytes of the image where it is there."""
+    told = f"{'/'.join(frame.image.parts[-3:])} {' '.join(f'{float(value):.3f}' for value in box)}"
+    with contextlib.suppress(OSError):  # crops stay of use when their images are gone
+        told += f" {frame.image.stat().st_size} bytes"
+    return told
 
 
 def read_origin(path: Path) -> str:
@@ -113,7 +120,7 @@ def _crop_frame(frame: RawFrame, missing: dict, folder: Path, size: int, with_z:
         else:
             write_crop(folder / name, crop511(image, box, size, fill), _origin(frame, box))
             if with_z:
-                write_crop(folder / f"{name[:-6]}.z.jpg", crop511(image, box, EXEMPLAR_SIZE, fill))
+                write_crop(folder / f"{name[:-6]}.z.jpg", crop511(image, box, EXEMPLAR_SIZE, fill), _origin(frame, box))
     return len(missing) - len(problems), problems
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from pysot.datasets.annotation import TrackAnnotation, find_data_path, index_annotation
 from pysot.datasets.raw import crop_name, is_whole
-from pysot.datasets.storage import is_pack, read_pack
+from pysot.datasets.storage import is_pack, read_pack, state_of
 from pysot.utils.files import atomic_write, file_lock, read_json, write_json
 
 logger = logging.getLogger(__name__)
@@ -74,48 +74,55 @@ def _packed(name: str, root: Path, anno: str | Path, folder: str | Path | None) 
     described, annotation = read_pack(root), open_index(name, root, root / "index")
     with contextlib.suppress(FileNotFoundError):
         found = find_data_path(anno, f"DATASET.{name}.ANNO", folder)
-        if found.stat().st_size != described.get("source_bytes"):
+        now = state_of(found)
+        if any(described.get(key, now[key]) != now[key] for key in now):  # packs of earlier versions have no checksum
             raise ValueError(f"{root} was packed from another annotation than {found} (DATASET.{name}.ANNO); pack the data set again")
     logger.info("%s: %d videos, %d tracks, %d boxes, packed in %s", name, annotation.video_count, annotation.track_count, len(annotation.boxes), root)
     return annotation
 
 
 def excluded_path(anno: Path) -> Path:
-    """The list of boxes to leave out that belongs to an annotation file: {"root": folder of the crops, "boxes": [[video, track, frame, reason, state], ...]},
-    where the state of a crop is [size, time of its last change], or null where there was none.
+    """The list of boxes to leave out that belongs to an annotation file: {folder of the crops: [[video, track, frame, reason, state], ...]}, where the state of
+    a crop is [size, time of its last change], or null where there was none.
     """
     return Path(f"{anno}.excluded.json")
 
 
 def read_excluded(anno: Path, root: Path) -> list[tuple[str, str, int]]:
-    """The boxes to leave out: those whose crops in `root` are still as they were when they were listed; none without a list, or with one of another folder of
-    crops. Raises ValueError for a list of another layout.
+    """The boxes to leave out: those whose crops in `root` are still as they were when they were listed; none without a list of this folder of crops. Raises
+    ValueError for a list of another layout.
     """
-    return [item[:3] for item in _listed(anno, root)]
+    return [row[:3] for row in _as_they_were(root, _listed(anno, root).get(_folder(root), []))]
 
 
 def remember_excluded(anno: Path, root: Path, bad: Iterable[tuple[str, str, int, str]]) -> None:
-    """Add boxes to the list of those to leave out, and take those off it whose crops have changed since, or that are of another folder of crops."""
-    known = {item[:3]: item for item in _listed(anno, root)}
+    """Add boxes to the list of those to leave out, and take those off it whose crops have changed since. Lists of other folders of crops stay."""
+    listed = _listed(anno, root)
+    known = {row[:3]: row for row in _as_they_were(root, listed.get(_folder(root), []))}
     known |= {item[:3]: (*item, _crop_state(root, *item[:3])) for item in bad}
-    write_json(excluded_path(anno), {"root": str(Path(root).resolve()), "boxes": sorted(known.values(), key=lambda item: item[:3])}, indent=1)
+    write_json(excluded_path(anno), {**listed, _folder(root): sorted(known.values(), key=lambda row: row[:3])}, indent=1)
 
 
-def _listed(anno: Path, root: Path) -> list[tuple]:
-    """What the list says of boxes whose crops are as they were."""
+def _folder(root: Path) -> str:
+    return str(Path(root).resolve())
+
+
+def _listed(anno: Path, root: Path) -> dict[str, list[tuple]]:
+    """What the lists of all folders of crops say; one list of earlier versions, without a folder and states, is of `root`."""
     path = excluded_path(anno)
     if not path.exists():
-        return []
+        return {}
     content = read_json(path, "boxes to leave out")
-    content = {"boxes": content} if isinstance(content, list) else content  # as earlier versions wrote it, without root and states
     try:
-        rows = [(str(video), str(track), int(frame), *more) for video, track, frame, *more in content["boxes"]]
-        if content.get("root", str(Path(root).resolve())) != str(Path(root).resolve()):
-            return []
-        return [row for row in rows if _is_as_it_was(root, *row)]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path} must have \"root\" and \"boxes\", a list of [video, track, frame, reason, state] ({error}); make it again with "
+        content = {_folder(root): content} if isinstance(content, list) else content
+        return {folder: [(str(video), str(track), int(frame), *more[:2]) for video, track, frame, *more in rows] for folder, rows in content.items()}
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path} must have a list of [video, track, frame, reason, state] for each folder of crops ({error}); make it again with "
                          "tools/check_data.py, or remove it") from None
+
+
+def _as_they_were(root: Path, rows: Iterable[tuple]) -> list[tuple]:
+    return [row for row in rows if _is_as_it_was(root, *row)]
 
 
 def _is_as_it_was(root: Path, video: str, track: str, frame: int, reason: str = "", state: object = "unknown") -> bool:

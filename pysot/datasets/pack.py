@@ -18,7 +18,7 @@ import numpy as np
 from pysot.datasets.annotation import TrackAnnotation
 from pysot.datasets.crop import start_worker
 from pysot.datasets.index import write_index
-from pysot.datasets.storage import PACK, PLACE, CropPack, encode_centre, shard_path
+from pysot.datasets.storage import PACK, PLACE, CropPack, encode_centre, shard_path, state_of
 from pysot.utils.files import atomic_write, read_json, write_json
 from pysot.utils.image import read_image
 
@@ -32,7 +32,7 @@ def pack(annotation: TrackAnnotation, out: Path, centre: int, procs: int, source
     Raises OSError if it can't be written, ValueError for an `out` that holds a pack of something else.
     """
     out.mkdir(parents=True, exist_ok=True)
-    description = {"version": 1, "centre": centre, "side": SIDE, "boxes": len(annotation.boxes), "source": source.name, "source_bytes": source.stat().st_size,
+    description = {"version": 1, "centre": centre, "side": SIDE, "boxes": len(annotation.boxes), "source": source.name, **state_of(source),
                    "boxes_crc": zlib.crc32(np.ascontiguousarray(annotation.boxes))}
     _claim(out, description)
     shards = range(-(-len(annotation.boxes) // PER_SHARD))

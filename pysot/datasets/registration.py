@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from pysot.datasets.storage import is_pack
 from pysot.utils.files import REPO_ROOT, atomic_write
 
 DESCRIPTION = "dataset.yaml"
@@ -37,6 +38,13 @@ def use_crops(anno: Path, root: Path) -> None:
     place = os.path.relpath(root.resolve(), anno.resolve().parent)
     with atomic_write(path) as stream:
         yaml.safe_dump({**described, "ANNO": anno.name, "ROOT": place}, stream, sort_keys=False)
+
+
+def described_pack(folder: Path) -> Path | None:
+    """The pack that the description in a folder names, None where there is none or it names crops. Raises ValueError as `find_description`."""
+    path = Path(folder) / DESCRIPTION
+    root = Path(_read(path)["ROOT"]) if path.is_file() else None
+    return root if root is not None and is_pack(root) else None
 
 
 def find_description(name: str, folder: str | Path | None = None) -> dict | None:

@@ -18,6 +18,12 @@ PLACE = np.dtype([("shard", "<i4"), ("start", "<i8"), ("length", "<i4"), ("crc",
                   ("centre_crc", "<u4")])  # of a box's crop in a pack; length 0: there was none
 
 
+def state_of(source: Path) -> dict[str, int]:
+    """What a pack remembers of the annotation file that it was made from: its size, and a checksum."""
+    data = source.read_bytes()
+    return {"source_bytes": len(data), "source_crc": zlib.crc32(data)}
+
+
 @dataclass(frozen=True)
 class Picture:
     """A crop (h, w, 3) uint8 BGR, or the part of it whose first pixel lies at (left, top) of the whole, which has width x height pixels."""

@@ -10,21 +10,26 @@ import torch
 
 from pysot.models.backbone import BACKBONES
 from pysot.models.backbone.mobilenet_v2 import STAGES
+from pysot.utils.model_load import without_wrappers
 from pysot.utils.registry import lookup
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # RGB, images in [0, 1]
 _BN_EPS = 1e-5
 _BN_KEYS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 State = dict[str, torch.Tensor]
+# Some names of torchvision's, from which the prefixes of wrappers are told.
+_KNOWN = {"features.0.0.weight", "features.18.0.weight", *(f"features.{n}.weight" for n in (0, 3, 6, 8, 10)), *(f"layer{n}.0.conv1.weight" for n in (1, 2, 3))}
 
 
 def convert_torchvision(state: State, arch: str) -> State:
     """Weights of backbone `arch` (resnet18, resnet34, resnet50, alexnet, alexnetlegacy, mobilenetv2; all stages, width 1) from torchvision's state
-    dict of the same network; classifiers are dropped. Raises ValueError where `state` is not of that network.
+    dict of the same network; prefixes of wrappers, such as `module.`, are cut off and classifiers dropped. Raises ValueError where `state` is not of that
+    network.
     """
+    state = without_wrappers(state, _KNOWN)
     convert = lookup(_CONVERTERS, arch, key="architecture")
     try:
-        result = convert(dict(state), arch)
+        result = convert(state, arch)
     except KeyError as error:
         raise ValueError(f"these are not torchvision's weights of {arch}: {error.args[0]} is missing; got {', '.join(list(state)[:3])}, ...") from None
     layers = {} if arch.startswith("alexnet") else {"used_layers": (7,) if arch == "mobilenetv2" else (2, 3, 4)}

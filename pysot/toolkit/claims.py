@@ -18,7 +18,10 @@ def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace:
     is a claim of a run that goes on and has no result yet: two runs that start together cannot both write into it.
     """
     folder = Path(tracker_dir)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot make {folder.parent}: {error.strerror}. Choose another --results_dir") from error
     with file_lock(folder.parent / f".{folder.name}.lock", keep=True):
         content = _read(folder / CLAIM)
         known, runs = content.get("sha256"), [run for run in content.get("runs", []) if _goes_on(run, folder / CLAIM)]
@@ -34,7 +37,11 @@ def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace:
             if replace and folder.is_dir():
                 shutil.rmtree(folder)
             runs = []
-        write_json(folder / CLAIM, {"sha256": fingerprint, "runs": [*runs, [platform.node(), os.getpid()]]})
+        try:
+            write_json(folder / CLAIM, {"sha256": fingerprint, "runs": [*runs, [platform.node(), os.getpid()]]})
+        except OSError:
+            if known != fingerprint:  # finished results may lie where nothing can be written
+                raise
 
 
 def _read(path: Path) -> dict:

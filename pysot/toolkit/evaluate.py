@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pysot.toolkit import metrics
 from pysot.toolkit.eao import expected_average_overlap
-from pysot.toolkit.gather import gather
+from pysot.toolkit.gather import gather, repetition_notes
 from pysot.toolkit.official import OfficialScore, official_score
 from pysot.toolkit.realtime import FPS, FrameClock, simulate
 from pysot.toolkit.results import ResultError, Trajectory, holds_results, load_baseline, load_seconds, vot_file, vot_files
@@ -88,6 +88,7 @@ def evaluate_tracker(
         return TrackerScore(name, NAN, NAN, NAN, dict.fromkeys(dataset.tags, NAN), {}, problems=found.problems)
     if _is_simulated(Path(tracker_dir), experiment):
         notes.append(f"simulated at {FPS:g} frames per second from the times of the baseline experiment")
+    notes += repetition_notes(map(len, found.results.values()))
     pairs = [(sequence, run) for sequence in found.dataset.sequences for run in found.results[sequence.name]]
     runs = metrics.measure(*map(list, zip(*pairs, strict=True)))
     grouped = {sequence.name: [] for sequence in found.dataset.sequences}
@@ -111,7 +112,7 @@ def load_supervised(tracker_dir: Path, sequence: Sequence, experiment: str, sett
     simulated = _is_simulated(tracker_dir, experiment)
     recorded, runs, problems = "baseline" if simulated else experiment, [], []
     files = vot_files(tracker_dir, sequence.name, recorded, sequence.alike)
-    for path in files or [vot_file(tracker_dir, sequence.name, experiment=recorded)]:
+    for path in files or [vot_file(tracker_dir, sequence.name, experiment=recorded, alike=sequence.alike)]:
         try:
             run = load_baseline(path, len(sequence))
             if simulated:

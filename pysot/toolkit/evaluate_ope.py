@@ -1,13 +1,12 @@
 """Score a tracker's one-pass results on a data set: results.load_ope -> ope -> one score."""
 
 import os
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from pysot.toolkit.gather import gather
+from pysot.toolkit.gather import gather, repetition_notes
 from pysot.toolkit.ope import Curves, mean_curves, measure_video
 from pysot.toolkit.ope_official import GOT10K, OfficialOpe, Tracked, gather_official, rule_of
 from pysot.toolkit.results import find_ope_runs, load_ope, load_ope_seconds
@@ -80,12 +79,12 @@ def evaluate_one_pass_tracker(dataset: Dataset, tracker_dir: str | os.PathLike, 
     exception; with `partial` their videos are left out.
     """
     name, notes, rule = Path(os.path.abspath(tracker_dir)).name, [], rule_of(dataset)
-    repetitions, timed = Counter(), 0
+    repetitions, timed = [], 0
 
     def load(sequence: Sequence) -> tuple[Curves, dict[str, np.ndarray]]:
         nonlocal timed
         tracked = load_tracked(dataset, sequence, tracker_dir, notes)
-        repetitions[len(tracked.runs)] += 1
+        repetitions.append(len(tracked.runs))
         timed += len(tracked.seconds) > 0
         curves = measure_video(tracked.truth, tracked.boxes, sequence.present, tracked.counted)
         return curves, rule.measure(tracked) if mode != "pysot" else {}
@@ -93,9 +92,7 @@ def evaluate_one_pass_tracker(dataset: Dataset, tracker_dir: str | os.PathLike, 
     found = gather(dataset, load, partial)
     if found.problems:
         return OpeScore(name, None, problems=found.problems)
-    if len(repetitions) > 1:
-        told = ", ".join(f"{videos} with {runs}" for runs, videos in sorted(repetitions.items()))
-        notes.append(f"videos have different numbers of repetitions ({told}): AO and SR weigh them by these")
+    notes += repetition_notes(repetitions, "AO and SR weigh them by these")
     if mode != "pysot" and rule is GOT10K and timed < len(found.results):
         notes.append(f"frames a second are of {timed} of {len(found.results)} videos, the others have no times")
     videos, sequences = {video: curves for video, (curves, _) in found.results.items()}, found.dataset.sequences

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from pysot.toolkit import longterm, multistart
-from pysot.toolkit.gather import gather
+from pysot.toolkit.gather import gather, repetition_notes
 from pysot.toolkit.masks import mask_overlap
 from pysot.toolkit.official_region import official_overlaps
 from pysot.toolkit.region import corners_of, overlaps, region_table
-from pysot.toolkit.results import START, ResultError, Trajectory, anchor_file, load_run, vot_file, vot_files
+from pysot.toolkit.results import START, ResultError, Trajectory, anchor_file, anchor_files, load_run, vot_file, vot_files
 from pysot.toolkit.sequence import Dataset, Sequence
 
 UNBOUNDED = 1 << 20  # pixels: a width for images whose size nobody knows
@@ -21,16 +21,18 @@ UNBOUNDED = 1 << 20  # pixels: a width for images whose size nobody knows
 
 @dataclass(frozen=True)
 class RunScore:
-    """Scores of one tracker by name, the first one ranks; the same in the official toolkit's arithmetic where it differs and was asked for; of each video; the
-    number that ranks, of the videos with each attribute; and a curve, its values at `at`. With `problems` it is not scored and all of these are empty. `notes`
-    and `covers` as TrackerScore.
+    """Scores of one tracker by name, the first one ranks; of each video; the number that ranks, of the videos with each attribute; the same three in the
+    official toolkit's arithmetic where it differs and was asked for; and a curve, its values at `at`. With `problems` it is not scored and all of these are
+    empty. `notes` and `covers` as TrackerScore.
     """
 
     name: str
     numbers: dict[str, float] = field(default_factory=dict)
-    official: dict[str, float] = field(default_factory=dict)
     videos: dict[str, dict[str, float]] = field(default_factory=dict)
     attributes: dict[str, float] = field(default_factory=dict)
+    official: dict[str, float] = field(default_factory=dict)
+    official_videos: dict[str, dict[str, float]] = field(default_factory=dict)
+    official_attributes: dict[str, float] = field(default_factory=dict)
     at: np.ndarray | None = None
     curve: np.ndarray | None = None
     problems: tuple[str, ...] = ()
@@ -57,9 +59,12 @@ class RunScores:
 
     def to_json(self) -> dict:
         """{tracker: {the numbers, videos: {name: the numbers}, attributes: {name: the first number}}} of the trackers that could be scored, and vot: the
-        official ones, if asked for.
+        same of the official ones, if asked for.
         """
-        return {score.name: {**score.numbers, "videos": score.videos, "attributes": score.attributes, **({"vot": score.official} if score.official else {})}
+        def vot(score: RunScore) -> dict:
+            return {"vot": {**score.official, "videos": score.official_videos, "attributes": score.official_attributes}} if score.official else {}
+
+        return {score.name: {**score.numbers, "videos": score.videos, "attributes": score.attributes, **vot(score)}
                 for score in self.trackers if not score.problems}
 
 
@@ -83,9 +88,12 @@ def score_long_term(dataset: Dataset, load: Callable[[Sequence], list[Trajectory
     official = [_video(run_overlaps(sequence, runs[sequence.name]), sequence, runs) for sequence in dataset.sequences] if mode != "pysot" else []
     original = [_video(_pysot_overlaps(sequence, runs[sequence.name]), sequence, runs) for sequence in dataset.sequences]
     score = longterm.long_term_score(original, official=False)
-    their = {"official": _f1(longterm.long_term_score(official, official=True))} if official else {}
-    videos = {sequence.name: _f1(longterm.long_term_score([video], official=False)) for sequence, video in zip(dataset.sequences, original, strict=True)}
-    return {"numbers": _f1(score), "videos": videos, "at": score.recalls, "curve": score.precisions, **their}
+    their = {"official": _f1(longterm.long_term_score(official, True)), "official_videos": _by_video(dataset, official, True)} if official else {}
+    return {"numbers": _f1(score), "videos": _by_video(dataset, original, False), "at": score.recalls, "curve": score.precisions, **their}
+
+
+def _by_video(dataset: Dataset, videos: list[longterm.Video], official: bool) -> dict[str, dict[str, float]]:
+    return {sequence.name: _f1(longterm.long_term_score([video], official)) for sequence, video in zip(dataset.sequences, videos, strict=True)}
 
 
 def _f1(score: longterm.LongTermScore) -> dict[str, float]:
@@ -169,16 +177,21 @@ def evaluate_runs(dataset: Dataset, tracker_dir: str | os.PathLike, experiment: 
         parts = score(found.dataset, mode=mode)
         for attribute in attributes:
             with_it = found.dataset.only([sequence.name for sequence in sequences if attribute in sequence.attributes])
-            parts.setdefault("attributes", {})[attribute] = next(iter(score(with_it, mode="pysot")["numbers"].values()))
+            of_it = score(with_it, mode=mode)
+            for place, numbers in (("attributes", "numbers"), ("official_attributes", "official")):
+                if numbers in of_it:
+                    parts.setdefault(place, {})[attribute] = next(iter(of_it[numbers].values()))
     except ValueError as error:
         return RunScore(name, problems=(str(error),))
-    return RunScore(name, notes=found.notes, covers=found.covers, **parts)
+    told = repetition_notes(map(len, found.results.values()) if kind == "unsupervised" else [])
+    return RunScore(name, notes=(*told, *found.notes), covers=found.covers, **parts)
 
 
 def load_runs(tracker_dir: Path, sequence: Sequence, experiment: str, kind: str) -> list[Trajectory]:
     """The runs of a tracker on a sequence: one per anchor, or per repetition. Raises ResultError."""
     if kind != "multistart":
-        files = vot_files(tracker_dir, sequence.name, experiment, sequence.alike) or [vot_file(tracker_dir, sequence.name, experiment=experiment)]
+        files = vot_files(tracker_dir, sequence.name, experiment, sequence.alike) or [
+            vot_file(tracker_dir, sequence.name, experiment=experiment, alike=sequence.alike)]
         runs = [load_run(path, len(sequence)) for path in files]
         if kind == "longterm" and runs[0].masks:
             raise ResultError(f"{files[0]} has masks, which long-term scores do not know; track with boxes")
@@ -186,9 +199,8 @@ def load_runs(tracker_dir: Path, sequence: Sequence, experiment: str, kind: str)
             missing = files[0].with_name(f"{files[0].stem}_confidence.value")
             raise ResultError(f"no result file {missing}: long-term scores need the tracker's confidence in each frame")
         return runs
-    runs = []
+    runs, files = [], anchor_files(tracker_dir, sequence.name, experiment, sequence.alike)
     for frame, backwards in sequence.anchors:
-        path = anchor_file(tracker_dir, sequence.name, frame, experiment, sequence.alike)
-        path = path if path.is_file() or not path.with_suffix(".bin").is_file() else path.with_suffix(".bin")
+        path = files.get(frame) or anchor_file(tracker_dir, sequence.name, frame, experiment, sequence.alike)
         runs.append(load_run(path, frame + 1 if backwards else len(sequence) - frame))
     return runs

@@ -1,6 +1,7 @@
 """A tracker's results on all videos of a set, or the reasons why some cannot be used."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from pysot.toolkit.sequence import Dataset, Sequence
@@ -33,3 +34,10 @@ def gather(dataset: Dataset, load: Callable[[Sequence], object], partial: bool =
         return Gathered(dataset, problems=tuple(problems))
     notes = tuple(f"left out: {problem}" for problem in problems)
     return Gathered(dataset.only(results), results, notes=notes, covers=f"{len(results)} of {len(dataset)} videos")
+
+
+def repetition_notes(counts: Iterable[int], means: str = "some may be missing") -> list[str]:
+    """A sentence on the numbers of repetitions of the videos, where these differ, and what that `means`."""
+    found = Counter(counts)
+    told = ", ".join(f"{videos} with {runs}" for runs, videos in sorted(found.items()))
+    return [f"videos have different numbers of repetitions ({told}): {means}"] if len(found) > 1 else []

@@ -22,6 +22,7 @@ from pysot.toolkit.official import DIFFERENCE
 from pysot.toolkit.ope import DISTANCES, NORMALISED, OVERLAPS
 from pysot.toolkit.report_ope import FIELDS, NAMES, official_fields
 from pysot.toolkit.report_runs import ABOVE_ONE, HEADS
+from pysot.toolkit.report_runs import DIFFERENCE as RUNS_DIFFERENCE
 from pysot.toolkit.scoring import AnyScores
 from pysot.toolkit.sequence import Dataset, Sequence
 from pysot.toolkit.summary import TELLINGS, tag_values
@@ -121,7 +122,7 @@ def _runs_overview(scores: RunScores, colours: dict[str, str], *_) -> str:
     head = ["tracker", *(HEADS[name] for name in names), *(f"{HEADS[name]} vot" for name in names if official)]
     rows = [[_named(score.name, colours), *score.numbers.values(), *score.official.values()] for score in scored]
     chart = parts.chart([(score.at, score.curve, colours[score.name]) for score in scored], scores.axes, height=240, least=1.0)
-    note = f"<p class=faint>{parts.text(ABOVE_ONE)}.</p>" if official else ""
+    note = "".join(f"<p class=faint>{parts.text(told)}.</p>" for told in (RUNS_DIFFERENCE, ABOVE_ONE) if official)
     return f"<h2>Ranking</h2>{parts.table(head, rows)}{note}<h2>Curves</h2>{parts.keys(colours.items())}{chart}{_attributes(scores, colours)}"
 
 

@@ -1,6 +1,8 @@
 """Scores of runs without restarts as text tables."""
 
-from pysot.toolkit.evaluate_runs import RunScores
+from dataclasses import replace
+
+from pysot.toolkit.evaluate_runs import RunScore, RunScores
 from pysot.toolkit.report import Rows, attribute_table, label, notes_of, number, per_video, table
 
 HEADS = {"f1": "F1", "precision": "Precision", "recall": "Recall", "eao": "EAO", "accuracy": "Accuracy", "robustness": "Robustness"}
@@ -30,13 +32,20 @@ def run_rows(scores: RunScores, mode: str = "pysot") -> Rows:
     return rows
 
 
-def run_attribute_rows(scores: RunScores) -> Rows:
-    """The number that ranks, of every tracker on the videos with each attribute; nothing if the set has none."""
-    return attribute_table(scores.trackers, lambda value: value)
+def run_attribute_rows(scores: RunScores, mode: str = "pysot") -> Rows:
+    """The number that ranks, of every tracker on the videos with each attribute; nothing if the set has none. `mode` as `run_video_rows`."""
+    return attribute_table(_told(scores, mode), lambda value: value)
 
 
-def run_video_rows(scores: RunScores) -> Rows:
-    """The numbers of every tracker on every video."""
-    scored = [score for score in scores.trackers if not score.problems]
+def run_video_rows(scores: RunScores, mode: str = "pysot") -> Rows:
+    """The numbers of every tracker on every video, with mode "official" those of the official toolkit where the two differ."""
+    trackers = _told(scores, mode)
+    scored = [score for score in trackers if not score.problems]
     names = list(next(iter(scored[0].videos.values()))) if scored else []
-    return per_video(scores.trackers, tuple(HEADS[name] for name in names), (3,) * len(names), lambda video: tuple(video[name] for name in names))
+    return per_video(trackers, tuple(HEADS[name] for name in names), (3,) * len(names), lambda video: tuple(video[name] for name in names))
+
+
+def _told(scores: RunScores, mode: str) -> list[RunScore]:
+    """The trackers, their videos and attributes in the arithmetic that is asked for."""
+    return [replace(score, videos=score.official_videos, attributes=score.official_attributes) if mode == "official" and score.official else score
+            for score in scores.trackers]

@@ -117,13 +117,22 @@ def vot_files(tracker_dir: str | os.PathLike, video: str, experiment: str = "bas
     """The files of all repetitions that are there, in order; their names may be spelt otherwise, as the folder's. Raises ResultError where it cannot be told
     whose they are.
     """
-    folder = _video_folder(tracker_dir, video, experiment, alike)
-    found: dict[str, dict[str, Path]] = {}
-    for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
-        if match := re.fullmatch(r"(.*)_(\d{3})\.(txt|bin)", name):
-            found.setdefault(match[1], {})[match[2]] = folder / name  # .txt, which is read first, comes after .bin
-    files = found.get(matching(video, found, alike, folder), {})
+    files = _numbered_files(_video_folder(tracker_dir, video, experiment, alike), video, 3, alike)
     return [files[number] for number in sorted(files)]
+
+
+def anchor_files(tracker_dir: str | os.PathLike, video: str, experiment: str = "baseline", alike: Collection[str] = ()) -> dict[int, Path]:
+    """The files of the runs that are there, by the frame, from 0, at which they start; names and errors as `vot_files`."""
+    return _numbered_files(_video_folder(tracker_dir, video, experiment, alike), video, 8, alike)
+
+
+def _numbered_files(folder: Path, video: str, digits: int, alike: Collection[str]) -> dict[int, Path]:
+    """The files `<video>_<number>` of a folder by their numbers."""
+    found: dict[str, dict[int, Path]] = {}
+    for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
+        if match := re.fullmatch(rf"(.*)_(\d{{{digits}}})\.(txt|bin)", name):
+            found.setdefault(match[1], {})[int(match[2])] = folder / name  # .txt, which is read first, comes after .bin
+    return found.get(matching(video, found, alike, folder), {})
 
 
 def _video_folder(tracker_dir, video, experiment, alike) -> Path:

@@ -54,7 +54,8 @@ TELLINGS: dict[type, Telling] = {
                            "": ope_rows(scores, mode), "attributes": attribute_rows(scores, mode), "videos": ope_video_rows(scores, mode)},
                        {"attributes": "Success by attribute", "videos": "Per video"}, attribute_values),
     RunScores: Telling(lambda scores, mode, spread: run_table(scores, mode),
-                       lambda scores, mode: {"": run_rows(scores, mode), "attributes": run_attribute_rows(scores), "videos": run_video_rows(scores)},
+                       lambda scores, mode: {
+                           "": run_rows(scores, mode), "attributes": run_attribute_rows(scores, mode), "videos": run_video_rows(scores, mode)},
                        {"attributes": "By attribute", "videos": "Per video"}, lambda score: score.attributes),
 }
 

@@ -8,7 +8,7 @@ import logging
 import pickle
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch import nn
 logger = logging.getLogger(__name__)
 # Where weights lie in checkpoints of other programs, the first that is there.
 _KEYS = ("state_dict", "model", "net", "network", "model_state_dict", "model_state", "weights", "params")
+_PARTS = ("backbone", "neck", "rpn_head")  # of a network, where each has a dict of its own
 _DEPTH = 3  # dicts within dicts in which weights are looked for
 _NUMBERS = "?bBhHiIlLqQefdFD"  # NumPy's types of truth values and numbers
 
@@ -73,8 +74,10 @@ def _plain(value):
 
 def _with_state_dict(content: dict, path: Path) -> dict:
     """The content with its weights under "state_dict", wherever in it they lie. Raises ValueError where they may be in several places."""
-    found = dict(_weights_in(content))
-    if not found or ("state_dict",) in found:
+    found = _with_parts_joined(dict(_weights_in(content)))
+    if ("state_dict",) in found:
+        return {**content, "state_dict": found["state_dict",]}
+    if not found:
         return content if isinstance(content.get("state_dict"), dict) else {"state_dict": content}
     counts = {place: sum(isinstance(value, torch.Tensor) for value in weights.values()) for place, weights in found.items()}
     likely = {place: found[place] for place, count in counts.items() if 2 * count > max(counts.values())}
@@ -89,6 +92,16 @@ def _with_state_dict(content: dict, path: Path) -> dict:
     return {**{key: value for key, value in content.items() if key != place[0]}, "state_dict": found[place]}
 
 
+def _with_parts_joined(found: dict[tuple, dict]) -> dict[tuple, dict]:
+    """The places of weights, where dicts of parts that lie beside each other are one, with the names of the whole network."""
+    for parent in {place[:-1] for place in found if place}:
+        parts = {place: found[place] for place in ((*parent, key) for key in _PARTS) if place in found}
+        if len(parts) > 1:
+            joined = {f"{place[-1]}.{name}": value for place, weights in parts.items() for name, value in weights.items()}
+            found = {**{place: weights for place, weights in found.items() if place not in parts}, parent: joined}
+    return found
+
+
 def _weights_in(content: dict, place: tuple = ()) -> Iterator[tuple[tuple, dict]]:
     """(keys on the way, weights) of the dicts with tensors in a checkpoint, optimizers left out."""
     if any(isinstance(value, torch.Tensor) for value in content.values()):
@@ -98,7 +111,7 @@ def _weights_in(content: dict, place: tuple = ()) -> Iterator[tuple[tuple, dict]
             yield from _weights_in(value, (*place, key))
 
 
-def without_wrappers(state: dict, own: dict) -> dict:
+def without_wrappers(state: dict, own: Collection[str]) -> dict:
     """The state with names as those of `own`: what wrappers put before all of them (module., _orig_mod., model.) is cut off."""
     before = Counter(".".join(parts[:cut]) + "." for name in state for parts in (name.split("."),) for cut in range(1, len(parts))
                      if ".".join(parts[cut:]) in own)
@@ -127,7 +140,7 @@ def load_state(model: nn.Module, state: dict, source: str) -> None:
     state = without_wrappers({name: value for name, value in state.items() if isinstance(value, torch.Tensor)}, own)
     whole_file = any(name.startswith("backbone.") for name in state)
     whole_model = any(name.startswith("backbone.") for name in own)
-    if whole_model and not whole_file and not any(name.startswith(("rpn_head.", "neck.")) for name in state):
+    if whole_model and not any(name.startswith(("rpn_head.", "neck.")) for name in state):
         logger.warning("%s holds backbone weights only; neck and heads keep their values", source)
         load_state(model.backbone, state, source)
         return

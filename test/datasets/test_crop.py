@@ -122,7 +122,8 @@ def test_processes_give_the_same_crops(tmp_path, procs):
     data = cv2.imencode(".jpg", crop511(cv2.imread(str(videos[3].frames[1].image)), videos[3].frames[1].boxes["00"]))[1]
     path = tmp_path / "out/set/v3/000001.00.x.jpg"
     np.testing.assert_array_equal(cv2.imread(str(path)), cv2.imdecode(data, cv2.IMREAD_COLOR))
-    assert read_origin(path).startswith("set/v3/") and read_origin(path).endswith(" ".join(f"{x:.3f}" for x in videos[3].frames[1].boxes["00"]))
+    told = f"{' '.join(f'{x:.3f}' for x in videos[3].frames[1].boxes['00'])} {videos[3].frames[1].image.stat().st_size} bytes"
+    assert read_origin(path).startswith("set/v3/") and read_origin(path).endswith(told)
 
 
 def test_crops_of_another_image_or_box_are_made_again(tmp_path):
@@ -138,6 +139,27 @@ def test_crops_of_another_image_or_box_are_made_again(tmp_path):
     old = tmp_path / "out/clip/000000.00.x.jpg"
     old.write_bytes(cv2.imencode(".jpg", cv2.imread(str(old)))[1].tobytes())
     assert read_origin(old) == "" and crop_video(moved, tmp_path / "out") == CropResult(written=0, present=3)
+
+
+def test_crops_of_an_image_that_was_replaced_are_made_again(tmp_path):
+    """One of the same name; without the images, crops stay as they are."""
+    video = make_video(tmp_path, frames=3)
+    crop_video(video, tmp_path / "out", with_z=True)
+    cv2.imwrite(str(video.frames[0].image), np.zeros_like(cv2.imread(str(video.frames[0].image))))
+    assert crop_video(video, tmp_path / "out", with_z=True) == CropResult(written=1, present=2)
+    assert cv2.imread(str(tmp_path / "out/clip/000000.00.z.jpg")).max() < 5
+    for frame in video.frames:
+        frame.image.unlink()
+    assert crop_video(video, tmp_path / "out", with_z=True) == CropResult(present=3)
+
+
+def test_exemplars_of_another_box_are_made_again(tmp_path):
+    """Also where the crops beside them are of this one."""
+    video = make_video(tmp_path, frames=2)
+    moved = RawVideo("clip", (RawFrame(video.frames[0].image, 0, {"00": (1.0, 2.0, 30.0, 40.0)}), video.frames[1]))
+    crop_video(video, tmp_path / "out", with_z=True)
+    crop_video(moved, tmp_path / "out")
+    assert crop_video(moved, tmp_path / "out", with_z=True) == CropResult(written=1, present=1)
 
 
 @pytest.mark.parametrize("arguments", [{"procs": 0}, {"size": 100}])

@@ -119,6 +119,21 @@ def test_a_pack_of_something_else(toy):
         open_pack(toy)
 
 
+def test_a_pack_of_corrected_boxes(toy):
+    """As many bytes, other numbers; packs of earlier versions have no checksum."""
+    packed(toy)
+    source = toy / "train.json"
+    text = source.read_text()
+    assert open_pack(toy).video_count == 4
+    source.write_text(text.replace("1", "2", 1))
+    with pytest.raises(ValueError, match="was packed from another annotation than"):
+        open_pack(toy)
+    described = json.loads((toy / "pack/pack.json").read_text())
+    del described["source_crc"]
+    (toy / "pack/pack.json").write_text(json.dumps(described))
+    assert open_pack(toy).video_count == 4
+
+
 def test_a_prepared_set_uses_its_pack(toy):
     write_description(toy, "train", 3, -1)
     (toy / "training_dataset").mkdir()

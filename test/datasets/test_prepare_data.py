@@ -46,6 +46,16 @@ def test_crops_json_and_description(otb):
     assert "2 sequences, 0 crops written, 5 were there" in again.stdout
 
 
+def test_a_pack_that_is_no_longer_named_is_told(otb):
+    prepare("otb", "raw", "--name", "x", "--procs", 1, cwd=otb)
+    done = subprocess.run([sys.executable, TOOL.with_name("pack_data.py"), "training_dataset/x/train.json", "--use"], cwd=otb, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    done = prepare("otb", "raw", "--name", "x", "--procs", 1, cwd=otb)
+    assert f"dataset.yaml named {otb / 'training_dataset/x/train.pack'}, which does not have the crops of this call" in done.stdout
+    assert yaml.safe_load((otb / "training_dataset/x/dataset.yaml").read_text())["ROOT"] == "crop511"
+    assert "dataset.yaml named" not in prepare("otb", "raw", "--name", "x", "--procs", 1, cwd=otb).stdout
+
+
 def test_dry_run_counts_and_writes_nothing(otb):
     done = prepare("otb", "raw", "--name", "x", "--dry-run", cwd=otb)
     assert done.returncode == 0 and "train: 2 videos, 6 boxes, 0 crops are there; the others need about 0 MiB, " in done.stdout
@@ -136,6 +146,21 @@ def test_all_videos_of_a_folder_are_extracted(tmp_path):
     (tmp_path / "videos/b.mkv.avi").rename(tmp_path / "videos/b.mkv")
     done = extract_frames(tmp_path, "videos", "--out", "out")
     assert done.returncode == 2 and "b.avi and" in done.stderr and "b.mkv have the same name" in done.stderr
+
+
+def test_frames_beside_folders_of_other_videos(tmp_path):
+    """A video and a folder of one name share a folder of frames, whichever came first; a move that was stopped goes on."""
+    video(tmp_path / "videos/day/a.avi")
+    extract_frames(tmp_path, "videos", "--out", "out")
+    video(tmp_path / "videos/day.avi")
+    out = tmp_path / "out/day"
+    for times in ("3 frames", "was there"):
+        assert f"day: {times}" in extract_frames(tmp_path, "videos", "--out", "out").stdout
+        assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.jpg")) == [f"{n}00000{k}.jpg" for n in ("", "a/") for k in range(3)]
+    (out / "000001.jpg").rename(tmp_path / "000001.jpg")
+    (tmp_path / "out/.day.part").mkdir()
+    assert "day: 3 frames" in extract_frames(tmp_path, "videos", "--out", "out").stdout and (out / "000001.jpg").exists()
+    assert not (tmp_path / "out/.day.part").exists()
 
 
 @pytest.mark.parametrize("content", ["ROOT: [", "ROOT: crop511", "3", "ROOT: 1\nANNO: a\nFRAME_RANGE: 1\nNUM_USE: 1"])

@@ -151,6 +151,15 @@ def _mobilenet_features(state, x, flat):
     return x
 
 
+@pytest.mark.parametrize("arch", ["resnet18", "mobilenetv2"])
+def test_prefixes_of_wrappers(arch):
+    weights = mobilenet_weights(False) if arch == "mobilenetv2" else resnet_weights(arch)
+    plain = convert_torchvision(weights, arch)
+    for prefix in ("module.", "_orig_mod.", "model.backbone."):
+        found = convert_torchvision({f"{prefix}{name}": value for name, value in weights.items()}, arch)
+        assert found.keys() == plain.keys() and all(torch.equal(found[name], plain[name]) for name in plain)
+
+
 def test_weights_of_another_network():
     with pytest.raises(ValueError, match="mobilenetv2.*missing"):
         convert_torchvision(resnet_weights("resnet18"), "mobilenetv2")

@@ -181,6 +181,22 @@ def test_a_start_right_after_a_loss_and_skipped_frames_before_the_first_are_fine
     assert load_baseline(write(tmp_path, "0\n1\n2\n1\n1,2,3,4\n2\n0\n")).codes.tolist() == [SKIPPED, START, LOST, START, TRACKED, LOST, SKIPPED]
 
 
+def test_finished_results_may_lie_where_nothing_can_be_written(tmp_path, monkeypatch):
+    """Those of this network are looked at again; others are refused, and a place that cannot be made is named."""
+    claim_tracker_dir(tmp_path / "model", "one")
+
+    def full(*args):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("pysot.toolkit.claims.write_json", full)
+    claim_tracker_dir(tmp_path / "model", "one")
+    with pytest.raises(OSError, match="Read-only"):
+        claim_tracker_dir(tmp_path / "model", "two")
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="cannot make .*file/results: Not a directory. Choose another --results_dir"):
+        claim_tracker_dir(tmp_path / "file/results/model", "one")
+
+
 def test_results_of_two_networks_do_not_mix(tmp_path):
     claim_tracker_dir(tmp_path / "model", "one")
     claim_tracker_dir(tmp_path / "model", "two")  # nothing was tracked yet

@@ -157,6 +157,31 @@ def test_scores_by_attribute(tmp_path):
     assert (tmp_path / "figures" / "VOT2018-LT_attributes.png") in write_figures(tmp_path / "figures", dataset, [tmp_path / "m"], scores)
 
 
+def test_tables_of_the_official_arithmetic(tmp_path):
+    """With --mode official all tables are in it, of videos and of attributes too, and the page says why the two differ."""
+    rng = np.random.default_rng(0)
+    names = ("a", "b", "c")
+    videos = {name: {"video_dir": name, "img_names": ["1.jpg"] * 30, "gt_rect": [BOX] * 30, "attr": ["all", "Blur"][:1 + (name != "c")]} for name in names}
+    (tmp_path / "VOT2018-LT.json").write_text(json.dumps(videos))
+    dataset = load_dataset("VOT2018-LT", tmp_path)
+    for name in names:
+        boxes = [[BOX[0] + shift, *BOX[1:]] for shift in rng.integers(0, 15, 29).tolist()]
+        save_vot(vot_file(tmp_path / "m", name, experiment="longterm"), run(*boxes, scores=np.r_[np.nan, rng.random(29)]))
+    scores = score_trackers(dataset, [tmp_path / "m"], mode="both")
+    score = scores.trackers[0]
+    for name in names:
+        alone = score_trackers(dataset.only([name]), [tmp_path / "m"], mode="official").trackers[0]
+        assert score.official_videos[name] == alone.official != alone.numbers == score.videos[name]
+    of_two = score_trackers(dataset.only(["a", "b"]), [tmp_path / "m"], mode="official").trackers[0]
+    assert score.official_attributes == {"Blur": of_two.official["f1"], "all": score.official["f1"]} != score.attributes
+    assert scores.to_json()["m"]["vot"] == {**score.official, "videos": score.official_videos, "attributes": score.official_attributes}
+    for mode, by_video, by_attribute in (("official", score.official_videos, score.official_attributes), ("both", score.videos, score.attributes)):
+        rows = rows_of(scores, mode)
+        assert rows["videos"][1:] == [[name, *(f"{value:.3f}" for value in by_video[name].values())] for name in names]
+        assert rows["attributes"][1] == ["m", *(f"{value:.3f}" for value in by_attribute.values())]
+    assert "Why they differ" in write_report(tmp_path / "out.html", dataset, [tmp_path / "m"], scores, {}).read_text()
+
+
 def test_sizes_nobody_knows(tmp_path):
     """The json of a long-term set has no sizes and there are no frames: regions are not cut off at the edge of an image."""
     video = {"video_dir": "a", "img_names": ["a/1.jpg"] * 3, "gt_rect": [BOX, [float("nan")] * 4, BOX]}
@@ -263,11 +288,37 @@ def test_a_raw_folder_with_anchors_and_masks(tmp_path):
     assert run_dataset(tracker, dataset, tmp_path / "out").kept == ["clip"]
     score = evaluate_runs(dataset, tmp_path / "out", "baseline")
     assert score.numbers["robustness"] == 1 and score.numbers["accuracy"] == pytest.approx((29 + 15) / 46 * 20 / 28, abs=1e-3)
-    (tmp_path / "out" / "baseline" / "clip" / "clip_00000015.txt").unlink()
+    for path in (tmp_path / "out" / "baseline" / "clip").glob("clip_*"):
+        path.rename(path.with_name(path.name.replace("clip", "Clip")))
+    (tmp_path / "out" / "baseline" / "clip").rename(tmp_path / "out" / "baseline" / "CLIP")
+    assert evaluate_runs(dataset, tmp_path / "out", "baseline").numbers == score.numbers
+    (tmp_path / "out" / "baseline" / "CLIP" / "Clip_00000015.txt").unlink()
     assert "clip_00000015.txt" in evaluate_runs(dataset, tmp_path / "out", "baseline").problems[0]
 
 
 # unsupervised
+
+
+@pytest.mark.parametrize("experiment", ["baseline", "unsupervised"])
+def test_missing_results_of_a_name_alike_are_called_by_their_own(tmp_path, experiment):
+    """And not by the folder of the other video."""
+    dataset = Dataset("VOT2018", [box_sequence(30, name=name) for name in ("clip-1", "clip_1")], ("all",), VotSettings(2, 9, 5))
+    save_vot(vot_file(tmp_path / "m", "clip_1", experiment=experiment), run(*[BOX] * 29))
+    problems = score_trackers(dataset, [tmp_path / "m"], experiment=experiment).trackers[0].problems
+    assert len(problems) == 1 and f"{experiment}/clip-1/clip-1_001.txt" in problems[0]
+
+
+def test_videos_of_other_numbers_of_repetitions_are_told(tmp_path):
+    """In the unsupervised experiment and in that with restarts, whose accuracy and EAO weigh videos as if nothing were missing."""
+    dataset = Dataset("VOT2018", [box_sequence(30, name=name) for name in ("a", "b", "c")], ("all",), VotSettings(2, 9, 5))
+    for experiment in ("baseline", "unsupervised"):
+        for video, repetitions in (("a", 2), ("b", 3), ("c", 2)):
+            for number in range(repetitions):
+                save_vot(vot_file(tmp_path / "m", video, number + 1, experiment=experiment), run(*[BOX] * 29))
+        score = score_trackers(dataset, [tmp_path / "m"], experiment=experiment).trackers[0]
+        assert score.notes == ("videos have different numbers of repetitions (2 with 2, 1 with 3): some may be missing",) and not score.problems
+        save_vot(vot_file(tmp_path / "m", "a", 3, experiment=experiment), run(*[BOX] * 29))
+        assert score_trackers(dataset.only(["a", "b"]), [tmp_path / "m"], experiment=experiment).trackers[0].notes == ()
 
 
 def test_unsupervised_by_hand(tmp_path):

@@ -71,6 +71,15 @@ def test_code_in_a_pickle_is_refused(tmp_path, monkeypatch, write):
     assert not (tmp_path / "was_run").exists()
 
 
+def parts_of(state):
+    """A dict for each part of the network, as some programs save them."""
+    parts = {}
+    for name, value in state.items():
+        first, rest = name.split(".", 1)
+        parts.setdefault(first, {})[rest] = value
+    return parts
+
+
 @pytest.mark.parametrize("wrap", [
     lambda s: s, lambda s: {"state_dict": s, "epoch": 3}, lambda s: {f"module.{k}": v for k, v in s.items()},
     lambda s: {k: v for k, v in s.items() if not k.endswith("num_batches_tracked")}, lambda s: {"net": s, "epoch": 3}, lambda s: {"model": s},
@@ -79,6 +88,7 @@ def test_code_in_a_pickle_is_refused(tmp_path, monkeypatch, write):
     lambda s: {k: v.numpy() for k, v in s.items()}, lambda s: {"checkpoint": {"model": s}}, lambda s: {"model": {"state_dict": s, "epoch": 3}},
     lambda s: {"model": {**s, "version": 1}}, lambda s: {"state_dict": {}, "model": s}, lambda s: {"model": s, "mean": torch.zeros(3)},
     lambda s: {**{f"model.{k}": v for k, v in s.items()}, **{f"model_ema.{k}": v for k, v in s.items()}},
+    lambda s: parts_of(s), lambda s: {"epoch": 3, "model": parts_of(s)}, lambda s: {"state_dict": parts_of(s)},
     lambda s: {"model": s, "milestones": Counter({10: 1}), "optimizer": {"state": {0: {"momentum_buffer": torch.ones(9)}}, "param_groups": []}},
 ])
 def test_forms_of_a_whole_network(tmp_path, model, wrap):
@@ -101,6 +111,15 @@ def test_backbone_files(tmp_path, model, caplog):
     assert equal(model.backbone, other.backbone) and not caplog.records
     load_pretrain(other, path)
     assert "backbone weights only" in caplog.text
+
+
+def test_a_file_of_the_backbone_of_a_network(tmp_path, model, caplog):
+    """With the names that it has there."""
+    other = build_model(tiny_config())
+    before = {name: value.clone() for name, value in other.rpn_head.state_dict().items()}
+    load_pretrain(other, saved(tmp_path / "b.pth", {name: value for name, value in model.state_dict().items() if name.startswith("backbone.")}))
+    assert equal(model.backbone, other.backbone) and "backbone weights only" in caplog.text
+    assert all(torch.equal(value, before[name]) for name, value in other.rpn_head.state_dict().items())
 
 
 def test_legacy_alexnet_without_its_prefix(tmp_path):
