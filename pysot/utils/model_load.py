@@ -7,6 +7,7 @@ optimizers, are plain values; they come back as numbers and tensors.
 import logging
 import pickle
 import re
+import zipfile
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -33,9 +34,12 @@ def _safe_numpy() -> list:
 def read_checkpoint(path: str | Path) -> dict:
     """The dict in a checkpoint file, tensors on the CPU, its weights under "state_dict", whether they lie there, under another usual key, or are all of it.
 
-    Raises FileNotFoundError if there is none, ValueError if the file is cut off, no checkpoint, or holds anything but tensors and plain values.
+    Raises FileNotFoundError if there is none, ValueError if the file is cut off, damaged, no checkpoint, or holds anything but tensors and plain values.
     """
     path = Path(path)
+    damaged = _damaged_part(path)
+    if damaged:
+        raise ValueError(f"checkpoint {path} is damaged: {damaged} in it does not have its checksum; copy it again or take an earlier one")
     try:
         with torch.serialization.safe_globals(_safe_numpy()):
             content = _plain(torch.load(path, map_location="cpu", weights_only=True))
@@ -59,6 +63,23 @@ def read_checkpoint(path: str | Path) -> dict:
     if not all(isinstance(name, str) for name in content["state_dict"]):
         raise ValueError(f"checkpoint {path} has names that are no text; expected a state dict as torch.save(model.state_dict(), ...) writes it")
     return content
+
+
+def _damaged_part(path: Path) -> str:
+    """The first file in a checkpoint whose bytes are not those that were written, which PyTorch does not look at; "" if there is none, or no checksums."""
+    try:
+        with zipfile.ZipFile(path) as parts:
+            for part in parts.infolist():
+                if part.CRC:  # 0: written without, by torch.serialization.set_crc32_options(False)
+                    try:
+                        with parts.open(part) as stream:
+                            while stream.read(1 << 24):
+                                pass
+                    except zipfile.BadZipFile:
+                        return part.filename
+    except (OSError, zipfile.BadZipFile):  # of an old layout, or no checkpoint
+        pass
+    return ""
 
 
 def _plain(value):

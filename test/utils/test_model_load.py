@@ -143,6 +143,26 @@ def test_another_architecture_is_named_and_changes_nothing(tmp_path, model, chan
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
 
 
+@pytest.mark.parametrize("crc", [True, False])
+def test_flipped_bytes_in_the_middle(tmp_path, model, crc):
+    """Where the file has checksums; without them, which is an option of PyTorch, it is read as it is."""
+    torch.serialization.set_crc32_options(crc)
+    try:
+        path = saved(tmp_path / "model.pth", {"state_dict": model.state_dict(), "epoch": 1})
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert read_checkpoint(path)["epoch"] == 1
+    data = bytearray(path.read_bytes())
+    place = data.find(model.state_dict()["rpn_head.cls.head.0.weight"].numpy().tobytes())
+    data[place:place + 64] = bytes(64)
+    path.write_bytes(data)
+    if not crc:
+        assert read_checkpoint(path)["epoch"] == 1
+        return
+    with pytest.raises(ValueError, match="model.pth is damaged: .*/data/[0-9]+ in it does not have its checksum; copy it again or take an earlier one"):
+        read_checkpoint(path)
+
+
 @pytest.mark.parametrize("content", [{1: torch.zeros(1)}, {"state_dict": {1: torch.zeros(1)}}])
 def test_names_that_are_no_text(tmp_path, content):
     with pytest.raises(ValueError, match="names that are no text"):
