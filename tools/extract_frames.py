@@ -1,6 +1,6 @@
 """The frames of videos as images: python tools/extract_frames.py VIDEO_OR_FOLDER ... --out FOLDER writes FOLDER/<video>/000000.jpg and so on.
 
-A video in a folder of the named one goes to the same folder below FOLDER. A video whose folder is there already is passed over, so a run that was stopped goes
+A video in a folder of the named one goes to the same folder below FOLDER. A video whose frames are there already is passed over, so a run that was stopped goes
 on where it was. A video that is damaged is told and does not stop the others.
 """
 
@@ -13,7 +13,7 @@ import cv2
 import _cli
 from pysot.utils.frames import VIDEO_SUFFIXES, open_frames
 from pysot.utils.image import IMAGE_SUFFIXES
-from pysot.utils.names import natural_key
+from pysot.utils.names import image_names, natural_key
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def videos_of(path: Path, out: Path) -> list[tuple[Path, str]]:
 def extract(file: Path, folder: Path) -> int:
     """Write the frames to `folder`, where they appear when all of them are there; how many, 0 if they were. Folders of other videos may lie in it."""
     part = folder.with_name(f".{folder.name}.part")
-    if next(folder.glob("*.jpg"), None) and not part.exists():
+    if image_names(folder) and not part.exists():
         return 0
     source = open_frames(file)
     shutil.rmtree(part, ignore_errors=True)

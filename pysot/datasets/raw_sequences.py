@@ -20,6 +20,7 @@ from pysot.utils.otb import protocol_part
 
 logger = logging.getLogger(__name__)
 
+
 @dataclass(frozen=True)
 class Layout:
     """find: root -> sequence folders; read: folder, counts -> frames; shape: what a root looks like, for errors."""

@@ -1,5 +1,6 @@
 """A prepared data set says itself how to train on it: `dataset.yaml` beside its annotation has the keys of a data set's section in a config."""
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -41,10 +42,11 @@ def use_crops(anno: Path, root: Path) -> None:
 
 
 def described_pack(folder: Path) -> Path | None:
-    """The pack that the description in a folder names, None where there is none or it names crops. Raises ValueError as `find_description`."""
-    path = Path(folder) / DESCRIPTION
-    root = Path(_read(path)["ROOT"]) if path.is_file() else None
-    return root if root is not None and is_pack(root) else None
+    """The pack that the description in a folder names, None where it names crops, is not whole, or is not there."""
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        root = Path(_read(Path(folder) / DESCRIPTION)["ROOT"])
+        return root if is_pack(root) else None
+    return None
 
 
 def find_description(name: str, folder: str | Path | None = None) -> dict | None:

@@ -15,7 +15,8 @@ _FORGOTTEN = 3600  # seconds for which a run of another machine is taken to go o
 
 def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace: bool = False) -> None:
     """Note in `network.json` whose results the folder holds. Results of another network or other settings are removed with `replace`, else a ValueError, and so
-    is a claim of a run that goes on and has no result yet: two runs that start together cannot both write into it.
+    is a claim of a run that goes on and has no result yet: two runs that start together cannot both write into it. Raises OSError where the folder
+    cannot be made, or not be written and does not hold results of this network.
     """
     folder = Path(tracker_dir)
     try:
@@ -65,6 +66,6 @@ def _goes_on(run: list, claim: Path) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except (PermissionError, OSError):
+    except OSError:  # of another user
         return True
     return True

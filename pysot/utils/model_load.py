@@ -147,9 +147,8 @@ def load_pretrain(model: nn.Module, pretrained_path: str | Path) -> nn.Module:
     """Load the weights of a checkpoint into a network or into its backbone alone, and return `model`.
 
     Prefixes of wrappers, such as `module.`, are cut off. A network takes a whole checkpoint, or a file of backbone weights (the rest keeps its values, with a
-    warning).
-    A backbone takes its share of a whole checkpoint, or a file of its own. Raises as `read_checkpoint`, and ValueError that lists the names when
-    the weights are those of another architecture; the network is then as it was.
+    warning). A backbone takes its share of a whole checkpoint, or a file of its own. Raises as `read_checkpoint`, and ValueError that lists the names when the
+    weights are those of another architecture; the network is then as it was.
     """
     load_state(model, read_checkpoint(pretrained_path)["state_dict"], source=str(pretrained_path))
     return model
@@ -161,7 +160,7 @@ def load_state(model: nn.Module, state: dict, source: str) -> None:
     state = without_wrappers({name: value for name, value in state.items() if isinstance(value, torch.Tensor)}, own)
     whole_file = any(name.startswith("backbone.") for name in state)
     whole_model = any(name.startswith("backbone.") for name in own)
-    if whole_model and not any(name.startswith(("rpn_head.", "neck.")) for name in state):
+    if whole_model and not any(not name.startswith("backbone.") if whole_file else name.startswith(("rpn_head.", "neck.")) for name in state):
         logger.warning("%s holds backbone weights only; neck and heads keep their values", source)
         load_state(model.backbone, state, source)
         return

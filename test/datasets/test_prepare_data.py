@@ -53,7 +53,12 @@ def test_a_pack_that_is_no_longer_named_is_told(otb):
     done = prepare("otb", "raw", "--name", "x", "--procs", 1, cwd=otb)
     assert f"dataset.yaml named {otb / 'training_dataset/x/train.pack'}, which does not have the crops of this call" in done.stdout
     assert yaml.safe_load((otb / "training_dataset/x/dataset.yaml").read_text())["ROOT"] == "crop511"
-    assert "dataset.yaml named" not in prepare("otb", "raw", "--name", "x", "--procs", 1, cwd=otb).stdout
+    for damaged in (False, True):  # a description that is not whole is written anew
+        if damaged:
+            (otb / "training_dataset/x/dataset.yaml").write_text("ROOT: [")
+        done = prepare("otb", "raw", "--name", "x", "--procs", 1, cwd=otb)
+        assert done.returncode == 0 and "dataset.yaml named" not in done.stdout, done.stderr
+    assert yaml.safe_load((otb / "training_dataset/x/dataset.yaml").read_text())["ROOT"] == "crop511"
 
 
 def test_dry_run_counts_and_writes_nothing(otb):
@@ -161,6 +166,9 @@ def test_frames_beside_folders_of_other_videos(tmp_path):
     (tmp_path / "out/.day.part").mkdir()
     assert "day: 3 frames" in extract_frames(tmp_path, "videos", "--out", "out").stdout and (out / "000001.jpg").exists()
     assert not (tmp_path / "out/.day.part").exists()
+    for frame in out.glob("*.jpg"):
+        frame.rename(frame.with_suffix(".png"))  # frames of another kind are frames
+    assert "day: was there" in extract_frames(tmp_path, "videos", "--out", "out").stdout
 
 
 @pytest.mark.parametrize("content", ["ROOT: [", "ROOT: crop511", "3", "ROOT: 1\nANNO: a\nFRAME_RANGE: 1\nNUM_USE: 1"])

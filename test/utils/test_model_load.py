@@ -119,6 +119,8 @@ def test_a_file_of_the_backbone_of_a_network(tmp_path, model, caplog):
     before = {name: value.clone() for name, value in other.rpn_head.state_dict().items()}
     load_pretrain(other, saved(tmp_path / "b.pth", {name: value for name, value in model.state_dict().items() if name.startswith("backbone.")}))
     assert equal(model.backbone, other.backbone) and "backbone weights only" in caplog.text
+    with pytest.raises(ValueError, match="another architecture"):  # the heads of another tracker are not passed over
+        load_pretrain(other, saved(tmp_path / "c.pth", {name.replace("rpn_head", "box_head"): value for name, value in model.state_dict().items()}))
     assert all(torch.equal(value, before[name]) for name, value in other.rpn_head.state_dict().items())
 
 
