@@ -169,3 +169,8 @@ def tiny_benchmark(folder: Path, frames: int = 115, videos: int = 2) -> Path:
     command = [sys.executable, ROOT / "tools" / "prepare_data.py", "vot", raw, "--out", folder / "training_dataset" / "quickstart", "--procs", "1"]
     subprocess.run(list(map(str, command)), check=True, capture_output=True)
     return folder
+
+
+def checkpoints(folder: Path) -> list[str]:
+    """The names in a snapshot folder, without those of the run."""
+    return sorted(set(os.listdir(folder)) - {"run.json", ".lock"})

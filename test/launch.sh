@@ -9,7 +9,7 @@ SECONDS=0
 declare -A ARG=(
     [data_path]="" [dataset]=VOT2016 [dataset_path]="" [config]="$REPO/experiments/siamrpn_r50_l234_dwxcorr_8gpu/config.yaml" [device]=npu
     [device_id]="${ASCEND_DEVICE_ID:-0}" [batch_size]="" [precision_mode]="" [loss_scale]="" [max_steps]="" [train_epochs]="" [workers]=-1 [seed]="" [resume]=auto
-    [snapshot]="" [epochs]="" [rank_size]="" [nnodes]=1 [node_rank]=0 [master_addr]=127.0.0.1 [master_port]="" [opts]=""
+    [snapshot]="" [epochs]="" [rank_size]="" [nnodes]=1 [node_rank]=0 [master_addr]=127.0.0.1 [master_port]="" [opts]="" [output_path]=""
 )
 
 usage() {
@@ -19,9 +19,11 @@ usage: bash $0 [--name=value ...]
   --dataset=NAME        benchmark to evaluate on (VOT2016); --dataset_path=DIR holds it (default: testing_dataset of data_path or of the repository)
   --config=FILE         experiments/<name>/config.yaml (the published 8-card run)
   --device=KIND         npu, cuda or cpu (npu); --device_id=N: the card of a run of one (\$ASCEND_DEVICE_ID or 0)
-  --batch_size=N        pairs per rank; --train_epochs=N, --max_steps=N: end earlier; --workers=N: loader processes per rank (-1: by cores); --seed=N
+  --batch_size=N        pairs per rank; --workers=N: loader processes per rank (-1: by cores); --seed=N
+  --train_epochs=N      end after N epochs of the config's schedule (a larger N draws it out); --max_steps=N: end after N steps
   --precision_mode=P    fp32 (O0), fp16 (O1), bf16 or apex (npu: fp16 as published, else fp32); --loss_scale=S: a number or dynamic
-  --resume=R            auto (goes on from the snapshots that are there), none (starts anew over them) or a checkpoint
+  --resume=R            auto (goes on from this run's snapshots), none (starts anew; those that are there are moved to earlier_<n>) or a checkpoint
+  --output_path=DIR     logs, results and snapshots go there (default: test/output, and snapshot_<N>p in the repository); each run needs one of its own
   --snapshot=FILE,...   evaluation: these checkpoints; --epochs=A-B: those of these epochs (default: the last one)
   --rank_size=N         processes on this machine; --nnodes=N --node_rank=I --master_addr=HOST --master_port=PORT: several machines, or another port
   --opts='KEY VALUE ..' config values
@@ -54,9 +56,17 @@ start() {
         esac
         ARG[$name]="${word#*=}"
     done
-    for name in batch_size max_steps train_epochs seed rank_size nnodes master_port; do
-        [[ "${ARG[$name]}" =~ ^[0-9]*$ ]] || fail "--$name: expected a whole number, got ${ARG[$name]}"
+    for name in batch_size max_steps train_epochs seed rank_size nnodes node_rank master_port device_id; do
+        [[ "${ARG[$name]}" =~ ^[0-9]{0,9}$ ]] || fail "--$name: expected a whole number, got ${ARG[$name]}"
     done
+    for name in device_id nnodes node_rank; do
+        [ -n "${ARG[$name]}" ] || fail "--$name: expected a whole number, got nothing"
+    done
+    [ "${ARG[nnodes]}" -gt 0 ] && [ "${ARG[node_rank]}" -lt "${ARG[nnodes]}" ] ||
+        fail "--node_rank: expected a number below --nnodes=${ARG[nnodes]}, counted from 0; got ${ARG[node_rank]}"
+    [ -z "${ARG[master_port]}" ] || { [ "${ARG[master_port]}" -gt 0 ] && [ "${ARG[master_port]}" -lt 65536 ]; } ||
+        fail "--master_port: expected a number from 1 to 65535, got ${ARG[master_port]}"
+    [ -z "${ARG[output_path]}" ] || ARG[output_path]="$(realpath -m -- "${ARG[output_path]}")"
     for name in data_path dataset_path config; do # paths are the caller's; the work is done in the repository
         [ -z "${ARG[$name]}" ] || ARG[$name]="$(realpath -m -- "${ARG[$name]}")"
         [ -z "${ARG[$name]}" ] || [ -e "${ARG[$name]}" ] || fail "--$name: there is no ${ARG[$name]}"
@@ -64,13 +74,14 @@ start() {
     CALLER="$PWD"
     LOCAL_RANKS="${ARG[rank_size]:-$ranks}" RANKS_OF_NAME="$ranks"
     RANK_SIZE=$((LOCAL_RANKS * ARG[nnodes]))
-    OUTPUT="$REPO/test/output/${ARG[device_id]}"
-    SNAPSHOTS="$REPO/snapshot_${RANKS_OF_NAME}p"
+    OUTPUT="${ARG[output_path]:-$REPO/test/output}/${ARG[device_id]}"
+    SNAPSHOTS="${ARG[output_path]:-$REPO}/snapshot_${RANKS_OF_NAME}p"
     RESULTS="$OUTPUT/results_${RANKS_OF_NAME}p"
     [ "$RANK_SIZE" -gt 0 ] || fail "--rank_size and --nnodes: expected 1 or more"
     cd "$REPO"
-    mkdir -p "$OUTPUT"
+    mkdir -p "$OUTPUT" || fail "--output_path: cannot make $OUTPUT"
     find_python
+    check_port
     case "${ARG[device]}" in
         npu) # shellcheck source=test/env_npu.sh
             source "$REPO/test/env_npu.sh" ;;
@@ -96,6 +107,21 @@ find_python() {
         [ -n "${VIRTUAL_ENV:-${CONDA_PREFIX:-}}" ] || [ ! -x "$REPO/.venv/bin/python" ] || PYTHON="$REPO/.venv/bin/python"
     fi
     "$PYTHON" -c 'import yacs, cv2, tqdm' 2>/dev/null || fail "$PYTHON lacks the packages; activate the environment, or: $PYTHON -m pip install -r requirements.txt"
+}
+
+# The port of --master_port is free on the first machine: torchrun would say so in a traceback, the other machines only after minutes.
+check_port() {
+    local port="${ARG[master_port]:-29500}"
+    [ "$RANK_SIZE" -gt 1 ] && [ "${ARG[node_rank]}" -eq 0 ] && { [ "${ARG[nnodes]}" -gt 1 ] || [ -n "${ARG[master_port]}" ]; } && [ "$KIND" != eval ] || return 0
+    "$PYTHON" - "$port" <<'EOF' || fail "--master_port: port $port cannot be used (address already in use, or not allowed); choose another, the same on all machines"
+import socket, sys
+with socket.socket(socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET) as probe:
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind(("", int(sys.argv[1])))
+    except OSError:
+        sys.exit(1)
+EOF
 }
 
 # The folder of the benchmark; it is looked at before hours are spent on training.
@@ -135,7 +161,6 @@ gather_options() {
     esac
     [ -z "${ARG[loss_scale]}" ] || OPTIONS+=(TRAIN.LOSS_SCALE "${ARG[loss_scale]}")
     [ -z "${ARG[batch_size]}" ] || OPTIONS+=(TRAIN.BATCH_SIZE "${ARG[batch_size]}")
-    [ -z "${ARG[train_epochs]}" ] || OPTIONS+=(TRAIN.EPOCH "${ARG[train_epochs]}")
     local words
     read -r -a words <<<"${ARG[opts]}"
     OPTIONS+=("${words[@]}")
@@ -153,6 +178,7 @@ train() {
     [ -z "${ARG[data_path]}" ] || command+=(--data_path "${ARG[data_path]}")
     [ -z "${ARG[seed]}" ] || command+=(--seed "${ARG[seed]}")
     [ -z "${ARG[max_steps]}" ] || command+=(--max_steps "${ARG[max_steps]}")
+    [ -z "${ARG[train_epochs]}" ] || command+=(--train_epochs "${ARG[train_epochs]}")
     command+=("$@")
     local options=(--opts TRAIN.SNAPSHOT_DIR "$SNAPSHOTS" TRAIN.LOG_DIR "$OUTPUT/logs_${RANKS_OF_NAME}p_$KIND" TRAIN.RESUME "$resume" "${OPTIONS[@]}")
     if [ "$RANK_SIZE" -eq 1 ]; then
@@ -205,7 +231,7 @@ choose_snapshots() {
             SNAPSHOT+=("$SNAPSHOTS/checkpoint_e$epoch.pth")
         done
     else
-        name="$(find "$SNAPSHOTS" -name 'checkpoint_e*.pth' 2>/dev/null | sort -V | tail -n 1)"
+        name="$(find "$SNAPSHOTS" -maxdepth 1 -name 'checkpoint_e*.pth' 2>/dev/null | sort -V | tail -n 1)"
         # a run that --max_steps ended inside an epoch has its state in latest.pth
         [ -n "$name" ] && [ ! "$SNAPSHOTS/latest.pth" -nt "$name" ] || name="$SNAPSHOTS/latest.pth"
         SNAPSHOT=("$name")

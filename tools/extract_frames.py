@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 
 import _cli
+from pysot.utils.files import publish_folder
 from pysot.utils.frames import VIDEO_SUFFIXES, open_frames
 from pysot.utils.image import IMAGE_SUFFIXES
 from pysot.utils.names import image_names, natural_key
@@ -70,7 +71,7 @@ def extract(file: Path, folder: Path) -> int:
             raise OSError(error.errno, f"cannot write {name}: {error.strerror}. Make room or choose another --out, and run the same command again") from error
         count += 1
     if not folder.is_dir():
-        part.rename(folder)
+        publish_folder(part, folder)
         return count
     for frame in part.iterdir():  # beside the folders of videos from a folder that is called as this video
         frame.replace(folder / frame.name)

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import logging
-import os
 import time
 from pathlib import Path
 
@@ -11,12 +10,16 @@ import _cli
 from pysot.core.config import load_config
 from pysot.datasets.check import look_over
 from pysot.datasets.data_builder import build_train_loader
+from pysot.datasets.fingerprint import fingerprint
+from pysot.engine.board import Board
 from pysot.engine.engine_builder import build_trainer
+from pysot.engine.run_folder import hold_folder
 from pysot.models.model_builder import build_model
 from pysot.tracker.validation_builder import build_validation
 from pysot.utils.device import device_name, seed_everything, wants_pinned_memory
 from pysot.utils.distributed import find_rank, process_group
 from pysot.utils.signals import end_helpers, stop_on_signals
+from pysot.utils.watch import Pulse
 
 logger = logging.getLogger("train")
 
@@ -28,14 +31,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--local_rank", "--local-rank", type=int, default=None, help="set by the old launcher; torchrun needs nothing")
     parser.add_argument("--is_performance", action="store_true", help="measure speed only: no checkpoints are written")
     parser.add_argument("--data_path", help="folder that holds training_dataset, or the data sets themselves (default: here, else the repository)")
+    parser.add_argument("--train_epochs", type=_cli.whole_number(1), default=None, help="end after so many epochs of the schedule of TRAIN.EPOCH, which is "
+                        "drawn out if it is shorter")
     parser.add_argument("--max_step", "--max_steps", type=_cli.whole_number(1), default=None, help="end after so many steps")
     return parser.parse_args()
-
-
-def tensorboard(folder: str):
-    from tensorboardX import SummaryWriter
-
-    return contextlib.closing(SummaryWriter(folder))
 
 
 def items(loader, epoch: int, step: int) -> str:
@@ -46,27 +45,34 @@ def items(loader, epoch: int, step: int) -> str:
 def main() -> None:
     args = parse_arguments()
     start = time.perf_counter()
-    restarted = ["TRAIN.RESUME", "auto"] if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) else []  # by torchrun --max-restarts
-    cfg = load_config(args.config, [*args.opts, *restarted], for_training=True)
+    cfg, saves = load_config(args.config, args.opts, for_training=True), not args.is_performance
+    if (args.train_epochs or 0) > cfg.TRAIN.EPOCH:
+        cfg = load_config(args.config, [*args.opts, "TRAIN.EPOCH", str(args.train_epochs)], for_training=True)
     me = find_rank(args.local_rank)
     _cli.setup_logging(quiet=not me.is_main, file=Path(cfg.TRAIN.LOG_DIR) / "train.log" if me.is_main else None)
     device = _cli.open_device(args, cfg, me.local_rank)
     workers = _cli.claim_cores(me, device)
     seed_everything(args.seed)
     with contextlib.ExitStack() as stack:
-        request = stack.enter_context(stop_on_signals())
+        request, pulse = stack.enter_context(stop_on_signals()), Pulse()
         stack.callback(end_helpers)
-        stack.enter_context(process_group(me, device, request))
+        stack.enter_context(process_group(me, device, request, pulse))
+        if me.is_main and saves:
+            stack.enter_context(hold_folder(cfg.TRAIN.SNAPSHOT_DIR))
         loader = build_train_loader(cfg, seed=args.seed, rank=me.rank, world_size=me.world_size, pin_memory=wants_pinned_memory(device), workers=workers,
                                     data_path=args.data_path)
         for sentence in look_over(loader.dataset.annotations, loader.dataset.storages, seed=args.seed) if me.is_main else ():
             logger.warning("%s", sentence)
-        writer = stack.enter_context(tensorboard(cfg.TRAIN.LOG_DIR)) if me.is_main and not args.is_performance else None
-        validate = None if args.is_performance else build_validation(cfg, device, me, request, _cli.progress_bar)
+        writer = stack.enter_context(Board(cfg.TRAIN.LOG_DIR)) if me.is_main and saves else None
+        validate = build_validation(cfg, device, me, request, _cli.progress_bar, pulse) if saves else None
+        data = {one.name: fingerprint(one, storage) for one, storage in zip(loader.dataset.annotations, loader.dataset.storages, strict=True)}
         trainer = build_trainer(
-            cfg, build_model(cfg), loader, device, me, writer=writer, bar=_cli.progress_bar, max_steps=args.max_step, save=not args.is_performance,
-            stop=request, notes=loader.dataset.notes, describe=lambda epoch, step: items(loader, epoch, step), validate=validate,
+            cfg, build_model(cfg), loader, device, me, writer=writer, bar=_cli.progress_bar, max_steps=args.max_step, save=saves, epochs=args.train_epochs,
+            seed=args.seed, data=data, stop=request, notes=loader.dataset.notes, describe=lambda epoch, step: items(loader, epoch, step), validate=validate,
+            pulse=pulse,
         )
+        if args.train_epochs:
+            logger.info("the run ends after epoch %d; its learning rates are those of a schedule of %d epochs", args.train_epochs, cfg.TRAIN.EPOCH)
         logger.info("%d process(es) on %s, %d pairs each, %d steps per epoch", me.world_size, device_name(device), cfg.TRAIN.BATCH_SIZE, len(loader))
         figures = trainer.run()
     if me.is_main and figures:

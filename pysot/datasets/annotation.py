@@ -15,6 +15,7 @@ import numpy as np
 
 from pysot.utils.files import find_path
 
+ARRAYS = ("videos", "track_offset", "tracks", "box_offset", "frames", "boxes")  # of an annotation
 LAYOUT = "{video: {track: {frame: [x1, y1, x2, y2]}}}"
 
 

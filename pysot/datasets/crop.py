@@ -23,6 +23,7 @@ import numpy as np
 from pysot.datasets.augmentation import CONTEXT, warp_box
 from pysot.datasets.raw import RawFrame, RawVideo, crop_name, present_crops
 from pysot.utils.bbox import Center, center2corner
+from pysot.utils.files import flush_disk
 from pysot.utils.image import read_image
 
 logger = logging.getLogger(__name__)
@@ -125,7 +126,7 @@ def _crop_frame(frame: RawFrame, missing: dict, folder: Path, size: int, with_z:
 
 
 def write_crop(path: Path, crop: np.ndarray, origin: str = "") -> None:
-    """Write a JPEG that says its `origin`, whole or not at all. No fsync: crops come in millions, and what a power failure spoils is found when it is read."""
+    """Write a JPEG that says its `origin`, whole or not at all. Crops come in millions: `crop_all` flushes them at its end."""
     part = path.with_name(f".{path.name}.part")
     data, told = cv2.imencode(".jpg", crop)[1].tobytes(), origin.encode()[:60000]
     if told:
@@ -156,6 +157,7 @@ def crop_all(
         for problem in result.problems:
             logger.warning("left out: %s", problem)
         total += result
+    flush_disk()
     if total.written + total.present == 0:
         reason = total.problems[0] if total.problems else "they have no boxes"
         raise ValueError(f"not one crop could be made of {len(videos)} videos: {reason}. Check the folder of the raw data")

@@ -14,6 +14,8 @@ from pysot.datasets.index import load_annotation
 from pysot.datasets.registration import DESCRIPTION, find_description
 from pysot.datasets.sampler import EpochBatchSampler
 
+PATIENCE = 60  # seconds in which a loader process has to give a batch; one that is stopped, or waits for a dead disk, gives none
+
 
 def build_train_loader(cfg, *, seed: int, rank: int = 0, world_size: int = 1, pin_memory: bool = False,
                        workers: int = 1, data_path: str | None = None) -> DataLoader:
@@ -26,7 +28,7 @@ def build_train_loader(cfg, *, seed: int, rank: int = 0, world_size: int = 1, pi
     sampler = EpochBatchSampler(cfg.DATASET.VIDEOS_PER_EPOCH, cfg.TRAIN.BATCH_SIZE, rank, world_size)
     workers = workers if cfg.TRAIN.NUM_WORKERS < 0 else cfg.TRAIN.NUM_WORKERS
     return DataLoader(build_dataset(cfg, seed=seed, data_path=data_path), batch_sampler=sampler, num_workers=workers, pin_memory=pin_memory,
-                      persistent_workers=workers > 0, worker_init_fn=init_worker, collate_fn=collate)
+                      persistent_workers=workers > 0, worker_init_fn=init_worker, collate_fn=collate, timeout=PATIENCE if workers else 0)
 
 
 def find_sets(cfg, data_path: str | None = None) -> list[tuple[str, Path, Path]]:

@@ -1,7 +1,8 @@
 """The annotation of a data set as flat files beside its json, mapped into memory: opened in no time, and shared by all processes of a machine.
 
-`.<name>.index/` holds an array per field of `TrackAnnotation`, and `made_from.json` with the size and time of the json (and a word for the boxes left out) that
-it was made from. It is made again when these change. A folder that can't be written is no error: the annotation then stays in memory.
+`.<name>.index/` holds an array per field of `TrackAnnotation`, and `made_from.json` with their checksums and the size and time of the json (and a word for the
+boxes left out) that it was made from. It is made again when these change, and when it is damaged. A folder that can't be written is no error: the annotation
+then stays in memory.
 """
 
 import contextlib
@@ -12,19 +13,20 @@ import logging
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
-from pysot.datasets.annotation import TrackAnnotation, find_data_path, index_annotation
+from pysot.datasets.annotation import ARRAYS, TrackAnnotation, find_data_path, index_annotation
 from pysot.datasets.raw import crop_name, is_whole
 from pysot.datasets.storage import is_pack, read_pack, state_of
-from pysot.utils.files import atomic_write, file_lock, read_json, write_json
+from pysot.utils.files import atomic_write, file_lock, publish_folder, read_json, write_json
 
 logger = logging.getLogger(__name__)
-VERSION = 2
-ARRAYS = ("videos", "track_offset", "tracks", "box_offset", "frames", "boxes")
+VERSION = 3
+_NOTHING_DROPPED = {"boxes": 0, "excluded": 0, "tracks": 0, "videos": 0}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,7 +73,11 @@ def load_annotation(name: str, root: str | Path, anno: str | Path, folder: str |
 
 def _packed(name: str, root: Path, anno: str | Path, folder: str | Path | None) -> TrackAnnotation:
     """The annotation inside a pack, which must be that of the json if this is there."""
-    described, annotation = read_pack(root), open_index(name, root, root / "index")
+    described = read_pack(root)
+    try:
+        annotation = _checked(name, root, root / "index")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"the index of the pack {root} is damaged ({error}); copy it again, or pack the data set again") from None
     with contextlib.suppress(FileNotFoundError):
         found = find_data_path(anno, f"DATASET.{name}.ANNO", folder)
         now = state_of(found)
@@ -148,12 +154,12 @@ def _indexed(name: str, root: Path, anno: Path, excluded: list[tuple], make: Cal
     """
     folder, state = anno.with_name(f".{anno.name}.index"), _state(anno, excluded)
     with contextlib.suppress(OSError, ValueError):
-        if _made_from(folder) == state:
-            return open_index(name, root, folder)
+        if _made_from(folder)[0] == state:
+            return _checked(name, root, folder)
     with file_lock(folder.with_suffix(".lock")) as locked:
         with contextlib.suppress(OSError, ValueError):
-            if _made_from(folder) == state:
-                return open_index(name, root, folder)
+            if _made_from(folder)[0] == state:
+                return _checked(name, root, folder)
         made = make()
         try:
             if locked:
@@ -166,9 +172,29 @@ def _indexed(name: str, root: Path, anno: Path, excluded: list[tuple], make: Cal
 
 def open_index(name: str, root: Path, folder: Path) -> MappedAnnotation:
     """Map an index. Raises OSError or ValueError if it is not whole."""
-    arrays = {field: np.asarray(np.load(folder / f"{field}.npy", mmap_mode="r")) for field in ARRAYS}  # plain views: a memmap is slower to take from
-    dropped = json.loads((folder / "dropped.json").read_text(encoding="utf-8"))
+    try:
+        arrays = {field: np.asarray(np.load(folder / f"{field}.npy", mmap_mode="r")) for field in ARRAYS}  # plain views: a memmap is slower to take from
+    except EOFError as error:
+        raise ValueError(f"{folder} has an empty file ({error})") from None
+    dropped = dict(_NOTHING_DROPPED)
+    with contextlib.suppress(OSError, ValueError, TypeError):  # for a line in the log: a damaged one stops nothing
+        dropped |= json.loads((folder / "dropped.json").read_text(encoding="utf-8"))
     return MappedAnnotation(name, Path(root), **arrays, dropped=dropped, folder=folder)
+
+
+def _checked(name: str, root: Path, folder: Path) -> MappedAnnotation:
+    """Map an index whose bytes are those that were written. Raises as `open_index`."""
+    annotation, expected = open_index(name, root, folder), {}
+    with contextlib.suppress(OSError, ValueError):  # packs of earlier versions have no checksums
+        expected = _made_from(folder)[1]
+    for field in ARRAYS:
+        if field in expected and _checksum(getattr(annotation, field)) != expected[field]:
+            raise ValueError(f"{folder / field}.npy does not have its checksum")
+    return annotation
+
+
+def _checksum(array: np.ndarray) -> int:
+    return zlib.crc32(np.ascontiguousarray(array).view(np.uint8)) if array.size else 0
 
 
 def _state(anno: Path, excluded: list[tuple]) -> dict:
@@ -178,8 +204,13 @@ def _state(anno: Path, excluded: list[tuple]) -> dict:
             "excluded": hashlib.sha256(repr(excluded).encode()).hexdigest() if excluded else ""}
 
 
-def _made_from(folder: Path) -> dict:
-    return json.loads((folder / "made_from.json").read_text(encoding="utf-8"))
+def _made_from(folder: Path) -> tuple[dict, dict[str, int]]:
+    """The state that an index was made from, and the checksums of its arrays. Raises OSError or ValueError if they cannot be read."""
+    content = json.loads((folder / "made_from.json").read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError(f"{folder / 'made_from.json'} holds no object")
+    checksums = content.pop("checksums", {})
+    return content, checksums if isinstance(checksums, dict) else {}
 
 
 def write_index(annotation: TrackAnnotation, folder: Path, state: dict | None = None) -> None:
@@ -187,12 +218,13 @@ def write_index(annotation: TrackAnnotation, folder: Path, state: dict | None = 
     part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}.", suffix=".tmp"))
     try:
         for field in ARRAYS:
-            np.save(part / f"{field}.npy", getattr(annotation, field))
-        for name, value in (("dropped.json", annotation.dropped), ("made_from.json", state or {})):
-            with atomic_write(part / name) as stream:
-                json.dump(value, stream)
+            with atomic_write(part / f"{field}.npy", "wb") as stream:
+                np.save(stream, getattr(annotation, field))
+        checksums = {field: _checksum(getattr(annotation, field)) for field in ARRAYS}
+        write_json(part / "dropped.json", annotation.dropped)
+        write_json(part / "made_from.json", {**(state or {}), "checksums": checksums})
         os.chmod(part, 0o755)
         shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
+        publish_folder(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)

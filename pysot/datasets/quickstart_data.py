@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +27,7 @@ import numpy as np
 from pysot.datasets.quickstart_photos import CAT, COINS, GRAVEL, HOPPER, PAGE, RETINA, ROCKET, SPLITS, load_photographs
 from pysot.datasets.quickstart_render import render_frame, tags
 from pysot.datasets.quickstart_scene import SHAPES, Recipe, draw_scene
+from pysot.utils.files import publish_folder, write_bytes, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def generate(
         if not folder.is_dir():
             _write_sequence(folder, rng, recipe, photos, SPLITS[split].objects)
         folders.append(folder)
-    _write_text(root / "list.txt", "".join(f"{folder.name}\n" for folder in folders))
+    write_bytes(root / "list.txt", "".join(f"{folder.name}\n" for folder in folders).encode())
     logger.info("%d sequences of the %s split are in %s", len(folders), split, root)
     return folders
 
@@ -158,13 +158,13 @@ def _claim(root: Path, settings: QuickstartSettings) -> None:
                 f"{root} was made with {found}, not with {asdict(settings)}; delete it or pass another folder"
             )
         return
-    if root.is_dir() and any(path.name != _part(record).name for path in root.iterdir()):
+    if root.is_dir() and any(not path.name.startswith(f".{record.name}.") for path in root.iterdir()):
         raise ValueError(
             f"{root} is not empty and has no {SETTINGS_FILE}, so this did not make it; pass another folder"
         )
     try:
         root.mkdir(parents=True, exist_ok=True)
-        _write_text(record, json.dumps(asdict(settings), indent=1) + "\n")
+        write_json(record, asdict(settings), indent=1)
     except OSError as error:
         raise OSError(
             f"cannot write the quick-start data to {root} ({error.strerror}); pass a folder that can be written"
@@ -190,14 +190,7 @@ def _write_sequence(
     (part / "groundtruth.txt").write_text("".join(f"{row}\n" for row in rows))
     for name, flags in tags(scene, visible).items():
         (part / f"{name}.tag").write_text("".join(f"{int(flag)}\n" for flag in flags))
-    os.replace(part, folder)
-
-
-def _write_text(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
-    part = _part(path)
-    part.write_text(text)
-    os.replace(part, path)
+    publish_folder(part, folder)
 
 
 def _part(path: Path) -> Path:

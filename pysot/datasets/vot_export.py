@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pysot.datasets.raw import RawFrame, RawVideo
-from pysot.utils.files import atomic_write
+from pysot.utils.files import atomic_write, publish_folder
 
 
 def export_vot(videos: Iterable[RawVideo], out: str | os.PathLike) -> list[str]:
@@ -47,7 +47,7 @@ def _write_sequence(frames: tuple[RawFrame, ...], track: str, out: Path, name: s
         (building / "color" / f"{number:08d}{frame.image.suffix.lower()}").symlink_to(frame.image.resolve())
         lines.append(_region(frame.boxes.get(track)))
     (building / "groundtruth.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    building.rename(out / name)
+    publish_folder(building, out / name)
 
 
 def _region(box_xyxy) -> str:

@@ -1,9 +1,11 @@
 """Checkpoints: `checkpoint_e{n}.pth` after n epochs, `latest.pth` inside an epoch, and `best.pth`, the one of the best validation.
 
 Each is a dict of `epoch`, `state_dict`, `optimizer` and what else a resumed run needs: `pairs` of the begun epoch that are trained, `scaler` (the loss scale),
-`progress` (means and counts for the log). best.pth has its `eao` as well.
+`progress` (means and counts for the log), `identity` (see `run_folder`). best.pth has its `eao` as well. None is written or read that holds NaN or infinity
+among weights or momenta.
 """
 
+import logging
 import math
 import os
 import re
@@ -16,6 +18,7 @@ from torch import nn
 from pysot.utils.files import atomic_write
 from pysot.utils.model_load import load_state, read_checkpoint
 
+logger = logging.getLogger(__name__)
 BEST = "best.pth"
 _NAME = re.compile(r"checkpoint_e(\d+)\.pth$")
 
@@ -31,14 +34,27 @@ def latest_path(folder: str | os.PathLike) -> Path:
 
 
 def save_checkpoint(path: Path, epoch: int, model: nn.Module, optimizer: torch.optim.Optimizer, **more) -> Path:
-    """Write the state after `epoch` epochs, whole or not at all; `more` holds plain values and state dicts. Raises OSError if it can't be written."""
+    """Write the state after `epoch` epochs, whole or not at all; `more` holds plain values and state dicts. Raises OSError if it can't be written,
+    RuntimeError if weights or momenta are no finite numbers.
+    """
     content = {"epoch": epoch, "state_dict": model.state_dict(), "optimizer": optimizer.state_dict(), **more}
+    if broken := _not_finite(content):
+        raise RuntimeError(f"{path} was not written: the network holds NaN or infinity in {broken}")
     with atomic_write(path, "wb") as stream:
         try:
             torch.save(content, stream)
         except RuntimeError as error:  # torch's writer hides the file system's error
             raise OSError(f"cannot write {path}: {error}. Is the disk full?") from error
     return path
+
+
+def _not_finite(content: dict) -> str:
+    """Which weights and momenta of a training state hold NaN or infinity, in words; "" if none does. It waits for the device once."""
+    momenta = ((f"momentum {number}", value) for number, state in content["optimizer"]["state"].items() for value in state.values())
+    named = [(name, value) for name, value in (*content["state_dict"].items(), *momenta) if isinstance(value, torch.Tensor) and value.is_floating_point()]
+    finite = torch.stack([torch.isfinite(value).all() for _, value in named]).tolist() if named else []
+    broken = [name for (name, _), sound in zip(named, finite, strict=True) if not sound]
+    return ", ".join(broken[:3]) + (f" and {len(broken) - 3} more" if len(broken) > 3 else "")
 
 
 def checkpoints_by_progress(folder: str | os.PathLike) -> list[Path]:
@@ -60,6 +76,9 @@ class CheckpointPolicy:
     `keep` is the number of past epochs whose files stay, 0 for all.
     """
 
+    remedy = ("Lower TRAIN.BASE_LR or check the weights and data that it started from, then go on; if the same steps run well a second time, suspect the "
+              "memory of the device")
+
     def __init__(self, folder: str | os.PathLike, every: int | str = "", keep: int = 0):
         self.folder, self.keep = Path(folder), keep
         self.seconds = float(every[:-1]) * 60 if isinstance(every, str) and every else math.inf
@@ -78,9 +97,13 @@ class CheckpointPolicy:
         return best
 
     def resume(self) -> None:
-        """Take the best EAO so far from best.pth, which a new run does not."""
+        """Take the best EAO so far from best.pth, which a new run does not. One that is damaged is no reason to stop: the next validation makes it again."""
         best = self.folder / BEST
-        self.best = read_checkpoint(best).get("eao", -math.inf) if best.exists() else -math.inf
+        try:
+            self.best = float(read_checkpoint(best).get("eao", -math.inf)) if best.exists() else -math.inf
+        except (ValueError, TypeError) as error:
+            logger.warning("%s; the best EAO so far is not known, and the next validation counts as the best", error)
+            self.best = -math.inf
 
     def _done(self) -> None:
         self._count, self._since = 0, time.monotonic()
@@ -95,8 +118,15 @@ class CheckpointPolicy:
         return checkpoint_path(self.folder, epoch) if whole else latest_path(self.folder)
 
     def write(self, epoch: int, whole: bool, model: nn.Module, optimizer: torch.optim.Optimizer, **more) -> Path:
-        """Write the state after `epoch` epochs: as checkpoint_e{n}.pth if the last one is `whole`, else as latest.pth; then remove what is not kept."""
-        path = save_checkpoint(self.path(epoch, whole), epoch, model, optimizer, **more)
+        """Write the state after `epoch` epochs: as checkpoint_e{n}.pth if the last one is `whole`, else as latest.pth; then remove what is not kept. Raises as
+        `save_checkpoint`.
+        """
+        try:
+            path = save_checkpoint(self.path(epoch, whole), epoch, model, optimizer, **more)
+        except RuntimeError as error:
+            good = checkpoints_by_progress(self.folder)
+            last = f"the last good state is {good[0]}" if good else "there is no earlier state of this run"
+            raise RuntimeError(f"{error}. The run ends; {last}. {self.remedy}") from None
         self._done()
         if whole:
             latest_path(self.folder).unlink(missing_ok=True)  # it is of this epoch or of an earlier one
@@ -116,7 +146,18 @@ def read_training_state(path: str | os.PathLike) -> dict:
     counts = type(epoch) is int and type(pairs) is int and min(epoch, pairs) >= 0
     if not counts or not isinstance(optimizer, dict) or not {"state", "param_groups"} <= set(optimizer):
         raise ValueError(f"checkpoint {path} is no state of a training run (epoch {epoch!r}); start from its weights: TRAIN.PRETRAINED {path}")
+    if broken := _not_finite(content):
+        raise ValueError(f"checkpoint {path} holds NaN or infinity in {broken}: it was written by a run that had gone wrong; take an earlier one")
     return content
+
+
+def whole_steps(pairs: int, batch: int, ranks: int, path: str) -> int:
+    """The steps of `ranks` processes with `batch` pairs that an epoch has behind it after `pairs`. Raises ValueError for a part of a step."""
+    whole, rest = divmod(pairs, batch * ranks)
+    if rest:
+        raise ValueError(f"{path} has trained {pairs} pairs of its epoch, which is no whole number of steps of {batch} x {ranks} processes; resume with as "
+                         "many processes and TRAIN.BATCH_SIZE as before, or from a checkpoint at the end of an epoch")
+    return whole
 
 
 def restore_model(model: nn.Module, content: dict, source: str) -> None:

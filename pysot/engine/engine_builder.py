@@ -1,20 +1,25 @@
 """Build the training run that a config describes."""
 
+import re
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 from yacs.config import CfgNode
 
 from pysot.engine.amp import ApexAmp, TorchAmp
-from pysot.engine.checkpoint import CheckpointPolicy, checkpoints_by_progress
+from pysot.engine.checkpoint import CheckpointPolicy
 from pysot.engine.lr_scheduler import LRSchedule, make_schedule, warm_up
 from pysot.engine.monitor import Monitor
 from pysot.engine.optimizer import FreezePlan, build_sgd
 from pysot.engine.pictures import PairPicture
+from pysot.engine.run_folder import claim_folder, find_origin
 from pysot.engine.train_loop import Trainer, TrainSettings
 from pysot.utils.device import likes_channels_last, npu_fused_sgd
-from pysot.utils.distributed import Rank
+from pysot.utils.distributed import Rank, from_main
 from pysot.utils.files import check_folder, find_path
 from pysot.utils.model_load import load_pretrain
+from pysot.utils.watch import attempt, launch
 
 
 def build_lr_schedule(cfg: CfgNode) -> LRSchedule:
@@ -70,36 +75,59 @@ def load_start_weights(model: nn.Module, cfg: CfgNode) -> None:
                 raise ValueError(f"{key}: {error}") from None
 
 
+# What may be another when a run goes on: where files lie, how often they are written, how fast and how long it runs; and the tracker, which does not train.
+_FREE = re.compile(r"CUDA|META_ARC|TRACK\..*|.*\.PRETRAINED|NPU\.(JIT_COMPILE|APEX|FUSED_SGD|INTERNAL_FORMAT)|GPU\.CUDNN_BENCHMARK|TRAIN\.("
+                   r"RESUME|LOG_.*|SNAPSHOT_DIR|START_EPOCH|BATCH_SIZE|NUM_WORKERS|PRINT_FREQ|CHECKPOINT_EVERY|KEEP|CHANNELS_LAST|COMPILE|VAL\..*)")
+
+
+def run_identity(cfg: CfgNode, seed: int | None = None, data: dict[str, str] | None = None) -> dict:
+    """What a run is: its seed, the config values that decide what it trains, the fingerprints of its data sets by name. Plain values."""
+    sets = {f"DATASET.{name}." for name, node in cfg.DATASET.items() if isinstance(node, CfgNode) and "ANNO" in node}
+    unused = tuple(sets - {f"DATASET.{name}." for name in cfg.DATASET.NAMES})
+    paths = tuple(f"{used}{key}" for used in sets for key in ("ROOT", "ANNO"))
+    values = {key: str(value) for key, value in _leaves(cfg) if not _FREE.fullmatch(key) and not key.startswith(unused) and key not in paths}
+    return {"seed": seed, "config": values, "data": data or {}}
+
+
+def _leaves(node: CfgNode, before: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in node.items():
+        if isinstance(value, CfgNode):
+            yield from _leaves(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
+
+
 def build_trainer(
-    cfg: CfgNode, model: nn.Module, loader, device: torch.device, me: Rank, *, writer=None, bar=None, max_steps: int | None = None, save: bool = True, **more
+    cfg: CfgNode, model: nn.Module, loader, device: torch.device, me: Rank, *, writer=None, bar=None, max_steps: int | None = None, save: bool = True,
+    epochs: int | None = None, seed: int | None = None, data: dict[str, str] | None = None, **more
 ) -> Trainer:
     """A run of the network over the loader's batches: resumed if TRAIN.RESUME is set (with 'auto': and a checkpoint is there), else from the pretrained
-    weights of the config.
+    weights of the config. Process 0 finds and reads the checkpoint, and hands it to the others.
 
-    `save` off writes no checkpoints (speed runs); `max_steps` ends the run early; `writer` and `bar` go to the Monitor, `more` to the Trainer.
-    Raises OSError if the snapshot folder can't be written.
+    `save` off writes no checkpoints (speed runs); `epochs` and `max_steps` end the run early; `seed` and `data` (fingerprints by name) are part of its
+    identity; `writer` and `bar` go to the Monitor, `more` to the Trainer. Raises OSError if the snapshot folder can't be written, ValueError for what
+    cannot work in any of its epochs.
     """
-    train = cfg.TRAIN
+    train, folder, identity = cfg.TRAIN, cfg.TRAIN.SNAPSHOT_DIR, run_identity(cfg, seed, data)
     settings = TrainSettings(
-        epochs=train.EPOCH, batch_size=train.BATCH_SIZE, grad_clip=train.GRAD_CLIP, grad_sum=train.GRAD_REDUCE == "sum",
+        epochs=min(epochs or train.EPOCH, train.EPOCH), batch_size=train.BATCH_SIZE, grad_clip=train.GRAD_CLIP, grad_sum=train.GRAD_REDUCE == "sum",
         print_freq=train.PRINT_FREQ, log_grads=train.LOG_GRADS, max_steps=max_steps, channels_last=wants_channels_last(cfg, device), compiled=train.COMPILE,
         validate_every=train.VAL.EVERY,
     )
+    freeze, schedule = build_freeze_plan(cfg), build_lr_schedule(cfg)
+    if train.EPOCH > freeze.train_epoch:
+        freeze.check(model)
     if save and me.is_main:
-        check_folder(train.SNAPSHOT_DIR)
-    found = checkpoints_by_progress(train.SNAPSHOT_DIR) if train.RESUME == "auto" else [train.RESUME]
-    resume = str(found[0]) if found and found[0] else ""
-    if not resume:
+        check_folder(folder)
+    origin = from_main(lambda: find_origin(folder, train.RESUME, identity, launch() if attempt() != "0" else ""))
+    if origin is None:
         load_start_weights(model, cfg)
     trainer = Trainer(
-        model, loader, settings, build_lr_schedule(cfg), build_freeze_plan(cfg), lambda network: build_optimizer(network, cfg),
-        build_amp(cfg, device), CheckpointPolicy(train.SNAPSHOT_DIR, train.CHECKPOINT_EVERY, train.KEEP) if save else None, device, me,
-        start_epoch=train.START_EPOCH, monitor=Monitor(me.is_main, writer, bar, build_picture(cfg), train.LOG_PICTURES), **more,
+        model, loader, settings, schedule, freeze, lambda network: build_optimizer(network, cfg),
+        build_amp(cfg, device), CheckpointPolicy(folder, train.CHECKPOINT_EVERY, train.KEEP) if save else None, device, me,
+        start_epoch=train.START_EPOCH, monitor=Monitor(me.is_main, writer, bar, build_picture(cfg), train.LOG_PICTURES), identity=identity,
+        begins=lambda: claim_folder(folder, origin, identity, launch()) if save else None, **more,
     )
-    if resume:
-        try:
-            trainer.resume(resume, may_be_finished=train.RESUME == "auto")
-        except ValueError as error:
-            others = f"; or go on from {found[1]} (TRAIN.RESUME)" if len(found) > 1 else ""
-            raise ValueError(f"{error}{others}") from None
+    if origin is not None:
+        trainer.resume(origin.content, origin.path, may_be_finished=train.RESUME == "auto")
     return trainer

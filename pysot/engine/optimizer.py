@@ -21,18 +21,22 @@ class FreezePlan:
     def apply(self, model: nn.Module, epoch: int) -> None:
         """Put `model` into the state of `epoch`: train mode, requires_grad and batch-norm mode of every stage. A function of the epoch alone.
 
-        Raises ValueError if the backbone lacks a stage of `train_layers`.
+        Raises ValueError as `check`.
         """
-        stages = dict(model.backbone.named_children())
-        unknown = [name for name in self.train_layers if stages.get(name) is None]
-        if unknown and epoch >= self.train_epoch:
-            known = ", ".join(name for name, stage in stages.items() if any(True for _ in stage.parameters()))
-            raise ValueError(f"BACKBONE.TRAIN_LAYERS: this backbone has no {', '.join(unknown)}; it has {known}")
         model.train()
         _set_training(model.backbone, False)
         if epoch >= self.train_epoch:
+            self.check(model)
+            stages = dict(model.backbone.named_children())
             for name in self.train_layers:
                 _set_training(stages[name], True)
+
+    def check(self, model: nn.Module) -> None:
+        """Raise ValueError if the backbone of `model` lacks a stage of `train_layers`, or has nothing to train in it."""
+        known = [name for name, stage in model.backbone.named_children() if stage is not None and any(True for _ in stage.parameters())]
+        unknown = [name for name in self.train_layers if name not in known]
+        if unknown:
+            raise ValueError(f"BACKBONE.TRAIN_LAYERS: this backbone has no {', '.join(unknown)}; it has {', '.join(known)}")
 
     def changes_at(self, epoch: int) -> bool:
         """Whether other parameters train in `epoch` than in the one before: the optimizer is made anew."""

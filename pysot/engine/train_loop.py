@@ -17,8 +17,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pysot.engine.amp import ApexAmp, TorchAmp
 from pysot.engine.batch import float_images
-from pysot.engine.checkpoint import CheckpointPolicy, other_batches, read_training_state, restore_model, restore_optimizer
+from pysot.engine.checkpoint import CheckpointPolicy, other_batches, restore_model, restore_optimizer, whole_steps
 from pysot.engine.frozen import fold_frozen
+from pysot.engine.identity import agree, fingerprint
 from pysot.engine.lr_scheduler import LRSchedule
 from pysot.engine.monitor import Monitor
 from pysot.engine.optimizer import FreezePlan, clear_gradients, flat_tensors, gradient_norm, step_unless, trained_parameters
@@ -26,11 +27,13 @@ from pysot.engine.skips import REMEDY, SkippedSteps, flat_statistics, poison_if_
 from pysot.utils.device import CopyStream, peak_memory_mib, synchronize
 from pysot.utils.distributed import Rank, barrier, mean_over_ranks
 from pysot.utils.signals import Interrupted, StopRequest, keep_steps_whole
+from pysot.utils.watch import FIRST_STEP, Pulse
 
 logger = logging.getLogger(__name__)
 
 # Batch-norm statistics stay per rank, as published. torch 2.13 has a new name for that.
 _NO_BUFFERS = {("forward_sync_buffers" if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters else "broadcast_buffers"): False}
+_LOADER = ("DataLoader worker", "DataLoader timed out", "Pin memory thread")  # errors of the loader
 
 
 @dataclass(frozen=True)
@@ -52,25 +55,27 @@ class TrainSettings:
 
 
 class Trainer:
-    """A run. `run()` trains from `start_epoch` to the end and returns figures; `resume(path)` before it goes on from a checkpoint.
+    """A run. `run()` trains from `start_epoch` to the end and returns figures; `resume(content, path)` before it goes on from a checkpoint.
 
     `make_optimizer(model)` is called whenever other parameters begin to train. `checkpoints` is None for a run that writes none. `stop` is asked after every
     step. `notes()` gives sentences about the data of an epoch; `describe(epoch, step)` names the items of a step of this process. `validate(path)` is called
-    in every process after an epoch, with its checkpoint, and gives scores to process 0, among them EAO.
+    in every process after an epoch, with its checkpoint, which process 0 has, and gives scores to process 0, among them EAO. `identity` is what the run is (see
+    `run_folder`), `begins()` is called in process 0 when all is well and the first step is next.
     """
 
     def __init__(
         self, model: nn.Module, loader, settings: TrainSettings, schedule: LRSchedule, freeze: FreezePlan,
         make_optimizer: Callable[[nn.Module], torch.optim.Optimizer], amp: TorchAmp | ApexAmp, checkpoints: CheckpointPolicy | None, device: torch.device,
         me: Rank, start_epoch: int = 0, monitor: Monitor | None = None, stop: StopRequest | None = None, notes: Callable[[], Iterable[str]] = tuple,
-        describe: Callable[[int, int], str] | None = None, validate: Callable[[Path], dict[str, float]] | None = None,
+        describe: Callable[[int, int], str] | None = None, validate: Callable[[Path], dict[str, float]] | None = None, identity: dict | None = None,
+        begins: Callable[[], None] = lambda: None, pulse: Pulse | None = None,
     ):
         self.memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.model, self.loader, self.settings, self.schedule, self.freeze = model.to(device), loader, settings, schedule, freeze
         self.model.to(memory_format=self.memory_format)
         self.make_optimizer, self.amp, self.device, self.me, self.start_epoch = make_optimizer, amp, device, me, start_epoch
         self.checkpoints, self.monitor, self.validate = checkpoints, monitor or Monitor(tells=me.is_main), validate
-        self.stop, self.notes = stop or StopRequest(), notes
+        self.stop, self.notes, self.pulse, self.identity, self.begins = stop or StopRequest(), notes, pulse or Pulse(), identity or {}, begins
         self.optimizer: torch.optim.Optimizer | None = None
         self.wrapped: nn.Module = model
         self.start_step = self.first_step = self.step_count = 0
@@ -78,43 +83,45 @@ class Trainer:
         self.skips, self.uploads = SkippedSteps(settings.print_freq, device, describe), CopyStream(device)
         self._resumed: tuple[dict, str] | None = None
 
-    def resume(self, path: str, may_be_finished: bool = False) -> None:
-        """Take weights, optimizer, scaler and epoch from a checkpoint. Raises ValueError for one that does not fit, and for one with nothing left to train
-        unless it `may_be_finished`.
+    def resume(self, content: dict, path: str, may_be_finished: bool = False) -> None:
+        """Take weights, optimizer, scaler and epoch from the `content` of the checkpoint at `path`. Raises ValueError for one that does not fit, and for one
+        with nothing left to train unless it `may_be_finished`.
         """
-        content = read_training_state(path)
         if content["epoch"] >= self.settings.epochs and not may_be_finished:
-            raise ValueError(f"{path} has trained {content['epoch']} epochs already; TRAIN.EPOCH is {self.settings.epochs}. Raise it, or test the snapshot")
+            raise ValueError(f"{path} has trained {content['epoch']} epochs already; TRAIN.EPOCH (or --train_epochs) is {self.settings.epochs}. Raise it, or "
+                             "test the snapshot")
         restore_model(self.model, content, path)
         if told := other_batches(content, self.settings.batch_size, self.me.world_size, self.settings.grad_sum):
             logger.warning("%s %s", path, told)
         self.amp.load_state_dict(content.get("scaler", {}))
-        self.start_epoch, self.start_step = content["epoch"], self._step_of(content["pairs"], path)
+        self.start_epoch = content["epoch"]
+        self.start_step = min(whole_steps(content["pairs"], self.settings.batch_size, self.me.world_size, path), len(self.loader))
         if self.start_step == len(self.loader):
             self.start_epoch, self.start_step = self.start_epoch + 1, 0
         self._resumed = (content, path)
-        if self.checkpoints is not None:
+        if self.checkpoints is not None and self.me.is_main:
             self.checkpoints.resume()
         left = self.settings.epochs - self.start_epoch
         step = f", step {self.start_step + 1}" if self.start_step else ""
         logger.info("resumed from %s: %s", path, f"epoch {self.start_epoch + 1}{step} is next" if left > 0 else "all epochs are trained")
 
-    def _step_of(self, pairs: int, path: str) -> int:
-        """The step at which an epoch goes on after `pairs`, for this number of processes and this batch size."""
-        whole, rest = divmod(pairs, self.settings.batch_size * self.me.world_size)
-        if rest:
-            raise ValueError(
-                f"{path} has trained {pairs} pairs of its epoch, which is no whole number of steps of {self.settings.batch_size} x {self.me.world_size} "
-                "processes; resume with as many processes and TRAIN.BATCH_SIZE as before, or from a checkpoint at the end of an epoch"
-            )
-        return min(whole, len(self.loader))
-
     def run(self) -> dict[str, float]:
         """Train. Returns `steps`, `loss` (mean of the last steps), `pairs_per_second` over all processes with its `spread` (see SpeedMeter),
         `peak_memory_mib`, `skipped`, `waiting` (share of time that data took), `snapshot` (the last checkpoint) and `eao` (the best, -inf for none);
-        nothing where all epochs are trained already.
+        nothing where all epochs are trained already. Raises ValueError if the processes are about to do different things.
         """
         steps = len(self.loader)
+        agree({"the next epoch": self.start_epoch + 1, "the next step": self.start_step + 1, "the steps of an epoch": steps,
+               "the pairs of a process": self.settings.batch_size, "the epochs": self.settings.epochs, **self.identity, "the weights": fingerprint(self.model)})
+        if self.me.is_main:
+            self.begins()
+        self.stop.saves = True
+        try:
+            return self._run(steps)
+        finally:
+            self.stop.saves = False
+
+    def _run(self, steps: int) -> dict[str, float]:
         self.first_step = self.step_count = self.skips.counted = self.start_epoch * steps + self.start_step
         figures = {}
         if self._resumed is not None and not self.start_step:
@@ -128,6 +135,7 @@ class Trainer:
             path = self._save(epoch)
             for note in self.notes():
                 logger.warning("epoch %d: %s", epoch + 1, note)
+            self.pulse.beat("waits for the others at the end of an epoch")
             barrier()
             if path is not None and self.step_count == (epoch + 1) * steps:
                 self._validate(path, epoch + 1)
@@ -139,6 +147,7 @@ class Trainer:
 
     def begin(self, epoch: int) -> None:
         """Freeze state, optimizer and wrapper of an epoch; they change at the start and where the backbone begins to train."""
+        self.pulse.beat(f"begins epoch {epoch + 1}", FIRST_STEP)
         self.freeze.apply(self.model, epoch)
         if self.optimizer is None or self.freeze.changes_at(epoch):
             # pysot-compat: momenta restart at the unfreeze epoch. test: engine/test_train_loop.py::test_unfreeze_restarts_momentum
@@ -169,6 +178,7 @@ class Trainer:
         for index, batch in enumerate(monitor.timed(self._batches(bar, epoch)), self.start_step + 1):
             losses = self.step(batch)
             self.step_count += 1
+            self.pulse.step(self.step_count + 1, first=index <= self.start_step + 2)
             last = index == steps or self._enough()
             due = index % self.settings.print_freq == 0 or last
             if due or monitor.speed.warms_up:
@@ -196,18 +206,19 @@ class Trainer:
             self.skips.load_state_dict(content["progress"]["skips"])
 
     def _batches(self, bar: Iterable, epoch: int) -> Iterable[dict[str, torch.Tensor]]:
-        """The batches; a loader process that dies ends the run with the state saved."""
+        """The batches; a loader process that dies or hangs ends the run with the state saved."""
         try:
             for batch in bar:
                 keep_steps_whole()
                 yield batch
         except (RuntimeError, EOFError, ConnectionError) as error:
-            if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+            if isinstance(error, RuntimeError) and not any(words in str(error) for words in _LOADER):
                 raise
             self._end_if_asked(epoch)
             self._save(epoch)
-            raise RuntimeError(f"a loader process died ({error or type(error).__name__}), often because memory or /dev/shm ran out: lower TRAIN.NUM_WORKERS. "
-                               "TRAIN.RESUME auto goes on from here") from error
+            reason = ("no loader process has given a batch for a minute: it is stopped, or the storage of crops does not answer" if "timed out" in str(error)
+                      else f"a loader process died ({error or type(error).__name__}), often because memory or /dev/shm ran out: lower TRAIN.NUM_WORKERS")
+            raise RuntimeError(f"{reason}. TRAIN.RESUME auto goes on from here") from error
 
     def _between_steps(self, epoch: int) -> None:
         """Write latest.pth when it is time, and end the run if it was asked to end."""
@@ -291,11 +302,12 @@ class Trainer:
         whole = done == len(self.loader)
         if not self.me.is_main:
             return self.checkpoints.path(epoch + whole, whole)
+        self.pulse.beat("writes a checkpoint", FIRST_STEP)
         progress = {"means": self.monitor.means.state_dict(), "skips": self.skips.state_dict()}
         path = self.checkpoints.write(
             epoch + whole, whole, self.model, self.optimizer, scaler=self.amp.state_dict(), progress=progress,
             pairs=0 if whole else done * self.settings.batch_size * self.me.world_size, batch_size=self.settings.batch_size,
-            world_size=self.me.world_size,
+            world_size=self.me.world_size, identity=self.identity,
         )
         logger.info("wrote %s", path)
         return path

@@ -11,11 +11,14 @@ from pysot.tracker.tracker_builder import build_tracker, results_fingerprint
 from pysot.tracker.validation import Validation
 from pysot.utils.distributed import Rank
 from pysot.utils.files import find_path
-from pysot.utils.model_load import load_pretrain
+from pysot.utils.model_load import load_state
 from pysot.utils.signals import StopRequest
+from pysot.utils.watch import Pulse
 
 
-def build_validation(cfg: CfgNode, device: torch.device, me: Rank, stop: StopRequest | None = None, bar=None) -> Validation | None:
+def build_validation(
+    cfg: CfgNode, device: torch.device, me: Rank, stop: StopRequest | None = None, bar=None, pulse: Pulse | None = None
+) -> Validation | None:
     """The validation of TRAIN.VAL, or None without a data set. Raises ValueError or FileNotFoundError if its set is not there or cannot be scored."""
     wanted = cfg.TRAIN.VAL
     if not wanted.DATASET:
@@ -27,8 +30,10 @@ def build_validation(cfg: CfgNode, device: torch.device, me: Rank, stop: StopReq
     if missing:
         raise FileNotFoundError(f"TRAIN.VAL: {dataset.name} lacks frames: {missing[0]}" + (f", and {len(missing) - 1} more" if len(missing) > 1 else ""))
 
-    def load(snapshot: Path):
-        model = load_pretrain(build_model(cfg), snapshot).to(device).eval()
+    def load(state: dict, snapshot: Path):
+        model = build_model(cfg)
+        load_state(model, state, str(snapshot))
+        model = model.to(device).eval()
         return build_tracker(model, cfg), results_fingerprint(model, cfg)
 
-    return Validation(dataset, load, Path(cfg.TRAIN.SNAPSHOT_DIR) / "validation", me, device, stop, bar)
+    return Validation(dataset, load, Path(cfg.TRAIN.SNAPSHOT_DIR) / "validation", me, device, stop, bar, pulse)

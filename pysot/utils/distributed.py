@@ -1,18 +1,21 @@
 """Several processes: who am I, start, reduce, end. One process needs none of it and passes through unchanged."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 
 from pysot.utils.device import collective_timeout, distributed_backend
 from pysot.utils.signals import StopRequest
-from pysot.utils.watch import Watch, attempt
+from pysot.utils.watch import Pulse, Watch, attempt
 
+T = TypeVar("T")
+_PORT = "29500"  # torchrun's default
 _MEETING = timedelta(minutes=5)  # to find each other: machines may start minutes apart
 
 
@@ -33,37 +36,45 @@ class Rank:
 
 def find_rank(local_rank: int | None = None) -> Rank:
     """This process's place, from the environment that torchrun or a script sets for each process: RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT.
-    `local_rank` is that of the old launcher, which stands in for LOCAL_RANK.
+    `local_rank` is that of the old launcher, which stands in for LOCAL_RANK and, where WORLD_SIZE is all that is set, says that all processes are on this machine.
 
     Raises ValueError if the environment is incomplete or contradicts itself.
     """
     env = os.environ
+    if local_rank is not None and not env.get("RANK") and env.get("WORLD_SIZE", "1") != "1":
+        alone = {"RANK": str(local_rank), "LOCAL_WORLD_SIZE": env["WORLD_SIZE"], "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": _PORT}
+        env.update({name: value for name, value in alone.items() if not env.get(name)})
     names = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": local_rank or 0, "LOCAL_WORLD_SIZE": 1}
     try:
         rank, world_size, local, local_world = (int(env.get(name) or default) for name, default in names.items())
     except ValueError as error:
         raise ValueError(f"{', '.join(names)} must be whole numbers: {error}") from None
-    if not 0 <= rank < world_size:
-        raise ValueError(f"RANK is {rank} and WORLD_SIZE {world_size}; expected RANK from 0 to {world_size - 1}. Start with torchrun --nproc_per_node=N")
+    if not 0 <= rank < world_size or local < 0:
+        raise ValueError(f"RANK is {rank} and WORLD_SIZE {world_size}, LOCAL_RANK {local}; expected RANK from 0 to {world_size - 1}. Start with torchrun "
+                         "--nproc_per_node=N")
     needed = ["RANK", "MASTER_ADDR", "MASTER_PORT", *(["LOCAL_RANK"] if local_rank is None else [])]
     missing = [name for name in needed if world_size > 1 and not env.get(name)]
     if missing:
         raise ValueError(f"WORLD_SIZE is {world_size} but {' and '.join(missing)} is not set; start with torchrun --nproc_per_node=N, or export it "
                          "(--local_rank stands in for LOCAL_RANK)")
+    port = env.get("MASTER_PORT", "")
+    if world_size > 1 and not (port.isdecimal() and 0 < int(port) < 65536):
+        raise ValueError(f"MASTER_PORT is {port!r}; expected a number from 1 to 65535, the same for all processes")
     return Rank(rank, world_size, local, max(1, local_world))
 
 
 @contextmanager
-def process_group(me: Rank, device: torch.device, request: StopRequest | None = None) -> Iterator[None]:
-    """The process group of a run of several processes, left in order at the end. While it lasts, a process that dies or fails ends all others, and a
-    `request` to end that any process gets reaches rank 0.
+def process_group(me: Rank, device: torch.device, request: StopRequest | None = None, pulse: Pulse | None = None) -> Iterator[None]:
+    """The process group of a run of several processes, left in order at the end. While it lasts, a process that dies, fails, or hangs by its `pulse` ends all
+    others, and a `request` to end that any process gets reaches rank 0.
 
     Raises RuntimeError if the processes do not find each other.
     """
     if me.world_size == 1:
         yield
         return
-    watch = _meet(me, device, request or StopRequest())
+    pulse = pulse or Pulse()
+    watch = _meet(me, device, request or StopRequest(), pulse)
     try:
         yield
     except BaseException as error:
@@ -72,18 +83,19 @@ def process_group(me: Rank, device: torch.device, request: StopRequest | None = 
         if other:
             raise RuntimeError(f"rank {me.rank} ends: {other} ({str(error).splitlines()[0][:160]})") from error
         raise
+    pulse.beat("waits for the others at the end")
     barrier()  # rank 0 may hold the store: nobody leaves before all are done
     watch.stop()
     dist.destroy_process_group()
 
 
-def _meet(me: Rank, device: torch.device, request: StopRequest) -> Watch:
+def _meet(me: Rank, device: torch.device, request: StopRequest, pulse: Pulse) -> Watch:
     host, port = os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]
     timeout = collective_timeout(device)
     try:
         store, _, _ = next(dist.rendezvous("env://", me.rank, me.world_size, timeout=_MEETING))
         store = dist.PrefixStore(f"pysot/{attempt()}", store)
-        watch = Watch(dist.TCPStore(host, int(port), is_master=False, timeout=_MEETING), me.rank, me.world_size, request)
+        watch = Watch(dist.TCPStore(host, int(port), is_master=False, timeout=_MEETING), me.rank, me.world_size, request, pulse)
         card = None if device.type == "cpu" else device
         dist.init_process_group(distributed_backend(device), store=store, rank=me.rank, world_size=me.world_size, timeout=timeout, device_id=card)
     except (RuntimeError, ValueError) as error:
@@ -102,6 +114,24 @@ def mean_over_ranks(values: dict[str, torch.Tensor], flags: torch.Tensor) -> tup
         packed /= dist.get_world_size()
     numbers = packed.tolist()
     return dict(zip(values, numbers, strict=False)), numbers[len(values):]
+
+
+def from_main(make: Callable[[], T]) -> T:
+    """What make() gives in process 0, in every process. It may hold tensors on the CPU."""
+    if not dist.is_initialized():
+        return make()
+    box = [make() if dist.get_rank() == 0 else None]
+    dist.broadcast_object_list(box)
+    return box[0]
+
+
+def from_all(value: T) -> list[T]:
+    """The value of every process, by rank."""
+    if not dist.is_initialized():
+        return [value]
+    values: list = [None] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def barrier() -> None:

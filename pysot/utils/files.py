@@ -1,7 +1,9 @@
 """Files that are either whole or absent: every output is written under a temporary name and renamed."""
 
 import contextlib
+import errno
 import json
+import logging
 import os
 import tempfile
 import threading
@@ -15,6 +17,7 @@ try:
 except ImportError:  # not on Windows
     fcntl = None
 
+logger = logging.getLogger(__name__)
 REPO_ROOT = Path(__file__).resolve().parents[2]
 _ABANDONED = 3600  # seconds after which a temporary file belongs to nobody
 
@@ -37,6 +40,7 @@ def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
+        flush_folder(path.parent)
     except BaseException as error:
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -44,6 +48,56 @@ def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
         if isinstance(error, OSError):
             raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}. Choose a folder you may write to, with free space") from error
         raise
+
+
+def flush_folder(folder: str | os.PathLike) -> None:
+    """Write the names in a folder to the disk: a file that was renamed has its new name after a loss of power as well. Systems that cannot are left alone."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def flush_disk() -> None:
+    """Write all that was written so far to the disk, which for many small files is quicker than one by one. Nothing where the system cannot."""
+    with contextlib.suppress(AttributeError):
+        os.sync()
+
+
+def publish_folder(part: str | os.PathLike, folder: str | os.PathLike) -> None:
+    """Give a folder that is complete its name, with all that lies in it on the disk: a loss of power leaves no empty files under a name that says so."""
+    flush_disk()
+    os.replace(part, folder)
+    flush_folder(Path(folder).parent)
+
+
+@contextlib.contextmanager
+def lock_for_writing(path: str | os.PathLike, holder: str) -> Iterator[None]:
+    """Hold the lock of a file that says who `holder` is. It ends with the process, and helper processes do not inherit it. Raises BlockingIOError, whose
+    strerror is the holder, if another process has it; OSError that names the file if it can't be written. A file system without locks is told.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = open(path, "a+", encoding="utf-8")
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write {path}: {error.strerror}. Choose a folder you may write to") from error
+    with stream:
+        try:
+            if fcntl:
+                fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                stream.seek(0)
+                raise BlockingIOError(error.errno, stream.read().strip() or "unknown") from None
+            logger.warning("%s cannot be locked (%s): see to it that no other run writes into its folder", path, error.strerror)
+        with contextlib.suppress(OSError):  # a full disk: the name is for messages only
+            stream.truncate(0)
+            stream.write(holder)
+            stream.flush()
+        yield
 
 
 def check_folder(folder: str | os.PathLike) -> None:

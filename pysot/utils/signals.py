@@ -1,14 +1,25 @@
-"""SIGTERM and SIGINT as requests: the run finishes its step, saves its state, and ends."""
+"""SIGTERM and SIGINT as requests: the run finishes its step, saves its state, and ends. It ends in bounded time whatever it waits for.
+
+Python handles a signal in the main thread, between two of its instructions, which a thread that waits in a collective or for a driver never reaches. So a
+second thread hears of signals through a pipe (signal.set_wakeup_fd) and ends the process when its time is up.
+"""
 
 import contextlib
 import ctypes
+import logging
 import multiprocessing
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 
+logger = logging.getLogger(__name__)
+
+END_WITHIN = 60.0  # seconds from the first signal to the end of a process that has a state to save
+END_AT_ONCE = 5.0  # seconds from a second signal, or from a first one before there is anything to save
 _PR_SET_PDEATHSIG = 1
+_ASKED = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interrupted(BaseException):
@@ -20,27 +31,74 @@ class Interrupted(BaseException):
 
 
 class StopRequest:
-    """Whether the run is to end: `signum` is the signal that asked for it, 0 before."""
+    """Whether the run is to end: `signum` is the signal that asked for it, 0 before. While `saves` is true there is a state to save, and a first signal is a
+    request; otherwise it ends the process at once.
+    """
 
     signum = 0
+    saves = False
 
     def ask(self, signum: int, _frame=None) -> None:
-        """A signal handler. A second signal, of an impatient user, ends the process at once."""
+        """A signal handler. A second signal, of an impatient user, ends the process at once. Raises Interrupted."""
         if self.signum:
             raise Interrupted(signum, "interrupted twice: the step under way is lost")
         self.signum = signum
+        if not self.saves:
+            raise Interrupted(signum, f"ended by {signal.Signals(signum).name}; there was nothing to save")
+
+    def pass_on(self, signum: int) -> None:
+        """A request that came to another process of the run."""
+        self.signum = self.signum or signum
 
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """While it lasts, SIGTERM and SIGINT make the request that it yields."""
-    request = StopRequest()
-    before = {signum: signal.signal(signum, request.ask) for signum in (signal.SIGTERM, signal.SIGINT)}
+    """While it lasts, SIGTERM and SIGINT make the request that it yields. A process that has not ended END_WITHIN seconds after the first one, or END_AT_ONCE
+    seconds after the second, is ended with status 128 and the number of the signal.
+    """
+    request, (heard, told) = StopRequest(), os.pipe()
+    os.set_blocking(told, False)
+    before = {signum: signal.signal(signum, request.ask) for signum in _ASKED}
+    wakeup = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    deadlines: list[threading.Timer] = []
+    listener = threading.Thread(target=_listen, args=(heard, request, deadlines), name="signals", daemon=True)
+    listener.start()
     try:
         yield request
     finally:
+        signal.set_wakeup_fd(wakeup)
         for signum, handler in before.items():
             signal.signal(signum, handler)
+        os.close(told)
+        listener.join()
+        for deadline in deadlines:
+            deadline.cancel()
+
+
+def _listen(pipe: int, request: StopRequest, deadlines: list[threading.Timer]) -> None:
+    """Set a deadline for each signal that comes through the pipe, until it is closed."""
+    with os.fdopen(pipe, "rb", buffering=0) as stream:
+        while received := stream.read(1):
+            if received[0] in _ASKED:
+                seconds = END_WITHIN if request.saves and not deadlines else END_AT_ONCE
+                deadlines.append(threading.Timer(seconds, end_process, (128 + received[0], f"did not end within {seconds:.0f} s of "
+                                                                        f"{signal.Signals(received[0]).name}; its last checkpoint stands")))
+                deadlines[-1].daemon = True
+                deadlines[-1].start()
+
+
+def end_process(status: int, why: str) -> None:
+    """End this process and its helper processes without another word of the main thread, which may wait for something that never comes."""
+    teller = threading.Thread(target=_tell, args=(why,), daemon=True)
+    teller.start()
+    teller.join(2.0)  # the stream may be full, or the main thread may hold its lock
+    os._exit(status)  # helper processes die with it
+
+
+def _tell(why: str) -> None:
+    logger.error("this process %s", why)
+    for handler in logging.getLogger().handlers:
+        handler.flush()
 
 
 def die_with_parent() -> None:
@@ -49,8 +107,9 @@ def die_with_parent() -> None:
     """
     if multiprocessing.parent_process() is None:
         return
-    for signum in (signal.SIGTERM, signal.SIGINT):
+    for signum in _ASKED:
         signal.signal(signum, signal.SIG_IGN)
+    signal.set_wakeup_fd(-1)  # of the parent, if this is a fork of it
     if sys.platform == "linux":  # else an orphan may wait for ever to hand over a batch that nobody takes
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -97,6 +97,8 @@ class FrameWriter:
             self._video = None
             if not self._part.is_file() or self._part.stat().st_size == 0:
                 raise OSError(f"cannot write {self.path}: the video stayed empty. Is the disk full?")
+            with open(self._part, "rb") as video:
+                os.fsync(video.fileno())
             os.replace(self._part, self.path)
 
     def _open(self):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from helpers import ROOT, SIMULATED, TINY, copy_of_repository, run_script, tiny_benchmark
+from helpers import ROOT, SIMULATED, TINY, checkpoints, copy_of_repository, run_script, tiny_benchmark
 from test_distributed import fated, outcome
 from test_launch import fields, final_lines
 
@@ -34,7 +34,7 @@ def test_full_1p_across_the_unfreeze(copy, data):
     done = run("train_full_1p.sh", copy, data)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 process(es) on cpu" not in done.stdout and "trained parts: backbone, rpn_head" in done.stdout
-    assert sorted(os.listdir(copy / "snapshot_1p")) == ["checkpoint_e1.pth", "checkpoint_e2.pth"]
+    assert checkpoints(copy / "snapshot_1p") == ["checkpoint_e1.pth", "checkpoint_e2.pth"]
     values, final = fields(copy / "test" / "output" / "0" / "SiamRPN_for_PyTorch_bs2_1p_acc.log"), final_lines(done.stdout)
     assert values["TrainAccuracy"] == final["Final Train Accuracy"] and 0 <= float(values["TrainAccuracy"]) <= 1
     assert values["ActualFPS"] == final["Final Performance images/sec"] and values["RankSize"] == "1" and float(values["ActualLoss"]) > 0
@@ -52,7 +52,7 @@ def test_performance_8p(copy, data):
 def test_full_8p_ended_by_max_steps_and_evaluated_on_the_cards(copy, data):
     done = run("train_full_8p.sh", copy, data, "--max_steps=1", "--rank_size=3")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert os.listdir(copy / "snapshot_8p") == ["latest.pth"]
+    assert checkpoints(copy / "snapshot_8p") == ["latest.pth"]
     assert re.search(r"\| +latest +\|", done.stdout) and "Final Train Accuracy : " in done.stdout
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import ROOT, TINY, copy_of_repository, run_script, tiny_benchmark
+from helpers import ROOT, TINY, checkpoints, copy_of_repository, run_script, tiny_benchmark
 
 SCRIPTS = sorted((ROOT / "test").glob("*.sh"))
 OPTS = " ".join([*TINY, "DATASET.VIDEOS_PER_EPOCH 8 BACKBONE.TRAIN_EPOCH 1 TRAIN.PRINT_FREQ 2"])
@@ -49,7 +49,7 @@ def test_full_1p_then_again_then_a_range(copy, data):
     done = run("train_full_1p.sh", copy, data)
     assert done.returncode == 0, done.stdout + done.stderr
     output = copy / "test" / "output" / "0"
-    assert sorted(os.listdir(copy / "snapshot_1p")) == ["checkpoint_e1.pth", "checkpoint_e2.pth"]
+    assert checkpoints(copy / "snapshot_1p") == ["checkpoint_e1.pth", "checkpoint_e2.pth"]
     final = final_lines(done.stdout)
     assert list(final) == ["Speed pairs/s", "Final Performance images/sec", "Final Train Accuracy", "E2E Training Duration sec"]
     values = fields(output / "SiamRPN_for_PyTorch_bs2_1p_acc.log")
