@@ -8,12 +8,30 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None
+
+try:
     import pysot  # noqa: F401
 except ModuleNotFoundError:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 _MOST_PROCESSES = 8  # each holds a network
+_ADDRESSES = 2**30  # bytes of address space without which the libraries cannot be loaded, and end the process in ways that no error reaches
+_OUT_OF_MEMORY = ("could not create a primitive", "Cannot allocate memory", "can't allocate memory", "bad_alloc", "out of memory", "DefaultCPUAllocator")
+
+
+def _check_addresses() -> None:
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0] if resource is not None else -1
+    if 0 <= limit < _ADDRESSES:
+        print(f"error: a process may have {limit >> 20} MiB of addresses here (ulimit -v), and the libraries alone need {_ADDRESSES >> 20}; raise the limit, "
+              "such as with ulimit -v unlimited", file=sys.stderr)
+        sys.exit(2)
+
+
+_check_addresses()
 
 
 def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
@@ -164,7 +182,15 @@ def run(main: Callable[[], None]) -> None:
     except Interrupted as error:
         print(str(error), file=sys.stderr)
         sys.exit(128 + error.signum)
-    except (ValueError, OSError, ImportError, RuntimeError) as error:
+    except (ValueError, OSError, ImportError, RuntimeError, MemoryError) as error:
         logging.getLogger(__name__).debug("", exc_info=True)
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error}{_memory_hint(str(error))}", file=sys.stderr)
         sys.exit(2)
+
+
+def _memory_hint(words: str) -> str:
+    if not any(sign in words for sign in _OUT_OF_MEMORY):
+        return ""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0] if resource is not None else -1
+    limited = f"; a process may have {limit >> 20} MiB of addresses here (ulimit -v)" if limit > 0 else ""
+    return f". Memory ran out: a smaller TRAIN.BATCH_SIZE or fewer TRAIN.NUM_WORKERS or --workers need less{limited}"

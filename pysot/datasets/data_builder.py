@@ -13,8 +13,7 @@ from pysot.datasets.dataset import TrackingPairDataset, init_worker
 from pysot.datasets.index import load_annotation
 from pysot.datasets.registration import DESCRIPTION, find_description
 from pysot.datasets.sampler import EpochBatchSampler
-
-PATIENCE = 60  # seconds in which a loader process has to give a batch; one that is stopped, or waits for a dead disk, gives none
+from pysot.utils.cores import allow_open_files
 
 
 def build_train_loader(cfg, *, seed: int, rank: int = 0, world_size: int = 1, pin_memory: bool = False,
@@ -23,12 +22,13 @@ def build_train_loader(cfg, *, seed: int, rank: int = 0, world_size: int = 1, pi
     cfg.TRAIN.NUM_WORKERS is -1. `data_path` is a folder to look for the data sets in first.
 
     Call `loader.batch_sampler.set_epoch(epoch)` before each epoch. All ranks must pass the same seed. Raises ValueError or FileNotFoundError when
-    a data set is not there or the config can't give one batch.
+    a data set is not there, the config can't give one batch, or this process may not open enough files.
     """
     sampler = EpochBatchSampler(cfg.DATASET.VIDEOS_PER_EPOCH, cfg.TRAIN.BATCH_SIZE, rank, world_size)
     workers = workers if cfg.TRAIN.NUM_WORKERS < 0 else cfg.TRAIN.NUM_WORKERS
+    allow_open_files(workers)
     return DataLoader(build_dataset(cfg, seed=seed, data_path=data_path), batch_sampler=sampler, num_workers=workers, pin_memory=pin_memory,
-                      persistent_workers=workers > 0, worker_init_fn=init_worker, collate_fn=collate, timeout=PATIENCE if workers else 0)
+                      persistent_workers=workers > 0, worker_init_fn=init_worker, collate_fn=collate)
 
 
 def find_sets(cfg, data_path: str | None = None) -> list[tuple[str, Path, Path]]:

@@ -26,14 +26,15 @@ from pysot.engine.optimizer import FreezePlan, clear_gradients, flat_tensors, gr
 from pysot.engine.skips import REMEDY, SkippedSteps, flat_statistics, poison_if_bad
 from pysot.utils.device import CopyStream, peak_memory_mib, synchronize
 from pysot.utils.distributed import Rank, barrier, mean_over_ranks
-from pysot.utils.signals import Interrupted, StopRequest, keep_steps_whole
+from pysot.utils.signals import Interrupted, StopRequest, keep_steps_whole, time_limit
 from pysot.utils.watch import FIRST_STEP, Pulse
 
 logger = logging.getLogger(__name__)
 
 # Batch-norm statistics stay per rank, as published. torch 2.13 has a new name for that.
 _NO_BUFFERS = {("forward_sync_buffers" if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters else "broadcast_buffers"): False}
-_LOADER = ("DataLoader worker", "DataLoader timed out", "Pin memory thread")  # errors of the loader
+_LOADER = ("DataLoader worker", "Pin memory thread")  # errors of the loader
+FIRST_BATCH, BATCH = 600.0, 60.0  # seconds until the first batch of an epoch, when the loader processes start, and until any other
 
 
 @dataclass(frozen=True)
@@ -207,18 +208,24 @@ class Trainer:
 
     def _batches(self, bar: Iterable, epoch: int) -> Iterable[dict[str, torch.Tensor]]:
         """The batches; a loader process that dies or hangs ends the run with the state saved."""
-        try:
-            for batch in bar:
+        source, patience = iter(bar), FIRST_BATCH
+        while True:
+            try:
+                with time_limit(patience, f"no batch has come for {patience:.0f} s: a loader process is stopped, or the storage of the crops does not answer"):
+                    batch = next(source, None)
                 keep_steps_whole()
-                yield batch
-        except (RuntimeError, EOFError, ConnectionError) as error:
-            if isinstance(error, RuntimeError) and not any(words in str(error) for words in _LOADER):
-                raise
-            self._end_if_asked(epoch)
-            self._save(epoch)
-            reason = ("no loader process has given a batch for a minute: it is stopped, or the storage of crops does not answer" if "timed out" in str(error)
-                      else f"a loader process died ({error or type(error).__name__}), often because memory or /dev/shm ran out: lower TRAIN.NUM_WORKERS")
-            raise RuntimeError(f"{reason}. TRAIN.RESUME auto goes on from here") from error
+            except (RuntimeError, OSError, EOFError) as error:
+                if isinstance(error, RuntimeError) and not any(words in str(error) for words in _LOADER):
+                    raise
+                keep_steps_whole()
+                self._end_if_asked(epoch)
+                self._save(epoch)
+                died = f"a loader process died ({error or type(error).__name__}), often because memory or /dev/shm ran out: lower TRAIN.NUM_WORKERS"
+                raise RuntimeError(f"{error if isinstance(error, TimeoutError) else died}. TRAIN.RESUME auto goes on from here") from error
+            if batch is None:
+                return
+            yield batch
+            patience = BATCH
 
     def _between_steps(self, epoch: int) -> None:
         """Write latest.pth when it is time, and end the run if it was asked to end."""
@@ -302,6 +309,7 @@ class Trainer:
         whole = done == len(self.loader)
         if not self.me.is_main:
             return self.checkpoints.path(epoch + whole, whole)
+        before = self.pulse.doing, self.pulse.patience
         self.pulse.beat("writes a checkpoint", FIRST_STEP)
         progress = {"means": self.monitor.means.state_dict(), "skips": self.skips.state_dict()}
         path = self.checkpoints.write(
@@ -309,5 +317,6 @@ class Trainer:
             pairs=0 if whole else done * self.settings.batch_size * self.me.world_size, batch_size=self.settings.batch_size,
             world_size=self.me.world_size, identity=self.identity,
         )
+        self.pulse.beat(*before)
         logger.info("wrote %s", path)
         return path

@@ -1,9 +1,16 @@
-"""The processor cores that this process may use, and its share of them among the processes on this machine."""
+"""The processor cores that this process may use, and its share of them among the processes on this machine; and the files that it may open."""
 
+import contextlib
 import os
 from pathlib import Path
 
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None
+
 _CGROUP = Path("/sys/fs/cgroup")
+_FILES, _FILES_OF_WORKER = 64, 48  # of a process, and for each of its loader processes: pipes, and nine arrays of each batch on its way
 MAX_WORKERS = 8  # loader processes that feed any card: more only take memory
 
 
@@ -39,3 +46,21 @@ def bind_to_cores(cores: list[int]) -> None:
 def loader_workers(cores: int, local_world_size: int, quota: float) -> int:
     """Loader processes for a process with `cores` of its own: one core stays for the training, at most MAX_WORKERS, at least one."""
     return max(1, min(MAX_WORKERS, cores - 1, int(quota / local_world_size) - 1 if quota != float("inf") else MAX_WORKERS))
+
+
+def allow_open_files(workers: int) -> None:
+    """Raise this process's limit of open files as far as it may go: a batch that a loader process hands over has a file for each of its arrays. Raises
+    ValueError where that is not enough for `workers` of them, which would wait for each other for ever.
+    """
+    if resource is None:
+        return
+    needed = _FILES + _FILES_OF_WORKER * workers
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = hard if hard != resource.RLIM_INFINITY else 1 << 20
+    if soft != resource.RLIM_INFINITY and soft < max(needed, most):
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            soft = most
+    if workers and soft != resource.RLIM_INFINITY and soft < needed:
+        raise ValueError(f"this process may open {soft} files (ulimit -n), and {workers} loader process(es) need {needed}; raise the limit, such as with "
+                         "ulimit -n 4096, or set TRAIN.NUM_WORKERS 0")

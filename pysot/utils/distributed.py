@@ -36,7 +36,7 @@ class Rank:
 
 def find_rank(local_rank: int | None = None) -> Rank:
     """This process's place, from the environment that torchrun or a script sets for each process: RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT.
-    `local_rank` is that of the old launcher, which stands in for LOCAL_RANK and, where WORLD_SIZE is all that is set, says that all processes are on this machine.
+    `local_rank` is that of the old launcher, which stands in for LOCAL_RANK; where only WORLD_SIZE is set, all processes are on this machine.
 
     Raises ValueError if the environment is incomplete or contradicts itself.
     """

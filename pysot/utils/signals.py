@@ -101,6 +101,25 @@ def _tell(why: str) -> None:
         handler.flush()
 
 
+@contextlib.contextmanager
+def time_limit(seconds: float, words: str) -> Iterator[None]:
+    """Raise TimeoutError with `words` where this thread, if it is the main one, still waits in Python's own calls after so many seconds."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def late(_signum, _frame):
+        raise TimeoutError(words)
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def die_with_parent() -> None:
     """In a helper process (elsewhere nothing happens): it ends when its parent does, however that ends, and not before. A signal to the whole group is the
     parent's matter, which may need its helpers to finish a step; `end_helpers` ends them.

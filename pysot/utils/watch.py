@@ -49,26 +49,26 @@ class Pulse:
 
 
 class Watch:
-    """A thread that beats for this rank and listens to the others, over a store of its own. `stop()` ends it. A request to end that another rank got is
-    handed on to rank 0, which saves and ends first.
+    """A thread that beats for this rank and listens to the others, over a store of its own, and another one for the case that the store, which is rank 0's or
+    the launcher's, does not answer. `stop()` ends both. A request to end that another rank got is handed on to rank 0, which saves and ends first.
+
+    Time is counted in turns of these threads, so that it stands still while the whole run is stopped, as by Ctrl-Z.
     """
 
     def __init__(self, store: dist.Store, rank: int, world_size: int, request: StopRequest, pulse: Pulse):
         self.request, self.pulse = request, pulse
         self.store, self.rank, self.others = store, rank, [other for other in range(world_size) if other != rank]
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
-        self._thread.start()
+        self._ending, self._turns = threading.Event(), 0
+        self._threads = [threading.Thread(target=work, name="watch", daemon=True) for work in (self._run, self._guard)]
+        for thread in self._threads:
+            thread.start()
 
     def stop(self, failure: str | None = None) -> None:
         """Stop listening; `failure` tells the others that this process ends with an error."""
         self._ending.set()
-        self._thread.join()
-        if failure is not None:
-            try:
-                self.store.set(_key(self.rank), json.dumps({"failed": failure}))
-            except RuntimeError:
-                logger.debug("the others could not be told of %s", failure, exc_info=True)
+        telling = threading.Thread(target=self._tell, args=(failure,), daemon=True)
+        telling.start()
+        telling.join(GRACE)  # a store that does not answer must not keep this process
 
     def explain(self) -> str | None:
         """After an error in a collective: which rank has gone, if one is silent for a few beats or has said that it failed."""
@@ -80,15 +80,32 @@ class Watch:
             problem = problem or self._listen(seen)
         except RuntimeError:
             return "the store of the run does not answer: rank 0 or the launcher has ended"
-        silent = [str(rank) for rank, life in before.items() if rank != self.rank and seen.lives[rank] == life]
+        silent = [str(rank) for rank, life in before.items() if rank != self.rank and seen.lives[rank][0] == life[0]]
         return problem or (f"rank {', '.join(silent)} has died. {_WHERE}" if silent else None)
 
-    def _run(self) -> None:
-        seen, count = _Seen(), 0
-        while not self._ending.wait(INTERVAL if count else 0):
-            count += 1
+    def _tell(self, failure: str | None) -> None:
+        self._threads[0].join()
+        if failure is not None:
             try:
-                self.store.set(_key(self.rank), self._beat(count))
+                self.store.set(_key(self.rank), json.dumps({"failed": failure}))
+            except RuntimeError:
+                logger.debug("the others could not be told of %s", failure, exc_info=True)
+
+    def _guard(self) -> None:
+        """End this process if the other thread has waited for the store for longer than PATIENCE."""
+        turns, waited = self._turns, 0.0
+        while not self._ending.wait(INTERVAL):
+            turns, waited = (turns, waited + INTERVAL) if turns == self._turns else (self._turns, 0.0)
+            if waited > PATIENCE:
+                end_process(EXIT_STATUS, f"(rank {self.rank}) ends: rank 0 or the launcher, which has the store of the run, gives no answer for "
+                                         f"{PATIENCE:.0f} s. {_WHERE}")
+
+    def _run(self) -> None:
+        seen = _Seen()
+        while not self._ending.wait(INTERVAL if self._turns else 0):
+            self._turns += 1
+            try:
+                self.store.set(_key(self.rank), self._beat(self._turns))
                 problem = self._listen(seen)
             except RuntimeError as error:
                 problem = f"the store of the run does not answer ({str(error).splitlines()[0][:120]}): rank 0 or the launcher has ended"
@@ -110,25 +127,28 @@ class Watch:
             if beat["signum"] and self.rank == 0:
                 self.request.pass_on(beat["signum"])
             seen.take(rank, beat)
-        return seen.problem()
+        return seen.turn()
 
 
 class _Seen:
-    """When each rank was last heard of, and when its main thread last got on, by this process's clock."""
+    """When each rank was last heard of, and when its main thread last got on, by the turns of this process."""
 
     def __init__(self):
+        self.now = 0.0
         self.lives: dict[int, tuple[int, float]] = {}
         self.beats: dict[int, tuple[dict, float]] = {}
 
     def take(self, rank: int, beat: dict) -> None:
-        now = time.monotonic()
+        """Note what a rank says of itself."""
         if rank not in self.lives or self.lives[rank][0] != beat["alive"]:
-            self.lives[rank] = beat["alive"], now
+            self.lives[rank] = beat["alive"], self.now
         if rank not in self.beats or self.beats[rank][0]["count"] != beat["count"]:
-            self.beats[rank] = beat, now
+            self.beats[rank] = beat, self.now
 
-    def problem(self) -> str | None:
-        now = time.monotonic()
+    def turn(self) -> str | None:
+        """End a turn: what is wrong, if anything."""
+        self.now += INTERVAL
+        now = self.now
         for rank, (_, since) in self.lives.items():
             if now - since > PATIENCE:
                 return f"rank {rank} has died or hangs: no sign of life for {PATIENCE:.0f} s. {_WHERE}"

@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,9 @@ import pytest
 import torch
 
 from helpers import ROOT, TINY, experiment, tiny_benchmark
+from test_distributed import free_port
 
+AFTER_THE_OTHER = 15  # seconds
 STEPS = 60  # of an epoch; two epochs, the backbone trains in the second
 KILLS = 20
 
@@ -23,22 +26,34 @@ def data(tmp_path_factory):
     return tiny_benchmark(tmp_path_factory.mktemp("faults"), frames=8, videos=3)
 
 
-def command(data, folder, *opts: str, ranks: int = 2, launcher=(), workers: int = 1) -> list[str]:
-    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}", *launcher] if ranks > 1 else [sys.executable]
+def options(data, folder, *opts: str, ranks: int = 2, workers: int = 1) -> list[str]:
     fixed = ["DATASET.VIDEOS_PER_EPOCH", str(STEPS * 4), "TRAIN.EPOCH", "2", "TRAIN.BATCH_SIZE", str(4 // ranks), "TRAIN.NUM_WORKERS", str(workers),
              "BACKBONE.TRAIN_EPOCH", "1", "TRAIN.PRINT_FREQ", "1", "TRAIN.CHECKPOINT_EVERY", "1", "TRAIN.RESUME", "auto",
              "TRAIN.SNAPSHOT_DIR", str(folder / "snap"), "TRAIN.LOG_DIR", str(folder / "logs")]
-    arguments = ["--cfg", experiment("quickstart"), "--device", "cpu", "--data_path", str(data), "--opts", *TINY, *fixed, *opts]
-    return [*start, str(ROOT / "tools" / "train.py"), *arguments]
+    return ["--cfg", experiment("quickstart"), "--device", "cpu", "--data_path", str(data), "--opts", *TINY, *fixed, *opts]
 
 
-def start(*arguments, **more) -> subprocess.Popen:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command(*arguments, **more), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+def start(data, folder, *opts: str, ranks: int = 2, launcher=(), workers: int = 1, arguments=(), **environment: str) -> subprocess.Popen:
+    """One process, or torchrun."""
+    begin = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}", *launcher] if ranks > 1 else [sys.executable]
+    return popen([*begin, str(ROOT / "tools" / "train.py"), *arguments, *options(data, folder, *opts, ranks=ranks, workers=workers)], **environment)
 
 
-def finish(process: subprocess.Popen) -> str:
-    text, _ = process.communicate(timeout=300)
+def popen(command: list[str], **environment: str) -> subprocess.Popen:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+
+
+def start_machines(data, folders, *opts: str, own: tuple = ((), ()), workers: int = 1, **environment: str) -> list[subprocess.Popen]:
+    """Two processes without much patience (faulty_train.py), each with folders of its own, as on machines without a disk in common; `own` options of each."""
+    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), **environment}
+    script = str(ROOT / "test" / "tools" / "faulty_train.py")
+    return [popen([sys.executable, script, *options(data, folder, *opts, *own[rank], workers=workers)], **place, RANK=str(rank), LOCAL_RANK="0")
+            for rank, folder in enumerate(folders)]
+
+
+def finish(process: subprocess.Popen, limit: float = 300) -> str:
+    text, _ = process.communicate(timeout=limit)
     return text
 
 
@@ -92,23 +107,6 @@ def undisturbed(data, tmp_path_factory):
     assert process.returncode == 0, text
     assert len(lines(folder)) == 2 * STEPS
     return folder
-
-
-def test_twenty_kills(data, undisturbed, tmp_path):
-    rng = random.Random(5)
-    for kill in range(KILLS):
-        process = start(data, tmp_path, workers=kill % 3)
-        wait_for(tmp_path, len(lines(tmp_path)) + rng.randint(1, 4), process)
-        time.sleep(rng.random() * 0.2)
-        os.killpg(process.pid, signal.SIGKILL)
-        for pid in processes(tmp_path):  # torchrun's ranks have sessions of their own
-            os.kill(pid, signal.SIGKILL)
-        finish(process)
-    process = start(data, tmp_path)
-    text = finish(process)
-    assert process.returncode == 0, text
-    assert_equal(undisturbed, tmp_path)
-    assert dict(lines(tmp_path)) == dict(lines(undisturbed)), "the losses of every step"
 
 
 @pytest.mark.parametrize("target", ["all", "rank 1"])
@@ -170,3 +168,140 @@ def test_crops_that_cannot_be_read_are_reported_at_the_end_of_the_epoch(tmp_path
     assert process.returncode == 0, text
     assert re.search(r"epoch 1: \d+ crops could not be read and were replaced by other draws", text)
     assert re.search(rf"epoch 1: .*{re.escape(crops[0].name)}", text) and re.search(rf"epoch 1: .*{re.escape(crops[9].name)}", text), text
+
+
+def both(machines: list[subprocess.Popen], limit: float = 60) -> list[tuple[int, str]]:
+    """Status and output of both; one that is frozen is ended some time after the other."""
+    found, end = {}, time.monotonic() + limit
+    while len(found) < 2 and time.monotonic() < end:
+        for i, machine in enumerate(machines):
+            if i not in found and machine.poll() is not None:
+                found[i], end = machine.communicate()[0], min(end, time.monotonic() + AFTER_THE_OTHER)
+        time.sleep(0.1)
+    for i in {0, 1} - set(found):
+        os.killpg(machines[i].pid, signal.SIGKILL)
+        found[i] = machines[i].communicate()[0]
+        found[i] += "\nTHE TEST ENDED IT"
+    return [(machine.returncode, found[i]) for i, machine in enumerate(machines)]
+
+
+def test_rank_0_decides_where_machines_without_a_common_disk_go_on(data, undisturbed, tmp_path):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    machines = start_machines(data, folders)
+    wait_for(folders[0], STEPS + 5, machines[0])
+    for machine in machines:
+        os.killpg(machine.pid, signal.SIGKILL)
+    both(machines)
+    assert not (folders[1] / "snap").exists()
+    results = both(start_machines(data, folders), limit=120)
+    assert [status for status, _ in results] == [0, 0] and "resumed from" in results[0][1], results
+    assert_equal(undisturbed, folders[0])
+
+
+def test_ranks_that_would_do_different_things_are_refused(data, tmp_path):
+    results = both(start_machines(data, [tmp_path / "a", tmp_path / "b"], own=((), ("TRAIN.BASE_LR", "0.001"))))
+    assert [status for status, _ in results] == [2, 2], results
+    assert all(re.search(r"do not agree on config TRAIN.BASE_LR: [\d.]+ in rank 0, 0.001 in rank 1", text) for _, text in results), results
+
+
+@pytest.mark.parametrize(("fault", "words"), [
+    ("hang@4", "a rank hangs: rank 0 is in step"), ("freeze@4", "rank 1 has died or hangs"), ("loader@4", "no batch has come for 4 s: a loader process"),
+])
+def test_whatever_hangs_ends_both(data, tmp_path, fault, words):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    results = both(start_machines(data, folders, FAULT=fault, FAULT_RANK="1"))
+    assert results[0][0] not in (0, None) and results[1][0] != 0 and words in results[0][1], results
+    assert "THE TEST ENDED IT" not in results[0][1] and ("THE TEST ENDED IT" in results[1][1]) == fault.startswith("freeze"), results
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_signal_ends_a_process_that_waits_in_a_collective(data, tmp_path, signals):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    machines = start_machines(data, folders, FAULT="hang@12", FAULT_RANK="1")
+    wait_for(folders[0], 11, machines[0])
+    time.sleep(0.5)
+    began = time.monotonic()
+    for _ in range(signals):
+        os.kill(machines[0].pid, signal.SIGTERM)
+        time.sleep(0.3)
+    machines[0].wait(timeout=20)
+    assert machines[0].returncode == 143 and time.monotonic() - began < (8 if signals == 1 else 5)
+    assert "did not end within" in both(machines)[0][1]
+
+
+def test_a_signal_before_the_first_step_ends_at_once(data, tmp_path):
+    machines = start_machines(data, [tmp_path / "a", tmp_path / "b"])
+    os.killpg(machines[1].pid, signal.SIGKILL)  # the other waits for it
+    time.sleep(6)
+    began = time.monotonic()
+    os.kill(machines[0].pid, signal.SIGINT)
+    machines[0].wait(timeout=20)
+    assert machines[0].returncode == 130 and time.monotonic() - began < 6
+    both(machines)
+
+
+def test_weights_that_are_no_numbers_are_not_written(data, tmp_path):
+    machines = start_machines(data, [tmp_path / "a", tmp_path / "b"], "TRAIN.CHECKPOINT_EVERY", "3", FAULT="nan@5", FAULT_RANK="0")
+    status, text = both(machines)[0]
+    assert status == 2 and re.search(r"latest.pth was not written: the network holds NaN or infinity in rpn_head", text), text
+    assert f"the last good state is {tmp_path / 'a' / 'snap' / 'latest.pth'}" in text, text
+    assert torch.load(tmp_path / "a" / "snap" / "latest.pth", weights_only=True)["pairs"] == 12
+
+
+def test_two_runs_do_not_write_into_one_folder(data, tmp_path):
+    first = start(data, tmp_path, ranks=1)
+    wait_for(tmp_path, 3, first)
+    second = popen([sys.executable, str(ROOT / "test" / "tools" / "faulty_train.py"), "--seed", "7", *options(data, tmp_path, ranks=1)])
+    text = finish(second)
+    assert second.returncode == 2 and re.search(rf"snap is in use by another run \(process {first.pid} on .*TRAIN.SNAPSHOT_DIR", text), text
+    os.kill(first.pid, signal.SIGTERM)
+    finish(first)
+    after = start(data, tmp_path, ranks=1, arguments=("--seed", "7"))
+    text = finish(after)
+    assert after.returncode == 2 and "is of another run: the seed was 123456 and is 7" in text, text
+
+
+def flip_bytes(path: Path, rng: random.Random) -> None:
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2 + rng.randint(-1000, 1000)
+    content[middle:middle + 64] = bytes(byte ^ 255 for byte in content[middle:middle + 64])
+    path.write_bytes(content)
+
+
+FAULTS = ("freeze", "disk", "flipped bytes", "lost", "loader", "hang", "nan", "flipped bytes", "disk", "lost")
+
+
+def test_a_soak_of_twenty_kills_and_ten_faults(data, undisturbed, tmp_path):
+    """Two machines with folders of their own. Every start goes on from the last good state, or is refused in words; the end is that of an undisturbed run."""
+    rng, folders = random.Random(15), [tmp_path / "a", tmp_path / "b"]
+    events = ["kill"] * KILLS + list(FAULTS)
+    rng.shuffle(events)
+    for event in events:
+        began, rank = time.monotonic(), rng.randint(0, 1)
+        struck = "0" if event in ("disk", "nan") else str(rank)
+        fault = {} if event in ("kill", "flipped bytes") else {"FAULT": f"{event}@{rng.randint(1, 3)}", "FAULT_RANK": struck}
+        machines = start_machines(data, folders, workers=1 if event == "loader" else rng.randint(0, 1), **fault)
+        if fault:
+            results = both(machines)
+            assert results[0][0] != 0 and results[1][0] != 0, (event, results)
+            words = r"has died|hangs|No space left|holds NaN|loader process|no answer|failed: "
+            assert any(re.search(words, text) for _, text in results), (event, results)
+            if event == "lost":
+                shutil.rmtree(folders[1], ignore_errors=True)
+        else:
+            wait_for(folders[0], len(lines(folders[0])) + rng.randint(1, 3), machines[0])
+            time.sleep(rng.random() * 0.2)
+            for machine in machines:
+                os.killpg(machine.pid, signal.SIGKILL)
+            both(machines)
+        assert time.monotonic() - began < 60, event
+        latest = folders[0] / "snap" / "latest.pth"
+        if event == "flipped bytes" and latest.exists():
+            flip_bytes(latest, rng)
+            refused = both(start_machines(data, folders))
+            assert refused[0][0] == 2 and "does not have its checksum" in refused[0][1] and refused[1][0] != 0, refused
+            latest.unlink()  # what the message says: take an earlier one
+    results = both(start_machines(data, folders), limit=200)
+    assert [status for status, _ in results] == [0, 0], results
+    assert_equal(undisturbed, folders[0])
+    assert dict(lines(folders[0])) == dict(lines(undisturbed)), "the losses of every step"
