@@ -136,9 +136,20 @@ def setup_logging(quiet: bool = False, file: Path | None = None) -> None:
         if not file.exists():
             with atomic_write(file):
                 pass
-        handlers.append(logging.FileHandler(file, encoding="utf-8"))
+        handlers.append(_ToleratedFile(file, encoding="utf-8"))
     level = logging.WARNING if quiet else logging.INFO
     logging.basicConfig(level=level, format="[%(asctime)s] %(message)s", datefmt="%H:%M:%S", handlers=handlers, force=True)
+
+
+class _ToleratedFile(logging.FileHandler):
+    """A log file whose disk may be full: that is said once, and costs its further lines only."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+        elif not getattr(self, "told", False):
+            self.told = True
+            print(f"the log {self.baseFilename} cannot be written ({sys.exc_info()[1]}): the run goes on without it", file=sys.stderr)
 
 
 class _BarSafeHandler(logging.StreamHandler):

@@ -132,6 +132,8 @@ def _ranges(cfg):
             yield f"{name}: expected a number from 0 to 1; got {_get(cfg, name)!r}"
     if cfg.TRAIN.THR_LOW > cfg.TRAIN.THR_HIGH:
         yield f"TRAIN.THR_LOW: expected at most THR_HIGH ({cfg.TRAIN.THR_HIGH}); got {cfg.TRAIN.THR_LOW}"
+    if cfg.BACKBONE.LAYERS_LR < 0:
+        yield f"BACKBONE.LAYERS_LR: expected 0 or more, a factor of BASE_LR; got {cfg.BACKBONE.LAYERS_LR}"
     if not 0 <= cfg.TRAIN.START_EPOCH < cfg.TRAIN.EPOCH:
         yield f"TRAIN.START_EPOCH: expected 0 to EPOCH - 1 ({cfg.TRAIN.EPOCH - 1}); got {cfg.TRAIN.START_EPOCH}"
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 
 from helpers import ROOT
-from pysot.datasets.annotation import TrackAnnotation, index_annotation
+from pysot.datasets.annotation import ARRAYS, TrackAnnotation, index_annotation
+from pysot.datasets.fingerprint import fingerprint
 from pysot.datasets.index import MappedAnnotation, excluded_path, load_annotation
+from pysot.datasets.storage import open_storage
 
 CONTENT = {"a/b é": {"00": {"000001": [1, 2, 3, 4], "000000": [0, 0, 9, 9]}, "01": {"000002": [1, 1, 2, 2]}}, "c": {"00": {"000005": [1, 2, 30, 40]}}}
 
@@ -50,6 +53,45 @@ def test_the_json_is_read_once_per_change(anno, monkeypatch):
     assert load(anno).video_count == 1
     (anno.parent / ".train.json.index" / "made_from.json").write_text("{")
     assert load(anno).video_count == 1
+
+
+DAMAGE = {"empty": lambda data: b"", "cut off": lambda data: data[:-3], "nonsense": lambda data: b"[]", "flipped": lambda data: data[:-4] + b"\xff\xff\xff\xff"}
+
+
+@pytest.mark.parametrize("damage", list(DAMAGE))
+@pytest.mark.parametrize("name", [*(f"{field}.npy" for field in ARRAYS), "dropped.json", "made_from.json"])
+def test_a_damaged_index_is_made_again(anno, name, damage):
+    whole = load(anno)
+    path = anno.parent / ".train.json.index" / name
+    whole = index_annotation("SET", whole.root, CONTENT, "x")
+    path.write_bytes(DAMAGE[damage](path.read_bytes()))
+    for _ in range(2):
+        found = load(anno)
+        assert all(np.array_equal(getattr(whole, field), getattr(found, field)) for field in ARRAYS), (name, damage)
+
+
+def test_what_is_written_atomically_reaches_the_disk(anno, monkeypatch):
+    flushed, real = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (flushed.append(os.path.basename(os.readlink(f"/proc/self/fd/{handle}"))), real(handle)))
+    monkeypatch.setattr(os, "sync", lambda: flushed.append("everything"))
+    load(anno)
+    assert "everything" in flushed and flushed[-1] == anno.parent.name, "all that is in the folder, then its name"
+
+
+def test_a_fingerprint_is_of_content(anno, tmp_path):
+    first = fingerprint(load(anno), open_storage(load(anno)))
+    crop = load(anno).crop_path(1, 2, 3)
+    crop.parent.mkdir(parents=True)
+    crop.write_bytes(b"a crop")
+    second = fingerprint(load(anno), open_storage(load(anno)))
+    crop.write_bytes(b"b crop")
+    third = fingerprint(load(anno), open_storage(load(anno)))
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(anno.parent / "crop511", moved / "crop511")
+    shutil.copy(anno, moved / "train.json")
+    assert len({first, second, third}) == 3 and third == fingerprint(load(moved / "train.json"), open_storage(load(moved / "train.json")))
+    anno.write_text(json.dumps({**CONTENT, "c": {"00": {"000005": [1, 2, 30, 41]}}}))
+    assert fingerprint(load(anno), open_storage(load(anno))) != third
 
 
 def test_boxes_that_are_listed_are_left_out(anno, caplog):

@@ -22,8 +22,10 @@ FATE = """
 import os, signal, sys, time, torch
 import torch.distributed as dist
 sys.path.insert(0, {root!r})
+from pysot.utils import watch
 from pysot.utils.device import choose_device
 from pysot.utils.distributed import find_rank, process_group
+watch.PATIENCE = 10.0
 me = find_rank(local_rank=int(os.environ["RANK"]))
 device = choose_device(sys.argv[2], local_rank=me.local_rank)
 with process_group(me, device):
@@ -68,7 +70,7 @@ def outcome(processes, dead: int | None = None, limit: float = 90) -> list[tuple
 
 @pytest.mark.parametrize(("fate", "rank", "words"), [
     ("killed", 1, "rank 1 has died"), ("killed", 0, "rank 0"), ("fails", 1, "rank 1 failed: ValueError: no such crop"),
-    ("hangs", 1, "rank 1 has died or hangs"),
+    ("hangs", 1, "rank 1 has died or hangs"), ("hangs", 0, "has the store of the run, gives no answer"),
 ])
 def test_a_rank_that_ends_ends_the_others_and_is_named(fate, rank, words):
     began = time.monotonic()
@@ -130,10 +132,25 @@ def test_one_process_needs_nothing(monkeypatch):
         assert mean_over_ranks({"a": torch.tensor(2.0), "b": torch.tensor(3)}, torch.tensor([0.0, 1])) == ({"a": 2.0, "b": 3.0}, [0.0, 1.0])
 
 
+def test_the_size_and_the_local_rank_are_enough_on_one_machine(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # restored afterwards
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    assert find_rank(local_rank=3) == Rank(3, 8, 3, 8)
+    assert (os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]) == ("127.0.0.1", "29500")
+    with pytest.raises(ValueError, match="RANK is 8 and WORLD_SIZE 8"):
+        monkeypatch.setenv("RANK", "")
+        find_rank(local_rank=8)
+
+
 @pytest.mark.parametrize(("values", "words"), [
     ({"WORLD_SIZE": "2", "RANK": "2"}, "RANK is 2 and WORLD_SIZE 2"), ({"WORLD_SIZE": "two"}, "whole numbers"),
     ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}, "MASTER_ADDR and MASTER_PORT is not set"),
     ({"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}, "RANK and LOCAL_RANK is not set"),
+    ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "99999"}, "MASTER_PORT is '99999'; expected .* 1 to 65535"),
+    ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "http"}, "MASTER_PORT is 'http'"),
+    ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "-1", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}, "LOCAL_RANK -1"),
 ])
 def test_environments_that_contradict_themselves(monkeypatch, values, words):
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):

@@ -1,6 +1,7 @@
 """Tracking between epochs: best.pth, its EAO, and the same numbers from tools/test.py on all snapshots of a run."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pysot.models.model_builder import build_model
 from pysot.tracker.validation_builder import build_validation
 from pysot.utils.distributed import Rank
 from pysot.utils.signals import Interrupted, StopRequest
+from test_distributed import free_port
 
 VALIDATE = ["TRAIN.VAL.DATASET", "VOT2016"]
 SHORT = ["TRAIN.EPOCH", "3", "TRAIN.BATCH_SIZE", "2", "DATASET.VIDEOS_PER_EPOCH", "8", "TRAIN.NUM_WORKERS", "0", "TRAIN.SNAPSHOT_DIR", "snap",
@@ -48,6 +50,24 @@ def test_best_checkpoint_of_two_processes_and_the_table_of_all(folder):
     command = [sys.executable, str(ROOT / "tools" / "eval.py"), "-p", "snap/validation", "-d", "VOT2016", "--json", "scores.json"]
     assert subprocess.run(command, cwd=folder, capture_output=True, timeout=100).returncode == 0
     assert {round(score["eao"]["all"], 3) for score in json.loads((folder / "scores.json").read_text()).values()} == set(told)
+
+
+def test_processes_without_a_common_disk_validate_together(folder, tmp_path):
+    """Two processes started one by one with WORLD_SIZE and --local_rank alone, each with a snapshot folder of its own."""
+    own = {"WORLD_SIZE": "2", "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "1"}
+    environment = {**{name: value for name, value in os.environ.items() if "RANK" not in name}, **own}
+    command = [sys.executable, str(ROOT / "tools" / "train.py"), "--cfg", experiment("quickstart"), "--device", "cpu", "--data_path", str(folder)]
+    values = ["--opts", *TINY, *SHORT, *VALIDATE, "TRAIN.EPOCH", "2", "TRAIN.VAL.ROOT", str(folder / "testing_dataset"), "TRAIN.LR_WARMUP.WARMUP", "False"]
+    places = [(tmp_path / name) for name in "ab"]
+    for place in places:
+        place.mkdir()
+    processes = [subprocess.Popen([*command, "--local_rank", str(rank), *values], cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  text=True) for rank, place in enumerate(places)]
+    texts = [process.communicate(timeout=200)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], texts
+    assert len(re.findall(r"validation after epoch \d: .*EAO [\d.]+", texts[0])) == 2 and not list((places[1] / "snap").glob("*.pth"))
+    found = sorted(path.name for path in (places[0] / "snap" / "validation").rglob("square*_001.txt"))
+    assert found == ["square0_001.txt", "square0_001.txt", "square1_001.txt", "square1_001.txt"]
 
 
 def test_a_run_that_is_ended_within_a_validation_goes_on_with_it(folder, tmp_path):

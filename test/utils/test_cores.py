@@ -35,6 +35,28 @@ def test_loader_workers(cores, ranks, quota, workers):
     assert loader_workers(cores, ranks, quota) == workers
 
 
+LIMITED = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+from pysot.utils.cores import allow_open_files
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), int(sys.argv[3])))
+try:
+    allow_open_files(int(sys.argv[4]))
+except ValueError as error:
+    sys.exit(str(error))
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+
+
+@pytest.mark.parametrize(("soft", "hard", "workers", "outcome"), [
+    (32, 32, 1, "may open 32 files (ulimit -n), and 1 loader process(es) need 112"), (32, 32, 0, "32\n"), (32, 4096, 8, "4096\n"),
+    (100, 100, 2, "ulimit -n 4096, or set TRAIN.NUM_WORKERS 0"), (1024, 1024, 8, "1024\n"),
+])
+def test_open_files(soft, hard, workers, outcome):
+    done = subprocess.run([sys.executable, "-c", LIMITED, str(ROOT), str(soft), str(hard), str(workers)], capture_output=True, text=True)
+    assert outcome in (done.stdout or done.stderr), done.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or len(usable_cores()) < 2, reason="needs two cores and Linux")
 def test_taskset_and_binding_count():
     one = usable_cores()[1]
