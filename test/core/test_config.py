@@ -110,6 +110,7 @@ def test_mistakes_are_explained(opts, words):
     (["TRAIN.LR_WARMUP.EPOCH", "20"], ["TRAIN.LR_WARMUP.EPOCH", "1 to EPOCH - 1 (19)", "got 20"]),
     (["TRAIN.LR.TYPE", "multi-step", "TRAIN.LR.KWARGS.steps", "[5, 15]"], ["TRAIN.LR.KWARGS.steps", "1 to 14", "[5, 15]"]),
     (["TRAIN.LR.TYPE", "multi-step", "TRAIN.LR.KWARGS.steps", "[9, 5]"], ["TRAIN.LR.KWARGS.steps", "rising"]),
+    (["BACKBONE.LAYERS_LR", "-0.1"], ["BACKBONE.LAYERS_LR", "0 or more", "-0.1"]),
     (["BACKBONE.TRAIN_EPOCH", "-1"], ["BACKBONE.TRAIN_EPOCH", "got -1"]),
     (["TRAIN.START_EPOCH", "20"], ["TRAIN.START_EPOCH", "got 20"]),
     (["TRAIN.BATCH_SIZE", "0"], ["TRAIN.BATCH_SIZE", "above 0"]),

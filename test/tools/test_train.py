@@ -102,3 +102,27 @@ def test_a_truncated_annotation_is_named(folder):
 def test_convert_pretrained(folder):
     done = tool("convert_pretrained.py", "resnet50", "snap/none.pth", "out.model", cwd=folder)
     assert done.returncode == 2 and "none.pth" in done.stderr and not (folder / "out.model").exists()
+
+
+LIMITED = "import resource, runpy, sys; kind, most = getattr(resource, sys.argv[1]), int(sys.argv[2]); resource.setrlimit(kind, (most, most)); " \
+          "sys.path.insert(0, sys.argv[3]); sys.argv = sys.argv[4:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+
+
+@pytest.mark.parametrize(("kind", "most", "words"), [
+    ("RLIMIT_AS", 500 << 20, "a process may have 500 MiB of addresses here (ulimit -v), and the libraries alone need 1024"),
+    ("RLIMIT_NOFILE", 32, "this process may open 32 files (ulimit -n), and 1 loader process(es) need 112"),
+])
+def test_small_limits_end_in_words(folder, kind, most, words):
+    tools = ROOT / "tools"
+    command = [sys.executable, "-c", LIMITED, kind, str(most), str(tools), str(tools / "train.py"), "--cfg", experiment("quickstart"), "--device", "cpu"]
+    values = ["--opts", *TINY, *DATA, *RUN, "TRAIN.NUM_WORKERS", "1", "TRAIN.SNAPSHOT_DIR", "limited"]
+    done = subprocess.run([*command, *values], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+def test_a_log_on_a_full_disk_costs_its_lines_and_a_sentence(tmp_path):
+    code = ("import resource, sys; sys.path.insert(0, sys.argv[1]); import _cli, logging; from pathlib import Path; _cli.setup_logging(file=Path(sys.argv[2])); "
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); [logging.info('line %d', n) for n in range(500)]; print('done')")
+    done = subprocess.run([sys.executable, "-c", code, str(ROOT / "tools"), str(tmp_path / "train.log")], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stdout == "done\n", done.stderr
+    assert done.stderr.count("cannot be written") == 1 and "Traceback" not in done.stderr, done.stderr
