@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
-MAX_WORKERS = 8  # loader processes that feed any card: more only take memory
 
 
 def usable_cores() -> list[int]:
@@ -37,5 +36,8 @@ def bind_to_cores(cores: list[int]) -> None:
 
 
 def loader_workers(cores: int, local_world_size: int, quota: float) -> int:
-    """Loader processes for a process with `cores` of its own: one core stays for the training, at most MAX_WORKERS, at least one."""
-    return max(1, min(MAX_WORKERS, cores - 1, int(quota / local_world_size) - 1 if quota != float("inf") else MAX_WORKERS))
+    """Loader processes for a process with `cores` of its own: two cores stay for the training and its threads; at least one, and no more than a container's
+    `quota` for all processes pays for.
+    """
+    paid = int(quota / local_world_size) - 1 if quota != float("inf") else cores
+    return max(1, min(cores - 2, paid))

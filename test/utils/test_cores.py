@@ -29,8 +29,8 @@ def test_quota_of_a_container(tmp_path, files, quota):
     assert core_quota(tmp_path) == quota
 
 
-@pytest.mark.parametrize(("cores", "ranks", "quota", "workers"), [(1, 1, float("inf"), 1), (4, 1, float("inf"), 3), (24, 8, float("inf"), 8), (24, 8, 32.0, 3),
-                                                                  (24, 8, 2.0, 1)])
+@pytest.mark.parametrize(("cores", "ranks", "quota", "workers"), [(1, 1, float("inf"), 1), (2, 1, float("inf"), 1), (4, 1, float("inf"), 2),
+                                                                  (24, 8, float("inf"), 22), (24, 8, 32.0, 3), (24, 8, 2.0, 1), (16, 1, 8.0, 7)])
 def test_loader_workers(cores, ranks, quota, workers):
     assert loader_workers(cores, ranks, quota) == workers
 
