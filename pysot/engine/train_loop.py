@@ -243,7 +243,7 @@ class Trainer:
 
     def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The losses of a batch on the device."""
-        clear_gradients(self.optimizer)
+        clear_gradients(self.optimizer, in_place=self.wrapped is not self.model)
         with self.amp.autocast():
             return self.wrapped(batch)
 

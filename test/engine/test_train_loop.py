@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 
 from helpers import noisy_batches, tiny_config
 from pysot.engine import checkpoint, skips
@@ -141,6 +142,31 @@ def test_half_precision_trains_like_full(tmp_path, precision, scale):
     assert half.run()["loss"] == pytest.approx(full.run()["loss"], rel=0.15)
     if precision == "fp16":
         assert (half.amp.scaler.get_scale() == 32) == (scale == 32)
+
+
+def test_gradients_stay_in_the_buckets_of_ddp(tmp_path):
+    """They are zeroed where they lie, so that no backward pass copies them there; the weights are those of a run without DDP."""
+    alone = trainer(tmp_path, "TRAIN.GRAD_REDUCE", "avg")
+    config = tiny_config("TRAIN.SNAPSHOT_DIR", str(tmp_path), "TRAIN.BATCH_SIZE", 2, "TRAIN.GRAD_REDUCE", "avg", for_training=True)
+    torch.manual_seed(5)
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        run = build_trainer(config, build_model(config), noisy_batches(), CPU, Rank(0, 2))
+        places = []
+        for each in (alone, run):
+            each.begin(0)
+        for batch in [*run.loader, *run.loader]:
+            alone.step(batch)
+            losses = run.forward(run.to_device(batch))
+            before = [p.grad for p in run.model.parameters() if p.grad is not None]
+            assert all(not gradient.any() for gradient in before)
+            run.update(run.backward(losses["total_loss"]))
+            places.append([[gradient.data_ptr() for gradient in gradients] for gradients in (before, [p.grad for p in run.model.parameters()])])
+        assert len(places[-1][0]) == len(list(run.model.parameters())) and places[-1][0] == places[-1][1] == places[-2][1]
+        storages = {p.grad.untyped_storage().data_ptr() for p in run.model.parameters()}
+        assert len(storages) < 3 and same(weights(alone), weights(run))
+    finally:
+        dist.destroy_process_group()
 
 
 def test_static_scale_stays_after_an_overflow(tmp_path):
