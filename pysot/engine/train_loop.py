@@ -25,6 +25,7 @@ from pysot.engine.optimizer import FreezePlan, clear_gradients, flat_tensors, gr
 from pysot.engine.skips import REMEDY, SkippedSteps, flat_statistics, poison_if_bad
 from pysot.utils.device import CopyStream, peak_memory_mib, synchronize
 from pysot.utils.distributed import Rank, barrier, mean_over_ranks
+from pysot.utils.meter import reserved_memory_mib
 from pysot.utils.signals import Interrupted, StopRequest, keep_steps_whole
 
 logger = logging.getLogger(__name__)
@@ -111,8 +112,8 @@ class Trainer:
 
     def run(self) -> dict[str, float]:
         """Train. Returns `steps`, `loss` (mean of the last steps), `pairs_per_second` over all processes with its `spread` (see SpeedMeter),
-        `peak_memory_mib`, `skipped`, `waiting` (share of time that data took), `snapshot` (the last checkpoint) and `eao` (the best, -inf for none);
-        nothing where all epochs are trained already.
+        `peak_memory_mib`, `reserved_memory_mib` (None on a CPU), `skipped`, `waiting` (share of time that data took), `snapshot` (the last checkpoint) and
+        `eao` (the best, -inf for none); nothing where all epochs are trained already.
         """
         steps = len(self.loader)
         self.first_step = self.step_count = self.skips.counted = self.start_epoch * steps + self.start_step
@@ -185,7 +186,8 @@ class Trainer:
             logger.info(monitor.speed.line())
         return {
             "steps": self.step_count, "loss": monitor.means.mean("total_loss"), "pairs_per_second": monitor.speed.mean, "spread": monitor.speed.spread,
-            "peak_memory_mib": peak_memory_mib(self.device), "skipped": self.skips.total, "waiting": monitor.waiting,
+            "peak_memory_mib": peak_memory_mib(self.device), "reserved_memory_mib": reserved_memory_mib(self.device), "skipped": self.skips.total,
+            "waiting": monitor.waiting,
         }
 
     def _go_on_within_epoch(self) -> None:
