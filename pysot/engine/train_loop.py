@@ -144,7 +144,7 @@ class Trainer:
         if self.optimizer is None or self.freeze.changes_at(epoch):
             # pysot-compat: momenta restart at the unfreeze epoch. test: engine/test_train_loop.py::test_unfreeze_restarts_momentum
             self.optimizer = self.amp.prepare(self.model, self.make_optimizer(self.model))
-            fold_frozen(self.model.backbone)
+            fold_frozen(self.model.backbone, self.amp.compute_type)
             self.wrapped = self._wrap()
             if self._resumed is not None and (self.start_step or not self.freeze.changes_at(epoch)):
                 restore_optimizer(self.optimizer, *self._resumed)
