@@ -196,6 +196,30 @@ def test_a_bad_batch_changes_nothing(tmp_path, caplog):
     assert "step 1 skipped" in caplog.text and "step 3 skipped" in caplog.text and "step 2 skipped" not in caplog.text
 
 
+def without_batch_norm(model):
+    for parent in [*model.modules()]:
+        for name, child in parent.named_children():
+            if isinstance(child, torch.nn.BatchNorm2d):
+                setattr(parent, name, torch.nn.Identity())
+    return model
+
+
+def test_a_network_without_batch_norm_trains_and_skips(tmp_path):
+    config = tiny_config("TRAIN.SNAPSHOT_DIR", str(tmp_path), "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1, "TRAIN.EPOCH", 2, for_training=True)
+    torch.manual_seed(5)
+    loader = noisy_batches(2)
+    loader[1]["search"][:] = float("inf")
+    run = build_trainer(config, without_batch_norm(build_model(config)), loader, CPU, Rank())
+    before = weights(run)
+    figures = run.run()
+    assert figures["skipped"] == 2 and not same(before, weights(run)) and run.statistics.numel() == 0
+
+
+def test_statistics_lie_on_the_device_of_the_network():
+    for model in (build_model(tiny_config()), without_batch_norm(build_model(tiny_config()))):
+        assert skips.flat_statistics(model.to("meta")).device.type == "meta"  # a device like any other, for what is not computed there
+
+
 def test_many_bad_batches_end_the_run_in_words(tmp_path, monkeypatch):
     monkeypatch.setattr(skips, "MAX_IN_A_ROW", 2)
     loader = noisy_batches(3)
