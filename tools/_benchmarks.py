@@ -4,7 +4,6 @@ where there is something to compare with, ratio and target; and a verdict in wor
 
 import argparse
 import functools
-import gc
 import statistics
 import tempfile
 import time
@@ -14,14 +13,14 @@ from pathlib import Path
 import torch
 
 import _cli
+from pysot.benchmarks.training import free, time_plain, time_trainer
 from pysot.datasets.benchmark import loader_times, ratio_to_decoding
 from pysot.datasets.benchmark_index import measure_index
 from pysot.datasets.benchmark_prepare import prepare_times
 from pysot.datasets.data_builder import build_dataset, build_train_loader
 from pysot.datasets.raw_layouts import RAW_SETS
 from pysot.datasets.storage import is_pack
-from pysot.engine.batch import float_images
-from pysot.engine.benchmark import PlainStep, correlation_times, seconds_per_step, time_parts, verdict
+from pysot.engine.benchmark import correlation_times, time_parts, verdict
 from pysot.engine.engine_builder import build_trainer, wants_channels_last
 from pysot.engine.scaling import Scaling, measure_scaling
 from pysot.models.model_builder import build_model
@@ -30,9 +29,8 @@ from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.evaluate import evaluate_tracker
 from pysot.toolkit.results import tracker_dirs
 from pysot.utils.cores import usable_cores
-from pysot.utils.device import forget_peak_memory, peak_memory_mib, wants_pinned_memory
+from pysot.utils.device import wants_pinned_memory
 from pysot.utils.distributed import Rank
-from pysot.utils.meter import reserved_memory_mib
 
 FORESEEN = (8, 64)  # cards
 
@@ -45,30 +43,21 @@ def build(args: argparse.Namespace, cfg, device: torch.device, me: Rank):
 
 
 def time_ours(args: argparse.Namespace, cfg, device: torch.device, me: Rank, epoch: int):
-    """Seconds per step, the parts of a step, memory in use and reserved (MiB); and the batches and the freeze plan, for another way to step."""
+    """The step as it is timed; the batches and the freeze plan, for another way to step. The trainer is gone when it returns."""
     trainer, loader = build(args, cfg, device, me)
     stream = iter(loader)
     trainer.begin(epoch)
     batches = [next(stream) for _ in range(4)]
-    forget_peak_memory(device)
-    seconds = seconds_per_step(trainer.step, batches, device, args.steps, args.repeats)
-    memory = peak_memory_mib(device), reserved_memory_mib(device)
-    parts = time_parts(trainer, stream, min(2 * args.steps, len(loader) - len(batches)))
-    return seconds, parts, memory, batches, trainer.freeze
+    return time_trainer(trainer, batches, args.steps, args.repeats, stream), batches, trainer.freeze
 
 
 def train(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tuple[list[tuple], str]:
     """The training step. The trainer is gone before the plain way has its turn: the peak memory of each is its own."""
     epoch = cfg.BACKBONE.TRAIN_EPOCH if args.backbone else 0
-    ours, parts, (memory, reserved), batches, freeze = time_ours(args, cfg, device, me, epoch)
-    if cfg.TRAIN.COMPILE:
-        torch.compiler.reset()  # what is compiled holds the network
-    gc.collect()
-    forget_peak_memory(device)
-    plain_step = PlainStep(build_model(cfg), freeze, epoch, cfg.TRAIN, device)
-    plain = seconds_per_step(plain_step, [float_images(batch) for batch in batches], device, args.steps, args.repeats)
-    plain_memory, plain_reserved = peak_memory_mib(device), reserved_memory_mib(device)
-    speeds, plain_speeds = ([cfg.TRAIN.BATCH_SIZE / seconds for seconds in run] for run in (ours, plain))
+    ours, batches, freeze = time_ours(args, cfg, device, me, epoch)
+    free(cfg.TRAIN.COMPILE)
+    plain = time_plain(cfg, freeze, epoch, batches, device, args.steps, args.repeats)
+    speeds, plain_speeds, parts = ours.speeds(cfg.TRAIN.BATCH_SIZE), plain.speeds(cfg.TRAIN.BATCH_SIZE), ours.parts
     ratio = statistics.median(speeds) / statistics.median(plain_speeds)
     outside = 1 - (parts["forward"] + parts["backward"]) / sum(parts.values())
     return [
@@ -76,9 +65,9 @@ def train(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tupl
         ("speed, spread", statistics.pstdev(speeds), "pairs/s"),
         ("plain way", statistics.median(plain_speeds), "pairs/s"),
         ("plain way, spread", statistics.pstdev(plain_speeds), "pairs/s"),
-        ("peak memory", memory, "MiB", memory / plain_memory, 1.0),
-        ("peak memory of the plain way", plain_memory, "MiB"),
-        *(("reserved memory" + way, value, "MiB") for way, value in (("", reserved), (" of the plain way", plain_reserved)) if value is not None),
+        ("peak memory", ours.memory, "MiB", ours.memory / plain.memory, 1.0),
+        ("peak memory of the plain way", plain.memory, "MiB"),
+        *(("reserved memory" + way, run.reserved, "MiB") for way, run in (("", ours), (" of the plain way", plain)) if run.reserved is not None),
         *((part, 1000 * seconds, "ms") for part, seconds in parts.items()),
         ("outside forward and backward", 100 * outside, "%", None, 5.0),
     ], verdict(parts)

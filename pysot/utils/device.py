@@ -146,6 +146,11 @@ def device_name(device: torch.device) -> str:
     return f"cpu ({torch.get_num_threads()} threads)" if device.type == "cpu" else _module(device.type).get_device_name(device)
 
 
+def library_versions(device: torch.device) -> dict[str, str]:
+    """The versions of what a CUDA build of torch computes with; those of an NPU are CANN's, which tools/doctor.py finds."""
+    return {"CUDA": str(torch.version.cuda), "cuDNN": str(torch.backends.cudnn.version())} if device.type == "cuda" else {}
+
+
 @contextlib.contextmanager
 def one_thread(device: torch.device) -> Iterator[None]:
     """On a CPU, compute with one thread meanwhile: the last digits of a convolution depend on how many there are, and with them where a tracker ends."""

@@ -14,6 +14,7 @@ import torch
 from toy_data import make_crops
 
 from helpers import ROOT, TINY, drawn_batch, experiment, small_trainer, tiny_benchmark, tiny_config
+from pysot.benchmarks import training
 from pysot.core.xcorr import WAYS
 from pysot.engine import benchmark as engine_benchmark
 from pysot.engine.benchmark import PARTS, PlainStep, verdict
@@ -110,7 +111,7 @@ def test_the_plain_way_has_the_memory_to_itself(tmp_path, monkeypatch):
         return PlainStep(*args)
 
     monkeypatch.setattr(_benchmarks, "build_trainer", remembered)
-    monkeypatch.setattr(_benchmarks, "PlainStep", plain)
+    monkeypatch.setattr(training, "PlainStep", plain)
     args = argparse.Namespace(data_path=None, steps=1, repeats=1, backbone=False)
     _benchmarks.train(args, cfg, torch.device("cpu"), Rank())
     assert alive == [None, None]

@@ -1,0 +1,126 @@
+"""Whether a device computes what a CPU computes: outputs, losses and gradients of networks, and the ways to correlate."""
+
+import torch
+
+from pysot.benchmarks.drawn import drawn_image
+from pysot.benchmarks.networks import NETWORKS, SMALL, batch_of, config_of, golden, network_of, open_device, pinned, precisions, trainer_of
+from pysot.benchmarks.record import Record, Setting
+from pysot.core.xcorr import WAYS
+from pysot.utils.device import autocast, device_module, half_type
+
+CPU = torch.device("cpu")
+# Largest errors relative to the largest value (outputs), to the value (losses), to the norm (gradients of a part of the network). A gradient passes hundreds of
+# layers and decisions of ReLU, and batch-norm over two pairs: measured on CPUs, half precision is off by a tenth of these to a half.
+FORWARD = {"fp32": 1e-3, "tf32": 1e-2, "hf32": 1e-2, "bf16": 5e-2, "fp16": 1e-2}
+LOSS = {"fp32": 1e-4, "tf32": 5e-3, "hf32": 5e-3, "bf16": 5e-2, "fp16": 1e-2}
+GRADIENT = {"fp32": 1e-2, "tf32": 0.1, "hf32": 0.1, "bf16": 0.5, "fp16": 0.3}
+CORRELATION = {"fp32": 1e-4, "tf32": 5e-3, "hf32": 5e-3, "bf16": 6e-2, "fp16": 1e-2}
+GOLDEN = 2e-3
+SCALE = 4096  # of the loss in fp16: drawn weights have small gradients, of which the recipe's 32 leaves too few bits
+
+
+def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """The largest difference, over the largest expected value. NaN where something is NaN."""
+    found, expected = found.detach().to(CPU, torch.float64), expected.detach().to(CPU, torch.float64)
+    return float((found - expected).abs().max() / expected.abs().max())
+
+
+def _image(tag: str, side: int) -> torch.Tensor:
+    return torch.from_numpy(drawn_image(tag, side, side)).permute(2, 0, 1)[None].float().contiguous()
+
+
+@torch.inference_mode()
+def outputs(model, device: torch.device, precision: str, side: int) -> dict[str, torch.Tensor]:
+    """cls and loc of a drawn template and search crop of `side` pixels."""
+    model = model.to(device).eval()
+    with autocast(device, precision):
+        model.template(_image("template", 127).to(device))
+        return {name: value.float().to(CPU) for name, value in model.track(_image("search", side).to(device)).items()}
+
+
+def forward(setting: Setting, record: Record) -> None:
+    """Each network in each precision against the CPU, and in fp32 against the original's numbers where the data folder has them."""
+    for name in (SMALL,) if setting.short else NETWORKS:
+        cfg = config_of(setting, name=name)
+        side, expected = cfg.TRACK.INSTANCE_SIZE, None
+        for precision, opts in precisions(setting.device.partition(":")[0]).items():
+            device = open_device(setting.device, config_of(setting, *opts, name=name))
+            if expected is None:
+                expected = outputs(network_of(cfg, name), CPU, "fp32", side)
+            found = outputs(network_of(cfg, name), device, precision, side)
+            record.check(f"forward, {name}, {precision}", max(relative_error(found[key], expected[key]) for key in expected), FORWARD[precision])
+            if precision == "fp32" and (numbers := golden(setting, f"{name}.forward.npz")) is not None:
+                worst = max(relative_error(found[key], torch.from_numpy(numbers[key])) for key in found)
+                record.check(f"forward, {name}, against the original's numbers", worst, GOLDEN)
+
+
+def losses_and_gradients(setting: Setting, record: Record) -> None:
+    """Losses and gradients of a batch of two pairs in each precision against the CPU's in fp32, the backbone frozen and training."""
+    for state in ("frozen", "training"):
+        expected = None
+        for precision, opts in precisions(setting.device.partition(":")[0]).items():
+            cfg = config_of(setting, *opts, "TRAIN.LOSS_SCALE", SCALE, batch=2)
+            device, epoch = open_device(setting.device, cfg), 0 if state == "frozen" else cfg.BACKBONE.TRAIN_EPOCH
+            if expected is None:
+                expected = _derive(config_of(setting, batch=2), CPU, epoch)
+            losses, gradients = _derive(cfg, device, epoch)
+            worst = max(abs(losses[name] - value) / abs(value) for name, value in expected[0].items())
+            record.check(f"losses, backbone {state}, {precision}", worst, LOSS[precision])
+            record.check(f"gradients, backbone {state}, {precision}", _worst_part(gradients, expected[1]), GRADIENT[precision])
+
+
+def _derive(cfg, device: torch.device, epoch: int) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+    """Losses, and the gradient of each parameter, on the CPU."""
+    trainer = trainer_of(cfg, device, [batch_of(cfg)], epoch)
+    losses = trainer.forward(trainer.to_device(trainer.loader[0]))
+    trainer.backward(losses["total_loss"])
+    gradients = {name: p.grad.to(CPU, torch.float64) for name, p in trainer.model.named_parameters() if p.grad is not None}
+    return {name: value.item() for name, value in losses.items()}, gradients
+
+
+def _worst_part(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> float:
+    """The largest relative error, in the norm, of backbone, neck and head."""
+    parts: dict[str, list[torch.Tensor]] = {}
+    for name, value in expected.items():
+        parts.setdefault(name.partition(".")[0], []).append(torch.stack([(found[name] - value).norm(), value.norm()]))
+    return max(float(errors[:, 0].norm() / errors[:, 1].norm()) for errors in map(torch.stack, parts.values()))
+
+
+def correlation(setting: Setting, record: Record) -> None:
+    """Each way to correlate in each precision, forward and both gradients, against float64 on the CPU."""
+    pairs, channels = (2, 8) if setting.short else (4, 64)
+    for precision, opts in precisions(setting.device.partition(":")[0]).items():
+        device, generator = open_device(setting.device, config_of(setting, *opts)), torch.Generator().manual_seed(0)
+        search, kernel = (torch.randn(pairs, channels, side, side, generator=generator).to(half_type(precision)) for side in (29, 5))
+        exact = _with_gradients(WAYS["grouped convolution"], search.double(), kernel.double())
+        for name, way in WAYS.items():
+            found = _with_gradients(way, search.to(device), kernel.to(device))
+            record.check(f"correlation, {name}, {precision}", max(map(relative_error, found, exact)), CORRELATION[precision])
+
+
+def _with_gradients(way, search: torch.Tensor, kernel: torch.Tensor) -> list[torch.Tensor]:
+    """The result, and the gradients of the sum of its squares over two, which are its own size."""
+    search, kernel = search.requires_grad_(), kernel.requires_grad_()
+    out = way(search, kernel)
+    return [out, *torch.autograd.grad(out, (search, kernel), out.detach())]
+
+
+def no_waits(setting: Setting, record: Record) -> None:
+    """A step in each precision during which torch forbids the host to wait for the device."""
+    for precision, opts in precisions(setting.device.partition(":")[0]).items():
+        cfg = config_of(setting, *opts, batch=4)
+        device = open_device(setting.device, cfg)
+        batch = pinned(batch_of(cfg), device)
+        trainer = trainer_of(cfg, device, [batch])
+        for _ in range(3):  # what is made or looked for once
+            trainer.step(batch)
+        module, waits = device_module(device), 0
+        module.set_sync_debug_mode("error")
+        try:
+            trainer.step(batch)
+        except RuntimeError as error:
+            waits = 1
+            record.note(f"a step in {precision} waits: {str(error).splitlines()[0]}")
+        finally:
+            module.set_sync_debug_mode("default")
+        record.check(f"a step that waits for nothing, {precision}", waits, 0, "waits")
