@@ -1,6 +1,7 @@
 """Whether a device computes what a CPU computes: outputs, losses and gradients of networks, and the ways to correlate."""
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from pysot.benchmarks.drawn import drawn_image
 from pysot.benchmarks.networks import NETWORKS, SMALL, batch_of, config_of, golden, network_of, open_device, pinned, precisions, trainer_of
@@ -9,14 +10,13 @@ from pysot.core.xcorr import WAYS
 from pysot.utils.device import autocast, device_module, half_type
 
 CPU = torch.device("cpu")
-# Largest errors relative to the largest value (outputs), to the value (losses), to the norm (gradients of a part of the network). A gradient passes hundreds of
-# layers and decisions of ReLU, and batch-norm over two pairs: measured on CPUs, half precision is off by a tenth of these to a half.
+# Largest errors relative to the largest value (outputs), to the value (losses), to the norm (gradients of a part of the network): some times what CPUs show.
 FORWARD = {"fp32": 1e-3, "tf32": 1e-2, "hf32": 1e-2, "bf16": 5e-2, "fp16": 1e-2}
 LOSS = {"fp32": 1e-4, "tf32": 5e-3, "hf32": 5e-3, "bf16": 5e-2, "fp16": 1e-2}
-GRADIENT = {"fp32": 1e-2, "tf32": 0.1, "hf32": 0.1, "bf16": 0.5, "fp16": 0.3}
+GRADIENT = {"fp32": 1e-3, "tf32": 5e-2, "hf32": 5e-2, "bf16": 0.1, "fp16": 0.1}
+GRADIENT_OF_STATISTICS = 1e-2
 CORRELATION = {"fp32": 1e-4, "tf32": 5e-3, "hf32": 5e-3, "bf16": 6e-2, "fp16": 1e-2}
 GOLDEN = 2e-3
-SCALE = 4096  # of the loss in fp16: drawn weights have small gradients, of which the recipe's 32 leaves too few bits
 
 
 def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
@@ -55,23 +55,30 @@ def forward(setting: Setting, record: Record) -> None:
 
 
 def losses_and_gradients(setting: Setting, record: Record) -> None:
-    """Losses and gradients of a batch of two pairs in each precision against the CPU's in fp32, the backbone frozen and training."""
-    for state in ("frozen", "training"):
+    """Losses and gradients of a batch of two pairs in each precision against the CPU's in fp32, the backbone frozen and training. Batch-norm has its drawn
+    statistics: those of two pairs magnify a rounding some hundred times, so that they are looked at in fp32 only.
+    """
+    known = precisions(setting.device.partition(":")[0])
+    for state, fixed in (("frozen", True), ("training", True), ("training, statistics of the batch", False)):
         expected = None
-        for precision, opts in precisions(setting.device.partition(":")[0]).items():
-            cfg = config_of(setting, *opts, "TRAIN.LOSS_SCALE", SCALE, batch=2)
+        for precision, opts in known.items() if fixed else [("fp32", [])]:
+            cfg = config_of(setting, *opts, batch=2)
             device, epoch = open_device(setting.device, cfg), 0 if state == "frozen" else cfg.BACKBONE.TRAIN_EPOCH
             if expected is None:
-                expected = _derive(config_of(setting, batch=2), CPU, epoch)
-            losses, gradients = _derive(cfg, device, epoch)
+                expected = _derive(config_of(setting, batch=2), CPU, epoch, fixed)
+            losses, gradients = _derive(cfg, device, epoch, fixed)
             worst = max(abs(losses[name] - value) / abs(value) for name, value in expected[0].items())
             record.check(f"losses, backbone {state}, {precision}", worst, LOSS[precision])
-            record.check(f"gradients, backbone {state}, {precision}", _worst_part(gradients, expected[1]), GRADIENT[precision])
+            allowed = GRADIENT[precision] if fixed else GRADIENT_OF_STATISTICS
+            record.check(f"gradients, backbone {state}, {precision}", _worst_part(gradients, expected[1]), allowed)
 
 
-def _derive(cfg, device: torch.device, epoch: int) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
-    """Losses, and the gradient of each parameter, on the CPU."""
+def _derive(cfg, device: torch.device, epoch: int, fixed: bool) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+    """Losses, and the gradient of each parameter, on the CPU; batch-norm with `fixed` statistics."""
     trainer = trainer_of(cfg, device, [batch_of(cfg)], epoch)
+    for module in trainer.model.modules():
+        if fixed and isinstance(module, _BatchNorm):
+            module.eval()
     losses = trainer.forward(trainer.to_device(trainer.loader[0]))
     trainer.backward(losses["total_loss"])
     gradients = {name: p.grad.to(CPU, torch.float64) for name, p in trainer.model.named_parameters() if p.grad is not None}
