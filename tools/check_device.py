@@ -22,7 +22,7 @@ from pysot.benchmarks.supervise import Outcome, run_steps
 from pysot.utils.device import accelerators, choose_device
 from pysot.utils.files import atomic_write, check_folder, write_json
 
-WRITING = 3  # seconds kept for the end
+AROUND = 8  # seconds kept for the start of this process and for its end
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -69,7 +69,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="check_device") as work:
         data = (args.data or Path(work) / "data").resolve()
         setting = Setting(device, data, Path(work), args.short or device == "cpu")
-        left = 60 * args.minutes - WRITING - (time.monotonic() - began)
+        left = 60 * args.minutes - AROUND - (time.monotonic() - began)
         outcomes = run_steps([OWN_DATA] * (args.data is None) + list(STEPS), device.partition(":")[0], setting, left,
                              functools.partial(write, args, device, began))
     print("\n".join(text(outcomes)))

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from pysot.benchmarks.record import Setting, Told, read_record
 from pysot.utils.files import REPO_ROOT
@@ -18,6 +17,7 @@ from pysot.utils.files import REPO_ROOT
 OK, WRONG, FAILED, LATE, SKIPPED, NO_TIME = "ok", "WRONG", "FAILED", "OVER TIME", "skipped", "no time left"
 _TOO_SHORT = 4.0  # seconds in which a process cannot even import torch and open a device
 _SHOWN = 300  # characters of an error
+_TAIL = 15  # lines of a log
 
 
 @dataclass(frozen=True)
@@ -90,16 +90,17 @@ def run_step(step: Step, setting: Setting, number: int, cut: bool = False) -> Ou
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     told, seconds = read_record(results), time.monotonic() - began
+    lines = [line.rstrip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    if status != 0 and lines:
+        told.notes += ["the end of its log:", *lines[-_TAIL:]]
     if status is None:
         reason = f"ended after {seconds:.0f} s" + (", all that was left" if cut else "; what it had found until then is kept")
         return Outcome(step, NO_TIME if cut else LATE, seconds, told, reason)
     if status:
-        return Outcome(step, FAILED, seconds, told, _why(status, log))
+        return Outcome(step, FAILED, seconds, told, _why(status, lines[-1].strip()[:_SHOWN] if lines else "it said nothing"))
     return Outcome(step, OK if all(check.right for check in told.checks) else WRONG, seconds, told)
 
 
-def _why(status: int, log: Path) -> str:
+def _why(status: int, last: str) -> str:
     """Why a process ended: its signal, or the last line of its error."""
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    last = lines[-1][:_SHOWN] if lines else "it said nothing"
     return f"died of {signal.Signals(-status).name}; its last words: {last}" if status < 0 else last

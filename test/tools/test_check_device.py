@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
+import check_device
 import pytest
 
 from helpers import ROOT
@@ -77,6 +79,7 @@ def test_a_step_that_fails_stops_no_other(run):
             os.kill(int(hangs.told.figures[0].value), 0)
             time.sleep(0.1)
     assert raises.reason == "RuntimeError: CUDA error: device-side assert triggered" and raises.told.checks[0].right
+    assert raises.told.notes[0] == "the end of its log:" and any("in raises" in note for note in raises.told.notes)
     assert "died of SIGKILL" in dies.reason and dies.told.notes == ["whole"] and not dies.told.figures
     assert math.isnan(wrong.told.checks[1].error) and not any(check.right for check in wrong.told.checks)
     assert tells.told.notes == ["cpu False data True"]
@@ -133,7 +136,16 @@ def test_the_table_names_functions_that_are_there_and_fits_six_minutes_typically
     assert [each.name for each in STEPS][-1] == "compiled forms"
 
 
-def command(folder: Path, *arguments: str, **environment: str) -> list[str]:
+@pytest.mark.parametrize(("cards", "name", "found"), [
+    ([], "auto", "cpu"), (["npu:0", "npu:1"], "auto", "npu"), (["cuda:0"], "cuda:0", "cuda:0"), (["cuda:0"], "cpu", "cpu"),
+])
+def test_the_device_that_is_meant(monkeypatch, cards, name, found):
+    monkeypatch.setattr(check_device, "accelerators", lambda: [types.SimpleNamespace(type=card.partition(":")[0]) for card in cards])
+    monkeypatch.setattr(check_device, "choose_device", None)  # nothing is opened
+    assert check_device.find_device(name) == found
+
+
+def command(folder: Path, *arguments: str) -> list[str]:
     return [sys.executable, str(ROOT / "tools" / "check_device.py"), "--out", str(folder), *arguments]
 
 
@@ -160,7 +172,8 @@ def test_a_check_that_is_told_to_end_leaves_nothing_behind(tmp_path):
 
 def test_the_short_form_on_a_cpu(tmp_path):
     """The whole command with data of its own: a minute and a half on two cores that do nothing else."""
-    done = subprocess.run(command(tmp_path, "--device", "cpu"), cwd=tmp_path, capture_output=True, text=True, timeout=400)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command(tmp_path, "--device", "cpu"), cwd=tmp_path, capture_output=True, text=True, timeout=400, env=environment)
     report = json.loads((tmp_path / "report.json").read_text())
     states = {each["name"]: each["state"] for each in report["steps"]}
     assert done.returncode == 0 and report["passed"], done.stdout + done.stderr
