@@ -44,10 +44,11 @@ def forward(setting: Setting, record: Record) -> None:
         cfg = config_of(setting, name=name)
         side, expected = cfg.TRACK.INSTANCE_SIZE, None
         for precision, opts in precisions(setting.device.partition(":")[0]).items():
-            device = open_device(setting.device, config_of(setting, *opts, name=name))
+            wanted = config_of(setting, *opts, name=name)
+            device = open_device(setting.device, wanted)
             if expected is None:
                 expected = outputs(network_of(cfg, name), CPU, "fp32", side)
-            found = outputs(network_of(cfg, name), device, precision, side)
+            found = outputs(network_of(cfg, name), device, wanted.TRAIN.PRECISION, side)
             record.check(f"forward, {name}, {precision}", max(relative_error(found[key], expected[key]) for key in expected), FORWARD[precision])
             if precision == "fp32" and (numbers := golden(setting, f"{name}.forward.npz")) is not None:
                 worst = max(relative_error(found[key], torch.from_numpy(numbers[key])) for key in found)

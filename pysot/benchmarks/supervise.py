@@ -4,6 +4,7 @@ context stops one step and no other, and what it had found until then is kept.
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -97,10 +98,12 @@ def run_step(step: Step, setting: Setting, number: int, cut: bool = False) -> Ou
         reason = f"ended after {seconds:.0f} s" + (", all that was left" if cut else "; what it had found until then is kept")
         return Outcome(step, NO_TIME if cut else LATE, seconds, told, reason)
     if status:
-        return Outcome(step, FAILED, seconds, told, _why(status, lines[-1].strip()[:_SHOWN] if lines else "it said nothing"))
+        return Outcome(step, FAILED, seconds, told, _why(status, lines))
     return Outcome(step, OK if all(check.right for check in told.checks) else WRONG, seconds, told)
 
 
-def _why(status: int, last: str) -> str:
-    """Why a process ended: its signal, or the last line of its error."""
+def _why(status: int, lines: list[str]) -> str:
+    """Why a process ended: its signal, or the last error of its log; what a device's library says after that is in the log."""
+    errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Exit|Interrupt|Interrupted)\b", line)]
+    last = (errors or lines or ["it said nothing"])[-1].strip()[:_SHOWN]
     return f"died of {signal.Signals(-status).name}; its last words: {last}" if status < 0 else last
