@@ -10,11 +10,12 @@ from pysot.core.xcorr import WAYS
 from pysot.utils.device import autocast, device_module, half_type
 
 CPU = torch.device("cpu")
-# Largest errors relative to the largest value (outputs), to the value (losses), to the norm (gradients of a part of the network): some times what CPUs show.
+# Largest errors relative to the largest value (outputs), to the value (losses), to the norm (the gradient of a parameter): three times what CPUs show, or more.
 FORWARD = {"fp32": 1e-3, "tf32": 1e-2, "hf32": 1e-2, "bf16": 5e-2, "fp16": 1e-2}
 LOSS = {"fp32": 1e-4, "tf32": 5e-3, "hf32": 5e-3, "bf16": 5e-2, "fp16": 1e-2}
-GRADIENT = {"fp32": 1e-3, "tf32": 5e-2, "hf32": 5e-2, "bf16": 0.1, "fp16": 0.1}
+GRADIENT = {"fp32": 1e-3, "tf32": 5e-2, "hf32": 5e-2, "bf16": 0.2, "fp16": 0.1}
 GRADIENT_OF_STATISTICS = 1e-2
+NOTHING = 1e-9  # of the largest gradient: what a bias before batch-norm gets, which is rounding alone
 CORRELATION = {"fp32": 1e-4, "tf32": 5e-3, "hf32": 5e-3, "bf16": 6e-2, "fp16": 1e-2}
 GOLDEN = 2e-3
 
@@ -71,7 +72,7 @@ def losses_and_gradients(setting: Setting, record: Record) -> None:
             worst = max(abs(losses[name] - value) / abs(value) for name, value in expected[0].items())
             record.check(f"losses, backbone {state}, {precision}", worst, LOSS[precision])
             allowed = GRADIENT[precision] if fixed else GRADIENT_OF_STATISTICS
-            record.check(f"gradients, backbone {state}, {precision}", _worst_part(gradients, expected[1]), allowed)
+            record.check(f"gradients, backbone {state}, {precision}", _worst(gradients, expected[1]), allowed)
 
 
 def _derive(cfg, device: torch.device, epoch: int, fixed: bool) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
@@ -86,12 +87,10 @@ def _derive(cfg, device: torch.device, epoch: int, fixed: bool) -> tuple[dict[st
     return {name: value.item() for name, value in losses.items()}, gradients
 
 
-def _worst_part(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> float:
-    """The largest relative error, in the norm, of backbone, neck and head."""
-    parts: dict[str, list[torch.Tensor]] = {}
-    for name, value in expected.items():
-        parts.setdefault(name.partition(".")[0], []).append(torch.stack([(found[name] - value).norm(), value.norm()]))
-    return max(float(errors[:, 0].norm() / errors[:, 1].norm()) for errors in map(torch.stack, parts.values()))
+def _worst(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> float:
+    """The largest relative error, in the norm, of the gradient of a parameter."""
+    least = NOTHING * max(float(value.norm()) for value in expected.values())
+    return max(float((found[name] - value).norm() / value.norm()) for name, value in expected.items() if value.norm() > least)
 
 
 def correlation(setting: Setting, record: Record) -> None:

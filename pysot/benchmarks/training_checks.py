@@ -82,7 +82,9 @@ def _train(setting: Setting, device: torch.device, folder, *opts) -> tuple[dict[
 
 
 def _way(found: dict, expected: dict, start: dict) -> float:
-    """The distance of two states, relative to that of the expected one from the start; over all floating-point tensors."""
-    names = [name for name, value in expected.items() if value.is_floating_point()]
-    distance, way = (torch.stack([(a[name].double() - b[name].double()).norm() for name in names]).norm() for a, b in ((found, expected), (expected, start)))
-    return float(distance / way)
+    """The distance of two states, relative to that of the expected one from the start: the larger one of weights and of batch-norm statistics."""
+    kinds = [[], []]
+    for name, value in expected.items():
+        if value.is_floating_point():
+            kinds["running" in name].append([(a[name].double() - b[name].double()).norm() for a, b in ((found, expected), (expected, start))])
+    return max(float(distance / way) for distance, way in (torch.tensor(norms).norm(dim=0) for norms in kinds))
