@@ -5,12 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+
+from pysot.benchmarks.drawn import Batches, draw_weights, drawn_batch, drawn_image, drawn_tensor  # noqa: F401 (tests take them from here)
 
 ROOT = Path(__file__).resolve().parents[1]
 SIMULATED = "npu_sim" in os.environ.get("ASCEND_HOME_PATH", "")  # NPUs of test/npu_sim: their numbers are the CPU's
@@ -24,66 +25,6 @@ def parity_json(name: str):
 
 def experiment(name: str) -> str:
     return str(ROOT / "experiments" / name / "config.yaml")
-
-
-def drawn_tensor(name: str, shape: tuple, cls_gain: float = 0.002, loc_gain: float = 0.0003) -> np.ndarray:
-    """The rule behind the parity numbers: a tensor is drawn from its own name (gains 10 and 2 for MobileNetV2)."""
-    rng = np.random.RandomState(zlib.crc32(name.encode()))
-    if name.endswith("num_batches_tracked"):
-        return np.zeros(shape, np.int64)
-    if name.endswith("running_var"):
-        return (0.5 + rng.rand(*shape)).astype(np.float32)
-    if name.endswith("running_mean"):
-        return (0.1 * rng.randn(*shape)).astype(np.float32)
-    if len(shape) > 1:
-        gain = {"cls": cls_gain, "loc": loc_gain}[name.split(".")[-4]] if ".head.3." in name else 1.0
-        return (gain * rng.randn(*shape) * np.sqrt(2.0 / np.prod(shape[1:]))).astype(np.float32)
-    if name.endswith(".bias"):
-        return (0.05 * rng.randn(*shape)).astype(np.float32)
-    return (0.4 + 0.2 * rng.rand(*shape)).astype(np.float32)
-
-
-def draw_weights(model: torch.nn.Module, **gains) -> torch.nn.Module:
-    model.load_state_dict({n: torch.from_numpy(np.asarray(drawn_tensor(n, tuple(v.shape), **gains))) for n, v in model.state_dict().items()})
-    return model
-
-
-def drawn_image(tag: str, height: int, width: int) -> np.ndarray:
-    """A smooth random BGR image by the parity rule."""
-    rng = np.random.RandomState(zlib.crc32(tag.encode()))
-    blocks = rng.randint(0, 256, (height // 8 + 2, width // 8 + 2, 3)).astype(np.float32)
-    return np.clip(cv2.resize(blocks, (width, height), interpolation=cv2.INTER_CUBIC), 0, 255).astype(np.uint8)
-
-
-def drawn_batch(size: int, search: int, score: int) -> dict[str, torch.Tensor]:
-    """The training batch of the parity rule."""
-    rng = np.random.RandomState(7)
-
-    def nchw(tag: str, side: int) -> np.ndarray:
-        return np.ascontiguousarray(np.stack([drawn_image(f"{tag}{i}", side, side) for i in range(size)]).transpose(0, 3, 1, 2)).astype(np.float32)
-
-    images = {"template": nchw("t", 127), "search": nchw("s", search)}
-    label = -np.ones((size, 5, score, score), np.int64)
-    label[:, :, 8:12, 8:12] = rng.randint(-1, 2, (size, 5, 4, 4))
-    label[:, :, 0:3, 0:3] = 0
-    weight = (label == 1) / np.maximum(1, (label == 1).sum(axis=(1, 2, 3), keepdims=True))
-    labels = {"label_cls": label, "label_loc": (0.3 * rng.randn(size, 4, 5, score, score)).astype(np.float32), "label_loc_weight": weight.astype(np.float32)}
-    return {name: torch.from_numpy(value) for name, value in {**images, **labels}.items()}
-
-
-class Batches(list):
-    """A loader of given batches, and its own batch sampler; it notes the epochs that it was set to."""
-
-    def __init__(self, batches):
-        super().__init__(batches)
-        self.batch_sampler, self.epochs, self.start_step = self, [], 0
-
-    def set_epoch(self, epoch: int, start_step: int = 0) -> None:
-        self.epochs.append(epoch)
-        self.start_step = start_step
-
-    def __iter__(self):
-        return iter(self[self.start_step:])
 
 
 def noisy_batches(steps: int = 2, size: int = 2) -> Batches:

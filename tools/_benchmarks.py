@@ -3,7 +3,6 @@ where there is something to compare with, ratio and target; and a verdict in wor
 """
 
 import argparse
-import copy
 import functools
 import statistics
 import tempfile
@@ -14,15 +13,15 @@ from pathlib import Path
 import torch
 
 import _cli
+from pysot.benchmarks.training import free, time_plain, time_trainer
 from pysot.datasets.benchmark import loader_times, ratio_to_decoding
 from pysot.datasets.benchmark_index import measure_index
 from pysot.datasets.benchmark_prepare import prepare_times
 from pysot.datasets.data_builder import build_dataset, build_train_loader
 from pysot.datasets.raw_layouts import RAW_SETS
 from pysot.datasets.storage import is_pack
-from pysot.engine.batch import float_images
-from pysot.engine.benchmark import PlainStep, correlation_times, seconds_per_step, time_parts, verdict
-from pysot.engine.engine_builder import build_trainer
+from pysot.engine.benchmark import correlation_times, time_parts, verdict
+from pysot.engine.engine_builder import build_trainer, wants_channels_last
 from pysot.engine.scaling import Scaling, measure_scaling
 from pysot.models.model_builder import build_model
 from pysot.toolkit.benchmark_scale import measure_scale
@@ -30,35 +29,35 @@ from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.evaluate import evaluate_tracker
 from pysot.toolkit.results import tracker_dirs
 from pysot.utils.cores import usable_cores
-from pysot.utils.device import forget_peak_memory, peak_memory_mib, wants_pinned_memory
+from pysot.utils.device import wants_pinned_memory
 from pysot.utils.distributed import Rank
 
 FORESEEN = (8, 64)  # cards
 
 
 def build(args: argparse.Namespace, cfg, device: torch.device, me: Rank):
-    """A trainer and the loader of the config's data, as tools/train.py has them, and the network as it was before the trainer laid it out anew."""
+    """A trainer and the loader of the config's data, as tools/train.py has them."""
     loader = build_train_loader(cfg, seed=0, rank=me.rank, world_size=me.world_size, pin_memory=wants_pinned_memory(device),
                                 workers=_cli.claim_cores(me, device), data_path=args.data_path)
-    model = build_model(cfg)
-    return build_trainer(cfg, copy.deepcopy(model), loader, device, me, save=False), loader, model
+    return build_trainer(cfg, build_model(cfg), loader, device, me, save=False), loader
+
+
+def time_ours(args: argparse.Namespace, cfg, device: torch.device, me: Rank, epoch: int):
+    """The step as it is timed; the batches and the freeze plan, for another way to step. The trainer is gone when it returns."""
+    trainer, loader = build(args, cfg, device, me)
+    stream = iter(loader)
+    trainer.begin(epoch)
+    batches = [next(stream) for _ in range(4)]
+    return time_trainer(trainer, batches, args.steps, args.repeats, stream), batches, trainer.freeze
 
 
 def train(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tuple[list[tuple], str]:
-    """The training step."""
-    trainer, loader, model = build(args, cfg, device, me)
-    epoch, stream = cfg.BACKBONE.TRAIN_EPOCH if args.backbone else 0, iter(loader)
-    trainer.begin(epoch)
-    batches = [next(stream) for _ in range(4)]
-    forget_peak_memory(device)
-    ours = seconds_per_step(trainer.step, batches, device, args.steps, args.repeats)
-    memory = peak_memory_mib(device)
-    forget_peak_memory(device)
-    plain_step = PlainStep(model, trainer.freeze, epoch, cfg.TRAIN, device)
-    plain = seconds_per_step(plain_step, [float_images(batch) for batch in batches], device, args.steps, args.repeats)
-    plain_memory = peak_memory_mib(device)
-    parts = time_parts(trainer, stream, min(2 * args.steps, len(loader) - len(batches)))
-    speeds, plain_speeds = ([cfg.TRAIN.BATCH_SIZE / seconds for seconds in run] for run in (ours, plain))
+    """The training step. The trainer is gone before the plain way has its turn: the peak memory of each is its own."""
+    epoch = cfg.BACKBONE.TRAIN_EPOCH if args.backbone else 0
+    ours, batches, freeze = time_ours(args, cfg, device, me, epoch)
+    free(cfg.TRAIN.COMPILE)
+    plain = time_plain(cfg, freeze, epoch, batches, device, args.steps, args.repeats)
+    speeds, plain_speeds, parts = ours.speeds(cfg.TRAIN.BATCH_SIZE), plain.speeds(cfg.TRAIN.BATCH_SIZE), ours.parts
     ratio = statistics.median(speeds) / statistics.median(plain_speeds)
     outside = 1 - (parts["forward"] + parts["backward"]) / sum(parts.values())
     return [
@@ -66,8 +65,9 @@ def train(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tupl
         ("speed, spread", statistics.pstdev(speeds), "pairs/s"),
         ("plain way", statistics.median(plain_speeds), "pairs/s"),
         ("plain way, spread", statistics.pstdev(plain_speeds), "pairs/s"),
-        ("peak memory", memory, "MiB", memory / plain_memory, 1.0),
-        ("peak memory of the plain way", plain_memory, "MiB"),
+        ("peak memory", ours.memory, "MiB", ours.memory / plain.memory, 1.0),
+        ("peak memory of the plain way", plain.memory, "MiB"),
+        *(("reserved memory" + way, run.reserved, "MiB") for way, run in (("", ours), (" of the plain way", plain)) if run.reserved is not None),
         *((part, 1000 * seconds, "ms") for part, seconds in parts.items()),
         ("outside forward and backward", 100 * outside, "%", None, 5.0),
     ], verdict(parts)
@@ -75,7 +75,7 @@ def train(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tupl
 
 def scale(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tuple[list[tuple], str]:
     """Several processes against one. Every process calls it."""
-    trainer, loader, _ = build(args, cfg, device, me)
+    trainer, loader = build(args, cfg, device, me)
     trainer.begin(0)
     stream = iter(loader)
     batches = [next(stream) for _ in range(2)]
@@ -106,7 +106,7 @@ def scale_rows(seen: Scaling, batch: int) -> list[tuple]:
 
 def xcorr(args: argparse.Namespace, cfg, device: torch.device, me: Rank) -> tuple[list[tuple], str]:
     """The ways to correlate; the ratio is the time of the grouped convolution to theirs, forward and backward."""
-    times = correlation_times(device, cfg.TRAIN.PRECISION, args.repeats)
+    times = correlation_times(device, cfg.TRAIN.PRECISION, args.repeats, wants_channels_last(cfg, device))
     whole = {way: sum(parts) for way, parts in times.items()}
     rows = [(f"{way}{part}", 1000 * seconds, "ms", ratio) for way, (forward, backward) in times.items() for part, seconds, ratio in (
         ("", forward + backward, whole["grouped convolution"] / whole[way]), (", forward", forward, None), (", backward", backward, None))]

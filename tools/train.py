@@ -92,6 +92,8 @@ def summary(figures: dict, cfg, seconds: float) -> None:
     if cfg.TRAIN.VAL.DATASET and figures["eao"] >= 0:
         print(f"Best EAO on {cfg.TRAIN.VAL.DATASET} : {figures['eao']:.3f}, {Path(cfg.TRAIN.SNAPSHOT_DIR) / 'best.pth'}")
     print(f"Peak memory MiB : {figures['peak_memory_mib']:.0f}")
+    if figures["reserved_memory_mib"] is not None:
+        print(f"Reserved memory MiB : {figures['reserved_memory_mib']:.0f}")
     print(f"E2E Training Duration sec : {seconds:.0f}")
 
 

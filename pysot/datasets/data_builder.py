@@ -25,8 +25,8 @@ def build_train_loader(cfg, *, seed: int, rank: int = 0, world_size: int = 1, pi
     a data set is not there, the config can't give one batch, or this process may not open enough files.
     """
     sampler = EpochBatchSampler(cfg.DATASET.VIDEOS_PER_EPOCH, cfg.TRAIN.BATCH_SIZE, rank, world_size)
-    workers = workers if cfg.TRAIN.NUM_WORKERS < 0 else cfg.TRAIN.NUM_WORKERS
-    allow_open_files(workers)
+    chosen = cfg.TRAIN.NUM_WORKERS >= 0
+    workers = allow_open_files(cfg.TRAIN.NUM_WORKERS if chosen else workers, fewer=not chosen)
     return DataLoader(build_dataset(cfg, seed=seed, data_path=data_path), batch_sampler=sampler, num_workers=workers, pin_memory=pin_memory,
                       persistent_workers=workers > 0, worker_init_fn=init_worker, collate_fn=collate)
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import nn
 
-from pysot.utils.device import autocast, make_scaler, saw_overflow
+from pysot.utils.device import autocast, half_type, make_scaler, saw_overflow
 
 
 class TorchAmp:
@@ -19,6 +19,11 @@ class TorchAmp:
     def __init__(self, device: torch.device, precision: str, loss_scale: float | str):
         self.device, self.precision, self.loss_scale = device, precision, loss_scale
         self.scaler = make_scaler(device, precision, loss_scale)
+
+    @property
+    def compute_type(self) -> torch.dtype | None:
+        """The type to which `autocast` casts what a convolution takes; None where it casts nothing."""
+        return half_type(self.precision)
 
     @property
     def searches(self) -> bool:
@@ -55,7 +60,9 @@ class TorchAmp:
 
 
 class ApexAmp:
-    """Ascend's apex at level O1. Raises ImportError where it is not installed."""
+    """Ascend's apex at level O1. Raises ImportError where it is not installed. What its patched functions cast is left to them (`compute_type`)."""
+
+    compute_type = None
 
     def __init__(self, loss_scale: float | str):
         try:

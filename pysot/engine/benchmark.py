@@ -13,7 +13,8 @@ from pysot.engine.optimizer import FreezePlan
 from pysot.engine.train_loop import Trainer
 from pysot.models.head import rpn
 from pysot.models.siamrpn import SiamRPN
-from pysot.utils.device import autocast, synchronize
+from pysot.utils.device import half_type, synchronize
+from pysot.utils.meter import elapsed_ms
 
 PARTS = ("to_device", "forward", "backward", "update")
 
@@ -107,25 +108,26 @@ def time_parts(trainer: Trainer, batches: Iterable[dict], steps: int) -> dict[st
     return {name: statistics.median(seconds[len(seconds) // 4:]) for name, seconds in spent.items()}
 
 
-def correlation_times(device: torch.device, precision: str, repeats: int) -> dict[str, tuple[float, float]]:
-    """Median seconds, forward and backward, of each way to correlate (`pysot.core.xcorr.WAYS`, and the shifted products compiled where torch can): 28 pairs,
-    256 channels, a template of 5 x 5 cells on 29 x 29, as in training the ResNet-50 network.
+def correlation_times(
+    device: torch.device, precision: str, repeats: int, channels_last: bool = False, compiled: bool = True, size: tuple[int, int] = (28, 256),
+) -> dict[str, tuple[float, float]]:
+    """Median seconds on the device, forward and backward, of each way to correlate (`pysot.core.xcorr.WAYS`, and the shifted products `compiled` where torch
+    can): pairs and channels as in `size`, a template of 5 x 5 cells on 29 x 29, as in training the ResNet-50 network. All get the same tensors, in the type
+    and the layout in which a run of that precision has them.
     """
-    search, kernel = (torch.randn(28, 256, side, side, device=device, requires_grad=True) for side in (29, 5))
-    ways = dict(WAYS) if device.type == "npu" else WAYS | {"shifted products, compiled": torch.compile(shifted_products)}
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    inputs = [torch.randn(*size, side, side, device=device, dtype=half_type(precision)).contiguous(memory_format=layout) for side in (29, 5)]
+    search, kernel = (tensor.requires_grad_() for tensor in inputs)
+    gradient = torch.ones_like(WAYS["grouped convolution"](search, kernel))
+    ways = WAYS | {"shifted products, compiled": torch.compile(shifted_products)} if compiled and device.type != "npu" else dict(WAYS)
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for turn in range(repeats + 1):  # the first one warms up
         for name, correlate in ways.items():
-            synchronize(device)
-            began = time.perf_counter()
-            with autocast(device, precision):
-                out = correlate(search, kernel)
-            synchronize(device)
-            middle = time.perf_counter()
-            torch.autograd.grad(out, (search, kernel), torch.ones_like(out))
-            synchronize(device)
+            out: list[torch.Tensor] = []
+            forward = elapsed_ms(device, lambda: out.append(correlate(search, kernel)))  # noqa: B023 (called at once)
+            backward = elapsed_ms(device, lambda: torch.autograd.grad(out[0], (search, kernel), gradient))  # noqa: B023
             if turn:
-                spent[name].append((middle - began, time.perf_counter() - middle))
+                spent[name].append((forward / 1000, backward / 1000))
     return {name: tuple(statistics.median(part) for part in zip(*seconds, strict=True)) for name, seconds in spent.items()}
 
 

@@ -76,9 +76,11 @@ def trained_parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
     return [p for group in optimizer.param_groups for p in group["params"]]
 
 
-def clear_gradients(optimizer: torch.optim.Optimizer) -> None:
-    """Before a backward pass. An optimizer that has flattened its gradients needs them to stay where they are."""
-    optimizer.zero_grad(set_to_none=flat_tensors(optimizer) is None)
+def clear_gradients(optimizer: torch.optim.Optimizer, in_place: bool = False) -> None:
+    """Before a backward pass. `in_place` fills them with zeros where they lie, which gradients that are views of DDP's buckets want: made anew, each would be
+    copied into its bucket. An optimizer that has flattened its gradients needs the same.
+    """
+    optimizer.zero_grad(set_to_none=not in_place and flat_tensors(optimizer) is None)
 
 
 def gradient_norm(parameters: Sequence[torch.Tensor], largest: float) -> torch.Tensor:

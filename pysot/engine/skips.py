@@ -25,7 +25,7 @@ def flat_statistics(model: nn.Module) -> torch.Tensor:
     One bad batch would make them NaN for ever, so they are put back after a skipped step; laid end to end that is two operators.
     """
     buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
-    flat = torch.cat([buffer.reshape(-1) for buffer in buffers]) if buffers else torch.zeros(0)
+    flat = torch.cat([buffer.reshape(-1) for buffer in buffers]) if buffers else torch.zeros(0, device=next(model.parameters()).device)
     for buffer, part in zip(buffers, flat.split([buffer.numel() for buffer in buffers]), strict=True):
         buffer.data = part.view_as(buffer)
     return flat

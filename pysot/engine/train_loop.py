@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from pysot.engine.amp import ApexAmp, TorchAmp
 from pysot.engine.batch import float_images
 from pysot.engine.checkpoint import CheckpointPolicy, other_batches, restore_model, restore_optimizer, whole_steps
+from pysot.engine.fetch import LoaderFailure, fetched
 from pysot.engine.frozen import fold_frozen
 from pysot.engine.identity import agree, fingerprint
 from pysot.engine.lr_scheduler import LRSchedule
@@ -26,16 +27,14 @@ from pysot.engine.optimizer import FreezePlan, clear_gradients, flat_tensors, gr
 from pysot.engine.skips import REMEDY, SkippedSteps, flat_statistics, poison_if_bad
 from pysot.utils.device import CopyStream, peak_memory_mib, synchronize
 from pysot.utils.distributed import Rank, barrier, mean_over_ranks
-from pysot.utils.signals import Interrupted, StopRequest, keep_steps_whole, time_limit
+from pysot.utils.meter import reserved_memory_mib
+from pysot.utils.signals import Interrupted, StopRequest
 from pysot.utils.watch import FIRST_STEP, Pulse
 
 logger = logging.getLogger(__name__)
 
 # Batch-norm statistics stay per rank, as published. torch 2.13 has a new name for that.
 _NO_BUFFERS = {("forward_sync_buffers" if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters else "broadcast_buffers"): False}
-_LOADER = ("DataLoader worker", "Pin memory thread")  # errors of the loader
-FIRST_BATCH, BATCH = 600.0, 60.0  # seconds until the first batch of an epoch, when the loader processes start, and until any other
-
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -89,8 +88,8 @@ class Trainer:
         with nothing left to train unless it `may_be_finished`.
         """
         if content["epoch"] >= self.settings.epochs and not may_be_finished:
-            raise ValueError(f"{path} has trained {content['epoch']} epochs already; TRAIN.EPOCH (or --train_epochs) is {self.settings.epochs}. Raise it, or "
-                             "test the snapshot")
+            raise ValueError(f"{path} has trained {content['epoch']} epochs already; TRAIN.EPOCH is {self.settings.epochs}. Raise it, or --train_epochs, or test "
+                             "the snapshot")
         restore_model(self.model, content, path)
         if told := other_batches(content, self.settings.batch_size, self.me.world_size, self.settings.grad_sum):
             logger.warning("%s %s", path, told)
@@ -108,8 +107,8 @@ class Trainer:
 
     def run(self) -> dict[str, float]:
         """Train. Returns `steps`, `loss` (mean of the last steps), `pairs_per_second` over all processes with its `spread` (see SpeedMeter),
-        `peak_memory_mib`, `skipped`, `waiting` (share of time that data took), `snapshot` (the last checkpoint) and `eao` (the best, -inf for none);
-        nothing where all epochs are trained already. Raises ValueError if the processes are about to do different things.
+        `peak_memory_mib`, `reserved_memory_mib` (None on a CPU), `skipped`, `waiting` (share of time that data took), `snapshot` (the last checkpoint) and
+        `eao` (the best, -inf for none); nothing where all epochs are trained already. Raises ValueError if the processes are about to do different things.
         """
         steps = len(self.loader)
         agree({"the next epoch": self.start_epoch + 1, "the next step": self.start_step + 1, "the steps of an epoch": steps,
@@ -153,7 +152,7 @@ class Trainer:
         if self.optimizer is None or self.freeze.changes_at(epoch):
             # pysot-compat: momenta restart at the unfreeze epoch. test: engine/test_train_loop.py::test_unfreeze_restarts_momentum
             self.optimizer = self.amp.prepare(self.model, self.make_optimizer(self.model))
-            fold_frozen(self.model.backbone)
+            fold_frozen(self.model.backbone, self.amp.compute_type)
             self.wrapped = self._wrap()
             if self._resumed is not None and (self.start_step or not self.freeze.changes_at(epoch)):
                 restore_optimizer(self.optimizer, *self._resumed)
@@ -196,7 +195,8 @@ class Trainer:
             logger.info(monitor.speed.line())
         return {
             "steps": self.step_count, "loss": monitor.means.mean("total_loss"), "pairs_per_second": monitor.speed.mean, "spread": monitor.speed.spread,
-            "peak_memory_mib": peak_memory_mib(self.device), "skipped": self.skips.total, "waiting": monitor.waiting,
+            "peak_memory_mib": peak_memory_mib(self.device), "reserved_memory_mib": reserved_memory_mib(self.device), "skipped": self.skips.total,
+            "waiting": monitor.waiting,
         }
 
     def _go_on_within_epoch(self) -> None:
@@ -208,24 +208,12 @@ class Trainer:
 
     def _batches(self, bar: Iterable, epoch: int) -> Iterable[dict[str, torch.Tensor]]:
         """The batches; a loader process that dies or hangs ends the run with the state saved."""
-        source, patience = iter(bar), FIRST_BATCH
-        while True:
-            try:
-                with time_limit(patience, f"no batch has come for {patience:.0f} s: a loader process is stopped, or the storage of the crops does not answer"):
-                    batch = next(source, None)
-                keep_steps_whole()
-            except (RuntimeError, OSError, EOFError) as error:
-                if isinstance(error, RuntimeError) and not any(words in str(error) for words in _LOADER):
-                    raise
-                keep_steps_whole()
-                self._end_if_asked(epoch)
-                self._save(epoch)
-                died = f"a loader process died ({error or type(error).__name__}), often because memory or /dev/shm ran out: lower TRAIN.NUM_WORKERS"
-                raise RuntimeError(f"{error if isinstance(error, TimeoutError) else died}. TRAIN.RESUME auto goes on from here") from error
-            if batch is None:
-                return
-            yield batch
-            patience = BATCH
+        try:
+            yield from fetched(bar)
+        except LoaderFailure as error:
+            self._end_if_asked(epoch)
+            self._save(epoch)
+            raise RuntimeError(f"{error}. TRAIN.RESUME auto goes on from here") from error
 
     def _between_steps(self, epoch: int) -> None:
         """Write latest.pth when it is time, and end the run if it was asked to end."""
@@ -261,7 +249,7 @@ class Trainer:
 
     def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The losses of a batch on the device."""
-        clear_gradients(self.optimizer)
+        clear_gradients(self.optimizer, in_place=self.wrapped is not self.model)
         with self.amp.autocast():
             return self.wrapped(batch)
 

@@ -14,9 +14,10 @@ _FORGOTTEN = 3600  # seconds for which a run of another machine is taken to go o
 
 
 def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace: bool = False) -> None:
-    """Note in `network.json` whose results the folder holds. Results of another network or other settings are removed with `replace`, else a ValueError, and so
-    is a claim of a run that goes on and has no result yet: two runs that start together cannot both write into it. Raises OSError where the folder
-    cannot be made, or not be written and does not hold results of this network.
+    """Note in `network.json` whose results the folder holds: `fingerprint` is a word for network and settings, and after a space what they were computed on.
+    Results of another network, of other settings or computed otherwise are removed with `replace`, else a ValueError, and so is a claim of a run that goes on
+    and has no result yet: two runs that start together cannot both write into it. Raises OSError where the folder cannot be made, or not be written and does
+    not hold results of this network.
     """
     folder = Path(tracker_dir)
     try:
@@ -29,9 +30,7 @@ def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace:
         if known != fingerprint:
             results = any(holds_results(folder, experiment) for experiment in EXPERIMENTS)
             if results and not replace:
-                unknown = ", or of nobody knows what" * (known is None)
-                raise ValueError(f"{folder} holds results of another network or of other settings{unknown}, which this run would mix with its own; remove or "
-                                 "rename that folder, or choose another --results_dir")
+                raise ValueError(_refusal(folder, known, fingerprint))
             if runs and not replace:
                 raise ValueError(f"{folder} is being filled by another run with another network or other settings (process {runs[0][1]} on {runs[0][0]}); wait "
                                  "for it, or choose another --results_dir")
@@ -43,6 +42,20 @@ def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace:
         except OSError:
             if known != fingerprint:  # finished results may lie where nothing can be written
                 raise
+
+
+def _refusal(folder: Path, known: str | None, fingerprint: str) -> str:
+    """Why a run does not add its results to those of a folder."""
+    network, _, computed = fingerprint.partition(" ")
+    remedy = "remove or rename that folder, or choose another --results_dir"
+    if known == network:
+        return (f"{folder} holds results of this network and these settings by an earlier version, which did not note what they were computed on, so that this "
+                f"run ({computed}) might mix them with its own; {remedy}. If they are of {computed} as well, write \"sha256\": \"{fingerprint}\" into its "
+                f"{CLAIM}")
+    unknown = ", or of nobody knows what" * (known is None)
+    before, _, otherwise = str(known or "").partition(" ")
+    otherwise = f" (computed on {otherwise}, this run on {computed})" if before == network else ""
+    return f"{folder} holds results of another network or of other settings{unknown}{otherwise}, which this run would mix with its own; {remedy}"
 
 
 def _read(path: Path) -> dict:

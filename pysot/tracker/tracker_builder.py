@@ -2,6 +2,7 @@
 
 import hashlib
 
+import torch
 from torch import nn
 from yacs.config import CfgNode
 
@@ -25,11 +26,17 @@ def track_settings(cfg: CfgNode) -> TrackSettings:
 
 
 def results_fingerprint(model: nn.Module, cfg: CfgNode) -> str:
-    """What tracking results depend on, as one word: the weights, and the config sections of network and tracker."""
+    """What tracking results depend on: a word for the weights and the config sections of network and tracker, and after a space the `arithmetic`."""
     digest = hashlib.sha256("".join(str(cfg[section]) for section in ("BACKBONE", "ADJUST", "RPN", "ANCHOR", "TRACK")).encode())
     for name, value in model.state_dict().items():
         digest.update(name.encode() + value.cpu().numpy().tobytes())
-    return digest.hexdigest()
+    return f"{digest.hexdigest()} {arithmetic(next(model.parameters()).device, cfg)}"
+
+
+def arithmetic(device: torch.device, cfg: CfgNode) -> str:
+    """What a tracker computes on and how it rounds, such as 'cuda fp32, TF32': boxes of two of these differ in their last digits, and then altogether."""
+    roundings = {"cuda": {"TF32": cfg.GPU.TF32}, "npu": {"HF32 convolutions": cfg.NPU.CONV_HF32, "HF32 matrix products": cfg.NPU.MATMUL_HF32}}
+    return ", ".join([f"{device.type} fp32", *(name for name, on in roundings.get(device.type, {}).items() if on)])
 
 
 def build_tracker(model: nn.Module, cfg: CfgNode | None = None) -> SiamRPNTracker:

@@ -11,7 +11,6 @@ except ImportError:  # not on Windows
 
 _CGROUP = Path("/sys/fs/cgroup")
 _FILES, _FILES_OF_WORKER = 64, 48  # of a process, and for each of its loader processes: pipes, and nine arrays of each batch on its way
-MAX_WORKERS = 8  # loader processes that feed any card: more only take memory
 
 
 def usable_cores() -> list[int]:
@@ -44,23 +43,29 @@ def bind_to_cores(cores: list[int]) -> None:
 
 
 def loader_workers(cores: int, local_world_size: int, quota: float) -> int:
-    """Loader processes for a process with `cores` of its own: one core stays for the training, at most MAX_WORKERS, at least one."""
-    return max(1, min(MAX_WORKERS, cores - 1, int(quota / local_world_size) - 1 if quota != float("inf") else MAX_WORKERS))
+    """Loader processes for a process with `cores` of its own: two cores stay for the training and its threads; at least one, and no more than a container's
+    `quota` for all processes pays for.
+    """
+    paid = int(quota / local_world_size) - 1 if quota != float("inf") else cores
+    return max(1, min(cores - 2, paid))
 
 
-def allow_open_files(workers: int) -> None:
-    """Raise this process's limit of open files as far as it may go: a batch that a loader process hands over has a file for each of its arrays. Raises
-    ValueError where that is not enough for `workers` of them, which would wait for each other for ever.
+def allow_open_files(workers: int, fewer: bool = False) -> int:
+    """Raise this process's limit of open files as far as it may go: a batch that a loader process hands over has a file for each of its arrays. Returns
+    `workers`, or where `fewer` will do as well, as many of them as there are files for.
+
+    Raises ValueError where the files are too few: loader processes would wait for each other for ever.
     """
     if resource is None:
-        return
-    needed = _FILES + _FILES_OF_WORKER * workers
+        return workers
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = hard if hard != resource.RLIM_INFINITY else 1 << 20
-    if soft != resource.RLIM_INFINITY and soft < max(needed, most):
+    if soft != resource.RLIM_INFINITY and soft < most:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
             soft = most
-    if workers and soft != resource.RLIM_INFINITY and soft < needed:
-        raise ValueError(f"this process may open {soft} files (ulimit -n), and {workers} loader process(es) need {needed}; raise the limit, such as with "
-                         "ulimit -n 4096, or set TRAIN.NUM_WORKERS 0")
+    fed = workers if soft == resource.RLIM_INFINITY else (soft - _FILES) // _FILES_OF_WORKER
+    if 0 < workers > fed and (not fewer or fed < 1):
+        raise ValueError(f"this process may open {soft} files (ulimit -n), and {workers} loader process(es) need {_FILES + _FILES_OF_WORKER * workers}; raise "
+                         "the limit, such as with ulimit -n 4096, or set TRAIN.NUM_WORKERS 0")
+    return min(workers, fed) if workers else 0

@@ -27,6 +27,11 @@ def _module(kind: str):
     return getattr(torch, kind, None)
 
 
+def device_module(device: torch.device):
+    """torch's module for an accelerator, with its events, streams and counters of memory (those of torch_npu have the same names); None for the CPU."""
+    return None if device.type == "cpu" else _module(device.type)
+
+
 def _count(kind: str) -> int:
     module = _module(kind)
     return module.device_count() if module is not None and module.is_available() else 0
@@ -141,6 +146,11 @@ def device_name(device: torch.device) -> str:
     return f"cpu ({torch.get_num_threads()} threads)" if device.type == "cpu" else _module(device.type).get_device_name(device)
 
 
+def library_versions(device: torch.device) -> dict[str, str]:
+    """The versions of what a CUDA build of torch computes with; those of an NPU are CANN's, which tools/doctor.py finds."""
+    return {"CUDA": str(torch.version.cuda), "cuDNN": str(torch.backends.cudnn.version())} if device.type == "cuda" else {}
+
+
 @contextlib.contextmanager
 def one_thread(device: torch.device) -> Iterator[None]:
     """On a CPU, compute with one thread meanwhile: the last digits of a convolution depend on how many there are, and with them where a tracker ends."""
@@ -167,7 +177,7 @@ def synchronize(device: torch.device) -> None:
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """The most memory that this process held at a time: on the device, or of the process itself on a CPU. MiB."""
+    """The most memory that the tensors of this process took at a time on the device, or all of the process on a CPU. MiB. See also `reserved_memory_mib`."""
     if device.type == "cpu":
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak / (2**20 if sys.platform == "darwin" else 2**10)
@@ -184,6 +194,11 @@ def forget_peak_memory(device: torch.device) -> None:
             ctypes.CDLL(None).malloc_trim(0)
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
+
+
+def half_type(precision: str) -> torch.dtype | None:
+    """The type that a precision computes in, fp16 or bf16; None for fp32, torch's default."""
+    return _PRECISIONS.get(precision)
 
 
 def autocast(device: torch.device, precision: str):

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from helpers import assert_same_weights, draw_weights, experiment, small_trainer, tiny_config
 from pysot.core.config import load_config
@@ -11,6 +12,7 @@ from pysot.engine.engine_builder import wants_channels_last
 from pysot.engine.frozen import fold_frozen
 from pysot.engine.optimizer import FreezePlan
 from pysot.models.model_builder import build_model
+from pysot.utils.device import autocast
 
 CPU = torch.device("cpu")
 NAMES = ["siamrpn_r50_l234_dwxcorr_8gpu", "siamrpn_mobilev2_l234_dwxcorr", "siamrpn_alex_dwxcorr", "siamrpn_alex_dwxcorr_otb"]
@@ -34,6 +36,59 @@ def test_same_features_and_names(name):
     for ours, theirs in zip(levels(backbone, image), expected, strict=True):
         assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max() and not ours.requires_grad
     assert list(state) == list(backbone.state_dict()) and all(torch.equal(value, backbone.state_dict()[key]) for key, value in state.items())
+
+
+def folded(backbone) -> list[torch.nn.Module]:
+    """The copies that compute for frozen parts."""
+    cells = [cell.cell_contents for m in backbone.modules() if "forward" in vars(m) for cell in vars(m)["forward"].__closure__ or ()]
+    return [cell for cell in cells if isinstance(cell, torch.nn.Module)]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("name", [NAMES[1], NAMES[2]])
+def test_the_copy_is_cast_once_to_what_autocast_gives(name, precision):
+    """The same bits, half the memory, and no cast of a weight in any later pass; float32 input outside of autocast still gives float32."""
+    dtype, image = {"bf16": torch.bfloat16, "fp16": torch.float16}[precision], torch.rand(1, 3, 127, 127) * 255
+    model = draw_weights(build_model(load_config(experiment(name), ["BACKBONE.PRETRAINED", ""])))
+    FreezePlan((), 99).apply(model, 0)
+    plain = levels(model.backbone, image)
+    fold_frozen(model.backbone)
+    with autocast(CPU, precision):
+        expected = levels(model.backbone, image)
+    fold_frozen(model.backbone, dtype)
+    with autocast(CPU, precision), Casts() as casts:
+        found = levels(model.backbone, image)
+    assert all(torch.equal(a, b) and a.dtype == dtype for a, b in zip(found, expected, strict=True))
+    assert casts.shapes == [(1, 3, 127, 127)]
+    weights = [layer.weight for part in folded(model.backbone) for layer in part.modules() if isinstance(layer, torch.nn.Conv2d)]
+    assert len(weights) > 4 and {weight.dtype for weight in weights} == {dtype}
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert all(torch.equal(a, b) for a, b in zip(levels(model.backbone, image), plain, strict=True))
+
+
+class Casts(TorchDispatchMode):
+    """Notes the shapes of what is cast from float32 to another type."""
+
+    def __init__(self):
+        super().__init__()
+        self.shapes = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if str(function) == "aten._to_copy.default" and args[0].dtype == torch.float32 != result.dtype:
+            self.shapes.append(tuple(args[0].shape))
+        return result
+
+
+def test_a_run_in_half_precision_casts_its_frozen_part(tmp_path):
+    run = small_trainer(tmp_path, CPU, "TRAIN.PRECISION", "bf16")
+    run.begin(0)
+    assert {p.dtype for part in folded(run.model.backbone) for p in part.parameters()} == {torch.bfloat16}
+    losses = run.step(run.loader[0])
+    assert torch.isfinite(losses["total_loss"])
+    run = small_trainer(tmp_path, CPU)
+    run.begin(0)
+    assert not folded(run.model.backbone)
 
 
 def test_what_trains_is_not_folded_and_learns():
@@ -86,3 +141,14 @@ def test_compiled_steps_are_the_same(tmp_path):
     plain, compiled = (small_trainer(tmp_path, CPU, "TRAIN.COMPILE", on, "TRAIN.EPOCH", 2, "TRAIN.LR_WARMUP.WARMUP", False) for on in (False, True))
     assert compiled.run()["loss"] == pytest.approx(plain.run()["loss"], rel=1e-5)
     assert_same_weights(plain.model.state_dict(), compiled.model.state_dict(), 1e-5)
+
+
+def test_torch_compile_follows_the_cast_copy():
+    """In one graph, without running Python in between."""
+    model = draw_weights(build_model(tiny_config()))
+    FreezePlan((), 99).apply(model, 0)
+    fold_frozen(model.backbone, torch.bfloat16)
+    image = torch.rand(1, 3, 127, 127) * 255
+    with autocast(CPU, "bf16"):
+        expected = model.backbone(image)
+        assert torch.equal(torch.compile(model.backbone, backend="eager", fullgraph=True)(image), expected)

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 
 from helpers import checkpoints, noisy_batches, tiny_config
 from pysot.engine import checkpoint, skips
@@ -143,6 +144,31 @@ def test_half_precision_trains_like_full(tmp_path, precision, scale):
         assert (half.amp.scaler.get_scale() == 32) == (scale == 32)
 
 
+def test_gradients_stay_in_the_buckets_of_ddp(tmp_path):
+    """They are zeroed where they lie, so that no backward pass copies them there; the weights are those of a run without DDP."""
+    alone = trainer(tmp_path, "TRAIN.GRAD_REDUCE", "avg")
+    config = tiny_config("TRAIN.SNAPSHOT_DIR", str(tmp_path), "TRAIN.BATCH_SIZE", 2, "TRAIN.GRAD_REDUCE", "avg", for_training=True)
+    torch.manual_seed(5)
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        run = build_trainer(config, build_model(config), noisy_batches(), CPU, Rank(0, 2))
+        places = []
+        for each in (alone, run):
+            each.begin(0)
+        for batch in [*run.loader, *run.loader]:
+            alone.step(batch)
+            losses = run.forward(run.to_device(batch))
+            before = [p.grad for p in run.model.parameters() if p.grad is not None]
+            assert all(not gradient.any() for gradient in before)
+            run.update(run.backward(losses["total_loss"]))
+            places.append([[gradient.data_ptr() for gradient in gradients] for gradients in (before, [p.grad for p in run.model.parameters()])])
+        assert len(places[-1][0]) == len(list(run.model.parameters())) and places[-1][0] == places[-1][1] == places[-2][1]
+        storages = {p.grad.untyped_storage().data_ptr() for p in run.model.parameters()}
+        assert len(storages) < 3 and same(weights(alone), weights(run))
+    finally:
+        dist.destroy_process_group()
+
+
 def test_static_scale_stays_after_an_overflow(tmp_path):
     loader = noisy_batches(2)
     loader[0]["label_loc_weight"] *= 1e30
@@ -168,6 +194,30 @@ def test_a_bad_batch_changes_nothing(tmp_path, caplog):
     run = trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.PRINT_FREQ", 5, loader=loader)
     assert run.run()["skipped"] == 2
     assert "step 1 skipped" in caplog.text and "step 3 skipped" in caplog.text and "step 2 skipped" not in caplog.text
+
+
+def without_batch_norm(model):
+    for parent in [*model.modules()]:
+        for name, child in parent.named_children():
+            if isinstance(child, torch.nn.BatchNorm2d):
+                setattr(parent, name, torch.nn.Identity())
+    return model
+
+
+def test_a_network_without_batch_norm_trains_and_skips(tmp_path):
+    config = tiny_config("TRAIN.SNAPSHOT_DIR", str(tmp_path), "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1, "TRAIN.EPOCH", 2, for_training=True)
+    torch.manual_seed(5)
+    loader = noisy_batches(2)
+    loader[1]["search"][:] = float("inf")
+    run = build_trainer(config, without_batch_norm(build_model(config)), loader, CPU, Rank())
+    before = weights(run)
+    figures = run.run()
+    assert figures["skipped"] == 2 and not same(before, weights(run)) and run.statistics.numel() == 0
+
+
+def test_statistics_lie_on_the_device_of_the_network():
+    for model in (build_model(tiny_config()), without_batch_norm(build_model(tiny_config()))):
+        assert skips.flat_statistics(model.to("meta")).device.type == "meta"  # a device like any other, for what is not computed there
 
 
 def test_many_bad_batches_end_the_run_in_words(tmp_path, monkeypatch):

@@ -96,6 +96,8 @@ def test_commands_on_the_npu(tmp_path):
     done = run(tools / "train.py", "--cfg", config, "--opts", *TINY, *opts, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "1 process(es) on cpu" not in done.stderr and re.search(r"Final Performance images/sec : [\d.]+", done.stdout)
+    peak, reserved = (int(re.search(rf"{what} memory MiB : (\d+)", done.stdout).group(1)) for what in ("Peak", "Reserved"))
+    assert 0 < peak <= reserved
     snapshot = ["--snapshot", "snap/checkpoint_e2.pth", "--config", config, "--device", "npu"]
     done = run(tools / "test.py", *snapshot, "--dataset", "raw", "--datasetdir", ".", "--opts", *TINY, cwd=tmp_path)
     assert done.returncode == 0 and "| checkpoint_e2 |" in done.stdout, done.stderr

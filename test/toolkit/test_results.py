@@ -31,6 +31,7 @@ from pysot.toolkit.results import (
     vot_files,
 )
 from pysot.toolkit.sequence import Dataset
+from pysot.utils.files import write_json
 
 FRAMES = [1, [1.0, 2, 3, 4], 2, 0, 0, 0, 0, 1, list(range(8))]
 
@@ -210,6 +211,21 @@ def test_results_of_two_networks_do_not_mix(tmp_path):
             (tmp_path / "model" / "network.json").write_text(damaged)
         with pytest.raises(ValueError, match="another network.* or of nobody knows what"):
             claim_tracker_dir(tmp_path / "model", "two")
+
+
+def test_results_that_were_computed_otherwise_do_not_mix(tmp_path):
+    claim_tracker_dir(tmp_path / "model", "net cpu fp32")
+    save_baseline(tmp_path / "model", "a", Trajectory.from_frames(FRAMES))
+    with pytest.raises(ValueError, match=r"of another network or of other settings \(computed on cpu fp32, this run on cuda fp32, TF32\), which this run would "
+                                         "mix with its own; remove or rename"):
+        claim_tracker_dir(tmp_path / "model", "net cuda fp32, TF32")
+    write_json(tmp_path / "model" / "network.json", {"sha256": "net", "runs": []})  # by a version that did not note it
+    with pytest.raises(ValueError, match='of this network and these settings by an earlier version, .* write "sha256": "net cpu fp32" into its network.json'):
+        claim_tracker_dir(tmp_path / "model", "net cpu fp32")
+    with pytest.raises(ValueError, match=r"holds results of another network or of other settings, which"):
+        claim_tracker_dir(tmp_path / "model", "other cpu fp32")
+    write_json(tmp_path / "model" / "network.json", {"sha256": "net cpu fp32", "runs": []})
+    claim_tracker_dir(tmp_path / "model", "net cpu fp32")
 
 
 CLAIM = """

@@ -17,9 +17,9 @@ def be_impatient() -> None:
     from pysot.utils import signals, watch
 
     watch.PATIENCE, watch.STEP, watch.SLOWER, watch.FIRST_STEP, watch.START, watch.GRACE = 6.0, 8.0, 2.0, 15.0, 60.0, 1.0
-    from pysot.engine import run_folder, train_loop  # which take the numbers above
+    from pysot.engine import fetch, run_folder  # which take the numbers above
 
-    signals.END_WITHIN, signals.END_AT_ONCE, train_loop.BATCH, run_folder._DYING = 5.0, 2.0, 4.0, 1.0
+    signals.END_WITHIN, signals.END_AT_ONCE, fetch.BATCH, run_folder._DYING = 5.0, 2.0, 4.0, 1.0
 
 
 def full_disk(descriptor: int) -> None:

@@ -1,19 +1,26 @@
 """tools/benchmark.py as a command, and the baseline that it measures against."""
 
+import argparse
 import json
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
+import _benchmarks
 import pytest
 import torch
+from toy_data import make_crops
 
 from helpers import ROOT, TINY, drawn_batch, experiment, small_trainer, tiny_benchmark, tiny_config
+from pysot.benchmarks import training
 from pysot.core.xcorr import WAYS
+from pysot.engine import benchmark as engine_benchmark
 from pysot.engine.benchmark import PARTS, PlainStep, verdict
 from pysot.engine.scaling import Scaling
 from pysot.models.model_builder import build_model
+from pysot.utils.distributed import Rank
 
 
 def test_the_baseline_computes_the_same_losses_and_step(tmp_path):
@@ -71,6 +78,43 @@ def test_xcorr(tmp_path):
     text, rows = benchmark("xcorr", tmp_path)
     assert "the fastest: " in text and rows["grouped convolution"]["ratio"] == 1
     assert set(rows) >= set(WAYS) and "shifted products, compiled, backward" in rows
+
+
+def test_all_ways_to_correlate_get_the_same_tensors(monkeypatch):
+    seen = []
+
+    def way(search, kernel):
+        seen.append((search, kernel))
+        return WAYS["grouped convolution"](search, kernel)
+
+    monkeypatch.setattr(engine_benchmark, "WAYS", {"grouped convolution": way, "other": way})
+    times = engine_benchmark.correlation_times(torch.device("cpu"), "bf16", repeats=1, channels_last=True, compiled=False, size=(2, 4))
+    assert set(times) == {"grouped convolution", "other"} and all(seconds > 0 for pair in times.values() for seconds in pair)
+    assert all(search is seen[0][0] and kernel is seen[0][1] for search, kernel in seen)
+    assert {tensor.dtype for tensor in seen[0]} == {torch.bfloat16} and all(tensor.is_contiguous(memory_format=torch.channels_last) for tensor in seen[0])
+
+
+def test_the_plain_way_has_the_memory_to_itself(tmp_path, monkeypatch):
+    """The trainer is gone before the plain way begins, or its memory would count twice."""
+    make_crops(tmp_path)
+    cfg = tiny_config("DATASET.QUICKSTART.ROOT", str(tmp_path / "crop511"), "DATASET.QUICKSTART.ANNO", str(tmp_path / "train.json"), "TRAIN.BATCH_SIZE", 2,
+                      "TRAIN.NUM_WORKERS", 0, for_training=True)
+    trainers, alive, build = [], [], _benchmarks.build_trainer
+
+    def remembered(*args, **more):
+        trainer = build(*args, **more)
+        trainers.extend(map(weakref.ref, (trainer, trainer.model)))
+        return trainer
+
+    def plain(*args):
+        alive.extend(reference() for reference in trainers)
+        return PlainStep(*args)
+
+    monkeypatch.setattr(_benchmarks, "build_trainer", remembered)
+    monkeypatch.setattr(training, "PlainStep", plain)
+    args = argparse.Namespace(data_path=None, steps=1, repeats=1, backbone=False)
+    _benchmarks.train(args, cfg, torch.device("cpu"), Rank())
+    assert alive == [None, None]
 
 
 def test_the_model_of_weak_scaling():

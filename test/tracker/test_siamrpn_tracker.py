@@ -1,6 +1,7 @@
 """The tracker: parity with the original, scripts written for it, and every awkward frame and box."""
 
 import json
+import types
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from helpers import draw_weights, drawn_image, experiment, tiny_config
 from pysot.core.config import cfg, default_config, load_config
 from pysot.models.model_builder import ModelBuilder, build_model
 from pysot.tracker.siamrpn_tracker import decode_boxes, object_scores
-from pysot.tracker.tracker_builder import build_tracker
+from pysot.tracker.tracker_builder import arithmetic, build_tracker, results_fingerprint
 from pysot.utils.bbox import get_axis_aligned_bbox, init_box_from_region
 from pysot.utils.image import read_image
 
@@ -36,6 +37,18 @@ def test_parity_on_bag(shared, name):
         output = tracker.track(read_image(folder / "color" / f"{index:08d}.jpg"))
         np.testing.assert_allclose(output["bbox"], frame["bbox"], atol=0.05)
         assert output["best_score"] == pytest.approx(frame["best_score"], abs=1e-3)
+
+
+@pytest.mark.parametrize(("kind", "opts", "words"), [
+    ("cpu", (), "cpu fp32"), ("cpu", ("GPU.TF32", True, "NPU.CONV_HF32", True), "cpu fp32"), ("cuda", (), "cuda fp32"),
+    ("cuda", ("GPU.TF32", True), "cuda fp32, TF32"), ("npu", ("GPU.TF32", True), "npu fp32"),
+    ("npu", ("NPU.CONV_HF32", True, "NPU.MATMUL_HF32", True), "npu fp32, HF32 convolutions, HF32 matrix products"),
+])
+def test_the_fingerprint_of_results_says_what_they_are_computed_on(kind, opts, words):
+    config = tiny_config(*opts)
+    assert arithmetic(types.SimpleNamespace(type=kind), config) == words
+    network, _, computed = results_fingerprint(build_model(config), config).partition(" ")
+    assert len(network) == 64 and computed == "cpu fp32"
 
 
 def test_golden_trajectory():

@@ -29,8 +29,8 @@ def test_quota_of_a_container(tmp_path, files, quota):
     assert core_quota(tmp_path) == quota
 
 
-@pytest.mark.parametrize(("cores", "ranks", "quota", "workers"), [(1, 1, float("inf"), 1), (4, 1, float("inf"), 3), (24, 8, float("inf"), 8), (24, 8, 32.0, 3),
-                                                                  (24, 8, 2.0, 1)])
+@pytest.mark.parametrize(("cores", "ranks", "quota", "workers"), [(1, 1, float("inf"), 1), (2, 1, float("inf"), 1), (4, 1, float("inf"), 2),
+                                                                  (24, 8, float("inf"), 22), (24, 8, 32.0, 3), (24, 8, 2.0, 1), (16, 1, 8.0, 7)])
 def test_loader_workers(cores, ranks, quota, workers):
     assert loader_workers(cores, ranks, quota) == workers
 
@@ -41,16 +41,17 @@ sys.path.insert(0, sys.argv[1])
 from pysot.utils.cores import allow_open_files
 resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), int(sys.argv[3])))
 try:
-    allow_open_files(int(sys.argv[4]))
+    workers = allow_open_files(abs(int(sys.argv[4])), fewer=int(sys.argv[4]) < 0)
 except ValueError as error:
     sys.exit(str(error))
-print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], workers)
 """
 
 
 @pytest.mark.parametrize(("soft", "hard", "workers", "outcome"), [
-    (32, 32, 1, "may open 32 files (ulimit -n), and 1 loader process(es) need 112"), (32, 32, 0, "32\n"), (32, 4096, 8, "4096\n"),
-    (100, 100, 2, "ulimit -n 4096, or set TRAIN.NUM_WORKERS 0"), (1024, 1024, 8, "1024\n"),
+    (32, 32, 1, "may open 32 files (ulimit -n), and 1 loader process(es) need 112"), (32, 32, 0, "32 0\n"), (32, 4096, 8, "4096 8\n"),
+    (32, 4096, -94, "4096 84\n"), (32, 32, -4, "4 loader process(es) need 256"),
+    (100, 100, 2, "ulimit -n 4096, or set TRAIN.NUM_WORKERS 0"), (1024, 1024, 8, "1024 8\n"),
 ])
 def test_open_files(soft, hard, workers, outcome):
     done = subprocess.run([sys.executable, "-c", LIMITED, str(ROOT), str(soft), str(hard), str(workers)], capture_output=True, text=True)
