@@ -52,11 +52,11 @@ def find_device(name: str) -> str:
 def write(args: argparse.Namespace, device: str, began: float, outcomes: list[Outcome]) -> None:
     """The files, after each step anew, and a line about the last one."""
     last, kind = outcomes[-1], device.partition(":")[0]
-    print(f"{last.step.name}: {last.state}, {last.seconds:.1f} s {last.reason}", file=sys.stderr, flush=True)
     write_json(args.out / "report.json", as_json(outcomes, device, time.monotonic() - began), indent=1)
     names = [note.removeprefix("device: ") for outcome in outcomes for note in outcome.told.notes if note.startswith("device: ")]
     with atomic_write(args.out / f"check_device_{kind}.md") as stream:
-        stream.write(markdown(outcomes, f"{names[0] if names else device}, torch and this repository"))
+        stream.write(markdown(outcomes, f"Device check: {names[0] if names else device}"))
+    print(f"{last.step.name}: {last.state}, {last.seconds:.1f} s {last.reason}".rstrip(), file=sys.stderr, flush=True)
 
 
 def main() -> None:

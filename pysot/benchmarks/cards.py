@@ -12,7 +12,7 @@ from pysot.utils.files import REPO_ROOT, read_json
 
 def scale(setting: Setting, record: Record) -> None:
     """The figures of tools/benchmark.py scale over all cards. Raises RuntimeError with its last words if it fails."""
-    kind = setting.device.partition(":")[0]
+    kind = setting.kind
     count = 2 if kind == "cpu" else len(accelerators())
     if count < 2:
         record.note("one card: there is nothing to add up")

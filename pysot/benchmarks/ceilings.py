@@ -3,6 +3,7 @@
 import importlib.metadata
 import platform
 import statistics
+from pathlib import Path
 
 import torch
 
@@ -28,7 +29,7 @@ def versions(device: torch.device, record: Record) -> None:
     record.note(f"device: {device_name(device)}")
     if (module := device_module(device)) is not None:
         record.note("memory: {:.1f} of {:.1f} GiB free".format(*(number / 2**30 for number in module.mem_get_info(device))))
-    found = {"Python": platform.python_version(), "system": f"{platform.system()} {platform.release()} {platform.machine()}"}
+    found = {"Python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
     for name in _PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
@@ -36,7 +37,16 @@ def versions(device: torch.device, record: Record) -> None:
             continue
     record.note(", ".join(f"{name} {version}" for name, version in (found | library_versions(device)).items()))
     quota = core_quota()
-    record.note(f"cores: {len(usable_cores())}" + (f", of which the container grants the time of {quota:g}" if quota != float("inf") else ""))
+    record.note(f"{processor()}, cores: {len(usable_cores())}" + (f", of which the container grants the time of {quota:g}" if quota != float("inf") else ""))
+
+
+def processor() -> str:
+    """The name of the processor, as Linux tells it; else what Python knows."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor() or "processor unknown")
 
 
 def best_ms(device: torch.device, work, repeats: int = 7) -> float:
@@ -58,7 +68,7 @@ def copies(device: torch.device, record: Record, mib: int) -> None:
 
 def products(setting: Setting, record: Record, side: int) -> None:
     """TFLOP/s of a product of two square matrices in each precision."""
-    for precision, opts in precisions(setting.device.partition(":")[0]).items():
+    for precision, opts in precisions(setting.kind).items():
         device = open_device(setting.device, config_of(setting, *opts))
         a, b = (torch.randn(side, side, device=device, dtype=half_type(precision)) for _ in range(2))
         milliseconds = best_ms(device, lambda a=a, b=b: torch.mm(a, b), repeats=5)

@@ -44,7 +44,7 @@ def forward(setting: Setting, record: Record) -> None:
     for name in (SMALL,) if setting.short else NETWORKS:
         cfg = config_of(setting, name=name)
         side, expected = cfg.TRACK.INSTANCE_SIZE, None
-        for precision, opts in precisions(setting.device.partition(":")[0]).items():
+        for precision, opts in precisions(setting.kind).items():
             wanted = config_of(setting, *opts, name=name)
             device = open_device(setting.device, wanted)
             if expected is None:
@@ -60,7 +60,7 @@ def losses_and_gradients(setting: Setting, record: Record) -> None:
     """Losses and gradients of a batch of two pairs in each precision against the CPU's in fp32, the backbone frozen and training. Batch-norm has its drawn
     statistics: those of two pairs magnify a rounding some hundred times, so that they are looked at in fp32 only.
     """
-    known = precisions(setting.device.partition(":")[0])
+    known = precisions(setting.kind)
     for state, fixed in (("frozen", True), ("training", True), ("training, statistics of the batch", False)):
         expected = None
         for precision, opts in known.items() if fixed else [("fp32", [])]:
@@ -96,7 +96,7 @@ def _worst(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) ->
 def correlation(setting: Setting, record: Record) -> None:
     """Each way to correlate in each precision, forward and both gradients, against float64 on the CPU."""
     pairs, channels = (2, 8) if setting.short else (4, 64)
-    for precision, opts in precisions(setting.device.partition(":")[0]).items():
+    for precision, opts in precisions(setting.kind).items():
         device, generator = open_device(setting.device, config_of(setting, *opts)), torch.Generator().manual_seed(0)
         search, kernel = (torch.randn(pairs, channels, side, side, generator=generator).to(half_type(precision)) for side in (29, 5))
         exact = _with_gradients(WAYS["grouped convolution"], search.double(), kernel.double())
@@ -114,7 +114,7 @@ def _with_gradients(way, search: torch.Tensor, kernel: torch.Tensor) -> list[tor
 
 def no_waits(setting: Setting, record: Record) -> None:
     """A step in each precision during which torch forbids the host to wait for the device."""
-    for precision, opts in precisions(setting.device.partition(":")[0]).items():
+    for precision, opts in precisions(setting.kind).items():
         cfg = config_of(setting, *opts, batch=4)
         device = open_device(setting.device, cfg)
         batch = pinned(batch_of(cfg), device)

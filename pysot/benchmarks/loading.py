@@ -52,7 +52,7 @@ def train_run(setting: Setting, record: Record) -> None:
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"tools/train.py ended with status {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")
-    target = None if setting.short else TARGETS.get(setting.device.partition(":")[0], (None,))[0]
+    target = None if setting.short else TARGETS.get(setting.kind, (None,))[0]
     for what, (pattern, unit) in PRINTED.items():
         if match := re.search(pattern, done.stdout):
             record.figure(f"tools/train.py, {steps} steps{what}", float(match.group(1)), unit, None if what else target)

@@ -18,6 +18,11 @@ class Setting:
     short: bool
     seconds: float = 60.0
 
+    @property
+    def kind(self) -> str:
+        """The kind of device: cpu, cuda or npu."""
+        return self.device.partition(":")[0]
+
     def to_json(self) -> str:
         """As `from_json` reads it."""
         return json.dumps(asdict(self) | {"data": str(self.data), "work": str(self.work)})

@@ -111,7 +111,7 @@ def variants(setting: Setting, record: Record) -> None:
 
 
 def _variants(setting: Setting) -> Iterator[tuple[str, list]]:
-    kind = setting.device.partition(":")[0]
+    kind = setting.kind
     known = precisions(kind)
     for precision in ["fp32", "bf16"] if setting.short else reversed(known):
         for benchmark in (False, True) if kind == "cuda" else (False,):
@@ -122,7 +122,7 @@ def _variants(setting: Setting) -> Iterator[tuple[str, list]]:
 
 def correlation(setting: Setting, record: Record) -> None:
     """Milliseconds of each way to correlate, forward and backward, in the layouts and precisions of runs."""
-    kind = setting.device.partition(":")[0]
+    kind = setting.kind
     wanted = ("fp32",) if kind == "cpu" else ("bf16", "fp16", "fp32")
     for precision, last in itertools.product(wanted, (False,) if kind == "npu" else (False, True)):
         device = open_device(setting.device, config_of(setting))

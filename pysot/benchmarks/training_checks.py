@@ -23,7 +23,7 @@ def bad_batches(setting: Setting, record: Record) -> None:
     """In each precision: a batch with NaN in an image and one whose loss overflows leave weights, momenta and batch-norm statistics as they were, bit for bit,
     and a good batch after them trains.
     """
-    for precision, opts in precisions(setting.device.partition(":")[0]).items():
+    for precision, opts in precisions(setting.kind).items():
         cfg = config_of(setting, *opts, batch=2)
         device, good = open_device(setting.device, cfg), batch_of(cfg)
         trainer = trainer_of(cfg, device, [good], epoch=cfg.BACKBONE.TRAIN_EPOCH)
@@ -53,7 +53,7 @@ def _changed(before: dict[str, torch.Tensor], trainer) -> int:
 
 def run_and_checkpoints(setting: Setting, record: Record) -> None:
     """A run of the small network there and on the CPU; each goes on from the other's checkpoint of the first epoch; other precisions come to the same loss."""
-    kind, here, there = setting.device.partition(":")[0], setting.work / "here", setting.work / "there"
+    kind, here, there = setting.kind, setting.work / "here", setting.work / "there"
     device = open_device(setting.device, config_of(setting))
     start = network_of(config_of(setting, name=SMALL)).state_dict()
     expected, found = _train(setting, CPU, here), _train(setting, device, there)
