@@ -88,8 +88,8 @@ class Trainer:
         with nothing left to train unless it `may_be_finished`.
         """
         if content["epoch"] >= self.settings.epochs and not may_be_finished:
-            raise ValueError(f"{path} has trained {content['epoch']} epochs already; TRAIN.EPOCH is {self.settings.epochs}. Raise it, or --train_epochs, or test "
-                             "the snapshot")
+            raise ValueError(f"{path} has trained {content['epoch']} epochs already; TRAIN.EPOCH is {self.settings.epochs}. Raise it, or --train_epochs, or "
+                             "test the snapshot")
         restore_model(self.model, content, path)
         if told := other_batches(content, self.settings.batch_size, self.me.world_size, self.settings.grad_sum):
             logger.warning("%s %s", path, told)

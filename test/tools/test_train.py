@@ -122,7 +122,8 @@ def test_small_limits_end_in_words(folder, kind, most, words):
 
 def test_a_log_on_a_full_disk_costs_its_lines_and_a_sentence(tmp_path):
     code = ("import logging, resource, sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import _cli; "
-            "_cli.setup_logging(file=Path(sys.argv[2])); resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); [logging.info('line %d', n) for n in range(500)]; print('done')")
+            "_cli.setup_logging(file=Path(sys.argv[2])); resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); "
+            "[logging.info('line %d', n) for n in range(500)]; print('done')")
     done = subprocess.run([sys.executable, "-c", code, str(ROOT / "tools"), str(tmp_path / "train.log")], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and done.stdout == "done\n", done.stderr
     assert done.stderr.count("cannot be written") == 1 and "Traceback" not in done.stderr, done.stderr
