@@ -1,5 +1,7 @@
 """Build the training run that a config describes."""
 
+from functools import partial
+
 import torch
 from torch import nn
 from yacs.config import CfgNode
@@ -33,9 +35,13 @@ def build_freeze_plan(cfg: CfgNode) -> FreezePlan:
 
 
 def build_optimizer(model: nn.Module, cfg: CfgNode) -> torch.optim.Optimizer:
-    """SGD over the parameters of `model` that require gradients now: torch's, or torch_npu's NpuFusedSGD on an NPU with NPU.FUSED_SGD."""
+    """SGD over the parameters of `model` that require gradients now: torch's fused one; on an NPU torch_npu's NpuFusedSGD, or torch's of plain operators
+    without NPU.FUSED_SGD.
+    """
     train = cfg.TRAIN
-    make = npu_fused_sgd if cfg.NPU.FUSED_SGD and next(model.parameters()).device.type == "npu" else None
+    make = None
+    if next(model.parameters()).device.type == "npu":  # torch's fused one is aclnnFusedSgd there: not on 910A, not in older CANN, and it reads found_inf
+        make = npu_fused_sgd if cfg.NPU.FUSED_SGD else partial(torch.optim.SGD, foreach=True)
     return build_sgd(model, train.BASE_LR, cfg.BACKBONE.LAYERS_LR, train.MOMENTUM, train.WEIGHT_DECAY, make)
 
 

@@ -21,7 +21,7 @@ from pysot.engine.checkpoint import CheckpointPolicy, other_batches, read_traini
 from pysot.engine.frozen import fold_frozen
 from pysot.engine.lr_scheduler import LRSchedule
 from pysot.engine.monitor import Monitor
-from pysot.engine.optimizer import FreezePlan, clear_gradients, flat_tensors, gradient_norm, step_unless, trained_parameters
+from pysot.engine.optimizer import FreezePlan, clear_gradients, clip_gradients, flat_tensors, step_unless
 from pysot.engine.skips import REMEDY, SkippedSteps, flat_statistics, poison_if_bad
 from pysot.utils.device import CopyStream, peak_memory_mib, synchronize
 from pysot.utils.distributed import Rank, barrier, mean_over_ranks
@@ -255,7 +255,7 @@ class Trainer:
 
     def update(self, overflow: bool) -> tuple[torch.Tensor, torch.Tensor]:
         """Clip and step; the gradient norm before, and whether the step was bad and so left out."""
-        norm = gradient_norm(trained_parameters(self.optimizer), self.settings.grad_clip)
+        norm = clip_gradients(self.optimizer, self.settings.grad_clip)
         # The norm is that of the reduced gradients: every process sees the same value and takes the same decision.
         bad = ~torch.isfinite(norm) | overflow
         step_unless(bad, self.optimizer)

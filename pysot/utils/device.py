@@ -206,18 +206,21 @@ def make_scaler(device: torch.device, precision: str, loss_scale: float | str) -
 
 
 class _NpuGradScaler(torch.amp.GradScaler):
-    """torch takes the reciprocal of the scale in float64, which an NPU does not have."""
+    """torch takes the reciprocal of the scale in float64, which an NPU does not have. Nothing here reads the device on the host."""
 
     def unscale_(self, optimizer: torch.optim.Optimizer) -> None:
         if self.is_enabled():
             scale, _ = self._check_scale_growth_tracker("unscale_")
             state = self._per_optimizer_states[id(optimizer)]
-            state["found_inf_per_device"] = self._unscale_grads_(optimizer, scale.reciprocal(), torch.zeros_like(scale), False)
-            state["stage"] = OptState.UNSCALED
+            found = torch.zeros_like(scale)
+            torch._amp_foreach_non_finite_check_and_unscale_(npu_gradients(optimizer), found, scale.reciprocal())
+            state["found_inf_per_device"], state["stage"] = {scale.device: found}, OptState.UNSCALED
 
 
 def saw_overflow(scaler: torch.amp.GradScaler) -> bool:
-    """Whether the scaler of a saturating NPU has found an overflow on any rank in this step. Elsewhere False: there the gradients themselves tell."""
+    """Whether the scaler of a saturating NPU has found an overflow on any rank in this step: torch_npu's reads a flag of the chip on the host for that, the
+    only wait in a step. Elsewhere False: there the gradients themselves tell.
+    """
     return bool(getattr(scaler, "_has_overflow", False))
 
 
@@ -242,6 +245,16 @@ def flat_tensors(optimizer: torch.optim.Optimizer) -> list[torch.Tensor] | None:
         optimizer._maybe_init_combined_states()
     momenta = [state["momentum_buffer"] for group in optimizer.combined_param_states_indexed_by_group for state in group]
     return [tensor for tensor in [*optimizer.params_all_group_combined, *momenta] if tensor is not None]
+
+
+def npu_gradients(optimizer: torch.optim.Optimizer) -> list[torch.Tensor] | None:
+    """The gradients of an optimizer on an NPU: laid end to end by an NpuFusedSGD, else those of the parameters. None on any other device."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    if parameters[0].device.type != "npu":
+        return None
+    if flat_tensors(optimizer):
+        return [tensor for tensor in optimizer.grads_all_group_combined if tensor is not None]
+    return [p.grad for p in parameters if p.grad is not None]
 
 
 class CopyStream:

@@ -8,7 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from helpers import Batches, noisy_batches, tiny_config
 from pysot.engine.engine_builder import build_freeze_plan, build_lr_schedule, build_optimizer, build_trainer
-from pysot.engine.optimizer import FreezePlan, gradient_norm
+from pysot.engine.optimizer import FreezePlan, clip_gradients
 from pysot.models.model_builder import build_model
 from pysot.utils.device import choose_device
 from pysot.utils.distributed import find_rank, process_group
@@ -52,7 +52,7 @@ def by_hand(folder: str, reduce: str, clip: str) -> dict:
             share = 1.0 if reduce == "sum" else 0.5
             for half in (first, second):
                 (model(half)["total_loss"] * share).backward()
-            gradient_norm([p for g in optimizer.param_groups for p in g["params"]], config.TRAIN.GRAD_CLIP)
+            clip_gradients(optimizer, config.TRAIN.GRAD_CLIP)
             optimizer.step()
     return model.state_dict()
 

@@ -5,7 +5,12 @@ autocast, DDP and every thread reach them.  Memory, metadata and conversion stay
 with its refusals (channels_last, float64); an operator that torch_npu sends to the CPU with a
 warning still goes there with a warning; one that only NPUs have still asks for CANN's kernel
 and fails.
+
+An operator that reads the device on the host, because its kernel on an NPU does so, is counted:
+`host_reads()` tells how often copies to the host were made and the device was waited for.
 """
+
+import ctypes
 
 import torch
 
@@ -34,7 +39,22 @@ ACROSS = ("copy_", "_foreach_copy_", "index", "index_put", "index_put_", "_index
 # the CPU's own kernels for 16-bit floats are slow.
 WIDE = ("convolution", "convolution_backward", "mm", "bmm", "addmm", "baddbmm", "mv", "addmv")
 NARROW = (torch.float16, torch.bfloat16)
+# Those whose kernel on an NPU reads the device on the host: to return a number, or to learn the size of its result.
+READING = (
+    "_local_scalar_dense",
+    "equal",
+    "nonzero",
+    "masked_select",
+    "_unique2",
+    "unique_dim",
+    "unique_consecutive",
+    "bincount",
+    "repeat_interleave",
+)
+# Those that read these arguments where they are given, see op-plugin's FusedSgd: aclnnFusedSgd has no place for found_inf.
+READING_GIVEN = {"_fused_sgd_": ("found_inf", "lr")}
 
+runtime = ctypes.CDLL("libascendcl.so")  # acl_sim.c
 libraries = {space: torch.library.Library(space, "IMPL") for space in ("aten", "npu", "c10d")}
 
 
@@ -79,6 +99,27 @@ def view(x):
     storage = x.untyped_storage()
     memory = torch._C._construct_storage_from_data_pointer(storage.data_ptr(), CPU, storage.nbytes())
     return torch.empty(0, dtype=x.dtype).set_(memory, x.storage_offset(), x.size(), x.stride())
+
+
+def host_reads():
+    """Copies to the host, and waits for the device, since the start of the process."""
+    runtime.npu_sim_copies_to_host.restype = runtime.npu_sim_waits.restype = ctypes.c_uint64
+    return runtime.npu_sim_copies_to_host(), runtime.npu_sim_waits()
+
+
+def count_reads(short, args, kwargs):
+    """Count what this call would read on the host, were it on an NPU."""
+    if short == "copy_":
+        to, source, *rest = args
+        if to.device.type != source.device.type and not (rest and rest[0] or kwargs.get("non_blocking")):
+            runtime.npu_sim_count(0, 1)
+        runtime.npu_sim_count(int(to.device.type == "cpu"), 0)
+        return
+    given = sum(isinstance(kwargs.get(name), torch.Tensor) for name in READING_GIVEN.get(short, ()))
+    indices = args[1] if "index" in short and short in ACROSS else ()
+    masks = any(x is not None and x.dtype in (torch.bool, torch.uint8) for x in indices)
+    reads = given + masks + (short in READING)
+    runtime.npu_sim_count(reads, reads)
 
 
 def kernel(op):
@@ -133,6 +174,7 @@ def kernel(op):
                 return type(x)(map(up, x))
             return x
 
+        count_reads(short, args, kwargs)
         args_down = [down(x) for x in args]
         kwargs_down = {name: down(x) for name, x in kwargs.items()}
         if host and device and not across:
@@ -149,7 +191,7 @@ def kernel(op):
         for name in outs:
             if kwargs[name].size() != kwargs_down[name].size():
                 kwargs[name].resize_(kwargs_down[name].size())
-            kwargs[name].copy_(kwargs_down[name])
+            view(kwargs[name]).copy_(kwargs_down[name])
         results = result if isinstance(result, tuple) else (result,)
         results = [up(x) if name is None else kwargs[name] if name in kwargs else args[written[name]] for name, x in zip(returned, results, strict=False)]
         return results[0] if len(results) == 1 else tuple(results) or None
