@@ -79,7 +79,8 @@ def open_device(args: argparse.Namespace, cfg, local_rank: int | None = None):
 
     device = choose_device(args.device, use_accelerator=cfg.CUDA, local_rank=local_rank)
     npu = cfg.NPU
-    set_npu_switches(device, jit_compile=npu.JIT_COMPILE, conv_hf32=npu.CONV_HF32, matmul_hf32=npu.MATMUL_HF32, internal_format=npu.INTERNAL_FORMAT)
+    set_npu_switches(device, jit_compile=npu.JIT_COMPILE, conv_hf32=npu.CONV_HF32, matmul_hf32=npu.MATMUL_HF32, internal_format=npu.INTERNAL_FORMAT,
+                     precision_mode=npu.PRECISION_MODE)
     set_gpu_switches(device, tf32=cfg.GPU.TF32, cudnn_benchmark=cfg.GPU.CUDNN_BENCHMARK)
     return device
 

@@ -1,5 +1,6 @@
 """Build the training run that a config describes."""
 
+import logging
 from functools import partial
 
 import torch
@@ -13,10 +14,13 @@ from pysot.engine.monitor import Monitor
 from pysot.engine.optimizer import FreezePlan, build_sgd
 from pysot.engine.pictures import PairPicture
 from pysot.engine.train_loop import Trainer, TrainSettings
-from pysot.utils.device import likes_channels_last, npu_fused_sgd
+from pysot.utils.device import check_precision, device_name, likes_channels_last, lowers_fp32
 from pysot.utils.distributed import Rank
 from pysot.utils.files import check_folder, find_path
 from pysot.utils.model_load import load_pretrain
+from pysot.utils.npu_sgd import npu_fused_sgd
+
+logger = logging.getLogger(__name__)
 
 
 def build_lr_schedule(cfg: CfgNode) -> LRSchedule:
@@ -46,8 +50,13 @@ def build_optimizer(model: nn.Module, cfg: CfgNode) -> torch.optim.Optimizer:
 
 
 def build_amp(cfg: CfgNode, device: torch.device) -> TorchAmp | ApexAmp:
-    """torch.amp, or apex on an NPU with NPU.APEX."""
+    """torch.amp, or apex on an NPU with NPU.APEX. Raises ValueError for a precision that the device does not have."""
     train = cfg.TRAIN
+    check_precision(device, train.PRECISION)
+    if train.PRECISION == "fp32" and lowers_fp32(device, cfg.NPU.PRECISION_MODE):
+        logger.warning("TRAIN.PRECISION is fp32, but %s computes convolutions and matrix products of float32 in fp16, where an overflow is not seen; set it to "
+                       "fp16, which watches for overflows, or NPU.PRECISION_MODE to must_keep_origin_dtype, which needs kernels of CANN for it",
+                       device_name(device))
     return ApexAmp(train.LOSS_SCALE) if cfg.NPU.APEX and device.type == "npu" else TorchAmp(device, train.PRECISION, train.LOSS_SCALE)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pysot.utils.device import flat_tensors, npu_gradients
+from pysot.utils.npu_sgd import flat_tensors, npu_gradients
 
 
 @dataclass(frozen=True)

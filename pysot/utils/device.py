@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch.amp.grad_scaler import OptState
 
+from pysot.utils.npu_sgd import npu_gradients
+
 _BACKENDS = {"npu": "hccl", "cuda": "nccl", "cpu": "gloo"}
 _PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16}
 _STATIC_FOR_EVER = 2**31 - 1
@@ -71,11 +73,15 @@ def _visibility(kind: str) -> str:
     return f"{variable} ({os.environ.get(variable, 'not set')})"
 
 
-def set_npu_switches(device: torch.device, jit_compile: bool, conv_hf32: bool, matmul_hf32: bool, internal_format: bool) -> None:
+def set_npu_switches(
+    device: torch.device, jit_compile: bool, conv_hf32: bool, matmul_hf32: bool, internal_format: bool, precision_mode: str = ""
+) -> None:
     """Set torch_npu's switches, see the NPU section of pysot/core/config.py; nothing on other devices."""
     if device.type != "npu":
         return
     npu = _module("npu")
+    if precision_mode:
+        npu.set_option({"ACL_PRECISION_MODE": precision_mode})
     npu.set_compile_mode(jit_compile=jit_compile)
     npu.conv.allow_hf32 = conv_hf32
     npu.matmul.allow_hf32 = matmul_hf32
@@ -186,6 +192,19 @@ def forget_peak_memory(device: torch.device) -> None:
             Path("/proc/self/clear_refs").write_text("5")
 
 
+def check_precision(device: torch.device, precision: str) -> None:
+    """Raise ValueError for bf16 on an NPU whose chip lacks it: 910A and older."""
+    if precision == "bf16" and device.type == "npu" and not _module("npu").is_bf16_supported():
+        raise ValueError(f"TRAIN.PRECISION is bf16, which {device_name(device)} does not have (Ascend 910B and later do); set it to fp16 or fp32")
+
+
+def lowers_fp32(device: torch.device, precision_mode: str) -> bool:
+    """Whether convolutions and matrix products of float32 run in fp16: on chips before Ascend 910B they do unless `precision_mode` is must_keep_origin_dtype,
+    see torch_npu's SetPrecisionMode.
+    """
+    return device.type == "npu" and not _module("npu").is_bf16_supported() and precision_mode != "must_keep_origin_dtype"
+
+
 def autocast(device: torch.device, precision: str):
     """A context in which the network runs in `precision`: fp32, fp16 or bf16."""
     if precision == "fp32":
@@ -222,39 +241,6 @@ def saw_overflow(scaler: torch.amp.GradScaler) -> bool:
     only wait in a step. Elsewhere False: there the gradients themselves tell.
     """
     return bool(getattr(scaler, "_has_overflow", False))
-
-
-def npu_fused_sgd(groups: list[dict], **options) -> torch.optim.Optimizer:
-    """torch_npu's NpuFusedSGD: it flattens the parameters that have a gradient at its first step, so it is to be made anew when others begin to train."""
-    from torch_npu.optim import NpuFusedSGD
-
-    for parameter in (p for group in groups for p in group["params"]):
-        # It takes the storage of a parameter for its size, which is wrong for one that an earlier NpuFusedSGD has laid end to end with others.
-        parameter.data, parameter.grad = parameter.data.clone(), None
-    return NpuFusedSGD(groups, **options)
-
-
-def flat_tensors(optimizer: torch.optim.Optimizer) -> list[torch.Tensor] | None:
-    """The flat parameters and momenta of an NpuFusedSGD, made if there are gradients and empty if not; None for any other optimizer."""
-    if not getattr(optimizer, "is_fused_optimizer", False):
-        return None
-    if all(p.grad is None for group in optimizer.param_groups for p in group["params"]):
-        return []
-    with torch.no_grad():
-        optimizer._maybe_init_combined_params_and_grads()
-        optimizer._maybe_init_combined_states()
-    momenta = [state["momentum_buffer"] for group in optimizer.combined_param_states_indexed_by_group for state in group]
-    return [tensor for tensor in [*optimizer.params_all_group_combined, *momenta] if tensor is not None]
-
-
-def npu_gradients(optimizer: torch.optim.Optimizer) -> list[torch.Tensor] | None:
-    """The gradients of an optimizer on an NPU: laid end to end by an NpuFusedSGD, else those of the parameters. None on any other device."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    if parameters[0].device.type != "npu":
-        return None
-    if flat_tensors(optimizer):
-        return [tensor for tensor in optimizer.grads_all_group_combined if tensor is not None]
-    return [p.grad for p in parameters if p.grad is not None]
 
 
 class CopyStream:

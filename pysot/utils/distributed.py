@@ -1,7 +1,7 @@
 """Several processes: who am I, start, reduce, end. One process needs none of it and passes through unchanged."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -92,6 +92,21 @@ def _meet(me: Rank, device: torch.device, request: StopRequest) -> Watch:
         remedy = f"port {port} is taken by another program: set another MASTER_PORT" if taken else f"is {host}:{port} the address of rank 0, and does it run?"
         raise RuntimeError(f"rank {me.rank}: the {me.world_size} processes did not meet at {host}:{port} ({reason}); {remedy}") from error
     return watch
+
+
+def ask_all(flag: torch.Tensor) -> Callable[[], torch.Tensor]:
+    """Begin to ask all processes whether a scalar bool is true in any of them. What is returned gives the answer, a tensor on the same device: it waits for it
+    like any operator, the host only for processes on CPUs.
+    """
+    value = flag.float()
+    work = dist.all_reduce(value, op=dist.ReduceOp.MAX, async_op=True) if dist.is_initialized() else None
+
+    def answer() -> torch.Tensor:
+        if work is not None:
+            work.wait()
+        return value > 0
+
+    return answer
 
 
 def mean_over_ranks(values: dict[str, torch.Tensor], flags: torch.Tensor) -> tuple[dict[str, float], list[float]]:

@@ -66,7 +66,8 @@ class Recorder(TorchDispatchMode):
 def main(name: str, *opts: str) -> None:
     config = load_config(experiment(name), ["TRAIN.EPOCH", "21", "BACKBONE.TRAIN_EPOCH", "0", "BACKBONE.PRETRAINED", "", "TRAIN.PRINT_FREQ", "5", *opts])
     device = choose_device("npu")
-    set_npu_switches(device, jit_compile=False, conv_hf32=False, matmul_hf32=False, internal_format=False)
+    npu = config.NPU
+    set_npu_switches(device, jit_compile=npu.JIT_COMPILE, conv_hf32=npu.CONV_HF32, matmul_hf32=npu.MATMUL_HF32, internal_format=npu.INTERNAL_FORMAT)
     batch = drawn_batch(2, config.TRAIN.SEARCH_SIZE, config.TRAIN.OUTPUT_SIZE)
     batches = Batches([{name: value.pin_memory() for name, value in batch.items()}])  # as the loader makes them
     run = build_trainer(config, build_model(config), batches, device, Rank(), save=False)

@@ -29,7 +29,8 @@ def slow(operators: dict[str, int]) -> list[str]:
 @pytest.mark.parametrize(("config", "opts"), [
     (R50, []), (R50, ["TRAIN.PRECISION", "fp16"]), ("quickstart", ["TRAIN.PRECISION", "fp16", "TRAIN.LOSS_SCALE", "dynamic"]),
     ("quickstart", ["TRAIN.PRECISION", "bf16"]), ("quickstart", ["NPU.FUSED_SGD", "False"]), ("siamrpn_mobilev2_small", []),
-], ids=["r50-fp32", "r50-fp16", "alex-fp16-dynamic", "alex-bf16", "alex-torch-sgd", "mobilev2"])
+    ("quickstart", ["NPU.JIT_COMPILE", "True", "NPU.INTERNAL_FORMAT", "True", "NPU.CONV_HF32", "True", "NPU.MATMUL_HF32", "True"]),
+], ids=["r50-fp32", "r50-fp16", "alex-fp16-dynamic", "alex-bf16", "alex-torch-sgd", "mobilev2", "alex-all-switches"])
 def test_operators(capsys, config, opts):
     done = record(str(ROOT / "test" / "npu" / "operators.py"), config, *opts)
     assert done.returncode == 0, done.stderr[-3000:]
