@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch.amp.grad_scaler import OptState
 
+from pysot.utils.cores import torch_npu_binds, usable_cores
 from pysot.utils.npu_sgd import npu_gradients
 
 _BACKENDS = {"npu": "hccl", "cuda": "nccl", "cpu": "gloo"}
@@ -138,8 +139,8 @@ def collective_timeout(device: torch.device) -> timedelta:
 
 
 def binds_cores(device: torch.device) -> bool:
-    """Whether torch_npu binds its threads to cores itself (CPU_AFFINITY_CONF=1 or 2), so that nobody else must."""
-    return device.type == "npu" and os.environ.get("CPU_AFFINITY_CONF", "0")[:1] not in ("", "0")
+    """Whether torch_npu binds its threads to cores itself, see `torch_npu_binds`, so that nobody else must."""
+    return device.type == "npu" and torch_npu_binds(os.environ.get("CPU_AFFINITY_CONF", ""), _count("npu"), usable_cores(), os.cpu_count() or 1)
 
 
 def device_name(device: torch.device) -> str:

@@ -93,10 +93,21 @@ def test_collectives_wait_longer_than_hccl(monkeypatch):
         collective_timeout(npu)
 
 
-@pytest.mark.parametrize(("value", "binds"), [(None, False), ("", False), ("0", False), ("1", True), ("2", True), ("1,npu0:0-1", True)])
-def test_only_one_binds_cores(monkeypatch, value, binds):
+@pytest.mark.parametrize(("value", "binds", "with_half"), [
+    (None, False, False), ("", False, False), ("0", False, False), ("mode:0", False, False), ("0,npu0:0-1", False, False), ("1", True, False),
+    ("2", True, False), ("mode:2", True, False), ("1,npu_affine:1", True, False), ("2,npu0:0-1", True, False), ("2,npu0:0-1,npu1:2-3", True, True),
+    ("2,npu0:0,npu0:1,npu1:3", True, True), ("2,force:1", True, True), ("2,force:0", True, False), ("3", False, False), ("fast", False, False),
+])
+def test_only_one_binds_cores(monkeypatch, value, binds, with_half):
+    """Two cards and eight cores, all of them usable or the first half."""
     monkeypatch.setenv("CPU_AFFINITY_CONF", value) if value is not None else monkeypatch.delenv("CPU_AFFINITY_CONF", raising=False)
-    assert binds_cores(types.SimpleNamespace(type="npu")) == binds and not binds_cores(CPU)
+    monkeypatch.setattr(layer, "_module", {"npu": Cards(2)}.get)
+    monkeypatch.setattr(layer.os, "cpu_count", lambda: 8)
+    for usable, expected in ((range(8), binds), (range(4), with_half)):
+        monkeypatch.setattr(layer, "usable_cores", lambda usable=usable: list(usable))
+        assert binds_cores(types.SimpleNamespace(type="npu")) == expected and not binds_cores(CPU)
+    monkeypatch.setattr(layer, "_module", {}.get)
+    assert not binds_cores(types.SimpleNamespace(type="npu"))
 
 
 def test_cpu():
