@@ -9,6 +9,7 @@ SECONDS=0
 declare -A ARG=(
     [data_path]="" [dataset]=VOT2016 [dataset_path]="" [config]="$REPO/experiments/siamrpn_r50_l234_dwxcorr_8gpu/config.yaml" [device]=npu
     [device_id]="${ASCEND_DEVICE_ID:-0}" [batch_size]="" [precision_mode]="" [loss_scale]="" [max_steps]="" [train_epochs]="" [workers]=-1 [seed]="" [resume]=auto
+    [deterministic]=false
     [snapshot]="" [epochs]="" [rank_size]="" [nnodes]=1 [node_rank]=0 [master_addr]=127.0.0.1 [master_port]="" [opts]=""
 )
 
@@ -20,6 +21,7 @@ usage: bash $0 [--name=value ...]
   --config=FILE         experiments/<name>/config.yaml (the published 8-card run)
   --device=KIND         npu, cuda or cpu (npu); --device_id=N: the card of a run of one (\$ASCEND_DEVICE_ID or 0)
   --batch_size=N        pairs per rank; --train_epochs=N, --max_steps=N: end earlier; --workers=N: loader processes per rank (-1: by cores); --seed=N
+  --deterministic=true  the same bits in every run; slower
   --precision_mode=P    fp32 (O0), fp16 (O1), bf16 or apex (npu: fp16 as published, else fp32); --loss_scale=S: a number or dynamic
   --resume=R            auto (goes on from the snapshots that are there), none (starts anew over them) or a checkpoint
   --snapshot=FILE,...   evaluation: these checkpoints; --epochs=A-B: those of these epochs (default: the last one)
@@ -120,8 +122,13 @@ if missing:
 EOF
 }
 
-# OPTIONS: what the arguments say in terms of the config.
+# OPTIONS: what the arguments say in terms of the config; DETERMINISTIC: the switch of train.py and test.py, or nothing.
 gather_options() {
+    case "${ARG[deterministic]}" in
+        true) DETERMINISTIC=--deterministic ;;
+        false) DETERMINISTIC="" ;;
+        *) fail "--deterministic: expected true or false, got ${ARG[deterministic]}" ;;
+    esac
     local precision="${ARG[precision_mode]}"
     OPTIONS=(TRAIN.NUM_WORKERS "${ARG[workers]}")
     [ -n "$precision" ] || [ "${ARG[device]}" != npu ] || precision=fp16
@@ -152,6 +159,7 @@ train() {
     esac
     [ -z "${ARG[data_path]}" ] || command+=(--data_path "${ARG[data_path]}")
     [ -z "${ARG[seed]}" ] || command+=(--seed "${ARG[seed]}")
+    [ -z "$DETERMINISTIC" ] || command+=("$DETERMINISTIC")
     [ -z "${ARG[max_steps]}" ] || command+=(--max_steps "${ARG[max_steps]}")
     command+=("$@")
     local options=(--opts TRAIN.SNAPSHOT_DIR "$SNAPSHOTS" TRAIN.LOG_DIR "$OUTPUT/logs_${RANKS_OF_NAME}p_$KIND" TRAIN.RESUME "$resume" "${OPTIONS[@]}")
@@ -234,7 +242,7 @@ evaluate() {
             [ "$LOCAL_RANKS" -gt 1 ] || device="${ARG[device]}:${ARG[device_id]}"
             [ "${ARG[device]}" != cpu ] || device=cpu
             "$PYTHON" tools/test.py --config "${ARG[config]}" --snapshot "$snapshot" --dataset "${ARG[dataset]}" --datasetdir "${ARG[dataset_path]}" \
-                --results_dir "$RESULTS" --device "$device" --part "$part/$LOCAL_RANKS" --opts "${OPTIONS[@]}" >"$OUTPUT/test_$part.log" 2>&1 &
+                --results_dir "$RESULTS" --device "$device" --part "$part/$LOCAL_RANKS" ${DETERMINISTIC:+"$DETERMINISTIC"} --opts "${OPTIONS[@]}" >"$OUTPUT/test_$part.log" 2>&1 &
             pids+=($!)
         done
         for part in "${!pids[@]}"; do

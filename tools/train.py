@@ -29,6 +29,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--is_performance", action="store_true", help="measure speed only: no checkpoints are written")
     parser.add_argument("--data_path", help="folder that holds training_dataset, or the data sets themselves (default: here, else the repository)")
     parser.add_argument("--max_step", "--max_steps", type=_cli.whole_number(1), default=None, help="end after so many steps")
+    _cli.add_deterministic_argument(parser)
     return parser.parse_args()
 
 

@@ -9,6 +9,7 @@ import os
 import random
 import resource
 import sys
+import warnings
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -95,6 +96,23 @@ def set_gpu_switches(device: torch.device, tf32: bool, cudnn_benchmark: bool) ->
         torch.backends.cudnn.allow_tf32 = tf32
         torch.backends.cudnn.benchmark = cudnn_benchmark
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
+
+
+def make_deterministic(device: torch.device) -> None:
+    """Let the same work on `device` give the same bits in every run of this process's program: kernels that are deterministic, or an error by the operator
+    that has none. Called before the process group is made and after the other switches.
+    """
+    # cuBLAS and HCCL read these when they are first used
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    if os.environ.get("HCCL_DETERMINISTIC") != "strict":
+        os.environ["HCCL_DETERMINISTIC"] = "true"
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it has not written
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    if device.type == "npu" and hasattr(_module("npu"), "set_deterministic_level"):
+        with warnings.catch_warnings():  # it always warns that torch's switch is not to be used any more
+            warnings.simplefilter("ignore")
+            _module("npu").set_deterministic_level(1)
 
 
 def likes_channels_last(device: torch.device, precision: str, tf32: bool) -> bool:

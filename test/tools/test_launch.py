@@ -95,6 +95,7 @@ def test_performance_on_several_ranks(copy, data):
     ("train_full_8p.sh", ["--device=gpu"], "--device: expected npu, cuda or cpu, got gpu"),
     ("train_full_8p.sh", ["--batch_size=two"], "--batch_size: expected a whole number, got two"),
     ("train_full_8p.sh", ["--data_path=/nowhere"], "--data_path: there is no /nowhere"),
+    ("train_full_8p.sh", ["--deterministic=yes"], "--deterministic: expected true or false, got yes"),
     ("train_full_8p.sh", ["--precision_mode=O3"], "--precision_mode: expected fp32, fp16, bf16"),
     ("train_full_1p.sh", ["--dataset=VOT2099"], "no data set VOT2099"),
     ("train_eval_1p.sh", ["--epochs=7-8"], "there is no checkpoint"),

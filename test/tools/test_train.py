@@ -102,3 +102,15 @@ def test_a_truncated_annotation_is_named(folder):
 def test_convert_pretrained(folder):
     done = tool("convert_pretrained.py", "resnet50", "snap/none.pth", "out.model", cwd=folder)
     assert done.returncode == 2 and "none.pth" in done.stderr and not (folder / "out.model").exists()
+
+
+def test_deterministic_runs_are_the_same_bits(folder):
+    states, opts = [], ["TRAIN.EPOCH", "1", "TRAIN.LR_WARMUP.WARMUP", "False", "BACKBONE.TRAIN_EPOCH", "0"]
+    for name in ("one", "two"):
+        done = train(folder, "TRAIN.SNAPSHOT_DIR", name, *opts, arguments=("--deterministic", "--max_step", "3"))
+        assert done.returncode == 0, done.stderr
+        states.append(torch.load(folder / name / "latest.pth", weights_only=True)["state_dict"])
+    assert all(torch.equal(value, states[1][key]) for key, value in states[0].items())
+    done = tool("test.py", "--snapshot", "one/latest.pth", "--config", experiment("quickstart"), "--dataset", "raw", "--datasetdir", ".", "--device", "cpu",
+                "--video", "square0", "--results_dir", "det", "--deterministic", "--opts", *TINY, cwd=folder)
+    assert done.returncode == 0, done.stderr

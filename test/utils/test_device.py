@@ -13,6 +13,7 @@ from pysot.utils.device import (
     choose_device,
     collective_timeout,
     distributed_backend,
+    make_deterministic,
     make_scaler,
     one_thread,
     peak_memory_mib,
@@ -126,6 +127,37 @@ def test_seed():
     first = torch.rand(2)
     seed_everything(3)
     assert torch.equal(first, torch.rand(2))
+
+
+@pytest.fixture
+def switches(monkeypatch):
+    """Torch's switches, put back at the end."""
+    for name in ("CUBLAS_WORKSPACE_CONFIG", "HCCL_DETERMINISTIC"):
+        monkeypatch.setenv(name, "false")
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.utils.deterministic.fill_uninitialized_memory = True
+
+
+def test_deterministic(monkeypatch, switches):
+    levels = []
+    monkeypatch.setattr(layer, "_module", {"npu": types.SimpleNamespace(set_deterministic_level=levels.append)}.get)
+    make_deterministic(CPU)
+    assert torch.are_deterministic_algorithms_enabled() and torch.backends.cudnn.deterministic and not torch.backends.cudnn.benchmark and levels == []
+    assert layer.os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8" and layer.os.environ["HCCL_DETERMINISTIC"] == "true"
+    monkeypatch.setenv("HCCL_DETERMINISTIC", "strict")
+    make_deterministic(types.SimpleNamespace(type="npu"))
+    assert levels == [1] and layer.os.environ["HCCL_DETERMINISTIC"] == "strict"
+    monkeypatch.setattr(layer, "_module", {"npu": types.SimpleNamespace()}.get)  # an older torch_npu obeys torch's switch alone
+    make_deterministic(types.SimpleNamespace(type="npu"))
+
+
+def test_an_operator_that_is_not_deterministic_is_an_error(switches):
+    make_deterministic(CPU)
+    with pytest.raises(RuntimeError, match="does not have a deterministic implementation"):
+        torch.zeros(4).put_(torch.tensor([0, 0]), torch.ones(2), accumulate=False)
 
 
 def test_precisions():
