@@ -9,7 +9,7 @@ SECONDS=0
 declare -A ARG=(
     [data_path]="" [dataset]=VOT2016 [dataset_path]="" [config]="$REPO/experiments/siamrpn_r50_l234_dwxcorr_8gpu/config.yaml" [device]=npu
     [device_id]="${ASCEND_DEVICE_ID:-0}" [batch_size]="" [precision_mode]="" [loss_scale]="" [max_steps]="" [train_epochs]="" [workers]=-1 [seed]="" [resume]=auto
-    [snapshot]="" [epochs]="" [rank_size]="" [nnodes]=1 [node_rank]=0 [master_addr]=127.0.0.1 [master_port]="" [opts]="" [output_path]=""
+    [snapshot]="" [epochs]="" [rank_size]="" [nnodes]=1 [node_rank]=0 [master_addr]=127.0.0.1 [master_port]="" [opts]="" [output_path]="" [deterministic]=false
 )
 
 usage() {
@@ -21,6 +21,7 @@ usage: bash $0 [--name=value ...]
   --device=KIND         npu, cuda or cpu (npu); --device_id=N: the card of a run of one (\$ASCEND_DEVICE_ID or 0)
   --batch_size=N        pairs per rank; --workers=N: loader processes per rank (-1: by cores); --seed=N
   --train_epochs=N      end after N epochs of the config's schedule (a larger N draws it out); --max_steps=N: end after N steps
+  --deterministic=true  the same bits in every run; slower
   --precision_mode=P    fp32 (O0), fp16 (O1), bf16 or apex (npu: fp16 as published, else fp32); --loss_scale=S: a number or dynamic
   --resume=R            auto (goes on from this run's snapshots), none (starts anew; those that are there are moved to earlier_<n>) or a checkpoint
   --output_path=DIR     logs, results and snapshots go there (default: test/output, and snapshot_<N>p in the repository); each run needs one of its own
@@ -146,8 +147,13 @@ if missing:
 EOF
 }
 
-# OPTIONS: what the arguments say in terms of the config.
+# OPTIONS: what the arguments say in terms of the config; DETERMINISTIC: the switch of train.py and test.py, or nothing.
 gather_options() {
+    case "${ARG[deterministic]}" in
+        true) DETERMINISTIC=--deterministic ;;
+        false) DETERMINISTIC="" ;;
+        *) fail "--deterministic: expected true or false, got ${ARG[deterministic]}" ;;
+    esac
     local precision="${ARG[precision_mode]}"
     OPTIONS=(TRAIN.NUM_WORKERS "${ARG[workers]}")
     [ -n "$precision" ] || [ "${ARG[device]}" != npu ] || precision=fp16
@@ -177,6 +183,7 @@ train() {
     esac
     [ -z "${ARG[data_path]}" ] || command+=(--data_path "${ARG[data_path]}")
     [ -z "${ARG[seed]}" ] || command+=(--seed "${ARG[seed]}")
+    [ -z "$DETERMINISTIC" ] || command+=("$DETERMINISTIC")
     [ -z "${ARG[max_steps]}" ] || command+=(--max_steps "${ARG[max_steps]}")
     [ -z "${ARG[train_epochs]}" ] || command+=(--train_epochs "${ARG[train_epochs]}")
     command+=("$@")
@@ -260,7 +267,7 @@ evaluate() {
             [ "$LOCAL_RANKS" -gt 1 ] || device="${ARG[device]}:${ARG[device_id]}"
             [ "${ARG[device]}" != cpu ] || device=cpu
             "$PYTHON" tools/test.py --config "${ARG[config]}" --snapshot "$snapshot" --dataset "${ARG[dataset]}" --datasetdir "${ARG[dataset_path]}" \
-                --results_dir "$RESULTS" --device "$device" --part "$part/$LOCAL_RANKS" --opts "${OPTIONS[@]}" >"$OUTPUT/test_$part.log" 2>&1 &
+                --results_dir "$RESULTS" --device "$device" --part "$part/$LOCAL_RANKS" ${DETERMINISTIC:+"$DETERMINISTIC"} --opts "${OPTIONS[@]}" >"$OUTPUT/test_$part.log" 2>&1 &
             pids+=($!)
         done
         for part in "${!pids[@]}"; do

@@ -91,14 +91,23 @@ def add_sequence_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--except", type=names, default=(), dest="excluded", help="all but these")
 
 
+def add_deterministic_argument(parser: argparse.ArgumentParser) -> None:
+    """--deterministic, which open_device obeys."""
+    parser.add_argument("--deterministic", action="store_true", help="the same bits in every run on the same device, with as many processes and threads "
+                        "(slower, see test/README.md)")
+
+
 def open_device(args: argparse.Namespace, cfg, local_rank: int | None = None):
-    """The device of --device, with the switches of the config's NPU or GPU section."""
-    from pysot.utils.device import choose_device, set_gpu_switches, set_npu_switches
+    """The device of --device, with the switches of the config's NPU or GPU section, and --deterministic where a command has it."""
+    from pysot.utils.device import choose_device, make_deterministic, set_gpu_switches, set_npu_switches
 
     device = choose_device(args.device, use_accelerator=cfg.CUDA, local_rank=local_rank)
     npu = cfg.NPU
-    set_npu_switches(device, jit_compile=npu.JIT_COMPILE, conv_hf32=npu.CONV_HF32, matmul_hf32=npu.MATMUL_HF32, internal_format=npu.INTERNAL_FORMAT)
+    set_npu_switches(device, jit_compile=npu.JIT_COMPILE, conv_hf32=npu.CONV_HF32, matmul_hf32=npu.MATMUL_HF32, internal_format=npu.INTERNAL_FORMAT,
+                     precision_mode=npu.PRECISION_MODE)
     set_gpu_switches(device, tf32=cfg.GPU.TF32, cudnn_benchmark=cfg.GPU.CUDNN_BENCHMARK)
+    if getattr(args, "deterministic", False):
+        make_deterministic(device)
     return device
 
 

@@ -1,6 +1,7 @@
 """Look at this machine, and at what a config needs, and say what is wrong in words: python tools/doctor.py [--cfg experiments/<name>/config.yaml].
 
-Ends with status 1 if something is wrong.
+--run also computes on every card (or the one of --device; on the CPU where there are none): copies, convolutions, batch-norm, gradients, a step of the
+optimizer, a sum over all cards, each compared with the CPU. Ends with status 1 if something is wrong.
 """
 
 import argparse
@@ -21,6 +22,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = HERE / "experiments" / "siamrpn_r50_l234_dwxcorr_8gpu" / "config.yaml"
     _cli.add_config_arguments(parser, default=str(default))
+    parser.add_argument("--run", action="store_true", help="compute on every card and compare with the CPU: the first thing to run on a new server")
     parser.add_argument("--data_path", help="as for train.py")
     _cli.add_dataset_arguments(parser, default="VOT2016")
     return parser.parse_args()
@@ -29,7 +31,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     findings = []
-    for section, group in itertools.groupby(itertools.chain(examine(), needs(args)), key=lambda finding: finding.section):
+    for section, group in itertools.groupby(itertools.chain(examine(), run(args), needs(args)), key=lambda finding: finding.section):
         print(f"== {section}", flush=True)
         for finding in group:
             findings.append(finding)
@@ -37,6 +39,16 @@ def main() -> None:
     problems = sum(bool(finding.problem) for finding in findings)
     print(f"\n{problems} problem(s)" + (", the lines with !!" if problems else ""))
     sys.exit(1 if problems else 0)
+
+
+def run(args) -> Iterator[Finding]:
+    """Work for the cards, with --run; nothing where torch cannot be imported, which is a finding already."""
+    if args.run:
+        try:
+            from pysot.utils.doctor_run import run_all
+        except (ImportError, RuntimeError, OSError):
+            return
+        yield from run_all(args.device)
 
 
 def needs(args) -> Iterator[Finding]:

@@ -36,6 +36,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--part", type=_cli.part, default=(1, 1), metavar="I/N", help="only the I-th of N parts of the videos, for N processes at once")
     parser.add_argument("--vis", action="store_true", help="also write <results>/<video>.mp4 with ground truth and tracked boxes to the folder vis")
     parser.add_argument("--results_dir", default="results", help="results go to <results_dir>/<DATASET>/<model> (default: results)")
+    _cli.add_deterministic_argument(parser)
     _cli.add_config_arguments(parser)
     return parser.parse_args()
 

@@ -34,6 +34,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--train_epochs", type=_cli.whole_number(1), default=None, help="end after so many epochs of the schedule of TRAIN.EPOCH, which is "
                         "drawn out if it is shorter")
     parser.add_argument("--max_step", "--max_steps", type=_cli.whole_number(1), default=None, help="end after so many steps")
+    _cli.add_deterministic_argument(parser)
     return parser.parse_args()
 
 

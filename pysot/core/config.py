@@ -161,8 +161,9 @@ __C.NPU = CN()  # (new) for Ascend NPUs; other devices ignore it
 __C.NPU.JIT_COMPILE = False  # set before the network is built, as all here: True compiles operators for each new shape; False takes the kernels that CANN ships
 __C.NPU.CONV_HF32 = False  # True lets convolutions round float32 inputs to 19 bits: faster, and no longer equal to a CPU (torch_npu's default)
 __C.NPU.MATMUL_HF32 = False  # the same for matrix products
+__C.NPU.PRECISION_MODE = ""  # of float32 convolutions and products: 'allow_fp32_to_fp16', 'must_keep_origin_dtype', or '' (CANN's: fp16 on 910A, else float32)
 __C.NPU.APEX = False  # mixed precision by Ascend's apex (O1, TRAIN.LOSS_SCALE, combined gradients), as published, instead of torch.amp
-__C.NPU.FUSED_SGD = False  # torch_npu's NpuFusedSGD, one kernel over all parameters laid end to end, instead of torch's fused SGD
+__C.NPU.FUSED_SGD = True  # torch_npu's NpuFusedSGD, over all parameters laid end to end: 910A, A2 and A3; false: torch's SGD, operator by operator
 __C.NPU.INTERNAL_FORMAT = False  # True lets operators keep data in private layouts, converted wherever an operator wants another
 
 # ---------------------------------------------------------------- GPU

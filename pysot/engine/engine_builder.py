@@ -1,7 +1,9 @@
 """Build the training run that a config describes."""
 
+import logging
 import re
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import nn
@@ -15,11 +17,14 @@ from pysot.engine.optimizer import FreezePlan, build_sgd
 from pysot.engine.pictures import PairPicture
 from pysot.engine.run_folder import claim_folder, find_origin
 from pysot.engine.train_loop import Trainer, TrainSettings
-from pysot.utils.device import likes_channels_last, npu_fused_sgd
+from pysot.utils.device import check_precision, device_name, likes_channels_last, lowers_fp32
 from pysot.utils.distributed import Rank, from_main
 from pysot.utils.files import check_folder, find_path
 from pysot.utils.model_load import load_pretrain
+from pysot.utils.npu_sgd import npu_fused_sgd
 from pysot.utils.watch import attempt, launch
+
+logger = logging.getLogger(__name__)
 
 
 def build_lr_schedule(cfg: CfgNode) -> LRSchedule:
@@ -38,15 +43,24 @@ def build_freeze_plan(cfg: CfgNode) -> FreezePlan:
 
 
 def build_optimizer(model: nn.Module, cfg: CfgNode) -> torch.optim.Optimizer:
-    """SGD over the parameters of `model` that require gradients now: torch's, or torch_npu's NpuFusedSGD on an NPU with NPU.FUSED_SGD."""
+    """SGD over the parameters of `model` that require gradients now: torch's fused one; on an NPU torch_npu's NpuFusedSGD, or torch's of plain operators
+    without NPU.FUSED_SGD.
+    """
     train = cfg.TRAIN
-    make = npu_fused_sgd if cfg.NPU.FUSED_SGD and next(model.parameters()).device.type == "npu" else None
+    make = None
+    if next(model.parameters()).device.type == "npu":  # torch's fused one is aclnnFusedSgd there: not on 910A, not in older CANN, and it reads found_inf
+        make = npu_fused_sgd if cfg.NPU.FUSED_SGD else partial(torch.optim.SGD, foreach=True)
     return build_sgd(model, train.BASE_LR, cfg.BACKBONE.LAYERS_LR, train.MOMENTUM, train.WEIGHT_DECAY, make)
 
 
 def build_amp(cfg: CfgNode, device: torch.device) -> TorchAmp | ApexAmp:
-    """torch.amp, or apex on an NPU with NPU.APEX."""
+    """torch.amp, or apex on an NPU with NPU.APEX. Raises ValueError for a precision that the device does not have."""
     train = cfg.TRAIN
+    check_precision(device, train.PRECISION)
+    if train.PRECISION == "fp32" and lowers_fp32(device, cfg.NPU.PRECISION_MODE):
+        logger.warning("TRAIN.PRECISION is fp32, but %s computes convolutions and matrix products of float32 in fp16, where an overflow is not seen; set it to "
+                       "fp16, which watches for overflows, or NPU.PRECISION_MODE to must_keep_origin_dtype, which needs kernels of CANN for it",
+                       device_name(device))
     return ApexAmp(train.LOSS_SCALE) if cfg.NPU.APEX and device.type == "npu" else TorchAmp(device, train.PRECISION, train.LOSS_SCALE)
 
 

@@ -1,6 +1,6 @@
 """What trains, and how: freezing by epoch, and SGD with a group per part of the network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pysot.utils.device import flat_tensors
+from pysot.utils.npu_sgd import flat_tensors, npu_gradients
 
 
 @dataclass(frozen=True)
@@ -83,20 +83,29 @@ def clear_gradients(optimizer: torch.optim.Optimizer, in_place: bool = False) ->
     optimizer.zero_grad(set_to_none=not in_place and flat_tensors(optimizer) is None)
 
 
-def gradient_norm(parameters: Sequence[torch.Tensor], largest: float) -> torch.Tensor:
+def clip_gradients(optimizer: torch.optim.Optimizer, largest: float) -> torch.Tensor:
     """Scale the gradients so that their total norm is at most `largest`; returns the norm before, a scalar tensor."""
-    return nn.utils.clip_grad_norm_(parameters, largest)
+    gradients = npu_gradients(optimizer)
+    if gradients is None:
+        return nn.utils.clip_grad_norm_(trained_parameters(optimizer), largest)
+    norm = nn.utils.get_total_norm(gradients, foreach=False)
+    factor = torch.clamp(largest / (norm + 1e-6), max=1.0)  # as in clip_grad_norm_, whose foreach kernel for this an NPU lacks
+    for tensor in gradients:
+        tensor.mul_(factor)
+    return norm
 
 
 @torch.no_grad()
 def step_unless(bad: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
     """optimizer.step(), undone where the scalar `bad` is true. The device decides: nothing waits for it."""
-    flat = flat_tensors(optimizer)
-    if flat is None:
+    if optimizer.defaults.get("fused"):
         optimizer.found_inf = bad.float()  # torch's fused kernels change nothing where it is 1
         optimizer.step()
         return
-    before = [tensor.clone() for tensor in flat]
+    changed = flat_tensors(optimizer)
+    if changed is None:
+        changed = [*trained_parameters(optimizer), *(state["momentum_buffer"] for state in optimizer.state.values())]
+    before = [tensor.clone() for tensor in changed]
     optimizer.step()
-    for tensor, old in zip(flat, before, strict=True):
+    for tensor, old in zip(changed, before, strict=True):
         torch.where(bad, old, tensor, out=tensor)

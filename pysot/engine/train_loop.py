@@ -23,10 +23,10 @@ from pysot.engine.frozen import fold_frozen
 from pysot.engine.identity import agree, fingerprint
 from pysot.engine.lr_scheduler import LRSchedule
 from pysot.engine.monitor import Monitor
-from pysot.engine.optimizer import FreezePlan, clear_gradients, flat_tensors, gradient_norm, step_unless, trained_parameters
-from pysot.engine.skips import REMEDY, SkippedSteps, flat_statistics, poison_if_bad
+from pysot.engine.optimizer import FreezePlan, clear_gradients, clip_gradients, flat_tensors, step_unless
+from pysot.engine.skips import REMEDY, SkippedSteps, bad_batch, bad_norm, flat_statistics
 from pysot.utils.device import CopyStream, peak_memory_mib, synchronize
-from pysot.utils.distributed import Rank, barrier, mean_over_ranks
+from pysot.utils.distributed import Rank, ask_all, barrier, mean_over_ranks
 from pysot.utils.meter import reserved_memory_mib
 from pysot.utils.signals import Interrupted, StopRequest
 from pysot.utils.watch import FIRST_STEP, Pulse
@@ -131,7 +131,7 @@ class Trainer:
             before, skipped = self.step_count, self.skips.total
             figures = self._epoch(epoch, steps)
             if self.skips.total - skipped == self.step_count - before > 0 and not self.amp.searches:
-                raise RuntimeError(f"every step of epoch {epoch + 1} had gradients that are no numbers; nothing was saved. {REMEDY}")
+                raise RuntimeError(f"every step of epoch {epoch + 1} had a loss or gradients that are no numbers; nothing was saved. {REMEDY}")
             path = self._save(epoch)
             for note in self.notes():
                 logger.warning("epoch %d: %s", epoch + 1, note)
@@ -235,12 +235,15 @@ class Trainer:
 
     def step(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """One step on a batch of CPU tensors; returns the losses of this process, on the device. Nothing in it waits for the device."""
-        statistics = self.statistics.clone()
+        statistics = [flat.clone() for flat in self.statistics]
         losses = self.forward(self.to_device(batch))
+        bad_here = bad_batch(losses["total_loss"], self.statistics)
+        bad_anywhere = ask_all(bad_here)  # the answer travels while the gradients are computed
         overflow = self.backward(losses["total_loss"])
-        norm, bad = self.update(overflow)
-        torch.where(bad, statistics, self.statistics, out=self.statistics)
-        self.skips.mark(self.step_count, bad, losses["total_loss"].detach())
+        norm, bad = self.update(bad_anywhere() | overflow)
+        for flat, old in zip(self.statistics, statistics, strict=True):
+            torch.where(bad, old, flat, out=flat)
+        self.skips.mark(self.step_count, bad, bad_here)
         return {**losses, "grad_norm": norm}
 
     def to_device(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -257,13 +260,13 @@ class Trainer:
         """Gradients, reduced over the processes; whether the device has seen an overflow, see `TorchAmp.backward`."""
         # DDP averages gradients over the processes; their number as a factor makes that the sum, for which BASE_LR is tuned.
         factor = self.me.world_size if self.settings.grad_sum else 1
-        return self.amp.backward(poison_if_bad(loss) * factor, self.optimizer)
+        return self.amp.backward(loss * factor, self.optimizer)
 
-    def update(self, overflow: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        """Clip and step; the gradient norm before, and whether the step was bad and so left out."""
-        norm = gradient_norm(trained_parameters(self.optimizer), self.settings.grad_clip)
+    def update(self, bad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Clip and step; the gradient norm before, and whether the step was left out, because it is `bad` already or by its gradients."""
+        norm = clip_gradients(self.optimizer, self.settings.grad_clip)
         # The norm is that of the reduced gradients: every process sees the same value and takes the same decision.
-        bad = ~torch.isfinite(norm) | overflow
+        bad = bad | bad_norm(norm)
         step_unless(bad, self.optimizer)
         self.amp.update()
         return norm, bad

@@ -93,9 +93,10 @@ class SiamRPNTracker(SiameseTracker):
         crop = self.get_subwindow(img, self.center_pos, instance_size, side, self.channel_average)
         outputs = self.model.track(crop) if self.zf is None else self.model.track(crop, self.zf)  # a network of the original's keeps its template itself
         anchors, window = self._grid(instance_size)
-        score = object_scores(outputs["cls"])
+        cls, loc = on_host(outputs["cls"], outputs["loc"])
+        score = object_scores(cls)
         _check_count(len(score), len(anchors), instance_size)
-        boxes = decode_boxes(outputs["loc"], anchors)
+        boxes = decode_boxes(loc, anchors)
         penalty = np.exp(-(_change_of_shape(boxes, self.size * scale) - 1) * s.penalty_k)
         ranked = penalty * score * (1 - s.window_influence) + window * s.window_influence
         best = int(np.argmax(ranked))
@@ -107,6 +108,15 @@ class SiamRPNTracker(SiameseTracker):
         w, h = self.size * (1 - best.rate) + best.box[2:] * best.rate
         self.center_pos = np.array([np.clip(cx, 0, width), np.clip(cy, 0, height)])
         self.size = np.array([max(_MIN_SIDE, min(w, width)), max(_MIN_SIDE, min(h, height))])
+
+
+def on_host(cls: torch.Tensor, loc: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the network says, of any two shapes, in the memory of the host, by one copy: each waits for the device."""
+    if cls.device.type == "cpu":
+        return cls, loc
+    both = torch.cat([cls.float().flatten(), loc.float().flatten()]).cpu()
+    first, second = both.split([cls.numel(), loc.numel()])
+    return first.view(cls.shape), second.view(loc.shape)
 
 
 def object_scores(cls: torch.Tensor) -> np.ndarray:

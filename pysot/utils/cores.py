@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from pathlib import Path
 
 try:
@@ -34,6 +35,25 @@ def share_of_cores(cores: list[int], local_rank: int, local_world_size: int) -> 
     """The part of `cores` that belongs to process `local_rank` of `local_world_size`: neighbours, equally many each; all where there are too few."""
     each = len(cores) // local_world_size
     return cores[local_rank * each:(local_rank + 1) * each] if each else cores
+
+
+def torch_npu_binds(conf: str, cards: int, cores: list[int], all_cores: int) -> bool:
+    """Whether torch_npu binds its threads by CPU_AFFINITY_CONF=`conf`, for so many visible cards, a process that may run on `cores`, and a machine of
+    `all_cores`. It does for mode 1 and 2, unless a core that it would give to any of the cards is not among `cores`; with force:1 it does not look.
+    """
+    mode, force, given = "0", False, {}
+    for option in conf.split(","):
+        key, colon, value = option.partition(":")
+        if not colon or key == "mode":
+            mode = value if colon else key
+        elif key == "force":
+            force = value == "1"
+        elif re.fullmatch(r"npu\d+", key) and (span := re.fullmatch(r"(\d+)(?:-(\d+))?", value)):
+            given.setdefault(int(key[3:]), set()).update(range(int(span[1]), int(span[2] or span[1]) + 1))
+    if mode not in ("1", "2") or not cards:
+        return False
+    each = all_cores // cards
+    return force or all(given.get(card, set(range(card * each, (card + 1) * each))) <= set(cores) for card in range(cards))
 
 
 def bind_to_cores(cores: list[int]) -> None:

@@ -9,6 +9,7 @@ import os
 import random
 import resource
 import sys
+import warnings
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.amp.grad_scaler import OptState
+
+from pysot.utils.cores import torch_npu_binds, usable_cores
+from pysot.utils.npu_sgd import npu_gradients
 
 _BACKENDS = {"npu": "hccl", "cuda": "nccl", "cpu": "gloo"}
 _PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -76,11 +80,15 @@ def _visibility(kind: str) -> str:
     return f"{variable} ({os.environ.get(variable, 'not set')})"
 
 
-def set_npu_switches(device: torch.device, jit_compile: bool, conv_hf32: bool, matmul_hf32: bool, internal_format: bool) -> None:
+def set_npu_switches(
+    device: torch.device, jit_compile: bool, conv_hf32: bool, matmul_hf32: bool, internal_format: bool, precision_mode: str = ""
+) -> None:
     """Set torch_npu's switches, see the NPU section of pysot/core/config.py; nothing on other devices."""
     if device.type != "npu":
         return
     npu = _module("npu")
+    if precision_mode:
+        npu.set_option({"ACL_PRECISION_MODE": precision_mode})
     npu.set_compile_mode(jit_compile=jit_compile)
     npu.conv.allow_hf32 = conv_hf32
     npu.matmul.allow_hf32 = matmul_hf32
@@ -93,6 +101,23 @@ def set_gpu_switches(device: torch.device, tf32: bool, cudnn_benchmark: bool) ->
         torch.backends.cudnn.allow_tf32 = tf32
         torch.backends.cudnn.benchmark = cudnn_benchmark
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
+
+
+def make_deterministic(device: torch.device) -> None:
+    """Let the same work on `device` give the same bits in every run of this process's program: kernels that are deterministic, or an error by the operator
+    that has none. Called before the process group is made and after the other switches.
+    """
+    # cuBLAS and HCCL read these when they are first used
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    if os.environ.get("HCCL_DETERMINISTIC") != "strict":
+        os.environ["HCCL_DETERMINISTIC"] = "true"
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it has not written
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    if device.type == "npu" and hasattr(_module("npu"), "set_deterministic_level"):
+        with warnings.catch_warnings():  # it always warns that torch's switch is not to be used any more
+            warnings.simplefilter("ignore")
+            _module("npu").set_deterministic_level(1)
 
 
 def likes_channels_last(device: torch.device, precision: str, tf32: bool) -> bool:
@@ -137,8 +162,8 @@ def collective_timeout(device: torch.device) -> timedelta:
 
 
 def binds_cores(device: torch.device) -> bool:
-    """Whether torch_npu binds its threads to cores itself (CPU_AFFINITY_CONF=1 or 2), so that nobody else must."""
-    return device.type == "npu" and os.environ.get("CPU_AFFINITY_CONF", "0")[:1] not in ("", "0")
+    """Whether torch_npu binds its threads to cores itself, see `torch_npu_binds`, so that nobody else must."""
+    return device.type == "npu" and torch_npu_binds(os.environ.get("CPU_AFFINITY_CONF", ""), _count("npu"), usable_cores(), os.cpu_count() or 1)
 
 
 def device_name(device: torch.device) -> str:
@@ -201,6 +226,19 @@ def half_type(precision: str) -> torch.dtype | None:
     return _PRECISIONS.get(precision)
 
 
+def check_precision(device: torch.device, precision: str) -> None:
+    """Raise ValueError for bf16 on an NPU whose chip lacks it: 910A and older."""
+    if precision == "bf16" and device.type == "npu" and not _module("npu").is_bf16_supported():
+        raise ValueError(f"TRAIN.PRECISION is bf16, which {device_name(device)} does not have (Ascend 910B and later do); set it to fp16 or fp32")
+
+
+def lowers_fp32(device: torch.device, precision_mode: str) -> bool:
+    """Whether convolutions and matrix products of float32 run in fp16: on chips before Ascend 910B they do unless `precision_mode` is must_keep_origin_dtype,
+    see torch_npu's SetPrecisionMode.
+    """
+    return device.type == "npu" and not _module("npu").is_bf16_supported() and precision_mode != "must_keep_origin_dtype"
+
+
 def autocast(device: torch.device, precision: str):
     """A context in which the network runs in `precision`: fp32, fp16 or bf16."""
     if precision == "fp32":
@@ -221,42 +259,22 @@ def make_scaler(device: torch.device, precision: str, loss_scale: float | str) -
 
 
 class _NpuGradScaler(torch.amp.GradScaler):
-    """torch takes the reciprocal of the scale in float64, which an NPU does not have."""
+    """torch takes the reciprocal of the scale in float64, which an NPU does not have. Nothing here reads the device on the host."""
 
     def unscale_(self, optimizer: torch.optim.Optimizer) -> None:
         if self.is_enabled():
             scale, _ = self._check_scale_growth_tracker("unscale_")
             state = self._per_optimizer_states[id(optimizer)]
-            state["found_inf_per_device"] = self._unscale_grads_(optimizer, scale.reciprocal(), torch.zeros_like(scale), False)
-            state["stage"] = OptState.UNSCALED
+            found = torch.zeros_like(scale)
+            torch._amp_foreach_non_finite_check_and_unscale_(npu_gradients(optimizer), found, scale.reciprocal())
+            state["found_inf_per_device"], state["stage"] = {scale.device: found}, OptState.UNSCALED
 
 
 def saw_overflow(scaler: torch.amp.GradScaler) -> bool:
-    """Whether the scaler of a saturating NPU has found an overflow on any rank in this step. Elsewhere False: there the gradients themselves tell."""
+    """Whether the scaler of a saturating NPU has found an overflow on any rank in this step: torch_npu's reads a flag of the chip on the host for that, the
+    only wait in a step. Elsewhere False: there the gradients themselves tell.
+    """
     return bool(getattr(scaler, "_has_overflow", False))
-
-
-def npu_fused_sgd(groups: list[dict], **options) -> torch.optim.Optimizer:
-    """torch_npu's NpuFusedSGD: it flattens the parameters that have a gradient at its first step, so it is to be made anew when others begin to train."""
-    from torch_npu.optim import NpuFusedSGD
-
-    for parameter in (p for group in groups for p in group["params"]):
-        # It takes the storage of a parameter for its size, which is wrong for one that an earlier NpuFusedSGD has laid end to end with others.
-        parameter.data, parameter.grad = parameter.data.clone(), None
-    return NpuFusedSGD(groups, **options)
-
-
-def flat_tensors(optimizer: torch.optim.Optimizer) -> list[torch.Tensor] | None:
-    """The flat parameters and momenta of an NpuFusedSGD, made if there are gradients and empty if not; None for any other optimizer."""
-    if not getattr(optimizer, "is_fused_optimizer", False):
-        return None
-    if all(p.grad is None for group in optimizer.param_groups for p in group["params"]):
-        return []
-    with torch.no_grad():
-        optimizer._maybe_init_combined_params_and_grads()
-        optimizer._maybe_init_combined_states()
-    momenta = [state["momentum_buffer"] for group in optimizer.combined_param_states_indexed_by_group for state in group]
-    return [tensor for tensor in [*optimizer.params_all_group_combined, *momenta] if tensor is not None]
 
 
 class CopyStream:

@@ -106,6 +106,21 @@ def _meet(me: Rank, device: torch.device, request: StopRequest, pulse: Pulse) ->
     return watch
 
 
+def ask_all(flag: torch.Tensor) -> Callable[[], torch.Tensor]:
+    """Begin to ask all processes whether a scalar bool is true in any of them. What is returned gives the answer, a tensor on the same device: it waits for it
+    like any operator, the host only for processes on CPUs.
+    """
+    value = flag.float()
+    work = dist.all_reduce(value, op=dist.ReduceOp.MAX, async_op=True) if dist.is_initialized() else None
+
+    def answer() -> torch.Tensor:
+        if work is not None:
+            work.wait()
+        return value > 0
+
+    return answer
+
+
 def mean_over_ranks(values: dict[str, torch.Tensor], flags: torch.Tensor) -> tuple[dict[str, float], list[float]]:
     """Scalars and the elements of `flags` (N,), averaged over all processes in one reduction, as numbers. It waits for the device."""
     packed = torch.cat([torch.stack([v.detach().float() for v in values.values()]), flags])

@@ -5,7 +5,6 @@ import os
 import platform
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -160,40 +159,6 @@ def devices() -> Iterator[Finding]:
         except RuntimeError as error:
             yield Finding("devices", str(device), "fails", str(error).splitlines()[0])
     if len(found) > 1:
-        yield _collective(found[0].type)
+        from pysot.utils.doctor_run import collective
 
-
-_SUM = """
-import os, torch, torch.distributed as dist
-from pysot.utils.device import choose_device
-from pysot.utils.distributed import find_rank, process_group
-me = find_rank()
-device = choose_device({kind!r}, local_rank=me.local_rank)
-with process_group(me, device):
-    x = torch.ones(1, device=device)
-    dist.all_reduce(x)
-    assert x.item() == 2, x
-"""
-
-
-def _collective(kind: str) -> Finding:
-    """A sum over two processes, as a training run makes it."""
-    from pysot.utils.device import distributed_backend
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    path = os.pathsep.join(filter(None, [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")]))
-    common = {**os.environ, "PYTHONPATH": path, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    ranks = [subprocess.Popen([sys.executable, "-c", _SUM.format(kind=kind)], env={**common, "RANK": str(i), "LOCAL_RANK": str(i)},
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for i in range(2)]
-    name, problem = distributed_backend(kind), ""
-    for rank in ranks:
-        try:
-            _, text = rank.communicate(timeout=120)
-            lines = text.strip().splitlines()
-            problem = problem or (lines[-1] if rank.returncode and lines else f"status {rank.returncode}" if rank.returncode else "")
-        except subprocess.TimeoutExpired:
-            rank.kill()
-            problem = problem or "no answer within 120 s: are the cards linked, and is HCCL's port range free?"
-    return Finding("devices", name, "sum over two devices fails" if problem else "sum over two devices works", problem)
+        yield collective(found[0].type, 2)

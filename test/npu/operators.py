@@ -1,6 +1,7 @@
-"""Run by test_operators.py: the operators that one training step and one tracking step of a config send to the NPU, as JSON."""
+"""Run by test_operators.py: the operators that one training step and one tracking step of a config send to the NPU, and what they read on the host, as JSON."""
 
 import collections
+import ctypes
 import json
 import sys
 
@@ -21,12 +22,31 @@ def is_channels_last(tensor: torch.Tensor) -> bool:
     return tensor.dim() == 4 and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
 
 
+def host_reads() -> tuple[int, int]:
+    """Copies to the host, and waits for the device, since the start of the process, inside operators too: counted by the simulator, 0 on a real NPU."""
+    try:
+        runtime = ctypes.CDLL("libascendcl.so")
+        return runtime.npu_sim_copies_to_host(), runtime.npu_sim_waits()
+    except (OSError, AttributeError):
+        return 0, 0
+
+
 class Recorder(TorchDispatchMode):
-    """Counts operators with a tensor on the NPU, and notes what an NPU refuses (float64, channels_last) or answers slowly (boolean indices)."""
+    """Counts operators with a tensor on the NPU, and notes what an NPU refuses (float64, channels_last) or answers slowly (boolean indices). `reads`: copies to
+    the host, and waits for the device, meanwhile.
+    """
 
     def __init__(self):
         super().__init__()
         self.operators, self.refused = collections.Counter(), set()
+
+    def __enter__(self):
+        self.reads = host_reads()
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        self.reads = [now - then for now, then in zip(host_reads(), self.reads, strict=True)]
+        return super().__exit__(*error)
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
@@ -46,8 +66,10 @@ class Recorder(TorchDispatchMode):
 def main(name: str, *opts: str) -> None:
     config = load_config(experiment(name), ["TRAIN.EPOCH", "21", "BACKBONE.TRAIN_EPOCH", "0", "BACKBONE.PRETRAINED", "", "TRAIN.PRINT_FREQ", "5", *opts])
     device = choose_device("npu")
-    set_npu_switches(device, jit_compile=False, conv_hf32=False, matmul_hf32=False, internal_format=False)
-    batches = Batches([drawn_batch(2, config.TRAIN.SEARCH_SIZE, config.TRAIN.OUTPUT_SIZE)])
+    npu = config.NPU
+    set_npu_switches(device, jit_compile=npu.JIT_COMPILE, conv_hf32=npu.CONV_HF32, matmul_hf32=npu.MATMUL_HF32, internal_format=npu.INTERNAL_FORMAT)
+    batch = drawn_batch(2, config.TRAIN.SEARCH_SIZE, config.TRAIN.OUTPUT_SIZE)
+    batches = Batches([{name: value.pin_memory() for name, value in batch.items()}])  # as the loader makes them
     run = build_trainer(config, build_model(config), batches, device, Rank(), save=False)
     run.begin(0)
     run.step(batches[0])  # the first step also makes what is made once
@@ -59,7 +81,7 @@ def main(name: str, *opts: str) -> None:
     with Recorder() as tracking:
         tracker.track(image)
     steps = {"training": training, "tracking": tracking}
-    print(json.dumps({step: {"operators": recorder.operators, "refused": sorted(recorder.refused)} for step, recorder in steps.items()}))
+    print(json.dumps({step: {"operators": seen.operators, "refused": sorted(seen.refused), "reads": seen.reads} for step, seen in steps.items()}))
 
 
 if __name__ == "__main__":

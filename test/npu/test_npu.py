@@ -110,6 +110,28 @@ def test_commands_on_the_npu(tmp_path):
     assert done.returncode == 0 and len(json.loads((tmp_path / "demo" / "boxes.json").read_text())) == 6, done.stderr
 
 
+def test_deterministic_runs_are_the_same_bits(tmp_path):
+    code = """
+import sys, torch, torch_npu
+from pathlib import Path
+from helpers import small_trainer
+from pysot.utils.device import choose_device, make_deterministic
+device = choose_device("npu")
+make_deterministic(device)
+states = []
+for name in ("one", "two"):
+    run = small_trainer(Path(sys.argv[1]) / name, device, "TRAIN.PRECISION", "fp16")
+    run.begin(1)
+    for batch in run.loader:
+        run.step(batch)
+    states.append([value.cpu() for value in run.model.state_dict().values()])
+print("level", torch_npu._C._npu_get_deterministic_level(), all(map(torch.equal, *states)))
+"""
+    path = os.pathsep.join([str(ROOT), str(ROOT / "test"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=300)
+    assert "level 1 True" in done.stdout and "set_deterministic_level" not in done.stderr, done.stdout + done.stderr
+
+
 @pytest.mark.skipif(not SIMULATED, reason="about the simulator")
 def test_the_simulator_is_the_cpu():
     for _ in range(3):

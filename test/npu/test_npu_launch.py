@@ -85,9 +85,24 @@ def test_visible_cards():
 
 
 def test_doctor():
-    done = subprocess.run([sys.executable, str(ROOT / "tools" / "doctor.py")], capture_output=True, text=True, timeout=300)
+    environment = {**os.environ, "NPU_SIM_DEVICES": "3"}
+    done = subprocess.run([sys.executable, str(ROOT / "tools" / "doctor.py"), "--run"], env=environment, capture_output=True, text=True, timeout=600)
     assert re.search(r"   npu:0 +\S+, [\d.]+ of [\d.]+ GiB free", done.stdout) and "sum over two devices works" in done.stdout, done.stdout + done.stderr
     assert "import torch               works" in done.stdout
+    cards = re.findall(r"== run on (npu:\d+)\n((?:   .* error .* of at most .* s\n)+)", done.stdout)
+    assert len(cards) >= 1 and all(lines.count("\n") == 6 for _, lines in cards), done.stdout
+    assert not SIMULATED or len(cards) == 3 and "sum over 3 devices works" in done.stdout, done.stdout
+
+
+@pytest.mark.skipif(not SIMULATED, reason="a card is made busy by the simulator")
+def test_the_doctor_goes_on_with_the_other_cards():
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "NPU_SIM_DEVICES": "3", "NPU_SIM_BUSY": "1", "PYTHONPATH": path}
+    code = "from pysot.utils.doctor_run import run_all\nfor finding in run_all(): print(finding.section, finding.name, finding.problem, sep=': ')"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0 and re.search(r"run on npu:1: start: .*device npu:1 is there but cannot be opened", done.stdout), done.stdout + done.stderr
+    assert "run on npu:0: optimizer step: \n" in done.stdout and "run on npu:2: copy: \n" in done.stdout, done.stdout
+    assert re.search(r"run: hccl: rank 1: .*npu:1 is there but cannot be opened", done.stdout), done.stdout
 
 
 def test_env_npu_sets_what_torch_npu_reads():

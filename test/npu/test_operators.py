@@ -1,4 +1,4 @@
-"""The operators of a training step and of a tracking step: none that waits for the host, has a result of unknown size, or runs on the CPU instead."""
+"""The operators of a training step and of a tracking step: none that the host waits for, has a result of unknown size, or runs on the CPU instead."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from helpers import ROOT
+from helpers import ROOT, SIMULATED
 
 pytestmark = pytest.mark.npu
 
@@ -28,8 +28,9 @@ def slow(operators: dict[str, int]) -> list[str]:
 
 @pytest.mark.parametrize(("config", "opts"), [
     (R50, []), (R50, ["TRAIN.PRECISION", "fp16"]), ("quickstart", ["TRAIN.PRECISION", "fp16", "TRAIN.LOSS_SCALE", "dynamic"]),
-    ("quickstart", ["TRAIN.PRECISION", "bf16"]), ("quickstart", ["NPU.FUSED_SGD", "True"]), ("siamrpn_mobilev2_small", []),
-], ids=["r50-fp32", "r50-fp16", "alex-fp16-dynamic", "alex-bf16", "alex-NpuFusedSGD", "mobilev2"])
+    ("quickstart", ["TRAIN.PRECISION", "bf16"]), ("quickstart", ["NPU.FUSED_SGD", "False"]), ("siamrpn_mobilev2_small", []),
+    ("quickstart", ["NPU.JIT_COMPILE", "True", "NPU.INTERNAL_FORMAT", "True", "NPU.CONV_HF32", "True", "NPU.MATMUL_HF32", "True"]),
+], ids=["r50-fp32", "r50-fp16", "alex-fp16-dynamic", "alex-bf16", "alex-torch-sgd", "mobilev2", "alex-all-switches"])
 def test_operators(capsys, config, opts):
     done = record(str(ROOT / "test" / "npu" / "operators.py"), config, *opts)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -37,9 +38,14 @@ def test_operators(capsys, config, opts):
     with capsys.disabled():
         for step, result in found.items():
             names = ", ".join(f"{name.removeprefix('aten.')} x{count}" for name, count in sorted(result["operators"].items()))
-            print(f"\n{config} {' '.join(opts)}: a {step} step sends {sum(result['operators'].values())} operators to the NPU: {names}")
+            copies, waits = result["reads"]
+            print(f"\n{config} {' '.join(opts)}: a {step} step sends {sum(result['operators'].values())} operators to the NPU, copies to the host {copies} "
+                  f"times, waits {waits} times: {names}")
     for step, result in found.items():
         assert result["operators"] and result["refused"] == [] and slow(result["operators"]) == [], step
+        assert "_foreach_mul_.Tensor" not in " ".join(result["operators"]), step  # an NPU has no kernel for it
+    # A tracking step waits for its image to be taken, from memory that is not pinned, and for its result.
+    assert found["training"]["reads"] == [0, 0] and (found["tracking"]["reads"] == [1, 2] or not SIMULATED), found
 
 
 def test_the_recorder_sees_what_is_slow_or_refused():
@@ -57,6 +63,40 @@ print(json.dumps([seen.operators, sorted(seen.refused)]))
     assert done.returncode == 0, done.stderr
     operators, refused = json.loads(done.stdout.splitlines()[-1])
     assert len(slow(operators)) >= 4 and any("float64" in text for text in refused), (operators, refused)
+
+
+# Copies to the host, and waits, of a line about a tensor `x` on the NPU, and a step of torch's fused SGD.
+READS = {
+    "optimizer.step()": [0, 0], "optimizer.found_inf = x.sum(); optimizer.step()": [1, 1], "x.sum().item()": [1, 1], "bool(x.sum() > 1)": [1, 1],
+    "x.nonzero()": [1, 1], "torch.equal(x, x)": [1, 1], "x[x > 0]": [1, 1], "x.cpu()": [1, 1], "x.to('cpu', non_blocking=True)": [1, 0],
+    "torch.ones(2).to('npu')": [0, 1], "torch.ones(2).pin_memory().to('npu', non_blocking=True)": [0, 0], "torch.npu.synchronize()": [0, 1],
+}
+COUNT = """
+import torch, json, sys
+from operators import Recorder
+reads = {}
+for line in json.loads(sys.argv[1]):
+    x = torch.zeros(2, 3).to("npu").requires_grad_()
+    optimizer = torch.optim.SGD([x], lr=1, momentum=0.9, fused=True)
+    x.sum().backward()
+    with Recorder() as seen, torch.no_grad():
+        exec(line)
+    reads[line] = seen.reads
+print(json.dumps(reads))
+"""
+
+
+@pytest.fixture(scope="module")
+def reads():
+    done = record("-c", COUNT, json.dumps(list(READS)))
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.skipif(not SIMULATED, reason="the simulator counts")
+@pytest.mark.parametrize("line", READS)
+def test_what_the_host_waits_for_is_counted(line, reads):
+    assert reads[line] == READS[line]
 
 
 def test_a_fall_back_to_the_cpu_is_an_error():

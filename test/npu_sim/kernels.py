@@ -5,7 +5,16 @@ autocast, DDP and every thread reach them.  Memory, metadata and conversion stay
 with its refusals (channels_last, float64); an operator that torch_npu sends to the CPU with a
 warning still goes there with a warning; one that only NPUs have still asks for CANN's kernel
 and fails.
+
+An operator that reads the device on the host, because its kernel on an NPU does so, is counted:
+`host_reads()` tells how often copies to the host were made and the device was waited for.
+
+A chip before Ascend 910B (NPU_SIM_SOC=Ascend910A) saturates: what an operator computes has the
+largest number where it would have infinity, and 0 where it would have NaN; a flag is raised.
 """
+
+import ctypes
+import os
 
 import torch
 
@@ -34,7 +43,24 @@ ACROSS = ("copy_", "_foreach_copy_", "index", "index_put", "index_put_", "_index
 # the CPU's own kernels for 16-bit floats are slow.
 WIDE = ("convolution", "convolution_backward", "mm", "bmm", "addmm", "baddbmm", "mv", "addmv")
 NARROW = (torch.float16, torch.bfloat16)
+# Those whose kernel on an NPU reads the device on the host: to return a number, or to learn the size of its result.
+READING = (
+    "_local_scalar_dense",
+    "equal",
+    "nonzero",
+    "masked_select",
+    "_unique2",
+    "unique_dim",
+    "unique_consecutive",
+    "bincount",
+    "repeat_interleave",
+)
+# Those that read these arguments where they are given, see op-plugin's FusedSgd: aclnnFusedSgd has no place for found_inf.
+READING_GIVEN = {"_fused_sgd_": ("found_inf", "lr")}
 
+runtime = ctypes.CDLL("libascendcl.so")  # acl_sim.c
+SATURATING = os.environ.get("NPU_SIM_SOC") in ("Ascend910A", "Ascend910ProA", "Ascend910PremiumA", "Ascend910ProB")
+overflow = [False]  # the chip's flag: an operator has saturated since it was cleared
 libraries = {space: torch.library.Library(space, "IMPL") for space in ("aten", "npu", "c10d")}
 
 
@@ -57,6 +83,11 @@ def install():
         else:
             register(name, kernel(op))
     register("aten::clone", clone)
+    register("npu::npu_format_cast", format_cast)
+    if SATURATING:
+        register("npu::npu_get_float_status", get_float_status)
+        register("npu::npu_clear_float_status", clear_float_status)
+        register("aten::_amp_foreach_non_finite_check_and_unscale_", check_and_unscale)
     register("npu::_npu_dtype_cast", cast)
     register("c10d::allgather_", allgather)
     for function in (batch_norm_stats, batch_norm_gather_stats_with_counts, batch_norm_elemt, batch_norm_backward_reduce, batch_norm_backward_elemt):
@@ -79,6 +110,35 @@ def view(x):
     storage = x.untyped_storage()
     memory = torch._C._construct_storage_from_data_pointer(storage.data_ptr(), CPU, storage.nbytes())
     return torch.empty(0, dtype=x.dtype).set_(memory, x.storage_offset(), x.size(), x.stride())
+
+
+def host_reads():
+    """Copies to the host, and waits for the device, since the start of the process."""
+    runtime.npu_sim_copies_to_host.restype = runtime.npu_sim_waits.restype = ctypes.c_uint64
+    return runtime.npu_sim_copies_to_host(), runtime.npu_sim_waits()
+
+
+def count_reads(short, args, kwargs):
+    """Count what this call would read on the host, were it on an NPU."""
+    if short == "copy_":
+        to, source, *rest = args
+        if to.device.type != source.device.type and not (rest and rest[0] or kwargs.get("non_blocking")):
+            runtime.npu_sim_count(0, 1)
+        runtime.npu_sim_count(int(to.device.type == "cpu"), 0)
+        return
+    given = sum(isinstance(kwargs.get(name), torch.Tensor) for name in READING_GIVEN.get(short, ()))
+    indices = args[1] if "index" in short and short in ACROSS else ()
+    masks = any(x is not None and x.dtype in (torch.bool, torch.uint8) for x in indices)
+    reads = given + masks + (short in READING)
+    runtime.npu_sim_count(reads, reads)
+
+
+def saturate(x):
+    """Let a CPU tensor, which a kernel has written, hold what a saturating chip would."""
+    if SATURATING and x.is_floating_point() and not x.isfinite().all():
+        overflow[0] = True
+        x.nan_to_num_(0.0)  # infinities become the largest numbers
+    return x
 
 
 def kernel(op):
@@ -127,12 +187,13 @@ def kernel(op):
         def up(x):
             if isinstance(x, torch.Tensor):
                 y = torch.empty(x.size(), dtype=dtype or x.dtype, device=device)
-                view(y).copy_(x)
+                saturate(view(y).copy_(x))
                 return y
             if isinstance(x, (list, tuple)):
                 return type(x)(map(up, x))
             return x
 
+        count_reads(short, args, kwargs)
         args_down = [down(x) for x in args]
         kwargs_down = {name: down(x) for name, x in kwargs.items()}
         if host and device and not across:
@@ -149,12 +210,20 @@ def kernel(op):
         for name in outs:
             if kwargs[name].size() != kwargs_down[name].size():
                 kwargs[name].resize_(kwargs_down[name].size())
-            kwargs[name].copy_(kwargs_down[name])
+            view(kwargs[name]).copy_(kwargs_down[name])
+        for name, i in written.items() if short != "copy_" else ():
+            for x in flat(kwargs.get(name, args[i] if i < len(args) else None)):
+                saturate(view(x))
         results = result if isinstance(result, tuple) else (result,)
         results = [up(x) if name is None else kwargs[name] if name in kwargs else args[written[name]] for name, x in zip(returned, results, strict=False)]
         return results[0] if len(results) == 1 else tuple(results) or None
 
     return run
+
+
+def flat(x):
+    """The NPU tensors of an argument: a tensor, a list of them, or nothing."""
+    return [y for y in (x if isinstance(x, (list, tuple)) else [x]) if isinstance(y, torch.Tensor) and y.device.type == "npu"]
 
 
 def apart(op, one, other):
@@ -185,6 +254,33 @@ def clone(x, *, memory_format=None):
     """Strides are kept or made contiguous, whatever format is asked for, as by torch_npu."""
     keep = memory_format in (None, torch.preserve_format)
     return (torch.empty_like(x) if keep else torch.empty(x.size(), dtype=x.dtype, device=x.device)).copy_(x)
+
+
+def format_cast(x, acl_format, *, customize_dtype=None, input_dtype=None):
+    """A copy: private formats are of the same numbers, and nothing here asks where they lie."""
+    return x.clone()
+
+
+def get_float_status(x, mode=0):
+    """The flag in the first of eight numbers."""
+    view(x)[0] = float(overflow[0])
+    return x
+
+
+def clear_float_status(x, mode=0):
+    overflow[0] = False
+    return x
+
+
+def check_and_unscale(gradients, found, inverse):
+    """By the flag, as op-plugin's for chips that saturate: it is read on the host and cleared."""
+    runtime.npu_sim_count(1, 2)
+    if overflow[0]:
+        view(found).fill_(1.0)
+        overflow[0] = False
+        return
+    for x in gradients:
+        x.mul_(inverse)
 
 
 def cast(x, dtype):

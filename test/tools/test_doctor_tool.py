@@ -26,7 +26,8 @@ def test_a_machine_that_is_ready(tmp_path):
     (tmp_path / "snap").mkdir()
     torch.save({"epoch": 1, "state_dict": {"a": torch.zeros(2)}}, tmp_path / "snap" / "checkpoint_e1.pth")
     arguments = ["--cfg", experiment("quickstart"), "--data_path", data, "--datasetdir", data / "testing_dataset", "--opts", "TRAIN.SNAPSHOT_DIR", "snap"]
-    done = doctor(tmp_path, *arguments)
+    done = doctor(tmp_path, "--run", *arguments)
+    assert "== run on " in done.stdout and "grouped convolution        error " in done.stdout
     assert "2 videos" in done.stdout and "checkpoint_e1.pth, 1 tensors" in done.stdout
     after = done.stdout[done.stdout.index("== devices"):]  # what stands before depends on the machine
     assert "!!" not in after.replace("lines with !!", ""), done.stdout

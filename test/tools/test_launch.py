@@ -95,6 +95,7 @@ def test_performance_on_several_ranks(copy, data):
     ("train_full_8p.sh", ["--device=gpu"], "--device: expected npu, cuda or cpu, got gpu"),
     ("train_full_8p.sh", ["--batch_size=two"], "--batch_size: expected a whole number, got two"),
     ("train_full_8p.sh", ["--data_path=/nowhere"], "--data_path: there is no /nowhere"),
+    ("train_full_8p.sh", ["--deterministic=yes"], "--deterministic: expected true or false, got yes"),
     ("train_full_8p.sh", ["--precision_mode=O3"], "--precision_mode: expected fp32, fp16, bf16"),
     ("train_full_1p.sh", ["--dataset=VOT2099"], "no data set VOT2099"),
     ("train_eval_1p.sh", ["--epochs=7-8"], "there is no checkpoint"),
@@ -222,12 +223,25 @@ def sourced(home: Path, **environment: str) -> dict[str, str]:
     return dict(entry.split("=", 1) for entry in done.stdout.split("\0") if "=" in entry)
 
 
+@pytest.mark.parametrize(("cores", "visible", "cards", "conf"), [
+    (192, "", "0 1 2 3 4 5 6 7", "2," + ",".join(f"npu{i}:{24 * i}-{24 * i + 23}" for i in range(8))),
+    (192, "5", "0 1 2 3 4 5 6 7", "2,npu0:120-143"), (192, "3", "0 1 2 3 4 5 6 7", "2,npu0:72-95"),  # two jobs with a card each
+    (192, "6,2", "0 1 2 3 4 5 6 7", "2,npu0:144-167,npu1:48-71"), (65, "", "0 1", "2,npu0:0-31,npu1:32-63"), (4, "", "0", "2,npu0:0-3"),
+    (192, "", "", "0"), (192, "", "3", "0"), (192, "", "4 5 6 7", "0"), (192, "8", "0 1", "0"), (192, "0-3", "0 1 2 3", "0"), (4, "", "0 1 2 3 4 5 6 7", "0"),
+])
+def test_cards_have_the_cores_of_their_number(cores, visible, cards, conf):
+    command = f'set -euo pipefail; source "{ROOT}/test/env_npu.sh"; cores_of_cards {cores} "{visible}" {cards}'
+    done = subprocess.run(["bash", "-c", command], env={"PATH": os.environ["PATH"], "etp_running_flag": "true"}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, conf), done.stderr
+
+
 def test_env_npu_finds_cann_and_keeps_what_the_user_set(tmp_path):
     script = tmp_path / "Ascend" / "ascend-toolkit" / "set_env.sh"
     script.parent.mkdir(parents=True)
     script.write_text(f"export ASCEND_HOME_PATH='{script.parent}' UNSET_BEFORE=$NOT_SET_ANYWHERE\n")
     env = sourced(tmp_path)
-    assert env["ASCEND_HOME_PATH"] == str(script.parent) and env["TASK_QUEUE_ENABLE"] == "2" and env["CPU_AFFINITY_CONF"] == "2"
+    assert env["ASCEND_HOME_PATH"] == str(script.parent) and env["TASK_QUEUE_ENABLE"] == "2"
+    assert env["CPU_AFFINITY_CONF"] == "0" or list(Path("/dev").glob("davinci[0-9]*"))  # no card, nothing to bind
     env = sourced(tmp_path, TASK_QUEUE_ENABLE="1", CPU_AFFINITY_CONF="", ASCEND_HOME_PATH=str(tmp_path))
     assert env["TASK_QUEUE_ENABLE"] == "1" and env["CPU_AFFINITY_CONF"] == "" and env["ASCEND_HOME_PATH"] == str(tmp_path)
     env = sourced(tmp_path, etp_running_flag="true")

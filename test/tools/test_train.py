@@ -127,3 +127,15 @@ def test_a_log_on_a_full_disk_costs_its_lines_and_a_sentence(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, str(ROOT / "tools"), str(tmp_path / "train.log")], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and done.stdout == "done\n", done.stderr
     assert done.stderr.count("cannot be written") == 1 and "Traceback" not in done.stderr, done.stderr
+
+
+def test_deterministic_runs_are_the_same_bits(folder):
+    states, opts = [], ["TRAIN.EPOCH", "1", "TRAIN.LR_WARMUP.WARMUP", "False", "BACKBONE.TRAIN_EPOCH", "0"]
+    for name in ("one", "two"):
+        done = train(folder, "TRAIN.SNAPSHOT_DIR", name, *opts, arguments=("--deterministic", "--max_step", "3"))
+        assert done.returncode == 0, done.stderr
+        states.append(torch.load(folder / name / "latest.pth", weights_only=True)["state_dict"])
+    assert all(torch.equal(value, states[1][key]) for key, value in states[0].items())
+    done = tool("test.py", "--snapshot", "one/latest.pth", "--config", experiment("quickstart"), "--dataset", "raw", "--datasetdir", ".", "--device", "cpu",
+                "--video", "square0", "--results_dir", "det", "--deterministic", "--opts", *TINY, cwd=folder)
+    assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ from pysot.utils.device import (
     choose_device,
     collective_timeout,
     distributed_backend,
+    make_deterministic,
     make_scaler,
     one_thread,
     peak_memory_mib,
@@ -93,10 +94,21 @@ def test_collectives_wait_longer_than_hccl(monkeypatch):
         collective_timeout(npu)
 
 
-@pytest.mark.parametrize(("value", "binds"), [(None, False), ("", False), ("0", False), ("1", True), ("2", True), ("1,npu0:0-1", True)])
-def test_only_one_binds_cores(monkeypatch, value, binds):
+@pytest.mark.parametrize(("value", "binds", "with_half"), [
+    (None, False, False), ("", False, False), ("0", False, False), ("mode:0", False, False), ("0,npu0:0-1", False, False), ("1", True, False),
+    ("2", True, False), ("mode:2", True, False), ("1,npu_affine:1", True, False), ("2,npu0:0-1", True, False), ("2,npu0:0-1,npu1:2-3", True, True),
+    ("2,npu0:0,npu0:1,npu1:3", True, True), ("2,force:1", True, True), ("2,force:0", True, False), ("3", False, False), ("fast", False, False),
+])
+def test_only_one_binds_cores(monkeypatch, value, binds, with_half):
+    """Two cards and eight cores, all of them usable or the first half."""
     monkeypatch.setenv("CPU_AFFINITY_CONF", value) if value is not None else monkeypatch.delenv("CPU_AFFINITY_CONF", raising=False)
-    assert binds_cores(types.SimpleNamespace(type="npu")) == binds and not binds_cores(CPU)
+    monkeypatch.setattr(layer, "_module", {"npu": Cards(2)}.get)
+    monkeypatch.setattr(layer.os, "cpu_count", lambda: 8)
+    for usable, expected in ((range(8), binds), (range(4), with_half)):
+        monkeypatch.setattr(layer, "usable_cores", lambda usable=usable: list(usable))
+        assert binds_cores(types.SimpleNamespace(type="npu")) == expected and not binds_cores(CPU)
+    monkeypatch.setattr(layer, "_module", {}.get)
+    assert not binds_cores(types.SimpleNamespace(type="npu"))
 
 
 def test_cpu():
@@ -115,6 +127,37 @@ def test_seed():
     first = torch.rand(2)
     seed_everything(3)
     assert torch.equal(first, torch.rand(2))
+
+
+@pytest.fixture
+def switches(monkeypatch):
+    """Torch's switches, put back at the end."""
+    for name in ("CUBLAS_WORKSPACE_CONFIG", "HCCL_DETERMINISTIC"):
+        monkeypatch.setenv(name, "false")
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.utils.deterministic.fill_uninitialized_memory = True
+
+
+def test_deterministic(monkeypatch, switches):
+    levels = []
+    monkeypatch.setattr(layer, "_module", {"npu": types.SimpleNamespace(set_deterministic_level=levels.append)}.get)
+    make_deterministic(CPU)
+    assert torch.are_deterministic_algorithms_enabled() and torch.backends.cudnn.deterministic and not torch.backends.cudnn.benchmark and levels == []
+    assert layer.os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8" and layer.os.environ["HCCL_DETERMINISTIC"] == "true"
+    monkeypatch.setenv("HCCL_DETERMINISTIC", "strict")
+    make_deterministic(types.SimpleNamespace(type="npu"))
+    assert levels == [1] and layer.os.environ["HCCL_DETERMINISTIC"] == "strict"
+    monkeypatch.setattr(layer, "_module", {"npu": types.SimpleNamespace()}.get)  # an older torch_npu obeys torch's switch alone
+    make_deterministic(types.SimpleNamespace(type="npu"))
+
+
+def test_an_operator_that_is_not_deterministic_is_an_error(switches):
+    make_deterministic(CPU)
+    with pytest.raises(RuntimeError, match="does not have a deterministic implementation"):
+        torch.zeros(4).put_(torch.tensor([0, 0]), torch.ones(2), accumulate=False)
 
 
 def test_precisions():
