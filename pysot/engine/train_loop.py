@@ -238,7 +238,8 @@ class Trainer:
         statistics = [flat.clone() for flat in self.statistics]
         losses = self.forward(self.to_device(batch))
         bad_here = bad_batch(losses["total_loss"], self.statistics)
-        bad_anywhere = ask_all(bad_here)  # the answer travels while the gradients are computed
+        exchanges = getattr(self.wrapped, "require_backward_grad_sync", False)  # not within DDP's no_sync, where each process steps for itself
+        bad_anywhere = ask_all(bad_here) if exchanges else lambda: bad_here  # the answer travels while the gradients are computed
         overflow = self.backward(losses["total_loss"])
         norm, bad = self.update(bad_anywhere() | overflow)
         for flat, old in zip(self.statistics, statistics, strict=True):

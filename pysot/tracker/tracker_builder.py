@@ -35,7 +35,8 @@ def results_fingerprint(model: nn.Module, cfg: CfgNode) -> str:
 
 def arithmetic(device: torch.device, cfg: CfgNode) -> str:
     """What a tracker computes on and how it rounds, such as 'cuda fp32, TF32': boxes of two of these differ in their last digits, and then altogether."""
-    roundings = {"cuda": {"TF32": cfg.GPU.TF32}, "npu": {"HF32 convolutions": cfg.NPU.CONV_HF32, "HF32 matrix products": cfg.NPU.MATMUL_HF32}}
+    npu = {"HF32 convolutions": cfg.NPU.CONV_HF32, "HF32 matrix products": cfg.NPU.MATMUL_HF32, cfg.NPU.PRECISION_MODE: cfg.NPU.PRECISION_MODE}
+    roundings = {"cuda": {"TF32": cfg.GPU.TF32}, "npu": npu}
     return ", ".join([f"{device.type} fp32", *(name for name, on in roundings.get(device.type, {}).items() if on)])
 
 
