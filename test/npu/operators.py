@@ -15,7 +15,7 @@ from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
 from pysot.tracker.tracker_builder import build_tracker
 from pysot.utils.device import choose_device, set_npu_switches
-from pysot.utils.distributed import Rank
+from pysot.utils.distributed import Rank, find_rank, process_group
 
 
 def is_channels_last(tensor: torch.Tensor) -> bool:
@@ -56,23 +56,32 @@ class Recorder(TorchDispatchMode):
             name = str(function).removesuffix(".default")
             boolean = name.startswith("aten.index") and any(t.dtype in (torch.bool, torch.uint8) for t in tree_leaves(args[1]) if isinstance(t, torch.Tensor))
             self.operators[name + " with bool" * boolean] += 1
-            if any(t.dtype == torch.float64 for t in tensors) or torch.float64 in leaves:
+            if any(t.dtype == torch.float64 for t in tensors) or any(leaf is torch.float64 for leaf in leaves):
                 self.refused.add(f"{name}: float64")
-            if torch.channels_last in leaves or any(map(is_channels_last, tensors)):
+            if any(leaf is torch.channels_last for leaf in leaves) or any(map(is_channels_last, tensors)):
                 self.refused.add(f"{name}: channels_last")
         return result
 
 
 def main(name: str, *opts: str) -> None:
     config = load_config(experiment(name), ["TRAIN.EPOCH", "21", "BACKBONE.TRAIN_EPOCH", "0", "BACKBONE.PRETRAINED", "", "TRAIN.PRINT_FREQ", "5", *opts])
-    device = choose_device("npu")
+    me = find_rank()
+    device = choose_device("npu", local_rank=me.local_rank)
+    with process_group(me, device):
+        report = steps(config, device, me)
+    if me.is_main:
+        print(json.dumps(report))
+
+
+def steps(config, device: torch.device, me: Rank) -> dict:
     npu = config.NPU
     set_npu_switches(device, jit_compile=npu.JIT_COMPILE, conv_hf32=npu.CONV_HF32, matmul_hf32=npu.MATMUL_HF32, internal_format=npu.INTERNAL_FORMAT)
     batch = drawn_batch(2, config.TRAIN.SEARCH_SIZE, config.TRAIN.OUTPUT_SIZE)
     batches = Batches([{name: value.pin_memory() for name, value in batch.items()}])  # as the loader makes them
-    run = build_trainer(config, build_model(config), batches, device, Rank(), save=False)
+    run = build_trainer(config, build_model(config), batches, device, me, save=False)
     run.begin(0)
-    run.step(batches[0])  # the first step also makes what is made once
+    for _ in range(2 if me.world_size > 1 else 1):  # the first step also makes what is made once, the second lays out DDP's buckets anew
+        run.step(batches[0])
     with Recorder() as training:
         run.step(batches[0])
     tracker = build_tracker(run.model.eval(), config)
@@ -80,8 +89,8 @@ def main(name: str, *opts: str) -> None:
     tracker.init(image, [100, 80, 60, 60])
     with Recorder() as tracking:
         tracker.track(image)
-    steps = {"training": training, "tracking": tracking}
-    print(json.dumps({step: {"operators": seen.operators, "refused": sorted(seen.refused), "reads": seen.reads} for step, seen in steps.items()}))
+    return {step: {"operators": seen.operators, "refused": sorted(seen.refused), "reads": seen.reads}
+            for step, seen in (("training", training), ("tracking", tracking))}
 
 
 if __name__ == "__main__":

@@ -48,6 +48,13 @@ def test_operators(capsys, config, opts):
     assert found["training"]["reads"] == [0, 0] and (found["tracking"]["reads"] == [1, 2] or not SIMULATED), found
 
 
+def test_two_ranks_wait_for_nothing_either():
+    done = record("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(ROOT / "test" / "npu" / "operators.py"), "quickstart")
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])["training"]
+    assert found["operators"]["c10d.allreduce_"] >= 2 and found["refused"] == [] and found["reads"] == [0, 0], found
+
+
 def test_the_recorder_sees_what_is_slow_or_refused():
     code = """
 import torch, json
