@@ -78,7 +78,8 @@ def open_device(name: str, cfg: CfgNode) -> torch.device:
     """The device with the switches of a config."""
     device = choose_device(name)
     npu = cfg.NPU
-    set_npu_switches(device, jit_compile=npu.JIT_COMPILE, conv_hf32=npu.CONV_HF32, matmul_hf32=npu.MATMUL_HF32, internal_format=npu.INTERNAL_FORMAT)
+    set_npu_switches(device, jit_compile=npu.JIT_COMPILE, conv_hf32=npu.CONV_HF32, matmul_hf32=npu.MATMUL_HF32, internal_format=npu.INTERNAL_FORMAT,
+                     precision_mode=npu.PRECISION_MODE)
     set_gpu_switches(device, tf32=cfg.GPU.TF32, cudnn_benchmark=cfg.GPU.CUDNN_BENCHMARK)
     return device
 
