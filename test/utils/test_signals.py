@@ -32,6 +32,7 @@ with signals.stop_on_signals() as request:
 def test_a_process_that_never_returns_to_python_is_ended(saves, count, least, most, signum):
     process = subprocess.Popen([sys.executable, "-c", WAITING, str(ROOT), saves], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "waits\n"
+    time.sleep(0.3)
     began = time.monotonic()
     for _ in range(count):
         process.send_signal(signum)
