@@ -118,6 +118,9 @@ def _listed(anno: Path, root: Path) -> dict[str, list[tuple]]:
     path = excluded_path(anno)
     if not path.exists():
         return {}
+    if not path.read_bytes().strip():
+        logger.warning("%s is empty, so no box is left out; make it again with tools/check_data.py", path)
+        return {}
     content = read_json(path, "boxes to leave out")
     try:
         content = {_folder(root): content} if isinstance(content, list) else content

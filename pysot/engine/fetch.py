@@ -6,7 +6,7 @@ import torch
 
 from pysot.utils.signals import keep_steps_whole, time_limit
 
-FIRST_BATCH, BATCH = 600.0, 60.0  # seconds until the first batch of an epoch, when the loader processes start, and until any other
+FIRST_BATCH, BATCH = 180.0, 60.0  # seconds until the first batch of a process, whose loader processes start, and until any other
 _LOADER = ("DataLoader worker", "Pin memory thread")  # in errors of torch's loader
 
 
@@ -14,9 +14,11 @@ class LoaderFailure(RuntimeError):
     """No batch comes any more, for no fault of the training itself."""
 
 
-def fetched(loader: Iterable[dict[str, torch.Tensor]]) -> Iterator[dict[str, torch.Tensor]]:
-    """The batches. Raises LoaderFailure where a loader process dies, or none has given a batch for BATCH seconds."""
-    source, patience = iter(loader), FIRST_BATCH
+def fetched(loader: Iterable[dict[str, torch.Tensor]], starts: bool) -> Iterator[dict[str, torch.Tensor]]:
+    """The batches. Raises LoaderFailure where a loader process dies, or none has given a batch for BATCH seconds (FIRST_BATCH for the first one, if the loader
+    `starts`).
+    """
+    source, patience = iter(loader), FIRST_BATCH if starts else BATCH
     while True:
         try:
             with time_limit(patience, f"no batch has come for {patience:.0f} s: a loader process is stopped, or the storage of the crops does not answer"):

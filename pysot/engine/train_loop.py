@@ -209,7 +209,7 @@ class Trainer:
     def _batches(self, bar: Iterable, epoch: int) -> Iterable[dict[str, torch.Tensor]]:
         """The batches; a loader process that dies or hangs ends the run with the state saved."""
         try:
-            yield from fetched(bar)
+            yield from fetched(bar, starts=self.step_count == self.first_step)
         except LoaderFailure as error:
             self._end_if_asked(epoch)
             self._save(epoch)

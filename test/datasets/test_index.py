@@ -103,6 +103,8 @@ def test_boxes_that_are_listed_are_left_out(anno, caplog):
     excluded_path(anno).write_text('{"a": 1}')
     with pytest.raises(ValueError, match="excluded.json must have a list of .*check_data.py"):
         load(anno)
+    excluded_path(anno).write_text("")
+    assert load(anno).video_count == 2 and "excluded.json is empty, so no box is left out" in caplog.text
 
 
 def test_another_process_maps_it_too(anno):
