@@ -8,7 +8,8 @@ from helpers import ROOT
 
 
 def pytest_collection_modifyitems(items):
-    """Tests marked npu need one, real or simulated (test/npu_sim)."""
+    """The longest test comes first, so that the processes of a parallel run end together. Tests marked npu need one, real or simulated (test/npu_sim)."""
+    items.sort(key=lambda item: "soak" not in item.name)
     marked = [item for item in items if item.get_closest_marker("npu")]
     if marked and not _has_npu():
         for item in marked:
