@@ -61,9 +61,9 @@ def find_origin(folder: str | os.PathLike, resume: str, identity: dict, launch: 
     if found:
         try:
             content = read_training_state(found[0])
-            _refuse_another(content.get("identity"), identity, found[0])
         except ValueError as error:
-            raise ValueError(f"{error}{other_than(found)}") from None
+            raise ValueError(f"{error}{f'; or go on from {found[1]} (TRAIN.RESUME)' if len(found) > 1 else ''}") from None
+        _refuse_another(content.get("identity"), identity, found[0])
         return Origin(str(found[0]), content, frozenset(folder.iterdir()))
     if resume in ("", "auto"):
         return None
@@ -71,11 +71,6 @@ def find_origin(folder: str | os.PathLike, resume: str, identity: dict, launch: 
     for words in differences(content.get("identity"), identity):
         logger.warning("%s: %s", resume, words)
     return Origin(resume, content, frozenset(_not_further(folder, resume, content)))
-
-
-def other_than(found: list[Path]) -> str:
-    """The rest of an error about the first of some checkpoints."""
-    return f"; or go on from {found[1]} (TRAIN.RESUME)" if len(found) > 1 else ""
 
 
 def _not_further(folder: Path, path: str, content: dict) -> Iterator[Path]:
