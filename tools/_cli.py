@@ -99,16 +99,9 @@ def add_deterministic_argument(parser: argparse.ArgumentParser) -> None:
 
 def open_device(args: argparse.Namespace, cfg, local_rank: int | None = None):
     """The device of --device, with the switches of the config's NPU or GPU section, and --deterministic where a command has it."""
-    from pysot.utils.device import choose_device, make_deterministic, set_gpu_switches, set_npu_switches
+    from pysot.utils import device_builder
 
-    device = choose_device(args.device, use_accelerator=cfg.CUDA, local_rank=local_rank)
-    npu = cfg.NPU
-    set_npu_switches(device, jit_compile=npu.JIT_COMPILE, conv_hf32=npu.CONV_HF32, matmul_hf32=npu.MATMUL_HF32, internal_format=npu.INTERNAL_FORMAT,
-                     precision_mode=npu.PRECISION_MODE)
-    set_gpu_switches(device, tf32=cfg.GPU.TF32, cudnn_benchmark=cfg.GPU.CUDNN_BENCHMARK)
-    if getattr(args, "deterministic", False):
-        make_deterministic(device)
-    return device
+    return device_builder.open_device(args.device, cfg, local_rank, getattr(args, "deterministic", False))
 
 
 def card_of(number: int) -> int:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import torch
 
-from pysot.benchmarks.networks import config_of, open_device, precisions
+from pysot.benchmarks.networks import config_of, precisions
 from pysot.benchmarks.record import Record, Setting
 from pysot.utils.cores import core_quota, usable_cores
 from pysot.utils.device import device_module, device_name, half_type, library_versions, wants_pinned_memory
+from pysot.utils.device_builder import open_device
 from pysot.utils.meter import elapsed_ms
 
 _PACKAGES = ("torch", "torch_npu", "numpy", "opencv-python-headless", "opencv-python", "triton")

@@ -4,10 +4,11 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pysot.benchmarks.drawn import drawn_image
-from pysot.benchmarks.networks import NETWORKS, SMALL, batch_of, config_of, golden, network_of, open_device, pinned, precisions, trainer_of
+from pysot.benchmarks.networks import NETWORKS, SMALL, batch_of, config_of, golden, network_of, pinned, precisions, trainer_of
 from pysot.benchmarks.record import Record, Setting
 from pysot.core.xcorr import WAYS
 from pysot.utils.device import autocast, device_module, half_type
+from pysot.utils.device_builder import open_device
 
 CPU = torch.device("cpu")
 # Largest errors relative to the largest value (outputs), to the value (losses), to the norm (the gradient of a parameter): three times what CPUs show, or more.

@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 
-from pysot.benchmarks.networks import LARGE, SMALL, config_of, open_device, training_data
+from pysot.benchmarks.networks import LARGE, SMALL, config_of, training_data
 from pysot.benchmarks.record import Record, Setting
 from pysot.benchmarks.step_speed import TARGETS, fast
 from pysot.datasets.data_builder import build_train_loader
 from pysot.utils.cores import usable_cores
 from pysot.utils.device import wants_pinned_memory
+from pysot.utils.device_builder import open_device
 from pysot.utils.files import REPO_ROOT
 
 WORKERS = (4, 8, 14)

@@ -17,7 +17,7 @@ from pysot.datasets.quickstart_data import generate
 from pysot.engine.engine_builder import build_trainer
 from pysot.engine.train_loop import Trainer
 from pysot.models.model_builder import build_model
-from pysot.utils.device import choose_device, seed_everything, set_gpu_switches, set_npu_switches, wants_pinned_memory
+from pysot.utils.device import seed_everything, wants_pinned_memory
 from pysot.utils.distributed import Rank
 from pysot.utils.files import REPO_ROOT
 
@@ -72,16 +72,6 @@ def config_of(setting: Setting, *opts, name: str | None = None, batch: int | Non
              "TRAIN.BATCH_SIZE", batch or (8 if setting.short else 28)]
     own = [] if name == LARGE else ["BACKBONE.TRAIN_EPOCH", 1]  # frozen in the first epoch, as the recipe's
     return load_config(str(REPO_ROOT / "experiments" / name / "config.yaml"), [*fixed, *own, *opts])
-
-
-def open_device(name: str, cfg: CfgNode) -> torch.device:
-    """The device with the switches of a config."""
-    device = choose_device(name)
-    npu = cfg.NPU
-    set_npu_switches(device, jit_compile=npu.JIT_COMPILE, conv_hf32=npu.CONV_HF32, matmul_hf32=npu.MATMUL_HF32, internal_format=npu.INTERNAL_FORMAT,
-                     precision_mode=npu.PRECISION_MODE)
-    set_gpu_switches(device, tf32=cfg.GPU.TF32, cudnn_benchmark=cfg.GPU.CUDNN_BENCHMARK)
-    return device
 
 
 def network_of(cfg: CfgNode, name: str = ""):

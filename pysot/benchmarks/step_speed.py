@@ -10,12 +10,13 @@ from collections.abc import Iterator
 import torch
 from torch.autograd import DeviceType
 
-from pysot.benchmarks.networks import batch_of, config_of, open_device, pinned, precisions, trainer_of
+from pysot.benchmarks.networks import batch_of, config_of, pinned, precisions, trainer_of
 from pysot.benchmarks.record import Record, Setting
 from pysot.benchmarks.training import Timed, free, time_plain, time_trainer
 from pysot.engine.benchmark import correlation_times, seconds_per_step, verdict
 from pysot.engine.train_loop import Trainer
 from pysot.utils.device import synchronize
+from pysot.utils.device_builder import open_device
 from pysot.utils.meter import elapsed_ms
 
 KERNELS = 25

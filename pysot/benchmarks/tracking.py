@@ -5,12 +5,13 @@ import time
 
 import numpy as np
 
-from pysot.benchmarks.networks import LARGE, NETWORKS, SMALL, config_of, golden, network_of, open_device
+from pysot.benchmarks.networks import LARGE, NETWORKS, SMALL, config_of, golden, network_of
 from pysot.benchmarks.record import Record, Setting
 from pysot.toolkit.datasets import load_dataset
 from pysot.tracker.tracker_builder import build_tracker
 from pysot.utils.bbox import init_box_from_region
 from pysot.utils.device import one_thread
+from pysot.utils.device_builder import open_device
 from pysot.utils.image import read_image
 
 COMPARED = 8  # frames: with drawn weights later boxes depend on the last digit

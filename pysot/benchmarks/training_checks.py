@@ -5,11 +5,12 @@ import shutil
 import torch
 
 from pysot.benchmarks.drawn import Batches
-from pysot.benchmarks.networks import SMALL, batch_of, config_of, network_of, open_device, precisions, trainer_of
+from pysot.benchmarks.networks import SMALL, batch_of, config_of, network_of, precisions, trainer_of
 from pysot.benchmarks.record import Record, Setting
 from pysot.engine.checkpoint import checkpoint_path
 from pysot.engine.engine_builder import build_trainer
 from pysot.utils.device import seed_everything
+from pysot.utils.device_builder import open_device
 from pysot.utils.distributed import Rank
 
 CPU = torch.device("cpu")
@@ -41,10 +42,9 @@ def bad_batches(setting: Setting, record: Record) -> None:
 
 
 def _state(trainer) -> dict[str, torch.Tensor]:
-    """Copies of weights, statistics and momenta; not the counts of batches, which have no effect."""
-    model = {name: value for name, value in trainer.model.state_dict().items() if not name.endswith("num_batches_tracked")}
+    """Copies of weights, statistics and momenta."""
     momenta = {f"momentum {i}": state["momentum_buffer"] for i, state in enumerate(trainer.optimizer.state.values()) if "momentum_buffer" in state}
-    return {name: value.clone() for name, value in (model | momenta).items()}
+    return {name: value.clone() for name, value in (trainer.model.state_dict() | momenta).items()}
 
 
 def _changed(before: dict[str, torch.Tensor], trainer) -> int:

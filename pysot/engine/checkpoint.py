@@ -33,13 +33,17 @@ def latest_path(folder: str | os.PathLike) -> Path:
     return Path(folder) / "latest.pth"
 
 
+class NotFinite(RuntimeError):
+    """A state with NaN or infinity in it, which is not written."""
+
+
 def save_checkpoint(path: Path, epoch: int, model: nn.Module, optimizer: torch.optim.Optimizer, **more) -> Path:
     """Write the state after `epoch` epochs, whole or not at all; `more` holds plain values and state dicts. Raises OSError if it can't be written,
-    RuntimeError if weights or momenta are no finite numbers.
+    NotFinite if weights or momenta are no finite numbers.
     """
     content = {"epoch": epoch, "state_dict": model.state_dict(), "optimizer": optimizer.state_dict(), **more}
     if broken := _not_finite(content):
-        raise RuntimeError(f"{path} was not written: the network holds NaN or infinity in {broken}")
+        raise NotFinite(f"{path} was not written: the network holds NaN or infinity in {broken}")
     with atomic_write(path, "wb") as stream:
         try:
             torch.save(content, stream)
@@ -123,10 +127,10 @@ class CheckpointPolicy:
         """
         try:
             path = save_checkpoint(self.path(epoch, whole), epoch, model, optimizer, **more)
-        except RuntimeError as error:
+        except NotFinite as error:
             good = checkpoints_by_progress(self.folder)
             last = f"the last good state is {good[0]}" if good else "there is no earlier state of this run"
-            raise RuntimeError(f"{error}. The run ends; {last}. {self.remedy}") from None
+            raise NotFinite(f"{error}. The run ends; {last}. {self.remedy}") from None
         self._done()
         if whole:
             latest_path(self.folder).unlink(missing_ok=True)  # it is of this epoch or of an earlier one

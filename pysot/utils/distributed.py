@@ -111,11 +111,10 @@ def ask_all(flag: torch.Tensor) -> Callable[[], torch.Tensor]:
     like any operator, the host only for processes on CPUs.
     """
     value = flag.float()
-    work = dist.all_reduce(value, op=dist.ReduceOp.MAX, async_op=True) if dist.is_initialized() else None
+    work = dist.all_reduce(value, op=dist.ReduceOp.MAX, async_op=True)
 
     def answer() -> torch.Tensor:
-        if work is not None:
-            work.wait()
+        work.wait()
         return value > 0
 
     return answer
