@@ -115,3 +115,11 @@ def tiny_benchmark(folder: Path, frames: int = 115, videos: int = 2) -> Path:
 def checkpoints(folder: Path) -> list[str]:
     """The names in a snapshot folder, without those of the run."""
     return sorted(set(os.listdir(folder)) - {"run.json", ".lock"})
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs, on Linux."""
+    try:
+        return "Z" not in open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1][:3]
+    except OSError:
+        return False

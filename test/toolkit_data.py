@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pysot.toolkit.results import Trajectory, save_vot, vot_file
-from pysot.toolkit.sequence import Dataset, Sequence, VotSettings
+from pysot.toolkit.datasets.sequence import Dataset, Sequence, VotSettings
+from pysot.toolkit.results.files import Trajectory, save_vot, vot_file
 
 
 def moving_polygons(frames: int, tilt: float = 0.3) -> list[np.ndarray]:
@@ -123,7 +123,7 @@ needs_vot_toolkit = pytest.mark.skipif(not os.environ.get("VOT_TOOLKIT_PYTHON"),
 def ask_vot_toolkit(folder, what, **content):
     """What the functions of vot-toolkit make of the content."""
     (folder / "cases.json").write_text(json.dumps({"what": what, **content}))
-    command = [os.environ["VOT_TOOLKIT_PYTHON"], Path(__file__).with_name("toolkit") / "ask_vot_toolkit.py", folder / "cases.json"]
+    command = [os.environ["VOT_TOOLKIT_PYTHON"], Path(__file__).with_name("toolkit") / "evaluation" / "ask_vot_toolkit.py", folder / "cases.json"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

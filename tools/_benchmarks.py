@@ -13,21 +13,21 @@ from pathlib import Path
 import torch
 
 import _cli
+from pysot.benchmarks.evaluation import measure_scale
+from pysot.benchmarks.index import measure_index
+from pysot.benchmarks.loader import loader_times, ratio_to_decoding
+from pysot.benchmarks.prepare import prepare_times
+from pysot.benchmarks.scaling import Scaling, measure_scaling
+from pysot.benchmarks.train_step import correlation_times, time_parts, verdict
 from pysot.benchmarks.training import free, time_plain, time_trainer
-from pysot.datasets.benchmark import loader_times, ratio_to_decoding
-from pysot.datasets.benchmark_index import measure_index
-from pysot.datasets.benchmark_prepare import prepare_times
 from pysot.datasets.data_builder import build_dataset, build_train_loader
-from pysot.datasets.raw_layouts import RAW_SETS
+from pysot.datasets.raw.registry import RAW_SETS
 from pysot.datasets.storage import is_pack
-from pysot.engine.benchmark import correlation_times, time_parts, verdict
 from pysot.engine.engine_builder import build_trainer, wants_channels_last
-from pysot.engine.scaling import Scaling, measure_scaling
 from pysot.models.model_builder import build_model
-from pysot.toolkit.benchmark_scale import measure_scale
 from pysot.toolkit.datasets import load_dataset
-from pysot.toolkit.evaluate import evaluate_tracker
-from pysot.toolkit.results import tracker_dirs
+from pysot.toolkit.evaluation.supervised import evaluate_tracker
+from pysot.toolkit.results.files import tracker_dirs
 from pysot.utils.cores import usable_cores
 from pysot.utils.device import wants_pinned_memory
 from pysot.utils.distributed import Rank

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import _cli
 from pysot.datasets.crop import crop_all, crop_bytes
-from pysot.datasets.raw import RawVideo, annotation_json, crop_name, describe, present_crops
-from pysot.datasets.raw_layouts import RAW_SETS
+from pysot.datasets.raw.registry import RAW_SETS
+from pysot.datasets.raw.video import RawVideo, annotation_json, crop_name, describe, present_crops
 from pysot.utils.files import write_json
 
 

@@ -8,10 +8,10 @@ import torch
 import _cli
 from pysot.core.config import load_config
 from pysot.models.model_builder import build_model
-from pysot.toolkit.parallel import run_in_processes
-from pysot.toolkit.render import render
-from pysot.toolkit.results import Trajectory
-from pysot.toolkit.runner import frames_of_runs, run_dataset, tasks_of
+from pysot.toolkit.experiments.parallel import run_in_processes
+from pysot.toolkit.experiments.render import render
+from pysot.toolkit.experiments.runner import frames_of_runs, run_dataset, tasks_of
+from pysot.toolkit.results.files import Trajectory
 from pysot.tracker.tracker_builder import build_tracker
 from pysot.utils.device import seed_everything
 from pysot.utils.model_load import load_pretrain

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import _cli
 from pysot.toolkit.datasets import load_dataset
-from pysot.toolkit.figures import FORMATS, write_figures
-from pysot.toolkit.html_report import write_report
-from pysot.toolkit.result_zip import incomplete, zip_ope
-from pysot.toolkit.results import EXPERIMENTS, tracker_dirs
-from pysot.toolkit.scoring import MODES, score_trackers
-from pysot.toolkit.summary import full_text, rows_of
-from pysot.toolkit.tables import check_suffix, write_table
+from pysot.toolkit.evaluation.scoring import MODES, score_trackers
+from pysot.toolkit.report.figures import FORMATS, write_figures
+from pysot.toolkit.report.html_report import write_report
+from pysot.toolkit.report.summary import full_text, rows_of
+from pysot.toolkit.report.table_files import check_suffix, write_table
+from pysot.toolkit.results.files import EXPERIMENTS, tracker_dirs
+from pysot.toolkit.results.server_zip import incomplete, zip_ope
 from pysot.utils.files import check_folder, write_json
 
 logger = logging.getLogger("eval")

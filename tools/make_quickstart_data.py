@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import _cli
-from pysot.datasets.quickstart_data import generate
+from pysot.datasets.quickstart.data import generate
 
 
 def main() -> None:

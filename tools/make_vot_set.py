@@ -10,8 +10,8 @@ from collections import Counter
 from pathlib import Path
 
 import _cli
-from pysot.datasets.raw_sequences import LAYOUTS, iter_sequences
-from pysot.datasets.vot_export import export_vot
+from pysot.datasets.raw.sequences import LAYOUTS, iter_sequences
+from pysot.datasets.raw.vot_export import export_vot
 
 
 def main() -> None:

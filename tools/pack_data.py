@@ -10,9 +10,9 @@ import functools
 from pathlib import Path
 
 import _cli
+from pysot.datasets.dataset_yaml import DESCRIPTION, use_crops
 from pysot.datasets.index import load_annotation
 from pysot.datasets.pack import pack, verify
-from pysot.datasets.registration import DESCRIPTION, use_crops
 
 
 def main() -> None:

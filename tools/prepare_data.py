@@ -13,9 +13,9 @@ from pathlib import Path
 import _prepare
 
 import _cli
-from pysot.datasets.raw import annotation_json, describe
-from pysot.datasets.raw_layouts import RAW_SETS
-from pysot.datasets.registration import DESCRIPTION, config_name, described_pack, write_description
+from pysot.datasets.dataset_yaml import DESCRIPTION, config_name, described_pack, write_description
+from pysot.datasets.raw.registry import RAW_SETS
+from pysot.datasets.raw.video import annotation_json, describe
 from pysot.utils.files import write_json
 
 

@@ -12,11 +12,11 @@ from _track import draw, load_model, track
 
 import _cli
 from pysot.core.config import load_config
-from pysot.toolkit.claims import claim_tracker_dir
 from pysot.toolkit.datasets import load_dataset, missing_frames
-from pysot.toolkit.result_zip import zip_if_whole
-from pysot.toolkit.scoring import score_trackers
-from pysot.toolkit.summary import score_text
+from pysot.toolkit.evaluation.scoring import score_trackers
+from pysot.toolkit.report.summary import score_text
+from pysot.toolkit.results.claims import claim_tracker_dir
+from pysot.toolkit.results.server_zip import zip_if_whole
 from pysot.tracker.tracker_builder import build_tracker, results_fingerprint
 from pysot.utils.device import device_name, one_thread
 from pysot.utils.expand import expand_paths

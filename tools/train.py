@@ -14,8 +14,8 @@ from pysot.datasets.fingerprint import fingerprint
 from pysot.engine.board import Board
 from pysot.engine.engine_builder import build_trainer
 from pysot.engine.run_folder import hold_folder
+from pysot.engine.validation_builder import build_validation
 from pysot.models.model_builder import build_model
-from pysot.tracker.validation_builder import build_validation
 from pysot.utils.device import device_name, seed_everything, wants_pinned_memory
 from pysot.utils.distributed import find_rank, process_group
 from pysot.utils.signals import end_helpers, stop_on_signals

@@ -13,7 +13,7 @@ from yacs.config import CfgNode
 from pysot.benchmarks.drawn import Batches, draw_weights, drawn_batch
 from pysot.benchmarks.record import Record, Setting
 from pysot.core.config import load_config
-from pysot.datasets.quickstart_data import generate
+from pysot.datasets.quickstart.data import generate
 from pysot.engine.engine_builder import build_trainer
 from pysot.engine.train_loop import Trainer
 from pysot.models.model_builder import build_model

@@ -12,8 +12,8 @@ from torch.autograd import DeviceType
 
 from pysot.benchmarks.networks import batch_of, config_of, pinned, precisions, trainer_of
 from pysot.benchmarks.record import Record, Setting
+from pysot.benchmarks.train_step import correlation_times, seconds_per_step, verdict
 from pysot.benchmarks.training import Timed, free, time_plain, time_trainer
-from pysot.engine.benchmark import correlation_times, seconds_per_step, verdict
 from pysot.engine.train_loop import Trainer
 from pysot.utils.device import synchronize
 from pysot.utils.device_builder import open_device

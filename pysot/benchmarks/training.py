@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from yacs.config import CfgNode
 
+from pysot.benchmarks.train_step import PlainStep, seconds_per_step, time_parts
 from pysot.engine.batch import float_images
-from pysot.engine.benchmark import PlainStep, seconds_per_step, time_parts
 from pysot.engine.optimizer import FreezePlan
 from pysot.engine.train_loop import Trainer
 from pysot.models.model_builder import build_model

@@ -243,6 +243,6 @@ def _datasets(cfg):
     for name in cfg.DATASET.NAMES:
         node = cfg.DATASET.get(name)
         if not isinstance(node, CfgNode) or "ROOT" not in node:
-            continue  # a prepared set may describe itself, see pysot/datasets/registration.py
+            continue  # a prepared set may describe itself, see pysot/datasets/dataset_yaml.py
         if node.FRAME_RANGE < 0 or node.NUM_USE == 0 or node.NUM_USE < -1:
             yield f"DATASET.{name}: expected FRAME_RANGE >= 0 and NUM_USE -1 (all) or above 0; got {node.FRAME_RANGE} and {node.NUM_USE}"

@@ -6,13 +6,11 @@ image or box.
 """
 
 import contextlib
+import functools
 import logging
-import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +19,11 @@ import cv2
 import numpy as np
 
 from pysot.datasets.augmentation import CONTEXT, warp_box
-from pysot.datasets.raw import RawFrame, RawVideo, crop_name, present_crops
+from pysot.datasets.raw.video import RawFrame, RawVideo, crop_name, present_crops
 from pysot.utils.bbox import Center, center2corner
 from pysot.utils.files import flush_disk
 from pysot.utils.image import read_image
+from pysot.utils.processes import worker_pool
 
 logger = logging.getLogger(__name__)
 EXEMPLAR_SIZE = 127
@@ -172,21 +171,19 @@ def crop_videos(videos: Iterable[RawVideo], out: Path, procs: int = 1, size: int
         for video in videos:
             yield crop_video(video, out, size, with_z)
         return
-    pool = ProcessPoolExecutor(procs, multiprocessing.get_context("spawn"), initializer=start_worker)
     running: dict = {}
     try:
-        for video in videos:
-            running[pool.submit(crop_video, video, out, size, with_z)] = video.name
-            if len(running) >= AHEAD * procs:
+        with worker_pool(procs, functools.partial(on_one_thread, functools.partial(crop_video, out=out, size=size, with_z=with_z))) as submit:
+            for video in videos:
+                running[submit(video)] = video.name
+                if len(running) >= AHEAD * procs:
+                    yield from _finished(running)
+            while running:
                 yield from _finished(running)
-        while running:
-            yield from _finished(running)
     except BrokenProcessPool:
         lost = [name for future, name in running.items() if not future.done() or future.exception()][:procs]
         raise ChildProcessError(f"a cropping process was killed while working on {' or '.join(lost)}. Most often memory ran out: use fewer "
                                 "processes. Run the same command again: finished crops are kept") from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def crop_bytes(videos: Sequence[RawVideo], sample: int = 32) -> float:
@@ -207,13 +204,7 @@ def _finished(running: dict) -> Iterator[CropResult]:
         yield result
 
 
-def start_worker() -> None:
-    """One thread per process; Ctrl-C is the parent's business, and a worker does not outlive it."""
+def on_one_thread(function: Callable, number: int) -> Callable:
+    """In a worker process: the function, once OpenCV keeps to one thread."""
     cv2.setNumThreads(0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)
+    return function

@@ -10,8 +10,8 @@ from pysot.datasets.annotation import find_data_path
 from pysot.datasets.augmentation import Augmentation
 from pysot.datasets.collate import collate
 from pysot.datasets.dataset import TrackingPairDataset, init_worker
+from pysot.datasets.dataset_yaml import DESCRIPTION, find_description
 from pysot.datasets.index import load_annotation
-from pysot.datasets.registration import DESCRIPTION, find_description
 from pysot.datasets.sampler import EpochBatchSampler
 from pysot.utils.cores import allow_open_files
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from pysot.datasets.annotation import ARRAYS, TrackAnnotation, find_data_path, index_annotation
-from pysot.datasets.raw import crop_name, is_whole
+from pysot.datasets.raw.video import crop_name, is_whole
 from pysot.datasets.storage import is_pack, read_pack, state_of
 from pysot.utils.files import atomic_write, file_lock, publish_folder, read_json, write_json
 

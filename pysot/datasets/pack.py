@@ -5,22 +5,22 @@ template needs; `places.npy`, where they lie and their checksums; `index/`, the 
 was stopped goes on with the next one.
 """
 
+import functools
 import io
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from pysot.datasets.annotation import TrackAnnotation
-from pysot.datasets.crop import start_worker
+from pysot.datasets.crop import on_one_thread
 from pysot.datasets.index import write_index
 from pysot.datasets.storage import PACK, PLACE, CropPack, encode_centre, shard_path, state_of
 from pysot.utils.files import atomic_write, read_json, write_json
 from pysot.utils.image import read_image
+from pysot.utils.processes import worker_pool
 
 SIDE = 511
 PER_SHARD = 8192  # boxes: about a gigabyte
@@ -59,15 +59,13 @@ def _claim(out: Path, description: dict) -> None:
 
 
 def _packed(annotation: TrackAnnotation, out: Path, centre: int, procs: int, shards: range) -> Iterator[list[str]]:
+    write = functools.partial(pack_shard, annotation, out, centre)
     if procs == 1:
-        for shard in shards:
-            yield pack_shard(annotation, out, centre, shard)
+        yield from map(write, shards)
         return
-    with ProcessPoolExecutor(procs, get_context("spawn"), initializer=start_worker) as pool:
-        try:
-            yield from pool.map(pack_shard, *zip(*((annotation, out, centre, shard) for shard in shards), strict=True))
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with worker_pool(procs, functools.partial(on_one_thread, write)) as submit:
+        for future in [submit(shard) for shard in shards]:
+            yield future.result()
 
 
 def pack_shard(annotation: TrackAnnotation, out: Path, centre: int, shard: int) -> list[str]:

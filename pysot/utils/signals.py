@@ -124,13 +124,23 @@ def die_with_parent() -> None:
     """In a helper process (elsewhere nothing happens): it ends when its parent does, however that ends, and not before. A signal to the whole group is the
     parent's matter, which may need its helpers to finish a step; `end_helpers` ends them.
     """
-    if multiprocessing.parent_process() is None:
+    parent = multiprocessing.parent_process()
+    if parent is None:
         return
     for signum in _ASKED:
         signal.signal(signum, signal.SIG_IGN)
     signal.set_wakeup_fd(-1)  # of the parent, if this is a fork of it
-    if sys.platform == "linux":  # else an orphan may wait for ever to hand over a batch that nobody takes
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if sys.platform != "linux":
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a thread may never get its turn: an orphan may wait for ever to hand over a batch
+    if not parent.is_alive():  # it ended before that call
+        os._exit(1)
+
+
+def _end_after(parent) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def end_helpers() -> None:

@@ -15,7 +15,7 @@ import pytest
 from pysot.datasets import crop
 from pysot.datasets.augmentation import centred_box
 from pysot.datasets.crop import CropResult, crop511, crop_all, crop_video, crop_videos, read_origin
-from pysot.datasets.raw import RawFrame, RawVideo, annotation_json
+from pysot.datasets.raw.video import RawFrame, RawVideo, annotation_json
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -255,7 +255,7 @@ import signal
 import sys
 from pathlib import Path
 from pysot.datasets.crop import crop_all
-from pysot.datasets.raw import RawFrame, RawVideo
+from pysot.datasets.raw.video import RawFrame, RawVideo
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs hand down that it is ignored
     frames = [RawFrame(path, number, {"00": (40.0, 60.0, 90.0, 100.0)}) for number, path in enumerate(sorted(Path(sys.argv[1]).glob("*.jpg")))]

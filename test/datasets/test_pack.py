@@ -17,9 +17,9 @@ from toy_data import assert_equal, items_of, make_config, make_crops
 from helpers import ROOT
 from pysot.datasets import pack as pack_module
 from pysot.datasets.data_builder import build_dataset, build_train_loader
+from pysot.datasets.dataset_yaml import find_description, write_description
 from pysot.datasets.index import load_annotation
 from pysot.datasets.pack import pack, verify
-from pysot.datasets.registration import find_description, write_description
 from pysot.datasets.storage import CropPack, is_pack, shard_path
 
 

@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 
 from helpers import TINY, experiment, moving_square
-from pysot.datasets.registration import find_description, write_description
+from pysot.datasets.dataset_yaml import find_description, write_description
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "prepare_data.py"
 SHARED = TOOL.parents[2] / "shared" / "data"

@@ -14,11 +14,10 @@ import torch
 from toy_data import make_crops
 
 from helpers import ROOT, TINY, drawn_batch, experiment, small_trainer, tiny_benchmark, tiny_config
-from pysot.benchmarks import training
+from pysot.benchmarks import train_step, training
+from pysot.benchmarks.scaling import Scaling
+from pysot.benchmarks.train_step import PARTS, PlainStep, verdict
 from pysot.core.xcorr import WAYS
-from pysot.engine import benchmark as engine_benchmark
-from pysot.engine.benchmark import PARTS, PlainStep, verdict
-from pysot.engine.scaling import Scaling
 from pysot.models.model_builder import build_model
 from pysot.utils.distributed import Rank
 
@@ -87,8 +86,8 @@ def test_all_ways_to_correlate_get_the_same_tensors(monkeypatch):
         seen.append((search, kernel))
         return WAYS["grouped convolution"](search, kernel)
 
-    monkeypatch.setattr(engine_benchmark, "WAYS", {"grouped convolution": way, "other": way})
-    times = engine_benchmark.correlation_times(torch.device("cpu"), "bf16", repeats=1, channels_last=True, compiled=False, size=(2, 4))
+    monkeypatch.setattr(train_step, "WAYS", {"grouped convolution": way, "other": way})
+    times = train_step.correlation_times(torch.device("cpu"), "bf16", repeats=1, channels_last=True, compiled=False, size=(2, 4))
     assert set(times) == {"grouped convolution", "other"} and all(seconds > 0 for pair in times.values() for seconds in pair)
     assert all(search is seen[0][0] and kernel is seen[0][1] for search, kernel in seen)
     assert {tensor.dtype for tensor in seen[0]} == {torch.bfloat16} and all(tensor.is_contiguous(memory_format=torch.channels_last) for tensor in seen[0])

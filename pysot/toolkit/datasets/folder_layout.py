@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from pysot.toolkit.datasets.native_layout import known_at_first
-from pysot.toolkit.datasets.raw_layout import frames_of, number_lines, part_of
-from pysot.toolkit.sequence import Sequence
+from pysot.toolkit.datasets.sequence import Sequence
+from pysot.toolkit.datasets.vot_layout import frames_of, number_lines, part_of
 from pysot.utils.otb import protocol_part
 
 TRUTH = ("groundtruth_rect*.txt", "groundtruth.txt")

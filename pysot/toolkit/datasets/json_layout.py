@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from pysot.toolkit.datasets.native_layout import known_at_first
+from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.datasets.settings import VOT_TAGS, is_got_10k, protocol_of
-from pysot.toolkit.sequence import Sequence
 from pysot.utils.files import read_json
 from pysot.utils.image import image_size
 

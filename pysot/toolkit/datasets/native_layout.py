@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pysot.toolkit.datasets.raw_layout import frames_of, number_lines, part_of
+from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.datasets.subsets import UAV123_STARTS
-from pysot.toolkit.sequence import Sequence
+from pysot.toolkit.datasets.vot_layout import frames_of, number_lines, part_of
 
 NFS_STEP = 8  # lines of the 240 Hz ground truth per frame at 30 Hz
 

@@ -3,7 +3,7 @@
 import logging
 import re
 
-from pysot.toolkit.sequence import VotSettings
+from pysot.toolkit.datasets.sequence import VotSettings
 
 logger = logging.getLogger(__name__)
 

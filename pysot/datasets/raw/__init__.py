@@ -1,0 +1,1 @@
+"""Raw data sets: one module per layout, one table of them (`registry`)."""

@@ -1,0 +1,101 @@
+"""Accuracy, robustness and lost number of the supervised VOT protocol, in the arithmetic that papers built on pysot print."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from pysot.toolkit.datasets.sequence import Sequence
+from pysot.toolkit.region.raster import corners_of, of_four, overlaps
+from pysot.toolkit.results.files import START, Trajectory
+
+
+@dataclass(frozen=True)
+class Run:
+    """One repetition on one sequence. Overlaps (N,) are NaN where the tracker gave no region: `overlap` in the full image, for accuracy;
+    `overlap_eao` in the image less its last row and column, for EAO.
+    """
+
+    sequence: Sequence
+    trajectory: Trajectory
+    overlap: np.ndarray
+    overlap_eao: np.ndarray
+
+
+def measure(sequences: list[Sequence], trajectories: list[Trajectory]) -> list[Run]:
+    """Overlaps of all trajectories with their sequences, in one sweep over the frames."""
+    for sequence, trajectory in zip(sequences, trajectories, strict=True):
+        if len(sequence) != len(trajectory):
+            raise ValueError(f"{sequence.name} has {len(sequence)} frames, the trajectory {len(trajectory)}")
+    if not sequences:
+        return []
+    lengths = [len(sequence) for sequence in sequences]
+    truth = np.concatenate([sequence.corners for sequence in sequences])
+    predicted = corners_of(np.concatenate([trajectory.regions for trajectory in trajectories]))
+    width = np.repeat([sequence.width for sequence in sequences], lengths)
+    height = np.repeat([sequence.height for sequence in sequences], lengths)
+    full = overlaps(predicted, truth, width, height)
+    # pysot-compat: accuracy is bounded by (width, height), EAO by (width - 1, height - 1); only regions at the right or lower edge see it.
+    # test: toolkit/evaluation/test_accuracy_robustness.py::test_eao_leaves_out_the_last_column
+    reach = np.fmax(of_four(np.maximum, predicted), of_four(np.maximum, truth))
+    edge = np.flatnonzero((reach[:, 0] > width - 1) | (reach[:, 1] > height - 1))
+    inner = full.copy()
+    inner[edge] = overlaps(predicted[edge], truth[edge], width[edge] - 1, height[edge] - 1)
+    cuts = np.cumsum(lengths)[:-1]
+    return [Run(*parts) for parts in zip(sequences, trajectories, np.split(full, cuts), np.split(inner, cuts), strict=True)]
+
+
+def settled_overlap(run: Run, burn_in: int) -> np.ndarray:
+    """Overlaps for accuracy: NaN on the start frame and the burn_in - 1 frames after it."""
+    overlap = run.overlap.copy()
+    for start in np.flatnonzero(run.trajectory.codes == START):
+        overlap[start:start + burn_in] = np.nan
+    return overlap
+
+
+@dataclass(frozen=True)
+class VideoScore:
+    """Accuracy (mean overlap, NaN if no frame counts) and mean number of losses on one video; overlaps (N,) averaged over repetitions."""
+
+    accuracy: float
+    lost: float
+    overlap: np.ndarray
+
+
+def video_score(runs: list[Run], burn_in: int) -> VideoScore:
+    """Score of the repetitions on one sequence."""
+    overlap = nanmean([settled_overlap(run, burn_in) for run in runs], axis=0)
+    return VideoScore(float(nanmean(overlap)), float(np.mean([len(run.trajectory.failures) for run in runs])), overlap)
+
+
+def accuracy_robustness_lost(videos: list[VideoScore]) -> tuple[float, float, float]:
+    """Mean overlap of all frames of all videos, losses per 100 frames, number of losses (per repetition)."""
+    overlap = np.concatenate([video.overlap for video in videos])
+    lost = float(sum(video.lost for video in videos))
+    return float(nanmean(overlap)), lost / len(overlap) * 100, lost
+
+
+def tag_score(tag: str, grouped: dict[str, list[Run]], videos: dict[str, VideoScore]) -> tuple[float, float]:
+    """Accuracy of the frames with a tag, and the losses at them (per repetition), over all videos: their runs and their scores by name. `all` are all frames,
+    `empty` those without any tag.
+    """
+    overlaps, lost = [], 0.0
+    for name, runs in grouped.items():
+        chosen = _frames_with(tag, runs[0].sequence)
+        overlaps.append(videos[name].overlap[chosen])
+        lost += sum(int(chosen[run.trajectory.failures].sum()) for run in runs) / len(runs)
+    return float(nanmean(np.concatenate(overlaps))), lost
+
+
+def _frames_with(tag: str, sequence: Sequence) -> np.ndarray:
+    none = np.zeros(len(sequence), bool)
+    if tag in ("all", "empty"):
+        return ~none if tag == "all" else ~np.any([none, *sequence.tags.values()], axis=0)
+    return sequence.tags.get(tag, none)
+
+
+def nanmean(values, axis=None):
+    """np.nanmean that is NaN, without a warning, where there is no number."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.nanmean(values, axis=axis)

@@ -1,0 +1,1 @@
+"""Regions as pixels: boxes, polygons and masks, and their overlaps in both arithmetics."""

@@ -1,0 +1,1 @@
+"""Scores as text, files, figures and an HTML page."""

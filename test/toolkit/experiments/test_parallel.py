@@ -1,0 +1,109 @@
+"""Tracking with several processes: the same results as with one, whatever happens to a sequence or a process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import cv2
+import pytest
+from toolkit_data import TrackerInProcess, moving_polygons, write_frames
+
+from helpers import ROOT, is_alive
+from pysot.toolkit.datasets.sequence import Dataset, Sequence, VotSettings
+from pysot.toolkit.experiments.parallel import run_in_processes
+from pysot.toolkit.experiments.runner import run_dataset
+from pysot.toolkit.results.files import vot_file
+
+LENGTHS = {"a": 8, "b": 20, "c": 12}
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    sequences = []
+    for name, length in LENGTHS.items():
+        write_frames(tmp_path / name, length)
+        paths = [str(tmp_path / name / f"{index + 1:08d}.png") for index in range(length)]
+        if length == 12:
+            for path in paths:
+                image = cv2.imread(path)
+                image[0, 0, 1] = 255
+                cv2.imwrite(path, image)
+        sequences.append(Sequence(name, paths, moving_polygons(length), 200, 150))
+    return Dataset("SET", sequences, ("all",), VotSettings(2, 9, 5))
+
+
+def texts(folder):
+    return {name: vot_file(folder, name).read_text() for name in LENGTHS if vot_file(folder, name).exists()}
+
+
+def test_same_results_as_with_one_process(tmp_path, dataset):
+    run_dataset(TrackerInProcess(tmp_path, "", 0), dataset, tmp_path / "one")
+    frames, seen = [], []
+    progress = run_in_processes(partial(TrackerInProcess, tmp_path, ""), 2, dataset, tmp_path / "two", frames.append,
+                                lambda sequence, state, trajectory: seen.append((sequence.name, state, len(trajectory))))
+    assert texts(tmp_path / "two") == texts(tmp_path / "one") and len(texts(tmp_path / "two")) == 3
+    assert sorted(progress.tracked) == ["a", "b", "c"] and sorted(seen) == [(name, "tracked", length) for name, length in LENGTHS.items()]
+    assert frames == sorted(frames) and frames[-1] == sum(LENGTHS.values()) and (tmp_path / "process1").exists()
+    assert sorted(run_in_processes(partial(TrackerInProcess, tmp_path, ""), 2, dataset, tmp_path / "two").kept) == ["a", "b", "c"]
+
+
+def test_an_exception_loses_one_sequence_only(tmp_path, dataset):
+    progress = run_in_processes(partial(TrackerInProcess, tmp_path, "fails"), 2, dataset, tmp_path / "out")
+    assert sorted(progress.tracked) == ["a", "b"] and progress.failed == {"c": "KeyError: 'weights'"} and sorted(texts(tmp_path / "out")) == ["a", "b"]
+
+
+def test_a_process_that_dies_is_told_and_finished_sequences_stay(tmp_path, dataset):
+    with pytest.raises(RuntimeError, match="a process died .* with fewer --workers"):
+        run_in_processes(partial(TrackerInProcess, tmp_path, "dies"), 2, dataset, tmp_path / "out")
+    assert set(texts(tmp_path / "out")) == {"a", "b"}
+
+
+def test_a_tracker_that_cannot_be_built_says_why(tmp_path, dataset):
+    with pytest.raises(FileNotFoundError, match="no such snapshot"):
+        run_in_processes(partial(TrackerInProcess, tmp_path, "cannot start"), 2, dataset, tmp_path / "out")
+
+
+def test_the_longest_come_first(tmp_path, dataset):
+    seen = []
+    run_in_processes(partial(TrackerInProcess, tmp_path, ""), 1, dataset, tmp_path / "out", on_sequence=lambda sequence, *_: seen.append(sequence.name))
+    assert seen == ["b", "c", "a"]
+    assert [sequence.name for sequence in dataset.longest_first()] == ["b", "c", "a"]
+
+
+SCRIPT = """
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+from toolkit_data import SlowTracker, slow_set
+from helpers import ROOT
+from pysot.toolkit.experiments.parallel import run_in_processes
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs and nohup hand down that these are ignored
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    folder = Path(sys.argv[1])
+    run_in_processes(partial(SlowTracker, folder), 2, slow_set(folder), folder / "out")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes end with their parent on Linux")
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_processes_end_when_their_parent_does(tmp_path, signum):
+    """The signal goes to the parent alone. What a process writes is whole or absent."""
+    (tmp_path / "run.py").write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "test")))}
+    parent = subprocess.Popen([sys.executable, tmp_path / "run.py", tmp_path], env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while len(pids := [int(path.name[3:]) for path in tmp_path.glob("pid*")]) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(pids) == 2 and all(map(is_alive, pids))
+    parent.send_signal(signum)
+    parent.wait(30)
+    while any(map(is_alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(is_alive, pids))

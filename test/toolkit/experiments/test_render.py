@@ -1,0 +1,26 @@
+import cv2
+import numpy as np
+import pytest
+from toolkit_data import moving_polygons, write_frames
+
+from pysot.toolkit.datasets.sequence import Sequence
+from pysot.toolkit.experiments.render import render
+from pysot.toolkit.results.files import Trajectory
+
+
+def test_frames_show_truth_and_result(tmp_path):
+    truth = moving_polygons(3)
+    write_frames(tmp_path / "clip", 3)
+    sequence = Sequence("clip", [str(tmp_path / "clip" / f"{i + 1:08d}.png") for i in range(3)], truth, 200, 150)
+    seen = []
+    path = render(sequence, Trajectory.from_frames([1, [100.0, 90, 40, 30], 2]), tmp_path / "out", lambda: seen.append(1))
+    assert len(seen) == 3 and sorted(entry.name for entry in path.iterdir()) == ["00000001.jpg", "00000002.jpg", "00000003.jpg"]
+    second, third = (cv2.imread(str(path / f"0000000{i}.jpg")).astype(int) for i in (2, 3))
+    assert np.ptp(second[120, 100:140], axis=0).max() < 60 and abs(second[120, 120] - [0, 94, 213]).max() < 60  # lower side of the tracked box
+    assert abs(third[120, 120] - 90).max() < 10
+
+
+def test_missing_frame_is_named(tmp_path):
+    sequence = Sequence("clip", [str(tmp_path / "1.png")], moving_polygons(1), 200, 150)
+    with pytest.raises(FileNotFoundError, match="1.png"):
+        render(sequence, Trajectory.from_frames([1]), tmp_path / "out")

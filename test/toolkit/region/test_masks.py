@@ -1,0 +1,118 @@
+"""Painted regions: as text, as boxes, their overlap, and the binary files they come in."""
+
+import struct
+
+import numpy as np
+import pytest
+from toolkit_data import make_sequence
+
+from pysot.toolkit.evaluation.evaluate_runs import load_runs, run_overlaps
+from pysot.toolkit.region.masks import Mask, mask_of_runs, mask_overlap, parse_mask
+from pysot.toolkit.region.official_raster import official_overlaps
+from pysot.toolkit.region.raster import region_table
+from pysot.toolkit.results.files import TRACKED, ResultError, Trajectory, load_baseline, load_ope, load_run, save_vot, vot_file
+
+
+@pytest.mark.parametrize("text", ["m", "m1,2,3", "m1,2,x,4,5", "m0,0,2,2,3,4", "m0,0,-1,2,1", "m0,0,99999999,99999999,1", "m0,0,2,2,99999999999999999999999"])
+def test_damaged_masks_are_errors(tmp_path, text):
+    with pytest.raises(ValueError, match="mask"):
+        parse_mask(text)
+    (tmp_path / "a_001.txt").write_text(f"1\n{text}\n")
+    with pytest.raises(ResultError, match="a_001.txt line 2 .*mask"):
+        load_run(tmp_path / "a_001.txt")
+
+
+def test_an_empty_mask():
+    mask = parse_mask("m5,6,3,2,6")
+    assert not mask.pixels.any() and mask.box.tolist() == [0, 0, 0, 0] and parse_mask("m0,0,0,0,0").pixels.shape == (0, 0)
+
+
+def test_text_by_hand_and_back():
+    mask = parse_mask("m10,20,4,2,1,2,2,1")
+    assert mask.pixels.astype(int).tolist() == [[0, 1, 1, 0], [0, 1, 0, 0]] and mask.box.tolist() == [11, 20, 2, 2]
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        mask = Mask(3, -2, rng.random(rng.integers(1, 7, 2)) < 0.5)
+        again = parse_mask(mask.text())
+        np.testing.assert_array_equal(again.pixels, mask.pixels)
+        assert (again.x, again.y) == (3, -2)
+
+
+def test_overlap_by_hand():
+    square = Mask(10, 10, np.ones((4, 4), bool))
+    assert mask_overlap(square, square, 100, 80) == 1
+    assert mask_overlap(square, np.array([10.0, 10, 4, 2]), 100, 80) == 0.5
+    assert mask_overlap(np.array([12.0, 10, 4, 4]), square, 100, 80) == pytest.approx(8 / 24)
+    assert mask_overlap(square, np.array([10.0, 10, 13, 10, 13, 13, 10, 13]), 100, 80) == 1
+    assert mask_overlap(square, Mask(200, 10, np.ones((4, 4), bool)), 100, 80) == 0
+    assert mask_overlap(Mask(-2, 10, np.ones((4, 4), bool)), np.array([0.0, 10, 2, 4]), 100, 80) == 1  # only what lies in the image counts
+    assert mask_overlap(Mask(5, 5, np.zeros((2, 2), bool)), Mask(7, 7, np.zeros((2, 2), bool)), 100, 80) == 1
+
+
+def test_masks_that_leave_the_image_on_the_left_and_above():
+    """Of a mask at (-1, -2) the image shows the lower right part: here two pixels of a row, under the box."""
+    pixels = np.array([[1, 1, 1, 1], [1, 1, 1, 1], [1, 0, 1, 1], [1, 0, 0, 0]], bool)
+    assert mask_overlap(Mask(-1, -2, pixels), np.array([0.0, 0, 3, 2]), 100, 80) == pytest.approx(2 / 6)
+
+
+def test_the_mask_of_a_result_counts_and_not_its_box():
+    mask = parse_mask("m10,20,4,4,0,5,3,1,3,1,3")
+    regions = np.full((2, 8), np.nan)
+    regions[1, :4] = mask.box
+    run = Trajectory(np.array([1, TRACKED], np.int8), regions, masks={1: mask})
+    sequence = make_sequence("a", truth=[np.array([10.0, 20, 4, 4])] * 2)
+    assert run_overlaps(sequence, run).tolist() == [0, 7 / 16]
+
+
+def test_masks_of_boxes_overlap_as_boxes_do():
+    rng = np.random.default_rng(1)
+    boxes = np.rint(np.concatenate([rng.uniform(-10, 60, (2, 100, 2)), rng.uniform(2, 40, (2, 100, 2))], axis=2))
+    expected = official_overlaps(*(region_table(list(side)) for side in boxes), 60, 50)
+    for a, b, overlap in zip(*boxes, expected, strict=True):
+        painted = [Mask(int(x), int(y), np.ones((int(h), int(w)), bool)) for x, y, w, h in (a, b)]
+        assert mask_overlap(painted[0], painted[1], 60, 50) == mask_overlap(painted[0], b, 60, 50) == pytest.approx(overlap)
+
+
+def test_results_with_masks_round_trip(tmp_path):
+    mask = parse_mask("m10,20,4,2,1,2,2,1")
+    regions = np.full((2, 8), np.nan)
+    regions[1, :4] = mask.box
+    path = save_vot(tmp_path / "a_00000000.txt", Trajectory(np.array([1, TRACKED], np.int8), regions, masks={1: mask}))
+    assert path.read_text() == "1\nm10,20,4,2,1,2,2,1,2\n"
+    loaded = load_run(path, 2)
+    np.testing.assert_array_equal(loaded.regions, regions)
+    np.testing.assert_array_equal(loaded.masks[1].pixels, mask.pixels)
+
+
+def test_masks_are_not_scored_as_their_boxes(tmp_path):
+    """Where only boxes and polygons count, a mask is an error, not its box."""
+    (tmp_path / "a_001.txt").write_text("1\nm10,20,4,2,1,2,2,1,2\n")
+    with pytest.raises(ResultError, match="a_001.txt line 2 is a mask"):
+        load_baseline(tmp_path / "a_001.txt")
+    (tmp_path / "a_001.txt").write_text("m10,20,4,2,1,2,2,1,2\n")
+    with pytest.raises(ResultError, match="a_001.txt line 1 is a mask"):
+        load_ope(tmp_path / "a_001.txt")
+    sequence = make_sequence("a", truth=[np.array([10.0, 20, 4, 4])])
+    path = vot_file(tmp_path, "a", experiment="longterm")
+    path.parent.mkdir(parents=True)
+    path.write_text("m10,20,4,2,1,2,2,1,2\n")
+    with pytest.raises(ResultError, match="a_001.txt has masks, which long-term scores do not know"):
+        load_runs(tmp_path, sequence, "longterm", "longterm")
+
+
+def test_binary_results(tmp_path):
+    """As the official toolkit packs them: a start, a box, a polygon, and a mask."""
+    path = tmp_path / "a_001.bin"
+    data = struct.pack("<hI", 1, 4) + struct.pack("<BI", 0, 1) + struct.pack("<Bffff", 1, 1, 2, 3, 4) + struct.pack("<BH8f", 2, 4, *range(8))
+    data += struct.pack("<BhhHHH4H", 3, 10, 20, 4, 2, 4, 1, 2, 2, 1)
+    path.write_bytes(data)
+    run = load_run(path, 4)
+    assert run.codes.tolist() == [1, 3, 3, 3] and run.regions[1, :4].tolist() == [1, 2, 3, 4] and run.regions[2].tolist() == list(range(8))
+    np.testing.assert_array_equal(run.masks[3].pixels, mask_of_runs(10, 20, 4, 2, [1, 2, 2, 1]).pixels)
+    for damaged, reason in ((data[:-3], "cut off"), (b"", "cut off"), (b"\2\0\1\0\0\0", "empty or no binary"), (data[:6] + b"\7" + data[7:], "kind 7")):
+        path.write_bytes(damaged)
+        with pytest.raises(ResultError, match=f"a_001.bin.*{reason}"):
+            load_run(path, 4)
+    path.write_bytes(data)
+    with pytest.raises(ResultError, match="4 entries for 5 frames"):
+        load_run(path, 5)

@@ -1,0 +1,70 @@
+"""Worker processes: order, errors, and their end with the parent's."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures.process import BrokenProcessPool
+
+import pytest
+
+from helpers import ROOT, is_alive
+from pysot.utils.processes import map_in_processes, worker_pool
+from worker_functions import cannot_begin, dies, pid_and_square, sleeper, tell_number
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_order(workers):
+    found = list(map_in_processes(pid_and_square, range(6), workers))
+    assert [square for _, square in found] == [0, 1, 4, 9, 16, 25]
+    assert (os.getpid() in {pid for pid, _ in found}) == (workers == 1)
+
+
+def test_each_process_has_its_number():
+    with worker_pool(2, tell_number) as submit:
+        assert {future.result() for future in [submit() for _ in range(30)]} == {0, 1}
+
+
+def test_what_cannot_begin_is_said_by_each_call():
+    with pytest.raises(FileNotFoundError, match="no such snapshot"), worker_pool(1, cannot_begin) as submit:
+        submit(1).result()
+
+
+def test_a_process_that_dies_breaks_the_pool():
+    with pytest.raises(BrokenProcessPool):
+        list(map_in_processes(dies, [1], 2))
+
+
+def test_an_exception_ends_the_processes_at_once():
+    began = time.monotonic()
+    with pytest.raises(KeyError, match="stop"), worker_pool(1, sleeper) as submit:
+        submit(60)
+        raise KeyError("stop")
+    assert time.monotonic() - began < 20
+
+
+SCRIPT = """
+import sys
+from worker_functions import announce
+from pysot.utils.processes import map_in_processes
+
+if __name__ == "__main__":
+    list(map_in_processes(announce, [sys.argv[1]] * 2, 2))
+"""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
+def test_processes_end_with_their_parent(tmp_path, signum):
+    (tmp_path / "run.py").write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "test")))}
+    parent = subprocess.Popen([sys.executable, tmp_path / "run.py", tmp_path], env=environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(pids := [int(path.name[3:]) for path in tmp_path.glob("pid*")]) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(pids) == 2 and all(map(is_alive, pids))
+    parent.send_signal(signum)
+    parent.wait(30)
+    while any(map(is_alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(is_alive, pids))

@@ -1,0 +1,34 @@
+"""What worker processes of tests do; they import it."""
+
+import os
+import signal
+import time
+
+
+def pid_and_square(item: int) -> tuple[int, int]:
+    return os.getpid(), item * item
+
+
+def tell_number(number: int):
+    def call() -> int:
+        time.sleep(0.2)  # so that each of two processes has a call
+        return number
+
+    return call
+
+
+def cannot_begin(number: int):
+    raise FileNotFoundError("no such snapshot")
+
+
+def dies(item: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def sleeper(number: int):
+    return time.sleep
+
+
+def announce(folder: str) -> None:
+    open(os.path.join(folder, f"pid{os.getpid()}"), "w").close()
+    time.sleep(120)
