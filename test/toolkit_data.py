@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence, VotSettings
+from pysot.toolkit.evaluation.eao import expected_average_overlap, expected_overlap
 from pysot.toolkit.results.files import Trajectory, save_vot, vot_file
 
 
@@ -38,6 +39,11 @@ def trajectory(frames=30, lost=(), box=(20, 20, 19, 19)) -> Trajectory:
     for frame in lost:
         entries[frame:frame + 6] = [2, 0, 0, 0, 0, 1][:frames - frame]
     return Trajectory.from_frames(entries)
+
+
+def eao_of(runs, tags, settings) -> dict[str, float]:
+    """EAO per tag of runs."""
+    return expected_average_overlap(expected_overlap(runs, tags, settings), tags, settings)
 
 
 class ShakingTracker:

@@ -26,7 +26,7 @@ from pysot.datasets.storage import is_pack
 from pysot.engine.engine_builder import build_trainer, wants_channels_last
 from pysot.models.model_builder import build_model
 from pysot.toolkit.datasets import load_dataset
-from pysot.toolkit.evaluation.supervised import evaluate_tracker
+from pysot.toolkit.experiments.scoring import evaluate_tracker
 from pysot.toolkit.results.files import tracker_dirs
 from pysot.utils.cores import usable_cores
 from pysot.utils.device import wants_pinned_memory

@@ -10,8 +10,7 @@ from pysot.core.config import load_config
 from pysot.models.model_builder import build_model
 from pysot.toolkit.experiments.parallel import run_in_processes
 from pysot.toolkit.experiments.render import render
-from pysot.toolkit.experiments.runner import frames_of_runs, run_dataset, tasks_of
-from pysot.toolkit.results.files import Trajectory
+from pysot.toolkit.experiments.runner import frames_to_track, run_dataset
 from pysot.tracker.tracker_builder import build_tracker
 from pysot.utils.device import seed_everything
 from pysot.utils.model_load import load_pretrain
@@ -38,9 +37,10 @@ def build_in_process(args, snapshot, number):
     return build_tracker(load_model(cfg, snapshot).to(device).eval(), cfg)
 
 
-def track(args, tracker, workers, snapshot, dataset, folder, experiment) -> dict[str, str]:
+def track(args, tracker, workers, snapshot, dataset, folder, protocol) -> dict[str, str]:
     """Track with `tracker`, or without one with several processes; returns which sequences failed, and why."""
-    frames = {sequence.name: frames_of_runs(dataset, sequence, experiment) for sequence in dataset.sequences}
+    experiment = protocol.experiment
+    frames = {sequence.name: frames_to_track(dataset, sequence, folder, experiment) for sequence in dataset.sequences}
     with _cli.progress_bar(None, total=sum(frames.values()), description=dataset.name) as bar:
 
         def on_sequence(sequence, state, trajectory):
@@ -48,7 +48,7 @@ def track(args, tracker, workers, snapshot, dataset, folder, experiment) -> dict
                 logger.info("Video: %s has a result already in %s", sequence.name, folder)
                 bar.update(frames[sequence.name])
             elif trajectory is not None:
-                speed, lost = len(trajectory) / trajectory.seconds.sum(), f" Lost: {len(trajectory.failures)}" * (dataset.protocol == "supervised")
+                speed, lost = len(trajectory) / trajectory.seconds.sum(), f" Lost: {len(trajectory.failures)}" * protocol.restarts
                 logger.info("Video: %-12s Speed: %.1ffps%s", sequence.name, speed, lost)
 
         if tracker is None:
@@ -62,12 +62,10 @@ def track(args, tracker, workers, snapshot, dataset, folder, experiment) -> dict
         return run_dataset(tracker, dataset, folder, lambda sequence, step: bar.update(), on_sequence, experiment).failed
 
 
-def draw(dataset, folder, experiment):
-    shown = folder / ("vis" if experiment == dataset.experiment() else f"vis_{experiment}")
+def draw(dataset, folder, protocol):
+    shown = folder / ("vis" if protocol.usual else f"vis_{protocol.experiment}")
     with _cli.progress_bar(None, total=sum(map(len, dataset.sequences)), description="drawing") as bar:
         for sequence in dataset.sequences:
-            task = tasks_of(dataset, sequence, folder, experiment)[0]
+            task = protocol.tasks(dataset, sequence, folder)[0]
             trajectory = task.load(task.path, len(task.sequence))
-            if dataset.one_pass:
-                trajectory = Trajectory.from_frames(trajectory)
             logger.info("wrote %s", render(task.sequence, trajectory, shown / f"{sequence.name}.mp4", bar.update))

@@ -11,28 +11,32 @@ from pathlib import Path
 
 import _cli
 from pysot.toolkit.datasets import load_dataset
-from pysot.toolkit.evaluation.scoring import MODES, score_trackers
+from pysot.toolkit.experiments.scoring import score_trackers
+from pysot.toolkit.protocol import MODES
+from pysot.toolkit.protocols.table import experiments, find_protocol
 from pysot.toolkit.report.figures import FORMATS, write_figures
 from pysot.toolkit.report.html_report import write_report
 from pysot.toolkit.report.summary import full_text, rows_of
 from pysot.toolkit.report.table_files import check_suffix, write_table
-from pysot.toolkit.results.files import EXPERIMENTS, tracker_dirs
+from pysot.toolkit.results.files import tracker_dirs
 from pysot.toolkit.results.server_zip import incomplete, zip_ope
+from pysot.utils.cores import usable_cores
 from pysot.utils.files import check_folder, write_json
 
 logger = logging.getLogger("eval")
+MOST_PROCESSES = 8  # that draw, each with libraries of its own
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tracker_path", "-p", required=True, help="results/<DATASET>, its parent, or the folder of one tracker")
     _cli.add_dataset_arguments(parser)
-    parser.add_argument("--num", "-n", type=int, default=1, help="worker processes")
+    parser.add_argument("--num", "-n", type=int, help="worker processes (default: one to score, and one per core to draw with --vis)")
     parser.add_argument("--tracker_prefix", "-t", nargs="+", default=[""], help="this tracker, or all whose name begins so; several")
     parser.add_argument("--mode", choices=list(MODES), default="pysot", help="arithmetic: as papers built on pysot print it, as the set's own toolkit counts "
                                                                              "(for VOT sets vot-toolkit; vot is another name for official), or both")
-    parser.add_argument("--experiment", choices=[name for name in EXPERIMENTS if name], help="of VOT sets: baseline (default), realtime (simulated from the "
-                                                                                            "times of baseline where there is nothing else) or unsupervised")
+    parser.add_argument("--experiment", choices=experiments(), help="of VOT sets: baseline (default), realtime (simulated from the times of "
+                                                                       "baseline where there is nothing else) or unsupervised")
     parser.add_argument("--partial", action="store_true", help="score trackers on the videos that they have usable results for; the table says on how many")
     parser.add_argument("--show_video_level", "-s", action="store_true", help="also a table per video, and by tag of VOT sets")
     parser.add_argument("--vis", action="store_true", help="also draw beside the results: <DATASET>_scores, _expected_overlap, _attributes, and a folder "
@@ -59,9 +63,8 @@ def main() -> None:
     if not Path(args.tracker_path).is_dir():
         tracker_dirs(args.tracker_path, args.dataset)  # says so, before a large data set is read
     dataset = load_dataset(args.dataset, args.datasetdir)
-    experiment = dataset.experiment(args.experiment)
-    simulated = ["baseline"] if experiment == "realtime" and dataset.protocol == "supervised" else []
-    folders = tracker_dirs(args.tracker_path, args.dataset, args.tracker_prefix, [experiment, *simulated])
+    protocol = find_protocol(dataset, args.experiment)
+    folders = tracker_dirs(args.tracker_path, args.dataset, args.tracker_prefix, [protocol.experiment, *protocol.sources])
     if args.zip:
         if len(folders) != 1 or not dataset.one_pass:
             raise ValueError(f"--zip takes one tracker on a one-pass set, got {len(folders)} on {dataset.name} ({dataset.protocol}); choose one with -t")
@@ -71,9 +74,10 @@ def main() -> None:
         logger.info("%s has ground truth in first frames only: its server scores it%s", dataset.name, "" if args.zip else "; --zip packs the results for it")
         return
     with _cli.progress_bar(None, total=len(folders), description="evaluating") as bar:
-        scores = score_trackers(dataset, folders, args.num, lambda name: bar.update(), experiment, args.mode, args.partial)
+        scores = score_trackers(dataset, folders, 1 if args.num is None else args.num, lambda name: bar.update(), args.experiment, args.mode, args.partial,
+                                with_tracks=bool(args.report or args.vis))
     print(full_text(scores, args.mode, args.show_video_level))
-    if all(score.problems for score in scores.trackers):
+    if not scores.scored:
         raise ValueError("no tracker could be scored, see the warnings above; nothing was written")
     if args.json:
         write_json(args.json, scores.to_json(), indent=1)
@@ -84,13 +88,14 @@ def main() -> None:
             logger.info("wrote %s", write_table(path.with_stem(f"{path.stem}_{name}") if name else path, rows))
     if args.report:
         settings = {"data set": dataset.name, "results": args.tracker_path, "mode": args.mode}
-        settings |= {"experiment": experiment} if experiment else {}
+        settings |= {"experiment": protocol.experiment} if protocol.experiment else {}
         settings |= {"EAO": f"lengths {dataset.settings.low} to {dataset.settings.high}, burn-in {dataset.settings.burn_in}"} if dataset.settings else {}
         bar = functools.partial(_cli.progress_bar, description="report")
-        logger.info("wrote %s", write_report(args.report, dataset, folders, scores, settings, bar, experiment))
+        logger.info("wrote %s", write_report(args.report, scores, settings, bar))
     if args.vis:
         bar = functools.partial(_cli.progress_bar, description="timelines")
-        for path in write_figures(Path(folders[0]).parent, dataset, folders, scores, args.vis_format, bar, experiment, MODES[args.mode] == "official"):
+        workers = min(len(usable_cores()), MOST_PROCESSES) if args.num is None else args.num
+        for path in write_figures(folders[0].parent, scores, args.vis_format, bar, MODES[args.mode] == "official", workers):
             logger.info("wrote %s", path)
 
 

@@ -13,7 +13,8 @@ from _track import draw, load_model, track
 import _cli
 from pysot.core.config import load_config
 from pysot.toolkit.datasets import load_dataset, missing_frames
-from pysot.toolkit.evaluation.scoring import score_trackers
+from pysot.toolkit.experiments.scoring import score_trackers
+from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.report.summary import score_text
 from pysot.toolkit.results.claims import claim_tracker_dir
 from pysot.toolkit.results.server_zip import zip_if_whole
@@ -52,11 +53,11 @@ def main() -> None:
     if dataset is None:
         logger.info("part %d of %d has no video", *args.part)
         return
-    experiment, missing = dataset.experiment(args.experiment), missing_frames(dataset)
+    protocol, missing = find_protocol(dataset, args.experiment), missing_frames(dataset)
     if len(missing) == len(dataset):
         raise FileNotFoundError(f"{dataset.name} has no frames to track: {missing[0]}. Put the frames below {args.datasetdir}")
     device = _cli.open_device(args, cfg)
-    workers = args.workers or (1 if experiment == "realtime" else _cli.tracking_processes(device, len(dataset)))  # others would take its time
+    workers = args.workers or (1 if protocol.timed else _cli.tracking_processes(device, len(dataset)))  # others would take its time
     folders, failed = [], {}
     for snapshot in expand_paths(args.snapshot, "--snapshot") if args.snapshot else [None]:
         folder = Path(args.results_dir) / dataset.name / (snapshot.stem if snapshot else "untrained")
@@ -65,19 +66,19 @@ def main() -> None:
         tracker = build_tracker(model, cfg) if workers == 1 else None
         with one_thread(device):
             logger.info("tracking %d videos of %s with %s on %s, processes: %d", len(dataset), dataset.name, folder.name, device_name(device), workers)
-            reasons = track(args, tracker, workers, snapshot, dataset, folder, experiment)
+            reasons = track(args, tracker, workers, snapshot, dataset, folder, protocol)
         failed |= {name: f"{name} with {folder.name}: {reason}" for name, reason in reasons.items()}
         folders.append(folder)
     finished = [sequence.name for sequence in dataset.sequences if sequence.name not in failed]
     if finished:
         dataset = dataset.only(finished)
         for folder in folders if args.vis else ():
-            draw(dataset, folder, experiment)
+            draw(dataset, folder, protocol)
         if whole.hidden_truth:
             for folder in folders:
                 logger.info("%s", zip_if_whole(folder, whole, folder.with_name(f"{folder.name}.zip")))
         else:
-            print(score_text(score_trackers(dataset, folders, experiment=experiment), spread=True))
+            print(score_text(score_trackers(dataset, folders, experiment=args.experiment), spread=True))
             if len(dataset) < len(whole):
                 print(f"Note: scores of {len(dataset)} of {len(whole)} videos")
     if failed:

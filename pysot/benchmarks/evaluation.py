@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence, VotSettings
-from pysot.toolkit.evaluation.scoring import score_trackers
+from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.results.files import LOST, SKIPPED, START, TRACKED, Trajectory, save_vot, vot_file
 
 WIDTH, HEIGHT = 640, 480

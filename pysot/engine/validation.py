@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 
 from pysot.toolkit.datasets.sequence import Dataset
-from pysot.toolkit.evaluation.scoring import score_trackers
 from pysot.toolkit.experiments.runner import run_dataset
+from pysot.toolkit.experiments.scoring import score_trackers
+from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.results.claims import claim_tracker_dir
 from pysot.utils.device import one_thread
 from pysot.utils.distributed import Rank, barrier, from_all, from_main
@@ -30,7 +31,7 @@ class Validation:
 
     def __init__(self, dataset: Dataset, load: Callable[[dict, Path], tuple], folder: Path, me: Rank, device: torch.device, stop: StopRequest | None = None,
                  bar: Callable | None = None, pulse: Pulse | None = None):
-        if dataset.protocol != "supervised":
+        if not find_protocol(dataset).restarts:
             raise ValueError(f"TRAIN.VAL.DATASET: {dataset.name} is no set of the supervised protocol ({dataset.protocol}); choose a VOT set from 2013 to 2019")
         longest = max(map(len, dataset.sequences))
         if longest < dataset.settings.low:
@@ -62,7 +63,7 @@ class Validation:
             if not (results / name).exists() or (results / name).read_bytes() != data:
                 write_bytes(results / name, data)
         score = score_trackers(self.dataset, [results]).trackers[0]
-        return {"accuracy": score.accuracy, "robustness": score.robustness, "EAO": score.eao["all"]}
+        return {"accuracy": score.accuracy, "robustness": score.robustness, "EAO": score.rank_by}
 
     def _track(self, tracker, part: Dataset, results: Path) -> dict[str, str]:
         with contextlib.ExitStack() as stack:

@@ -1,12 +1,16 @@
 """Worker processes: each gets its function once, then arguments, and none outlives its parent."""
 
+import collections
 import contextlib
 import functools
+import itertools
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 
 from pysot.utils.signals import die_with_parent, end_helpers
+
+_AHEAD = 4  # items per process that wait for their turn
 
 
 @contextlib.contextmanager
@@ -28,13 +32,27 @@ def worker_pool(count: int, make: Callable[[int], Callable]) -> Iterator[Callabl
 
 
 def map_in_processes(function: Callable, items: Iterable, workers: int) -> Iterator:
-    """function(item) of each item, in order, computed by `workers` processes if more than one; errors as `worker_pool`."""
+    """function(item) of each item, in order, computed by `workers` processes if more than one, which begin at once; errors as `worker_pool`. Items are taken as
+    they are needed.
+    """
     if workers <= 1:
-        yield from map(function, items)
-        return
+        return map(function, items)
+    results = _results(function, items, workers)
+    next(results)
+    return results
+
+
+def _results(function: Callable, items: Iterable, workers: int) -> Iterator:
+    """None once the processes are at work, then the results."""
+    left, waiting = iter(items), collections.deque()
     with worker_pool(workers, functools.partial(_same, function)) as submit:
-        for future in [submit(item) for item in items]:
-            yield future.result()
+        for item in itertools.islice(left, _AHEAD * workers):
+            waiting.append(submit(item))
+        yield None
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(map(submit, itertools.islice(left, 1)))
+            yield result
 
 
 def _same(function: Callable, number: int) -> Callable:

@@ -14,6 +14,8 @@ MAY_IMPORT = {
     "benchmarks": {"benchmarks", "tracker", "engine", "toolkit", "datasets", "models", "core", "utils"},  # and nothing may import it
 }
 BUILDERS_MAY_IMPORT = {"validation_builder.py": {"tracker"}}
+# The packages of the toolkit, each of which may import those before it.
+TOOLKIT = ("region", "datasets", "results", "protocol", "tracking", "evaluation", "report", "protocols", "experiments")
 DEVICE_NAMES = {"npu", "cuda"}
 
 
@@ -41,6 +43,10 @@ def test_file(path):
         assert ["pysot", "core", "config"] not in modules, f"{path.name} reads the config"
     if folder_of(path) == "toolkit":
         assert not any(parts[0] == "torch" for parts in modules)
+        package = path.relative_to(ROOT / "pysot" / "toolkit").parts[0].removesuffix(".py")
+        known = TOOLKIT[:TOOLKIT.index(package) + 1] if package in TOOLKIT else ()
+        others = {parts[2] for parts in modules if parts[:2] == ["pysot", "toolkit"] and len(parts) > 2} - {*known}
+        assert not others, f"{path.name} imports {others} of the toolkit, which come after its own package"
     names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} & DEVICE_NAMES
     assert path.name == "device.py" or not names, f"{path.name} names {names}"
     calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}

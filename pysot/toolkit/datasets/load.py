@@ -6,12 +6,12 @@ from pathlib import Path
 
 from pysot.toolkit.datasets.folder_layout import read_folder_layout, sequence_folders
 from pysot.toolkit.datasets.json_layout import read_json_layout
+from pysot.toolkit.datasets.names import matching
 from pysot.toolkit.datasets.native_layout import NATIVE, native_files, read_native_layout
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.datasets.settings import EAO_TAGS, MULTISTART, is_got_10k, is_long_term, is_many_starts, is_one_pass, settings_of
 from pysot.toolkit.datasets.subsets import LEFT_OUT, PARTS, SIZES, SUBSET_OF, SUBSETS
 from pysot.toolkit.datasets.vot_layout import read_raw_layout
-from pysot.toolkit.results.names import matching
 
 logger = logging.getLogger(__name__)
 

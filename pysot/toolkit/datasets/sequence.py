@@ -3,30 +3,15 @@
 A region is 4 numbers xywh or 8 numbers (four corners); a frame without ground truth has NaN.
 """
 
-import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
+from pysot.toolkit.datasets.names import plain_name, spellings
 from pysot.toolkit.region.masks import Mask
 from pysot.toolkit.region.raster import corners_of, region_table
 from pysot.utils.names import check_video_name, frame_numbers, name_of_number, number_place
-
-
-def plain_name(name: str) -> str:
-    """What all spellings of a video's name have in common: Jogging-1, jogging_1 and Jogging.1 are one."""
-    return re.sub(r"[-_.]", "-", name.lower())
-
-
-# What got10k calls sequences that others call otherwise: Human4 has two targets, of which OTB100 takes the second.
-ALIASES = {"human4-2": "human4"}
-
-
-def spellings(name: str) -> tuple[str, ...]:
-    """The plain names that a video of this name may have in results, the most likely first."""
-    plain = plain_name(name)
-    return (plain, ALIASES[plain]) if plain in ALIASES else (plain,)
 
 
 def missing_images(frame_paths: list[str]) -> list[str]:
@@ -125,16 +110,13 @@ class VotSettings:
             raise ValueError(f"VOT settings need 0 < low <= peak <= high, skipping > 0, burn_in >= 0, got {self}")
 
 
-PROTOCOLS = ("supervised", "multistart", "longterm", "one pass")
-
-
 @dataclass(frozen=True)
 class Dataset:
     """Sequences with unique names, in the order of their list; tags that EAO is split by; settings of the protocol, None where it has none.
 
-    `protocol` is how trackers run through it: `supervised` (VOT until 2019: restarts after losses), `multistart` (VOT since 2020: runs from each anchor),
-    `longterm` (once, with a confidence for each frame) or `one pass` (once); by default supervised where there are settings, else one pass. `remarks` are
-    sentences on its files that the reader of scores has to know.
+    `protocol` is how trackers run through it, one of the `sets` of the records in `toolkit.protocols`: `supervised` (VOT until 2019: restarts after losses),
+    `multistart` (VOT since 2020: runs from each anchor), `longterm` (once, with a confidence for each frame) or `one pass` (once); by default supervised where
+    there are settings, else one pass. `remarks` are sentences on its files that the reader of scores has to know.
     """
 
     name: str
@@ -150,17 +132,7 @@ class Dataset:
         if not names or twice:
             raise ValueError(f"data set {self.name} " + (f"names a sequence twice: {', '.join(twice)}" if twice else "has no sequence"))
         object.__setattr__(self, "protocol", self.protocol or ("supervised" if self.settings else "one pass"))
-        if self.protocol not in PROTOCOLS or (self.settings is None) != (self.protocol in ("longterm", "one pass")):
-            raise ValueError(f"data set {self.name}: the protocol is one of {', '.join(PROTOCOLS)}, the first two with settings; got {self.protocol!r}")
         self._note_names_alike(names)
-        known = set(names)
-        timed = [name for name in names if f"{name}_time" in known] if self.one_pass else []
-        if timed:
-            raise ValueError(f"data set {self.name}: the results of {timed[0]}_time would be called as the times of {timed[0]}; rename one of the two")
-        bare = [sequence.name for sequence in self.sequences if self.protocol == "multistart" and not sequence.anchors]
-        if bare:
-            raise ValueError(f"data set {self.name} starts at anchors, but {', '.join(bare)} has none (anchor.value: 1 or -1 on the lines of start "
-                             "frames, else 0)")
 
     def _note_names_alike(self, names: list[str]) -> None:
         """Set `alike` of the sequences; a part of the set keeps what the whole one had."""
@@ -183,13 +155,10 @@ class Dataset:
         return self.one_pass and all(len(sequence) > 1 and not np.isfinite([region[0] for region in sequence.ground_truth[1:]]).any()
                                      for sequence in self.sequences)
 
-    def experiment(self, name: str | None = None) -> str:
-        """The experiment `name` if the set has it, by default its usual one. Raises ValueError."""
-        usual = {"longterm": "longterm", "one pass": ""}.get(self.protocol, "baseline")
-        known = (usual, "realtime", "unsupervised") if usual == "baseline" else (usual,)
-        if name and name not in known:
-            raise ValueError(f"{self.name} has no experiment {name!r}; it has {', '.join(other or 'one pass alone' for other in known)}")
-        return name or usual
+    def by_attribute(self) -> dict[str, list[str]]:
+        """{attribute: the names of the sequences that have it}, attributes in alphabetical order."""
+        attributes = sorted({attribute for sequence in self.sequences for attribute in sequence.attributes})
+        return {attribute: [sequence.name for sequence in self.sequences if attribute in sequence.attributes] for attribute in attributes}
 
     def __len__(self) -> int:
         return len(self.sequences)

@@ -25,9 +25,8 @@ class Fragment:
     weights: np.ndarray
 
 
-def expected_average_overlap(runs: list[Run], tags: tuple[str, ...], settings: VotSettings) -> dict[str, float]:
-    """EAO per tag; NaN where no fragment has the tag or no sequence is as long as settings.low. Repetitions of a sequence share its weight."""
-    curves = expected_overlap(runs, tags, settings)
+def expected_average_overlap(curves: np.ndarray, tags: tuple[str, ...], settings: VotSettings) -> dict[str, float]:
+    """EAO per tag of the curves of `expected_overlap`; NaN where no fragment has the tag or no sequence is as long as settings.low."""
     return {tag: average(curve, settings) for tag, curve in zip(tags, curves, strict=True)}
 
 
@@ -40,7 +39,7 @@ def average(curve: np.ndarray, settings: VotSettings) -> float:
 
 
 def expected_overlap(runs: list[Run], tags: tuple[str, ...], settings: VotSettings) -> np.ndarray:
-    """Expected overlap (T, L) per tag and length, L frames of the longest run; 1 at length 0."""
+    """Expected overlap (T, L) per tag and length, L frames of the longest run; 1 at length 0. Repetitions of a sequence share its weight."""
     longest = max(len(run.overlap_eao) for run in runs)
     repetitions: dict[str, int] = {}
     for run in runs:

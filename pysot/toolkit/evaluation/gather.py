@@ -1,8 +1,11 @@
 """A tracker's results on all videos of a set, or the reasons why some cannot be used."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 
@@ -41,3 +44,13 @@ def repetition_notes(counts: Iterable[int], means: str = "some may be missing") 
     found = Counter(counts)
     told = ", ".join(f"{videos} with {runs}" for runs, videos in sorted(found.items()))
     return [f"videos have different numbers of repetitions ({told}): {means}"] if len(found) > 1 else []
+
+
+def shown_regions(sequence: Sequence, regions: np.ndarray) -> np.ndarray | None:
+    """The regions of a `Track`: they are kept where they can be drawn on images alone, since long sets have millions of them."""
+    return regions if os.path.isfile(sequence.frame_paths[0]) else None
+
+
+def drops(overlap: np.ndarray) -> list[int]:
+    """Frames at which an overlap (N,) becomes 0: the losses of a run without restarts."""
+    return (np.flatnonzero((overlap[1:] == 0) & (overlap[:-1] > 0)) + 1).tolist()

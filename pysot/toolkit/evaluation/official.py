@@ -24,7 +24,7 @@ DIFFERENCE = ("Why they differ: vot counts an EAO fragment from its start to the
 @dataclass(frozen=True)
 class OfficialScore:
     """Accuracy, robustness (losses per video), lost (losses per repetition) and eao of one tracker; NaN for an EAO without fragments as long as `low`. videos
-    {name: (accuracy, losses)}.
+    {name: (accuracy, losses)}; `curve` is that of `expected_overlap_curve`.
     """
 
     accuracy: float
@@ -32,6 +32,16 @@ class OfficialScore:
     lost: float
     eao: float
     videos: dict[str, tuple[float, float]] = field(default_factory=dict)
+    curve: np.ndarray | None = field(default=None, compare=False)
+
+    def to_json(self) -> dict:
+        """{accuracy, robustness, lost, eao, videos: {name: {accuracy, lost}}}."""
+        return {"accuracy": self.accuracy, "robustness": self.robustness, "lost": self.lost, "eao": self.eao, "videos": named_pairs(self.videos)}
+
+
+def named_pairs(pairs: dict[str, tuple[float, float]]) -> dict[str, dict[str, float]]:
+    """{name: {accuracy, lost}} of {name: (accuracy, lost)}."""
+    return {name: {"accuracy": accuracy, "lost": lost} for name, (accuracy, lost) in pairs.items()}
 
 
 def official_score(runs: list[Run], settings: VotSettings) -> OfficialScore:
@@ -46,7 +56,7 @@ def official_score(runs: list[Run], settings: VotSettings) -> OfficialScore:
     curve = expected_overlap_curve(runs)
     eao = average(curve, settings)
     videos = {name: (float(accuracy), float(lost)) for name, accuracy, lost in zip(grouped, accuracies, failures, strict=True)}
-    return OfficialScore(float(lengths @ accuracies / lengths.sum()), float(lengths @ failures / lengths.sum()), float(failures.sum()), eao, videos)
+    return OfficialScore(float(lengths @ accuracies / lengths.sum()), float(lengths @ failures / lengths.sum()), float(failures.sum()), eao, videos, curve)
 
 
 def with_official_overlaps(runs: list[Run]) -> list[Run]:

@@ -1,65 +1,52 @@
-"""Score a tracker's one-pass results on a data set: results.load_ope -> ope -> one score."""
+"""Scores of one-pass sets: from boxes to success, precision and average overlap, in pysot's arithmetic and that of the set's own toolkit."""
 
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
-from pysot.toolkit.evaluation.gather import gather, repetition_notes
-from pysot.toolkit.evaluation.ope import Curves, mean_curves, measure_video
+from pysot.toolkit.evaluation.gather import drops, repetition_notes, shown_regions
+from pysot.toolkit.evaluation.ope import Curves, box_overlaps, mean_curves, measure_video
 from pysot.toolkit.evaluation.ope_official import GOT10K, OfficialOpe, Tracked, gather_official, rule_of
+from pysot.toolkit.protocol import NAN, Track, TrackerScore
 from pysot.toolkit.results.files import find_ope_runs, load_ope, load_ope_seconds
 from pysot.utils.bbox import get_axis_aligned_bbox
 
 SPARE_LINES = ("lasot", "lasot_ext")  # sets whose toolkit cuts results that are longer than their video
 
 
-@dataclass(frozen=True)
-class OpeScore:
-    """Scores of one tracker: curves over all videos, of each video, and of the videos with each attribute. With `problems` it is not scored: `all` is None.
-    `official` are the scores of the set's own toolkit, where they were asked for. `notes` and `covers` as TrackerScore.
+@dataclass(frozen=True, kw_only=True)
+class OnePassScore(TrackerScore):
+    """Curves over all videos, of each video, and of the videos with each attribute; `all` is None where the tracker is not scored. `official` are the scores of
+    the set's own toolkit, where they were asked for.
     """
 
-    name: str
-    all: Curves | None
+    all: Curves | None = None
     videos: dict[str, Curves] = field(default_factory=dict)
     attributes: dict[str, Curves] = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    covers: str = ""
     official: OfficialOpe | None = None
 
+    @property
+    def rank_by(self) -> float:
+        """Success: the area under its curve."""
+        return self.all.auc if self.all else NAN
 
-@dataclass(frozen=True)
-class OpeScores:
-    """All trackers on one data set, the best success first, those that could not be scored last. `remarks` are the data set's, for below a table, and
-    `difference` tells why the numbers of its own toolkit are others.
-    """
-
-    dataset: str
-    trackers: list[OpeScore]
-    remarks: tuple[str, ...] = ()
-    difference: str = ""
-
-    def __post_init__(self):
-        object.__setattr__(self, "trackers", sorted(self.trackers, key=lambda score: (score.all is None, -score.all.auc if score.all else 0, score.name)))
+    @property
+    def by_video(self) -> dict[str, dict[str, float]]:
+        """Success and precision of each video."""
+        return {name: {"success": curves.auc, "precision": curves.precision20} for name, curves in self.videos.items()}
 
     def to_json(self) -> dict:
-        """{tracker: {auc, precision20, norm_precision20, norm_precision_auc, ao, sr50, sr75, attributes: {name: auc}, videos: {name: {auc, precision20,
-        norm_precision20, ao}}}} of the trackers that could be scored, and official: {the numbers of the set's own toolkit, attributes, videos} where these
-        were asked for.
+        """{auc, precision20, norm_precision20, norm_precision_auc, ao, sr50, sr75, attributes: {name: auc}, videos: {name: {auc, precision20, norm_precision20,
+        ao}}}, and official: {the numbers of the set's own toolkit, attributes, videos} where these were asked for.
         """
         return {
-            score.name: {
-                **{what: getattr(score.all, what) for what in ("auc", "precision20", "norm_precision20", "norm_precision_auc", "ao", "sr50", "sr75")},
-                "attributes": {name: curves.auc for name, curves in score.attributes.items()},
-                "videos": {name: {what: getattr(curves, what) for what in ("auc", "precision20", "norm_precision20", "ao")}
-                           for name, curves in score.videos.items()},
-                **({"official": _as_json(score.official)} if score.official else {}),
-            }
-            for score in self.trackers if score.all is not None
+            **{what: getattr(self.all, what) for what in ("auc", "precision20", "norm_precision20", "norm_precision_auc", "ao", "sr50", "sr75")},
+            "attributes": {name: curves.auc for name, curves in self.attributes.items()},
+            "videos": {name: {what: getattr(curves, what) for what in ("auc", "precision20", "norm_precision20", "ao")}
+                       for name, curves in self.videos.items()},
+            **({"official": _as_json(self.official)} if self.official else {}),
         }
 
 
@@ -74,41 +61,48 @@ def _known(numbers: dict[str, float]) -> dict[str, float | None]:
     return {name: None if value != value else value for name, value in numbers.items()}
 
 
-def evaluate_one_pass_tracker(dataset: Dataset, tracker_dir: str | os.PathLike, partial: bool = False, mode: str = "pysot") -> OpeScore:
-    """Score one tracker's folder, unless `mode` is "pysot" also as the set's own toolkit; results that are missing or damaged end in `problems`, not in an
-    exception; with `partial` their videos are left out.
-    """
-    name, notes, rule = Path(os.path.abspath(tracker_dir)).name, [], rule_of(dataset)
-    repetitions, timed = [], 0
+@dataclass(frozen=True)
+class Measured:
+    """What a tracker did on a sequence, and its curves."""
 
-    def load(sequence: Sequence) -> tuple[Curves, dict[str, np.ndarray]]:
-        nonlocal timed
-        tracked = load_tracked(dataset, sequence, tracker_dir, notes)
-        repetitions.append(len(tracked.runs))
-        timed += len(tracked.seconds) > 0
-        curves = measure_video(tracked.truth, tracked.boxes, sequence.present, tracked.counted)
-        return curves, rule.measure(tracked) if mode != "pysot" else {}
-
-    found = gather(dataset, load, partial)
-    if found.problems:
-        return OpeScore(name, None, problems=found.problems)
-    notes += repetition_notes(repetitions, "AO and SR weigh them by these")
-    if mode != "pysot" and rule is GOT10K and timed < len(found.results):
-        notes.append(f"frames a second are of {timed} of {len(found.results)} videos, the others have no times")
-    videos, sequences = {video: curves for video, (curves, _) in found.results.items()}, found.dataset.sequences
-    attributes = {attribute: [sequence.name for sequence in sequences if attribute in sequence.attributes]
-                  for attribute in sorted({attribute for sequence in sequences for attribute in sequence.attributes})}
-    by_attribute = {attribute: mean_curves([videos[video] for video in having]) for attribute, having in attributes.items()}
-    official = gather_official({video: values for video, (_, values) in found.results.items()}, attributes) if mode != "pysot" else None
-    return OpeScore(name, mean_curves(list(videos.values())), videos, by_attribute, (), (*notes, *found.notes), found.covers, official)
+    tracked: Tracked
+    curves: Curves
 
 
-def load_tracked(dataset: Dataset, sequence: Sequence, tracker_dir: str | os.PathLike, notes: list[str]) -> Tracked:
-    """What a tracker did on a sequence, in all repetitions; remarks on its files are added to `notes`. Raises ResultError."""
+def load_one_pass(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes: list[str]) -> Measured:
+    """What a tracker did on a sequence, in all repetitions; remarks on its files are added to `notes`. Raises ResultError, ValueError without ground truth."""
     files = find_ope_runs(tracker_dir, sequence.name, sequence.alike)
     spare = dataset.name.lower() in SPARE_LINES
     runs = [load_ope(path, len(sequence), notes, spare) for path in files]
-    return Tracked(sequence, upright(sequence.ground_truth), runs, load_ope_seconds(files[0]))
+    tracked = Tracked(sequence, upright(sequence.ground_truth), runs, load_ope_seconds(files[0]))
+    return Measured(tracked, measure_video(tracked.truth, tracked.boxes, sequence.present, tracked.counted))
+
+
+def score_one_pass(dataset: Dataset, results: dict[str, Measured], mode: str, with_tracks: bool) -> OnePassScore:
+    """Score one tracker, unless `mode` is "pysot" also as the set's own toolkit."""
+    rule, notes = rule_of(dataset), repetition_notes([len(found.tracked.runs) for found in results.values()], "AO and SR weigh them by these")
+    timed = sum(len(found.tracked.seconds) > 0 for found in results.values())
+    if mode != "pysot" and rule is GOT10K and timed < len(results):
+        notes.append(f"frames a second are of {timed} of {len(results)} videos, the others have no times")
+    videos, attributes = {video: found.curves for video, found in results.items()}, dataset.by_attribute()
+    return OnePassScore(
+        all=mean_curves(list(videos.values())),
+        videos=videos,
+        attributes={attribute: mean_curves([videos[video] for video in having]) for attribute, having in attributes.items()},
+        official=gather_official({video: rule.measure(found.tracked) for video, found in results.items()}, attributes) if mode != "pysot" else None,
+        notes=tuple(notes),
+        tracks={video: _track(found.tracked) for video, found in results.items()} if with_tracks else {},
+    )
+
+
+def _track(tracked: Tracked) -> Track:
+    """The first repetition; frames without the target, by whatever the set says of that, have no overlap."""
+    counts, sequence = np.isfinite(tracked.truth).all(axis=1), tracked.sequence
+    for flags in (sequence.present, sequence.visible):
+        counts &= True if flags is None else flags
+    overlap = np.where(counts, box_overlaps(tracked.truth, tracked.boxes), np.nan)
+    drawable = np.isfinite(tracked.boxes).all(axis=1) & (tracked.boxes[:, 2:] >= 0).all(axis=1)
+    return Track(overlap, drops(overlap), shown_regions(sequence, np.where(drawable[:, None], tracked.boxes, np.nan)))
 
 
 def upright(regions: list[np.ndarray]) -> np.ndarray:

@@ -1,123 +1,100 @@
-"""Score a tracker's results of the supervised protocol: results.load -> metrics -> one score."""
+"""Scores of the supervised protocol: from the runs of a tracker to its accuracy, robustness and EAO."""
 
-import os
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pysot.toolkit.datasets.sequence import Dataset, Sequence, VotSettings
-from pysot.toolkit.evaluation import accuracy_robustness as metrics
-from pysot.toolkit.evaluation.eao import expected_average_overlap
-from pysot.toolkit.evaluation.gather import gather, repetition_notes
-from pysot.toolkit.evaluation.official import OfficialScore, official_score
-from pysot.toolkit.experiments.realtime import FPS, FrameClock, simulate
-from pysot.toolkit.results.files import ResultError, Trajectory, holds_results, load_baseline, load_seconds, vot_file, vot_files
+import numpy as np
 
-NAN = float("nan")
+from pysot.toolkit.datasets.sequence import Dataset, Sequence
+from pysot.toolkit.evaluation.accuracy_robustness import Run, accuracy_robustness_lost, measure, tag_score, video_score
+from pysot.toolkit.evaluation.eao import expected_average_overlap, expected_overlap
+from pysot.toolkit.evaluation.gather import repetition_notes, shown_regions
+from pysot.toolkit.evaluation.official import OfficialScore, named_pairs, official_score
+from pysot.toolkit.protocol import NAN, Track, TrackerScore
+from pysot.toolkit.results.files import load_baseline, vot_file, vot_files
+from pysot.toolkit.results.lines import ResultError
+from pysot.toolkit.results.trajectory import Trajectory
 
 
-@dataclass(frozen=True)
-class TrackerScore:
-    """Scores of one tracker: robustness is losses per 100 frames, eao per tag, videos and tags {name: (accuracy, lost)}. With `problems` (sentences that
-    name files and lines) the tracker is not scored: its numbers are NaN, videos and tags are empty. `official` are the scores of the official toolkit's
-    arithmetic, where they were asked for. `notes` are sentences on what was left out, repaired or simulated, and `covers`, such as "5 of 6 videos", where it
-    is not all.
+@dataclass(frozen=True, kw_only=True)
+class SupervisedScore(TrackerScore):
+    """Robustness is losses per 100 frames, eao per tag, videos and tags {name: (accuracy, lost)}; where the tracker is not scored numbers are NaN and the rest
+    is empty. `curve` is the expected overlap (L,) by length, see `eao.expected_overlap`. `official` are the scores of the official toolkit's arithmetic, where
+    they were asked for.
     """
 
-    name: str
-    accuracy: float
-    robustness: float
-    lost: float
-    eao: dict[str, float]
-    videos: dict[str, tuple[float, float]]
+    accuracy: float = NAN
+    robustness: float = NAN
+    lost: float = NAN
+    eao: dict[str, float] = field(default_factory=dict)
+    videos: dict[str, tuple[float, float]] = field(default_factory=dict)
     tags: dict[str, tuple[float, float]] = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
+    curve: np.ndarray | None = field(default=None, compare=False)
     official: OfficialScore | None = None
-    notes: tuple[str, ...] = ()
-    covers: str = ""
 
+    @property
+    def rank_by(self) -> float:
+        """EAO of all frames."""
+        return self.eao.get("all", NAN)
 
-@dataclass(frozen=True)
-class Scores:
-    """All trackers on one data set, best EAO first, those that could not be scored last."""
-
-    dataset: str
-    trackers: list[TrackerScore]
-
-    def __post_init__(self):
-        rank = sorted(self.trackers, key=lambda score: (bool(score.problems), score.eao["all"] != score.eao["all"], -score.eao["all"], score.name))
-        object.__setattr__(self, "trackers", rank)
+    @property
+    def by_video(self) -> dict[str, dict[str, float]]:
+        """Accuracy and losses of each video."""
+        return {name: {"accuracy": float(accuracy), "losses": float(lost)} for name, (accuracy, lost) in self.videos.items()}
 
     def to_json(self) -> dict:
-        """{tracker: {accuracy, robustness, lost, eao: {tag: value}, videos: {name: {accuracy, lost}}, tags: {name: {accuracy, lost}}}} of the trackers that
-        could be scored, and vot: {accuracy, robustness, lost, eao, videos} where the official scores were asked for. A value that does not exist (a tag that
-        no frame has) is NaN.
+        """{accuracy, robustness, lost, eao: {tag: value}, videos: {name: {accuracy, lost}}, tags: {name: {accuracy, lost}}}, and vot: {accuracy, robustness,
+        lost, eao, videos} where the official scores were asked for. A value that does not exist (a tag that no frame has) is NaN.
         """
         return {
-            score.name: {
-                "accuracy": score.accuracy,
-                "robustness": score.robustness,
-                "lost": score.lost,
-                "eao": dict(score.eao),
-                "videos": _named(score.videos),
-                "tags": _named(score.tags),
-                **({"vot": _as_json(score.official)} if score.official else {}),
-            }
-            for score in self.trackers if not score.problems
+            "accuracy": self.accuracy,
+            "robustness": self.robustness,
+            "lost": self.lost,
+            "eao": dict(self.eao),
+            "videos": named_pairs(self.videos),
+            "tags": named_pairs(self.tags),
+            **({"vot": self.official.to_json()} if self.official else {}),
         }
 
 
-def _as_json(official: OfficialScore) -> dict:
-    return {**asdict(official), "videos": _named(official.videos)}
-
-
-def _named(pairs: dict[str, tuple[float, float]]) -> dict:
-    return {name: {"accuracy": accuracy, "lost": lost} for name, (accuracy, lost) in pairs.items()}
-
-
-def evaluate_tracker(
-    dataset: Dataset, tracker_dir: str | os.PathLike, experiment: str = "baseline", mode: str = "pysot", partial: bool = False,
-) -> TrackerScore:
-    """Score one tracker's folder, unless `mode` is "pysot" also in the official toolkit's arithmetic; results that are missing or damaged end in `problems`,
-    not in an exception; with `partial` their videos are left out.
-
-    The experiment `realtime` is simulated from the seconds that were noted with `baseline` where the tracker has no results of its own for it.
-    """
-    name, notes = Path(os.path.abspath(tracker_dir)).name, []
-    found = gather(dataset, lambda sequence: load_supervised(Path(tracker_dir), sequence, experiment, dataset.settings), partial)
-    if found.problems:
-        return TrackerScore(name, NAN, NAN, NAN, dict.fromkeys(dataset.tags, NAN), {}, problems=found.problems)
-    if _is_simulated(Path(tracker_dir), experiment):
-        notes.append(f"simulated at {FPS:g} frames per second from the times of the baseline experiment")
-    notes += repetition_notes(map(len, found.results.values()))
-    pairs = [(sequence, run) for sequence in found.dataset.sequences for run in found.results[sequence.name]]
-    runs = metrics.measure(*map(list, zip(*pairs, strict=True)))
-    grouped = {sequence.name: [] for sequence in found.dataset.sequences}
+def score_supervised(dataset: Dataset, results: dict[str, list[Trajectory]], mode: str, with_tracks: bool) -> SupervisedScore:
+    """Score the repetitions on each sequence, unless `mode` is "pysot" also in the official toolkit's arithmetic."""
+    settings = dataset.settings
+    pairs = [(sequence, run) for sequence in dataset.sequences for run in results[sequence.name]]
+    runs, grouped = measure(*map(list, zip(*pairs, strict=True))), {sequence.name: [] for sequence in dataset.sequences}
     for run in runs:
         grouped[run.sequence.name].append(run)
-    videos = {video: metrics.video_score(group, dataset.settings.burn_in) for video, group in grouped.items()}
-    accuracy, robustness, lost = metrics.accuracy_robustness_lost(list(videos.values()))
-    eao = expected_average_overlap(runs, dataset.tags, dataset.settings)
-    tags = {tag: metrics.tag_score(tag, grouped, videos) for tag in dataset.tags}
-    official = official_score(runs, dataset.settings) if mode != "pysot" else None
-    return TrackerScore(name, accuracy, robustness, lost, eao, {video: (score.accuracy, score.lost) for video, score in videos.items()}, tags,
-                        (), official, (*notes, *found.notes), found.covers)
+    videos = {video: video_score(group, settings.burn_in) for video, group in grouped.items()}
+    accuracy, robustness, lost = accuracy_robustness_lost(list(videos.values()))
+    curves = expected_overlap(runs, dataset.tags, settings)
+    return SupervisedScore(
+        accuracy=accuracy, robustness=robustness, lost=lost,
+        eao=expected_average_overlap(curves, dataset.tags, settings),
+        videos={video: (score.accuracy, score.lost) for video, score in videos.items()},
+        tags={tag: tag_score(tag, grouped, videos) for tag in dataset.tags},
+        curve=curves[dataset.tags.index("all")].copy(),
+        official=official_score(runs, settings) if mode != "pysot" else None,
+        notes=tuple(repetition_notes(map(len, results.values()))),
+        tracks={video: _track(group[0]) for video, group in grouped.items()} if with_tracks else {},
+    )
 
 
-def _is_simulated(tracker_dir: Path, experiment: str) -> bool:
-    return experiment == "realtime" and not holds_results(tracker_dir, experiment)
+def _track(run: Run) -> Track:
+    return Track(run.overlap, run.trajectory.failures.tolist(), shown_regions(run.sequence, run.trajectory.regions))
 
 
-def load_supervised(tracker_dir: Path, sequence: Sequence, experiment: str, settings: VotSettings) -> list[Trajectory]:
-    """All repetitions on a sequence, or what realtime is simulated to make of them. Raises ResultError that names each file which cannot be used."""
-    simulated = _is_simulated(tracker_dir, experiment)
-    recorded, runs, problems = "baseline" if simulated else experiment, [], []
-    files = vot_files(tracker_dir, sequence.name, recorded, sequence.alike)
-    for path in files or [vot_file(tracker_dir, sequence.name, experiment=recorded, alike=sequence.alike)]:
+def load_supervised(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes: list[str], experiment: str = "baseline",
+                    change: Callable[[Trajectory, Path], Trajectory] | None = None) -> list[Trajectory]:
+    """All repetitions on a sequence in the folder of an experiment, each passed with its path through `change`, if given. Raises ResultError that names each
+    file which cannot be used.
+    """
+    runs, problems = [], []
+    files = vot_files(tracker_dir, sequence.name, experiment, sequence.alike)
+    for path in files or [vot_file(tracker_dir, sequence.name, experiment=experiment, alike=sequence.alike)]:
         try:
             run = load_baseline(path, len(sequence))
-            if simulated:
-                run = simulate(sequence, replace(run, seconds=load_seconds(path, len(sequence))), FrameClock(), settings.skipping)
-            runs.append(run)
+            runs.append(change(run, path) if change else run)
         except ValueError as error:
             problems.append(str(error))
     if problems:

@@ -1,1 +1,1 @@
-"""Track a data set: run each sequence, in one process or several, and draw the result."""
+"""Whole data sets: track them, in one process or several, score the results, and draw them on their frames."""

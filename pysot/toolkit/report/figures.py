@@ -1,52 +1,47 @@
 """All figures of an evaluation, beside its results."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from pysot.toolkit.datasets.sequence import Dataset
-from pysot.toolkit.evaluation.evaluate_runs import RunScores
-from pysot.toolkit.evaluation.one_pass import OpeScores
-from pysot.toolkit.evaluation.scoring import AnyScores
-from pysot.toolkit.evaluation.supervised import Scores
-from pysot.toolkit.evaluation.tracks import expected_overlap_curves, load_tracks, scored_folders
-from pysot.toolkit.report.plots import FEWEST_TAGS, plot_curves, plot_expected_overlap, plot_runs, plot_scores, plot_tags, plot_timeline
-from pysot.toolkit.report.summary import TELLINGS, tag_values
+from pysot.toolkit.protocol import Scores
+from pysot.toolkit.report.plots import FEWEST_TAGS, plot_tags, plot_timeline
+from pysot.toolkit.report.summary import tag_values
+from pysot.utils.processes import map_in_processes
 
 FORMATS = ("png", "pdf", "svg")
-# The figure of the trackers, by the kind of scores.
-PLOTS = {Scores: plot_scores, OpeScores: plot_curves, RunScores: lambda scores, path, vot: plot_runs(scores, path)}
+WORTH_A_PROCESS = 8  # timelines, which take as long as the start of a process
 
 
-def write_figures(
-    folder: Path, dataset: Dataset, folders: list, scores: AnyScores, suffix: str = "png", progress: Callable = iter, experiment: str | None = None,
-    vot: bool = False,
-) -> list[Path]:
-    """Draw into `folder`: <DATASET>_scores, <DATASET>_expected_overlap (VOT sets), <DATASET>_attributes (where three or more tags or attributes have values),
-    and <DATASET>_timelines/<sequence>; other experiments than the usual one are <DATASET>_<experiment>_scores and so forth. `progress` wraps the sequences.
-    With `vot`, accuracy, robustness, EAO and expected overlap are the official toolkit's. Returns the files, and the folder of the timelines last. Raises as
-    `plots`.
+def write_figures(folder: Path, scores: Scores, suffix: str = "png", progress: Callable = iter, official: bool = False, workers: int = 1) -> list[Path]:
+    """Draw scores with tracks into `folder`: <DATASET>_scores, <DATASET>_expected_overlap (VOT sets), <DATASET>_attributes (where three or more tags or
+    attributes have values), and <DATASET>_timelines/<sequence>; other experiments than the usual one are <DATASET>_<experiment>_scores and so forth.
+
+    `progress` wraps the timelines, which up to `workers` processes draw. With `official`, accuracy, robustness, EAO and expected overlap are the official
+    toolkit's. Returns the files, and the folder of the timelines last. Raises as `plots`, and ValueError for scores without tracks.
     """
-    experiment = dataset.experiment(experiment)
-    name = dataset.name if experiment == dataset.experiment() else f"{dataset.name}_{experiment}"
-
     def named(what: str) -> Path:
-        return folder / f"{name}_{what}.{suffix}"
+        return folder / f"{scores.name}_{what}.{suffix}"
 
-    written = [PLOTS[type(scores)](scores, named("scores"), vot)]
-    where = scored_folders(folders, scores)
-    if isinstance(scores, Scores):
-        title = f"{dataset.name}: expected overlap"
-        written.append(plot_expected_overlap(expected_overlap_curves(dataset, where, experiment, vot), dataset.settings, named("expected_overlap"), title,
-                                             vot))
-    values = tag_values(scores)
+    shown, timelines = [sequence.name for sequence in scores.dataset.sequences if scores.tracks(sequence.name)], folder / f"{scores.name}_timelines"
+    items, processes = (_timeline(scores, name) for name in shown), min(workers, len(shown) // WORTH_A_PROCESS)
+    drawn = map_in_processes(partial(_draw_timeline, timelines, suffix), items, processes)
+    report, values = scores.protocol.report, tag_values(scores)
+    written = report.figures(scores, named, official)
     known = {tag for row in values.values() for tag, value in row.items() if value == value}
     if len(known) >= FEWEST_TAGS:
-        written.append(plot_tags(values, named("attributes"), f"{dataset.name}: {TELLINGS[type(scores)].titles['attributes']}"))
-    timelines = folder / f"{name}_timelines"
-    for sequence in progress(dataset.sequences):
-        tracks = load_tracks(dataset, sequence, where, scores, experiment)
-        if not tracks:
-            continue
-        overlaps, losses = ({name: getattr(track, what) for name, track in tracks.items()} for what in ("overlap", "losses"))
-        plot_timeline(sequence.name, overlaps, losses, timelines / f"{sequence.name}.{suffix}")
+        written.append(plot_tags(values, named("attributes"), f"{scores.dataset.name}: {report.titles['attributes']}"))
+    for _ in zip(progress(shown), drawn, strict=True):
+        pass
     return [*written, timelines]
+
+
+def _timeline(scores: Scores, sequence: str) -> tuple[str, dict, dict]:
+    """The name of a sequence, and overlap and losses of each tracker."""
+    tracks = scores.tracks(sequence)
+    return sequence, {name: track.overlap for name, track in tracks.items()}, {name: track.losses for name, track in tracks.items()}
+
+
+def _draw_timeline(folder: Path, suffix: str, item: tuple[str, dict, dict]) -> None:
+    name, overlaps, losses = item
+    plot_timeline(name, overlaps, losses, folder / f"{name}.{suffix}")

@@ -4,26 +4,42 @@ Each raises ValueError when there is nothing to plot, ImportError without matplo
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pysot.toolkit.datasets.sequence import VotSettings
 from pysot.toolkit.evaluation import eao, official
-from pysot.toolkit.evaluation.evaluate_runs import RunScores
-from pysot.toolkit.evaluation.one_pass import OpeScores
 from pysot.toolkit.evaluation.ope import DISTANCES, NORMALISED, OVERLAPS
-from pysot.toolkit.evaluation.supervised import Scores, TrackerScore
+from pysot.toolkit.evaluation.supervised import SupervisedScore
+from pysot.toolkit.protocol import Scores
 from pysot.toolkit.report.canvas import colour_of, legend_beside, line_style, marker_style, new_figure, plain, save
 
 LEGEND = 12      # trackers that fit into the legend inside a panel
 FEWEST_TAGS = 3  # of a radar, which has no area with less
 
 
+def supervised_figures(scores: Scores, named: Callable[[str], Path], vot: bool) -> list[Path]:
+    """`plot_scores` and `plot_expected_overlap`."""
+    curves = {score.name: score.official.curve if vot else score.curve for score in scores.scored}
+    return [plot_scores(scores, named("scores"), vot),
+            plot_expected_overlap(curves, scores.dataset.settings, named("expected_overlap"), f"{scores.dataset.name}: expected overlap", vot)]
+
+
+def one_pass_figures(scores: Scores, named: Callable[[str], Path], official: bool) -> list[Path]:
+    """`plot_curves`."""
+    return [plot_curves(scores, named("scores"), official)]
+
+
+def run_figures(axes_names: str, scores: Scores, named: Callable[[str], Path], official: bool) -> list[Path]:
+    """`plot_runs`."""
+    return [plot_runs(scores, axes_names, named("scores"))]
+
+
 def plot_scores(scores: Scores, path: str | os.PathLike, vot: bool = False) -> Path:
     """Accuracy against robustness, and EAO by rank, side by side; with `vot` in the official toolkit's arithmetic."""
-    scored = [(score.name, *_numbers(score, vot)) for score in scores.trackers if not score.problems]
+    scored = [(score.name, *_numbers(score, vot)) for score in scores.scored]
     scored.sort(key=lambda row: -np.nan_to_num(row[3], nan=-1))
     figure = new_figure(scored, (11, 4.8))
     left, right = figure.subplots(1, 2)
@@ -32,8 +48,8 @@ def plot_scores(scores: Scores, path: str | os.PathLike, vot: bool = False) -> P
         left.plot(robustness, accuracy, **style)
         right.plot(place + 1, value, label=plain(f"{name} [{value:.3f}]"), **style)
     left.set(xlabel=f"losses per {'video' if vot else '100 frames'} (less is better)", ylabel="accuracy: mean overlap",
-             title=plain(f"{scores.dataset}: accuracy, robustness"))
-    right.set(xlabel="rank", ylabel="expected average overlap", title=plain(f"{scores.dataset}: EAO"), xticks=_ticks(len(scored)))
+             title=plain(f"{scores.dataset.name}: accuracy, robustness"))
+    right.set(xlabel="rank", ylabel="expected average overlap", title=plain(f"{scores.dataset.name}: EAO"), xticks=_ticks(len(scored)))
     right.invert_xaxis()
     right.set_ylim(bottom=0)
     for axes in (left, right):
@@ -42,17 +58,17 @@ def plot_scores(scores: Scores, path: str | os.PathLike, vot: bool = False) -> P
     return save(figure, path)
 
 
-def _numbers(score: TrackerScore, vot: bool) -> tuple[float, float, float]:
+def _numbers(score: SupervisedScore, vot: bool) -> tuple[float, float, float]:
     """Accuracy, robustness and EAO."""
-    return (score.official.accuracy, score.official.robustness, score.official.eao) if vot else (score.accuracy, score.robustness, score.eao["all"])
+    return (score.official.accuracy, score.official.robustness, score.official.eao) if vot else (score.accuracy, score.robustness, score.rank_by)
 
 
-def plot_curves(scores: OpeScores, path: str | os.PathLike, official: bool = False) -> Path:
+def plot_curves(scores: Scores, path: str | os.PathLike, official: bool = False) -> Path:
     """Success, precision and normalised precision of one-pass scores side by side, in pysot's arithmetic, as titles say beside `official` scores; the legends
     name the best twelve trackers of each.
     """
     arithmetic = ", pysot's arithmetic" if official else ""
-    scored = [score for score in scores.trackers if score.all]
+    scored = scores.scored
     figure = new_figure(scored[:LEGEND], (15, 4.8))
     panels = (("success", OVERLAPS, "auc", "overlap threshold", "share of frames", "success"),
               ("precision", DISTANCES, "precision20", "distance of centres, pixels", "", "precision"),
@@ -61,21 +77,21 @@ def plot_curves(scores: OpeScores, path: str | os.PathLike, official: bool = Fal
         for rank, score in enumerate(sorted(scored, key=lambda score: -getattr(score.all, value))):
             label = plain(f"{score.name} [{getattr(score.all, value):.3f}]") if rank < LEGEND else None
             axes.plot(thresholds, getattr(score.all, curve), label=label, zorder=3 - rank / 100, **line_style(scored.index(score)))
-        axes.set(xlabel=xlabel, ylabel=ylabel, title=plain(f"{scores.dataset}: {title}{arithmetic}"), ylim=(0, 1))
+        axes.set(xlabel=xlabel, ylabel=ylabel, title=plain(f"{scores.dataset.name}: {title}{arithmetic}"), ylim=(0, 1))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8, loc="lower left" if curve == "success" else "lower right", handlelength=3.2)
     return save(figure, path)
 
 
-def plot_runs(scores: RunScores, path: str | os.PathLike) -> Path:
-    """The curve of each tracker: precision by recall, expected overlap by length, or the share of frames above an overlap."""
-    scored = [score for score in scores.trackers if not score.problems]
+def plot_runs(scores: Scores, axes_names: str, path: str | os.PathLike) -> Path:
+    """The curve of each tracker. `axes_names` are such as "precision by recall", or, by overlap, "share of frames above an overlap"."""
+    scored = scores.scored
     figure = new_figure(scored, (9, 4.8))
     axes = figure.subplots()
     for place, score in enumerate(scored):
         axes.plot(score.at, score.curve, label=plain(f"{score.name} [{score.rank_by:.3f}]"), zorder=3 - place / 100, **line_style(place))
-    ylabel, _, xlabel = scores.axes.partition(" by ")
-    axes.set(xlabel=xlabel or "overlap", ylabel=ylabel, title=plain(scores.dataset), ylim=(0, 1), xlim=(0, max(1, *(score.at.max() for score in scored))))
+    ylabel, _, xlabel = axes_names.partition(" by ")
+    axes.set(xlabel=xlabel or "overlap", ylabel=ylabel, title=plain(scores.dataset.name), ylim=(0, 1), xlim=(0, max(1, *(score.at.max() for score in scored))))
     axes.grid(alpha=0.3)
     legend_beside(figure, axes)
     return save(figure, path)

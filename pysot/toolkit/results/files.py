@@ -6,7 +6,7 @@ VOT        <tracker>/<experiment>/<video>/<video>_001.txt ... _015.txt, experime
 one pass   <tracker>/<video>.txt, or as GOT-10k has it <tracker>/<video>/<video>_001.txt, _002.txt, ...: x,y,width,height per line; seconds per frame in
            <video>_time.txt, a column for each repetition
 
-Names of videos may be spelt otherwise, see `result_names`. How lines are read: `result_lines`.
+Names of videos may be spelt otherwise, see `datasets.names`. How lines are read: `lines`.
 """
 
 import os
@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pysot.toolkit.datasets.names import matching
 from pysot.toolkit.datasets.sequence import Dataset
 from pysot.toolkit.results.lines import Lines, ResultError, read_lines, read_values
-from pysot.toolkit.results.names import matching
 from pysot.toolkit.results.trajectory import LOST, SKIPPED, START, TRACKED, Trajectory
 from pysot.utils.files import atomic_write
 
@@ -67,7 +67,7 @@ def _has_trackers(folder: Path) -> bool:
 
 
 def find_ope_runs(tracker_dir: str | os.PathLike, video: str, alike: Collection[str] = ()) -> list[Path]:
-    """The one-pass results of a video in the order of their repetitions, under any of the names they may have, see `result_names`; where one should be, if
+    """The one-pass results of a video in the order of their repetitions, under any of the names they may have, see `datasets.names`; where one should be, if
     there is none. Raises ResultError where that cannot be told.
     """
     folder = Path(tracker_dir)

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from toolkit_data import box_sequence, trajectory
+from toolkit_data import box_sequence, eao_of, trajectory
 
 from pysot.toolkit.datasets.sequence import VotSettings
 from pysot.toolkit.evaluation.accuracy_robustness import measure
-from pysot.toolkit.evaluation.eao import average, expected_average_overlap, expected_overlap, fragments_of
+from pysot.toolkit.evaluation.eao import average, expected_overlap, fragments_of
 
 SETTINGS = VotSettings(5, 20, 10)
 
@@ -15,17 +15,17 @@ def run_of(frames=30, lost=(), tags=None, box=(20, 20, 19, 19), name="clip"):
 
 def test_one_frame_and_too_short_have_no_eao():
     for frames in (1, 4):
-        assert np.isnan(expected_average_overlap([run_of(frames)], ("all",), SETTINGS)["all"])
+        assert np.isnan(eao_of([run_of(frames)], ("all",), SETTINGS)["all"])
 
 
 def test_tag_that_no_frame_has_is_nan():
-    eao = expected_average_overlap([run_of(tags={"occlusion": [1]})], ("all", "occlusion", "size_change", "empty"), SETTINGS)
+    eao = eao_of([run_of(tags={"occlusion": [1]})], ("all", "occlusion", "size_change", "empty"), SETTINGS)
     assert eao["all"] == eao["occlusion"] == 1 and np.isnan(eao["size_change"]) and np.isnan(eao["empty"])
 
 
 def test_perfect_and_dead_tracker():
-    assert expected_average_overlap([run_of()], ("all",), SETTINGS)["all"] == 1
-    assert expected_average_overlap([run_of(lost=[1, 7, 13, 19, 25])], ("all",), SETTINGS)["all"] == 0
+    assert eao_of([run_of()], ("all",), SETTINGS)["all"] == 1
+    assert eao_of([run_of(lost=[1, 7, 13, 19, 25])], ("all",), SETTINGS)["all"] == 0
 
 
 def test_curve_of_one_loss_by_hand():
@@ -74,14 +74,14 @@ def test_average_slice():
 
 
 def test_better_overlap_never_lowers_eao():
-    values = [expected_average_overlap([run_of(lost=[15], box=(20, 20, 19, h))], ("all",), SETTINGS)["all"] for h in (4, 9, 14, 19)]
+    values = [eao_of([run_of(lost=[15], box=(20, 20, 19, h))], ("all",), SETTINGS)["all"] for h in (4, 9, 14, 19)]
     assert values == sorted(values) and values[0] < values[-1]
 
 
 def test_repetitions_share_the_weight_of_their_sequence():
     half, full = run_of(name="a", box=(20, 20, 19, 9)), run_of(name="b")
-    once = expected_average_overlap([half, full], ("all",), SETTINGS)["all"]
-    assert expected_average_overlap([half, half, half, full], ("all",), SETTINGS)["all"] == pytest.approx(once) == 0.75
+    once = eao_of([half, full], ("all",), SETTINGS)["all"]
+    assert eao_of([half, half, half, full], ("all",), SETTINGS)["all"] == pytest.approx(once) == 0.75
 
 
 def test_blocks_of_fragments_add_up(monkeypatch):

@@ -14,7 +14,7 @@ import pytest
 
 from helpers import ROOT
 from pysot.toolkit.datasets import load_dataset
-from pysot.toolkit.evaluation.scoring import score_trackers
+from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.results.files import save_ope
 
 needs_got10k = pytest.mark.skipif(not os.environ.get("GOT10K_PYTHON"), reason="GOT10K_PYTHON names no Python that has got10k")

@@ -13,11 +13,10 @@ from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.datasets.sequence import Dataset, VotSettings
 from pysot.toolkit.evaluation.accuracy_robustness import measure
 from pysot.toolkit.evaluation.official import expected_overlap_curve, fragments_of, official_score, with_official_overlaps
-from pysot.toolkit.evaluation.scoring import score_trackers
-from pysot.toolkit.evaluation.supervised import evaluate_tracker
+from pysot.toolkit.experiments.scoring import evaluate_tracker, score_trackers
 from pysot.toolkit.region.official_raster import official_overlaps, paint
 from pysot.toolkit.region.raster import region_table
-from pysot.toolkit.report.text_tables import official_rows
+from pysot.toolkit.report.supervised_tables import official_rows
 from pysot.toolkit.results.files import TRACKED, Trajectory
 
 

@@ -14,16 +14,18 @@ from toolkit_data import make_sequence
 from helpers import ROOT, TINY, experiment, moving_square
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.datasets.sequence import Dataset
-from pysot.toolkit.evaluation.one_pass import OpeScore, OpeScores, evaluate_one_pass_tracker
+from pysot.toolkit.evaluation.one_pass import OnePassScore
 from pysot.toolkit.evaluation.ope import DISTANCES, NORMALISED, OVERLAPS, box_overlaps, mean_curves, measure_video
-from pysot.toolkit.evaluation.scoring import score_trackers
-from pysot.toolkit.evaluation.tracks import load_tracks
-from pysot.toolkit.experiments.runner import run_dataset, run_one_pass
+from pysot.toolkit.experiments.runner import run_dataset
+from pysot.toolkit.experiments.scoring import evaluate_tracker, score_trackers
+from pysot.toolkit.protocol import Scores
+from pysot.toolkit.protocols.one_pass import ONE_PASS
 from pysot.toolkit.report.figures import write_figures
 from pysot.toolkit.report.html_report import write_report
+from pysot.toolkit.report.one_pass_tables import attribute_rows, ope_rows, ope_table, ope_video_rows
 from pysot.toolkit.report.plots import plot_curves
-from pysot.toolkit.report.report_ope import attribute_rows, ope_rows, ope_table, ope_video_rows
 from pysot.toolkit.results.files import ResultError, find_ope_runs, load_ope, save_ope, tracker_dirs
+from pysot.toolkit.tracking.one_pass import run_one_pass
 
 BOX = np.array([20.0, 30, 40, 20])
 
@@ -58,7 +60,7 @@ def test_normalised_precision_of_trackingnet():
     assert 0.2 < curves.norm_precision_auc < 0.9 and curves.norm_precision_auc == pytest.approx(total / 40, abs=1e-9)
     assert measure_video(truth[1:2], truth[1:2]).norm_precision_auc == 1
     assert curves.norm_precision20 != pytest.approx(curves.norm_precision_auc, abs=0.01)
-    shown = ope_rows(OpeScores("SET", [OpeScore("one", curves)]))
+    shown = ope_rows(Scores(toy("a"), ONE_PASS, [OnePassScore(name="one", all=curves)]))
     assert shown[1][shown[0].index("Norm Precision AUC")] == f"{curves.norm_precision_auc:.3f}"
     assert mean_curves([curves, measure_video(truth[1:2], truth[1:2])]).norm_precision_auc == pytest.approx((total / 40 + 1) / 2)
 
@@ -113,7 +115,7 @@ def test_parity_on_published_results(shared):
     assert dataset.one_pass and len(dataset) == 100
     expected = json.loads((shared / "parity" / "real_results.expected.json").read_text())["OTB100"]
     for tracker, numbers in expected.items():
-        score = evaluate_one_pass_tracker(dataset, shared / "data" / "results" / "OTB100" / tracker)
+        score = evaluate_tracker(dataset, shared / "data" / "results" / "OTB100" / tracker)
         assert score.problems == () and score.all.auc == pytest.approx(numbers["auc"], abs=1e-6)
         assert score.all.precision20 == pytest.approx(numbers["precision20"], abs=1e-6)
         for video, values in numbers["per_video"].items():
@@ -130,7 +132,7 @@ def test_names_of_result_files(tmp_path, written):
     path.parent.mkdir(parents=True)
     path.write_text("20\t30 40;20\r\n" * 6)
     assert find_ope_runs(tmp_path / "model", "Jogging-1") == [path] and find_ope_runs(tmp_path / "model", "Jogging-2")[0].name == "Jogging-2.txt"
-    assert evaluate_one_pass_tracker(toy("Jogging-1"), tmp_path / "model").all.auc == pytest.approx(20 / 21)
+    assert evaluate_tracker(toy("Jogging-1"), tmp_path / "model").all.auc == pytest.approx(20 / 21)
     assert [folder.name for folder in tracker_dirs(tmp_path, "OTB100", experiments=("",))] == ["model"]
 
 
@@ -142,7 +144,7 @@ def alike(folder, *written, names=("car-1", "car_1", "Deer"), nested=False):
     for sequence in toy(*names).sequences:
         try:
             found[sequence.name] = find_ope_runs(folder / "m", sequence.name, sequence.alike)[0].relative_to(folder / "m").parts[0].removesuffix(".txt")
-        except ResultError as error:
+        except ValueError as error:
             found[sequence.name] = str(error)
     return found
 
@@ -171,11 +173,11 @@ def test_names_alike_are_scored_apart(tmp_path):
     """One tracker that is right on the one and misses the other; a part of the set knows of the other as well."""
     dataset = toy("car-1", "car_1")
     save_ope(tmp_path / "m", "car_1", np.stack([BOX] * 6))
-    assert evaluate_one_pass_tracker(dataset, tmp_path / "m").problems == (f"no result file {tmp_path / 'm' / 'car-1.txt'}; track this video",)
-    assert evaluate_one_pass_tracker(dataset.only(["car-1"]), tmp_path / "m").problems
+    assert evaluate_tracker(dataset, tmp_path / "m").problems == (f"no result file {tmp_path / 'm' / 'car-1.txt'}; track this video",)
+    assert evaluate_tracker(dataset.only(["car-1"]), tmp_path / "m").problems
     assert toy("a-1", "a_1", "a.1").only(["a-1", "a_1"]).sequences[0].alike == ("a_1", "a.1")
     save_ope(tmp_path / "m", "car-1", np.stack([BOX + [100, 0, 0, 0]] * 6))
-    assert {name: curves.auc for name, curves in evaluate_one_pass_tracker(dataset, tmp_path / "m").videos.items()} == pytest.approx({"car-1": 0,
+    assert {name: curves.auc for name, curves in evaluate_tracker(dataset, tmp_path / "m").videos.items()} == pytest.approx({"car-1": 0,
                                                                                                                                "car_1": 20 / 21})
 
 
@@ -206,13 +208,12 @@ def test_boxes_that_are_none(tmp_path):
     for name, odd in (("good", "20,30,40,20"), ("odd", "nan,nan,nan,nan"), ("other", "20,30,-4,20")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.txt").write_text("20,30,40,20\n" * 3 + f"{odd}\n" * 2 + "20,30,40,20\n")
-    scores = score_trackers(toy("a"), [tmp_path / name for name in ("good", "odd", "other")], mode="both")
+    scores = score_trackers(toy("a"), [tmp_path / name for name in ("good", "odd", "other")], mode="both", with_tracks=True)
     assert [score.all.auc for score in scores.trackers] == pytest.approx([20 / 21, *[20 / 21 * 4 / 6] * 2])
     assert [score.official.numbers["auc"] for score in scores.trackers] == pytest.approx([20 / 21] * 3)
     assert [len(score.notes) for score in scores.trackers] == [0, 1, 1]
-    folders = {name: tmp_path / name for name in ("good", "odd")}
-    tracks = load_tracks(toy("a"), toy("a").sequences[0], folders, scores, "")
-    assert tracks["odd"].overlap.tolist() == [1, 1, 1, 0, 0, 1] and tracks["odd"].regions[3] is None and tracks["good"].overlap.tolist() == [1] * 6
+    tracks = scores.tracks("a")
+    assert tracks["odd"].overlap.tolist() == [1, 1, 1, 0, 0, 1] and tracks["odd"].regions is None and tracks["good"].overlap.tolist() == [1] * 6
     assert "Note: odd:" in ope_table(scores) and "lines 4, 5 are no boxes (NaN or a negative size): misses in pysot's arithmetic" in ope_table(scores)
     with pytest.raises(ResultError, match="line 4 has a number that is not finite"):
         load_ope(tmp_path / "odd" / "a.txt", 6)
@@ -234,11 +235,11 @@ def test_attributes_that_a_partial_tracker_does_not_have(tmp_path):
         for video in videos:
             save_ope(tmp_path / name, video, np.stack([BOX] * 6))
     folders = [tmp_path / name for name in ("all", "some", "few")]
-    scores = score_trackers(dataset, folders, partial=True)
+    scores = score_trackers(dataset, folders, partial=True, with_tracks=True)
     rows = {row[0]: row[1:] for row in attribute_rows(scores)}
     assert rows["Tracker Name"] == ["Blur", "Fast", "Night", "Scale"] and rows["some [1 of 2 videos]"] == ["-", "-", "0.952", "-"]
-    assert "Night" in write_report(tmp_path / "out.html", dataset, folders, scores, {}).read_text()
-    assert [path.name for path in write_figures(tmp_path, dataset, folders, scores)][1] == "OTB100_attributes.png"
+    assert "Night" in write_report(tmp_path / "out.html", scores, {}).read_text()
+    assert [path.name for path in write_figures(tmp_path, scores)][1] == "OTB100_attributes.png"
 
 
 def test_attributes_and_plots(tmp_path):

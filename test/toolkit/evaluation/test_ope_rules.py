@@ -14,10 +14,11 @@ import pytest
 from helpers import ROOT
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.evaluation.ope_official import RULES
-from pysot.toolkit.evaluation.scoring import score_trackers
+from pysot.toolkit.experiments.scoring import score_trackers
+from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.report.html_report import write_report
+from pysot.toolkit.report.one_pass_tables import attribute_rows, ope_rows, ope_table, ope_video_rows, remarks_of
 from pysot.toolkit.report.plots import plot_curves
-from pysot.toolkit.report.report_ope import attribute_rows, ope_rows, ope_table, ope_video_rows
 from pysot.toolkit.results.files import save_ope
 from pysot.utils.otb import SPANS, protocol_part
 
@@ -79,7 +80,7 @@ def test_got10k_without_cover_uses_what_it_has_and_says_so(got10k):
         json_set[sequence.name] |= {"cover": sequence.visible.astype(int).tolist(), "width": sequence.width, "height": sequence.height}
     (got10k / "bare" / "GOT-10k.json").write_text(json.dumps(json_set))
     whole = score_trackers(load_dataset("GOT-10k", got10k / "bare"), [PARITY / "got10k_small" / "results" / "one"])
-    assert whole.remarks == () and whole.to_json() == score_trackers(dataset, [PARITY / "got10k_small" / "results" / "one"]).to_json()
+    assert remarks_of(whole) == () and whole.to_json() == score_trackers(dataset, [PARITY / "got10k_small" / "results" / "one"]).to_json()
     for label in (got10k / "GOT-10k" / "val").glob("*/cover.label"):
         label.unlink()
     assert load_dataset("GOT-10k", got10k).sequences[0].visible is not None  # absence.label is what it has
@@ -167,13 +168,13 @@ def test_got10k_by_the_script(got10k):
 def test_modes_in_tables_and_on_the_page(tmp_path):
     odd_set(tmp_path, "LaSOT")
     dataset = load_dataset("LaSOT", tmp_path)
-    scores = score_trackers(dataset, [tmp_path / "m"], mode="vot")  # the older name of the same
+    scores = score_trackers(dataset, [tmp_path / "m"], mode="vot", with_tracks=True)  # the older name of the same
     assert ope_rows(scores, "official")[0] == ["Tracker Name", "Success", "Norm Precision", "Precision"]
     assert ope_rows(scores, "both")[0][1:3] == ["Success pysot", "Success official"] and ope_rows(scores)[0][1] == "Success"
     assert ope_rows(scores, "official")[1][1] == f"{scores.trackers[0].official.numbers['auc']:.3f}"
     assert attribute_rows(scores, "official")[1] != attribute_rows(scores)[1] and ope_video_rows(scores, "official")[0][1] == "m Success"
     assert plot_curves(scores, tmp_path / "out.png", official=True).is_file()
-    page = write_report(tmp_path / "out.html", dataset, [tmp_path / "m"], scores, {}).read_text()
+    page = write_report(tmp_path / "out.html", scores, {}).read_text()
     assert "Success official" in page and "In the arithmetic of pysot" in page and "toolkit takes the first box" in page
     with pytest.raises(ValueError, match="mode is 'otb'; known: both, official, pysot, vot"):
         score_trackers(dataset, [tmp_path / "m"], mode="otb")
@@ -229,7 +230,7 @@ def test_names_whose_results_would_be_times(tmp_path):
     content = json.loads(json.dumps({name: {"video_dir": "v", "img_names": ["v/1.jpg"], "gt_rect": [[1, 2, 3, 4]]} for name in ("run", "run_time")}))
     (tmp_path / "mine.json").write_text(json.dumps(content))
     with pytest.raises(ValueError, match="the results of run_time would be called as the times of run"):
-        load_dataset("mine", tmp_path)
+        find_protocol(load_dataset("mine", tmp_path))
 
 
 def test_a_json_with_some_of_the_truth_is_refused(tmp_path):

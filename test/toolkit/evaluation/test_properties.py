@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
+from toolkit_data import eao_of as eao_by_tag
 from toolkit_data import make_sequence
 
 from pysot.toolkit.datasets.sequence import VotSettings
 from pysot.toolkit.evaluation.accuracy_robustness import measure
-from pysot.toolkit.evaluation.eao import expected_average_overlap
 from pysot.toolkit.evaluation.official import official_score
 from pysot.toolkit.evaluation.ope import box_overlaps
 from pysot.toolkit.region.official_raster import official_overlaps
@@ -217,7 +217,7 @@ def runs_of(plans):
 def eao_of(plans, low, more):
     """EAO over the lengths low to low + more: pysot's, and the official one."""
     runs, vot = runs_of(plans), VotSettings(low, low + more, low)
-    return expected_average_overlap(runs, ("all",), vot)["all"], official_score(runs, vot).eao
+    return eao_by_tag(runs, ("all",), vot)["all"], official_score(runs, vot).eao
 
 
 lengths = {"low": st.integers(2, 30), "more": st.integers(0, 20)}

@@ -13,10 +13,9 @@ from helpers import ROOT
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.datasets.sequence import Dataset, VotSettings
 from pysot.toolkit.evaluation import longterm, multistart
-from pysot.toolkit.evaluation.evaluate_runs import KINDS, evaluate_runs
-from pysot.toolkit.evaluation.scoring import score_trackers
-from pysot.toolkit.evaluation.tracks import load_tracks, scored_folders
-from pysot.toolkit.experiments.runner import frames_of_runs, run_dataset
+from pysot.toolkit.experiments.runner import frames_to_track, run_dataset
+from pysot.toolkit.experiments.scoring import evaluate_tracker, score_trackers
+from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.region.masks import Mask
 from pysot.toolkit.report.figures import write_figures
 from pysot.toolkit.report.html_report import write_report
@@ -104,10 +103,10 @@ def test_official_recall_above_one_is_said(tmp_path):
     truth = [np.array(BOX)] * 2 + [np.full(4, np.nan)] * 6
     dataset = long_term(make_sequence("a", truth=truth))
     save_vot(vot_file(tmp_path / "m", "a", experiment="longterm"), run(BOX, *[0] * 6, scores=[np.nan] + [0.9] * 7))
-    scores = score_trackers(dataset, [tmp_path / "m"], mode="official")
+    scores = score_trackers(dataset, [tmp_path / "m"], mode="official", with_tracks=True)
     assert scores.trackers[0].official["f1"] > 1 and "can be above 1, a known fault of the official toolkit" in full_text(scores, "official", False)
     assert "above 1" not in full_text(scores, "pysot", False) and "above 1" in full_text(scores, "both", False)
-    assert "above 1" in write_report(tmp_path / "out.html", dataset, [tmp_path / "m"], scores, {}).read_text()
+    assert "above 1" in write_report(tmp_path / "out.html", scores, {}).read_text()
 
 
 def test_frames_without_confidence():
@@ -123,7 +122,7 @@ def test_a_long_term_tracker_from_files(tmp_path):
     for name, entries in (("a", [BOX, BOX, 0, 0, BOX]), ("b", [BOX] * 5)):
         save_vot(vot_file(tmp_path / "m", name, experiment="longterm"), run(*entries, scores=[np.nan] + [0.9] * 5))
     assert (tmp_path / "m" / "longterm" / "a" / "a_001_confidence.value").read_text() == "\n" + "0.900000\n" * 5
-    scores = score_trackers(dataset, [tmp_path / "m"], mode="both")
+    scores = score_trackers(dataset, [tmp_path / "m"], mode="both", with_tracks=True)
     score = scores.trackers[0]
     assert score.numbers["recall"] == pytest.approx((3 / 4 + 5 / 6) / 2) and score.numbers["precision"] == pytest.approx((3 / 5 + 1) / 2)
     assert score.official["precision"] == pytest.approx((5 / 5 + 1) / 2)  # no region where there is no target is right
@@ -146,15 +145,15 @@ def test_scores_by_attribute(tmp_path):
     dataset = load_dataset("VOT2018-LT", tmp_path)
     for name, box in names.items():
         save_vot(vot_file(tmp_path / "m", name, experiment="longterm"), run(box, box, scores=[np.nan, 0.2, 0.9]))
-    scores = score_trackers(dataset, [tmp_path / "m"])
+    scores = score_trackers(dataset, [tmp_path / "m"], with_tracks=True)
     score = scores.trackers[0]
     alone = score_trackers(dataset.only(["good"]), [tmp_path / "m"]).trackers[0]
     assert score.attributes == {"Blur": alone.numbers["f1"], "Tiny": 0, "all": score.numbers["f1"]} and alone.numbers["f1"] > score.numbers["f1"] > 0
     assert scores.to_json()["m"]["attributes"] == score.attributes == tag_values(scores)["m"]
     assert "By attribute" in full_text(scores, "pysot", False) and rows_of(scores, "pysot")["attributes"][0] == ["Tracker Name", "Blur", "Tiny", "all"]
-    assert "By attribute" in write_report(tmp_path / "out.html", dataset, [tmp_path / "m"], scores, {}).read_text()
+    assert "By attribute" in write_report(tmp_path / "out.html", scores, {}).read_text()
     pytest.importorskip("matplotlib")
-    assert (tmp_path / "figures" / "VOT2018-LT_attributes.png") in write_figures(tmp_path / "figures", dataset, [tmp_path / "m"], scores)
+    assert (tmp_path / "figures" / "VOT2018-LT_attributes.png") in write_figures(tmp_path / "figures", scores)
 
 
 def test_tables_of_the_official_arithmetic(tmp_path):
@@ -167,7 +166,7 @@ def test_tables_of_the_official_arithmetic(tmp_path):
     for name in names:
         boxes = [[BOX[0] + shift, *BOX[1:]] for shift in rng.integers(0, 15, 29).tolist()]
         save_vot(vot_file(tmp_path / "m", name, experiment="longterm"), run(*boxes, scores=np.r_[np.nan, rng.random(29)]))
-    scores = score_trackers(dataset, [tmp_path / "m"], mode="both")
+    scores = score_trackers(dataset, [tmp_path / "m"], mode="both", with_tracks=True)
     score = scores.trackers[0]
     for name in names:
         alone = score_trackers(dataset.only([name]), [tmp_path / "m"], mode="official").trackers[0]
@@ -179,7 +178,7 @@ def test_tables_of_the_official_arithmetic(tmp_path):
         rows = rows_of(scores, mode)
         assert rows["videos"][1:] == [[name, *(f"{value:.3f}" for value in by_video[name].values())] for name in names]
         assert rows["attributes"][1] == ["m", *(f"{value:.3f}" for value in by_attribute.values())]
-    assert "Why they differ" in write_report(tmp_path / "out.html", dataset, [tmp_path / "m"], scores, {}).read_text()
+    assert "Why they differ" in write_report(tmp_path / "out.html", scores, {}).read_text()
 
 
 def test_sizes_nobody_knows(tmp_path):
@@ -187,7 +186,7 @@ def test_sizes_nobody_knows(tmp_path):
     video = {"video_dir": "a", "img_names": ["a/1.jpg"] * 3, "gt_rect": [BOX, [float("nan")] * 4, BOX]}
     (tmp_path / "VOT2018-LT.json").write_text(json.dumps({"a": video}))
     dataset = load_dataset("VOT2018-LT", tmp_path)
-    assert dataset.protocol == "longterm" and dataset.sequences[0].width is None and dataset.experiment() == "longterm"
+    assert dataset.protocol == "longterm" and dataset.sequences[0].width is None and find_protocol(dataset).experiment == "longterm"
     save_vot(vot_file(tmp_path / "m", "a", experiment="longterm"), run(BOX, BOX, scores=[np.nan, 0.2, 0.9]))
     assert score_trackers(dataset, [tmp_path / "m"]).trackers[0].numbers == {"f1": pytest.approx(2 / 3), "precision": 1, "recall": 0.5}
 
@@ -201,7 +200,7 @@ def anchored(frames=60, anchors=((0, False), (59, True)), name="a") -> Dataset:
 
 def test_anchors_are_needed():
     with pytest.raises(ValueError, match="starts at anchors, but a has none"):
-        anchored(anchors=())
+        find_protocol(anchored(anchors=()))
 
 
 def test_a_sequence_without_anchors_does_not_change_the_protocol(tmp_path):
@@ -212,13 +211,13 @@ def test_a_sequence_without_anchors_does_not_change_the_protocol(tmp_path):
         (root / name / "groundtruth.txt").write_text("1,2,30,40\n" * 3)
     (root / "list.txt").write_text("a\nb\n")
     with pytest.raises(ValueError, match="VOT2022 starts at anchors, but a, b has none"):
-        load_dataset("VOT2022", tmp_path)
+        find_protocol(load_dataset("VOT2022", tmp_path))
     (root / "a" / "anchor.value").write_text("1\n0\n")
     with pytest.raises(ValueError, match="starts at anchors, but b has none"):
-        load_dataset("VOT2022", tmp_path)
+        find_protocol(load_dataset("VOT2022", tmp_path))
     root.rename(tmp_path / "mine")
     with pytest.raises(ValueError, match="starts at anchors, but b has none"):
-        load_dataset("mine", tmp_path)
+        find_protocol(load_dataset("mine", tmp_path))
     (tmp_path / "mine" / "b" / "anchor.value").write_text("1\n0\n0\n-1\n")
     with pytest.raises(ValueError, match="anchor.value has 4 lines for 3 frames"):
         load_dataset("mine", tmp_path)
@@ -282,18 +281,18 @@ def test_a_raw_folder_with_anchors_and_masks(tmp_path):
     tracker = ShakingTracker([mask.box for mask in truth], shift=4)
     frames = []
     assert run_dataset(tracker, dataset, tmp_path / "out", lambda sequence, step: frames.append(step.index)).tracked == ["clip"]
-    assert len(frames) == 30 + 16 == frames_of_runs(dataset, dataset.sequences[0], "baseline")
+    assert len(frames) == 30 + 16 == frames_to_track(dataset, dataset.sequences[0], tmp_path / "out")
     files = sorted(path.name for path in (tmp_path / "out" / "baseline" / "clip").glob("*.txt"))
     assert files == ["clip_00000000.txt", "clip_00000015.txt"] and [frame for frame, _ in tracker.starts] == [0, 15]
     assert run_dataset(tracker, dataset, tmp_path / "out").kept == ["clip"]
-    score = evaluate_runs(dataset, tmp_path / "out", "baseline")
+    score = evaluate_tracker(dataset, tmp_path / "out", "baseline")
     assert score.numbers["robustness"] == 1 and score.numbers["accuracy"] == pytest.approx((29 + 15) / 46 * 20 / 28, abs=1e-3)
     for path in (tmp_path / "out" / "baseline" / "clip").glob("clip_*"):
         path.rename(path.with_name(path.name.replace("clip", "Clip")))
     (tmp_path / "out" / "baseline" / "clip").rename(tmp_path / "out" / "baseline" / "CLIP")
-    assert evaluate_runs(dataset, tmp_path / "out", "baseline").numbers == score.numbers
+    assert evaluate_tracker(dataset, tmp_path / "out", "baseline").numbers == score.numbers
     (tmp_path / "out" / "baseline" / "CLIP" / "Clip_00000015.txt").unlink()
-    assert "clip_00000015.txt" in evaluate_runs(dataset, tmp_path / "out", "baseline").problems[0]
+    assert "clip_00000015.txt" in evaluate_tracker(dataset, tmp_path / "out", "baseline").problems[0]
 
 
 # unsupervised
@@ -398,8 +397,9 @@ def test_a_set_without_ground_truth_is_packed_for_its_server(tmp_path):
     assert zipfile.ZipFile(tmp_path / "m.zip").namelist() == ["a.txt"]
 
 
-@pytest.mark.parametrize("kind", ["longterm", "multistart", "unsupervised"])
-def test_pictures_and_page(tmp_path, kind):
+@pytest.mark.parametrize(("kind", "axes"), [("longterm", "precision by recall"), ("multistart", "expected overlap by length in frames"),
+                                           ("unsupervised", "share of frames above an overlap")])
+def test_pictures_and_page(tmp_path, kind, axes):
     """A tracker that loses the target, drawn and told; another that is left out of one sequence."""
     if kind == "longterm":
         dataset = long_term(*(box_sequence(40, name=name) for name in "ab"))
@@ -407,7 +407,7 @@ def test_pictures_and_page(tmp_path, kind):
         dataset = Dataset("VOT2022", [box_sequence(40, name=name, anchors=((30, True), (0, False))) for name in "ab"], (), SETTINGS, "multistart")
     else:
         dataset = Dataset("VOT2018", [box_sequence(40, name=name) for name in "ab"], ("all",), VotSettings(2, 9, 5))
-    experiment = dataset.experiment("unsupervised" if kind == "unsupervised" else None)
+    experiment = "unsupervised" if kind == "unsupervised" else find_protocol(dataset).experiment
     good, away, scores = BOX[:2] + [19, 19], [90, 90, 9, 9], [np.nan] + [0.5] * 39
     for name, video in (("m", "a"), ("m", "b"), ("n", "a")):
         if kind == "multistart":
@@ -416,13 +416,13 @@ def test_pictures_and_page(tmp_path, kind):
         else:
             save_vot(vot_file(tmp_path / name, video, experiment=experiment), run(*[good] * 20, *[away] * 19, scores=scores))
     folders = [tmp_path / "m", tmp_path / "n"]
-    found = score_trackers(dataset, folders, experiment=experiment, partial=True)
-    assert found.kind == kind and [score.covers for score in sorted(found.trackers, key=lambda score: score.name)] == ["", "1 of 2 videos"]
-    track = load_tracks(dataset, dataset.sequences[0], scored_folders(folders, found), found, experiment)["m"]
+    found = score_trackers(dataset, folders, experiment=experiment, partial=True, with_tracks=True)
+    assert [score.covers for score in sorted(found.trackers, key=lambda score: score.name)] == ["", "1 of 2 videos"]
+    track = found.tracks("a")["m"]
     assert track.losses == ([9] if kind == "multistart" else [21]) and len(track.overlap) == 40
-    page = write_report(tmp_path / "out.html", dataset, folders, found, {}, experiment=experiment).read_text()
-    assert "1 of 2 videos" in page and "left out" in page and page.count("<details") == 2 and KINDS[kind][1] in page
-    written = write_figures(tmp_path / "plots", dataset, folders, found, "svg", experiment=experiment)
+    page = write_report(tmp_path / "out.html", found, {}).read_text()
+    assert "1 of 2 videos" in page and "left out" in page and page.count("<details") == 2 and axes in page
+    written = write_figures(tmp_path / "plots", found, "svg")
     assert written[0].name == f"{dataset.name}{'_unsupervised' if kind == 'unsupervised' else ''}_scores.svg"
     assert written[0].read_text().startswith("<?xml") and sorted(path.name for path in written[-1].iterdir()) == ["a.svg", "b.svg"]
 

@@ -4,21 +4,21 @@ import math
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from toolkit_data import box_sequence, save_baseline, trajectory
+from toolkit_data import box_sequence, eao_of, save_baseline, trajectory
 
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.datasets.sequence import Dataset, VotSettings
 from pysot.toolkit.datasets.settings import EAO_TAGS, VOT_SETTINGS
-from pysot.toolkit.evaluation.scoring import score_trackers
-from pysot.toolkit.evaluation.supervised import Scores, evaluate_tracker
+from pysot.toolkit.experiments.scoring import evaluate_tracker, score_trackers
 from pysot.toolkit.report.plots import plot_scores
 from pysot.toolkit.report.summary import full_text, rows_of
+from pysot.toolkit.report.supervised_tables import score_table, tag_rows, video_rows
 from pysot.toolkit.report.table_files import write_table
-from pysot.toolkit.report.text_tables import score_table, tag_rows, video_rows
 from pysot.toolkit.results.files import vot_file
 
 PARITY = Path(__file__).resolve().parents[2] / "parity"
@@ -77,7 +77,7 @@ def test_a_damaged_result_is_never_scored_and_shows_in_the_table(tmp_path, damag
     damage(vot_file(bad, "b"))
     scores = score_trackers(SET, [bad, good])
     assert [score.name for score in scores.trackers] == ["good", "bad"]
-    assert math.isnan(scores.trackers[1].accuracy) and math.isnan(scores.trackers[1].eao["all"])
+    assert math.isnan(scores.trackers[1].accuracy) and math.isnan(scores.trackers[1].rank_by)
     table = score_table(scores)
     assert "bad [not scored]" in table and "Warning: bad is not scored" in table and reason in table and "b_001.txt" in table
     assert list(scores.to_json()) == ["good"]
@@ -160,7 +160,7 @@ def test_plot_with_odd_names(tmp_path):
     scores = score_trackers(SET, [save(tmp_path / name) for name in ("_hidden", "a$^{$", "c^{_")])
     path = plot_scores(scores, tmp_path / "plot.png")
     assert path.read_bytes()[:4] == b"\x89PNG"
-    assert plot_scores(Scores("SET", scores.trackers * 8), tmp_path / "plot.svg").read_text().lstrip().startswith("<?xml")
+    assert plot_scores(replace(scores, trackers=scores.trackers * 8), tmp_path / "plot.svg").read_text().lstrip().startswith("<?xml")
 
 
 def test_toolkit_imports_without_torch():
@@ -177,10 +177,9 @@ def test_time_grows_with_frames_not_faster():
     sequence = box_sequence(20000)
     run = trajectory(20000, lost=sorted(rng.choice(19000, 300, replace=False) // 10 * 10 + 5))
     from pysot.toolkit.evaluation.accuracy_robustness import measure
-    from pysot.toolkit.evaluation.eao import expected_average_overlap
 
     began = time.perf_counter()
-    expected_average_overlap(measure([sequence] * 2, [run] * 2), EAO_TAGS, VOT_SETTINGS["VOT2018"])
+    eao_of(measure([sequence] * 2, [run] * 2), EAO_TAGS, VOT_SETTINGS["VOT2018"])
     assert time.perf_counter() - began < 10
 
 

@@ -7,10 +7,11 @@ from toolkit_data import ask_vot_toolkit, make_sequence, needs_vot_toolkit
 
 from pysot.toolkit.datasets.sequence import Dataset, VotSettings
 from pysot.toolkit.evaluation import longterm
-from pysot.toolkit.evaluation.evaluate_runs import evaluate_runs, run_overlaps
-from pysot.toolkit.experiments.realtime import FrameClock
+from pysot.toolkit.evaluation.runs import run_overlaps
+from pysot.toolkit.experiments.scoring import evaluate_tracker
 from pysot.toolkit.region.masks import Mask
 from pysot.toolkit.results.files import Trajectory, anchor_file, save_vot, vot_file
+from pysot.toolkit.tracking.realtime import FrameClock
 
 BOX = [20.0, 20, 20, 20]
 SETTINGS = VotSettings(low=20, high=60, peak=20)
@@ -61,7 +62,7 @@ def test_unsupervised_of_the_official_toolkit(tmp_path):
     for sequence, result, _ in found:
         save_vot(vot_file(tmp_path / "m", sequence.name, experiment="unsupervised"), result)
     expected = ask_vot_toolkit(tmp_path, "unsupervised", burn_in=10, cases=[as_case(sequence, entries) for sequence, _, entries in found])
-    assert evaluate_runs(dataset, tmp_path / "m", "unsupervised").numbers["accuracy"] == pytest.approx(expected["accuracy"], abs=1e-4)
+    assert evaluate_tracker(dataset, tmp_path / "m", "unsupervised").numbers["accuracy"] == pytest.approx(expected["accuracy"], abs=1e-4)
 
 
 @needs_vot_toolkit
@@ -86,7 +87,7 @@ def test_many_starts_of_the_official_toolkit(tmp_path, painted):
                 case["truth"] = [part.masks[index].text() for index in range(len(part))]
             asked.append(case)
     expected = ask_vot_toolkit(tmp_path, "multistart", cases=asked, low=20, high=60)
-    numbers = evaluate_runs(Dataset("VOT2022", sequences, (), SETTINGS, "multistart"), tmp_path / "m", "baseline").numbers
+    numbers = evaluate_tracker(Dataset("VOT2022", sequences, (), SETTINGS, "multistart"), tmp_path / "m", "baseline").numbers
     assert numbers == pytest.approx(expected, abs=1e-6)
 
 

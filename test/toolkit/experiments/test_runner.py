@@ -4,9 +4,10 @@ from toolkit_data import ShakingTracker, make_raw_set, moving_polygons, write_fr
 
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.datasets.sequence import Sequence
-from pysot.toolkit.evaluation.supervised import evaluate_tracker
-from pysot.toolkit.experiments.runner import run_dataset, run_supervised
+from pysot.toolkit.experiments.runner import run_dataset
+from pysot.toolkit.experiments.scoring import evaluate_tracker
 from pysot.toolkit.results.files import LOST, SKIPPED, START, TRACKED, load_baseline, vot_file
+from pysot.toolkit.tracking.supervised import run_supervised
 from pysot.utils.bbox import init_box_from_region
 
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from toolkit_data import make_sequence
 
-from pysot.toolkit.evaluation.evaluate_runs import load_runs, run_overlaps
+from pysot.toolkit.datasets.sequence import Dataset
+from pysot.toolkit.evaluation.runs import run_overlaps
+from pysot.toolkit.protocols import longterm
 from pysot.toolkit.region.masks import Mask, mask_of_runs, mask_overlap, parse_mask
 from pysot.toolkit.region.official_raster import official_overlaps
 from pysot.toolkit.region.raster import region_table
@@ -97,7 +99,7 @@ def test_masks_are_not_scored_as_their_boxes(tmp_path):
     path.parent.mkdir(parents=True)
     path.write_text("m10,20,4,2,1,2,2,1,2\n")
     with pytest.raises(ResultError, match="a_001.txt has masks, which long-term scores do not know"):
-        load_runs(tmp_path, sequence, "longterm", "longterm")
+        longterm.load(Dataset("VOT2018-LT", [sequence], (), None, "longterm"), sequence, tmp_path, [])
 
 
 def test_binary_results(tmp_path):

@@ -13,7 +13,7 @@ from toolkit_data import box_sequence, make_sequence, save_baseline, trajectory,
 
 from pysot.toolkit.datasets.sequence import Dataset, VotSettings
 from pysot.toolkit.datasets.settings import EAO_TAGS
-from pysot.toolkit.evaluation.scoring import score_trackers
+from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.report import html_parts
 from pysot.toolkit.report.html_report import write_report
 from pysot.toolkit.results.files import save_ope
@@ -51,8 +51,8 @@ def supervised(folder, names=("good", "bad"), sequences=("a", "b")):
         for sequence in dataset.sequences:
             save_baseline(folder / str(place) / name.replace("/", "_"), sequence.name, trajectory(40, lost=[12] * place))
     folders = [folder / str(place) / name.replace("/", "_") for place, name in enumerate(names)]
-    scores = score_trackers(dataset, folders, mode="both")
-    return write_report(folder / "out.html", dataset, folders, scores, {"mode": "both"}), dataset
+    scores = score_trackers(dataset, folders, mode="both", with_tracks=True)
+    return write_report(folder / "out.html", scores, {"mode": "both"}), dataset
 
 
 def test_what_is_on_it(tmp_path):
@@ -76,8 +76,8 @@ def test_names_cannot_inject_markup(tmp_path):
     assert read.tags.count("script") == 1 and any(folder in text for text in read.text)
     dataset = Dataset(EVIL, [make_sequence(EVIL.replace("/", "_"), truth=[np.array([20.0, 20, 19, 19])] * 9, attributes=(EVIL,))], (), None)
     save_ope(tmp_path / "m", EVIL.replace("/", "_"), np.array([[20.0, 20, 19, 19]] * 9))
-    scores = score_trackers(dataset, [tmp_path / "m"])
-    page = write_report(tmp_path / "ope.html", dataset, [tmp_path / "m"], scores, {EVIL: EVIL}).read_text()
+    scores = score_trackers(dataset, [tmp_path / "m"], with_tracks=True)
+    page = write_report(tmp_path / "ope.html", scores, {EVIL: EVIL}).read_text()
     assert Reader(page).tags.count("script") == 1 and Reader(page).loaded == []
 
 
@@ -88,13 +88,13 @@ def test_one_pass_and_trackers_that_are_not_scored(tmp_path):
             save_ope(tmp_path / name, sequence, np.array([[20.0, 20, 19, 19]] * 20 + [[120.0 if name == "n" else 21, 20, 19, 19]] * 10))
     (tmp_path / "broken" / "a.txt").write_text("1,2,3\n")
     folders = [tmp_path / name for name in ("m", "n", "broken")]
-    scores = score_trackers(dataset, folders)
-    text = " ".join(Reader(write_report(tmp_path / "out.html", dataset, folders, scores, {}).read_text()).text)
+    scores = score_trackers(dataset, folders, with_tracks=True)
+    text = " ".join(Reader(write_report(tmp_path / "out.html", scores, {}).read_text()).text)
     assert "Remarks" in text and "broken is not scored" in text and "broken" in text and "Success by attribute" in text and "SR 0.50" in text
     (tmp_path / "m" / "a.txt").write_text("")
     (tmp_path / "n" / "a.txt").write_text("")
     with pytest.raises(ValueError, match="nothing to report"):
-        write_report(tmp_path / "no.html", dataset, folders, score_trackers(dataset, folders), {})
+        write_report(tmp_path / "no.html", score_trackers(dataset, folders, with_tracks=True), {})
     assert not (tmp_path / "no.html").exists()
 
 
@@ -105,15 +105,15 @@ def test_pictures_around_a_loss(tmp_path):
     object.__setattr__(sequence, "frame_paths", paths)
     dataset = Dataset("SET", [sequence], EAO_TAGS, VotSettings(5, 20, 10))
     save_baseline(tmp_path / "m", "a", trajectory(40, lost=[12]))
-    scores = score_trackers(dataset, [tmp_path / "m"])
-    page = write_report(tmp_path / "out.html", dataset, [tmp_path / "m"], scores, {}).read_text()
+    scores = score_trackers(dataset, [tmp_path / "m"], with_tracks=True)
+    page = write_report(tmp_path / "out.html", scores, {}).read_text()
     assert Reader(page).tags.count("img") == 4 and "m loses it at frame 13" in page and "frame 5" in page
     (tmp_path / "m" / "baseline" / "a" / "a_001.txt").write_text("1\n2\n" * 20)
-    page = write_report(tmp_path / "out.html", dataset, [tmp_path / "m"], score_trackers(dataset, [tmp_path / "m"]), {}).read_text()
+    page = write_report(tmp_path / "out.html", score_trackers(dataset, [tmp_path / "m"], with_tracks=True), {}).read_text()
     assert page.count("m loses it at frame") == 10 and "10 more losses of m have no pictures here" in page
     save_baseline(tmp_path / "m", "a", trajectory(40, lost=[12]))
     os.unlink(paths[12])
-    assert Reader(write_report(tmp_path / "out.html", dataset, [tmp_path / "m"], scores, {}).read_text()).tags.count("img") == 0
+    assert Reader(write_report(tmp_path / "out.html", scores, {}).read_text()).tags.count("img") == 0
 
 
 def test_a_tracker_that_never_settles_has_no_dot(tmp_path):
@@ -122,7 +122,7 @@ def test_a_tracker_that_never_settles_has_no_dot(tmp_path):
     for name, lost in (("good", []), ("dead", [1, 7, 13, 19, 25, 31, 37])):
         save_baseline(tmp_path / name, "a", trajectory(40, lost=lost))
     folders = [tmp_path / "good", tmp_path / "dead"]
-    page = write_report(tmp_path / "out.html", dataset, folders, score_trackers(dataset, folders), {}).read_text()
+    page = write_report(tmp_path / "out.html", score_trackers(dataset, folders, with_tracks=True), {}).read_text()
     assert page.count("<circle") == 1 and 'cy="nan"' not in page
 
 

@@ -15,8 +15,7 @@ from helpers import ROOT
 from pysot.toolkit.datasets.sequence import Dataset, VotSettings
 from pysot.toolkit.datasets.settings import EAO_TAGS
 from pysot.toolkit.evaluation.eao import average
-from pysot.toolkit.evaluation.scoring import score_trackers
-from pysot.toolkit.evaluation.tracks import expected_overlap_curves, load_tracks, scored_folders
+from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.report.canvas import COLOURS, LONGEST, line_style, marker_style, plain
 from pysot.toolkit.report.figures import write_figures
 from pysot.toolkit.report.plots import LEGEND, plot_curves, plot_expected_overlap, plot_scores, plot_tags, plot_timeline
@@ -139,15 +138,15 @@ def supervised(folder: Path, names=("good", "bad"), sequences=("a", "b"), repeti
             for repetition in range(1, repetitions + 1):
                 save_baseline(folder / name, sequence.name, trajectory(40, lost=[12] * (place + repetition - 1 > 0)), repetition)
     folders = [folder / name for name in names]
-    return dataset, folders, score_trackers(dataset, folders)
+    return dataset, folders, score_trackers(dataset, folders, with_tracks=True)
 
 
 def test_all_figures_of_a_supervised_set(tmp_path):
     dataset, folders, scores = supervised(tmp_path, sequences=("a.b", "c d"))
     seen = []
-    written = write_figures(tmp_path / "out", dataset, folders, scores, "svg", lambda items: seen.extend(items) or items)
+    written = write_figures(tmp_path / "out", scores, "svg", lambda items: seen.extend(items) or items)
     assert [path.name for path in written] == ["SET_scores.svg", "SET_expected_overlap.svg", "SET_attributes.svg", "SET_timelines"]
-    assert sorted(path.name for path in written[-1].iterdir()) == ["a.b.svg", "c d.svg"] and seen == dataset.sequences
+    assert sorted(path.name for path in written[-1].iterdir()) == ["a.b.svg", "c d.svg"] and seen == ["a.b", "c d"]
     assert f"bad [{scores.trackers[1].eao['all']:.3f}]" in texts(written[1]) and "occlusion" in texts(written[2])
     assert "bad [1 loss]" in texts(written[-1] / "a.b.svg")
     assert not {path.name for path in tmp_path.iterdir()} - {"out", "good", "bad"}
@@ -162,7 +161,7 @@ def test_all_figures_of_a_one_pass_set(tmp_path):
         (tmp_path / "broken").mkdir(exist_ok=True)
         (tmp_path / "broken" / "a.txt").write_text("1,2,3\n")
         folders = [tmp_path / name for name in ("m", "n", "broken")]
-        return write_figures(tmp_path / "out", dataset, folders, score_trackers(dataset, folders), "svg")
+        return write_figures(tmp_path / "out", score_trackers(dataset, folders, with_tracks=True), "svg")
 
     assert [path.name for path in draw(("Blur", "Scale"))] == ["OTB100_scores.svg", "OTB100_timelines"]
     written = draw(("Blur", "Scale", "Fast"))
@@ -173,15 +172,15 @@ def test_all_figures_of_a_one_pass_set(tmp_path):
 
 def test_the_curve_averages_to_eao_over_all_repetitions(tmp_path):
     dataset, folders, scores = supervised(tmp_path, names=("good",), repetitions=3)
-    curve = expected_overlap_curves(dataset, scored_folders(folders, scores), "baseline")["good"]
+    curve = scores.trackers[0].curve
     assert average(curve, dataset.settings) == pytest.approx(scores.trackers[0].eao["all"]) and scores.trackers[0].eao["all"] < 1
     assert set(tag_values(scores)["good"]) == set(EAO_TAGS)
 
 
-def test_tracks_of_a_tracker_whose_first_repetition_is_missing(tmp_path):
-    dataset, folders, scores = supervised(tmp_path, names=("good",), repetitions=2)
+def test_tracks_are_of_the_first_repetition_that_is_there(tmp_path):
+    dataset, folders, _ = supervised(tmp_path, names=("good",), repetitions=2)
     (folders[0] / "baseline" / "a" / "a_001.txt").unlink()
-    track = load_tracks(dataset, dataset.sequences[0], scored_folders(folders, scores), scores, "baseline")["good"]
+    track = score_trackers(dataset, folders, with_tracks=True).tracks("a")["good"]
     assert track.losses == [12] and np.isnan(track.overlap[13]) and track.overlap[1] == 1
 
 
@@ -207,8 +206,8 @@ def test_official_scores_are_drawn_where_they_are_asked_for(tmp_path):
     dataset = Dataset("SET", [box_sequence(40, name=name) for name in "ab"], EAO_TAGS, VotSettings(5, 20, 10))
     for sequence in dataset.sequences:
         save_baseline(tmp_path / "m", sequence.name, trajectory(40, lost=[12]))
-    scores = score_trackers(dataset, [tmp_path / "m"], mode="vot")
+    scores = score_trackers(dataset, [tmp_path / "m"], mode="vot", with_tracks=True)
     official, ours = scores.trackers[0].official.eao, scores.trackers[0].eao["all"]
-    written = write_figures(tmp_path / "out", dataset, [tmp_path / "m"], scores, "svg", vot=True)
+    written = write_figures(tmp_path / "out", scores, "svg", official=True)
     assert f"{official:.3f}" != f"{ours:.3f}" and "losses per video" in texts(written[0])
     assert all(f"m [{official:.3f}]" in texts(path) and f"m [{ours:.3f}]" not in texts(path) for path in written[:2])

@@ -345,10 +345,10 @@ def test_names_of_folders_that_are_alike(tmp_path):
     assert anchor_file(tmp_path / "m", "clip-1", 0, alike=["clip_1"]).parent.name == "clip-1"
     assert [path.name for path in vot_files(tmp_path / "m", "slow")] == ["SLOW_001.txt"]
     (tmp_path / "m" / "baseline" / "slow" / "Slow_002.txt").write_text("1\n1,2,3,4\n")
-    with pytest.raises(ResultError, match="slow: SLOW and Slow in .* may both be its results"):
+    with pytest.raises(ValueError, match="slow: SLOW and Slow in .* may both be its results"):
         vot_files(tmp_path / "m", "slow")
     (tmp_path / "m" / "baseline" / "clip_1").rename(tmp_path / "m" / "baseline" / "CLIP-1")
-    with pytest.raises(ResultError, match="CLIP-1 in .* may belong to clip_1 or to clip-1"):
+    with pytest.raises(ValueError, match="CLIP-1 in .* may belong to clip_1 or to clip-1"):
         vot_files(tmp_path / "m", "clip_1", alike=["clip-1"])
 
 

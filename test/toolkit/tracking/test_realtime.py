@@ -7,11 +7,11 @@ import pytest
 from toolkit_data import ShakingTracker, box_sequence, make_sequence, write_frames
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence, VotSettings
-from pysot.toolkit.evaluation.scoring import score_trackers
-from pysot.toolkit.experiments.realtime import FrameClock, RealtimeTracker, simulate
 from pysot.toolkit.experiments.runner import run_dataset
+from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.report.summary import full_text
 from pysot.toolkit.results.files import LOST, SKIPPED, START, TRACKED, Trajectory, save_vot, vot_file
+from pysot.toolkit.tracking.realtime import FrameClock, RealtimeTracker, simulate
 
 BOX = [20.0, 20, 20, 20]
 SETTINGS = VotSettings(low=20, high=60, peak=20)

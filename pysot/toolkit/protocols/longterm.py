@@ -1,0 +1,63 @@
+"""Long-term sets: one run in which the tracker says how sure it is of each frame; F1, precision and recall."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from pysot.toolkit.datasets.sequence import Dataset, Sequence
+from pysot.toolkit.evaluation.longterm import LongTermScore, Video, long_term_score
+from pysot.toolkit.evaluation.runs import UNBOUNDED, Run, RunScore, score_runs
+from pysot.toolkit.protocol import Protocol
+from pysot.toolkit.protocols.shared import one_run, run_report
+from pysot.toolkit.region.raster import corners_of, overlaps, region_table
+from pysot.toolkit.results.files import load_run, vot_file, vot_files
+from pysot.toolkit.results.lines import ResultError
+
+NAME = "longterm"
+
+
+def load(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes: list[str]) -> list[Run]:
+    """The first repetition, which has confidences. Raises ResultError."""
+    files = vot_files(tracker_dir, sequence.name, NAME, sequence.alike) or [vot_file(tracker_dir, sequence.name, experiment=NAME, alike=sequence.alike)]
+    runs = [load_run(path, len(sequence)) for path in files]
+    if runs[0].masks:
+        raise ResultError(f"{files[0]} has masks, which long-term scores do not know; track with boxes")
+    if runs[0].scores is None:
+        missing = files[0].with_name(f"{files[0].stem}_confidence.value")
+        raise ResultError(f"no result file {missing}: long-term scores need the tracker's confidence in each frame")
+    return [Run(sequence, run) for run in runs]
+
+
+def measure(dataset: Dataset, results: dict[str, list[Run]], mode: str) -> dict:
+    """F1, precision and recall, and precision by recall; parts of a RunScore."""
+    runs = {sequence.name: results[sequence.name][0] for sequence in dataset.sequences}
+    official = [_video(run, run.overlap) for run in runs.values()] if mode != "pysot" else []
+    original = [_video(run, _pysot_overlaps(run)) for run in runs.values()]
+    score = long_term_score(original, official=False)
+    theirs = {"official": _f1(long_term_score(official, True)), "official_videos": _by_video(runs, official, True)} if official else {}
+    return {"numbers": _f1(score), "videos": _by_video(runs, original, False), "at": score.recalls, "curve": score.precisions, **theirs}
+
+
+def _by_video(runs: dict[str, Run], videos: list[Video], official: bool) -> dict[str, dict[str, float]]:
+    return {name: _f1(long_term_score([video], official)) for name, video in zip(runs, videos, strict=True)}
+
+
+def _f1(score: LongTermScore) -> dict[str, float]:
+    return {"f1": score.f1, "precision": score.precision, "recall": score.recall}
+
+
+def _video(run: Run, overlap: np.ndarray) -> Video:
+    visible = int(np.isfinite(region_table(run.sequence.ground_truth)[:, :4]).all(axis=1).sum())
+    return Video(overlap, run.trajectory.scores, visible)
+
+
+def _pysot_overlaps(run: Run) -> np.ndarray:
+    width, height = run.sequence.width or UNBOUNDED, run.sequence.height or UNBOUNDED
+    return overlaps(corners_of(run.trajectory.regions), run.sequence.corners, width, height)
+
+
+LONG_TERM = Protocol(
+    name="long-term", sets=("longterm",), experiment=NAME, tasks=partial(one_run, experiment=NAME, scores=True), load=load,
+    score=partial(score_runs, measure), score_class=RunScore, report=run_report("precision by recall"), usual=True,
+)

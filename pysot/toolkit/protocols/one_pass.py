@@ -1,0 +1,49 @@
+"""One pass, as OTB, LaSOT, TrackingNet and GOT-10k have it: success, precision and average overlap."""
+
+from functools import partial
+from pathlib import Path
+
+from pysot.toolkit.datasets.sequence import Dataset, Sequence
+from pysot.toolkit.evaluation.one_pass import OnePassScore, load_one_pass, score_one_pass
+from pysot.toolkit.protocol import Protocol, Report, Task
+from pysot.toolkit.report.one_pass_tables import TITLES, attribute_values, one_pass_tables, one_pass_text
+from pysot.toolkit.report.overviews import one_pass_overview
+from pysot.toolkit.report.plots import one_pass_figures
+from pysot.toolkit.results.files import ONE_PASS as OWN_FOLDER
+from pysot.toolkit.results.files import is_nested, load_ope, load_ope_seconds, ope_file, save_ope
+from pysot.toolkit.results.lines import ResultError
+from pysot.toolkit.results.trajectory import Trajectory
+from pysot.toolkit.tracking.one_pass import run_one_pass
+
+
+def tasks(dataset: Dataset, sequence: Sequence, tracker_dir: Path) -> list[Task]:
+    """One run; results of GOT-10k are a folder for each video."""
+    nested = is_nested(dataset)
+    save = partial(_save, tracker_dir, sequence.name, nested)
+    return [Task(sequence, ope_file(tracker_dir, sequence.name, nested), run_one_pass, save, partial(_load, timed=nested))]
+
+
+def _save(tracker_dir: Path, video: str, nested: bool, trajectory: Trajectory) -> None:
+    save_ope(tracker_dir, video, trajectory.regions[:, :4], trajectory.seconds, nested=nested)
+
+
+def _load(path: Path, frames: int, timed: bool) -> Trajectory:
+    """Boxes; `timed`: their seconds must be there as well, which the server of GOT-10k wants. Raises ResultError."""
+    boxes = load_ope(path, frames)
+    if timed and not len(load_ope_seconds(path)):
+        raise ResultError(f"{path} has no seconds per frame beside it")
+    return Trajectory.from_frames(boxes)
+
+
+def check(dataset: Dataset) -> None:
+    """Raise ValueError for a set in which the results of one video would be called as the times of another."""
+    names = {sequence.name for sequence in dataset.sequences}
+    timed = [sequence.name for sequence in dataset.sequences if f"{sequence.name}_time" in names]
+    if timed:
+        raise ValueError(f"data set {dataset.name}: the results of {timed[0]}_time would be called as the times of {timed[0]}; rename one of the two")
+
+
+ONE_PASS = Protocol(
+    name="one pass", sets=("one pass",), experiment=OWN_FOLDER, tasks=tasks, load=load_one_pass, score=score_one_pass, score_class=OnePassScore,
+    report=Report(one_pass_text, one_pass_tables, TITLES, attribute_values, one_pass_figures, one_pass_overview), check=check, usual=True,
+)

@@ -1,0 +1,34 @@
+"""The table of protocols. A new one is a file beside this one, and a line here."""
+
+from pysot.toolkit.datasets.sequence import Dataset
+from pysot.toolkit.protocol import Protocol
+from pysot.toolkit.protocols.longterm import LONG_TERM
+from pysot.toolkit.protocols.multistart import MULTI_START
+from pysot.toolkit.protocols.one_pass import ONE_PASS
+from pysot.toolkit.protocols.realtime import REALTIME_MULTI_START, REALTIME_SUPERVISED
+from pysot.toolkit.protocols.supervised import SUPERVISED
+from pysot.toolkit.protocols.unsupervised import UNSUPERVISED
+
+PROTOCOLS: tuple[Protocol, ...] = (SUPERVISED, MULTI_START, LONG_TERM, ONE_PASS, REALTIME_SUPERVISED, REALTIME_MULTI_START, UNSUPERVISED)
+
+
+def find_protocol(dataset: Dataset, experiment: str | None = None) -> Protocol:
+    """The protocol of an experiment of a data set, by default of its usual one. Raises ValueError for an experiment that the set does not have, and for a set
+    that does not fit its protocol.
+    """
+    known = [protocol for protocol in PROTOCOLS if dataset.protocol in protocol.sets]
+    if not known:
+        sets = ", ".join(dict.fromkeys(name for protocol in PROTOCOLS for name in protocol.sets))
+        raise ValueError(f"data set {dataset.name}: the protocol is one of {sets}; got {dataset.protocol!r}")
+    chosen = next((protocol for protocol in known if (protocol.experiment == experiment if experiment else protocol.usual)), None)
+    if chosen is None:
+        listed = ", ".join(protocol.experiment or "one pass alone" for protocol in known)
+        raise ValueError(f"{dataset.name} has no experiment {experiment!r}; it has {listed}")
+    if chosen.check:
+        chosen.check(dataset)
+    return chosen
+
+
+def experiments() -> list[str]:
+    """The names of all experiments, in the order of the table."""
+    return list(dict.fromkeys(protocol.experiment for protocol in PROTOCOLS if protocol.experiment))
