@@ -10,19 +10,23 @@ from collections import Counter
 from pathlib import Path
 
 import _cli
-from pysot.datasets.raw.sequences import LAYOUTS, iter_sequences
+from pysot.datasets.raw.registry import RAW_SETS
+from pysot.datasets.raw.sequences import SequenceSet
 from pysot.datasets.raw.vot_export import export_vot
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("layout", choices=sorted(set(LAYOUTS) - {"vot"}), help="a raw VOT folder needs no conversion: name it with --datasetdir")
+    layouts = sorted(name for name, raw in RAW_SETS.items() if isinstance(raw, SequenceSet) and name != "vot")
+    parser.add_argument("layout", choices=layouts,
+                        help="a raw VOT folder needs no conversion: name it with --datasetdir")
     parser.add_argument("root", type=Path, help="folder of the annotated sequences")
     parser.add_argument("--out", type=Path, required=True, help="folder of the set; its name is the set's name")
     _cli.add_sequence_arguments(parser)
     args = parser.parse_args()
     logging.basicConfig(format="%(message)s")
-    names = export_vot(_cli.progress_bar(iter_sequences(args.layout, args.root, Counter(), args.only, args.excluded), description=args.layout), args.out)
+    videos = RAW_SETS[args.layout].videos(args.root, "train", Counter(), args.only, args.excluded)
+    names = export_vot(_cli.progress_bar(videos, description=args.layout), args.out)
     print(f"{args.out} has {len(names)} sequences: {', '.join(names)}")
 
 

@@ -20,11 +20,16 @@ def natural_key(name: str) -> tuple:
     return tuple(int(part) if place % 2 else part for place, part in enumerate(_DIGITS.split(stem))), suffix, name
 
 
+def is_image_name(name: str) -> bool:
+    """Whether a file of this name counts as an image; hidden ones do not."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+
+
 def image_names(folder: str | os.PathLike) -> list[str]:
     """Names of the images of a folder in natural order; none if there is no folder."""
     if not os.path.isdir(folder):
         return []
-    names = [name for name in os.listdir(folder) if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")]
+    names = [name for name in os.listdir(folder) if is_image_name(name)]
     plain = len({(len(name), os.path.splitext(name)[1]) for name in names}) == 1 and all(name.partition(".")[0].isdecimal() for name in names)
     return sorted(names, key=None if plain else natural_key)  # 00000001.jpg, ...: text has the same order, and there may be a million of them
 
@@ -74,6 +79,34 @@ def name_of_number(like: str | os.PathLike, place: int, number: int) -> str:
     at = [index for index in range(1, len(parts), 2)][place]
     parts[at] = f"{number:0{len(parts[at])}d}"
     return "".join(parts) + path.suffix
+
+
+def missing_images(images: Sequence[str | os.PathLike]) -> list[str]:
+    """Names of images that lack between the first and the last, if names are numbered and most are there; every second
+    frame lacks none.
+    """
+    place = number_place(images)
+    if place is None:
+        return []
+    known = set(frame_numbers(images))
+    most = max(known) - min(known) < 2 * len(known) - 2
+    lacking = sorted(set(range(min(known), max(known) + 1)) - known) if most else []
+    return [name_of_number(images[0], place, number) for number in lacking]
+
+
+def part_of(images: Sequence[Path], count: int, first: int | None = None) -> list[Path]:
+    """Up to `count` of more images than there are lines of ground truth, from the one of the number `first` on if that is
+    given. Raises ValueError if one between them lacks, or if the names have no numbers: lines would belong to other images.
+    """
+    numbers, folder = frame_numbers(images), images[0].parent
+    if numbers is None:
+        raise ValueError(f"{folder} has {len(images)} images for {count} lines of ground truth, and their names have no "
+                         f"numbers that tell which are meant, such as {images[0].name} and {images[-1].name}; take away "
+                         "what is no frame of it")
+    chosen = [path for place, path in enumerate(images) if first is None or numbers[place] >= first][:count]
+    if missing := missing_images(chosen):
+        raise ValueError(f"there is no {missing[0]} in {folder}")
+    return chosen
 
 
 def check_video_name(name: str, folders: bool = False) -> None:

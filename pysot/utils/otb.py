@@ -2,9 +2,11 @@
 
 import logging
 import os
+from collections.abc import Iterable
 from collections.abc import Sequence as Listing
+from pathlib import Path
 
-from pysot.utils.names import frame_numbers
+from pysot.utils.names import frame_numbers, part_of
 
 logger = logging.getLogger(__name__)
 
@@ -30,3 +32,22 @@ def protocol_part(video: str, images: Listing[str | os.PathLike], lines: int) ->
         return part, slice(None)
     logger.info("%s: images and lines %d to %d of %d are used, as in the protocol of OTB", video, numbers[inside[0]], numbers[inside[-1]], lines)
     return part, part
+
+
+def pair(video: str, images: list[Path], lines: list) -> tuple[list[Path], list]:
+    """The images of a raw video and the lines of ground truth of the protocol, one for one from the first on. Images that
+    are more than the lines are left out at the end; lines that are more are not. Raises ValueError as `part_of`.
+    """
+    part_of_images, part_of_lines = protocol_part(video, images, len(lines))
+    chosen, lines = images[part_of_images], lines[part_of_lines]
+    if len(chosen) > len(lines) or len(chosen) < len(images):
+        chosen = part_of(chosen, len(lines))
+    return chosen, lines
+
+
+def with_boxes(files: Iterable[Path]) -> list[Path]:
+    """The files of ground truth of a video in their order, without empty ones unless all are: Human4 of OTB100 has one
+    for its first target.
+    """
+    ordered = sorted(files)
+    return [path for path in ordered if path.stat().st_size] or ordered

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from pysot.datasets.raw.video import RawFrame, RawVideo, find_image, split_of, track_name, usable
+from pysot.datasets.raw.video import RawFrame, RawSet, RawVideo, find_image, split_of, track_name, usable
 from pysot.utils.files import read_json
 
 SPLITS = ("val2017", "train2017")
@@ -98,3 +98,6 @@ def _xyxy(bbox) -> tuple[float, float, float, float] | None:
     except (TypeError, ValueError):
         return None
     return x, y, x + w, y + h
+
+
+COCO = RawSet("coco", available_splits, iter_coco, "annotations/instances_train2017.json and train2017/*.jpg", reach=1)

@@ -7,7 +7,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from pysot.datasets.raw.video import SECOND_BOX, RawFrame, RawVideo, add_box, find_image, split_of, track_name, usable
+from pysot.datasets.raw.video import (
+    SECOND_BOX,
+    RawFrame,
+    RawSet,
+    RawVideo,
+    add_box,
+    find_image,
+    split_of,
+    track_name,
+    usable,
+)
 from pysot.utils.files import read_json
 from pysot.utils.frames import VIDEO_SUFFIXES
 from pysot.utils.names import list_images, natural_key, places_by_number
@@ -23,6 +33,12 @@ def find_csv(root: Path) -> Path:
     if len(found) != 1:
         raise ValueError(f"expected one csv file in {Path(root).absolute()}, found {', '.join(path.name for path in found) or 'none'}")
     return found[0]
+
+
+def csv_splits(root: Path) -> list[str]:
+    """All of a csv is for training. Raises ValueError as `find_csv`."""
+    find_csv(root)
+    return ["train"]
 
 
 def iter_csv(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
@@ -183,3 +199,9 @@ def _videos(root: Path, split: str, subset: str, content: dict, counts: Counter)
                        for number, image in enumerate(images) if boxes.get(image["id"]))
         if frames:
             yield folder, frames
+
+
+COCO_VIDEO = RawSet(
+    "coco_video", json_splits, iter_coco_video, "a json with tracks, of CVAT (COCO), TAO or YouTube-VIS, and its images"
+)
+CSV = RawSet("csv", csv_splits, iter_csv, "one csv and a folder of images per video")

@@ -11,7 +11,17 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from pysot.datasets.raw.video import SECOND_BOX, RawFrame, RawVideo, add_box, find_image, split_of, track_name, usable
+from pysot.datasets.raw.video import (
+    SECOND_BOX,
+    RawFrame,
+    RawSet,
+    RawVideo,
+    add_box,
+    find_image,
+    split_of,
+    track_name,
+    usable,
+)
 from pysot.utils.names import frame_numbers, list_images
 
 NAME = "annotations.xml"
@@ -145,3 +155,6 @@ def _turned(box: tuple, angle: float) -> tuple:
     width, height = (x2 - x1) * cos + (y2 - y1) * sin, (x2 - x1) * sin + (y2 - y1) * cos
     cx, cy = (x1 + x2) / 2, (y1 + y2) / 2
     return (cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2) if angle else box
+
+
+CVAT = RawSet("cvat", cvat_splits, iter_cvat, "annotations.xml (CVAT for video or images) and images/")

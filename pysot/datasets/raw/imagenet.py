@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pysot.datasets.raw.video import SECOND_BOX, RawFrame, RawVideo, add_box, track_name, usable
+from pysot.datasets.raw.video import SECOND_BOX, RawFrame, RawSet, RawVideo, add_box, track_name, usable
 from pysot.utils.names import natural_key
 
 logger = logging.getLogger(__name__)
@@ -65,6 +65,16 @@ def imagenet_splits(root: Path, task: str) -> list[str]:
     """The splits that are there."""
     parts = _parts(imagenet_root(root, task) / "Annotations" / task)
     return [split for split in reversed(SPLITS) if parts[split]]
+
+
+def det_splits(root: Path) -> list[str]:
+    """As `imagenet_splits`."""
+    return imagenet_splits(root, "DET")
+
+
+def vid_splits(root: Path) -> list[str]:
+    """As `imagenet_splits`."""
+    return imagenet_splits(root, "VID")
 
 
 def iter_det(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
@@ -156,3 +166,7 @@ def _xmls(folder: Path) -> Iterator[Path]:
         if real not in seen:
             yield from (Path(path) / name for name in sorted(files) if name.endswith(".xml") and not name.startswith("."))
         seen.add(real)
+
+
+DET = RawSet("det", det_splits, iter_det, "Annotations/DET/train/<...>/*.xml and Data/DET/train/<...>/*.JPEG", reach=1)
+VID = RawSet("vid", vid_splits, iter_vid, "Annotations/VID/train/<part>/<video>/*.xml and Data/VID/...")

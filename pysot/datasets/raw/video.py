@@ -1,13 +1,14 @@
 """Raw data sets as videos of annotated frames.
 
-One iterator per raw layout (`raw_coco`, `raw_sequences`) gives `RawVideo`s; both the crops and the json are made from them, so they agree.
+The record of a raw layout (`RawSet`, or `SequenceSet` in `sequences`) gives `RawVideo`s; both the crops and the json
+are made from them, so they agree.
 """
 
 import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,39 @@ class RawVideo:
 
     def __post_init__(self):
         check_video_name(self.name, folders=True)
+
+
+@dataclass(frozen=True)
+class RawSet:
+    """A raw data set that can be prepared. splits: root -> the splits that are there, or an error that says what is
+    expected; iterate: root, split, counts -> videos; shape: what a root looks like; reach: FRAME_RANGE of the config.
+    """
+
+    name: str
+    splits: Callable[[Path], list[str]]
+    iterate: Callable[..., Iterator[RawVideo]]
+    shape: str
+    reach: int = 100
+
+    def videos(
+        self, root: Path, split: str, counts: Counter, only: Collection[str] = (), excluded: Collection[str] = ()
+    ) -> Iterator[RawVideo]:
+        """The videos of a split, all or those named in `only`, without those in `excluded`; a name is that of the video
+        or the last part of it. Raises ValueError for two videos of one name.
+        """
+        seen, images = set(), {}
+        for video in self.iterate(root, split, counts):
+            first = images.setdefault(video.name, video.frames[0].image)
+            if first is not video.frames[0].image:
+                raise ValueError(f"two videos are called {video.name}: that of {first} and that of "
+                                 f"{video.frames[0].image}; rename a folder or file of one")
+            names = {video.name, video.name.rpartition("/")[2]}
+            seen |= names
+            if not names & set(excluded) and (not only or names & set(only)):
+                yield video
+        unknown = sorted({*only, *excluded} - seen)
+        if unknown:
+            counts[f"names that no {split} video has ({', '.join(unknown)})"] += len(unknown)
 
 
 def usable(box) -> bool:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pysot.datasets.raw.imagenet import read_xml
-from pysot.datasets.raw.video import SECOND_BOX, RawFrame, RawVideo, add_box, split_of, track_name, usable
-from pysot.utils.image import IMAGE_SUFFIXES, image_size
-from pysot.utils.names import frame_numbers, list_images
+from pysot.datasets.raw.video import SECOND_BOX, RawFrame, RawSet, RawVideo, add_box, split_of, track_name, usable
+from pysot.utils.image import image_size
+from pysot.utils.names import frame_numbers, is_image_name, list_images
+from pysot.utils.numbers import number_lines
 
 logger = logging.getLogger(__name__)
 SPLITS = ("val", "train")
@@ -106,7 +107,7 @@ def iter_yolo(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
 
 def _yolo_videos(part: YoloPart, counts: Counter) -> Iterator[RawVideo]:
     files = part.images.rglob("*") if part.deep else part.images.glob("*")
-    folders = sorted({path.parent for path in files if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")})
+    folders = sorted({path.parent for path in files if is_image_name(path.name)})
     for folder in folders:
         labels, name = part.labels / folder.relative_to(part.images), "/".join((part.name, *folder.relative_to(part.images).parts))
         read = [(image, _yolo_lines(image, labels / f"{image.stem}.txt", counts)) for image in list_images(folder)]
@@ -146,9 +147,9 @@ def _yolo_lines(image: Path, label: Path, counts: Counter) -> list[tuple[int | N
         return []
     try:
         width, height = image_size(image)
-        rows = [[float(word) for word in line.split()] for line in label.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        rows = [row.tolist() for row in number_lines(label, blank=True) if len(row)]
     except (OSError, ValueError) as error:
-        logger.warning("left out: %s: %s", label, error)
+        logger.warning("left out: the labels of %s: %s", image, error)
         counts["unreadable labels or images"] += 1
         return []
     found = []
@@ -169,3 +170,10 @@ def _yolo_lines(image: Path, label: Path, counts: Counter) -> list[tuple[int | N
 def _around(xs: list[float], ys: list[float]) -> tuple[float, float, float, float]:
     """Middle and size of the box around points."""
     return (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2, max(xs) - min(xs), max(ys) - min(ys)
+
+
+VOC = RawSet("voc", voc_splits, iter_voc, "Annotations/*.xml and JPEGImages/*.jpg", reach=1)
+YOLO = RawSet(
+    "yolo", yolo_splits, iter_yolo,
+    "images/<...>.jpg and labels/<...>.txt, train/images and train/labels (Roboflow), or obj_train_data (CVAT)",
+)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from pysot.datasets.raw.video import RawFrame, RawVideo, track_name, usable
+from pysot.datasets.raw.video import RawFrame, RawSet, RawVideo, track_name, usable
 from pysot.utils.image import image_size
 
 logger = logging.getLogger(__name__)
@@ -100,3 +100,8 @@ def _size_or_count(path: Path, counts: Counter) -> tuple[int, int] | None:
         logger.warning("left out: %s", error)
         counts["unreadable images"] += 1
     return None
+
+
+YT_BB = RawSet(
+    "yt_bb", youtube_splits, iter_youtube, "yt_bb_detection_train.csv and yt_bb_detection_train/<class>/*.jpg", reach=3
+)

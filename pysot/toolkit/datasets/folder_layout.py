@@ -11,8 +11,9 @@ import numpy as np
 
 from pysot.toolkit.datasets.native_layout import known_at_first
 from pysot.toolkit.datasets.sequence import Sequence
-from pysot.toolkit.datasets.vot_layout import frames_of, number_lines, part_of
-from pysot.utils.otb import protocol_part
+from pysot.utils.names import list_images
+from pysot.utils.numbers import number_lines
+from pysot.utils.otb import pair, with_boxes
 
 TRUTH = ("groundtruth_rect*.txt", "groundtruth.txt")
 LASOT_ABSENT = ("full_occlusion.txt", "out_of_view.txt")  # 1 in any of them: a frame without the target
@@ -28,8 +29,7 @@ def read_folder_layout(folders: list[Path], problems: list[str]) -> list[Sequenc
     """The sequences in folders with ground truth. What is wrong is appended to `problems`."""
     sequences, origin = [], {}
     for video in folders:
-        files = sorted(path for pattern in TRUTH for path in video.glob(pattern))
-        for path in [path for path in files if path.stat().st_size] or files:  # Human4 of OTB100 has an empty file for its first target
+        for path in with_boxes(path for pattern in TRUTH for path in video.glob(pattern)):
             target = re.search(r"\.(\d+)\.txt$", path.name)
             name = f"{video.name}-{target[1]}" if target else video.name
             if origin.setdefault(name, video) != video:
@@ -43,16 +43,15 @@ def read_folder_layout(folders: list[Path], problems: list[str]) -> list[Sequenc
 
 
 def _sequence(name, video, truth_path):
-    frames, truth = frames_of(video / "img") or frames_of(video), number_lines(truth_path)
+    frames, truth = list_images(video / "img") or list_images(video), number_lines(truth_path)
     if truth_path.name == "groundtruth.txt":
         truth = known_at_first(truth, len(frames))
     else:
-        images, lines = protocol_part(video.name, frames, len(truth))
-        chosen, truth = frames[images], truth[lines]
-        frames = part_of(chosen, len(truth)) if len(chosen) > len(truth) or len(chosen) < len(frames) else chosen
+        frames, truth = pair(video.name, frames, truth)
     flags = [_flags(video / name, len(frames)) for name in LASOT_ABSENT if (video / name).is_file()]
     present = ~np.any(flags, axis=0) if flags else None
-    return Sequence(name, frames, truth, *_size(video), present=present, visible=_visible(video, len(frames)))
+    visible = _visible(video, len(frames))
+    return Sequence(name, [*map(str, frames)], truth, *_size(video), present=present, visible=visible)
 
 
 def _visible(video: Path, count: int) -> np.ndarray | None:

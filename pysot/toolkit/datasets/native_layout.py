@@ -9,7 +9,8 @@ import numpy as np
 
 from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.datasets.subsets import UAV123_STARTS
-from pysot.toolkit.datasets.vot_layout import frames_of, number_lines, part_of
+from pysot.utils.names import list_images, part_of
+from pysot.utils.numbers import number_lines, read_each
 
 NFS_STEP = 8  # lines of the 240 Hz ground truth per frame at 30 Hz
 
@@ -45,14 +46,15 @@ def _uav(folder: str, annotation: str, step: int = 1) -> Layout:
 
 def _read_nfs(path: Path) -> list[np.ndarray]:
     """Lines of id, x1, y1, x2, y2, frame, flags and a label."""
-    boxes = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").rstrip().splitlines(), start=1):
-        try:
-            x1, y1, x2, y2 = map(float, line.split()[1:5])
-        except ValueError:
-            raise ValueError(f"{path} line {number} needs an id, x1 y1 x2 y2 and flags, got {line.strip()[:60]!r}") from None
-        boxes.append(np.array([x1, y1, x2 - x1, y2 - y1]))
-    return boxes
+    return read_each(path, _nfs_box)
+
+
+def _nfs_box(line: str) -> np.ndarray:
+    try:
+        x1, y1, x2, y2 = map(float, line.split()[1:5])
+    except ValueError:
+        raise ValueError(f"needs an id, x1 y1 x2 y2 and flags, got {line.strip()[:60]!r}") from None
+    return np.array([x1, y1, x2 - x1, y2 - y1])
 
 
 def _nfs(rate: int) -> Layout:
@@ -102,7 +104,7 @@ def read_native_layout(layout: Layout, files: list[Path], problems: list[str]) -
 
 
 def _sequence(layout: Layout, name: str, path: Path) -> Sequence:
-    frames, truth = frames_of(layout.images(path)), layout.read(path)
+    frames, truth = list_images(layout.images(path)), layout.read(path)
     if not frames:
         raise ValueError(f"{name}: no frames in {layout.images(path)}")
     first = layout.first(name) or _read_numbers_of_first_frame(path.with_name(f"{name}_frames.txt"))
@@ -113,7 +115,7 @@ def _sequence(layout: Layout, name: str, path: Path) -> Sequence:
     if abs(len(truth) - len(frames)) == 1 and layout.read is _read_nfs:  # some videos end with a frame or a line more
         frames = part_of(frames, len(truth))
         truth = truth[:len(frames)]
-    return Sequence(name, frames, known_at_first(truth, len(frames)), None, None)
+    return Sequence(name, [*map(str, frames)], known_at_first(truth, len(frames)), None, None)
 
 
 def known_at_first(truth: list[np.ndarray], frames: int) -> list[np.ndarray]:

@@ -9,19 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from pysot.toolkit.datasets.names import plain_name, spellings
-from pysot.toolkit.region.masks import Mask
 from pysot.toolkit.region.raster import corners_of, region_table
-from pysot.utils.names import check_video_name, frame_numbers, name_of_number, number_place
-
-
-def missing_images(frame_paths: list[str]) -> list[str]:
-    """Names of images that lack between the first and the last, if names are numbered and most are there; every second frame lacks none."""
-    place = number_place(frame_paths)
-    if place is None:
-        return []
-    known = set(frame_numbers(frame_paths))
-    lacking = sorted(set(range(min(known), max(known) + 1)) - known) if max(known) - min(known) < 2 * len(known) - 2 else []
-    return [name_of_number(frame_paths[0], place, number) for number in lacking]
+from pysot.utils.masks import Mask
+from pysot.utils.names import check_video_name, missing_images
 
 
 @dataclass(frozen=True)

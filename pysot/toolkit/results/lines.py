@@ -5,7 +5,6 @@ ResultError that names file and line. Masks are read as their boxes, and kept. T
 """
 
 import os
-import re
 import struct
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pysot.toolkit.region.masks import Mask, mask_of_runs, parse_mask
+from pysot.utils.masks import Mask, mask_of_runs, parse_mask
+from pysot.utils.numbers import split_numbers
 
 
 class ResultError(ValueError):
@@ -129,19 +129,6 @@ def _read_odd(path: Path, lines: list[str], spare: int) -> Lines:
         except ValueError as error:
             raise ResultError(f"{path} line {number} {error}") from None
     return Lines(path, np.concatenate(listed), np.array([len(numbers) for numbers in listed]), masks, spare)
-
-
-def split_numbers(line: str) -> list[float]:
-    """The numbers of a line between commas, semicolons, tabs or blanks. Raises ValueError for words, and for commas beside other separators: 1,5;2,5 may be
-    two numbers or four.
-    """
-    text = re.sub(r"\s*([,;])\s*", r"\1", line.strip())
-    if "," in text and re.search(r"[;\s]", text):
-        raise ValueError(f"needs decimal points and one kind of separator, got {text[:60]!r}")
-    try:
-        return [float(word) for word in re.split(r"[,;]|\s+", text)]
-    except ValueError:
-        raise ValueError(f"needs numbers, got {text[:60]!r}") from None
 
 
 def _read_binary(path: Path) -> Lines:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pysot.toolkit.region.masks import Mask
 from pysot.toolkit.region.raster import region_table
+from pysot.utils.masks import Mask
 
 SKIPPED, START, LOST, TRACKED = 0, 1, 2, 3
 

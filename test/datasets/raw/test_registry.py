@@ -1,14 +1,21 @@
 """Layouts in which people have their own data, each as a small exact tree with two frames or images."""
 
 import json
+import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
+import prepare_data
 import pytest
+import yaml
 
+import _cli
 from pysot.datasets.raw.registry import RAW_SETS
+from pysot.datasets.raw.sequences import SequenceSet, single_track, xywh_to_xyxy
+from pysot.datasets.raw.video import RawFrame, RawSet, RawVideo
 
 
 def image(path: Path, width: int = 200, height: int = 100) -> None:
@@ -145,3 +152,42 @@ def test_videos_of_one_folder_name_are_kept_apart(tmp_path):
     boxes = [{"image_id": video, "bbox": [10, 20, 30, 40], "track_id": 0} for video in (1, 2)]
     text(tmp_path / "x.json", json.dumps({"images": images, "annotations": boxes}))
     assert [video.name for video in RAW_SETS["coco_video"].videos(tmp_path, "train", Counter())] == ["train/1", "train/2"]
+
+
+def _two_images(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
+    for path in sorted(root.glob("*.png")):
+        yield RawVideo(f"{split}/{path.stem}", (RawFrame(path, 0, {"00": (10, 20, 40, 60)}),))
+    counts["text files"] += len(list(root.glob("*.txt")))
+
+
+ROWS = [np.array([10.0, 20, 30, 40]), np.array([11.0, 20, 30, 40])]
+OWN = [
+    RawSet("own", lambda root: ["val", "train"], _two_images, "*.png", reach=7),
+    SequenceSet("own", lambda root: [root], lambda folder, counts: single_track(
+        sorted(folder.glob("*.png")), ROWS, xywh_to_xyxy, counts), "*.png", reach=7),
+]
+
+
+@pytest.mark.parametrize("own", OWN, ids=lambda own: type(own).__name__)
+def test_a_layout_that_is_registered_is_prepared(tmp_path, own, monkeypatch, capsys):
+    """One record is all that a new layout needs: crops, the json of each split and dataset.yaml are made from it."""
+    for name in ("a.png", "b.png"):
+        image(tmp_path / "my data" / name)
+    text(tmp_path / "my data" / "notes.txt", "")
+    monkeypatch.setitem(RAW_SETS, "own", own)
+    monkeypatch.setattr(sys, "argv", ["prepare_data.py", "own", str(tmp_path / "my data"), "--out", str(tmp_path / "out"),
+                                      "--procs", "1"])
+    monkeypatch.setattr(_cli, "setup_logging", lambda quiet: None)  # it would stay
+    prepare_data.main()
+    single = isinstance(own, RawSet)
+    for split in own.splits(tmp_path):
+        content = json.loads((tmp_path / "out" / f"{split}.json").read_text())
+        boxes = {f"{split}/{stem}": {"00": {"000000": [10, 20, 40, 60]}} for stem in "ab"}
+        track = {"00": {"000000": [10, 20, 40, 60], "000001": [11, 20, 41, 60]}}
+        assert content == (boxes if single else {"my data": track})
+        crops = [f"{video}/{frame}.00.x.jpg" for video, tracks in content.items() for frame in tracks["00"]]
+        assert all((tmp_path / "out" / "crop511" / crop).is_file() for crop in crops)
+    assert yaml.safe_load((tmp_path / "out" / "dataset.yaml").read_text())["FRAME_RANGE"] == 7
+    assert ("1 text files" in capsys.readouterr().out) == single
+    videos = RAW_SETS["own"].videos(tmp_path / "my data", "train", Counter(), only=["b" if single else "my data"])
+    assert len(list(videos)) == 1

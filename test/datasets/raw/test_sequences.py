@@ -5,7 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pysot.datasets.raw.sequences import iter_sequences, list_images, mask_bounds, read_numbers
+from pysot.datasets.raw.davis import mask_bounds
+from pysot.datasets.raw.registry import RAW_SETS
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 
@@ -30,7 +31,7 @@ def lines(path, rows, separator=","):
 
 def load(layout, root, **options):
     counts = Counter()
-    return list(iter_sequences(layout, root, counts, **options)), counts
+    return list(RAW_SETS[layout].videos(root, "train", counts, **options)), counts
 
 
 def boxes_of(video, track="00"):
@@ -48,9 +49,7 @@ def test_empty_root_says_what_is_expected(tmp_path, layout):
             load(layout, root)
 
 
-def test_unknown_layout_and_names(tmp_path):
-    with pytest.raises(ValueError, match="'otbx'; known: otb, vot"):
-        load("otbx", tmp_path)
+def test_unknown_names(tmp_path):
     lines(tmp_path / "Deer" / "groundtruth_rect.txt", images(tmp_path / "Deer" / "img", 2))
     for options in ({"only": ["Dear"]}, {"excluded": ["Dear"]}):
         with pytest.raises(ValueError, match="no sequence Dear in .*there are Deer"):
@@ -59,25 +58,27 @@ def test_unknown_layout_and_names(tmp_path):
         load("otb", tmp_path, excluded=["Deer"])
 
 
-@pytest.mark.parametrize("text, message", [("", "is empty"), ("1,2,3,4\nno numbers\n", "line 2")])
-def test_ground_truth_that_cannot_be_read(tmp_path, text, message):
-    (tmp_path / "gt.txt").write_text(text)
-    with pytest.raises(ValueError, match=message):
-        read_numbers(tmp_path / "gt.txt")
+@pytest.mark.parametrize("text, message", [
+    ("", "is empty"), ("1,2,3,4\nno numbers\n", "line 2 needs numbers"),
+    ("1,2,3,4\n\n1,2,3,4\n", "line 2 needs numbers"),
+    ("1,2,3,4\n1,5;2,5;3,5;4,5\n", "line 2 needs decimal points and one kind of separator")])
+@pytest.mark.parametrize("layout, truth, folder", [
+    ("otb", "groundtruth_rect.txt", "img"), ("vot", "groundtruth.txt", "color"), ("got10k", "groundtruth.txt", "."),
+    ("lasot", "groundtruth.txt", "img")])
+def test_ground_truth_that_cannot_be_read(tmp_path, layout, truth, folder, text, message, caplog):
+    images(tmp_path / "a" / folder, 2)
+    (tmp_path / "a" / truth).write_text(text)
+    with pytest.raises(ValueError, match="none of the 1 chosen"):
+        load(layout, tmp_path)
+    assert f"{truth} {message}" in caplog.text
 
 
-@pytest.mark.parametrize("separator", [",", "\t", " ", ", ", ";"])
-def test_separators(tmp_path, separator):
-    lines(tmp_path / "gt.txt", [[1, 2.5, "NaN"], [4, 5, 6]], separator)
-    (tmp_path / "gt.txt").write_text((tmp_path / "gt.txt").read_text() + "\n\n")
-    np.testing.assert_array_equal(read_numbers(tmp_path / "gt.txt"), [[1, 2.5, np.nan], [4, 5, 6]])
-
-
-def test_images_in_the_order_of_their_numbers(tmp_path):
-    for name in ("10.jpg", "9.jpg", "2.png", ".hidden.jpg", "notes.txt"):
-        (tmp_path / name).write_text("")
-    assert [path.name for path in list_images(tmp_path)] == ["2.png", "9.jpg", "10.jpg"]
-    assert list_images(tmp_path / "missing") == []
+def test_masks_count_as_their_boxes(tmp_path):
+    """Ground truth of VOT sets since 2020 is read as evaluation reads it; nothing painted is no box."""
+    images(tmp_path / "a" / "color", 3, digits=8)
+    (tmp_path / "a" / "groundtruth.txt").write_text("m10,20,4,2,1,2,2,1\nm0,0,2,2,4\n1,2,3,4\n")
+    (video,), counts = load("vot", tmp_path)
+    assert boxes_of(video) == [(11, 20, 13, 22), (1, 2, 4, 6)] and counts == {"degenerate": 1}
 
 
 def test_otb(tmp_path):
@@ -106,12 +107,12 @@ def test_otb_with_two_targets(tmp_path):
 
 
 def test_sequence_with_other_counts_is_left_out(tmp_path, caplog):
-    for name, count in (("good", 3), ("bad", 2)):
+    for name, count in (("good", 3), ("bad", 4)):
         images(tmp_path / name / "img", 3)
         lines(tmp_path / name / "groundtruth_rect.txt", [[1, 1, 5, 5]] * count)
     videos, counts = load("otb", tmp_path)
     assert [video.name for video in videos] == ["good"] and counts["unreadable sequences"] == 1
-    assert "sequence bad is left out: 3 images, but 2 lines" in caplog.text
+    assert "sequence bad is left out: 3 images, but 4 lines" in caplog.text
     with pytest.raises(ValueError, match="none of the 1 chosen otb sequences"):
         load("otb", tmp_path, only=["bad"])
 

@@ -1,4 +1,4 @@
-"""Painted regions: as text, as boxes, their overlap, and the binary files they come in."""
+"""Painted regions in results and their overlap, as text and in binary files."""
 
 import struct
 
@@ -9,35 +9,18 @@ from toolkit_data import make_sequence
 from pysot.toolkit.datasets.sequence import Dataset
 from pysot.toolkit.evaluation.runs import run_overlaps
 from pysot.toolkit.protocols import longterm
-from pysot.toolkit.region.masks import Mask, mask_of_runs, mask_overlap, parse_mask
+from pysot.toolkit.region.masks import mask_overlap
 from pysot.toolkit.region.official_raster import official_overlaps
 from pysot.toolkit.region.raster import region_table
 from pysot.toolkit.results.files import TRACKED, ResultError, Trajectory, load_baseline, load_ope, load_run, save_vot, vot_file
+from pysot.utils.masks import Mask, mask_of_runs, parse_mask
 
 
 @pytest.mark.parametrize("text", ["m", "m1,2,3", "m1,2,x,4,5", "m0,0,2,2,3,4", "m0,0,-1,2,1", "m0,0,99999999,99999999,1", "m0,0,2,2,99999999999999999999999"])
-def test_damaged_masks_are_errors(tmp_path, text):
-    with pytest.raises(ValueError, match="mask"):
-        parse_mask(text)
+def test_damaged_masks_of_results_are_errors(tmp_path, text):
     (tmp_path / "a_001.txt").write_text(f"1\n{text}\n")
     with pytest.raises(ResultError, match="a_001.txt line 2 .*mask"):
         load_run(tmp_path / "a_001.txt")
-
-
-def test_an_empty_mask():
-    mask = parse_mask("m5,6,3,2,6")
-    assert not mask.pixels.any() and mask.box.tolist() == [0, 0, 0, 0] and parse_mask("m0,0,0,0,0").pixels.shape == (0, 0)
-
-
-def test_text_by_hand_and_back():
-    mask = parse_mask("m10,20,4,2,1,2,2,1")
-    assert mask.pixels.astype(int).tolist() == [[0, 1, 1, 0], [0, 1, 0, 0]] and mask.box.tolist() == [11, 20, 2, 2]
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        mask = Mask(3, -2, rng.random(rng.integers(1, 7, 2)) < 0.5)
-        again = parse_mask(mask.text())
-        np.testing.assert_array_equal(again.pixels, mask.pixels)
-        assert (again.x, again.y) == (3, -2)
 
 
 def test_overlap_by_hand():

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from toolkit_data import save_baseline
 
 from pysot.toolkit.datasets import load_dataset
-from pysot.toolkit.datasets.vot_layout import number_lines
 from pysot.toolkit.region.raster import region_table
 from pysot.toolkit.results.files import LOST, START, ResultError, Trajectory, load_baseline, load_ope, load_run, save_ope
+from pysot.utils.numbers import number_lines
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=100)
 settings.load_profile("repeatable")

@@ -1,0 +1,29 @@
+"""OTB: `<sequence>/img/*.jpg` and a file of boxes per target: `groundtruth_rect.txt`, or `.1.txt` and `.2.txt`."""
+
+from collections import Counter
+from pathlib import Path
+
+from pysot.datasets.raw.sequences import SequenceSet, folders_with, read_filled, single_track, xywh_to_xyxy
+from pysot.datasets.raw.video import RawFrame, track_name
+from pysot.utils.names import list_images
+from pysot.utils.otb import pair, with_boxes
+
+TRUTH = "groundtruth_rect*.txt"
+
+
+def _folders(root: Path) -> list[Path]:
+    return folders_with(root, TRUTH)
+
+
+def _read(folder: Path, counts: Counter) -> list[RawFrame]:
+    merged: dict[int, RawFrame] = {}
+    for track, path in enumerate(with_boxes(folder.glob(TRUTH))):
+        images, rows = pair(folder.name, list_images(folder / "img"), read_filled(path))
+        for frame in single_track(images, rows, xywh_to_xyxy, counts):
+            earlier = merged[frame.number].boxes if frame.number in merged else {}
+            boxes = {**earlier, track_name(track): frame.boxes[track_name(0)]}
+            merged[frame.number] = RawFrame(frame.image, frame.number, boxes)
+    return [merged[number] for number in sorted(merged)]
+
+
+OTB = SequenceSet("otb", _folders, _read, "<sequence>/img/*.jpg and groundtruth_rect.txt")

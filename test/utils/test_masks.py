@@ -1,0 +1,42 @@
+"""Painted regions as text and as boxes, and ground truth that has some."""
+
+import numpy as np
+import pytest
+
+from pysot.utils.masks import Mask, parse_mask, region_lines
+
+
+@pytest.mark.parametrize("text", ["m", "m1,2,3", "m1,2,x,4,5", "m0,0,2,2,3,4", "m0,0,-1,2,1", "m0,0,99999999,99999999,1", "m0,0,2,2,99999999999999999999999"])
+def test_damaged_masks_are_errors(tmp_path, text):
+    with pytest.raises(ValueError, match="mask"):
+        parse_mask(text)
+    (tmp_path / "groundtruth.txt").write_text(f"1,2,3,4\n{text}\n")
+    with pytest.raises(ValueError, match="groundtruth.txt line 2 .*mask"):
+        region_lines(tmp_path / "groundtruth.txt")
+
+
+def test_an_empty_mask():
+    mask = parse_mask("m5,6,3,2,6")
+    assert not mask.pixels.any() and mask.box.tolist() == [0, 0, 0, 0] and parse_mask("m0,0,0,0,0").pixels.shape == (0, 0)
+
+
+def test_text_by_hand_and_back():
+    mask = parse_mask("m10,20,4,2,1,2,2,1")
+    assert mask.pixels.astype(int).tolist() == [[0, 1, 1, 0], [0, 1, 0, 0]] and mask.box.tolist() == [11, 20, 2, 2]
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        mask = Mask(3, -2, rng.random(rng.integers(1, 7, 2)) < 0.5)
+        again = parse_mask(mask.text())
+        np.testing.assert_array_equal(again.pixels, mask.pixels)
+        assert (again.x, again.y) == (3, -2)
+
+
+def test_ground_truth_with_masks(tmp_path):
+    """A mask counts as its box; nothing painted, or a single number beside masks, is a frame without ground truth."""
+    path = tmp_path / "groundtruth.txt"
+    path.write_text("\ufeffm10,20,4,2,1,2,2,1\nm0,0,2,2,4\n0\n1,2,3,4\n\n", encoding="utf-8")
+    regions, masks = region_lines(path)
+    np.testing.assert_array_equal(regions, [[11, 20, 2, 2], [np.nan] * 4, [np.nan] * 4, [1, 2, 3, 4]])
+    assert list(masks) == [0] and masks[0].box.tolist() == [11, 20, 2, 2]
+    path.write_text("1,2,3,4\n0\n")
+    assert [region.tolist() for region in region_lines(path)[0]] == [[1, 2, 3, 4], [0]] and not region_lines(path)[1]
