@@ -15,9 +15,10 @@ import os
 import sys
 from pathlib import Path
 
-from _benchmarks import BENCHMARKS
-
 import _cli
+from pysot.benchmarks.case_builder import build_case
+from pysot.benchmarks.job import Job
+from pysot.benchmarks.table import BENCHMARKS
 from pysot.core.config import load_config
 from pysot.utils.device import accelerators, device_name, seed_everything
 from pysot.utils.distributed import find_rank, process_group
@@ -26,20 +27,22 @@ from pysot.utils.files import write_json
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=list(BENCHMARKS), help="what to measure")
+    add, count = parser.add_argument, _cli.whole_number(1)
+    add("what", choices=list(BENCHMARKS), help="what to measure")
     _cli.add_config_arguments(parser)
-    parser.add_argument("--data_path", help="as for train.py")
-    parser.add_argument("--steps", type=_cli.whole_number(1), default=10, help="steps of a repetition")
-    parser.add_argument("--repeats", type=_cli.whole_number(1), default=5, help="repetitions; the median counts")
-    parser.add_argument("--backbone", action="store_true", help="train: with the backbone training, as after the unfreeze epoch")
-    parser.add_argument("--processes", type=_cli.whole_number(2), help="scale: processes to compare with one (default: one per card, two on a CPU)")
-    parser.add_argument("--videos", type=_cli.whole_number(1), default=365_000, help="index: videos of the annotation that is made for it")
-    parser.add_argument("--raw", nargs=2, metavar=("SET", "ROOT"), help="prepare: the raw data set, as for tools/prepare_data.py")
-    parser.add_argument("--results", nargs=3, metavar=("FOLDER", "DATASET", "DATASETDIR"), help="eval: results of a tracker, as for tools/eval.py -p -d "
-                                                                                                "--datasetdir")
-    parser.add_argument("--sequences", type=_cli.whole_number(1), default=1000, help="eval-many: sequences")
-    parser.add_argument("--trackers", type=_cli.whole_number(1), default=40, help="eval-many: trackers")
-    parser.add_argument("--json", metavar="FILE", help="also write the figures: a list of {name, device, value, unit, ratio, target}")
+    add("--data_path", help="as for train.py")
+    add("--steps", type=count, default=Job.steps, help="steps of a repetition")
+    add("--repeats", type=count, default=Job.repeats, help="repetitions; the median counts")
+    add("--backbone", action="store_true", help="train: with the backbone training, as after the unfreeze epoch")
+    add("--processes", type=_cli.whole_number(2), help="scale: processes to compare with one (default: one per card, two "
+        "on a CPU)")
+    add("--videos", type=count, default=Job.videos, help="index: videos of the annotation that is made for it")
+    add("--raw", nargs=2, metavar=("SET", "ROOT"), help="prepare: the raw data set, as for tools/prepare_data.py")
+    add("--results", nargs=3, metavar=("FOLDER", "DATASET", "DATASETDIR"), help="eval: results of a tracker, as for "
+        "tools/eval.py -p -d --datasetdir")
+    add("--sequences", type=count, default=Job.sequences, help="eval-many: sequences")
+    add("--trackers", type=count, default=Job.trackers, help="eval-many: trackers")
+    add("--json", metavar="FILE", help="also write the figures: a list of {name, device, value, unit, ratio, target}")
     return parser.parse_args()
 
 
@@ -51,19 +54,23 @@ def main() -> None:
     _cli.setup_logging(quiet=True)
     device = _cli.open_device(args, cfg, me.local_rank)
     seed_everything(0)
-    name = f"{args.what} {Path(args.config).parent.name}{' backbone' * args.backbone} {cfg.TRAIN.PRECISION} batch {cfg.TRAIN.BATCH_SIZE}"
+    case = build_case(cfg)
+    experiment = Path(args.config).parent.name + " backbone" * args.backbone
+    name = f"{args.what} {experiment} {case.precision} batch {case.batch_size}"
+    job = Job(case, device, me, _cli.claim_cores, _cli.progress_bar, data_path=args.data_path, steps=args.steps,
+              repeats=args.repeats, backbone=args.backbone, videos=args.videos, raw=args.raw, results=args.results,
+              sequences=args.sequences, trackers=args.trackers)
     with process_group(me, device):
-        rows, words = BENCHMARKS[args.what](args, cfg, device, me)
-    figures = [{"name": f"{name}: {what}", "device": device_name(device), "value": value, "unit": unit, "ratio": ratio, "target": target}
-               for what, value, unit, ratio, target in (row + (None,) * (5 - len(row)) for row in rows)]
+        rows, words = BENCHMARKS[args.what](job)
     if not me.is_main:
         return
-    for figure in figures:
-        against = f"  {figure['ratio']:.2f} x" if figure["ratio"] else ""
-        print(f"{figure['name']:<60} {figure['value']:>10.3f} {figure['unit']}{against}{', target ' + str(figure['target']) if figure['target'] else ''}")
+    for row in rows:
+        ratio, target = f"  {row.ratio:.2f} x" if row.ratio else "", f", target {row.target}" if row.target else ""
+        print(f"{f'{name}: {row.what}':<60} {row.value:>10.3f} {row.unit}{ratio}{target}")
     print(words)
     if args.json:
-        write_json(args.json, figures, indent=1)
+        write_json(args.json, [{"name": f"{name}: {row.what}", "device": device_name(device), "value": row.value,
+                                "unit": row.unit, "ratio": row.ratio, "target": row.target} for row in rows], indent=1)
 
 
 def start_processes(args: argparse.Namespace) -> None:

@@ -1,1 +1,1 @@
-"""What tools/benchmark.py and tools/check_device.py measure. It may import anything, and read configs; nothing imports it."""
+"""What tools/benchmark.py and tools/check_device.py measure. It may import anything; nothing imports it."""

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from pysot.benchmarks.networks import LARGE, SMALL, config_of, training_data
+from pysot.benchmarks.networks import LARGE, SMALL, case_of, training_data
 from pysot.benchmarks.record import Record, Setting
 from pysot.benchmarks.step_speed import fast
 from pysot.utils.device import accelerators
@@ -17,9 +17,10 @@ def scale(setting: Setting, record: Record) -> None:
     if count < 2:
         record.note("one card: there is nothing to add up")
         return
-    cfg, found = config_of(setting), setting.work / "scale.json"
-    opts = [*fast(setting), *training_data(setting), "BACKBONE.PRETRAINED", "", "BACKBONE.TRAIN_EPOCH", cfg.BACKBONE.TRAIN_EPOCH, "TRAIN.BATCH_SIZE",
-            cfg.TRAIN.BATCH_SIZE, *(["TRAIN.NUM_WORKERS", 0] if setting.short else [])]
+    case, found = case_of(setting), setting.work / "scale.json"
+    opts = [*fast(setting), *training_data(setting), "BACKBONE.PRETRAINED", "",
+            "BACKBONE.TRAIN_EPOCH", case.unfreeze_epoch, "TRAIN.BATCH_SIZE", case.batch_size,
+            *(["TRAIN.NUM_WORKERS", 0] if setting.short else [])]
     repeat = [1, 1] if setting.short else [10, 3]
     command = [sys.executable, REPO_ROOT / "tools" / "benchmark.py", "scale", "--cfg", REPO_ROOT / "experiments" / (SMALL if setting.short else LARGE) /
                "config.yaml", "--device", kind, "--processes", count, "--steps", repeat[0], "--repeats", repeat[1], "--json", found, "--opts", *opts]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from pysot.benchmarks.networks import config_of, precisions
+from pysot.benchmarks.networks import case_of, precisions
 from pysot.benchmarks.record import Record, Setting
 from pysot.utils.cores import core_quota, usable_cores
 from pysot.utils.device import device_module, device_name, half_type, library_versions, wants_pinned_memory
@@ -19,7 +19,7 @@ _PACKAGES = ("torch", "torch_npu", "numpy", "opencv-python-headless", "opencv-py
 
 def measure(setting: Setting, record: Record) -> None:
     """Versions; copies from the host and on the device; a matrix product in each precision."""
-    device = open_device(setting.device, config_of(setting))
+    device = open_device(setting.device, case_of(setting).cfg)
     versions(device, record)
     copies(device, record, mib=16 if setting.short else 256)
     products(setting, record, side=512 if setting.short else 8192)
@@ -70,7 +70,7 @@ def copies(device: torch.device, record: Record, mib: int) -> None:
 def products(setting: Setting, record: Record, side: int) -> None:
     """TFLOP/s of a product of two square matrices in each precision."""
     for precision, opts in precisions(setting.kind).items():
-        device = open_device(setting.device, config_of(setting, *opts))
+        device = open_device(setting.device, case_of(setting, *opts).cfg)
         a, b = (torch.randn(side, side, device=device, dtype=half_type(precision)) for _ in range(2))
         milliseconds = best_ms(device, lambda a=a, b=b: torch.mm(a, b), repeats=5)
         record.figure(f"matrix product of {side} x {side}, {precision}", 2 * side**3 / milliseconds / 1e9, "TFLOP/s")

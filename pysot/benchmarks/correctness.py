@@ -3,8 +3,19 @@
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from pysot.benchmarks.case_builder import Case
 from pysot.benchmarks.drawn import drawn_image
-from pysot.benchmarks.networks import NETWORKS, SMALL, batch_of, config_of, golden, network_of, pinned, precisions, trainer_of
+from pysot.benchmarks.networks import (
+    NETWORKS,
+    SMALL,
+    batch_of,
+    case_of,
+    golden,
+    network_of,
+    pinned,
+    precisions,
+    trainer_of,
+)
 from pysot.benchmarks.record import Record, Setting
 from pysot.core.xcorr import WAYS
 from pysot.utils.device import autocast, device_module, half_type
@@ -43,14 +54,14 @@ def outputs(model, device: torch.device, precision: str, side: int) -> dict[str,
 def forward(setting: Setting, record: Record) -> None:
     """Each network in each precision against the CPU, and in fp32 against the original's numbers where the data folder has them."""
     for name in (SMALL,) if setting.short else NETWORKS:
-        cfg = config_of(setting, name=name)
-        side, expected = cfg.TRACK.INSTANCE_SIZE, None
+        case = case_of(setting, name=name)
+        side, expected = case.instance_size, None
         for precision, opts in precisions(setting.kind).items():
-            wanted = config_of(setting, *opts, name=name)
-            device = open_device(setting.device, wanted)
+            wanted = case_of(setting, *opts, name=name)
+            device = open_device(setting.device, wanted.cfg)
             if expected is None:
-                expected = outputs(network_of(cfg, name), CPU, "fp32", side)
-            found = outputs(network_of(cfg, name), device, wanted.TRAIN.PRECISION, side)
+                expected = outputs(network_of(case, name), CPU, "fp32", side)
+            found = outputs(network_of(case, name), device, wanted.precision, side)
             record.check(f"forward, {name}, {precision}", max(relative_error(found[key], expected[key]) for key in expected), FORWARD[precision])
             if precision == "fp32" and (numbers := golden(setting, f"{name}.forward.npz")) is not None:
                 worst = max(relative_error(found[key], torch.from_numpy(numbers[key])) for key in found)
@@ -65,20 +76,22 @@ def losses_and_gradients(setting: Setting, record: Record) -> None:
     for state, fixed in (("frozen", True), ("training", True), ("training, statistics of the batch", False)):
         expected = None
         for precision, opts in known.items() if fixed else [("fp32", [])]:
-            cfg = config_of(setting, *opts, batch=2)
-            device, epoch = open_device(setting.device, cfg), 0 if state == "frozen" else cfg.BACKBONE.TRAIN_EPOCH
+            case = case_of(setting, *opts, batch=2)
+            device, epoch = open_device(setting.device, case.cfg), 0 if state == "frozen" else case.unfreeze_epoch
             if expected is None:
-                expected = _derive(config_of(setting, batch=2), CPU, epoch, fixed)
-            losses, gradients = _derive(cfg, device, epoch, fixed)
+                expected = _derive(case_of(setting, batch=2), CPU, epoch, fixed)
+            losses, gradients = _derive(case, device, epoch, fixed)
             worst = max(abs(losses[name] - value) / abs(value) for name, value in expected[0].items())
             record.check(f"losses, backbone {state}, {precision}", worst, LOSS[precision])
             allowed = GRADIENT[precision] if fixed else GRADIENT_OF_STATISTICS
             record.check(f"gradients, backbone {state}, {precision}", _worst(gradients, expected[1]), allowed)
 
 
-def _derive(cfg, device: torch.device, epoch: int, fixed: bool) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+def _derive(
+    case: Case, device: torch.device, epoch: int, fixed: bool,
+) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
     """Losses, and the gradient of each parameter, on the CPU; batch-norm with `fixed` statistics."""
-    trainer = trainer_of(cfg, device, [batch_of(cfg)], epoch)
+    trainer = trainer_of(case, device, [batch_of(case)], epoch)
     for module in trainer.model.modules():
         if fixed and isinstance(module, _BatchNorm):
             module.eval()
@@ -98,7 +111,8 @@ def correlation(setting: Setting, record: Record) -> None:
     """Each way to correlate in each precision, forward and both gradients, against float64 on the CPU."""
     pairs, channels = (2, 8) if setting.short else (4, 64)
     for precision, opts in precisions(setting.kind).items():
-        device, generator = open_device(setting.device, config_of(setting, *opts)), torch.Generator().manual_seed(0)
+        device = open_device(setting.device, case_of(setting, *opts).cfg)
+        generator = torch.Generator().manual_seed(0)
         search, kernel = (torch.randn(pairs, channels, side, side, generator=generator).to(half_type(precision)) for side in (29, 5))
         exact = _with_gradients(WAYS["grouped convolution"], search.double(), kernel.double())
         for name, way in WAYS.items():
@@ -116,10 +130,10 @@ def _with_gradients(way, search: torch.Tensor, kernel: torch.Tensor) -> list[tor
 def no_waits(setting: Setting, record: Record) -> None:
     """A step in each precision during which torch forbids the host to wait for the device."""
     for precision, opts in precisions(setting.kind).items():
-        cfg = config_of(setting, *opts, batch=4)
-        device = open_device(setting.device, cfg)
-        batch = pinned(batch_of(cfg), device)
-        trainer = trainer_of(cfg, device, [batch])
+        case = case_of(setting, *opts, batch=4)
+        device = open_device(setting.device, case.cfg)
+        batch = pinned(batch_of(case), device)
+        trainer = trainer_of(case, device, [batch])
         for _ in range(3):  # what is made or looked for once
             trainer.step(batch)
         module, waits = device_module(device), 0

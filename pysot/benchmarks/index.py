@@ -2,11 +2,13 @@
 
 import multiprocessing
 import os
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
+from pysot.benchmarks.job import Job, Result, Row
 from pysot.datasets.annotation import TrackAnnotation
 from pysot.datasets.index import load_annotation
 from pysot.datasets.sampler import draw_pair, epoch_order
@@ -69,3 +71,18 @@ def own_mib() -> float:
     """Memory that this process shares with no other and with no file."""
     with open("/proc/self/smaps_rollup", encoding="ascii") as stream:
         return sum(int(line.split()[1]) for line in stream if line.startswith("Private_Dirty")) / 1024
+
+
+def index(job: Job) -> Result:
+    """The annotation index at the scale of YouTube-BB."""
+    with tempfile.TemporaryDirectory() as folder:
+        seen = measure_index(Path(folder) / "data", job.videos)
+    rows = [
+        Row("boxes", seen["boxes"], "boxes"),
+        Row("made once", seen["made"], "s"),
+        Row("opened", seen["opened"], "s", target=2.0),
+        Row("parent", seen["parent"], "MiB", target=200.0),
+        Row("order of an epoch", seen["order"], "MiB"),
+        *(Row(name, mib, "MiB more", target=20.0) for name, mib in seen.items() if name.startswith("worker")),
+    ]
+    return rows, "memory is what no other process shares"

@@ -8,9 +8,12 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from pysot.benchmarks.job import Job, Result, Row
 from pysot.datasets.collate import collate
+from pysot.datasets.data_builder import build_dataset
 from pysot.datasets.dataset import TrackingPairDataset, init_worker
 from pysot.datasets.sampler import Pair, draw_pair
+from pysot.datasets.storage import is_pack
 
 
 def loader_times(dataset: TrackingPairDataset, batch: int, batches: int, repeats: int) -> dict[str, list[float]]:
@@ -74,3 +77,22 @@ def _parts(dataset: TrackingPairDataset, pairs: list[Pair]) -> dict[str, Callabl
 def ratio_to_decoding(times: dict[str, list[float]]) -> float:
     """Median over the rounds of the speed of whole pairs to that of decoding two crops."""
     return statistics.median(two / pair for two, pair in zip(times["decode two"], times["pair"], strict=True))
+
+
+def loader(job: Job) -> Result:
+    """Training items on one core; the ratio is to decoding the two crops of a pair and nothing else."""
+    dataset = build_dataset(job.case.cfg, seed=0, data_path=job.data_path)
+    times = loader_times(dataset, job.case.batch_size, job.steps, job.repeats)
+    packed = any(is_pack(annotation.root) for annotation in dataset.annotations)
+    pairs = [1 / seconds for seconds in times["pair"]]
+    medians = {name: statistics.median(seconds) for name, seconds in times.items()}
+    parts = {name: seconds for name, seconds in medians.items() if name not in ("pair", "decode two")}
+    target = 1.3 if packed else 0.85
+    rows = [
+        Row("pairs on a core", statistics.median(pairs), "pairs/s", ratio_to_decoding(times), target),
+        Row("pairs on a core, spread", statistics.pstdev(pairs), "pairs/s"),
+        Row("decoding two crops", 1 / medians["decode two"], "pairs/s"),
+        *(Row(name, 1000 * seconds, "ms") for name, seconds in parts.items()),
+    ]
+    most = max(parts, key=parts.get)
+    return rows, f"most of the time, {parts[most] / medians['pair']:.0%}, goes into: {most}"

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from pysot.benchmarks.networks import LARGE, SMALL, config_of, training_data
+from pysot.benchmarks.networks import LARGE, SMALL, case_of, training_data
 from pysot.benchmarks.record import Record, Setting
 from pysot.benchmarks.step_speed import TARGETS, fast
 from pysot.datasets.data_builder import build_train_loader
@@ -28,8 +28,9 @@ def loaders(setting: Setting, record: Record) -> None:
     cores = len(usable_cores())
     wanted, seconds = ((1,), 2.0) if setting.short else ([count for count in WORKERS if count < cores] or [max(1, cores - 2)], 4.0)
     for count in wanted:
-        cfg = config_of(setting, *training_data(setting), "TRAIN.NUM_WORKERS", count)
-        loader = build_train_loader(cfg, seed=0, pin_memory=wants_pinned_memory(open_device(setting.device, cfg)))
+        case = case_of(setting, *training_data(setting), "TRAIN.NUM_WORKERS", count)
+        pin_memory = wants_pinned_memory(open_device(setting.device, case.cfg))
+        loader = build_train_loader(case.cfg, seed=0, pin_memory=pin_memory)
         stream = iter(loader)
         for _ in range(2 * count):  # what the processes make while they start, and keep ready
             next(stream)
@@ -44,9 +45,10 @@ def loaders(setting: Setting, record: Record) -> None:
 def train_run(setting: Setting, record: Record) -> None:
     """A run of tools/train.py, loader and all. Raises RuntimeError with its last words if it fails."""
     name, steps, every = (SMALL, 8, 2) if setting.short else (LARGE, 60, 10)
-    cfg = config_of(setting, *training_data(setting))
-    opts = [*fast(setting), *training_data(setting), "BACKBONE.PRETRAINED", "", "BACKBONE.TRAIN_EPOCH", cfg.BACKBONE.TRAIN_EPOCH, "TRAIN.BATCH_SIZE",
-            cfg.TRAIN.BATCH_SIZE, "TRAIN.PRINT_FREQ", every, "TRAIN.LOG_DIR", setting.work / "logs"]
+    case = case_of(setting, *training_data(setting))
+    opts = [*fast(setting), *training_data(setting), "BACKBONE.PRETRAINED", "",
+            "BACKBONE.TRAIN_EPOCH", case.unfreeze_epoch, "TRAIN.BATCH_SIZE", case.batch_size,
+            "TRAIN.PRINT_FREQ", every, "TRAIN.LOG_DIR", setting.work / "logs"]
     command = [sys.executable, REPO_ROOT / "tools" / "train.py", "--cfg", REPO_ROOT / "experiments" / name / "config.yaml", "--device", setting.device,
                "--max_step", steps, "--is_performance", "--opts", *opts]
     began = time.monotonic()

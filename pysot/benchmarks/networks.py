@@ -8,15 +8,14 @@ import sys
 from pathlib import Path
 
 import torch
-from yacs.config import CfgNode
 
+from pysot.benchmarks.case_builder import Case, load_case
 from pysot.benchmarks.drawn import Batches, draw_weights, drawn_batch
 from pysot.benchmarks.record import Record, Setting
-from pysot.core.config import load_config
 from pysot.datasets.quickstart.data import generate
 from pysot.engine.engine_builder import build_trainer
 from pysot.engine.train_loop import Trainer
-from pysot.models.model_builder import build_model
+from pysot.models.model_builder import ModelBuilder, build_model
 from pysot.utils.device import seed_everything, wants_pinned_memory
 from pysot.utils.distributed import Rank
 from pysot.utils.files import REPO_ROOT
@@ -65,20 +64,22 @@ def precisions(kind: str) -> dict[str, list]:
     return {"fp32": [], **rounded, "bf16": ["TRAIN.PRECISION", "bf16"], "fp16": ["TRAIN.PRECISION", "fp16"]}
 
 
-def config_of(setting: Setting, *opts, name: str | None = None, batch: int | None = None) -> CfgNode:
+def case_of(setting: Setting, *opts, name: str | None = None, batch: int | None = None) -> Case:
     """The config of an experiment, by default that of the recipe or the small one, with the folders of the setting."""
     name = name or (SMALL if setting.short else LARGE)
-    fixed = ["BACKBONE.PRETRAINED", "", "TRAIN.SNAPSHOT_DIR", str(setting.work / "snapshot"), "TRAIN.LOG_DIR", str(setting.work / "logs"),
-             "TRAIN.BATCH_SIZE", batch or (8 if setting.short else 28)]
+    folders = ["TRAIN.SNAPSHOT_DIR", str(setting.work / "snapshot"), "TRAIN.LOG_DIR", str(setting.work / "logs")]
+    fixed = ["BACKBONE.PRETRAINED", "", *folders, "TRAIN.BATCH_SIZE", batch or (8 if setting.short else 28)]
     own = [] if name == LARGE else ["BACKBONE.TRAIN_EPOCH", 1]  # frozen in the first epoch, as the recipe's
-    return load_config(str(REPO_ROOT / "experiments" / name / "config.yaml"), [*fixed, *own, *opts])
+    return load_case(name, [*fixed, *own, *opts])
 
 
-def network_of(cfg: CfgNode, name: str = ""):
-    """The network of a config, or of the experiment `name` with gains of its own, with drawn weights, on the CPU. They are drawn once."""
-    key = name + "".join(str(cfg[section]) for section in ("BACKBONE", "ADJUST", "RPN"))
+def network_of(case: Case, name: str = "") -> ModelBuilder:
+    """The network of a case, or of the experiment `name` with gains of its own, with drawn weights, on the CPU. They
+    are drawn once.
+    """
+    key = name + case.network
     if key not in _DRAWN:
-        _DRAWN[key] = draw_weights(build_model(cfg), **GAINS.get(name, {}))
+        _DRAWN[key] = draw_weights(build_model(case.cfg), **GAINS.get(name, {}))
     return copy.deepcopy(_DRAWN[key])
 
 
@@ -87,18 +88,20 @@ def pinned(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, to
     return {name: value.pin_memory() for name, value in batch.items()} if wants_pinned_memory(device) else batch
 
 
-def batch_of(cfg: CfgNode, size: int | None = None, seed: int | None = None) -> dict[str, torch.Tensor]:
-    """A drawn batch that fits a config; with a `seed` its search crops differ from those of other seeds."""
-    batch = drawn_batch(size or cfg.TRAIN.BATCH_SIZE, cfg.TRAIN.SEARCH_SIZE, cfg.TRAIN.OUTPUT_SIZE)
+def batch_of(case: Case, size: int | None = None, seed: int | None = None) -> dict[str, torch.Tensor]:
+    """A drawn batch that fits a case; with a `seed` its search crops differ from those of other seeds."""
+    batch = drawn_batch(size or case.batch_size, case.search_size, case.output_size)
     if seed is not None:
         batch["search"] += torch.randn(batch["search"].shape, generator=torch.Generator().manual_seed(seed))
     return batch
 
 
-def trainer_of(cfg: CfgNode, device: torch.device, batches: list[dict], epoch: int = 0, save: bool = False) -> Trainer:
-    """A run of drawn weights over given batches, begun at `epoch`, from which on the backbone trains if the config says so."""
+def trainer_of(case: Case, device: torch.device, batches: list[dict], epoch: int = 0, save: bool = False) -> Trainer:
+    """A run of drawn weights over given batches, begun at `epoch`, from which on the backbone trains if the config says
+    so.
+    """
     seed_everything(0)
-    trainer = build_trainer(cfg, network_of(cfg), Batches(batches), device, Rank(), save=save)
+    trainer = build_trainer(case.cfg, network_of(case), Batches(batches), device, Rank(), save=save)
     trainer.begin(epoch)
     return trainer
 

@@ -1,14 +1,19 @@
 """Measures how fast crops are made, against decoding the same images and encoding the same crops and nothing else."""
 
+import statistics
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
 
+from pysot.benchmarks.job import Job, Result, Row
 from pysot.datasets.crop import CropResult, crop511, crop_videos
+from pysot.datasets.raw.registry import RAW_SETS
 from pysot.datasets.raw.video import RawVideo
+from pysot.utils.cores import usable_cores
 from pysot.utils.image import decode_image, read_file
 
 
@@ -42,3 +47,28 @@ def _steady(results: Iterator[CropResult], videos: int) -> float:
         if count == 1:
             began = time.perf_counter()
     return (time.perf_counter() - began) * videos / (count - 1)
+
+
+def prepare(job: Job) -> Result:
+    """Cropping a raw data set; the ratio is to decoding its images and encoding its crops and nothing else. Raises
+    ValueError where no set is named, or none that is known.
+    """
+    if not job.raw:
+        raise ValueError("give --raw SET ROOT, as for tools/prepare_data.py")
+    name, root = job.raw[0], Path(job.raw[1])
+    if name not in RAW_SETS:
+        raise ValueError(f"--raw: {name!r} is no set; known: {', '.join(RAW_SETS)}")
+    raw_set = RAW_SETS[name]
+    videos = [video for split in raw_set.splits(root) for video in raw_set.videos(root, split, Counter())]
+    count, procs = sum(len(video.frames) for video in videos), sorted({1, len(usable_cores())})
+    times = prepare_times(videos, procs, job.repeats)
+    medians = {way: statistics.median(seconds) for way, seconds in times.items()}
+    boxes, plain = sum(len(frame.boxes) for video in videos for frame in video.frames), medians.pop("plain")
+    rows = [
+        Row("plain decode and encode", count / plain, "images/s"),
+        Row("boxes per image", boxes / count, "boxes"),
+        *(Row(f"{way} process{'es' * (way != '1')}", count / seconds, "images/s", plain / seconds)
+          for way, seconds in medians.items()),
+    ]
+    gain = medians["1"] / medians[str(procs[-1])]
+    return rows, f"{procs[-1]} processes make {gain:.2f} times as many as one"

@@ -8,9 +8,14 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
+from pysot.benchmarks.job import Job, Result, Row
+from pysot.benchmarks.train_step import time_parts, verdict
+from pysot.benchmarks.training import build_run
 from pysot.engine.train_loop import Trainer
 from pysot.utils.device import synchronize
 from pysot.utils.distributed import barrier
+
+FORESEEN = (8, 64)  # cards
 
 
 @dataclass(frozen=True)
@@ -99,3 +104,35 @@ def _slowest(work: Callable[[], object], device: torch.device) -> float:
     seconds = torch.tensor(time.perf_counter() - began, device=device)
     dist.all_reduce(seconds, dist.ReduceOp.MAX)
     return seconds.item()
+
+
+def scale(job: Job) -> Result:
+    """Several processes against one. Every process calls it. Raises as `measure_scaling`."""
+    trainer, loader = build_run(job)
+    trainer.begin(0)
+    stream = iter(loader)
+    batches = [next(stream) for _ in range(2)]
+    seen = measure_scaling(trainer, batches, job.steps, job.repeats)
+    with trainer.wrapped.no_sync():
+        parts = time_parts(trainer, stream, min(2 * job.steps, len(loader) - len(batches)))
+    return _rows(seen, job.case.batch_size), verdict(parts | {"communication": seen.communication})
+
+
+def _rows(seen: Scaling, batch: int) -> list[Row]:
+    """The figures of a measurement, and the model."""
+    count = seen.processes
+    rows = [
+        Row("one process", batch / seen.alone, "pairs/s"),
+        Row(f"{count} processes", count * batch / seen.together, "pairs/s", seen.alone * count / seen.together),
+        Row("parallel efficiency", 100 * seen.efficiency, "%"),
+        Row("lost to sharing a machine", 100 * (seen.apart - seen.alone) / seen.together, "%"),
+        Row("lost to communication", 100 * seen.communication / seen.together, "%"),
+        Row("gradients", seen.gradient_bytes / 2**20, "MiB"),
+        Row("all-reduce of the gradients alone", 1000 * seen.reduce, "ms"),
+        Row("all-reduce of one number", 1000 * seen.latency, "ms"),
+    ]
+    for cards in FORESEEN:
+        efficiency = seen.efficiency_of(cards)
+        rows += [Row(f"model of {cards}", cards * batch / seen.step_of(cards), "pairs/s", cards * efficiency),
+                 Row(f"model of {cards}, efficiency", 100 * efficiency, "%")]
+    return rows

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 import torch
 from torch.autograd import DeviceType
 
-from pysot.benchmarks.networks import batch_of, config_of, pinned, precisions, trainer_of
+from pysot.benchmarks.networks import batch_of, case_of, pinned, precisions, trainer_of
 from pysot.benchmarks.record import Record, Setting
-from pysot.benchmarks.train_step import correlation_times, seconds_per_step, verdict
+from pysot.benchmarks.train_step import seconds_per_step, verdict
 from pysot.benchmarks.training import Timed, free, time_plain, time_trainer
+from pysot.benchmarks.xcorr import correlation_times
 from pysot.engine.train_loop import Trainer
 from pysot.utils.device import synchronize
 from pysot.utils.device_builder import open_device
@@ -31,10 +32,10 @@ def fast(setting: Setting) -> list:
 
 def begun(setting: Setting, *opts, trains: bool = False) -> Trainer:
     """A trainer of drawn batches, begun with the backbone frozen or training."""
-    cfg = config_of(setting, *opts)
-    device = open_device(setting.device, cfg)
-    batches = [pinned(batch_of(cfg, seed=number), device) for number in range(2)]
-    return trainer_of(cfg, device, batches, cfg.BACKBONE.TRAIN_EPOCH if trains else 0)
+    case = case_of(setting, *opts)
+    device = open_device(setting.device, case.cfg)
+    batches = [pinned(batch_of(case, seed=number), device) for number in range(2)]
+    return trainer_of(case, device, batches, case.unfreeze_epoch if trains else 0)
 
 
 def counts(setting: Setting) -> dict[str, int]:
@@ -126,7 +127,7 @@ def correlation(setting: Setting, record: Record) -> None:
     kind = setting.kind
     wanted = ("fp32",) if kind == "cpu" else ("bf16", "fp16", "fp32")
     for precision, last in itertools.product(wanted, (False,) if kind == "npu" else (False, True)):
-        device = open_device(setting.device, config_of(setting))
+        device = open_device(setting.device, case_of(setting).cfg)
         size = {"size": (4, 64)} if setting.short else {}
         times = correlation_times(device, precision, 3 if setting.short else 10, channels_last=last, compiled=False, **size)
         told = f"{precision}, {'channels last' if last else 'contiguous'}"
@@ -146,13 +147,14 @@ def unfrozen(setting: Setting, record: Record) -> None:
 
 def plain(setting: Setting, record: Record) -> None:
     """The frozen step against the plain way of doing it, each with the memory to itself."""
-    cfg = config_of(setting, *fast(setting))
+    case = case_of(setting, *fast(setting))
     trainer = begun(setting, *fast(setting))
     device, freeze, batches = trainer.device, trainer.freeze, list(trainer.loader)
-    ours = tell(record, "frozen step", time_trainer(trainer, batches, **counts(setting)), cfg.TRAIN.BATCH_SIZE)
+    ours = tell(record, "frozen step", time_trainer(trainer, batches, **counts(setting)), case.batch_size)
     del trainer
     free(False)
-    theirs = tell(record, "plain way", time_plain(cfg, freeze, 0, batches, device, **counts(setting)), cfg.TRAIN.BATCH_SIZE)
+    timed = time_plain(case, freeze, 0, batches, device, **counts(setting))
+    theirs = tell(record, "plain way", timed, case.batch_size)
     record.figure("times the plain way", ours / theirs, "x", None if setting.short else TARGETS.get(device.type, (None, 3.0))[1])
 
 

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from pysot.benchmarks.networks import LARGE, NETWORKS, SMALL, config_of, golden, network_of
+from pysot.benchmarks.networks import LARGE, NETWORKS, SMALL, case_of, golden, network_of
 from pysot.benchmarks.record import Record, Setting
 from pysot.toolkit.datasets import load_dataset
 from pysot.tracker.tracker_builder import build_tracker
@@ -25,18 +25,18 @@ def track(setting: Setting, record: Record) -> None:
     images = [read_image(path) for path in sequence.frame_paths[:20 if setting.short else 60]]
     start = init_box_from_region(sequence.ground_truth[0])
     for name in (SMALL,) if setting.short else (LARGE, NETWORKS[0]):
-        cfg = config_of(setting, name=name)
-        device = open_device(setting.device, cfg)
-        expected = _boxes(network_of(cfg, name), cfg, images[:COMPARED + 1], start)
-        model = network_of(cfg, name).to(device)
-        found = _boxes(model, cfg, images[:COMPARED + 1], start)
+        case = case_of(setting, name=name)
+        device = open_device(setting.device, case.cfg)
+        expected = _boxes(network_of(case, name), case.cfg, images[:COMPARED + 1], start)
+        model = network_of(case, name).to(device)
+        found = _boxes(model, case.cfg, images[:COMPARED + 1], start)
         record.check(f"boxes of {COMPARED} frames, {name}", float(np.abs(found - expected).max()), PIXELS, "pixels")
         if sequence.name == "bag" and (numbers := golden(setting, f"{name}.track_bag.json")) is not None:
             original = np.array([frame["bbox"] for frame in numbers[1:COMPARED]])
             error = float(np.abs(found[:COMPARED - 1] - original).max())
             record.check(f"boxes of {COMPARED - 1} frames, {name}, against the original's", error, PIXELS, "pixels")
         with one_thread(device):  # as tools/test.py tracks
-            spent = _times(build_tracker(model, cfg), images, start, 20 if setting.short else FRAMES)
+            spent = _times(build_tracker(model, case.cfg), images, start, 20 if setting.short else FRAMES)
         record.figure(f"tracking, {name}", 1 / statistics.mean(spent), "frames/s")
         record.figure(f"tracking, {name}, median of a frame", 1000 * statistics.median(spent), "ms")
         record.figure(f"tracking, {name}, 95 % of frames within", 1000 * float(np.percentile(spent, 95)), "ms")

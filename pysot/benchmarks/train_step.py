@@ -8,13 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pysot.core.xcorr import WAYS, grouped_correlation, shifted_products, xcorr_depthwise
+from pysot.core.xcorr import grouped_correlation
 from pysot.engine.optimizer import FreezePlan
 from pysot.engine.train_loop import Trainer
-from pysot.models.head import rpn
+from pysot.models.head.rpn import DepthwiseXCorr
 from pysot.models.siamrpn import SiamRPN
-from pysot.utils.device import half_type, synchronize
-from pysot.utils.meter import elapsed_ms
+from pysot.utils.device import synchronize
 
 PARTS = ("to_device", "forward", "backward", "update")
 
@@ -31,39 +30,50 @@ def select_and_mean(cls: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
 
 
 class PlainStep:
-    """A step as it is commonly written: images and network in float32 and contiguous, frozen layers run as they are, one grouped convolution for the
-    correlation, the loss by lists of indices, and numbers read from the device for the losses and the norm of each gradient. `train` has the settings of the
-    TRAIN section of a config.
+    """A step as it is commonly written: images and network in float32 and contiguous, frozen layers run as they are,
+    one grouped convolution for the correlation, the loss by lists of indices, and numbers read from the device for the
+    losses and the norm of each gradient.
+
+    `model` is put on the device and into the state of `epoch`, its heads get the grouped convolution. `cls_weight` and
+    `loc_weight` weigh the two losses, `grad_clip` is the largest norm of all gradients together.
     """
 
-    def __init__(self, model: SiamRPN, freeze: FreezePlan, epoch: int, train, device: torch.device):
-        self.model, self.train, self.device = model.to(device), train, device
+    def __init__(
+        self, model: SiamRPN, freeze: FreezePlan, epoch: int, device: torch.device, *, momentum: float,
+        weight_decay: float, cls_weight: float, loc_weight: float, grad_clip: float,
+    ):
+        self.model, self.device = model.to(device), device
+        self.cls_weight, self.loc_weight, self.grad_clip = cls_weight, loc_weight, grad_clip
         freeze.apply(model, epoch)
+        for module in model.modules():
+            if isinstance(module, DepthwiseXCorr):
+                module.correlate = grouped_correlation
         parameters = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.SGD(parameters, lr=1e-5, momentum=train.MOMENTUM, weight_decay=train.WEIGHT_DECAY, foreach=False)
+        self.optimizer = torch.optim.SGD(
+            parameters, lr=1e-5, momentum=momentum, weight_decay=weight_decay, foreach=False)
 
     def __call__(self, batch: dict) -> list[float]:
+        """Step on a batch of CPU tensors; returns total, cls and loc loss and the norm of each gradient."""
         batch = {name: value.to(self.device) for name, value in batch.items()}
-        rpn.xcorr_depthwise = grouped_correlation
-        try:
-            output = SiamRPN.forward(self.model, batch["template"], batch["search"])
-        finally:
-            rpn.xcorr_depthwise = xcorr_depthwise
+        output = SiamRPN.forward(self.model, batch["template"], batch["search"])
         cls = select_and_mean(output["cls"], batch["label_cls"])
         size, _, height, width = output["loc"].shape
         error = (output["loc"].reshape(size, 4, -1, height, width) - batch["label_loc"]).abs().sum(dim=1)
         loc = (error * batch["label_loc_weight"]).sum() / size
-        total = self.train.CLS_WEIGHT * cls + self.train.LOC_WEIGHT * loc
+        total = self.cls_weight * cls + self.loc_weight * loc
         self.optimizer.zero_grad()
         total.backward()
         parameters = self.optimizer.param_groups[0]["params"]
         numbers = [value.item() for value in (total, cls, loc, *(p.grad.norm() for p in parameters))]
-        nn.utils.clip_grad_norm_(parameters, self.train.GRAD_CLIP, foreach=False)
+        nn.utils.clip_grad_norm_(parameters, self.grad_clip, foreach=False)
         self.optimizer.step()
         return numbers
 
 
-def seconds_per_step(step: Callable[[dict], object], batches: list[dict], device: torch.device, steps: int, repeats: int, warm_up: int = 3) -> list[float]:
+def seconds_per_step(
+    step: Callable[[dict], object], batches: list[dict], device: torch.device, steps: int, repeats: int,
+    warm_up: int = 3,
+) -> list[float]:
     """Seconds per step of each of `repeats` runs of `steps` steps, after a warm-up."""
     for index in range(warm_up):
         step(batches[index % len(batches)])
@@ -79,7 +89,9 @@ def seconds_per_step(step: Callable[[dict], object], batches: list[dict], device
 
 
 def time_parts(trainer: Trainer, batches: Iterable[dict], steps: int) -> dict[str, float]:
-    """Median seconds of the parts of a step, each waited for, and of the wait for data before it: their sum is more than a step takes that waits for none."""
+    """Median seconds of the parts of a step, each waited for, and of the wait for data before it: their sum is more
+    than a step takes that waits for none. While it measures, the parts of this trainer are timed ones.
+    """
     spent: dict[str, list[float]] = {name: [] for name in ("data wait", *PARTS, "rest")}
 
     def timed(name: str, function: Callable) -> Callable:
@@ -95,40 +107,19 @@ def time_parts(trainer: Trainer, batches: Iterable[dict], steps: int) -> dict[st
 
     for name in PARTS:
         setattr(trainer, name, timed(name, getattr(trainer, name)))
-    fetch, source = timed("data wait", next), iter(batches)
-    for _ in range(steps):
-        batch = fetch(source)
-        began = time.perf_counter()
-        trainer.step(batch)
-        synchronize(trainer.device)
-        spent["rest"].append(time.perf_counter() - began - sum(spent[name][-1] for name in PARTS))
-        trainer.step_count += 1
-    for name in PARTS:
-        delattr(trainer, name)
+    try:
+        fetch, source = timed("data wait", next), iter(batches)
+        for _ in range(steps):
+            batch = fetch(source)
+            began = time.perf_counter()
+            trainer.step(batch)
+            synchronize(trainer.device)
+            spent["rest"].append(time.perf_counter() - began - sum(spent[name][-1] for name in PARTS))
+            trainer.step_count += 1
+    finally:
+        for name in PARTS:
+            delattr(trainer, name)
     return {name: statistics.median(seconds[len(seconds) // 4:]) for name, seconds in spent.items()}
-
-
-def correlation_times(
-    device: torch.device, precision: str, repeats: int, channels_last: bool = False, compiled: bool = True, size: tuple[int, int] = (28, 256),
-) -> dict[str, tuple[float, float]]:
-    """Median seconds on the device, forward and backward, of each way to correlate (`pysot.core.xcorr.WAYS`, and the shifted products `compiled` where torch
-    can): pairs and channels as in `size`, a template of 5 x 5 cells on 29 x 29, as in training the ResNet-50 network. All get the same tensors, in the type
-    and the layout in which a run of that precision has them.
-    """
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    inputs = [torch.randn(*size, side, side, device=device, dtype=half_type(precision)).contiguous(memory_format=layout) for side in (29, 5)]
-    search, kernel = (tensor.requires_grad_() for tensor in inputs)
-    gradient = torch.ones_like(WAYS["grouped convolution"](search, kernel))
-    ways = WAYS | {"shifted products, compiled": torch.compile(shifted_products)} if compiled and device.type != "npu" else dict(WAYS)
-    spent: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for turn in range(repeats + 1):  # the first one warms up
-        for name, correlate in ways.items():
-            out: list[torch.Tensor] = []
-            forward = elapsed_ms(device, lambda: out.append(correlate(search, kernel)))  # noqa: B023 (called at once)
-            backward = elapsed_ms(device, lambda: torch.autograd.grad(out[0], (search, kernel), gradient))  # noqa: B023
-            if turn:
-                spent[name].append((forward / 1000, backward / 1000))
-    return {name: tuple(statistics.median(part) for part in zip(*seconds, strict=True)) for name, seconds in spent.items()}
 
 
 def verdict(parts: dict[str, float]) -> str:

@@ -5,7 +5,7 @@ import shutil
 import torch
 
 from pysot.benchmarks.drawn import Batches
-from pysot.benchmarks.networks import SMALL, batch_of, config_of, network_of, precisions, trainer_of
+from pysot.benchmarks.networks import SMALL, batch_of, case_of, network_of, precisions, trainer_of
 from pysot.benchmarks.record import Record, Setting
 from pysot.engine.checkpoint import checkpoint_path
 from pysot.engine.engine_builder import build_trainer
@@ -25,9 +25,9 @@ def bad_batches(setting: Setting, record: Record) -> None:
     and a good batch after them trains.
     """
     for precision, opts in precisions(setting.kind).items():
-        cfg = config_of(setting, *opts, batch=2)
-        device, good = open_device(setting.device, cfg), batch_of(cfg)
-        trainer = trainer_of(cfg, device, [good], epoch=cfg.BACKBONE.TRAIN_EPOCH)
+        case = case_of(setting, *opts, batch=2)
+        device, good = open_device(setting.device, case.cfg), batch_of(case)
+        trainer = trainer_of(case, device, [good], epoch=case.unfreeze_epoch)
         trainer.step(good)
         nan, huge = ({name: value.clone() for name, value in good.items()} for _ in range(2))
         nan["search"][0, 0, 0, 0] = float("nan")
@@ -54,8 +54,8 @@ def _changed(before: dict[str, torch.Tensor], trainer) -> int:
 def run_and_checkpoints(setting: Setting, record: Record) -> None:
     """A run of the small network there and on the CPU; each goes on from the other's checkpoint of the first epoch; other precisions come to the same loss."""
     kind, here, there = setting.kind, setting.work / "here", setting.work / "there"
-    device = open_device(setting.device, config_of(setting))
-    start = network_of(config_of(setting, name=SMALL)).state_dict()
+    device = open_device(setting.device, case_of(setting).cfg)
+    start = network_of(case_of(setting, name=SMALL)).state_dict()
     expected, found = _train(setting, CPU, here), _train(setting, device, there)
     record.check("loss of a short run", abs(found[1] - expected[1]) / expected[1], LOSS)
     record.check("weights after a short run", _way(found[0], expected[0], start), WAY)
@@ -63,7 +63,7 @@ def run_and_checkpoints(setting: Setting, record: Record) -> None:
         resumed = _train(setting, target, setting.work / "again", "TRAIN.RESUME", str(checkpoint_path(place, 1)))
         record.check(f"checkpoint {name}", _way(resumed[0], whole[0], start), WAY)
     for precision, opts in list(precisions(kind).items())[1:]:
-        device = open_device(setting.device, config_of(setting, *opts))
+        device = open_device(setting.device, case_of(setting, *opts).cfg)
         loss = _train(setting, device, setting.work / precision, *opts)[1]
         record.check(f"loss of a short run, {precision}", abs(loss - expected[1]) / expected[1], LOSS_OF_PRECISIONS)
     for place in (here, there, *(setting.work / name for name in ("again", *precisions(kind)))):
@@ -72,11 +72,11 @@ def run_and_checkpoints(setting: Setting, record: Record) -> None:
 
 def _train(setting: Setting, device: torch.device, folder, *opts) -> tuple[dict[str, torch.Tensor], float]:
     """The weights, on the CPU, and the last loss of a run of the small network over drawn batches."""
-    cfg = config_of(setting, "TRAIN.EPOCH", EPOCHS, "BACKBONE.TRAIN_EPOCH", 0, "TRAIN.PRINT_FREQ", STEPS, *opts, "TRAIN.SNAPSHOT_DIR", str(folder), name=SMALL,
-                    batch=4)
+    case = case_of(setting, "TRAIN.EPOCH", EPOCHS, "BACKBONE.TRAIN_EPOCH", 0, "TRAIN.PRINT_FREQ", STEPS, *opts,
+                   "TRAIN.SNAPSHOT_DIR", str(folder), name=SMALL, batch=4)
     seed_everything(0)
-    batches = Batches([batch_of(cfg, seed=number) for number in range(STEPS)])
-    trainer = build_trainer(cfg, network_of(cfg), batches, device, Rank())
+    batches = Batches([batch_of(case, seed=number) for number in range(STEPS)])
+    trainer = build_trainer(case.cfg, network_of(case), batches, device, Rank())
     figures = trainer.run()
     return {name: value.to(CPU) for name, value in trainer.model.state_dict().items()}, figures["loss"]
 

@@ -38,8 +38,8 @@ def other_device(monkeypatch, module, fault) -> None:
     """Networks that are made for the device, every second one after that of the CPU, have a fault."""
     count = itertools.count()
 
-    def make(cfg, name=""):
-        model = network_of(cfg, name)
+    def make(case, name=""):
+        model = network_of(case, name)
         if next(count) % 2:
             fault(model)
         return model

@@ -32,7 +32,12 @@ class UPChannelRPN(nn.Module):
 
 
 class DepthwiseXCorr(nn.Module):
-    """One branch: a convolution on each side, correlation channel by channel, two 1x1 convolutions."""
+    """One branch: a convolution on each side, correlation channel by channel, two 1x1 convolutions.
+
+    `correlate` computes the correlation, as `xcorr_depthwise` does; an instance may be given another way (`WAYS`).
+    """
+
+    correlate = staticmethod(xcorr_depthwise)
 
     def __init__(self, in_channels: int, hidden: int, out_channels: int):
         super().__init__()
@@ -47,7 +52,7 @@ class DepthwiseXCorr(nn.Module):
         return nn.Sequential(nn.Conv2d(in_channels, hidden, 3, bias=False), nn.BatchNorm2d(hidden), nn.ReLU(inplace=True))
 
     def forward(self, z: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        return self.head(xcorr_depthwise(self.conv_search(x), self.conv_kernel(z)))
+        return self.head(self.correlate(self.conv_search(x), self.conv_kernel(z)))
 
 
 class DepthwiseRPN(nn.Module):

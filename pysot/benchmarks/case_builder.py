@@ -1,0 +1,57 @@
+"""What the benchmarks take of a config: the one file of them that reads its keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from yacs.config import CfgNode
+
+from pysot.benchmarks.train_step import PlainStep
+from pysot.core.config import load_config
+from pysot.engine.optimizer import FreezePlan
+from pysot.models.model_builder import build_model
+from pysot.utils.files import REPO_ROOT
+
+
+@dataclass(frozen=True)
+class Case:
+    """A config by the values that benchmarks use; `cfg` is there to be handed on to builders.
+
+    `batch_size` is in pairs, `search_size` (of training) and `instance_size` (of tracking) are in pixels of the search
+    crop, `output_size` in cells per side of the labels. The backbone trains from `unfreeze_epoch` on. `network` is the
+    same text for the same network.
+    """
+
+    cfg: CfgNode
+    batch_size: int
+    precision: str
+    compiled: bool
+    unfreeze_epoch: int
+    search_size: int
+    output_size: int
+    instance_size: int
+    network: str
+
+
+def build_case(cfg: CfgNode) -> Case:
+    """The case of a config."""
+    train = cfg.TRAIN
+    return Case(
+        cfg, batch_size=train.BATCH_SIZE, precision=train.PRECISION, compiled=train.COMPILE,
+        unfreeze_epoch=cfg.BACKBONE.TRAIN_EPOCH, search_size=train.SEARCH_SIZE, output_size=train.OUTPUT_SIZE,
+        instance_size=cfg.TRACK.INSTANCE_SIZE, network="".join(map(str, (cfg.BACKBONE, cfg.ADJUST, cfg.RPN))),
+    )
+
+
+def load_case(experiment: str, opts: Sequence) -> Case:
+    """The case of experiments/<experiment>/config.yaml under the values `opts`, KEY VALUE ...; raises as `load_config`."""
+    return build_case(load_config(str(REPO_ROOT / "experiments" / experiment / "config.yaml"), opts))
+
+
+def build_plain_step(cfg: CfgNode, freeze: FreezePlan, epoch: int, device: torch.device) -> PlainStep:
+    """The plain way to step a new network of a config, in the state of `epoch`."""
+    train = cfg.TRAIN
+    return PlainStep(
+        build_model(cfg), freeze, epoch, device, momentum=train.MOMENTUM, weight_decay=train.WEIGHT_DECAY,
+        cls_weight=train.CLS_WEIGHT, loc_weight=train.LOC_WEIGHT, grad_clip=train.GRAD_CLIP,
+    )

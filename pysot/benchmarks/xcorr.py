@@ -1,0 +1,53 @@
+"""Measures the ways to compute the depth-wise correlation."""
+
+import statistics
+
+import torch
+
+from pysot.benchmarks.job import Job, Result, Row
+from pysot.core.xcorr import WAYS, shifted_products
+from pysot.engine.engine_builder import wants_channels_last
+from pysot.utils.device import half_type
+from pysot.utils.meter import elapsed_ms
+
+
+def correlation_times(
+    device: torch.device, precision: str, repeats: int, channels_last: bool = False, compiled: bool = True,
+    size: tuple[int, int] = (28, 256),
+) -> dict[str, tuple[float, float]]:
+    """Median seconds on the device, forward and backward, of each way to correlate (`pysot.core.xcorr.WAYS`, and the
+    shifted products `compiled` where torch can): pairs and channels as in `size`, a template of 5 x 5 cells on 29 x 29,
+    as in training the ResNet-50 network. All get the same tensors, in the type and the layout in which a run of that
+    precision has them.
+    """
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    inputs = [torch.randn(*size, side, side, device=device, dtype=half_type(precision)).contiguous(memory_format=layout)
+              for side in (29, 5)]
+    search, kernel = (tensor.requires_grad_() for tensor in inputs)
+    gradient = torch.ones_like(WAYS["grouped convolution"](search, kernel))
+    ways = dict(WAYS)
+    if compiled and device.type != "npu":
+        ways["shifted products, compiled"] = torch.compile(shifted_products)
+    spent: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    for turn in range(repeats + 1):  # the first one warms up
+        for name, correlate in ways.items():
+            out: list[torch.Tensor] = []
+            forward = elapsed_ms(device, lambda: out.append(correlate(search, kernel)))  # noqa: B023 (called at once)
+            backward = elapsed_ms(
+                device, lambda: torch.autograd.grad(out[0], (search, kernel), gradient))  # noqa: B023
+            if turn:
+                spent[name].append((forward / 1000, backward / 1000))
+    return {name: tuple(statistics.median(part) for part in zip(*seconds, strict=True))
+            for name, seconds in spent.items()}
+
+
+def xcorr(job: Job) -> Result:
+    """The ways to correlate; the ratio is the time of the grouped convolution to theirs, forward and backward."""
+    channels_last = wants_channels_last(job.case.cfg, job.device)
+    times = correlation_times(job.device, job.case.precision, job.repeats, channels_last)
+    whole = {way: sum(parts) for way, parts in times.items()}
+    rows = []
+    for way, (forward, backward) in times.items():
+        rows += [Row(way, 1000 * (forward + backward), "ms", whole["grouped convolution"] / whole[way]),
+                 Row(f"{way}, forward", 1000 * forward, "ms"), Row(f"{way}, backward", 1000 * backward, "ms")]
+    return rows, f"the fastest: {min(whole, key=whole.get)}"
