@@ -6,7 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
-from pysot.toolkit.results.files import EXPERIMENTS, holds_results
+from pysot.toolkit.results.files import holds_any_results
 from pysot.utils.files import file_lock, read_json, write_json
 
 CLAIM = "network.json"
@@ -28,8 +28,7 @@ def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace:
         content = _read(folder / CLAIM)
         known, runs = content.get("sha256"), [run for run in content.get("runs", []) if _goes_on(run, folder / CLAIM)]
         if known != fingerprint:
-            results = any(holds_results(folder, experiment) for experiment in EXPERIMENTS)
-            if results and not replace:
+            if holds_any_results(folder) and not replace:
                 raise ValueError(_refusal(folder, known, fingerprint))
             if runs and not replace:
                 raise ValueError(f"{folder} is being filled by another run with another network or other settings (process {runs[0][1]} on {runs[0][0]}); wait "

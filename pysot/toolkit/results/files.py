@@ -24,7 +24,7 @@ from pysot.toolkit.results.trajectory import LOST, SKIPPED, START, TRACKED, Traj
 from pysot.utils.files import atomic_write
 
 ONE_PASS = ""  # the experiment whose results lie in the tracker's folder itself
-EXPERIMENTS = ("baseline", "realtime", "unsupervised", "longterm", ONE_PASS)
+VOT_FOLDERS = ("baseline", "realtime", "unsupervised", "longterm")  # folders of experiments, which a tracker on a one-pass set does not have
 
 
 def tracker_dirs(path: str | os.PathLike, dataset: str, prefixes: Listing[str] = ("",), experiments: Listing[str] = ("baseline",)) -> list[Path]:
@@ -56,9 +56,14 @@ def holds_results(folder: Path, experiment: str) -> bool:
     """Whether a tracker's folder has results of an experiment."""
     if experiment:
         return (folder / experiment).is_dir()
-    if not folder.is_dir() or any((folder / other).is_dir() for other in EXPERIMENTS if other):
+    if not folder.is_dir() or any((folder / other).is_dir() for other in VOT_FOLDERS):
         return False
     return any(True for pattern in ("*.txt", "*/*_001.txt") for _ in folder.glob(pattern))
+
+
+def holds_any_results(folder: Path) -> bool:
+    """Whether a tracker's folder has results of whatever experiment."""
+    return any(path.suffix in (".txt", ".bin") for path in folder.rglob("*"))
 
 
 def _has_trackers(folder: Path) -> bool:

@@ -26,6 +26,7 @@ from pysot.toolkit.results.files import (
     load_baseline,
     load_ope,
     save_ope,
+    save_vot,
     tracker_dirs,
     vot_file,
     vot_files,
@@ -240,6 +241,14 @@ try:
 except ValueError as error:
     print(error)
 """
+
+
+def test_results_of_any_experiment_are_protected(tmp_path):
+    """Also those of a protocol that the layout of results does not know."""
+    claim_tracker_dir(tmp_path / "model", "one")
+    save_vot(vot_file(tmp_path / "model", "a", experiment="widths"), Trajectory.from_frames([1, [1, 2, 3, 4]]))
+    with pytest.raises(ValueError, match="holds results of another network"):
+        claim_tracker_dir(tmp_path / "model", "two")
 
 
 def test_of_runs_that_start_together_one_claims_a_folder(tmp_path):
