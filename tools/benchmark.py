@@ -34,8 +34,8 @@ def parse_arguments() -> argparse.Namespace:
     add("--steps", type=count, default=Job.steps, help="steps of a repetition")
     add("--repeats", type=count, default=Job.repeats, help="repetitions; the median counts")
     add("--backbone", action="store_true", help="train: with the backbone training, as after the unfreeze epoch")
-    add("--processes", type=_cli.whole_number(2), help="scale: processes to compare with one (default: one per card, two "
-        "on a CPU)")
+    add("--processes", type=_cli.whole_number(2), help="scale: processes to compare with one (default: one per card, "
+        "two on a CPU)")
     add("--videos", type=count, default=Job.videos, help="index: videos of the annotation that is made for it")
     add("--raw", nargs=2, metavar=("SET", "ROOT"), help="prepare: the raw data set, as for tools/prepare_data.py")
     add("--results", nargs=3, metavar=("FOLDER", "DATASET", "DATASETDIR"), help="eval: results of a tracker, as for "

@@ -44,7 +44,7 @@ def build_case(cfg: CfgNode) -> Case:
 
 
 def load_case(experiment: str, opts: Sequence) -> Case:
-    """The case of experiments/<experiment>/config.yaml under the values `opts`, KEY VALUE ...; raises as `load_config`."""
+    """The case of experiments/<experiment>/config.yaml under the values `opts`. Raises as `load_config`."""
     return build_case(load_config(str(REPO_ROOT / "experiments" / experiment / "config.yaml"), opts))
 
 

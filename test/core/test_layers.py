@@ -27,8 +27,19 @@ def imports(tree: ast.AST):
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+
+
+def config_reads(tree: ast.AST) -> list[str]:
+    """The reads cfg.X and cfg["X"], and the same of an attribute `cfg` of something, as the source has them."""
+    return [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Subscript)
+            and getattr(node.value, "id", getattr(node.value, "attr", None)) == "cfg"]
+
+
+def may_read_config(path) -> bool:
+    return folder_of(path) == "core" or path.name.endswith("_builder.py")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -36,11 +47,11 @@ def test_file(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     modules = [m.split(".") for m in imports(tree)]
     own = {parts[1] for parts in modules if parts[0] == "pysot" and len(parts) > 1}
-    builder = path.name.endswith("_builder.py")
     allowed = MAY_IMPORT[folder_of(path)] | BUILDERS_MAY_IMPORT.get(path.name, set())
     assert own <= allowed, f"{path.name} imports {own - allowed}"
-    if folder_of(path) not in ("core", "benchmarks") and not builder:  # benchmarks load configs of their own, as the tools do
-        assert ["pysot", "core", "config"] not in modules, f"{path.name} reads the config"
+    if not may_read_config(path):
+        assert ["pysot", "core", "config"] not in modules, f"{path.name} imports the config"
+        assert not config_reads(tree), f"{path.name} reads the config: {config_reads(tree)}"
     if folder_of(path) == "toolkit":
         assert not any(parts[0] == "torch" for parts in modules)
         package = path.relative_to(ROOT / "pysot" / "toolkit").parts[0].removesuffix(".py")
@@ -52,6 +63,14 @@ def test_file(path):
     calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     assert "print" not in calls
     assert not any(isinstance(node, ast.ExceptHandler) and node.type is None for node in ast.walk(tree)), "bare except"
+
+
+@pytest.mark.parametrize(("source", "reads"), [
+    ("cfg.TRAIN.EPOCH", ["cfg.TRAIN"]), ("case.cfg.TRAIN", ["case.cfg.TRAIN"]), ("cfg['TRAIN']", ["cfg['TRAIN']"]),
+    ("build(cfg, case.cfg)", []), ("cfg = case.cfg", []), ("config.TRAIN", []),
+])
+def test_reads_of_the_config_are_found(source, reads):
+    assert config_reads(ast.parse(source)) == reads
 
 
 @pytest.mark.parametrize("path", FILES + sorted((ROOT / "tools").glob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
