@@ -89,7 +89,9 @@ def copy_of_repository(folder: Path) -> Path:
     target = folder / "my pysot"
     leave = shutil.ignore_patterns(".git", ".venv*", "__pycache__", "quickstart", "output", "results", "snapshot*", "logs*", "crop511", "parity", "sequences",
                                    ".*cache")
-    shutil.copytree(ROOT, target, ignore=lambda path, names: leave(path, names) - ({"quickstart"} if path.endswith("experiments") else set()))
+    kept = {"quickstart", "results"}  # packages and configs of these names
+    shutil.copytree(ROOT, target, ignore=lambda path, names: leave(path, names) - (
+        kept if Path(path).is_relative_to(ROOT / "pysot") or path.endswith("experiments") else set()))
     shutil.rmtree(target / "testing_dataset", ignore_errors=True)
     return target
 

@@ -1,6 +1,7 @@
 """Masks as VOT sets write them since 2020, and ground truth that may have some.
 
-As text a mask is `m` and whole numbers x,y,width,height,n0,n1,...: n0 pixels are off, the next n1 on, and so forth, row by row inside the given rectangle.
+As text a mask is `m` and whole numbers x,y,width,height,n0,n1,...: n0 pixels are off, the next n1 on, and so forth, row
+by row inside the given rectangle.
 """
 
 import os
@@ -27,7 +28,8 @@ class Mask:
         rows, columns = np.flatnonzero(self.pixels.any(axis=1)), np.flatnonzero(self.pixels.any(axis=0))
         if len(rows) == 0:
             return np.zeros(4)
-        return np.array([self.x + columns[0], self.y + rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1], np.float64)
+        size = columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1
+        return np.array([self.x + columns[0], self.y + rows[0], *size], np.float64)
 
     def text(self) -> str:
         """The mask as `parse_mask` reads it."""
@@ -46,7 +48,9 @@ def parse_mask(text: str) -> Mask:
 
 
 def mask_of_runs(x: int, y: int, width: int, height: int, runs) -> Mask:
-    """A mask from the lengths of its runs, off and on by turns; what they leave over is off. Raises ValueError if they are more than its pixels."""
+    """A mask from the lengths of its runs, off and on by turns; what they leave over is off. Raises ValueError if they
+    are more than its pixels.
+    """
     runs = np.array(runs, np.int64) if max(runs, default=0) <= _MOST else np.array([_MOST + 1])
     if min(width, height) < 0 or width * height > _MOST or (runs < 0).any() or runs.sum() > width * height:
         raise ValueError(f"a mask of {width} x {height} pixels cannot have runs of {runs.sum()}")
@@ -62,7 +66,8 @@ def region_lines(path: str | os.PathLike) -> tuple[list[np.ndarray], dict[int, M
     """
     lines = read_each(path, lambda line: parse_mask(line) if line.startswith("m") else np.array(split_numbers(line)))
     masks = {index: line for index, line in enumerate(lines) if isinstance(line, Mask)}
-    return [_numbers(line) if masks else line for line in lines], {i: mask for i, mask in masks.items() if mask.pixels.any()}
+    painted = {index: mask for index, mask in masks.items() if mask.pixels.any()}
+    return [_numbers(line) if masks else line for line in lines], painted
 
 
 def _numbers(region: "Mask | np.ndarray") -> np.ndarray:

@@ -95,8 +95,9 @@ def missing_images(images: Sequence[str | os.PathLike]) -> list[str]:
 
 
 def part_of(images: Sequence[Path], count: int, first: int | None = None) -> list[Path]:
-    """Up to `count` of more images than there are lines of ground truth, from the one of the number `first` on if that is
-    given. Raises ValueError if one between them lacks, or if the names have no numbers: lines would belong to other images.
+    """Up to `count` of more images than there are lines of ground truth, from that of the number `first` on if it is given.
+
+    Raises ValueError if one between them lacks, or if the names have no numbers: lines would belong to other images.
     """
     numbers, folder = frame_numbers(images), images[0].parent
     if numbers is None:

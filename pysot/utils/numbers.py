@@ -30,8 +30,8 @@ def split_numbers(line: str) -> list[float]:
 
 
 def number_lines(path: str | os.PathLike, blank: bool = False) -> list[np.ndarray]:
-    """The numbers of each line, see `split_numbers`; empty lines at the end do not count, and other ones have no numbers
-    where `blank` ones are allowed. Raises ValueError as `read_each`.
+    """The numbers of each line, see `split_numbers`. Empty lines at the end do not count; others are arrays of no
+    numbers where `blank` ones are allowed, else an error. Raises as `read_each`.
     """
     return read_each(path, lambda line: np.array(split_numbers(line) if line.strip() or not blank else []))
 

@@ -35,8 +35,9 @@ def protocol_part(video: str, images: Listing[str | os.PathLike], lines: int) ->
 
 
 def pair(video: str, images: list[Path], lines: list) -> tuple[list[Path], list]:
-    """The images of a raw video and the lines of ground truth of the protocol, one for one from the first on. Images that
-    are more than the lines are left out at the end; lines that are more are not. Raises ValueError as `part_of`.
+    """The images of a raw video and the lines of ground truth of the protocol, one for one from the first on.
+
+    Images beyond the lines are left out at the end; lines beyond the images are not. Raises ValueError as `part_of`.
     """
     part_of_images, part_of_lines = protocol_part(video, images, len(lines))
     chosen, lines = images[part_of_images], lines[part_of_lines]

@@ -1,17 +1,14 @@
-"""The quick-start data set: tracking sequences rendered from photographs that scikit-image and matplotlib ship inside
-their wheels.
+"""The quick-start data set: sequences rendered from photographs that scikit-image and matplotlib ship in their wheels.
 
 Nothing is downloaded. Layout of a root, that of the raw VOT data: list.txt (one sequence per line),
 `<sequence>/color/%08d.jpg` from 1 on, `<sequence>/groundtruth.txt` (a polygon of 8 numbers per line, comma separated),
-`<sequence>/<tag>.tag` (0 or 1 per line); and quickstart.json, the settings the root was made with.
-quickstart_render.py has the pixel conventions and says what the tags mean.
+`<sequence>/<tag>.tag` (0 or 1 per line); and quickstart.json, the settings that the root was made with. render.py has
+the pixel conventions and says what the tags mean.
 
 The splits 'train' and 'test' share no photograph. Sequence i is drawn from default_rng([seed, split, i]): the same
-settings give the same files. A sequence is written under a hidden name and renamed when it is complete, so a run that
-was killed can simply be started again.
+settings give the same files. A sequence is written under a hidden name and renamed when it is complete, so that a run
+that was killed can be started again.
 """
-
-from __future__ import annotations
 
 import json
 import logging
@@ -154,21 +151,18 @@ def _claim(root: Path, settings: QuickstartSettings) -> None:
         except json.JSONDecodeError as error:
             raise ValueError(f"{record} is damaged ({error}); delete {root} or pass another folder") from error
         if found != asdict(settings):
-            raise ValueError(
-                f"{root} was made with {found}, not with {asdict(settings)}; delete it or pass another folder"
-            )
+            raise ValueError(f"{root} was made with {found}, not with {asdict(settings)}; delete it or pass another "
+                             "folder")
         return
     if root.is_dir() and any(not path.name.startswith(f".{record.name}.") for path in root.iterdir()):
-        raise ValueError(
-            f"{root} is not empty and has no {SETTINGS_FILE}, so this did not make it; pass another folder"
-        )
+        raise ValueError(f"{root} is not empty and has no {SETTINGS_FILE}, so this did not make it; pass another "
+                         "folder")
     try:
         root.mkdir(parents=True, exist_ok=True)
         write_json(record, asdict(settings), indent=1)
     except OSError as error:
-        raise OSError(
-            f"cannot write the quick-start data to {root} ({error.strerror}); pass a folder that can be written"
-        ) from error
+        raise OSError(f"cannot write the quick-start data to {root} ({error.strerror}); pass a folder that can be "
+                      "written") from error
 
 
 def _write_sequence(

@@ -8,14 +8,13 @@ mask, covered or not.
 What the tags of frame t say, each computed from what is rendered (never from what was planned). Frame 0 has no frame
 before it, so only `occlusion` can be set there:
 
-    camera_motion   some corner of the background moved by more than CAMERA_PX since frame t - 1
-    illum_change    the mean log gain of the light changed by more than LIGHT_STEP since frame t - 1
-    motion_change   the step of the target differs from its step LAG frames earlier by more than MOTION_STEP of its
-    side, sqrt(w * h) occlusion       other objects cover more than COVERED of the target's mask size_change     the
-    side of the target changed by more than SIZE_STEP (relative) since frame t - 1
+    camera_motion  some corner of the background moved by more than CAMERA_PX since frame t - 1
+    illum_change   the mean log gain of the light changed by more than LIGHT_STEP since frame t - 1
+    motion_change  the step of the target differs from its step LAG frames earlier by more than MOTION_STEP of its side,
+                   which is sqrt(w * h)
+    occlusion      other objects cover more than COVERED of the target's mask
+    size_change    the side of the target changed by more than SIZE_STEP (relative) since frame t - 1
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -47,9 +46,8 @@ class Sprite:
     def __post_init__(self):
         frames = len(self.centre_xy)
         if self.patch.shape[:2] != self.mask.shape or self.patch.shape[2:] != (3,):
-            raise ValueError(
-                f"a sprite needs a (h, w, 3) patch and a (h, w) mask, got {self.patch.shape} and {self.mask.shape}"
-            )
+            raise ValueError(f"a sprite needs a (h, w, 3) patch and a (h, w) mask, got {self.patch.shape} and "
+                             f"{self.mask.shape}")
         if self.centre_xy.shape != (frames, 2) or self.scale_xy.shape != (frames, 2) or self.angle.shape != (frames,):
             raise ValueError(f"a sprite of {frames} frames needs centres (T, 2), scales (T, 2) and angles (T,)")
 
@@ -100,9 +98,8 @@ class Scene:
         tracks = (self.gain, self.contrast, self.defocus, self.noise_at, self.target.angle)
         tracks += tuple(sprite.angle for sprite in self.distractors + self.occluders)
         if any(len(track) != len(self.camera) for track in tracks):
-            raise ValueError(
-                f"all tracks of a scene must have {len(self.camera)} frames, got {[len(track) for track in tracks]}"
-            )
+            raise ValueError(f"all tracks of a scene must have {len(self.camera)} frames, got "
+                             f"{[len(track) for track in tracks]}")
 
     def __len__(self) -> int:
         return len(self.camera)
@@ -111,9 +108,8 @@ class Scene:
 def render_frame(scene: Scene, t: int) -> tuple[np.ndarray, float]:
     """Return frame t, (height, width, 3) uint8, and the part in [0, 1] of the target's mask that no occluder covers."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    image = cv2.warpAffine(
-        scene.background, scene.camera[t], scene.size_wh, flags=flags, borderMode=cv2.BORDER_REFLECT_101
-    )
+    border = cv2.BORDER_REFLECT_101
+    image = cv2.warpAffine(scene.background, scene.camera[t], scene.size_wh, flags=flags, borderMode=border)
     for sprite in scene.distractors:
         _paste(image, sprite, t, scene.shutter)
     bare = np.zeros(image.shape[:2], np.float32)
@@ -154,12 +150,9 @@ def _change(values: np.ndarray) -> np.ndarray:
 
 def _paste(image: np.ndarray, sprite: Sprite, t: int, shutter: float) -> tuple[tuple[slice, slice], np.ndarray]:
     """Draw the sprite into the uint8 image; return the window (rows, columns) it fills and its (h, w) opacity there."""
-    before = max(t, 1)
-    step = (
-        (sprite.centre_xy[before] - sprite.centre_xy[before - 1]) * shutter
-        if len(sprite.centre_xy) > 1
-        else np.zeros(2)
-    )
+    step = np.zeros(2)
+    if len(sprite.centre_xy) > 1:
+        step = (sprite.centre_xy[max(t, 1)] - sprite.centre_xy[max(t, 1) - 1]) * shutter
     margin = int(np.ceil(np.abs(step).max() / 2)) + 2
     corners = sprite.polygon(t).reshape(4, 2)
     low = np.maximum(np.floor(corners.min(axis=0)).astype(int) - margin, 0)
@@ -169,12 +162,9 @@ def _paste(image: np.ndarray, sprite: Sprite, t: int, shutter: float) -> tuple[t
     height, width = sprite.mask.shape
     axes = sprite.axes(t)
     shift = sprite.centre_xy[t] - axes @ ((width - 1) / 2, (height - 1) / 2) - low
-    layer = np.dstack(
-        [sprite.patch * sprite.mask[..., None], sprite.mask]
-    )  # premultiplied: blur mixes no colour from outside
-    layer = cv2.warpAffine(
-        layer, np.column_stack([axes, shift]), tuple(int(n) for n in high - low), flags=cv2.INTER_LINEAR
-    )
+    layer = np.dstack([sprite.patch * sprite.mask[..., None], sprite.mask])  # so that blur mixes no colour from outside
+    size_wh = tuple(int(n) for n in high - low)
+    layer = cv2.warpAffine(layer, np.column_stack([axes, shift]), size_wh, flags=cv2.INTER_LINEAR)
     if np.abs(step).max() >= 1.5:
         layer = cv2.filter2D(layer, -1, _line_kernel(step), borderType=cv2.BORDER_REPLICATE)
     window = (slice(low[1], high[1]), slice(low[0], high[0]))
@@ -201,4 +191,4 @@ def _photograph(image: np.ndarray, scene: Scene, t: int) -> np.ndarray:
         image = cv2.GaussianBlur(image, (0, 0), float(scene.defocus[t]))
     y, x = scene.noise_at[t]
     height, width = image.shape[:2]
-    return cv2.add(image, scene.noise[y : y + height, x : x + width], dtype=cv2.CV_8U)
+    return cv2.add(image, scene.noise[y:y + height, x:x + width], dtype=cv2.CV_8U)

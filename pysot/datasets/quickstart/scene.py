@@ -2,11 +2,9 @@
 
 A `Recipe` says how hard a sequence is; `draw_scene` turns it, some photographs and a random generator into a `Scene`.
 All randomness comes from the generator, all pixels from the photographs. Conventions are those of
-quickstart_render.py. The tracks are simulated for frames * stride moments, of which every stride-th is kept: a large
+render.py. The tracks are simulated for frames * stride moments, of which every stride-th is kept: a large
 stride gives large steps between stored frames.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -56,9 +54,8 @@ class Recipe:
 
     def __post_init__(self):
         if self.frames < 2 or self.stride < 1:
-            raise ValueError(
-                f"a sequence needs at least 2 frames and a stride of 1, got {self.frames} and {self.stride}"
-            )
+            raise ValueError(f"a sequence needs at least 2 frames and a stride of 1, got {self.frames} and "
+                             f"{self.stride}")
         if self.shape not in SHAPES:
             raise ValueError(f"the shape of a target is {self.shape!r}; known: {', '.join(SHAPES)}")
 
@@ -78,18 +75,15 @@ def draw_scene(
     background, camera = _draw_camera(rng, recipe, photos[recipe.background])
     ground_lab = _mean_lab(background)
     path_xy = _draw_path(rng, recipe, recipe.side * recipe.margin)
-    target = _draw_sprite(
-        rng, recipe, photos[recipe.target], recipe.side, ground_lab, path_xy, recipe.region_xywh, recipe.shape
-    )
-
+    photo = photos[recipe.target]
+    target = _draw_sprite(rng, recipe, photo, recipe.side, ground_lab, path_xy, recipe.region_xywh, recipe.shape)
     others = [name for name in objects if name not in (recipe.target, recipe.background)]
     distractors = []
     for _ in range(recipe.distractors):
         photo = photos[recipe.target if recipe.kin else rng.choice(others)]
         side = recipe.side * rng.uniform(0.7, 1.1)
-        distractors.append(
-            _draw_sprite(rng, recipe, photo, side, ground_lab, _draw_path(rng, recipe, 0.4 * recipe.side))
-        )
+        way_xy = _draw_path(rng, recipe, 0.4 * recipe.side)
+        distractors.append(_draw_sprite(rng, recipe, photo, side, ground_lab, way_xy))
     occluders = []
     for number in range(recipe.occlusions):
         sweep_xy = _draw_sweep(rng, recipe, path_xy, number)
@@ -186,18 +180,15 @@ def _draw_camera(rng, recipe: Recipe, photo: np.ndarray) -> tuple[np.ndarray, np
     view = np.array(recipe.size_wh, float)
     photo = _tinted(rng, photo, recipe.tint)
     factor = rng.uniform(1.35, 1.7) * max(view / (photo.shape[1], photo.shape[0]))
-    background = cv2.resize(
-        photo, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-    )
+    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    background = cv2.resize(photo, None, fx=factor, fy=factor, interpolation=method)
     middle = np.array([background.shape[1], background.shape[0]]) / 2
-    pan, zoom, roll = np.split(
-        _holds(rng, recipe.moments, [recipe.camera] * 2 + [0.12 * recipe.camera, 0.08 * recipe.camera]), [2, 3], axis=1
-    )
+    amplitudes = [recipe.camera] * 2 + [0.12 * recipe.camera, 0.08 * recipe.camera]
+    pan, zoom, roll = np.split(_holds(rng, recipe.moments, amplitudes), [2, 3], axis=1)
     scale, roll = np.exp(zoom[:, 0]) * 0.9, roll[:, 0]
     centre = middle + pan * (middle - 0.55 * view)
-    axes = scale[:, None, None] * np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]]).transpose(
-        2, 0, 1
-    )
+    turns = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]]).transpose(2, 0, 1)
+    axes = scale[:, None, None] * turns
     shift = centre - axes @ ((view - 1) / 2)
     return background, np.concatenate([axes, shift[:, :, None]], axis=2)
 
@@ -212,14 +203,12 @@ def _draw_sprite(
     else:
         x, y, width, height = region_xywh
         factor = side / np.sqrt(width * height)
-        patch = _resized(
-            photo[y : y + height, x : x + width], (max(4, round(width * factor)), max(4, round(height * factor)))
-        )
+        size_wh = max(4, round(width * factor)), max(4, round(height * factor))
+        patch = _resized(photo[y:y + height, x:x + width], size_wh)
     patch = _tinted(rng, patch, recipe.tint)
     mask = draw_mask(rng, shape or str(rng.choice(SHAPES)), (patch.shape[1], patch.shape[0]))
-    turn, grow, stretch = _holds(
-        rng, recipe.moments, [np.deg2rad(recipe.rotation_deg), recipe.growth, recipe.stretch]
-    ).T
+    amplitudes = [np.deg2rad(recipe.rotation_deg), recipe.growth, recipe.stretch]
+    turn, grow, stretch = _holds(rng, recipe.moments, amplitudes).T
     first_turn = rng.uniform(-0.25, 0.25) * np.deg2rad(recipe.rotation_deg)
     scale_xy = np.exp(np.stack([grow + stretch, grow - stretch], axis=1))
     kept = slice(None, None, recipe.stride)
@@ -236,7 +225,7 @@ def _cut(rng, photo: np.ndarray, side: float, ground_lab: np.ndarray) -> np.ndar
         region = size * min(rng.uniform(0.8, 1.8), *(limit / size * 0.9))
         x, y = rng.uniform((0, 0), limit - region).astype(int)
         width, height = region.astype(int)
-        patch = _resized(photo[y : y + height, x : x + width], tuple(int(n) for n in size.round()))
+        patch = _resized(photo[y:y + height, x:x + width], tuple(int(n) for n in size.round()))
         texture = float(cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY).std())
         contrast = float(np.linalg.norm(_mean_lab(patch) - ground_lab))
         score = min(texture / MIN_TEXTURE, 1.0) + min(contrast / MIN_CONTRAST, 1.0)
@@ -252,9 +241,8 @@ def draw_mask(rng: np.random.Generator, shape: str, size_wh: tuple[int, int]) ->
     around = np.linspace(0, 2 * np.pi, 96, endpoint=False)
     if shape == "polygon":
         corners = int(rng.integers(5, 9))
-        around = (np.arange(corners) + rng.uniform(-0.3, 0.3, corners)) * 2 * np.pi / corners + rng.uniform(
-            0, 2 * np.pi
-        )
+        around = (np.arange(corners) + rng.uniform(-0.3, 0.3, corners)) * 2 * np.pi / corners
+        around = around + rng.uniform(0, 2 * np.pi)
     outline = np.stack([np.cos(around), np.sin(around)], axis=1)
     if shape == "rounded":  # a superellipse
         outline = np.sign(outline) * np.abs(outline) ** 0.4

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pysot.datasets.raw.video import RawFrame, RawVideo
 from pysot.utils.files import atomic_write, publish_folder
+from pysot.utils.numbers import listed_names
 
 
 def export_vot(videos: Iterable[RawVideo], out: str | os.PathLike) -> list[str]:
@@ -19,8 +20,7 @@ def export_vot(videos: Iterable[RawVideo], out: str | os.PathLike) -> list[str]:
     tracker can't start there. Raises OSError if the folder can't be written, ValueError for two sequences of one name.
     """
     out = Path(out)
-    listed = (out / "list.txt").read_text(encoding="utf-8").splitlines() if (out / "list.txt").exists() else []
-    names = [line.strip() for line in listed if line.strip()]
+    names = listed_names(out / "list.txt") if (out / "list.txt").exists() else []
     origin: dict[str, str] = {}
     for video in videos:
         tracks = sorted({track for frame in video.frames for track in frame.boxes})

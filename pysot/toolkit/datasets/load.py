@@ -12,6 +12,7 @@ from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.datasets.settings import EAO_TAGS, MULTISTART, is_got_10k, is_long_term, is_many_starts, is_one_pass, settings_of
 from pysot.toolkit.datasets.subsets import LEFT_OUT, PARTS, SIZES, SUBSET_OF, SUBSETS
 from pysot.toolkit.datasets.vot_layout import read_raw_layout
+from pysot.utils.numbers import listed_names
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ def _one_pass_sequences(name: str, root: Path, problems: list[str]) -> list[Sequ
     if not folders:
         raise FileNotFoundError(f"no data set {name} in {root}: no {name}.json, no list.txt, no folders of sequences; {_tree(name, root)}")
     if (home / "testing_set.txt").is_file():  # LaSOT: training videos lie in the same folders
-        listed = (home / "testing_set.txt").read_text(encoding="utf-8-sig").split()
+        listed = listed_names(home / "testing_set.txt")
         folders = [folder for folder in folders if folder.name in listed]
         problems += [f"{name}: listed in testing_set.txt, but there is no such folder" for name in sorted({*listed} - {folder.name for folder in folders})]
     return _chosen(name, read_folder_layout(folders, problems), problems)
