@@ -8,9 +8,11 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from pysot.utils.image import IMAGE_SUFFIXES
 
+PathLike = TypeVar("PathLike", str, Path)
 _DIGITS = re.compile(r"([0-9]+)")
 
 
@@ -37,6 +39,13 @@ def image_names(folder: str | os.PathLike) -> list[str]:
 def list_images(folder: str | os.PathLike) -> list[Path]:
     """The images of a folder in natural order; none if there is no folder."""
     return [Path(folder) / name for name in image_names(folder)]
+
+
+def image_paths(folder: str | os.PathLike) -> list[str]:
+    """As `list_images`, as text, which is made in a third of the time: evaluation lists sets of a million images that it
+    never opens.
+    """
+    return [os.path.join(folder, name) for name in image_names(folder)]
 
 
 def number_place(names: Sequence[str | os.PathLike]) -> int | None:
@@ -94,16 +103,16 @@ def missing_images(images: Sequence[str | os.PathLike]) -> list[str]:
     return [name_of_number(images[0], place, number) for number in lacking]
 
 
-def part_of(images: Sequence[Path], count: int, first: int | None = None) -> list[Path]:
+def part_of(images: Sequence[PathLike], count: int, first: int | None = None) -> list[PathLike]:
     """Up to `count` of more images than there are lines of ground truth, from that of the number `first` on if it is given.
 
     Raises ValueError if one between them lacks, or if the names have no numbers: lines would belong to other images.
     """
-    numbers, folder = frame_numbers(images), images[0].parent
+    numbers, folder = frame_numbers(images), Path(images[0]).parent
     if numbers is None:
         raise ValueError(f"{folder} has {len(images)} images for {count} lines of ground truth, and their names have no "
-                         f"numbers that tell which are meant, such as {images[0].name} and {images[-1].name}; take away "
-                         "what is no frame of it")
+                         f"numbers that tell which are meant, such as {Path(images[0]).name} and {Path(images[-1]).name}; "
+                         "take away what is no frame of it")
     chosen = [path for place, path in enumerate(images) if first is None or numbers[place] >= first][:count]
     if missing := missing_images(chosen):
         raise ValueError(f"there is no {missing[0]} in {folder}")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Sequence as Listing
 from pathlib import Path
 
-from pysot.utils.names import frame_numbers, part_of
+from pysot.utils.names import PathLike, frame_numbers, part_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def protocol_part(video: str, images: Listing[str | os.PathLike], lines: int) ->
     return part, part
 
 
-def pair(video: str, images: list[Path], lines: list) -> tuple[list[Path], list]:
+def pair(video: str, images: list[PathLike], lines: list) -> tuple[list[PathLike], list]:
     """The images of a raw video and the lines of ground truth of the protocol, one for one from the first on.
 
     Images beyond the lines are left out at the end; lines beyond the images are not. Raises ValueError as `part_of`.

@@ -11,7 +11,7 @@ import numpy as np
 
 from pysot.toolkit.datasets.native_layout import known_at_first
 from pysot.toolkit.datasets.sequence import Sequence
-from pysot.utils.names import list_images
+from pysot.utils.names import image_paths
 from pysot.utils.numbers import number_lines
 from pysot.utils.otb import pair, with_boxes
 
@@ -43,7 +43,7 @@ def read_folder_layout(folders: list[Path], problems: list[str]) -> list[Sequenc
 
 
 def _sequence(name, video, truth_path):
-    frames, truth = list_images(video / "img") or list_images(video), number_lines(truth_path)
+    frames, truth = image_paths(video / "img") or image_paths(video), number_lines(truth_path)
     if truth_path.name == "groundtruth.txt":
         truth = known_at_first(truth, len(frames))
     else:
@@ -51,7 +51,7 @@ def _sequence(name, video, truth_path):
     flags = [_flags(video / name, len(frames)) for name in LASOT_ABSENT if (video / name).is_file()]
     present = ~np.any(flags, axis=0) if flags else None
     visible = _visible(video, len(frames))
-    return Sequence(name, [*map(str, frames)], truth, *_size(video), present=present, visible=visible)
+    return Sequence(name, frames, truth, *_size(video), present=present, visible=visible)
 
 
 def _visible(video: Path, count: int) -> np.ndarray | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.datasets.subsets import UAV123_STARTS
-from pysot.utils.names import list_images, part_of
+from pysot.utils.names import image_paths, part_of
 from pysot.utils.numbers import number_lines, read_each
 
 NFS_STEP = 8  # lines of the 240 Hz ground truth per frame at 30 Hz
@@ -104,7 +104,7 @@ def read_native_layout(layout: Layout, files: list[Path], problems: list[str]) -
 
 
 def _sequence(layout: Layout, name: str, path: Path) -> Sequence:
-    frames, truth = list_images(layout.images(path)), layout.read(path)
+    frames, truth = image_paths(layout.images(path)), layout.read(path)
     if not frames:
         raise ValueError(f"{name}: no frames in {layout.images(path)}")
     first = layout.first(name) or _read_numbers_of_first_frame(path.with_name(f"{name}_frames.txt"))
@@ -115,7 +115,7 @@ def _sequence(layout: Layout, name: str, path: Path) -> Sequence:
     if abs(len(truth) - len(frames)) == 1 and layout.read is _read_nfs:  # some videos end with a frame or a line more
         frames = part_of(frames, len(truth))
         truth = truth[:len(frames)]
-    return Sequence(name, [*map(str, frames)], known_at_first(truth, len(frames)), None, None)
+    return Sequence(name, frames, known_at_first(truth, len(frames)), None, None)
 
 
 def known_at_first(truth: list[np.ndarray], frames: int) -> list[np.ndarray]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from pysot.toolkit.datasets.sequence import Sequence
 from pysot.utils.image import image_size
 from pysot.utils.masks import region_lines
-from pysot.utils.names import list_images
+from pysot.utils.names import image_paths
 from pysot.utils.numbers import listed_names, number_lines
 
 
@@ -29,13 +29,13 @@ def _sequence(name, folder):
     truth = folder / "groundtruth.txt"
     if not truth.is_file():
         raise ValueError(f"{name}: no groundtruth.txt")
-    frames = list_images(folder / "color") or list_images(folder)
+    frames = image_paths(folder / "color") or image_paths(folder)
     if not frames:
         raise ValueError(f"{name}: no frames in {folder / 'color'} or {folder}")
     width, height = image_size(frames[0])
     truth, masks = region_lines(truth)
     anchors = _anchors(folder, len(frames))
-    return Sequence(name, [*map(str, frames)], truth, width, height, _tags(folder), anchors=anchors, masks=masks)
+    return Sequence(name, frames, truth, width, height, _tags(folder), anchors=anchors, masks=masks)
 
 
 def _anchors(folder: Path, count: int) -> tuple[tuple[int, bool], ...]:
