@@ -11,7 +11,7 @@ from pysot.toolkit.datasets.native_layout import NATIVE, native_files, read_nati
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.datasets.settings import EAO_TAGS, MULTISTART, is_got_10k, is_long_term, is_many_starts, is_one_pass, settings_of
 from pysot.toolkit.datasets.subsets import LEFT_OUT, PARTS, SIZES, SUBSET_OF, SUBSETS
-from pysot.toolkit.datasets.vot_layout import read_raw_layout
+from pysot.toolkit.datasets.vot_layout import read_vot_layout
 from pysot.utils.numbers import listed_names
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
         protocol, sequences = read_json_layout(name, json_path, [root / name, root, json_path.parent / name, json_path.parent], problems)
         sequences = sequences if json_path.stem == name else _chosen(name, sequences, problems)
     elif folder is not None and not is_one_pass(name):
-        sequences = read_raw_layout(folder, problems)
+        sequences = read_vot_layout(folder, problems)
         many = is_many_starts(name) or any(sequence.anchors for sequence in sequences)
         protocol = "longterm" if is_long_term(name) else "multistart" if many else "supervised"
     else:

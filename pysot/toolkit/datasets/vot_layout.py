@@ -9,7 +9,7 @@ from pysot.utils.names import image_paths
 from pysot.utils.numbers import listed_names, number_lines
 
 
-def read_raw_layout(folder: Path, problems: list[str]) -> list[Sequence]:
+def read_vot_layout(folder: Path, problems: list[str]) -> list[Sequence]:
     """Sequences of a raw VOT folder. What is wrong is appended to `problems`."""
     names = listed_names(folder / "list.txt")
     if not names:
