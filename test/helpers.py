@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -125,3 +126,19 @@ def is_alive(pid: int) -> bool:
         return "Z" not in open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1][:3]
     except OSError:
         return False
+
+
+def check_processes_end(folder: Path, script: str, signum: int) -> None:
+    """Run a script whose two worker processes leave files pid<number> in `folder`, send a signal to the script alone, and see them end."""
+    (folder / "run.py").write_text(script)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "test")))}
+    parent = subprocess.Popen([sys.executable, folder / "run.py", folder], env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while len(pids := [int(path.name[3:]) for path in folder.glob("pid*")]) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(pids) == 2 and all(map(is_alive, pids))
+    parent.send_signal(signum)
+    parent.wait(30)
+    while any(map(is_alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(is_alive, pids))

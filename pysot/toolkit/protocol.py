@@ -3,6 +3,7 @@
 The records are in `protocols`, one file each. What they share is here: a task to track, a track to show, a tracker's score, and the scores of several trackers.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +49,7 @@ class Track:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrackerScore:
+class TrackerScore(ABC):
     """What the scores of all protocols have in common. With `problems` (sentences that name files and lines) the tracker is not scored. `notes` are sentences
     on what was left out, repaired or simulated, and `covers`, such as "5 of 6 videos", says how much was scored where it is not all. `tracks` are by
     sequence, where they were asked for.
@@ -61,18 +62,18 @@ class TrackerScore:
     tracks: dict[str, Track] = field(default_factory=dict, compare=False, repr=False)
 
     @property
+    @abstractmethod
     def rank_by(self) -> float:
         """The number that ranks, the more the better; NaN comes last."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def by_video(self) -> dict[str, dict[str, float]]:
         """The numbers of each video, by name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def to_json(self) -> dict:
         """The scores as plain values."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

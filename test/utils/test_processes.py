@@ -2,14 +2,13 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
-from helpers import ROOT, is_alive
+from helpers import check_processes_end
 from pysot.utils.processes import map_in_processes, worker_pool
 from worker_functions import cannot_begin, dies, pid_and_square, sleeper, tell_number
 
@@ -54,17 +53,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="is_alive reads /proc")
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
 def test_processes_end_with_their_parent(tmp_path, signum):
-    (tmp_path / "run.py").write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "test")))}
-    parent = subprocess.Popen([sys.executable, tmp_path / "run.py", tmp_path], env=environment, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while len(pids := [int(path.name[3:]) for path in tmp_path.glob("pid*")]) < 2 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert len(pids) == 2 and all(map(is_alive, pids))
-    parent.send_signal(signum)
-    parent.wait(30)
-    while any(map(is_alive, pids)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not any(map(is_alive, pids))
+    check_processes_end(tmp_path, SCRIPT, signum)

@@ -12,7 +12,7 @@ from pysot.toolkit.evaluation.eao import expected_average_overlap, expected_over
 from pysot.toolkit.evaluation.gather import repetition_notes, shown_regions
 from pysot.toolkit.evaluation.official import OfficialScore, named_pairs, official_score
 from pysot.toolkit.protocol import NAN, Track, TrackerScore
-from pysot.toolkit.results.files import load_baseline, vot_file, vot_files
+from pysot.toolkit.results.files import load_baseline, vot_files
 from pysot.toolkit.results.lines import ResultError
 from pysot.toolkit.results.trajectory import Trajectory
 
@@ -90,8 +90,7 @@ def load_supervised(dataset: Dataset, sequence: Sequence, tracker_dir: Path, not
     file which cannot be used.
     """
     runs, problems = [], []
-    files = vot_files(tracker_dir, sequence.name, experiment, sequence.alike)
-    for path in files or [vot_file(tracker_dir, sequence.name, experiment=experiment, alike=sequence.alike)]:
+    for path in vot_files(tracker_dir, sequence.name, experiment, sequence.alike):
         try:
             run = load_baseline(path, len(sequence))
             runs.append(change(run, path) if change else run)

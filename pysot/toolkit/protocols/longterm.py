@@ -11,7 +11,7 @@ from pysot.toolkit.evaluation.runs import UNBOUNDED, Run, RunScore, score_runs
 from pysot.toolkit.protocol import Protocol
 from pysot.toolkit.protocols.shared import one_run, run_report
 from pysot.toolkit.region.raster import corners_of, overlaps, region_table
-from pysot.toolkit.results.files import load_run, vot_file, vot_files
+from pysot.toolkit.results.files import load_run, vot_files
 from pysot.toolkit.results.lines import ResultError
 
 NAME = "longterm"
@@ -19,7 +19,7 @@ NAME = "longterm"
 
 def load(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes: list[str]) -> list[Run]:
     """The first repetition, which has confidences. Raises ResultError."""
-    files = vot_files(tracker_dir, sequence.name, NAME, sequence.alike) or [vot_file(tracker_dir, sequence.name, experiment=NAME, alike=sequence.alike)]
+    files = vot_files(tracker_dir, sequence.name, NAME, sequence.alike)
     runs = [load_run(path, len(sequence)) for path in files]
     if runs[0].masks:
         raise ResultError(f"{files[0]} has masks, which long-term scores do not know; track with boxes")

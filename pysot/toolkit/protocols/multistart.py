@@ -14,6 +14,7 @@ from pysot.toolkit.evaluation.runs import Run, RunScore, score_runs
 from pysot.toolkit.protocol import Protocol, Task
 from pysot.toolkit.protocols.shared import needs_settings, run_report, run_task
 from pysot.toolkit.results.files import anchor_file, anchor_files, load_run
+from pysot.toolkit.tracking.step import is_usable
 
 
 def tasks(dataset: Dataset, sequence: Sequence, tracker_dir: Path, experiment: str = "baseline") -> list[Task]:
@@ -36,7 +37,7 @@ def measure(dataset: Dataset, results: dict[str, list[Run]], mode: str) -> dict:
     """EAO, accuracy and robustness, and the expected overlap by length; parts of a RunScore."""
     everything, scores, videos, settings = [], [], {}, dataset.settings
     for sequence in dataset.sequences:
-        runs = [multistart.AnchorRun(run.overlap, np.array([_is_visible(region) for region in run.sequence.ground_truth])) for run in results[sequence.name]]
+        runs = [multistart.AnchorRun(run.overlap, np.array([is_usable(region) for region in run.sequence.ground_truth])) for run in results[sequence.name]]
         scores.append(multistart.sequence_score(runs, len(sequence)))
         videos[sequence.name] = {"accuracy": scores[-1].accuracy, "robustness": scores[-1].robustness}
         everything += runs
@@ -44,10 +45,6 @@ def measure(dataset: Dataset, results: dict[str, list[Run]], mode: str) -> dict:
     accuracy, robustness = multistart.accuracy_robustness(scores)
     numbers = {"eao": multistart.expected_average_overlap(curve, settings.low, settings.high), "accuracy": accuracy, "robustness": robustness}
     return {"numbers": numbers, "videos": videos, "at": np.arange(settings.high), "curve": curve}
-
-
-def _is_visible(region: np.ndarray) -> bool:
-    return bool(np.isfinite(region).all()) and (len(region) == 8 or min(region[2:]) > 0)
 
 
 def check(dataset: Dataset) -> None:

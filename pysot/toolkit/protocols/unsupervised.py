@@ -11,7 +11,7 @@ from pysot.toolkit.evaluation.runs import Run, RunScore, score_runs
 from pysot.toolkit.protocol import Protocol
 from pysot.toolkit.protocols.shared import needs_settings, one_run, run_report
 from pysot.toolkit.region.raster import region_table
-from pysot.toolkit.results.files import load_run, vot_file, vot_files
+from pysot.toolkit.results.files import load_run, vot_files
 from pysot.toolkit.results.trajectory import START
 
 NAME = "unsupervised"
@@ -19,8 +19,7 @@ NAME = "unsupervised"
 
 def load(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes: list[str]) -> list[Run]:
     """All repetitions. Raises ResultError."""
-    files = vot_files(tracker_dir, sequence.name, NAME, sequence.alike) or [vot_file(tracker_dir, sequence.name, experiment=NAME, alike=sequence.alike)]
-    return [Run(sequence, load_run(path, len(sequence))) for path in files]
+    return [Run(sequence, load_run(path, len(sequence))) for path in vot_files(tracker_dir, sequence.name, NAME, sequence.alike)]
 
 
 def measure(dataset: Dataset, results: dict[str, list[Run]], mode: str) -> dict:

@@ -73,7 +73,7 @@ def _has_trackers(folder: Path) -> bool:
 
 def find_ope_runs(tracker_dir: str | os.PathLike, video: str, alike: Collection[str] = ()) -> list[Path]:
     """The one-pass results of a video in the order of their repetitions, under any of the names they may have, see `datasets.names`; where one should be, if
-    there is none. Raises ResultError where that cannot be told.
+    there is none. Raises ValueError where that cannot be told.
     """
     folder = Path(tracker_dir)
     exact = [path for path in (folder / f"{video}.txt", folder / video / f"{video}_001.txt") if path.is_file()]
@@ -119,11 +119,11 @@ def anchor_file(tracker_dir: str | os.PathLike, video: str, frame: int, experime
 
 
 def vot_files(tracker_dir: str | os.PathLike, video: str, experiment: str = "baseline", alike: Collection[str] = ()) -> list[Path]:
-    """The files of all repetitions that are there, in order; their names may be spelt otherwise, as the folder's. Raises ResultError where it cannot be told
-    whose they are.
+    """The files of all repetitions that are there, in order; their names may be spelt otherwise, as the folder's. Where the first one should be, if there is
+    none. Raises ValueError where it cannot be told whose they are.
     """
     files = _numbered_files(_video_folder(tracker_dir, video, experiment, alike), video, 3, alike)
-    return [files[number] for number in sorted(files)]
+    return [files[number] for number in sorted(files)] or [vot_file(tracker_dir, video, experiment=experiment, alike=alike)]
 
 
 def anchor_files(tracker_dir: str | os.PathLike, video: str, experiment: str = "baseline", alike: Collection[str] = ()) -> dict[int, Path]:

@@ -16,11 +16,11 @@ from pysot.toolkit.evaluation import longterm, multistart
 from pysot.toolkit.experiments.runner import frames_to_track, run_dataset
 from pysot.toolkit.experiments.scoring import evaluate_tracker, score_trackers
 from pysot.toolkit.protocols import find_protocol
-from pysot.toolkit.region.masks import Mask
 from pysot.toolkit.report.figures import write_figures
 from pysot.toolkit.report.html_report import write_report
 from pysot.toolkit.report.summary import full_text, rows_of, tag_values
 from pysot.toolkit.results.files import SKIPPED, START, TRACKED, ResultError, Trajectory, anchor_file, load_run, save_ope, save_vot, vot_file
+from pysot.utils.masks import Mask
 
 BOX = [20.0, 20, 20, 20]
 SETTINGS = VotSettings(low=20, high=60, peak=20)

@@ -9,9 +9,9 @@ from pysot.toolkit.datasets.sequence import Dataset, VotSettings
 from pysot.toolkit.evaluation import longterm
 from pysot.toolkit.evaluation.runs import run_overlaps
 from pysot.toolkit.experiments.scoring import evaluate_tracker
-from pysot.toolkit.region.masks import Mask
 from pysot.toolkit.results.files import Trajectory, anchor_file, save_vot, vot_file
 from pysot.toolkit.tracking.realtime import FrameClock
+from pysot.utils.masks import Mask
 
 BOX = [20.0, 20, 20, 20]
 SETTINGS = VotSettings(low=20, high=60, peak=20)

@@ -1,17 +1,14 @@
 """Tracking with several processes: the same results as with one, whatever happens to a sequence or a process."""
 
-import os
 import signal
-import subprocess
 import sys
-import time
 from functools import partial
 
 import cv2
 import pytest
 from toolkit_data import TrackerInProcess, moving_polygons, write_frames
 
-from helpers import ROOT, is_alive
+from helpers import check_processes_end
 from pysot.toolkit.datasets.sequence import Dataset, Sequence, VotSettings
 from pysot.toolkit.experiments.parallel import run_in_processes
 from pysot.toolkit.experiments.runner import run_dataset
@@ -95,15 +92,4 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_processes_end_when_their_parent_does(tmp_path, signum):
     """The signal goes to the parent alone. What a process writes is whole or absent."""
-    (tmp_path / "run.py").write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "test")))}
-    parent = subprocess.Popen([sys.executable, tmp_path / "run.py", tmp_path], env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 60
-    while len(pids := [int(path.name[3:]) for path in tmp_path.glob("pid*")]) < 2 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert len(pids) == 2 and all(map(is_alive, pids))
-    parent.send_signal(signum)
-    parent.wait(30)
-    while any(map(is_alive, pids)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not any(map(is_alive, pids))
+    check_processes_end(tmp_path, SCRIPT, signum)

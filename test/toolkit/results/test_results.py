@@ -72,7 +72,7 @@ def test_damaged_results_are_named(tmp_path, text, reason):
 def test_missing_result(tmp_path):
     with pytest.raises(ResultError, match="no result file .*a_001.txt; track"):
         load_baseline(tmp_path / "a_001.txt")
-    assert vot_files(tmp_path, "a") == []
+    assert vot_files(tmp_path, "a") == [vot_file(tmp_path, "a")]
 
 
 @pytest.mark.parametrize("text", [
@@ -342,7 +342,7 @@ def test_names_of_folders_and_repetitions(tmp_path, written):
     (tmp_path / "m" / "baseline" / written / f"{written}_002.bin").touch()
     (tmp_path / "m" / "baseline" / written / f"{written}_003.bin").touch()
     assert [path.name[-7:] for path in vot_files(tmp_path / "m", "clip-1")] == ["001.txt", "002.txt", "003.bin", "015.txt"]
-    assert vot_files(tmp_path / "m", "clip-2") == [] and vot_file(tmp_path / "m", "clip-2").parent.name == "clip-2"
+    assert vot_files(tmp_path / "m", "clip-2") == [tmp_path / "m" / "baseline" / "clip-2" / "clip-2_001.txt"]
 
 
 def test_names_of_folders_that_are_alike(tmp_path):
@@ -350,7 +350,7 @@ def test_names_of_folders_that_are_alike(tmp_path):
     for folder, stem in (("clip_1", "clip_1"), ("slow", "SLOW")):
         (tmp_path / "m" / "baseline" / folder).mkdir(parents=True)
         (tmp_path / "m" / "baseline" / folder / f"{stem}_001.txt").write_text("1\n1,2,3,4\n")
-    assert len(vot_files(tmp_path / "m", "clip_1", alike=["clip-1"])) == 1 and vot_files(tmp_path / "m", "clip-1", alike=["clip_1"]) == []
+    assert len(vot_files(tmp_path / "m", "clip_1", alike=["clip-1"])) == 1 and not vot_files(tmp_path / "m", "clip-1", alike=["clip_1"])[0].exists()
     assert anchor_file(tmp_path / "m", "clip-1", 0, alike=["clip_1"]).parent.name == "clip-1"
     assert [path.name for path in vot_files(tmp_path / "m", "slow")] == ["SLOW_001.txt"]
     (tmp_path / "m" / "baseline" / "slow" / "Slow_002.txt").write_text("1\n1,2,3,4\n")
