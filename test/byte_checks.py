@@ -23,7 +23,13 @@ SCALARS = ("total_loss", "cls_loss", "loc_loss")
 
 def tool(name: str, *arguments, cwd: Path) -> str:
     """Run a tool in `cwd`; returns what it printed. Raises RuntimeError with its error output."""
-    done = subprocess.run([sys.executable, str(ROOT / "tools" / name), *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / name), *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise RuntimeError(f"{name} {' '.join(map(str, arguments))} failed:\n{done.stderr}")
     return done.stdout
@@ -40,13 +46,29 @@ def digest(*parts: bytes) -> str:
 def tree(folder: Path, pattern: str = "*", leave_out: str = r"$^") -> str:
     """The sha256 of names and contents below a folder, but for the names in which `leave_out` is found."""
     files = sorted(path for path in folder.rglob(pattern) if path.is_file() and not re.search(leave_out, path.name))
-    return digest(*(part for path in files for part in (path.relative_to(folder).as_posix().encode(), path.read_bytes())))
+    return digest(
+        *(part for path in files for part in (path.relative_to(folder).as_posix().encode(), path.read_bytes()))
+    )
 
 
 def prepare(work: Path) -> None:
     """Make the quickstart's data in `work`."""
-    tool("make_quickstart_data.py", "--train", "training_dataset/quickstart/sequences", "--test", "testing_dataset/VOT-QUICKSTART", cwd=work)
-    tool("prepare_data.py", "vot", "training_dataset/quickstart/sequences", "--out", "training_dataset/quickstart", cwd=work)
+    tool(
+        "make_quickstart_data.py",
+        "--train",
+        "training_dataset/quickstart/sequences",
+        "--test",
+        "testing_dataset/VOT-QUICKSTART",
+        cwd=work,
+    )
+    tool(
+        "prepare_data.py",
+        "vot",
+        "training_dataset/quickstart/sequences",
+        "--out",
+        "training_dataset/quickstart",
+        cwd=work,
+    )
 
 
 def check_data(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, str]]:
@@ -62,7 +84,10 @@ def check_items(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, str
     from pysot.core.config import load_config
     from pysot.datasets.data_builder import build_dataset
 
-    dataset, total = build_dataset(load_config(str(CONFIG), [], for_training=True), seed=123456, data_path=str(work)), hashlib.sha256()
+    dataset, total = (
+        build_dataset(load_config(str(CONFIG), [], for_training=True), seed=123456, data_path=str(work)),
+        hashlib.sha256(),
+    )
     for position in range(len(dataset)):
         for key, value in sorted(dataset[0, position].items()):
             total.update(key.encode() + value.tobytes())
@@ -74,27 +99,60 @@ def check_losses(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, st
     import torch
     from tensorboardX.proto.event_pb2 import Event
 
-    tool("train.py", "--cfg", CONFIG, "--seed", 123456, "--max_step", 50, "--data_path", work, "--opts", "TRAIN.PRINT_FREQ", 1, cwd=work)
+    tool(
+        "train.py",
+        "--cfg",
+        CONFIG,
+        "--seed",
+        123456,
+        "--max_step",
+        50,
+        "--data_path",
+        work,
+        "--opts",
+        "TRAIN.PRINT_FREQ",
+        1,
+        cwd=work,
+    )
     found = []
     for path in sorted((work / "quickstart/logs").glob("events*")):
         data, at = path.read_bytes(), 0
         while at < len(data):  # a record is its length in 8 bytes, 4 of checksum, the event, 4 of checksum
-            size, = struct.unpack_from("<Q", data, at)
-            event = Event.FromString(data[at + 12:at + 12 + size])
-            found += [(event.step, value.tag, value.simple_value) for value in event.summary.value if value.tag.split("/")[-1] in SCALARS]
+            (size,) = struct.unpack_from("<Q", data, at)
+            event = Event.FromString(data[at + 12 : at + 12 + size])
+            found += [
+                (event.step, value.tag, value.simple_value)
+                for value in event.summary.value
+                if value.tag.split("/")[-1] in SCALARS
+            ]
             at += size + 16
     text = "".join(f"{step} {name} {struct.pack('<f', value).hex()}\n" for step, name, value in sorted(found))
     yield f"{len(found)} losses", digest(text.encode())
     last = sorted((work / "quickstart/snapshot").glob("*.pth"))[-1]
     weights = torch.load(last, weights_only=True, map_location="cpu")["state_dict"]
-    yield "weights after 50 steps", digest(*(part for name, value in sorted(weights.items()) for part in (name.encode(), value.numpy().tobytes())))
+    yield (
+        "weights after 50 steps",
+        digest(*(part for name, value in sorted(weights.items()) for part in (name.encode(), value.numpy().tobytes()))),
+    )
 
 
 def check_boxes(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """The boxes of the quickstart's network and their scores, for each way to run a supervised set that does not depend on time."""
     for experiment in ("baseline", "unsupervised"):
         name = ("--dataset", "VOT-QUICKSTART", "--experiment", experiment)
-        tool("test.py", "--config", CONFIG, "--snapshot", args.network.resolve(), *name, "--workers", 1, "--device", "cpu", cwd=work)
+        tool(
+            "test.py",
+            "--config",
+            CONFIG,
+            "--snapshot",
+            args.network.resolve(),
+            *name,
+            "--workers",
+            1,
+            "--device",
+            "cpu",
+            cwd=work,
+        )
         results = work / "results/VOT-QUICKSTART" / args.network.stem / experiment
         yield f"boxes, {experiment}", tree(results, leave_out=r"_time\.")
         text = tool("eval.py", "-p", "results", *name, "--mode", "both", "-s", "--json", "scores.json", cwd=work)
@@ -107,7 +165,10 @@ def check_scores(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, st
         for mode in ("both", "pysot", "official"):
             printed = evaluate(args, work, name, "--mode", mode, "-s", "--json", "scores.json", "--table", "table.csv")
             yield f"{name} {mode}: json", digest((work / "scores.json").read_bytes())
-            yield f"{name} {mode}: tables", digest(printed.encode(), *(path.read_bytes() for path in sorted(work.glob("table*.csv"))))
+            yield (
+                f"{name} {mode}: tables",
+                digest(printed.encode(), *(path.read_bytes() for path in sorted(work.glob("table*.csv")))),
+            )
 
 
 def check_pages(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, str]]:
@@ -116,8 +177,21 @@ def check_pages(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, str
         copy = work / "copy" / name
         shutil.copytree(args.shared / "data/results" / name, copy)
         for mode in ("pysot", "both"):
-            tool("eval.py", "-p", work / "copy", "-d", name, "--datasetdir", args.shared / "data/benchmarks", "--mode", mode, "--report", "page.html", "--vis",
-                 cwd=work)
+            tool(
+                "eval.py",
+                "-p",
+                work / "copy",
+                "-d",
+                name,
+                "--datasetdir",
+                args.shared / "data/benchmarks",
+                "--mode",
+                mode,
+                "--report",
+                "page.html",
+                "--vis",
+                cwd=work,
+            )
             page = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d[^<]*", "", (work / "page.html").read_text(encoding="utf-8"))
             yield f"{name} {mode}: page", digest(page.replace(str(work), "").encode())
             yield f"{name} {mode}: figures", tree(copy, "*.png")
@@ -125,7 +199,17 @@ def check_pages(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, str
 
 def evaluate(args: argparse.Namespace, work: Path, name: str, *more) -> str:
     """The tables of the real results of a set."""
-    return tool("eval.py", "-p", args.shared / "data/results", "-d", name, "--datasetdir", args.shared / "data/benchmarks", *more, cwd=work)
+    return tool(
+        "eval.py",
+        "-p",
+        args.shared / "data/results",
+        "-d",
+        name,
+        "--datasetdir",
+        args.shared / "data/benchmarks",
+        *more,
+        cwd=work,
+    )
 
 
 def check_raw(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, str]]:
@@ -136,14 +220,28 @@ def check_raw(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, str]]
 
 
 CHECKS = {
-    "data": check_data, "items": check_items, "losses": check_losses, "boxes": check_boxes, "scores": check_scores, "pages": check_pages, "raw": check_raw,
+    "data": check_data,
+    "items": check_items,
+    "losses": check_losses,
+    "boxes": check_boxes,
+    "scores": check_scores,
+    "pages": check_pages,
+    "raw": check_raw,
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("only", nargs="*", choices=[*CHECKS, []], metavar="ONLY", help=f"of {', '.join(CHECKS)} (default: all that there is data for)")
-    parser.add_argument("--network", type=Path, default=ROOT / "quickstart/trained.pth", help="checkpoint of the quickstart's network")
+    parser.add_argument(
+        "only",
+        nargs="*",
+        choices=[*CHECKS, []],
+        metavar="ONLY",
+        help=f"of {', '.join(CHECKS)} (default: all that there is data for)",
+    )
+    parser.add_argument(
+        "--network", type=Path, default=ROOT / "quickstart/trained.pth", help="checkpoint of the quickstart's network"
+    )
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared", help="folder of real data")
     args = parser.parse_args()
     args.shared = args.shared.resolve()

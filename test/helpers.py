@@ -47,7 +47,9 @@ def tiny_config(*opts, for_training: bool = False):
     return load_config(experiment("quickstart"), [*tiny, *opts], for_training=for_training)
 
 
-def moving_square(folder: Path, frames: int = 6, side: int = 40, size: tuple[int, int] = (160, 120), seed: int = 0) -> list[list[float]]:
+def moving_square(
+    folder: Path, frames: int = 6, side: int = 40, size: tuple[int, int] = (160, 120), seed: int = 0
+) -> list[list[float]]:
     """Write a raw VOT sequence (color/%08d.jpg, groundtruth.txt) of a textured square over a textured ground; returns its boxes xywh."""
     rng = np.random.default_rng(seed)
     width, height = size
@@ -58,7 +60,7 @@ def moving_square(folder: Path, frames: int = 6, side: int = 40, size: tuple[int
     for i in range(frames):
         x, y = (20 + 4 * i) % (width - side), (30 + 2 * i) % (height - side)
         frame = ground.copy()
-        frame[y:y + side, x:x + side] = target
+        frame[y : y + side, x : x + side] = target
         cv2.imwrite(str(folder / "color" / f"{i + 1:08d}.jpg"), frame)
         boxes.append([x, y, side, side])
     (folder / "groundtruth.txt").write_text("".join(f"{x},{y},{w},{h}\n" for x, y, w, h in boxes))
@@ -71,8 +73,24 @@ def small_trainer(folder: Path, device: torch.device, *opts, loader: Batches | N
     from pysot.models.model_builder import build_model
     from pysot.utils.distributed import Rank
 
-    config = tiny_config("TRAIN.SNAPSHOT_DIR", str(folder), "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1, "TRAIN.EPOCH", 3, "TRAIN.BASE_LR", 0.005,
-                         "BACKBONE.TRAIN_EPOCH", 1, "BACKBONE.TRAIN_LAYERS", "[layer4, layer5]", *opts, for_training=True)
+    config = tiny_config(
+        "TRAIN.SNAPSHOT_DIR",
+        str(folder),
+        "TRAIN.BATCH_SIZE",
+        2,
+        "TRAIN.PRINT_FREQ",
+        1,
+        "TRAIN.EPOCH",
+        3,
+        "TRAIN.BASE_LR",
+        0.005,
+        "BACKBONE.TRAIN_EPOCH",
+        1,
+        "BACKBONE.TRAIN_LAYERS",
+        "[layer4, layer5]",
+        *opts,
+        for_training=True,
+    )
     torch.manual_seed(5)
     return build_trainer(config, build_model(config), noisy_batches() if loader is None else loader, device, Rank())
 
@@ -88,20 +106,48 @@ TINY = ["BACKBONE.KWARGS.width_mult", "0.0625", "RPN.KWARGS.in_channels", "16", 
 def copy_of_repository(folder: Path) -> Path:
     """The repository without data, results and version control, in a folder whose name has a space."""
     target = folder / "my pysot"
-    leave = shutil.ignore_patterns(".git", ".venv*", "__pycache__", "quickstart", "output", "results", "snapshot*", "logs*", "crop511", "parity", "sequences",
-                                   ".*cache")
+    leave = shutil.ignore_patterns(
+        ".git",
+        ".venv*",
+        "__pycache__",
+        "quickstart",
+        "output",
+        "results",
+        "snapshot*",
+        "logs*",
+        "crop511",
+        "parity",
+        "sequences",
+        ".*cache",
+    )
     kept = {"quickstart", "results"}  # packages and configs of these names
-    shutil.copytree(ROOT, target, ignore=lambda path, names: leave(path, names) - (
-        kept if Path(path).is_relative_to(ROOT / "pysot") or path.endswith("experiments") else set()))
+    shutil.copytree(
+        ROOT,
+        target,
+        ignore=lambda path, names: (
+            leave(path, names)
+            - (kept if Path(path).is_relative_to(ROOT / "pysot") or path.endswith("experiments") else set())
+        ),
+    )
     shutil.rmtree(target / "testing_dataset", ignore_errors=True)
     return target
 
 
-def run_script(script: str, folder: Path, *arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess:
+def run_script(
+    script: str, folder: Path, *arguments: str, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess:
     """A script of test/ in a copy of the repository, run from test/ with the Python of the tests."""
-    environment = {**os.environ, "VIRTUAL_ENV": sys.prefix, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1", **environment}
+    environment = {
+        **os.environ,
+        "VIRTUAL_ENV": sys.prefix,
+        "PYTHON": sys.executable,
+        "OMP_NUM_THREADS": "1",
+        **environment,
+    }
     command = ["bash", str(folder / "test" / script), *arguments]
-    return subprocess.run(command, cwd=cwd or folder / "test", env=environment, capture_output=True, text=True, timeout=600)
+    return subprocess.run(
+        command, cwd=cwd or folder / "test", env=environment, capture_output=True, text=True, timeout=600
+    )
 
 
 def tiny_benchmark(folder: Path, frames: int = 115, videos: int = 2) -> Path:
@@ -110,7 +156,16 @@ def tiny_benchmark(folder: Path, frames: int = 115, videos: int = 2) -> Path:
     for i in range(videos):
         moving_square(raw / f"square{i}", frames=frames, seed=i)
     (raw / "list.txt").write_text("".join(f"square{i}\n" for i in range(videos)))
-    command = [sys.executable, ROOT / "tools" / "prepare_data.py", "vot", raw, "--out", folder / "training_dataset" / "quickstart", "--procs", "1"]
+    command = [
+        sys.executable,
+        ROOT / "tools" / "prepare_data.py",
+        "vot",
+        raw,
+        "--out",
+        folder / "training_dataset" / "quickstart",
+        "--procs",
+        "1",
+    ]
     subprocess.run(list(map(str, command)), check=True, capture_output=True)
     return folder
 
@@ -132,7 +187,9 @@ def check_processes_end(folder: Path, script: str, signum: int) -> None:
     """Run a script whose two worker processes leave files pid<number> in `folder`, send a signal to the script alone, and see them end."""
     (folder / "run.py").write_text(script)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "test")))}
-    parent = subprocess.Popen([sys.executable, folder / "run.py", folder], env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+    parent = subprocess.Popen(
+        [sys.executable, folder / "run.py", folder], env=environment, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     deadline = time.monotonic() + 60
     while len(pids := [int(path.name[3:]) for path in folder.glob("pid*")]) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -25,7 +25,9 @@ def moving_polygons(frames: int, tilt: float = 0.3) -> list[np.ndarray]:
 def make_sequence(name="clip", frames=20, width=200, height=150, truth=None, tags=None, **more) -> Sequence:
     """A sequence whose frames are not on the disk."""
     truth = moving_polygons(frames) if truth is None else truth
-    return Sequence(name, [f"{name}/{i + 1:08d}.jpg" for i in range(len(truth))], truth, width, height, tags or {}, **more)
+    return Sequence(
+        name, [f"{name}/{i + 1:08d}.jpg" for i in range(len(truth))], truth, width, height, tags or {}, **more
+    )
 
 
 def box_sequence(frames=30, **kwargs) -> Sequence:
@@ -37,7 +39,7 @@ def trajectory(frames=30, lost=(), box=(20, 20, 19, 19)) -> Trajectory:
     """Starts at 0 and after each loss, 5 frames later; else `box`."""
     entries = [1] + [list(box)] * (frames - 1)
     for frame in lost:
-        entries[frame:frame + 6] = [2, 0, 0, 0, 0, 1][:frames - frame]
+        entries[frame : frame + 6] = [2, 0, 0, 0, 0, 1][: frames - frame]
     return Trajectory.from_frames(entries)
 
 
@@ -59,7 +61,11 @@ class ShakingTracker:
     def track(self, image):
         frame = int(image[0, 0, 0])
         region = np.asarray(self.truth[frame], float)
-        xs, ys = (region[0::2], region[1::2]) if len(region) == 8 else (region[[0]] + [0, region[2]], region[[1]] + [0, region[3]])
+        xs, ys = (
+            (region[0::2], region[1::2])
+            if len(region) == 8
+            else (region[[0]] + [0, region[2]], region[[1]] + [0, region[3]])
+        )
         self.calls += 1
         if frame in self.lose:
             return {"bbox": [xs.max() + 30, ys.max() + 30, 10, 10], "best_score": 0.1}
@@ -101,7 +107,9 @@ def make_raw_set(root):
     boxes = [np.array([30.0 + i, 40, 25, 20]) for i in range(8)]
     for name, truth, color in (("slow", polygons, "color"), ("boxes", boxes, ".")):
         write_frames(root / name / color, len(truth))
-        (root / name / "groundtruth.txt").write_text("".join(",".join(f"{v:.4f}" for v in region) + "\n" for region in truth))
+        (root / name / "groundtruth.txt").write_text(
+            "".join(",".join(f"{v:.4f}" for v in region) + "\n" for region in truth)
+        )
     (root / "slow" / "occlusion.tag").write_text("0\n1\n1\n")
     (root / "slow" / "camera_motion.label").write_text("1\n" * 12)
     (root / "list.txt").write_text("slow\nboxes\n\n")
@@ -110,8 +118,15 @@ def make_raw_set(root):
 
 def write_json_set(path, sequences):
     meta = {
-        s.name: {"video_dir": s.name, "init_rect": s.ground_truth[0].tolist(), "img_names": s.frame_paths, "width": s.width, "height": s.height,
-                 "gt_rect": [region.tolist() for region in s.ground_truth], **{tag: flags.astype(int).tolist() for tag, flags in s.tags.items()}}
+        s.name: {
+            "video_dir": s.name,
+            "init_rect": s.ground_truth[0].tolist(),
+            "img_names": s.frame_paths,
+            "width": s.width,
+            "height": s.height,
+            "gt_rect": [region.tolist() for region in s.ground_truth],
+            **{tag: flags.astype(int).tolist() for tag, flags in s.tags.items()},
+        }
         for s in sequences
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,13 +138,19 @@ def save_baseline(tracker_dir, video, trajectory, repetition=1):
     return save_vot(vot_file(tracker_dir, video, repetition), trajectory)
 
 
-needs_vot_toolkit = pytest.mark.skipif(not os.environ.get("VOT_TOOLKIT_PYTHON"), reason="VOT_TOOLKIT_PYTHON names no Python that has vot-toolkit")
+needs_vot_toolkit = pytest.mark.skipif(
+    not os.environ.get("VOT_TOOLKIT_PYTHON"), reason="VOT_TOOLKIT_PYTHON names no Python that has vot-toolkit"
+)
 
 
 def ask_vot_toolkit(folder, what, **content):
     """What the functions of vot-toolkit make of the content."""
     (folder / "cases.json").write_text(json.dumps({"what": what, **content}))
-    command = [os.environ["VOT_TOOLKIT_PYTHON"], Path(__file__).with_name("toolkit") / "evaluation" / "ask_vot_toolkit.py", folder / "cases.json"]
+    command = [
+        os.environ["VOT_TOOLKIT_PYTHON"],
+        Path(__file__).with_name("toolkit") / "evaluation" / "ask_vot_toolkit.py",
+        folder / "cases.json",
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -152,5 +173,13 @@ def slow_set(folder) -> Dataset:
     sequences = []
     for name in "ab":
         write_frames(folder / name, 20)
-        sequences.append(Sequence(name, [str(folder / name / f"{index + 1:08d}.png") for index in range(20)], moving_polygons(20), 200, 150))
+        sequences.append(
+            Sequence(
+                name,
+                [str(folder / name / f"{index + 1:08d}.png") for index in range(20)],
+                moving_polygons(20),
+                200,
+                150,
+            )
+        )
     return Dataset("SET", sequences, ("all",), VotSettings(2, 9, 5))

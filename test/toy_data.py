@@ -22,7 +22,7 @@ def make_crops(folder, videos=VIDEOS, frames=FRAMES):
             image = cv2.resize(rng.integers(0, 60, (32, 32, 3), dtype=np.uint8), (511, 511))
             box = [100, 50, 150 + 25 * frame, 110]
             x1, y1, x2, y2 = np.round(centred_box(image.shape, box)).astype(int)
-            image[y1:y2 + 1, x1:x2 + 1] = min(255, 130 + 6 * (video * frames + frame))
+            image[y1 : y2 + 1, x1 : x2 + 1] = min(255, 130 + 6 * (video * frames + frame))
             cv2.imwrite(str(folder / "crop511" / f"v{video}" / f"{frame:06d}.00.x.jpg"), image)
             track[f"{frame:06d}"] = box
     (folder / "train.json").write_text(json.dumps(content))
@@ -30,14 +30,37 @@ def make_crops(folder, videos=VIDEOS, frames=FRAMES):
 
 def make_config(folder, **changes):
     augmentation = {"SHIFT": 4, "SCALE": 0.05, "BLUR": 0.0, "FLIP": 0.0, "COLOR": 1.0}
-    cfg = CfgNode({
-        "TRAIN": {"THR_HIGH": 0.6, "THR_LOW": 0.3, "NEG_NUM": 16, "POS_NUM": 16, "TOTAL_NUM": 64, "EXEMPLAR_SIZE": 127, "SEARCH_SIZE": 255,
-                  "OUTPUT_SIZE": 25, "BATCH_SIZE": 4, "NUM_WORKERS": 0},
-        "DATASET": {"TEMPLATE": dict(augmentation), "SEARCH": {**augmentation, "SHIFT": 64, "SCALE": 0.18, "BLUR": 0.2}, "NEG": 0.2, "GRAY": 0.1,
-                    "NAMES": ["TOY"], "VIDEOS_PER_EPOCH": 24,
-                    "TOY": {"ROOT": str(folder / "crop511"), "ANNO": str(folder / "train.json"), "FRAME_RANGE": 2, "NUM_USE": -1}},
-        "ANCHOR": {"STRIDE": 8, "RATIOS": [0.33, 0.5, 1, 2, 3], "SCALES": [8]},
-    })
+    cfg = CfgNode(
+        {
+            "TRAIN": {
+                "THR_HIGH": 0.6,
+                "THR_LOW": 0.3,
+                "NEG_NUM": 16,
+                "POS_NUM": 16,
+                "TOTAL_NUM": 64,
+                "EXEMPLAR_SIZE": 127,
+                "SEARCH_SIZE": 255,
+                "OUTPUT_SIZE": 25,
+                "BATCH_SIZE": 4,
+                "NUM_WORKERS": 0,
+            },
+            "DATASET": {
+                "TEMPLATE": dict(augmentation),
+                "SEARCH": {**augmentation, "SHIFT": 64, "SCALE": 0.18, "BLUR": 0.2},
+                "NEG": 0.2,
+                "GRAY": 0.1,
+                "NAMES": ["TOY"],
+                "VIDEOS_PER_EPOCH": 24,
+                "TOY": {
+                    "ROOT": str(folder / "crop511"),
+                    "ANNO": str(folder / "train.json"),
+                    "FRAME_RANGE": 2,
+                    "NUM_USE": -1,
+                },
+            },
+            "ANCHOR": {"STRIDE": 8, "RATIOS": [0.33, 0.5, 1, 2, 3], "SCALES": [8]},
+        }
+    )
     for key, value in changes.items():
         cfg.merge_from_list([key.replace("__", "."), value])
     return cfg

@@ -19,15 +19,27 @@ except ModuleNotFoundError:
 
 
 _MOST_PROCESSES = 8  # each holds a network
-_ADDRESSES = 2**30  # bytes of address space without which the libraries cannot be loaded, and end the process in ways that no error reaches
-_OUT_OF_MEMORY = ("could not create a primitive", "Cannot allocate memory", "can't allocate memory", "bad_alloc", "out of memory", "DefaultCPUAllocator")
+_ADDRESSES = (
+    2**30
+)  # bytes of address space without which the libraries cannot be loaded, and end the process in ways that no error reaches
+_OUT_OF_MEMORY = (
+    "could not create a primitive",
+    "Cannot allocate memory",
+    "can't allocate memory",
+    "bad_alloc",
+    "out of memory",
+    "DefaultCPUAllocator",
+)
 
 
 def _check_addresses() -> None:
     limit = resource.getrlimit(resource.RLIMIT_AS)[0] if resource is not None else -1
     if 0 <= limit < _ADDRESSES:
-        print(f"error: a process may have {limit >> 20} MiB of addresses here (ulimit -v), and the libraries alone need {_ADDRESSES >> 20}; raise the limit, "
-              "such as with ulimit -v unlimited", file=sys.stderr)
+        print(
+            f"error: a process may have {limit >> 20} MiB of addresses here (ulimit -v), and the libraries alone need {_ADDRESSES >> 20}; raise the limit, "
+            "such as with ulimit -v unlimited",
+            file=sys.stderr,
+        )
         sys.exit(2)
 
 
@@ -36,9 +48,22 @@ _check_addresses()
 
 def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
     """--cfg/--config FILE, --device NAME and --opts KEY VALUE ..., the last one on the line."""
-    parser.add_argument("--cfg", "--config", dest="config", required=default is None, default=default, help="YAML file, experiments/<name>/config.yaml")
-    parser.add_argument("--device", default="auto", help="auto (NPU, GPU or CPU, the first there is), npu, cuda, cpu, or a card such as npu:3")
-    parser.add_argument("--opts", nargs=argparse.REMAINDER, default=[], help="config values KEY VALUE ..., last on the line")
+    parser.add_argument(
+        "--cfg",
+        "--config",
+        dest="config",
+        required=default is None,
+        default=default,
+        help="YAML file, experiments/<name>/config.yaml",
+    )
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="auto (NPU, GPU or CPU, the first there is), npu, cuda, cpu, or a card such as npu:3",
+    )
+    parser.add_argument(
+        "--opts", nargs=argparse.REMAINDER, default=[], help="config values KEY VALUE ..., last on the line"
+    )
 
 
 def add_dataset_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
@@ -47,9 +72,19 @@ def add_dataset_arguments(parser: argparse.ArgumentParser, default: str | None =
     """
     here = Path("testing_dataset")
     folder = here if here.is_dir() else Path(__file__).resolve().parents[1] / "testing_dataset"
-    parser.add_argument("--dataset", "-d", required=default is None, default=default, action=_NameOrPath, help="name of the data set, such as VOT2018, or the "
-                        "path of its folder (./mine) or json")
-    parser.add_argument("--datasetdir", default=str(folder), help="folder with <DATASET>.json or the raw VOT folder (default: testing_dataset)")
+    parser.add_argument(
+        "--dataset",
+        "-d",
+        required=default is None,
+        default=default,
+        action=_NameOrPath,
+        help="name of the data set, such as VOT2018, or the path of its folder (./mine) or json",
+    )
+    parser.add_argument(
+        "--datasetdir",
+        default=str(folder),
+        help="folder with <DATASET>.json or the raw VOT folder (default: testing_dataset)",
+    )
 
 
 class _NameOrPath(argparse.Action):
@@ -58,7 +93,9 @@ class _NameOrPath(argparse.Action):
     def __call__(self, parser, namespace, value, option_string=None):
         if any(mark and mark in value for mark in (os.sep, os.altsep)):
             path = Path(value).resolve()
-            value, namespace.datasetdir = (path.stem, str(path.parent)) if path.suffix == ".json" else (path.name, str(path))
+            value, namespace.datasetdir = (
+                (path.stem, str(path.parent)) if path.suffix == ".json" else (path.name, str(path))
+            )
         namespace.dataset = value
 
 
@@ -93,8 +130,12 @@ def add_sequence_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_deterministic_argument(parser: argparse.ArgumentParser) -> None:
     """--deterministic, which open_device obeys."""
-    parser.add_argument("--deterministic", action="store_true", help="the same bits in every run on the same device, with as many processes and threads "
-                        "(slower, see test/README.md)")
+    parser.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="the same bits in every run on the same device, with as many processes and threads "
+        "(slower, see test/README.md)",
+    )
 
 
 def open_device(args: argparse.Namespace, cfg, local_rank: int | None = None):
@@ -140,7 +181,9 @@ def setup_logging(quiet: bool = False, file: Path | None = None) -> None:
                 pass
         handlers.append(_ToleratedFile(file, encoding="utf-8"))
     level = logging.WARNING if quiet else logging.INFO
-    logging.basicConfig(level=level, format="[%(asctime)s] %(message)s", datefmt="%H:%M:%S", handlers=handlers, force=True)
+    logging.basicConfig(
+        level=level, format="[%(asctime)s] %(message)s", datefmt="%H:%M:%S", handlers=handlers, force=True
+    )
 
 
 class _ToleratedFile(logging.FileHandler):
@@ -151,7 +194,10 @@ class _ToleratedFile(logging.FileHandler):
             super().handleError(record)
         elif not getattr(self, "told", False):
             self.told = True
-            print(f"the log {self.baseFilename} cannot be written ({sys.exc_info()[1]}): the run goes on without it", file=sys.stderr)
+            print(
+                f"the log {self.baseFilename} cannot be written ({sys.exc_info()[1]}): the run goes on without it",
+                file=sys.stderr,
+            )
 
 
 class _BarSafeHandler(logging.StreamHandler):
@@ -172,7 +218,11 @@ def _explain(kind, error, trace) -> None:
     """An import of torch that fails because of torch_npu: say why, and what to do."""
     from pysot.utils.doctor import explain_torch_import
 
-    reason = explain_torch_import(f"{error} {error.__cause__ or ''}") if issubclass(kind, (ImportError, RuntimeError, OSError)) else None
+    reason = (
+        explain_torch_import(f"{error} {error.__cause__ or ''}")
+        if issubclass(kind, (ImportError, RuntimeError, OSError))
+        else None
+    )
     if reason is None:
         sys.__excepthook__(kind, error, trace)
         return

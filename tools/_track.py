@@ -48,7 +48,10 @@ def track(args, tracker, workers, snapshot, dataset, folder, protocol) -> dict[s
                 logger.info("Video: %s has a result already in %s", sequence.name, folder)
                 bar.update(frames[sequence.name])
             elif trajectory is not None:
-                speed, lost = len(trajectory) / trajectory.seconds.sum(), f" Lost: {len(trajectory.failures)}" * protocol.restarts
+                speed, lost = (
+                    len(trajectory) / trajectory.seconds.sum(),
+                    f" Lost: {len(trajectory.failures)}" * protocol.restarts,
+                )
                 logger.info("Video: %-12s Speed: %.1ffps%s", sequence.name, speed, lost)
 
         if tracker is None:
@@ -59,7 +62,9 @@ def track(args, tracker, workers, snapshot, dataset, folder, protocol) -> dict[s
                 tracked[0] = count
 
             return run_in_processes(build, workers, dataset, folder, on_frames, on_sequence, experiment).failed
-        return run_dataset(tracker, dataset, folder, lambda sequence, step: bar.update(), on_sequence, experiment).failed
+        return run_dataset(
+            tracker, dataset, folder, lambda sequence, step: bar.update(), on_sequence, experiment
+        ).failed
 
 
 def draw(dataset, folder, protocol):

@@ -34,12 +34,19 @@ def parse_arguments() -> argparse.Namespace:
     add("--steps", type=count, default=Job.steps, help="steps of a repetition")
     add("--repeats", type=count, default=Job.repeats, help="repetitions; the median counts")
     add("--backbone", action="store_true", help="train: with the backbone training, as after the unfreeze epoch")
-    add("--processes", type=_cli.whole_number(2), help="scale: processes to compare with one (default: one per card, "
-        "two on a CPU)")
+    add(
+        "--processes",
+        type=_cli.whole_number(2),
+        help="scale: processes to compare with one (default: one per card, two on a CPU)",
+    )
     add("--videos", type=count, default=Job.videos, help="index: videos of the annotation that is made for it")
     add("--raw", nargs=2, metavar=("SET", "ROOT"), help="prepare: the raw data set, as for tools/prepare_data.py")
-    add("--results", nargs=3, metavar=("FOLDER", "DATASET", "DATASETDIR"), help="eval: results of a tracker, as for "
-        "tools/eval.py -p -d --datasetdir")
+    add(
+        "--results",
+        nargs=3,
+        metavar=("FOLDER", "DATASET", "DATASETDIR"),
+        help="eval: results of a tracker, as for tools/eval.py -p -d --datasetdir",
+    )
     add("--sequences", type=count, default=Job.sequences, help="eval-many: sequences")
     add("--trackers", type=count, default=Job.trackers, help="eval-many: trackers")
     add("--json", metavar="FILE", help="also write the figures: a list of {name, device, value, unit, ratio, target}")
@@ -57,9 +64,22 @@ def main() -> None:
     case = build_case(cfg)
     experiment = Path(args.config).parent.name + " backbone" * args.backbone
     name = f"{args.what} {experiment} {case.precision} batch {case.batch_size}"
-    job = Job(case, device, me, _cli.claim_cores, _cli.progress_bar, data_path=args.data_path, steps=args.steps,
-              repeats=args.repeats, backbone=args.backbone, videos=args.videos, raw=args.raw, results=args.results,
-              sequences=args.sequences, trackers=args.trackers)
+    job = Job(
+        case,
+        device,
+        me,
+        _cli.claim_cores,
+        _cli.progress_bar,
+        data_path=args.data_path,
+        steps=args.steps,
+        repeats=args.repeats,
+        backbone=args.backbone,
+        videos=args.videos,
+        raw=args.raw,
+        results=args.results,
+        sequences=args.sequences,
+        trackers=args.trackers,
+    )
     with process_group(me, device):
         rows, words = BENCHMARKS[args.what](job)
     if not me.is_main:
@@ -69,14 +89,35 @@ def main() -> None:
         print(f"{f'{name}: {row.what}':<60} {row.value:>10.3f} {row.unit}{ratio}{target}")
     print(words)
     if args.json:
-        write_json(args.json, [{"name": f"{name}: {row.what}", "device": device_name(device), "value": row.value,
-                                "unit": row.unit, "ratio": row.ratio, "target": row.target} for row in rows], indent=1)
+        write_json(
+            args.json,
+            [
+                {
+                    "name": f"{name}: {row.what}",
+                    "device": device_name(device),
+                    "value": row.value,
+                    "unit": row.unit,
+                    "ratio": row.ratio,
+                    "target": row.target,
+                }
+                for row in rows
+            ],
+            indent=1,
+        )
 
 
 def start_processes(args: argparse.Namespace) -> None:
     """Become torchrun with as many processes as asked for."""
     cards = 1 if args.device == "cpu" else len(accelerators())
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(args.processes or max(2, cards)), *sys.argv]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        str(args.processes or max(2, cards)),
+        *sys.argv,
+    ]
     os.execv(sys.executable, command)
 
 

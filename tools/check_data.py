@@ -33,18 +33,27 @@ def main() -> None:
     for name, root, anno in find_sets(cfg, args.data_path):
         annotation = load_annotation(name, root, anno)
         report = check_boxes(annotation)
-        sheet = check_crops(annotation, report, None if args.all else args.sample, functools.partial(_cli.progress_bar, description=name))
+        sheet = check_crops(
+            annotation,
+            report,
+            None if args.all else args.sample,
+            functools.partial(_cli.progress_bar, description=name),
+        )
         write_json(args.out / f"{name}.json", report.as_json(), indent=1)
         write_bytes(args.out / f"{name}.jpg", cv2.imencode(".jpg", sheet)[1].tobytes())
         tell(report, args.out / f"{name}.jpg")
         if report.bad and not args.keep and not is_pack(root):
             remember_excluded(anno, root, report.bad)
-            print(f"  training leaves out the crops listed in {excluded_path(anno)}, until they are there or have changed")
+            print(
+                f"  training leaves out the crops listed in {excluded_path(anno)}, until they are there or have changed"
+            )
 
 
 def tell(report, sheet: Path) -> None:
     """The report as lines."""
-    print(f"{report.name}: {report.checked} of {report.boxes} crops read, {len(report.bad)} cannot be used; pictures in {sheet}")
+    print(
+        f"{report.name}: {report.checked} of {report.boxes} crops read, {len(report.bad)} cannot be used; pictures in {sheet}"
+    )
     print("  " + ", ".join(f"{count} {what}" for what, count in report.counts.items() if count))
     for what, values in report.sizes.items():
         print(f"  {what:<20} " + " ".join(f"{value:>9g}" for value in values))

@@ -27,11 +27,29 @@ AROUND = 8  # seconds kept for the start of this process and for its end
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="auto", help="auto (NPU, GPU or CPU, the first there is), npu, cuda, cpu, or a card such as npu:3")
-    parser.add_argument("--data", type=Path, help="folder with training_dataset/COCO/ (crop511/, train2017.json), vot/ (sequences and list.txt) and, for the "
-                                                  "original's numbers, parity/ (default: data of its own, made from photographs)")
-    parser.add_argument("--out", type=Path, default=Path("check_device"), help="folder for report.json and the Markdown file (default: check_device)")
-    parser.add_argument("--minutes", type=float, default=6, help="end after so many minutes; what is left then is not measured (default: 6)")
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="auto (NPU, GPU or CPU, the first there is), npu, cuda, cpu, or a card such as npu:3",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="folder with training_dataset/COCO/ (crop511/, train2017.json), vot/ (sequences and list.txt) and, for the "
+        "original's numbers, parity/ (default: data of its own, made from photographs)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("check_device"),
+        help="folder for report.json and the Markdown file (default: check_device)",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=6,
+        help="end after so many minutes; what is left then is not measured (default: 6)",
+    )
     parser.add_argument("--short", action="store_true", help="small networks and few repetitions; always so on a CPU")
     args = parser.parse_args()
     if not args.minutes > 0:
@@ -53,7 +71,12 @@ def write(args: argparse.Namespace, device: str, began: float, outcomes: list[Ou
     """The files, after each step anew, and a line about the last one."""
     last, kind = outcomes[-1], device.partition(":")[0]
     write_json(args.out / "report.json", as_json(outcomes, device, time.monotonic() - began), indent=1)
-    names = [note.removeprefix("device: ") for outcome in outcomes for note in outcome.told.notes if note.startswith("device: ")]
+    names = [
+        note.removeprefix("device: ")
+        for outcome in outcomes
+        for note in outcome.told.notes
+        if note.startswith("device: ")
+    ]
     with atomic_write(args.out / f"check_device_{kind}.md") as stream:
         stream.write(markdown(outcomes, f"Device check: {names[0] if names else device}"))
     print(f"{last.step.name}: {last.state}, {last.seconds:.1f} s {last.reason}".rstrip(), file=sys.stderr, flush=True)
@@ -70,8 +93,13 @@ def main() -> None:
         data = (args.data or Path(work) / "data").resolve()
         setting = Setting(device, data, Path(work), args.short or device == "cpu")
         left = 60 * args.minutes - AROUND - (time.monotonic() - began)
-        outcomes = run_steps([OWN_DATA] * (args.data is None) + list(STEPS), device.partition(":")[0], setting, left,
-                             functools.partial(write, args, device, began))
+        outcomes = run_steps(
+            [OWN_DATA] * (args.data is None) + list(STEPS),
+            device.partition(":")[0],
+            setting,
+            left,
+            functools.partial(write, args, device, began),
+        )
     print("\n".join(text(outcomes)))
     sys.exit(0 if all(outcome.passed for outcome in outcomes) else 1)
 

@@ -27,14 +27,20 @@ logger = logging.getLogger("demo")
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--snapshot", required=True, help="checkpoint of the network")
-    parser.add_argument("--video_name", default="", help="video file, folder of images, camera (its number, /dev/video0) or stream (rtsp://..., http://...); "
-                                                         "default: camera 0")
-    parser.add_argument("--init", metavar="X,Y,W,H", help="box of the object in the first frame, in pixels; without: drawn in a window")
+    parser.add_argument(
+        "--video_name",
+        default="",
+        help="video file, folder of images, camera (its number, /dev/video0) or stream (rtsp://..., http://...); "
+        "default: camera 0",
+    )
+    parser.add_argument(
+        "--init", metavar="X,Y,W,H", help="box of the object in the first frame, in pixels; without: drawn in a window"
+    )
     parser.add_argument("--output", help="folder for the results (default: results/demo/<name of the video>)")
     _cli.add_config_arguments(parser)
     words = sys.argv[1:]
     for place in [i for i, word in enumerate(words[:-1]) if word == "--init"][:1]:
-        words[place:place + 2] = [f"--init={words[place + 1]}"]  # argparse takes -5,10,30,30 for an option
+        words[place : place + 2] = [f"--init={words[place + 1]}"]  # argparse takes -5,10,30,30 for an option
     return parser.parse_args(words)
 
 
@@ -67,7 +73,11 @@ def start(tracker, frame, init):
 
 
 def entry(index, outputs):
-    result = {"frame": index, "bbox": [float(value) for value in outputs["bbox"]], "score": float(outputs["best_score"])}
+    result = {
+        "frame": index,
+        "bbox": [float(value) for value in outputs["bbox"]],
+        "score": float(outputs["best_score"]),
+    }
     if outputs.get("polygon") is not None:
         result["polygon"] = [float(value) for value in np.ravel(outputs["polygon"])]
     return result

@@ -22,7 +22,11 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = HERE / "experiments" / "siamrpn_r50_l234_dwxcorr_8gpu" / "config.yaml"
     _cli.add_config_arguments(parser, default=str(default))
-    parser.add_argument("--run", action="store_true", help="compute on every card and compare with the CPU: the first thing to run on a new server")
+    parser.add_argument(
+        "--run",
+        action="store_true",
+        help="compute on every card and compare with the CPU: the first thing to run on a new server",
+    )
     parser.add_argument("--data_path", help="as for train.py")
     _cli.add_dataset_arguments(parser, default="VOT2016")
     return parser.parse_args()
@@ -31,11 +35,16 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     findings = []
-    for section, group in itertools.groupby(itertools.chain(examine(), run(args), needs(args)), key=lambda finding: finding.section):
+    for section, group in itertools.groupby(
+        itertools.chain(examine(), run(args), needs(args)), key=lambda finding: finding.section
+    ):
         print(f"== {section}", flush=True)
         for finding in group:
             findings.append(finding)
-            print(f"{'!!' if finding.problem else '  '} {finding.name:<26} {finding.value}{' -- ' if finding.problem else ''}{finding.problem}", flush=True)
+            print(
+                f"{'!!' if finding.problem else '  '} {finding.name:<26} {finding.value}{' -- ' if finding.problem else ''}{finding.problem}",
+                flush=True,
+            )
     problems = sum(bool(finding.problem) for finding in findings)
     print(f"\n{problems} problem(s)" + (", the lines with !!" if problems else ""))
     sys.exit(1 if problems else 0)
@@ -63,7 +72,13 @@ def needs(args) -> Iterator[Finding]:
     yield Finding("config", "file", str(args.config))
     for name in cfg.DATASET.NAMES:
         for key in ("ANNO", "ROOT"):
-            yield located("data", f"{name}.{key}", cfg.DATASET[name][key], "prepare it, see training_dataset/README.md", args.data_path)
+            yield located(
+                "data",
+                f"{name}.{key}",
+                cfg.DATASET[name][key],
+                "prepare it, see training_dataset/README.md",
+                args.data_path,
+            )
     yield benchmark(Path(args.datasetdir), args.dataset)
     for key, path in (("BACKBONE.PRETRAINED", cfg.BACKBONE.PRETRAINED), ("TRAIN.PRETRAINED", cfg.TRAIN.PRETRAINED)):
         if path:
@@ -98,7 +113,11 @@ def readable(path: Path, name: str = "") -> Finding:
 
 
 def benchmark(folder: Path, name: str) -> Finding:
-    there = [path for path in (folder / f"{name}.json", folder / name / f"{name}.json", folder / name / "list.txt") if path.exists()]
+    there = [
+        path
+        for path in (folder / f"{name}.json", folder / name / f"{name}.json", folder / name / "list.txt")
+        if path.exists()
+    ]
     problem = "" if there else "not there, so nothing can be evaluated; see testing_dataset/README.md"
     return Finding("data", name, str(there[0]) if there else str(folder / name), problem)
 

@@ -29,23 +29,60 @@ MOST_PROCESSES = 8  # that draw, each with libraries of its own
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tracker_path", "-p", required=True, help="results/<DATASET>, its parent, or the folder of one tracker")
+    parser.add_argument(
+        "--tracker_path", "-p", required=True, help="results/<DATASET>, its parent, or the folder of one tracker"
+    )
     _cli.add_dataset_arguments(parser)
-    parser.add_argument("--num", "-n", type=int, help="worker processes (default: one to score, and one per core to draw with --vis)")
-    parser.add_argument("--tracker_prefix", "-t", nargs="+", default=[""], help="this tracker, or all whose name begins so; several")
-    parser.add_argument("--mode", choices=list(MODES), default="pysot", help="arithmetic: as papers built on pysot print it, as the set's own toolkit counts "
-                                                                             "(for VOT sets vot-toolkit; vot is another name for official), or both")
-    parser.add_argument("--experiment", choices=experiments(), help="of VOT sets: baseline (default), realtime (simulated from the times of "
-                                                                       "baseline where there is nothing else) or unsupervised")
-    parser.add_argument("--partial", action="store_true", help="score trackers on the videos that they have usable results for; the table says on how many")
-    parser.add_argument("--show_video_level", "-s", action="store_true", help="also a table per video, and by tag of VOT sets")
-    parser.add_argument("--vis", action="store_true", help="also draw beside the results: <DATASET>_scores, _expected_overlap, _attributes, and a folder "
-                                                           "_timelines with the overlap by frame of each sequence")
+    parser.add_argument(
+        "--num", "-n", type=int, help="worker processes (default: one to score, and one per core to draw with --vis)"
+    )
+    parser.add_argument(
+        "--tracker_prefix", "-t", nargs="+", default=[""], help="this tracker, or all whose name begins so; several"
+    )
+    parser.add_argument(
+        "--mode",
+        choices=list(MODES),
+        default="pysot",
+        help="arithmetic: as papers built on pysot print it, as the set's own toolkit counts "
+        "(for VOT sets vot-toolkit; vot is another name for official), or both",
+    )
+    parser.add_argument(
+        "--experiment",
+        choices=experiments(),
+        help="of VOT sets: baseline (default), realtime (simulated from the times of "
+        "baseline where there is nothing else) or unsupervised",
+    )
+    parser.add_argument(
+        "--partial",
+        action="store_true",
+        help="score trackers on the videos that they have usable results for; the table says on how many",
+    )
+    parser.add_argument(
+        "--show_video_level", "-s", action="store_true", help="also a table per video, and by tag of VOT sets"
+    )
+    parser.add_argument(
+        "--vis",
+        action="store_true",
+        help="also draw beside the results: <DATASET>_scores, _expected_overlap, _attributes, and a folder "
+        "_timelines with the overlap by frame of each sequence",
+    )
     parser.add_argument("--vis_format", choices=FORMATS, default="png", help="format of what --vis draws")
-    parser.add_argument("--report", metavar="FILE", help="also write an HTML page: tables that sort, curves, and each sequence with its losses in pictures")
-    parser.add_argument("--table", metavar="FILE", help="also write the table as .csv, .tex or .md, and that of attributes (with -s of tags, videos) beside it")
-    parser.add_argument("--zip", metavar="FILE", help="also pack the results of one tracker on a one-pass set as the servers of GOT-10k, TrackingNet and LaSOT "
-                                                      "take them; without ground truth that is all")
+    parser.add_argument(
+        "--report",
+        metavar="FILE",
+        help="also write an HTML page: tables that sort, curves, and each sequence with its losses in pictures",
+    )
+    parser.add_argument(
+        "--table",
+        metavar="FILE",
+        help="also write the table as .csv, .tex or .md, and that of attributes (with -s of tags, videos) beside it",
+    )
+    parser.add_argument(
+        "--zip",
+        metavar="FILE",
+        help="also pack the results of one tracker on a one-pass set as the servers of GOT-10k, TrackingNet and LaSOT "
+        "take them; without ground truth that is all",
+    )
     parser.add_argument("--json", metavar="FILE", help="also write the scores as JSON")
     return parser.parse_args()
 
@@ -64,18 +101,34 @@ def main() -> None:
         tracker_dirs(args.tracker_path, args.dataset)  # says so, before a large data set is read
     dataset = load_dataset(args.dataset, args.datasetdir)
     protocol = find_protocol(dataset, args.experiment)
-    folders = tracker_dirs(args.tracker_path, args.dataset, args.tracker_prefix, [protocol.experiment, *protocol.sources])
+    folders = tracker_dirs(
+        args.tracker_path, args.dataset, args.tracker_prefix, [protocol.experiment, *protocol.sources]
+    )
     if args.zip:
         if len(folders) != 1 or not dataset.one_pass:
-            raise ValueError(f"--zip takes one tracker on a one-pass set, got {len(folders)} on {dataset.name} ({dataset.protocol}); choose one with -t")
+            raise ValueError(
+                f"--zip takes one tracker on a one-pass set, got {len(folders)} on {dataset.name} ({dataset.protocol}); choose one with -t"
+            )
         zip_ope(folders[0], dataset, args.zip)
         logger.info("wrote %s%s", args.zip, incomplete(dataset))
     if dataset.hidden_truth:
-        logger.info("%s has ground truth in first frames only: its server scores it%s", dataset.name, "" if args.zip else "; --zip packs the results for it")
+        logger.info(
+            "%s has ground truth in first frames only: its server scores it%s",
+            dataset.name,
+            "" if args.zip else "; --zip packs the results for it",
+        )
         return
     with _cli.progress_bar(None, total=len(folders), description="evaluating") as bar:
-        scores = score_trackers(dataset, folders, 1 if args.num is None else args.num, lambda name: bar.update(), args.experiment, args.mode, args.partial,
-                                with_tracks=bool(args.report or args.vis))
+        scores = score_trackers(
+            dataset,
+            folders,
+            1 if args.num is None else args.num,
+            lambda name: bar.update(),
+            args.experiment,
+            args.mode,
+            args.partial,
+            with_tracks=bool(args.report or args.vis),
+        )
     print(full_text(scores, args.mode, args.show_video_level))
     if not scores.scored:
         raise ValueError("no tracker could be scored, see the warnings above; nothing was written")
@@ -89,13 +142,19 @@ def main() -> None:
     if args.report:
         settings = {"data set": dataset.name, "results": args.tracker_path, "mode": args.mode}
         settings |= {"experiment": protocol.experiment} if protocol.experiment else {}
-        settings |= {"EAO": f"lengths {dataset.settings.low} to {dataset.settings.high}, burn-in {dataset.settings.burn_in}"} if dataset.settings else {}
+        settings |= (
+            {"EAO": f"lengths {dataset.settings.low} to {dataset.settings.high}, burn-in {dataset.settings.burn_in}"}
+            if dataset.settings
+            else {}
+        )
         bar = functools.partial(_cli.progress_bar, description="report")
         logger.info("wrote %s", write_report(args.report, scores, settings, bar))
     if args.vis:
         bar = functools.partial(_cli.progress_bar, description="timelines")
         workers = min(len(usable_cores()), MOST_PROCESSES) if args.num is None else args.num
-        for path in write_figures(folders[0].parent, scores, args.vis_format, bar, MODES[args.mode] == "official", workers):
+        for path in write_figures(
+            folders[0].parent, scores, args.vis_format, bar, MODES[args.mode] == "official", workers
+        ):
             logger.info("wrote %s", path)
 
 

@@ -25,7 +25,9 @@ def main() -> None:
     found: dict[str, Path] = {}
     for file, name in (pair for path in args.videos for pair in videos_of(path, args.out)):
         if name in found:
-            raise ValueError(f"{found[name]} and {file} have the same name without its ending; rename one, since the name becomes that of the folder")
+            raise ValueError(
+                f"{found[name]} and {file} have the same name without its ending; rename one, since the name becomes that of the folder"
+            )
         found[name] = file
     if not found:
         raise ValueError(f"no video ({', '.join(VIDEO_SUFFIXES)}) in {', '.join(map(str, args.videos))}")
@@ -45,12 +47,26 @@ def videos_of(path: Path, out: Path) -> list[tuple[Path, str]]:
     """The videos of a folder and of the folders in it, with their names below --out; a file is a video. Says what else is there."""
     if not path.is_dir():
         return [(path, path.stem)]
-    files = sorted((file for file in path.rglob("*") if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
-                    and out.resolve() not in file.resolve().parents), key=lambda file: natural_key(str(file)))
+    files = sorted(
+        (
+            file
+            for file in path.rglob("*")
+            if file.is_file()
+            and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            and out.resolve() not in file.resolve().parents
+        ),
+        key=lambda file: natural_key(str(file)),
+    )
     others = [file.name for file in files if file.suffix.lower() not in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES)]
     if others:
-        print(f"{path}: passed over {len(others)} files that are no videos: {', '.join(others[:5])}{' ...' * (len(others) > 5)}")
-    return [(file, file.relative_to(path).with_suffix("").as_posix()) for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
+        print(
+            f"{path}: passed over {len(others)} files that are no videos: {', '.join(others[:5])}{' ...' * (len(others) > 5)}"
+        )
+    return [
+        (file, file.relative_to(path).with_suffix("").as_posix())
+        for file in files
+        if file.suffix.lower() in VIDEO_SUFFIXES
+    ]
 
 
 def extract(file: Path, folder: Path) -> int:
@@ -68,7 +84,10 @@ def extract(file: Path, folder: Path) -> int:
             name.write_bytes(cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes())
         except OSError as error:
             shutil.rmtree(part, ignore_errors=True)
-            raise OSError(error.errno, f"cannot write {name}: {error.strerror}. Make room or choose another --out, and run the same command again") from error
+            raise OSError(
+                error.errno,
+                f"cannot write {name}: {error.strerror}. Make room or choose another --out, and run the same command again",
+            ) from error
         count += 1
     if not folder.is_dir():
         publish_folder(part, folder)

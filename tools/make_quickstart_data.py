@@ -22,7 +22,9 @@ def main() -> None:
     _cli.setup_logging(quiet=True)
     for split, root in (("train", args.train), ("test", args.test)):
         if root is not None:
-            folders = generate(root, split, seed=args.seed, progress=partial(_cli.progress_bar, description=f"{split} sequences"))
+            folders = generate(
+                root, split, seed=args.seed, progress=partial(_cli.progress_bar, description=f"{split} sequences")
+            )
             print(f"{split}: {len(folders)} sequences in {root}")
 
 

@@ -18,8 +18,9 @@ from pysot.datasets.raw.vot_export import export_vot
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     layouts = sorted(name for name, raw in RAW_SETS.items() if isinstance(raw, SequenceSet) and name != "vot")
-    parser.add_argument("layout", choices=layouts,
-                        help="a raw VOT folder needs no conversion: name it with --datasetdir")
+    parser.add_argument(
+        "layout", choices=layouts, help="a raw VOT folder needs no conversion: name it with --datasetdir"
+    )
     parser.add_argument("root", type=Path, help="folder of the annotated sequences")
     parser.add_argument("--out", type=Path, required=True, help="folder of the set; its name is the set's name")
     _cli.add_sequence_arguments(parser)

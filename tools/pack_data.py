@@ -20,11 +20,22 @@ def main() -> None:
     parser.add_argument("anno", type=Path, help="annotation of the data set, train.json")
     parser.add_argument("--root", type=Path, help="folder of the crops (default: crop511 beside the annotation)")
     parser.add_argument("--out", type=Path, help="folder of the pack (default: the annotation's name with .pack)")
-    parser.add_argument("--centre", type=_cli.whole_number(127), default=160, help="pixels of the middle that are stored for templates; more than their scale "
-                                                                                  "and shift need (142 as published), or templates read the whole crop")
+    parser.add_argument(
+        "--centre",
+        type=_cli.whole_number(127),
+        default=160,
+        help="pixels of the middle that are stored for templates; more than their scale "
+        "and shift need (142 as published), or templates read the whole crop",
+    )
     parser.add_argument("--procs", type=_cli.whole_number(1), default=2, help="processes")
-    parser.add_argument("--use", action="store_true", help="let dataset.yaml beside the annotation, of tools/prepare_data.py, name the pack")
-    parser.add_argument("--verify", action="store_true", help="read a pack that is there and check every crop; writes nothing")
+    parser.add_argument(
+        "--use",
+        action="store_true",
+        help="let dataset.yaml beside the annotation, of tools/prepare_data.py, name the pack",
+    )
+    parser.add_argument(
+        "--verify", action="store_true", help="read a pack that is there and check every crop; writes nothing"
+    )
     args = parser.parse_args()
     _cli.setup_logging(quiet=True)
     name, out = args.anno.resolve().parent.name, (args.out or args.anno.with_suffix(".pack")).absolute()
@@ -42,7 +53,9 @@ def main() -> None:
     for problem in problems[:20]:
         print(f"left out: {problem}")
     size = sum(path.stat().st_size for path in out.glob("*.tar"))
-    print(f"{out}: {count} crops in {len(list(out.glob('*.tar')))} files of {size / 2**20:.0f} MiB together, {len(annotation.boxes) - count} left out")
+    print(
+        f"{out}: {count} crops in {len(list(out.glob('*.tar')))} files of {size / 2**20:.0f} MiB together, {len(annotation.boxes) - count} left out"
+    )
     if args.use:
         use_crops(args.anno, out)
         print(f"{args.anno.with_name(DESCRIPTION)} names it: training on this set reads it")

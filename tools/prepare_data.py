@@ -21,7 +21,11 @@ from pysot.utils.files import write_json
 
 def parse_arguments() -> argparse.Namespace:
     sets = "\n".join(f"  {name:<12} {raw.shape}" for name, raw in RAW_SETS.items())
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=f"sets, and what ROOT holds:\n{sets}")
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"sets, and what ROOT holds:\n{sets}",
+    )
     parser.add_argument("set", choices=list(RAW_SETS), metavar="SET", help="which data set or layout")
     parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the raw data set")
     parser.add_argument("--name", help="name of the set in configs (default: that of the folder --out)")
@@ -44,7 +48,9 @@ def main() -> None:
     for split in splits:
         counts = Counter()
         videos = _prepare.read_videos(args.set, args.root, split, counts, args.only, args.excluded)
-        done = _prepare.make_crops(videos, args.out / "crop511", f"{args.set} {split}", args.procs, 511, args.with_z, args.dry_run)
+        done = _prepare.make_crops(
+            videos, args.out / "crop511", f"{args.set} {split}", args.procs, 511, args.with_z, args.dry_run
+        )
         if args.dry_run:
             print(f"{split}: {len(videos)} videos, {done}; not used: {describe(counts)}")
             continue
@@ -54,14 +60,23 @@ def main() -> None:
         print(f"{len(content)} sequences, {done}; in {split}.json: {describe(counts)}")
         if split == splits[-1]:
             if (packed := described_pack(args.out)) is not None:
-                print(f"{args.out / DESCRIPTION} named {packed}, which does not have the crops of this call; it names crop511 again, until they are packed")
+                print(
+                    f"{args.out / DESCRIPTION} named {packed}, which does not have the crops of this call; it names crop511 again, until they are packed"
+                )
             write_description(args.out, split, raw.reach, counts["boxes"])
     if not args.dry_run:
-        others = sorted(str(folder.relative_to(args.out / "crop511")) for folder in _lowest(args.out / "crop511")
-                        if folder.relative_to(args.out / "crop511").as_posix() not in listed)
+        others = sorted(
+            str(folder.relative_to(args.out / "crop511"))
+            for folder in _lowest(args.out / "crop511")
+            if folder.relative_to(args.out / "crop511").as_posix() not in listed
+        )
         if others:
-            print(f"crops of {len(others)} videos that this call did not read lie in {args.out / 'crop511'} and are in no json: {', '.join(others[:5])}")
-        print(f"To train on it: DATASET.NAMES [{name}]; {args.out / DESCRIPTION} says where it lies and how often it is drawn")
+            print(
+                f"crops of {len(others)} videos that this call did not read lie in {args.out / 'crop511'} and are in no json: {', '.join(others[:5])}"
+            )
+        print(
+            f"To train on it: DATASET.NAMES [{name}]; {args.out / DESCRIPTION} says where it lies and how often it is drawn"
+        )
 
 
 def _lowest(folder: Path) -> list[Path]:

@@ -27,16 +27,36 @@ logger = logging.getLogger("test")
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--snapshot", nargs="+", help="checkpoint, or several, or patterns with {a..b} and *; the file name without suffix names the results "
-                                                      "(default: an untrained network)")
+    parser.add_argument(
+        "--snapshot",
+        nargs="+",
+        help="checkpoint, or several, or patterns with {a..b} and *; the file name without suffix names the results "
+        "(default: an untrained network)",
+    )
     _cli.add_dataset_arguments(parser)
     parser.add_argument("--video", default="", help="only this video")
     parser.add_argument("--experiment", help="of VOT sets: baseline (default), realtime or unsupervised")
-    parser.add_argument("--workers", type=_cli.whole_number(1), help="processes that track, each with a network of its own, on the cards by turns (default: "
-                                                                     "one; on a CPU one per core, each with one thread)")
-    parser.add_argument("--part", type=_cli.part, default=(1, 1), metavar="I/N", help="only the I-th of N parts of the videos, for N processes at once")
-    parser.add_argument("--vis", action="store_true", help="also write <results>/<video>.mp4 with ground truth and tracked boxes to the folder vis")
-    parser.add_argument("--results_dir", default="results", help="results go to <results_dir>/<DATASET>/<model> (default: results)")
+    parser.add_argument(
+        "--workers",
+        type=_cli.whole_number(1),
+        help="processes that track, each with a network of its own, on the cards by turns (default: "
+        "one; on a CPU one per core, each with one thread)",
+    )
+    parser.add_argument(
+        "--part",
+        type=_cli.part,
+        default=(1, 1),
+        metavar="I/N",
+        help="only the I-th of N parts of the videos, for N processes at once",
+    )
+    parser.add_argument(
+        "--vis",
+        action="store_true",
+        help="also write <results>/<video>.mp4 with ground truth and tracked boxes to the folder vis",
+    )
+    parser.add_argument(
+        "--results_dir", default="results", help="results go to <results_dir>/<DATASET>/<model> (default: results)"
+    )
     _cli.add_deterministic_argument(parser)
     _cli.add_config_arguments(parser)
     return parser.parse_args()
@@ -55,9 +75,13 @@ def main() -> None:
         return
     protocol, missing = find_protocol(dataset, args.experiment), missing_frames(dataset)
     if len(missing) == len(dataset):
-        raise FileNotFoundError(f"{dataset.name} has no frames to track: {missing[0]}. Put the frames below {args.datasetdir}")
+        raise FileNotFoundError(
+            f"{dataset.name} has no frames to track: {missing[0]}. Put the frames below {args.datasetdir}"
+        )
     device = _cli.open_device(args, cfg)
-    workers = args.workers or (1 if protocol.timed else _cli.tracking_processes(device, len(dataset)))  # others would take its time
+    workers = args.workers or (
+        1 if protocol.timed else _cli.tracking_processes(device, len(dataset))
+    )  # others would take its time
     folders, failed = [], {}
     for snapshot in expand_paths(args.snapshot, "--snapshot") if args.snapshot else [None]:
         folder = Path(args.results_dir) / dataset.name / (snapshot.stem if snapshot else "untrained")
@@ -65,7 +89,14 @@ def main() -> None:
         claim_tracker_dir(folder, results_fingerprint(model, cfg))
         tracker = build_tracker(model, cfg) if workers == 1 else None
         with one_thread(device):
-            logger.info("tracking %d videos of %s with %s on %s, processes: %d", len(dataset), dataset.name, folder.name, device_name(device), workers)
+            logger.info(
+                "tracking %d videos of %s with %s on %s, processes: %d",
+                len(dataset),
+                dataset.name,
+                folder.name,
+                device_name(device),
+                workers,
+            )
             reasons = track(args, tracker, workers, snapshot, dataset, folder, protocol)
         failed |= {name: f"{name} with {folder.name}: {reason}" for name, reason in reasons.items()}
         folders.append(folder)
@@ -82,7 +113,9 @@ def main() -> None:
             if len(dataset) < len(whole):
                 print(f"Note: scores of {len(dataset)} of {len(whole)} videos")
     if failed:
-        raise RuntimeError(f"{len(failed)} of {len(failed) + len(finished)} videos failed and are not in the table: {'; '.join(failed.values())}")
+        raise RuntimeError(
+            f"{len(failed)} of {len(failed) + len(finished)} videos failed and are not in the table: {'; '.join(failed.values())}"
+        )
 
 
 if __name__ == "__main__":

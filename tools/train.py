@@ -28,12 +28,23 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     _cli.add_config_arguments(parser)
     parser.add_argument("--seed", type=_cli.whole_number(0), default=123456, help="seed of weights and data order")
-    parser.add_argument("--local_rank", "--local-rank", type=int, default=None, help="set by the old launcher; torchrun needs nothing")
+    parser.add_argument(
+        "--local_rank", "--local-rank", type=int, default=None, help="set by the old launcher; torchrun needs nothing"
+    )
     parser.add_argument("--is_performance", action="store_true", help="measure speed only: no checkpoints are written")
-    parser.add_argument("--data_path", help="folder that holds training_dataset, or the data sets themselves (default: here, else the repository)")
-    parser.add_argument("--train_epochs", type=_cli.whole_number(1), default=None, help="end after so many epochs of the schedule of TRAIN.EPOCH, which is "
-                        "drawn out if it is shorter")
-    parser.add_argument("--max_step", "--max_steps", type=_cli.whole_number(1), default=None, help="end after so many steps")
+    parser.add_argument(
+        "--data_path",
+        help="folder that holds training_dataset, or the data sets themselves (default: here, else the repository)",
+    )
+    parser.add_argument(
+        "--train_epochs",
+        type=_cli.whole_number(1),
+        default=None,
+        help="end after so many epochs of the schedule of TRAIN.EPOCH, which is drawn out if it is shorter",
+    )
+    parser.add_argument(
+        "--max_step", "--max_steps", type=_cli.whole_number(1), default=None, help="end after so many steps"
+    )
     _cli.add_deterministic_argument(parser)
     return parser.parse_args()
 
@@ -60,21 +71,57 @@ def main() -> None:
         stack.enter_context(process_group(me, device, request, pulse))
         if me.is_main and saves:
             stack.enter_context(hold_folder(cfg.TRAIN.SNAPSHOT_DIR))
-        loader = build_train_loader(cfg, seed=args.seed, rank=me.rank, world_size=me.world_size, pin_memory=wants_pinned_memory(device), workers=workers,
-                                    data_path=args.data_path)
-        for sentence in look_over(loader.dataset.annotations, loader.dataset.storages, seed=args.seed) if me.is_main else ():
+        loader = build_train_loader(
+            cfg,
+            seed=args.seed,
+            rank=me.rank,
+            world_size=me.world_size,
+            pin_memory=wants_pinned_memory(device),
+            workers=workers,
+            data_path=args.data_path,
+        )
+        for sentence in (
+            look_over(loader.dataset.annotations, loader.dataset.storages, seed=args.seed) if me.is_main else ()
+        ):
             logger.warning("%s", sentence)
         writer = stack.enter_context(Board(cfg.TRAIN.LOG_DIR)) if me.is_main and saves else None
         validate = build_validation(cfg, device, me, request, _cli.progress_bar, pulse) if saves else None
-        data = {one.name: fingerprint(one, storage) for one, storage in zip(loader.dataset.annotations, loader.dataset.storages, strict=True)}
+        data = {
+            one.name: fingerprint(one, storage)
+            for one, storage in zip(loader.dataset.annotations, loader.dataset.storages, strict=True)
+        }
         trainer = build_trainer(
-            cfg, build_model(cfg), loader, device, me, writer=writer, bar=_cli.progress_bar, max_steps=args.max_step, save=saves, epochs=args.train_epochs,
-            seed=args.seed, data=data, stop=request, notes=loader.dataset.notes, describe=lambda epoch, step: items(loader, epoch, step), validate=validate,
+            cfg,
+            build_model(cfg),
+            loader,
+            device,
+            me,
+            writer=writer,
+            bar=_cli.progress_bar,
+            max_steps=args.max_step,
+            save=saves,
+            epochs=args.train_epochs,
+            seed=args.seed,
+            data=data,
+            stop=request,
+            notes=loader.dataset.notes,
+            describe=lambda epoch, step: items(loader, epoch, step),
+            validate=validate,
             pulse=pulse,
         )
         if args.train_epochs:
-            logger.info("the run ends after epoch %d; its learning rates are those of a schedule of %d epochs", args.train_epochs, cfg.TRAIN.EPOCH)
-        logger.info("%d process(es) on %s, %d pairs each, %d steps per epoch", me.world_size, device_name(device), cfg.TRAIN.BATCH_SIZE, len(loader))
+            logger.info(
+                "the run ends after epoch %d; its learning rates are those of a schedule of %d epochs",
+                args.train_epochs,
+                cfg.TRAIN.EPOCH,
+            )
+        logger.info(
+            "%d process(es) on %s, %d pairs each, %d steps per epoch",
+            me.world_size,
+            device_name(device),
+            cfg.TRAIN.BATCH_SIZE,
+            len(loader),
+        )
         figures = trainer.run()
     if me.is_main and figures:
         summary(figures, cfg, time.perf_counter() - start)
@@ -91,7 +138,9 @@ def summary(figures: dict, cfg, seconds: float) -> None:
     if figures["snapshot"]:
         print(f"Last checkpoint : {figures['snapshot']}")
     if cfg.TRAIN.VAL.DATASET and figures["eao"] >= 0:
-        print(f"Best EAO on {cfg.TRAIN.VAL.DATASET} : {figures['eao']:.3f}, {Path(cfg.TRAIN.SNAPSHOT_DIR) / 'best.pth'}")
+        print(
+            f"Best EAO on {cfg.TRAIN.VAL.DATASET} : {figures['eao']:.3f}, {Path(cfg.TRAIN.SNAPSHOT_DIR) / 'best.pth'}"
+        )
     print(f"Peak memory MiB : {figures['peak_memory_mib']:.0f}")
     if figures["reserved_memory_mib"] is not None:
         print(f"Reserved memory MiB : {figures['reserved_memory_mib']:.0f}")

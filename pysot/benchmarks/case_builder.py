@@ -37,9 +37,15 @@ def build_case(cfg: CfgNode) -> Case:
     """The case of a config."""
     train = cfg.TRAIN
     return Case(
-        cfg, batch_size=train.BATCH_SIZE, precision=train.PRECISION, compiled=train.COMPILE,
-        unfreeze_epoch=cfg.BACKBONE.TRAIN_EPOCH, search_size=train.SEARCH_SIZE, output_size=train.OUTPUT_SIZE,
-        instance_size=cfg.TRACK.INSTANCE_SIZE, network="".join(map(str, (cfg.BACKBONE, cfg.ADJUST, cfg.RPN))),
+        cfg,
+        batch_size=train.BATCH_SIZE,
+        precision=train.PRECISION,
+        compiled=train.COMPILE,
+        unfreeze_epoch=cfg.BACKBONE.TRAIN_EPOCH,
+        search_size=train.SEARCH_SIZE,
+        output_size=train.OUTPUT_SIZE,
+        instance_size=cfg.TRACK.INSTANCE_SIZE,
+        network="".join(map(str, (cfg.BACKBONE, cfg.ADJUST, cfg.RPN))),
     )
 
 
@@ -52,6 +58,13 @@ def build_plain_step(cfg: CfgNode, freeze: FreezePlan, epoch: int, device: torch
     """The plain way to step a new network of a config, in the state of `epoch`."""
     train = cfg.TRAIN
     return PlainStep(
-        build_model(cfg), freeze, epoch, device, momentum=train.MOMENTUM, weight_decay=train.WEIGHT_DECAY,
-        cls_weight=train.CLS_WEIGHT, loc_weight=train.LOC_WEIGHT, grad_clip=train.GRAD_CLIP,
+        build_model(cfg),
+        freeze,
+        epoch,
+        device,
+        momentum=train.MOMENTUM,
+        weight_decay=train.WEIGHT_DECAY,
+        cls_weight=train.CLS_WEIGHT,
+        loc_weight=train.LOC_WEIGHT,
+        grad_clip=train.GRAD_CLIP,
     )

@@ -29,7 +29,9 @@ def versions(device: torch.device, record: Record) -> None:
     """Python, packages, the libraries of the device, cores and memory, as notes."""
     record.note(f"device: {device_name(device)}")
     if (module := device_module(device)) is not None:
-        record.note("memory: {:.1f} of {:.1f} GiB free".format(*(number / 2**30 for number in module.mem_get_info(device))))
+        record.note(
+            "memory: {:.1f} of {:.1f} GiB free".format(*(number / 2**30 for number in module.mem_get_info(device)))
+        )
     found = {"Python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
     for name in _PACKAGES:
         try:
@@ -38,7 +40,10 @@ def versions(device: torch.device, record: Record) -> None:
             continue
     record.note(", ".join(f"{name} {version}" for name, version in (found | library_versions(device)).items()))
     quota = core_quota()
-    record.note(f"{processor()}, cores: {len(usable_cores())}" + (f", of which the container grants the time of {quota:g}" if quota != float("inf") else ""))
+    record.note(
+        f"{processor()}, cores: {len(usable_cores())}"
+        + (f", of which the container grants the time of {quota:g}" if quota != float("inf") else "")
+    )
 
 
 def processor() -> str:
@@ -47,7 +52,10 @@ def processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor() or "processor unknown")
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.processor() or "processor unknown",
+    )
 
 
 def best_ms(device: torch.device, work, repeats: int = 7) -> float:
@@ -64,7 +72,9 @@ def copies(device: torch.device, record: Record, mib: int) -> None:
         for name, source in (("pinned", here.pin_memory()), ("not pinned", here)):
             milliseconds = best_ms(device, lambda source=source: there.copy_(source, non_blocking=True))
             record.figure(f"copy to the device, {name} memory", size / milliseconds / 1e6, "GB/s")
-    record.figure("copy on the device, read and written", 2 * size / best_ms(device, lambda: other.copy_(there)) / 1e6, "GB/s")
+    record.figure(
+        "copy on the device, read and written", 2 * size / best_ms(device, lambda: other.copy_(there)) / 1e6, "GB/s"
+    )
 
 
 def products(setting: Setting, record: Record, side: int) -> None:

@@ -62,7 +62,11 @@ def forward(setting: Setting, record: Record) -> None:
             if expected is None:
                 expected = outputs(network_of(case, name), CPU, "fp32", side)
             found = outputs(network_of(case, name), device, wanted.precision, side)
-            record.check(f"forward, {name}, {precision}", max(relative_error(found[key], expected[key]) for key in expected), FORWARD[precision])
+            record.check(
+                f"forward, {name}, {precision}",
+                max(relative_error(found[key], expected[key]) for key in expected),
+                FORWARD[precision],
+            )
             if precision == "fp32" and (numbers := golden(setting, f"{name}.forward.npz")) is not None:
                 worst = max(relative_error(found[key], torch.from_numpy(numbers[key])) for key in found)
                 record.check(f"forward, {name}, against the original's numbers", worst, GOLDEN)
@@ -88,7 +92,10 @@ def losses_and_gradients(setting: Setting, record: Record) -> None:
 
 
 def _derive(
-    case: Case, device: torch.device, epoch: int, fixed: bool,
+    case: Case,
+    device: torch.device,
+    epoch: int,
+    fixed: bool,
 ) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
     """Losses, and the gradient of each parameter, on the CPU; batch-norm with `fixed` statistics."""
     trainer = trainer_of(case, device, [batch_of(case)], epoch)
@@ -104,7 +111,9 @@ def _derive(
 def _worst(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> float:
     """The largest relative error, in the norm, of the gradient of a parameter."""
     least = NOTHING * max(float(value.norm()) for value in expected.values())
-    return max(float((found[name] - value).norm() / value.norm()) for name, value in expected.items() if value.norm() > least)
+    return max(
+        float((found[name] - value).norm() / value.norm()) for name, value in expected.items() if value.norm() > least
+    )
 
 
 def correlation(setting: Setting, record: Record) -> None:
@@ -113,11 +122,15 @@ def correlation(setting: Setting, record: Record) -> None:
     for precision, opts in precisions(setting.kind).items():
         device = open_device(setting.device, case_of(setting, *opts).cfg)
         generator = torch.Generator().manual_seed(0)
-        search, kernel = (torch.randn(pairs, channels, side, side, generator=generator).to(half_type(precision)) for side in (29, 5))
+        search, kernel = (
+            torch.randn(pairs, channels, side, side, generator=generator).to(half_type(precision)) for side in (29, 5)
+        )
         exact = _with_gradients(WAYS["grouped convolution"], search.double(), kernel.double())
         for name, way in WAYS.items():
             found = _with_gradients(way, search.to(device), kernel.to(device))
-            record.check(f"correlation, {name}, {precision}", max(map(relative_error, found, exact)), CORRELATION[precision])
+            record.check(
+                f"correlation, {name}, {precision}", max(map(relative_error, found, exact)), CORRELATION[precision]
+            )
 
 
 def _with_gradients(way, search: torch.Tensor, kernel: torch.Tensor) -> list[torch.Tensor]:

@@ -29,7 +29,12 @@ def drawn_tensor(name: str, shape: tuple, cls_gain: float = 0.002, loc_gain: flo
 
 def draw_weights(model: torch.nn.Module, **gains) -> torch.nn.Module:
     """The model, with all parameters and buffers drawn; `gains` as `drawn_tensor` takes them."""
-    model.load_state_dict({n: torch.from_numpy(np.asarray(drawn_tensor(n, tuple(v.shape), **gains))) for n, v in model.state_dict().items()})
+    model.load_state_dict(
+        {
+            n: torch.from_numpy(np.asarray(drawn_tensor(n, tuple(v.shape), **gains)))
+            for n, v in model.state_dict().items()
+        }
+    )
     return model
 
 
@@ -45,14 +50,20 @@ def drawn_batch(size: int, search: int, score: int) -> dict[str, torch.Tensor]:
     rng = np.random.RandomState(7)
 
     def nchw(tag: str, side: int) -> np.ndarray:
-        return np.ascontiguousarray(np.stack([drawn_image(f"{tag}{i}", side, side) for i in range(size)]).transpose(0, 3, 1, 2)).astype(np.float32)
+        return np.ascontiguousarray(
+            np.stack([drawn_image(f"{tag}{i}", side, side) for i in range(size)]).transpose(0, 3, 1, 2)
+        ).astype(np.float32)
 
     images = {"template": nchw("t", 127), "search": nchw("s", search)}
     label = -np.ones((size, 5, score, score), np.int64)
     label[:, :, 8:12, 8:12] = rng.randint(-1, 2, (size, 5, 4, 4))
     label[:, :, 0:3, 0:3] = 0
     weight = (label == 1) / np.maximum(1, (label == 1).sum(axis=(1, 2, 3), keepdims=True))
-    labels = {"label_cls": label, "label_loc": (0.3 * rng.randn(size, 4, 5, score, score)).astype(np.float32), "label_loc_weight": weight.astype(np.float32)}
+    labels = {
+        "label_cls": label,
+        "label_loc": (0.3 * rng.randn(size, 4, 5, score, score)).astype(np.float32),
+        "label_loc_weight": weight.astype(np.float32),
+    }
     return {name: torch.from_numpy(value) for name, value in {**images, **labels}.items()}
 
 
@@ -69,4 +80,4 @@ class Batches(list):
         self.start_step = start_step
 
     def __iter__(self):
-        return iter(self[self.start_step:])
+        return iter(self[self.start_step :])

@@ -28,7 +28,9 @@ def make_set(count: int, seed: int = 0) -> Dataset:
         corner = rng.uniform(100, 300, 2) + np.cumsum(rng.normal(0, 2, (frames, 2)), axis=0)
         truth = np.concatenate([corner, np.tile(rng.uniform(20, 90, 2), (frames, 1))], axis=1)
         paths = [f"s{number:04d}/{index:08d}.jpg" for index in range(frames)]
-        sequences.append(Sequence(f"s{number:04d}", paths, truth, WIDTH, HEIGHT, {"occlusion": rng.random(frames) < 0.1}))
+        sequences.append(
+            Sequence(f"s{number:04d}", paths, truth, WIDTH, HEIGHT, {"occlusion": rng.random(frames) < 0.1})
+        )
     return Dataset("SCALE", sequences, ("all", "occlusion"), VotSettings(100, 356, 160))
 
 
@@ -41,13 +43,17 @@ def write_results(dataset: Dataset, folder: Path, seed: int) -> None:
         regions[:, :4] = np.maximum(truth + rng.normal(0, 4, truth.shape), [-99, -99, 1, 1])
         codes[0] = START
         for loss in range(int(rng.integers(20, 90)), len(truth) - 6, 150):
-            codes[loss:loss + 6] = [LOST, *[SKIPPED] * 4, START]
+            codes[loss : loss + 6] = [LOST, *[SKIPPED] * 4, START]
         regions[codes != TRACKED] = np.nan
         save_vot(vot_file(folder, sequence.name), Trajectory(codes, regions))
 
 
 def measure_scale(
-    folder: Path, sequences: int, trackers: int, workers: int, progress: Callable[[Iterable], Iterable] = iter,
+    folder: Path,
+    sequences: int,
+    trackers: int,
+    workers: int,
+    progress: Callable[[Iterable], Iterable] = iter,
 ) -> dict[str, float]:
     """Seconds to score all, frames of one tracker, and the most memory (MiB) of this process and of one of its
     workers.
@@ -61,7 +67,10 @@ def measure_scale(
     seconds = time.perf_counter() - began
     if any(score.problems for score in scores.trackers):
         raise RuntimeError(f"results that were just written cannot be scored: {scores.trackers[-1].problems[0]}")
-    most = {who: resource.getrusage(flag).ru_maxrss / 1024 for who, flag in (("here", resource.RUSAGE_SELF), ("worker", resource.RUSAGE_CHILDREN))}
+    most = {
+        who: resource.getrusage(flag).ru_maxrss / 1024
+        for who, flag in (("here", resource.RUSAGE_SELF), ("worker", resource.RUSAGE_CHILDREN))
+    }
     return {"seconds": seconds, "frames": sum(map(len, dataset.sequences)), **most}
 
 

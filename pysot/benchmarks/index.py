@@ -24,9 +24,14 @@ def write_annotation(path: Path, videos: int, frames: int = 13) -> None:
             tracks = []
             for track in range(1 + (video % 19 == 0)):
                 corners = rng.integers(0, 600, (frames, 4)).tolist()
-                boxes = ", ".join(f'"{frame:06d}": [{x}.125, {y}.5, {x + w + 1}.25, {y + h + 1}.75]' for frame, (x, y, w, h) in enumerate(corners))
+                boxes = ", ".join(
+                    f'"{frame:06d}": [{x}.125, {y}.5, {x + w + 1}.25, {y + h + 1}.75]'
+                    for frame, (x, y, w, h) in enumerate(corners)
+                )
                 tracks.append(f'"{track:02d}": {{{boxes}}}')
-            stream.write(f'{", " if video else "{"}"yt_bb_detection_train/{video % 23}/video{video:08d}": {{{", ".join(tracks)}}}')
+            stream.write(
+                f'{", " if video else "{"}"yt_bb_detection_train/{video % 23}/video{video:08d}": {{{", ".join(tracks)}}}'
+            )
         stream.write("}")
 
 
@@ -38,7 +43,9 @@ def measure_index(folder: Path, videos: int, epochs: int = 2) -> dict[str, float
     write_annotation(folder / "train.json", videos)
     context = multiprocessing.get_context("fork")
     began = time.perf_counter()
-    maker = context.Process(target=load_annotation, args=("SET", folder / "crop511", folder / "train.json"))  # its memory is none of ours
+    maker = context.Process(
+        target=load_annotation, args=("SET", folder / "crop511", folder / "train.json")
+    )  # its memory is none of ours
     maker.start()
     maker.join()
     made = time.perf_counter() - began
@@ -51,8 +58,14 @@ def measure_index(folder: Path, videos: int, epochs: int = 2) -> dict[str, float
     worker.start()
     grown = results.get()
     worker.join()
-    return {"boxes": len(annotation.boxes), "made": made, "opened": opened, "parent": own_mib() - before, "order": order.nbytes / 2**20,
-            **{f"worker after epoch {epoch + 1}": mib for epoch, mib in enumerate(grown)}}
+    return {
+        "boxes": len(annotation.boxes),
+        "made": made,
+        "opened": opened,
+        "parent": own_mib() - before,
+        "order": order.nbytes / 2**20,
+        **{f"worker after epoch {epoch + 1}": mib for epoch, mib in enumerate(grown)},
+    }
 
 
 def _draw(annotation: TrackAnnotation, epochs: int, results) -> None:

@@ -26,9 +26,13 @@ def loader_times(dataset: TrackingPairDataset, batch: int, batches: int, repeats
     jpegs = [data for pair in pairs for data in _jpegs(dataset, pair)]
     items = [dataset[0, position] for position in positions[:batch]]
     works: dict[str, Callable[[], object]] = {
-        "pair": lambda: [collate([dataset[0, position] for position in positions[first:first + batch]]) for first in range(0, len(positions), batch)],
+        "pair": lambda: [
+            collate([dataset[0, position] for position in positions[first : first + batch]])
+            for first in range(0, len(positions), batch)
+        ],
         "decode two": lambda: [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) for data in jpegs],
-        **_parts(dataset, pairs), "collate": lambda: [collate(items) for _ in range(batches)],
+        **_parts(dataset, pairs),
+        "collate": lambda: [collate(items) for _ in range(batches)],
     }
     spent: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(repeats + 1):  # the first one warms up
@@ -37,8 +41,13 @@ def loader_times(dataset: TrackingPairDataset, batch: int, batches: int, repeats
             work()
             if turn:
                 spent[name].append((time.perf_counter() - began) / len(pairs))
-    spent["blur"] = [max(0.0, with_blur - without) for with_blur, without in zip(spent.pop("cut with blur"), spent["cut"], strict=True)]
-    spent["decode"] = [max(0.0, both - read) for both, read in zip(spent.pop("read and decode"), spent["read"], strict=True)]
+    spent["blur"] = [
+        max(0.0, with_blur - without)
+        for with_blur, without in zip(spent.pop("cut with blur"), spent["cut"], strict=True)
+    ]
+    spent["decode"] = [
+        max(0.0, both - read) for both, read in zip(spent.pop("read and decode"), spent["read"], strict=True)
+    ]
     return spent
 
 
@@ -48,7 +57,10 @@ def _pair(dataset: TrackingPairDataset, position: int) -> Pair:
 
 
 def _jpegs(dataset: TrackingPairDataset, pair: Pair) -> list[bytes]:
-    return [dataset.storages[target.dataset].data(target.video, target.track, target.box) for target in (pair.template, pair.search)]
+    return [
+        dataset.storages[target.dataset].data(target.video, target.track, target.box)
+        for target in (pair.template, pair.search)
+    ]
 
 
 def _parts(dataset: TrackingPairDataset, pairs: list[Pair]) -> dict[str, Callable[[], object]]:
@@ -70,8 +82,13 @@ def _parts(dataset: TrackingPairDataset, pairs: list[Pair]) -> dict[str, Callabl
         for pair, (_, (_, box)) in zip(pairs, crops, strict=True):
             dataset.anchor_target(rng, type(box)(*(value - 128 for value in box)), pair.negative)
 
-    return {"read": read, "read and decode": lambda: [(dataset.read(pair.template, needs), dataset.read(pair.search)) for pair in pairs],
-            "cut": lambda: cut(False), "cut with blur": lambda: cut(True), "labels": labels}
+    return {
+        "read": read,
+        "read and decode": lambda: [(dataset.read(pair.template, needs), dataset.read(pair.search)) for pair in pairs],
+        "cut": lambda: cut(False),
+        "cut with blur": lambda: cut(True),
+        "labels": labels,
+    }
 
 
 def ratio_to_decoding(times: dict[str, list[float]]) -> float:

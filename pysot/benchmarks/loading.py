@@ -17,8 +17,10 @@ from pysot.utils.files import REPO_ROOT
 
 WORKERS = (4, 8, 14)
 PRINTED = {  # by tools/train.py
-    "": (r"Speed pairs/s : mean ([\d.]+)", "pairs/s"), ", spread": (r"spread ([\d.]+)", "pairs/s"),
-    ", waiting for data": (r"Waiting for data : ([\d.]+)%", "%"), ", peak memory": (r"Peak memory MiB : (\d+)", "MiB"),
+    "": (r"Speed pairs/s : mean ([\d.]+)", "pairs/s"),
+    ", spread": (r"spread ([\d.]+)", "pairs/s"),
+    ", waiting for data": (r"Waiting for data : ([\d.]+)%", "%"),
+    ", peak memory": (r"Peak memory MiB : (\d+)", "MiB"),
     ", reserved memory": (r"Reserved memory MiB : (\d+)", "MiB"),
 }
 
@@ -26,7 +28,9 @@ PRINTED = {  # by tools/train.py
 def loaders(setting: Setting, record: Record) -> None:
     """Pairs per second of loaders with more and more processes, as many as there are cores for; nothing takes the batches but this."""
     cores = len(usable_cores())
-    wanted, seconds = ((1,), 2.0) if setting.short else ([count for count in WORKERS if count < cores] or [max(1, cores - 2)], 4.0)
+    wanted, seconds = (
+        ((1,), 2.0) if setting.short else ([count for count in WORKERS if count < cores] or [max(1, cores - 2)], 4.0)
+    )
     for count in wanted:
         case = case_of(setting, *training_data(setting), "TRAIN.NUM_WORKERS", count)
         pin_memory = wants_pinned_memory(open_device(setting.device, case.cfg))
@@ -46,15 +50,39 @@ def train_run(setting: Setting, record: Record) -> None:
     """A run of tools/train.py, loader and all. Raises RuntimeError with its last words if it fails."""
     name, steps, every = (SMALL, 8, 2) if setting.short else (LARGE, 60, 10)
     case = case_of(setting, *training_data(setting))
-    opts = [*fast(setting), *training_data(setting), "BACKBONE.PRETRAINED", "",
-            "BACKBONE.TRAIN_EPOCH", case.unfreeze_epoch, "TRAIN.BATCH_SIZE", case.batch_size,
-            "TRAIN.PRINT_FREQ", every, "TRAIN.LOG_DIR", setting.work / "logs"]
-    command = [sys.executable, REPO_ROOT / "tools" / "train.py", "--cfg", REPO_ROOT / "experiments" / name / "config.yaml", "--device", setting.device,
-               "--max_step", steps, "--is_performance", "--opts", *opts]
+    opts = [
+        *fast(setting),
+        *training_data(setting),
+        "BACKBONE.PRETRAINED",
+        "",
+        "BACKBONE.TRAIN_EPOCH",
+        case.unfreeze_epoch,
+        "TRAIN.BATCH_SIZE",
+        case.batch_size,
+        "TRAIN.PRINT_FREQ",
+        every,
+        "TRAIN.LOG_DIR",
+        setting.work / "logs",
+    ]
+    command = [
+        sys.executable,
+        REPO_ROOT / "tools" / "train.py",
+        "--cfg",
+        REPO_ROOT / "experiments" / name / "config.yaml",
+        "--device",
+        setting.device,
+        "--max_step",
+        steps,
+        "--is_performance",
+        "--opts",
+        *opts,
+    ]
     began = time.monotonic()
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"tools/train.py ended with status {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")
+        raise RuntimeError(
+            f"tools/train.py ended with status {done.returncode}: {done.stderr.strip().splitlines()[-1:]}"
+        )
     target = None if setting.short else TARGETS.get(setting.kind, (None,))[0]
     for what, (pattern, unit) in PRINTED.items():
         if match := re.search(pattern, done.stdout):

@@ -30,7 +30,10 @@ ROUNDED = {"cuda": ["GPU.TF32", True], "npu": ["NPU.CONV_HF32", True, "NPU.MATMU
 def find_data(folder: Path) -> list[str]:
     """What a folder of data lacks for a device check, in words."""
     coco, vot = folder / "training_dataset" / "COCO", folder / "vot" / "list.txt"
-    wanted = {"training data": [coco / "crop511", *([] if _annotation(coco) else [coco / "train2017.json"])], "sequences": [vot]}
+    wanted = {
+        "training data": [coco / "crop511", *([] if _annotation(coco) else [coco / "train2017.json"])],
+        "sequences": [vot],
+    }
     return [f"{what}: no {path}" for what, paths in wanted.items() for path in paths if not path.exists()]
 
 
@@ -40,7 +43,16 @@ def make_data(setting: Setting, record: Record) -> None:
     raw = setting.work / "raw"
     generate(raw, "train", sequences=videos, frames=frames)
     generate(setting.data / "vot", "test", sequences=1 if setting.short else 2, frames=30)
-    command = [sys.executable, REPO_ROOT / "tools" / "prepare_data.py", "vot", raw, "--out", setting.data / "training_dataset" / "COCO", "--name", "COCO"]
+    command = [
+        sys.executable,
+        REPO_ROOT / "tools" / "prepare_data.py",
+        "vot",
+        raw,
+        "--out",
+        setting.data / "training_dataset" / "COCO",
+        "--name",
+        "COCO",
+    ]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"crops could not be made: {done.stderr.strip()}")
@@ -55,7 +67,14 @@ def _annotation(folder: Path) -> Path | None:
 def training_data(setting: Setting) -> list:
     """Config values for the training data of the folder."""
     coco = setting.data / "training_dataset" / "COCO"
-    return ["DATASET.NAMES", ["COCO"], "DATASET.COCO.ROOT", str(coco / "crop511"), "DATASET.COCO.ANNO", str(_annotation(coco))]
+    return [
+        "DATASET.NAMES",
+        ["COCO"],
+        "DATASET.COCO.ROOT",
+        str(coco / "crop511"),
+        "DATASET.COCO.ANNO",
+        str(_annotation(coco)),
+    ]
 
 
 def precisions(kind: str) -> dict[str, list]:

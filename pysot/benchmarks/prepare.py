@@ -67,8 +67,10 @@ def prepare(job: Job) -> Result:
     rows = [
         Row("plain decode and encode", count / plain, "images/s"),
         Row("boxes per image", boxes / count, "boxes"),
-        *(Row(f"{way} process{'es' * (way != '1')}", count / seconds, "images/s", plain / seconds)
-          for way, seconds in medians.items()),
+        *(
+            Row(f"{way} process{'es' * (way != '1')}", count / seconds, "images/s", plain / seconds)
+            for way, seconds in medians.items()
+        ),
     ]
     gain = medians["1"] / medians[str(procs[-1])]
     return rows, f"{procs[-1]} processes make {gain:.2f} times as many as one"

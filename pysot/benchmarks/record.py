@@ -100,7 +100,9 @@ def read_record(path: Path) -> Told:
         except ValueError:
             continue
         made = {"figures": Figure, "checks": Check}.get(kind)
-        getattr(told, kind).append(content if made is None else made(**{key: _number(value) for key, value in content.items()}))
+        getattr(told, kind).append(
+            content if made is None else made(**{key: _number(value) for key, value in content.items()})
+        )
     return told
 
 

@@ -65,7 +65,9 @@ def measure_scaling(trainer: Trainer, batches: Sequence[dict], steps: int, repea
     Raises ValueError for a trainer of one process.
     """
     if trainer.me.world_size < 2:
-        raise ValueError("scaling needs two processes or more; start with torchrun --nproc_per_node=N, or leave --processes at its default")
+        raise ValueError(
+            "scaling needs two processes or more; start with torchrun --nproc_per_node=N, or leave --processes at its default"
+        )
 
     def steps_on(synchronized: bool) -> None:
         for index in range(steps):
@@ -133,6 +135,8 @@ def _rows(seen: Scaling, batch: int) -> list[Row]:
     ]
     for cards in FORESEEN:
         efficiency = seen.efficiency_of(cards)
-        rows += [Row(f"model of {cards}", cards * batch / seen.step_of(cards), "pairs/s", cards * efficiency),
-                 Row(f"model of {cards}, efficiency", 100 * efficiency, "%")]
+        rows += [
+            Row(f"model of {cards}", cards * batch / seen.step_of(cards), "pairs/s", cards * efficiency),
+            Row(f"model of {cards}, efficiency", 100 * efficiency, "%"),
+        ]
     return rows

@@ -22,7 +22,10 @@ from pysot.utils.meter import elapsed_ms
 
 KERNELS = 25
 PROFILED = 3  # steps
-TARGETS = {"cuda": (1000.0, 4.0), "cpu": (None, 1.3)}  # pairs/s of the recipe's network with the backbone frozen, and times the plain way
+TARGETS = {
+    "cuda": (1000.0, 4.0),
+    "cpu": (None, 1.3),
+}  # pairs/s of the recipe's network with the backbone frozen, and times the plain way
 
 
 def fast(setting: Setting) -> list:
@@ -58,7 +61,13 @@ def step(setting: Setting, record: Record) -> None:
     """The eager step with the backbone frozen: speed, its parts, milliseconds by device events, its kernels."""
     trainer = begun(setting, *fast(setting))
     timed = time_trainer(trainer, trainer.loader, **counts(setting))
-    tell(record, "frozen step", timed, trainer.settings.batch_size, None if setting.short else TARGETS.get(trainer.device.type, (None,))[0])
+    tell(
+        record,
+        "frozen step",
+        timed,
+        trainer.settings.batch_size,
+        None if setting.short else TARGETS.get(trainer.device.type, (None,))[0],
+    )
     for part, seconds in timed.parts.items():
         record.figure(f"frozen step, {part}", 1000 * seconds, "ms")
     record.note(verdict(timed.parts))
@@ -80,11 +89,20 @@ def profile(trainer: Trainer, record: Record, step_ms: float) -> None:
             trainer.step(batch)
         synchronize(trainer.device)
     wanted = DeviceType.CUDA if on_card else DeviceType.CPU
-    rows = [(row.self_device_time_total if on_card else row.self_cpu_time_total, row.count, row.key) for row in seen.key_averages()
-            if row.device_type == wanted and not getattr(row, "is_user_annotation", False) and not row.key.startswith(("Optimizer.", "ProfilerStep"))]
-    record.figure("kernels in a step" if on_card else "operators in a step", sum(count for _, count, _ in rows) / PROFILED, "")
+    rows = [
+        (row.self_device_time_total if on_card else row.self_cpu_time_total, row.count, row.key)
+        for row in seen.key_averages()
+        if row.device_type == wanted
+        and not getattr(row, "is_user_annotation", False)
+        and not row.key.startswith(("Optimizer.", "ProfilerStep"))
+    ]
+    record.figure(
+        "kernels in a step" if on_card else "operators in a step", sum(count for _, count, _ in rows) / PROFILED, ""
+    )
     if on_card:
-        record.figure("the device computes", 100 * sum(micro for micro, _, _ in rows) / 1000 / PROFILED / step_ms, "% of a step")
+        record.figure(
+            "the device computes", 100 * sum(micro for micro, _, _ in rows) / 1000 / PROFILED / step_ms, "% of a step"
+        )
     record.note(f"{'ms a step':>9} {'times':>6}  {'kernel' if on_card else 'operator'}")
     for micro, count, name in sorted(rows, reverse=True)[:KERNELS]:
         record.note(f"{micro / 1000 / PROFILED:9.3f} {count / PROFILED:6.1f}  {name[:110]}")
@@ -129,7 +147,9 @@ def correlation(setting: Setting, record: Record) -> None:
     for precision, last in itertools.product(wanted, (False,) if kind == "npu" else (False, True)):
         device = open_device(setting.device, case_of(setting).cfg)
         size = {"size": (4, 64)} if setting.short else {}
-        times = correlation_times(device, precision, 3 if setting.short else 10, channels_last=last, compiled=False, **size)
+        times = correlation_times(
+            device, precision, 3 if setting.short else 10, channels_last=last, compiled=False, **size
+        )
         told = f"{precision}, {'channels last' if last else 'contiguous'}"
         for way, (forward, backward) in times.items():
             record.figure(f"{way}, {told}, forward", 1000 * forward, "ms")
@@ -155,7 +175,9 @@ def plain(setting: Setting, record: Record) -> None:
     free(False)
     timed = time_plain(case, freeze, 0, batches, device, **counts(setting))
     theirs = tell(record, "plain way", timed, case.batch_size)
-    record.figure("times the plain way", ours / theirs, "x", None if setting.short else TARGETS.get(device.type, (None, 3.0))[1])
+    record.figure(
+        "times the plain way", ours / theirs, "x", None if setting.short else TARGETS.get(device.type, (None, 3.0))[1]
+    )
 
 
 def compiled(setting: Setting, record: Record) -> None:
@@ -165,7 +187,12 @@ def compiled(setting: Setting, record: Record) -> None:
     trainer.step(trainer.loader[0])
     synchronize(trainer.device)
     record.figure("compiled frozen step, the first one", time.monotonic() - began, "s")
-    tell(record, "compiled frozen step", time_trainer(trainer, trainer.loader, **counts(setting)), trainer.settings.batch_size)
+    tell(
+        record,
+        "compiled frozen step",
+        time_trainer(trainer, trainer.loader, **counts(setting)),
+        trainer.settings.batch_size,
+    )
     times = correlation_times(trainer.device, "bf16", 10, channels_last=True)
     forward, backward = times["shifted products, compiled"]
     record.figure("shifted products, compiled, bf16, channels last, forward", 1000 * forward, "ms")

@@ -50,10 +50,14 @@ class Outcome:
     @property
     def passed(self) -> bool:
         """Whether nothing speaks against the device: a step that measures speed may be left out for lack of time, one that decides may not."""
-        return self.state in (OK, SKIPPED) or (self.state == NO_TIME and not self.step.decides and all(check.right for check in self.told.checks))
+        return self.state in (OK, SKIPPED) or (
+            self.state == NO_TIME and not self.step.decides and all(check.right for check in self.told.checks)
+        )
 
 
-def run_steps(steps: Sequence[Step], kind: str, setting: Setting, seconds: float, tell: Callable[[list[Outcome]], None]) -> list[Outcome]:
+def run_steps(
+    steps: Sequence[Step], kind: str, setting: Setting, seconds: float, tell: Callable[[list[Outcome]], None]
+) -> list[Outcome]:
     """Run the steps one after the other on a device of `kind`, in `seconds` in all: each has its limit or what is left. `tell` gets the outcomes so far after
     each step. Logs and records go to `setting.work`.
     """
@@ -81,7 +85,14 @@ def run_step(step: Step, setting: Setting, number: int, cut: bool = False) -> Ou
     command = [sys.executable, "-m", "pysot.benchmarks.child", step.function, setting.to_json(), str(results)]
     began = time.monotonic()
     with log.open("wb") as stream:
-        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         try:
             status = process.wait(timeout=setting.seconds)
         except subprocess.TimeoutExpired:
@@ -95,7 +106,9 @@ def run_step(step: Step, setting: Setting, number: int, cut: bool = False) -> Ou
     if status != 0 and lines:
         told.notes += ["the end of its log:", *lines[-_TAIL:]]
     if status is None:
-        reason = f"ended after {seconds:.0f} s" + (", all that was left" if cut else "; what it had found until then is kept")
+        reason = f"ended after {seconds:.0f} s" + (
+            ", all that was left" if cut else "; what it had found until then is kept"
+        )
         return Outcome(step, NO_TIME if cut else LATE, seconds, told, reason)
     if status:
         return Outcome(step, FAILED, seconds, told, _why(status, lines))

@@ -12,6 +12,12 @@ from pysot.benchmarks.training import train
 from pysot.benchmarks.xcorr import xcorr
 
 BENCHMARKS: dict[str, Callable[[Job], Result]] = {
-    "train": train, "scale": scale, "xcorr": xcorr, "loader": loader, "index": index, "prepare": prepare,
-    "eval": evaluation, "eval-many": eval_many,
+    "train": train,
+    "scale": scale,
+    "xcorr": xcorr,
+    "loader": loader,
+    "index": index,
+    "prepare": prepare,
+    "eval": evaluation,
+    "eval-many": eval_many,
 }

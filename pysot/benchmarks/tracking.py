@@ -22,18 +22,18 @@ FRAMES = 150
 def track(setting: Setting, record: Record) -> None:
     """Networks with drawn weights on the first sequence of the data: boxes against the CPU's and the original's, frames per second, milliseconds of a frame."""
     sequence = load_dataset("vot", setting.data).sequences[0]
-    images = [read_image(path) for path in sequence.frame_paths[:20 if setting.short else 60]]
+    images = [read_image(path) for path in sequence.frame_paths[: 20 if setting.short else 60]]
     start = init_box_from_region(sequence.ground_truth[0])
     for name in (SMALL,) if setting.short else (LARGE, NETWORKS[0]):
         case = case_of(setting, name=name)
         device = open_device(setting.device, case.cfg)
-        expected = _boxes(network_of(case, name), case.cfg, images[:COMPARED + 1], start)
+        expected = _boxes(network_of(case, name), case.cfg, images[: COMPARED + 1], start)
         model = network_of(case, name).to(device)
-        found = _boxes(model, case.cfg, images[:COMPARED + 1], start)
+        found = _boxes(model, case.cfg, images[: COMPARED + 1], start)
         record.check(f"boxes of {COMPARED} frames, {name}", float(np.abs(found - expected).max()), PIXELS, "pixels")
         if sequence.name == "bag" and (numbers := golden(setting, f"{name}.track_bag.json")) is not None:
             original = np.array([frame["bbox"] for frame in numbers[1:COMPARED]])
-            error = float(np.abs(found[:COMPARED - 1] - original).max())
+            error = float(np.abs(found[: COMPARED - 1] - original).max())
             record.check(f"boxes of {COMPARED - 1} frames, {name}, against the original's", error, PIXELS, "pixels")
         with one_thread(device):  # as tools/test.py tracks
             spent = _times(build_tracker(model, case.cfg), images, start, 20 if setting.short else FRAMES)
@@ -58,4 +58,4 @@ def _times(tracker, images: list[np.ndarray], start, count: int) -> list[float]:
             began = time.perf_counter()
             tracker.track(image)  # its box comes back to the host, so the device has done
             spent.append(time.perf_counter() - began)
-    return spent[5:count + 5]
+    return spent[5 : count + 5]

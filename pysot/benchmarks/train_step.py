@@ -20,7 +20,9 @@ PARTS = ("to_device", "forward", "backward", "update")
 
 def select_and_mean(cls: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
     """The classification loss of the original, cls (B, 2A, S, S) and label (B, A, S, S): it gathers objects and background by lists of indices."""
-    scores = F.log_softmax(cls.reshape(cls.shape[0], 2, -1, *cls.shape[2:]), dim=1).permute(0, 2, 3, 4, 1).reshape(-1, 2)
+    scores = (
+        F.log_softmax(cls.reshape(cls.shape[0], 2, -1, *cls.shape[2:]), dim=1).permute(0, 2, 3, 4, 1).reshape(-1, 2)
+    )
     flat, losses = label.reshape(-1), []
     for value in (1, 0):
         chosen = (flat == value).nonzero().squeeze(1)
@@ -39,8 +41,17 @@ class PlainStep:
     """
 
     def __init__(
-        self, model: SiamRPN, freeze: FreezePlan, epoch: int, device: torch.device, *, momentum: float,
-        weight_decay: float, cls_weight: float, loc_weight: float, grad_clip: float,
+        self,
+        model: SiamRPN,
+        freeze: FreezePlan,
+        epoch: int,
+        device: torch.device,
+        *,
+        momentum: float,
+        weight_decay: float,
+        cls_weight: float,
+        loc_weight: float,
+        grad_clip: float,
     ):
         self.model, self.device = model.to(device), device
         self.cls_weight, self.loc_weight, self.grad_clip = cls_weight, loc_weight, grad_clip
@@ -50,7 +61,8 @@ class PlainStep:
                 module.correlate = grouped_correlation
         parameters = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.SGD(
-            parameters, lr=1e-5, momentum=momentum, weight_decay=weight_decay, foreach=False)
+            parameters, lr=1e-5, momentum=momentum, weight_decay=weight_decay, foreach=False
+        )
 
     def __call__(self, batch: dict) -> list[float]:
         """Step on a batch of CPU tensors; returns total, cls and loc loss and the norm of each gradient."""
@@ -71,7 +83,11 @@ class PlainStep:
 
 
 def seconds_per_step(
-    step: Callable[[dict], object], batches: list[dict], device: torch.device, steps: int, repeats: int,
+    step: Callable[[dict], object],
+    batches: list[dict],
+    device: torch.device,
+    steps: int,
+    repeats: int,
     warm_up: int = 3,
 ) -> list[float]:
     """Seconds per step of each of `repeats` runs of `steps` steps, after a warm-up."""
@@ -119,7 +135,7 @@ def time_parts(trainer: Trainer, batches: Iterable[dict], steps: int) -> dict[st
     finally:
         for name in PARTS:
             delattr(trainer, name)
-    return {name: statistics.median(seconds[len(seconds) // 4:]) for name, seconds in spent.items()}
+    return {name: statistics.median(seconds[len(seconds) // 4 :]) for name, seconds in spent.items()}
 
 
 def verdict(parts: dict[str, float]) -> str:
@@ -131,5 +147,7 @@ def verdict(parts: dict[str, float]) -> str:
     if exchange > 0.15 * total:
         return f"communication-bound: {exchange / total:.0%} of the time goes by waiting for gradients of other processes; a larger TRAIN.BATCH_SIZE"
     if work < 0.8 * (total - exchange):
-        return f"host-bound: only {work / total:.0%} of the time goes into forward and backward; a larger TRAIN.BATCH_SIZE"
+        return (
+            f"host-bound: only {work / total:.0%} of the time goes into forward and backward; a larger TRAIN.BATCH_SIZE"
+        )
     return f"compute-bound: {work / total:.0%} of the time goes into forward and backward"

@@ -44,14 +44,23 @@ def build_run(job: Job) -> tuple[Trainer, DataLoader]:
     """A trainer and the loader of the config's data, as tools/train.py has them."""
     cfg, me, device = job.case.cfg, job.me, job.device
     loader = build_train_loader(
-        cfg, seed=0, rank=me.rank, world_size=me.world_size, pin_memory=wants_pinned_memory(device),
-        workers=job.claim_cores(me, device), data_path=job.data_path,
+        cfg,
+        seed=0,
+        rank=me.rank,
+        world_size=me.world_size,
+        pin_memory=wants_pinned_memory(device),
+        workers=job.claim_cores(me, device),
+        data_path=job.data_path,
     )
     return build_trainer(cfg, build_model(cfg), loader, device, me, save=False), loader
 
 
 def time_trainer(
-    trainer: Trainer, batches: list[dict], steps: int, repeats: int, stream: Iterable[dict] | None = None,
+    trainer: Trainer,
+    batches: list[dict],
+    steps: int,
+    repeats: int,
+    stream: Iterable[dict] | None = None,
     warm_up: int = 3,
 ) -> Timed:
     """Time a begun trainer over `batches`; the parts of a step over a `stream` of others, whose wait for data counts,
@@ -66,7 +75,13 @@ def time_trainer(
 
 
 def time_plain(
-    case: Case, freeze: FreezePlan, epoch: int, batches: list[dict], device: torch.device, steps: int, repeats: int,
+    case: Case,
+    freeze: FreezePlan,
+    epoch: int,
+    batches: list[dict],
+    device: torch.device,
+    steps: int,
+    repeats: int,
 ) -> Timed:
     """Time the plain way of stepping a new network of a config; see `free` about what came before it."""
     forget_peak_memory(device)

@@ -43,7 +43,11 @@ def bad_batches(setting: Setting, record: Record) -> None:
 
 def _state(trainer) -> dict[str, torch.Tensor]:
     """Copies of weights, statistics and momenta."""
-    momenta = {f"momentum {i}": state["momentum_buffer"] for i, state in enumerate(trainer.optimizer.state.values()) if "momentum_buffer" in state}
+    momenta = {
+        f"momentum {i}": state["momentum_buffer"]
+        for i, state in enumerate(trainer.optimizer.state.values())
+        if "momentum_buffer" in state
+    }
     return {name: value.clone() for name, value in (trainer.model.state_dict() | momenta).items()}
 
 
@@ -59,7 +63,10 @@ def run_and_checkpoints(setting: Setting, record: Record) -> None:
     expected, found = _train(setting, CPU, here), _train(setting, device, there)
     record.check("loss of a short run", abs(found[1] - expected[1]) / expected[1], LOSS)
     record.check("weights after a short run", _way(found[0], expected[0], start), WAY)
-    for name, place, target, whole in (("made there, resumed on the CPU", there, CPU, found), ("made on the CPU, resumed there", here, device, expected)):
+    for name, place, target, whole in (
+        ("made there, resumed on the CPU", there, CPU, found),
+        ("made on the CPU, resumed there", here, device, expected),
+    ):
         resumed = _train(setting, target, setting.work / "again", "TRAIN.RESUME", str(checkpoint_path(place, 1)))
         record.check(f"checkpoint {name}", _way(resumed[0], whole[0], start), WAY)
     for precision, opts in list(precisions(kind).items())[1:]:
@@ -72,8 +79,20 @@ def run_and_checkpoints(setting: Setting, record: Record) -> None:
 
 def _train(setting: Setting, device: torch.device, folder, *opts) -> tuple[dict[str, torch.Tensor], float]:
     """The weights, on the CPU, and the last loss of a run of the small network over drawn batches."""
-    case = case_of(setting, "TRAIN.EPOCH", EPOCHS, "BACKBONE.TRAIN_EPOCH", 0, "TRAIN.PRINT_FREQ", STEPS, *opts,
-                   "TRAIN.SNAPSHOT_DIR", str(folder), name=SMALL, batch=4)
+    case = case_of(
+        setting,
+        "TRAIN.EPOCH",
+        EPOCHS,
+        "BACKBONE.TRAIN_EPOCH",
+        0,
+        "TRAIN.PRINT_FREQ",
+        STEPS,
+        *opts,
+        "TRAIN.SNAPSHOT_DIR",
+        str(folder),
+        name=SMALL,
+        batch=4,
+    )
     seed_everything(0)
     batches = Batches([batch_of(case, seed=number) for number in range(STEPS)])
     trainer = build_trainer(case.cfg, network_of(case), batches, device, Rank())
@@ -86,5 +105,7 @@ def _way(found: dict, expected: dict, start: dict) -> float:
     kinds = [[], []]
     for name, value in expected.items():
         if value.is_floating_point():
-            kinds["running" in name].append([(a[name].double() - b[name].double()).norm() for a, b in ((found, expected), (expected, start))])
+            kinds["running" in name].append(
+                [(a[name].double() - b[name].double()).norm() for a, b in ((found, expected), (expected, start))]
+            )
     return max(float(distance / way) for distance, way in (torch.tensor(norms).norm(dim=0) for norms in kinds))

@@ -12,7 +12,11 @@ from pysot.utils.meter import elapsed_ms
 
 
 def correlation_times(
-    device: torch.device, precision: str, repeats: int, channels_last: bool = False, compiled: bool = True,
+    device: torch.device,
+    precision: str,
+    repeats: int,
+    channels_last: bool = False,
+    compiled: bool = True,
     size: tuple[int, int] = (28, 256),
 ) -> dict[str, tuple[float, float]]:
     """Median seconds on the device, forward and backward, of each way to correlate (`pysot.core.xcorr.WAYS`, and the
@@ -21,8 +25,10 @@ def correlation_times(
     precision has them.
     """
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    inputs = [torch.randn(*size, side, side, device=device, dtype=half_type(precision)).contiguous(memory_format=layout)
-              for side in (29, 5)]
+    inputs = [
+        torch.randn(*size, side, side, device=device, dtype=half_type(precision)).contiguous(memory_format=layout)
+        for side in (29, 5)
+    ]
     search, kernel = (tensor.requires_grad_() for tensor in inputs)
     gradient = torch.ones_like(WAYS["grouped convolution"](search, kernel))
     ways = dict(WAYS)
@@ -33,12 +39,12 @@ def correlation_times(
         for name, correlate in ways.items():
             out: list[torch.Tensor] = []
             forward = elapsed_ms(device, lambda: out.append(correlate(search, kernel)))  # noqa: B023 (called at once)
-            backward = elapsed_ms(
-                device, lambda: torch.autograd.grad(out[0], (search, kernel), gradient))  # noqa: B023
+            backward = elapsed_ms(device, lambda: torch.autograd.grad(out[0], (search, kernel), gradient))  # noqa: B023
             if turn:
                 spent[name].append((forward / 1000, backward / 1000))
-    return {name: tuple(statistics.median(part) for part in zip(*seconds, strict=True))
-            for name, seconds in spent.items()}
+    return {
+        name: tuple(statistics.median(part) for part in zip(*seconds, strict=True)) for name, seconds in spent.items()
+    }
 
 
 def xcorr(job: Job) -> Result:
@@ -48,6 +54,9 @@ def xcorr(job: Job) -> Result:
     whole = {way: sum(parts) for way, parts in times.items()}
     rows = []
     for way, (forward, backward) in times.items():
-        rows += [Row(way, 1000 * (forward + backward), "ms", whole["grouped convolution"] / whole[way]),
-                 Row(f"{way}, forward", 1000 * forward, "ms"), Row(f"{way}, backward", 1000 * backward, "ms")]
+        rows += [
+            Row(way, 1000 * (forward + backward), "ms", whole["grouped convolution"] / whole[way]),
+            Row(f"{way}, forward", 1000 * forward, "ms"),
+            Row(f"{way}, backward", 1000 * backward, "ms"),
+        ]
     return rows, f"the fastest: {min(whole, key=whole.get)}"

@@ -29,6 +29,8 @@ _CHOICES = {
     "RPN.TYPE": ("UPChannelRPN", "DepthwiseRPN", "MultiRPN"),
     "TRACK.TYPE": ("SiamRPNTracker", "SiamRPNLTTracker", "SiamMaskTracker"),
 }
+
+
 def _is_count(value) -> bool:
     return type(value) is int and value > 0
 
@@ -142,8 +144,10 @@ def _ranges(cfg):
 def _score_sizes(cfg):
     expected = (cfg.TRAIN.SEARCH_SIZE - cfg.TRAIN.EXEMPLAR_SIZE) // cfg.ANCHOR.STRIDE + 1 + cfg.TRAIN.BASE_SIZE
     if cfg.TRAIN.OUTPUT_SIZE != expected:
-        yield (f"TRAIN.OUTPUT_SIZE: expected (SEARCH_SIZE - EXEMPLAR_SIZE) / STRIDE + 1 + BASE_SIZE = {expected}; got {cfg.TRAIN.OUTPUT_SIZE}. "
-               f"Set it to {expected} or change one of the four")
+        yield (
+            f"TRAIN.OUTPUT_SIZE: expected (SEARCH_SIZE - EXEMPLAR_SIZE) / STRIDE + 1 + BASE_SIZE = {expected}; got {cfg.TRAIN.OUTPUT_SIZE}. "
+            f"Set it to {expected} or change one of the four"
+        )
     if cfg.TRACK.INSTANCE_SIZE < cfg.TRACK.EXEMPLAR_SIZE:
         yield f"TRACK.INSTANCE_SIZE: expected at least EXEMPLAR_SIZE ({cfg.TRACK.EXEMPLAR_SIZE}); got {cfg.TRACK.INSTANCE_SIZE}"
     base = _BASE_SIZE.get(cfg.BACKBONE.TYPE, 8)
@@ -154,7 +158,10 @@ def _score_sizes(cfg):
 def _anchors(cfg):
     expected = len(cfg.ANCHOR.RATIOS) * len(cfg.ANCHOR.SCALES)
     remedy = "The three numbers of anchors (RATIOS x SCALES, ANCHOR.ANCHOR_NUM, RPN.KWARGS.anchor_num) must agree"
-    for name, got in (("ANCHOR.ANCHOR_NUM", cfg.ANCHOR.ANCHOR_NUM), ("RPN.KWARGS.anchor_num", cfg.RPN.KWARGS.get("anchor_num", 5))):
+    for name, got in (
+        ("ANCHOR.ANCHOR_NUM", cfg.ANCHOR.ANCHOR_NUM),
+        ("RPN.KWARGS.anchor_num", cfg.RPN.KWARGS.get("anchor_num", 5)),
+    ):
         if got != expected:
             yield f"{name}: expected len(RATIOS) * len(SCALES) = {expected}; got {got}. {remedy}"
 
@@ -179,8 +186,10 @@ def _channels(cfg):
             yield f"ADJUST.KWARGS.out_channels: expected {len(taken)} numbers, one per in_channels; got {given}"
         have = given
     yield from _head_channels(cfg, have)
-    for name, value, other in (("BACKBONE.CHANNELS", cfg.BACKBONE.CHANNELS, cfg.ADJUST.KWARGS.get("in_channels")),
-                               ("ADJUST.ADJUST_CHANNEL", cfg.ADJUST.ADJUST_CHANNEL, cfg.ADJUST.KWARGS.get("out_channels"))):
+    for name, value, other in (
+        ("BACKBONE.CHANNELS", cfg.BACKBONE.CHANNELS, cfg.ADJUST.KWARGS.get("in_channels")),
+        ("ADJUST.ADJUST_CHANNEL", cfg.ADJUST.ADJUST_CHANNEL, cfg.ADJUST.KWARGS.get("out_channels")),
+    ):
         if value and value != other:
             yield f"{name}: expected what ADJUST.KWARGS says, {other}; got {value}. Remove it, it has no effect of its own"
     if cfg.RPN.WEIGHTED and not cfg.RPN.KWARGS.get("weighted", False):
@@ -210,7 +219,13 @@ def _training(cfg):
     if cfg.TRAIN.NUM_WORKERS < -1:
         yield f"TRAIN.NUM_WORKERS: expected 0 or more, or -1 (as many as there are cores for); got {cfg.TRAIN.NUM_WORKERS}"
     every = cfg.TRAIN.CHECKPOINT_EVERY
-    if not (type(every) is int and every > 0 or every == "" or isinstance(every, str) and re.fullmatch(r"\d+(\.\d+)?m", every)):
+    if not (
+        type(every) is int
+        and every > 0
+        or every == ""
+        or isinstance(every, str)
+        and re.fullmatch(r"\d+(\.\d+)?m", every)
+    ):
         yield f"TRAIN.CHECKPOINT_EVERY: expected minutes such as '10m', a number of steps above 0, or '' (never); got {every!r}"
     if cfg.TRAIN.KEEP < 0:
         yield f"TRAIN.KEEP: expected 0 (all) or a number of epochs; got {cfg.TRAIN.KEEP}"
@@ -226,12 +241,17 @@ def _training(cfg):
 
 def _schedule(cfg):
     if cfg.TRAIN.LR_WARMUP.WARMUP and not 0 < cfg.TRAIN.LR_WARMUP.EPOCH < cfg.TRAIN.EPOCH:
-        yield (f"TRAIN.LR_WARMUP.EPOCH: expected 1 to EPOCH - 1 ({cfg.TRAIN.EPOCH - 1}), since the warm-up is part of EPOCH; "
-               f"got {cfg.TRAIN.LR_WARMUP.EPOCH}. Make it shorter or set LR_WARMUP.WARMUP to false")
+        yield (
+            f"TRAIN.LR_WARMUP.EPOCH: expected 1 to EPOCH - 1 ({cfg.TRAIN.EPOCH - 1}), since the warm-up is part of EPOCH; "
+            f"got {cfg.TRAIN.LR_WARMUP.EPOCH}. Make it shorter or set LR_WARMUP.WARMUP to false"
+        )
     if cfg.BACKBONE.TRAIN_EPOCH < 0:
         yield f"BACKBONE.TRAIN_EPOCH: expected 0 (train from the start) or more; got {cfg.BACKBONE.TRAIN_EPOCH}"
     warm = cfg.TRAIN.LR_WARMUP.EPOCH if cfg.TRAIN.LR_WARMUP.WARMUP else 0
-    for name, node, epochs in (("TRAIN.LR", cfg.TRAIN.LR, cfg.TRAIN.EPOCH - warm), ("TRAIN.LR_WARMUP", cfg.TRAIN.LR_WARMUP, warm)):
+    for name, node, epochs in (
+        ("TRAIN.LR", cfg.TRAIN.LR, cfg.TRAIN.EPOCH - warm),
+        ("TRAIN.LR_WARMUP", cfg.TRAIN.LR_WARMUP, warm),
+    ):
         steps = node.KWARGS.get("steps", []) if node.TYPE == "multi-step" else []
         if list(steps) != sorted(steps) or any(not 0 < step < epochs for step in steps):
             yield f"{name}.KWARGS.steps: expected rising epochs from 1 to {epochs - 1} (this schedule lasts {epochs}); got {list(steps)}"

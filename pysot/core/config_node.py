@@ -24,7 +24,9 @@ class ConfigNode(CfgNode):
         try:
             text = path.read_text(encoding="utf-8")
         except (FileNotFoundError, IsADirectoryError):
-            raise FileNotFoundError(f"no config file {path}; the experiments are experiments/<name>/config.yaml") from None
+            raise FileNotFoundError(
+                f"no config file {path}; the experiments are experiments/<name>/config.yaml"
+            ) from None
         except UnicodeDecodeError:
             raise ValueError(f"{path}: expected a YAML config in UTF-8, got something else") from None
         try:
@@ -32,7 +34,9 @@ class ConfigNode(CfgNode):
         except yaml.YAMLError as error:
             raise ValueError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
         if not isinstance(loaded, dict):
-            raise ValueError(f"{path}: expected a YAML mapping of config keys, got {'nothing' if loaded is None else type(loaded).__name__}")
+            raise ValueError(
+                f"{path}: expected a YAML mapping of config keys, got {'nothing' if loaded is None else type(loaded).__name__}"
+            )
         self._merge_checked(loaded, source=f"{path}: ")
 
     def merge_from_other_cfg(self, cfg_other: dict) -> None:
@@ -42,7 +46,9 @@ class ConfigNode(CfgNode):
     def merge_from_list(self, cfg_list: list) -> None:
         """Override values by a flat list KEY, VALUE, KEY, VALUE, ...; text values are read as YAML, those in round brackets as Python, as in yacs."""
         if len(cfg_list) % 2:
-            raise ValueError(f"options come as KEY VALUE pairs, got {len(cfg_list)} words: {' '.join(map(str, cfg_list))}")
+            raise ValueError(
+                f"options come as KEY VALUE pairs, got {len(cfg_list)} words: {' '.join(map(str, cfg_list))}"
+            )
         tree: dict = {}
         for key, value in zip(cfg_list[0::2], cfg_list[1::2], strict=True):
             *parents, leaf = str(key).split(".")
@@ -91,7 +97,9 @@ def _merged(tree: dict, node: CfgNode, path: tuple, source: str) -> dict:
 
 def _merged_node(value, node: CfgNode, here: tuple, source: str) -> CfgNode:
     if not isinstance(value, dict):
-        raise ValueError(f"{source}{'.'.join(here)}: expected a section with keys ({', '.join(node) or 'any'}), got {value!r}")
+        raise ValueError(
+            f"{source}{'.'.join(here)}: expected a section with keys ({', '.join(node) or 'any'}), got {value!r}"
+        )
     copy = node.clone()
     copy.defrost()
     if here[-1] == "KWARGS":
@@ -106,7 +114,11 @@ def _new_value(key, value, node: CfgNode, here: tuple, source: str):
     if here[:-1] == ("DATASET",) and isinstance(value, dict) and {"ROOT", "ANNO"} & set(value):
         return _dataset_node(value, here, source)
     near = difflib.get_close_matches(str(key), [str(k) for k in node], n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join('.'.join((*here[:-1], k)) for k in near)}?" if near else f"known here: {', '.join(map(str, node))}"
+    hint = (
+        f"did you mean {' or '.join('.'.join((*here[:-1], k)) for k in near)}?"
+        if near
+        else f"known here: {', '.join(map(str, node))}"
+    )
     if here[:-1] == ("DATASET",):
         hint += " A new data set needs ROOT and ANNO"
     raise ValueError(f"{source}unknown config key {name}; {hint}")
@@ -144,7 +156,14 @@ def _checked(value, default, name: str, source: str):
         return ""
     elif type(value) is kind:
         return value
-    words = {float: "a number", int: "a whole number", bool: "true or false", str: "text", list: "a list", tuple: "a list"}
+    words = {
+        float: "a number",
+        int: "a whole number",
+        bool: "true or false",
+        str: "text",
+        list: "a list",
+        tuple: "a list",
+    }
     raise ValueError(f"{source}{name}: expected {words[kind]} (default {default!r}), got {value!r}")
 
 

@@ -59,7 +59,11 @@ def shifted_products(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor
     """As `xcorr_depthwise`: for each cell of the template, the search features shifted by it times that cell, added up."""
     rows, columns = kernel.shape[2:]
     height, width = search.shape[2] - rows + 1, search.shape[3] - columns + 1
-    shifts = (search[:, :, i:i + height, j:j + width] * kernel[:, :, i:i + 1, j:j + 1] for i in range(rows) for j in range(columns))
+    shifts = (
+        search[:, :, i : i + height, j : j + width] * kernel[:, :, i : i + 1, j : j + 1]
+        for i in range(rows)
+        for j in range(columns)
+    )
     return functools.reduce(torch.add, shifts)
 
 

@@ -31,20 +31,32 @@ class AnchorTarget:
 
     def __post_init__(self):
         if not 0 <= self.thr_low <= self.thr_high <= 1:
-            raise ValueError(f"expected 0 <= TRAIN.THR_LOW <= TRAIN.THR_HIGH <= 1, got {self.thr_low} and {self.thr_high}")
+            raise ValueError(
+                f"expected 0 <= TRAIN.THR_LOW <= TRAIN.THR_HIGH <= 1, got {self.thr_low} and {self.thr_high}"
+            )
         if min(self.pos_num, self.neg_num) < 0 or self.total_num < self.pos_num:
-            raise ValueError(f"expected 0 <= TRAIN.POS_NUM <= TRAIN.TOTAL_NUM and TRAIN.NEG_NUM >= 0, got {self.pos_num}, {self.total_num} and "
-                             f"{self.neg_num}")
-        anchors = grid_anchors(self.stride, self.ratios, self.scales, image_center=self.search_size // 2, size=self.output_size)
+            raise ValueError(
+                f"expected 0 <= TRAIN.POS_NUM <= TRAIN.TOTAL_NUM and TRAIN.NEG_NUM >= 0, got {self.pos_num}, {self.total_num} and "
+                f"{self.neg_num}"
+            )
+        anchors = grid_anchors(
+            self.stride, self.ratios, self.scales, image_center=self.search_size // 2, size=self.output_size
+        )
         object.__setattr__(self, "anchors", anchors)
         object.__setattr__(self, "_lines", tuple(_lines(form) for form in anchors))
 
-    def __call__(self, rng: np.random.Generator, target: Corner, negative: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def __call__(
+        self, rng: np.random.Generator, target: Corner, negative: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Labels (A, S, S) int64, box offsets (4, A, S, S) float32 and their weights (A, S, S) float32 for the target's box in the crop."""
         shape = self.anchors[1].shape
         if negative:
             # pysot-compat: offsets and weights of negative pairs stay zero. test: datasets/test_anchor_target.py::test_negative_pair
-            return self._negative_labels(rng, target, shape[1:]), np.zeros(shape, np.float32), np.zeros(shape[1:], np.float32)
+            return (
+                self._negative_labels(rng, target, shape[1:]),
+                np.zeros(shape, np.float32),
+                np.zeros(shape[1:], np.float32),
+            )
         overlap = IoU(self._lines[0], target).reshape(-1)
         positive = _at_most(rng, np.flatnonzero(overlap > self.thr_high), self.pos_num)
         # pysot-compat: background fills TOTAL_NUM - POS_NUM places even when fewer than POS_NUM anchors are positive.

@@ -25,18 +25,20 @@ class TrackAnnotation:
 
     name: str
     root: Path
-    videos: np.ndarray        # (V,) utf-8 bytes
+    videos: np.ndarray  # (V,) utf-8 bytes
     track_offset: np.ndarray  # (V + 1,) int64
-    tracks: np.ndarray        # (T,) utf-8 bytes
-    box_offset: np.ndarray    # (T + 1,) int64
-    frames: np.ndarray        # (N,) int32, rising within a track
-    boxes: np.ndarray         # (N, 4) float32 xyxy
-    dropped: dict[str, int]   # what was left out: boxes, tracks, videos
+    tracks: np.ndarray  # (T,) utf-8 bytes
+    box_offset: np.ndarray  # (T + 1,) int64
+    frames: np.ndarray  # (N,) int32, rising within a track
+    boxes: np.ndarray  # (N, 4) float32 xyxy
+    dropped: dict[str, int]  # what was left out: boxes, tracks, videos
 
     def __post_init__(self):
         counts = (len(self.videos), len(self.tracks), len(self.boxes), len(self.frames))
         if (len(self.track_offset) - 1, len(self.box_offset) - 1, self.box_offset[-1], self.box_offset[-1]) != counts:
-            raise ValueError(f"annotation of {self.name}: offsets do not fit {counts} videos, tracks, boxes and frames; read it again")
+            raise ValueError(
+                f"annotation of {self.name}: offsets do not fit {counts} videos, tracks, boxes and frames; read it again"
+            )
 
     @property
     def video_count(self) -> int:
@@ -62,7 +64,9 @@ class TrackAnnotation:
 
     def crop_path(self, video: int, track: int, box: int) -> Path:
         """The 511x511 crop of one box."""
-        return Path(f"{self.root}/{self.videos[video].decode()}/{int(self.frames[box]):06d}.{self.tracks[track].decode()}.x.jpg")
+        return Path(
+            f"{self.root}/{self.videos[video].decode()}/{int(self.frames[box]):06d}.{self.tracks[track].decode()}.x.jpg"
+        )
 
 
 def find_data_path(path: str | Path, what: str, folder: str | Path | None = None) -> Path:
@@ -76,13 +80,17 @@ def find_data_path(path: str | Path, what: str, folder: str | Path | None = None
         raise
 
 
-def index_annotation(name: str, root: Path, content: dict, where: str, excluded: Collection[tuple[str, str, int]] = ()) -> TrackAnnotation:
+def index_annotation(
+    name: str, root: Path, content: dict, where: str, excluded: Collection[tuple[str, str, int]] = ()
+) -> TrackAnnotation:
     """Flat arrays of an annotation in the json layout; `where` names its origin in errors. `excluded` are boxes to leave out: video, track, frame.
 
     Empty, NaN, zero and negative boxes are dropped, then tracks and videos with nothing left. Raises ValueError for another layout, or if no box is left.
     """
     if not isinstance(content, dict):
-        raise ValueError(f"{where} must be {LAYOUT}, got a {type(content).__name__} at the top; make it again with the data set's gen_json.py")
+        raise ValueError(
+            f"{where} must be {LAYOUT}, got a {type(content).__name__} at the top; make it again with the data set's gen_json.py"
+        )
     videos, tracks, track_counts, box_counts, frames, boxes = [], [], [], [], [], []
     dropped = {"boxes": 0, "excluded": 0, "tracks": 0, "videos": 0}
     unwanted = defaultdict(set)
@@ -91,7 +99,9 @@ def index_annotation(name: str, root: Path, content: dict, where: str, excluded:
     for video, video_tracks in content.items():
         kept = 0
         for track, entries in _dicts(video_tracks):
-            numbers, rows = _track_boxes(entries, f"{where}: {video}/{track}", dropped, unwanted.get((video, track), ()))
+            numbers, rows = _track_boxes(
+                entries, f"{where}: {video}/{track}", dropped, unwanted.get((video, track), ())
+            )
             if len(numbers) == 0:
                 dropped["tracks"] += 1
                 continue
@@ -106,9 +116,20 @@ def index_annotation(name: str, root: Path, content: dict, where: str, excluded:
         elif isinstance(video_tracks, dict):
             dropped["videos"] += 1
     if not videos:
-        raise ValueError(f"{where} has no usable box (dropped: {dropped}); expected {LAYOUT}. Make it again with the data set's gen_json.py")
-    return TrackAnnotation(name, Path(root), np.array(videos), _offsets(track_counts), np.array(tracks), _offsets(box_counts),
-                             np.concatenate(frames), np.concatenate(boxes), dropped)
+        raise ValueError(
+            f"{where} has no usable box (dropped: {dropped}); expected {LAYOUT}. Make it again with the data set's gen_json.py"
+        )
+    return TrackAnnotation(
+        name,
+        Path(root),
+        np.array(videos),
+        _offsets(track_counts),
+        np.array(tracks),
+        _offsets(box_counts),
+        np.concatenate(frames),
+        np.concatenate(boxes),
+        dropped,
+    )
 
 
 def _dicts(video_tracks):
@@ -133,13 +154,17 @@ def _track_boxes(entries: dict, where: str, dropped: dict, unwanted: Collection[
             dropped["excluded"] += 1
             continue
         if not isinstance(value, list | tuple) or len(value) not in (2, 4):
-            raise ValueError(f"{where}/{frame}: a box is [x1, y1, x2, y2] or [w, h], got {value!r}; correct the file or make it again")
+            raise ValueError(
+                f"{where}/{frame}: a box is [x1, y1, x2, y2] or [w, h], got {value!r}; correct the file or make it again"
+            )
         numbers.append(int(frame))
         rows.append(value if len(value) == 4 else (0, 0, *value))
     try:
         numbers, rows = np.array(numbers, np.int32), np.array(rows, np.float64).reshape(-1, 4)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{where}: boxes must hold numbers and frames must be below 2**31 ({error}); correct the file or make it again") from None
+        raise ValueError(
+            f"{where}: boxes must hold numbers and frames must be below 2**31 ({error}); correct the file or make it again"
+        ) from None
     good = np.isfinite(rows).all(axis=1) & (rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])
     dropped["boxes"] += int(len(good) - good.sum())
     order = np.argsort(numbers[good], kind="stable")

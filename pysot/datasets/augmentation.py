@@ -16,7 +16,13 @@ from pysot.utils.bbox import Center, Corner, center2corner
 CONTEXT = 0.5  # part of (w + h) that is added to each side of the target to get the exemplar square
 # pysot-compat: AlexNet-style lighting noise with the published matrix, whose scale (about 7 grey values) the trained networks have seen.
 # test: datasets/test_augmentation.py::test_colour_offsets_have_the_published_covariance
-LIGHTING = np.array([[-0.55919361, 0.98062831, -0.41940627], [1.72091413, 0.19879334, -1.82968581], [4.64467907, 4.73710203, 4.88324118]])
+LIGHTING = np.array(
+    [
+        [-0.55919361, 0.98062831, -0.41940627],
+        [1.72091413, 0.19879334, -1.82968581],
+        [4.64467907, 4.73710203, 4.88324118],
+    ]
+)
 BLUR_SIZES = np.arange(5, 46, 2)
 
 
@@ -52,22 +58,30 @@ class Augmentation:
             value = getattr(self, field.name)
             upper = float("inf") if field.name == "shift" else 1.0
             if not 0 <= value <= upper or (field.name == "scale" and value == 1):
-                raise ValueError(f"augmentation {field.name.upper()} must be in [0, {upper}] (SCALE below 1), got {value!r}")
+                raise ValueError(
+                    f"augmentation {field.name.upper()} must be in [0, {upper}] (SCALE below 1), got {value!r}"
+                )
 
     def needs(self, size: int) -> int:
         """The side of the square in the middle of an image in which every crop of `size` lies."""
         return 2 * math.ceil((size * (1 + self.scale) / 2) + self.shift + 1)
 
-    def __call__(self, rng: np.random.Generator, image: Picture, box: Corner, size: int, gray: bool = False) -> tuple[np.ndarray, Corner, np.ndarray]:
+    def __call__(
+        self, rng: np.random.Generator, image: Picture, box: Corner, size: int, gray: bool = False
+    ) -> tuple[np.ndarray, Corner, np.ndarray]:
         """A (size, size, 3) crop around the middle of the whole image, the box in it, and what is to be subtracted from its channels, (3,) float32; `gray`
         takes the colour away first.
         """
         left, top, width, height = self._window(rng, (image.height, image.width), size)
         row, column = top - image.top, left - image.left
-        crop = cv2.resize(image.pixels[row:row + height, column:column + width], (size, size))
+        crop = cv2.resize(image.pixels[row : row + height, column : column + width], (size, size))
         scale_x, scale_y = width / size, height / size
-        box = Corner((box.x1 + 0.5 - left) / scale_x - 0.5, (box.y1 + 0.5 - top) / scale_y - 0.5,
-                     (box.x2 + 0.5 - left) / scale_x - 0.5, (box.y2 + 0.5 - top) / scale_y - 0.5)
+        box = Corner(
+            (box.x1 + 0.5 - left) / scale_x - 0.5,
+            (box.y1 + 0.5 - top) / scale_y - 0.5,
+            (box.x2 + 0.5 - left) / scale_x - 0.5,
+            (box.y2 + 0.5 - top) / scale_y - 0.5,
+        )
         if gray:
             crop = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
         light = lighting_offset(rng) if rng.random() < self.color else np.zeros(3, np.float32)
@@ -83,9 +97,14 @@ class Augmentation:
         has it and four times as fast as a warp; the box follows exactly.
         """
         roi, *scales = self._roi(rng, image_shape, size)
-        sides = [min(side, max(1, round(size * scale))) for side, scale in zip((image_shape[1], image_shape[0]), scales, strict=True)]
-        corner = [min(side - length, max(0, round(start + 0.5 - 0.5 * scale)))
-                  for side, length, start, scale in zip((image_shape[1], image_shape[0]), sides, roi[:2], scales, strict=True)]
+        sides = [
+            min(side, max(1, round(size * scale)))
+            for side, scale in zip((image_shape[1], image_shape[0]), scales, strict=True)
+        ]
+        corner = [
+            min(side - length, max(0, round(start + 0.5 - 0.5 * scale)))
+            for side, length, start, scale in zip((image_shape[1], image_shape[0]), sides, roi[:2], scales, strict=True)
+        ]
         return *corner, *sides
 
     def _roi(self, rng, image_shape, size: int) -> tuple[Corner, float, float]:

@@ -27,7 +27,10 @@ from pysot.utils.processes import worker_pool
 
 logger = logging.getLogger(__name__)
 EXEMPLAR_SIZE = 127
-_HEAD, _COMMENT = 20, b"\xff\xfe"  # bytes of a JPEG before its first part, and the mark of a comment; its length, in two bytes, and its text follow
+_HEAD, _COMMENT = (
+    20,
+    b"\xff\xfe",
+)  # bytes of a JPEG before its first part, and the mark of a comment; its length, in two bytes, and its text follow
 AHEAD = 8  # videos per process that wait for their turn
 
 
@@ -66,11 +69,17 @@ def crop_video(video: RawVideo, out: Path, size: int = 511, with_z: bool = False
     Raises OSError when a crop can't be written.
     """
     folder = Path(out) / video.name
-    wanted = {crop_name(frame.number, track): _origin(frame, box) for frame in video.frames for track, box in frame.boxes.items()}
+    wanted = {
+        crop_name(frame.number, track): _origin(frame, box)
+        for frame in video.frames
+        for track, box in frame.boxes.items()
+    }
     done = _done(folder, wanted, with_z)
     written, present, problems = 0, len(done), []
     for frame in video.frames:
-        missing = {name: box for track, box in frame.boxes.items() if (name := crop_name(frame.number, track)) not in done}
+        missing = {
+            name: box for track, box in frame.boxes.items() if (name := crop_name(frame.number, track)) not in done
+        }
         if missing:
             count, problem = _crop_frame(frame, missing, folder, size, with_z)
             written += count
@@ -81,8 +90,16 @@ def crop_video(video: RawVideo, out: Path, size: int = 511, with_z: bool = False
 def _done(folder: Path, wanted: dict[str, str], with_z: bool) -> set[str]:
     """Which of the wanted crops are there and were made from the same image and box."""
     kinds = (".x.jpg", ".z.jpg") if with_z else (".x.jpg",)
-    return set.intersection(*({name for path in present_crops(folder, kind) if (name := f"{path[:-6]}.x.jpg") in wanted
-                               and _is_made_from(folder / path, wanted[name])} for kind in kinds))
+    return set.intersection(
+        *(
+            {
+                name
+                for path in present_crops(folder, kind)
+                if (name := f"{path[:-6]}.x.jpg") in wanted and _is_made_from(folder / path, wanted[name])
+            }
+            for kind in kinds
+        )
+    )
 
 
 def _is_made_from(path: Path, wanted: str) -> bool:
@@ -102,9 +119,9 @@ def read_origin(path: Path) -> str:
     """What the file of a crop says of its origin, in a comment at its beginning; "" for crops of earlier versions, which say nothing."""
     with open(path, "rb") as stream:
         head = stream.read(_HEAD + 4)
-        if head[_HEAD:_HEAD + 2] != _COMMENT:
+        if head[_HEAD : _HEAD + 2] != _COMMENT:
             return ""
-        return stream.read(int.from_bytes(head[_HEAD + 2:], "big") - 2).decode("utf-8", errors="replace")
+        return stream.read(int.from_bytes(head[_HEAD + 2 :], "big") - 2).decode("utf-8", errors="replace")
 
 
 def _crop_frame(frame: RawFrame, missing: dict, folder: Path, size: int, with_z: bool) -> tuple[int, list[str]]:
@@ -116,7 +133,9 @@ def _crop_frame(frame: RawFrame, missing: dict, folder: Path, size: int, with_z:
     fill, problems = cv2.mean(image)[:3], []
     for name, box in missing.items():
         if box[0] >= width or box[1] >= height or box[2] <= 0 or box[3] <= 0:
-            problems.append(f"{frame.image}: box {[round(value, 1) for value in box]} is outside of the image ({width} x {height})")
+            problems.append(
+                f"{frame.image}: box {[round(value, 1) for value in box]} is outside of the image ({width} x {height})"
+            )
         else:
             write_crop(folder / name, crop511(image, box, size, fill), _origin(frame, box))
             if with_z:
@@ -138,13 +157,21 @@ def write_crop(path: Path, crop: np.ndarray, origin: str = "") -> None:
         with contextlib.suppress(OSError):
             part.unlink()
         if isinstance(error, OSError):
-            raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}. Make room or choose another --out, and run the same command "
-                          "again: finished crops are kept") from error
+            raise OSError(
+                error.errno,
+                f"cannot write {path}: {error.strerror or error}. Make room or choose another --out, and run the same command "
+                "again: finished crops are kept",
+            ) from error
         raise
 
 
 def crop_all(
-    videos: Sequence[RawVideo], out: Path, procs: int = 1, size: int = 511, progress: Callable | None = None, with_z: bool = False,
+    videos: Sequence[RawVideo],
+    out: Path,
+    procs: int = 1,
+    size: int = 511,
+    progress: Callable | None = None,
+    with_z: bool = False,
 ) -> CropResult:
     """Crop all videos, see `crop_video`, name each problem in the log, and return the sums. `progress` wraps the results, as tqdm does.
 
@@ -159,11 +186,15 @@ def crop_all(
     flush_disk()
     if total.written + total.present == 0:
         reason = total.problems[0] if total.problems else "they have no boxes"
-        raise ValueError(f"not one crop could be made of {len(videos)} videos: {reason}. Check the folder of the raw data")
+        raise ValueError(
+            f"not one crop could be made of {len(videos)} videos: {reason}. Check the folder of the raw data"
+        )
     return total
 
 
-def crop_videos(videos: Iterable[RawVideo], out: Path, procs: int = 1, size: int = 511, with_z: bool = False) -> Iterator[CropResult]:
+def crop_videos(
+    videos: Iterable[RawVideo], out: Path, procs: int = 1, size: int = 511, with_z: bool = False
+) -> Iterator[CropResult]:
     """Crop videos in `procs` processes, a result per video as they finish. Raises OSError when crops can't be written or a process dies."""
     if procs < 1 or size < EXEMPLAR_SIZE:
         raise ValueError(f"expected at least 1 process and {EXEMPLAR_SIZE} pixels, got {procs} and {size}")
@@ -173,7 +204,9 @@ def crop_videos(videos: Iterable[RawVideo], out: Path, procs: int = 1, size: int
         return
     running: dict = {}
     try:
-        with worker_pool(procs, functools.partial(on_one_thread, functools.partial(crop_video, out=out, size=size, with_z=with_z))) as submit:
+        with worker_pool(
+            procs, functools.partial(on_one_thread, functools.partial(crop_video, out=out, size=size, with_z=with_z))
+        ) as submit:
             for video in videos:
                 running[submit(video)] = video.name
                 if len(running) >= AHEAD * procs:
@@ -182,17 +215,21 @@ def crop_videos(videos: Iterable[RawVideo], out: Path, procs: int = 1, size: int
                 yield from _finished(running)
     except BrokenProcessPool:
         lost = [name for future, name in running.items() if not future.done() or future.exception()][:procs]
-        raise ChildProcessError(f"a cropping process was killed while working on {' or '.join(lost)}. Most often memory ran out: use fewer "
-                                "processes. Run the same command again: finished crops are kept") from None
+        raise ChildProcessError(
+            f"a cropping process was killed while working on {' or '.join(lost)}. Most often memory ran out: use fewer "
+            "processes. Run the same command again: finished crops are kept"
+        ) from None
 
 
 def crop_bytes(videos: Sequence[RawVideo], sample: int = 32) -> float:
     """Mean bytes of a crop, from boxes spread over the videos; 0 if no image can be read."""
-    frames = [frame for video in videos[::max(1, len(videos) // sample)] for frame in video.frames[:1]]
+    frames = [frame for video in videos[:: max(1, len(videos) // sample)] for frame in video.frames[:1]]
     sizes = []
     for frame in frames[:sample]:
         with contextlib.suppress(OSError, ValueError):
-            sizes.append(len(cv2.imencode(".jpg", crop511(read_image(frame.image), next(iter(frame.boxes.values()))))[1]))
+            sizes.append(
+                len(cv2.imencode(".jpg", crop511(read_image(frame.image), next(iter(frame.boxes.values()))))[1])
+            )
     return float(np.mean(sizes)) if sizes else 0.0
 
 

@@ -18,8 +18,8 @@ from pysot.datasets.storage import Picture, open_storage
 from pysot.utils.bbox import Corner
 from pysot.utils.signals import die_with_parent
 
-TRIES = 20           # draws per item before the data set counts as broken
-TOLD = 20            # unreadable crops named per epoch; the rest is counted
+TRIES = 20  # draws per item before the data set counts as broken
+TOLD = 20  # unreadable crops named per epoch; the rest is counted
 
 
 class TrackingPairDataset(Dataset):
@@ -28,9 +28,22 @@ class TrackingPairDataset(Dataset):
     A crop that is missing or damaged is counted in `unreadable`, named in `notes`, and replaced by another draw.
     """
 
-    def __init__(self, annotations: Sequence[TrackAnnotation], frame_ranges: Sequence[int], num_use: Sequence[int], *, length: int, seed: int,
-                 template_size: int, search_size: int, template_augmentation: Augmentation, search_augmentation: Augmentation,
-                 anchor_target: AnchorTarget, negative_share: float = 0.0, gray_share: float = 0.0):
+    def __init__(
+        self,
+        annotations: Sequence[TrackAnnotation],
+        frame_ranges: Sequence[int],
+        num_use: Sequence[int],
+        *,
+        length: int,
+        seed: int,
+        template_size: int,
+        search_size: int,
+        template_augmentation: Augmentation,
+        search_augmentation: Augmentation,
+        anchor_target: AnchorTarget,
+        negative_share: float = 0.0,
+        gray_share: float = 0.0,
+    ):
         if not 0 <= negative_share <= 1 or not 0 <= gray_share <= 1:
             raise ValueError(f"DATASET.NEG and DATASET.GRAY must be in [0, 1], got {negative_share} and {gray_share}")
         if any(reach < 0 for reach in frame_ranges):
@@ -46,7 +59,9 @@ class TrackingPairDataset(Dataset):
         self.negative_share, self.gray_share = negative_share, gray_share
         self._order_epoch, self._order = None, None
         self._unreadable = torch.zeros(1, dtype=torch.int64).share_memory_()
-        self._where = torch.full((TOLD, 4), -1, dtype=torch.int64).share_memory_()  # the targets of crops that could not be read
+        self._where = torch.full(
+            (TOLD, 4), -1, dtype=torch.int64
+        ).share_memory_()  # the targets of crops that could not be read
         self._noted = 0
         self.order(0)
 
@@ -63,7 +78,11 @@ class TrackingPairDataset(Dataset):
         count, self._noted = self.unreadable - self._noted, self.unreadable
         crops = {Target(*row): None for row in self._where.tolist() if row[0] >= 0}
         self._where.fill_(-1)
-        return [f"{count} crops could not be read and were replaced by other draws", *map(self._reason, crops)] if count else []
+        return (
+            [f"{count} crops could not be read and were replaced by other draws", *map(self._reason, crops)]
+            if count
+            else []
+        )
 
     def _reason(self, target: Target) -> str:
         try:
@@ -81,7 +100,10 @@ class TrackingPairDataset(Dataset):
     def order(self, epoch: int) -> np.ndarray:
         """The picks of an epoch, (length, 2): data set and video."""
         if epoch != self._order_epoch:
-            counts, self._order = [annotation.video_count for annotation in self.annotations], None  # two at a time are too many in each worker
+            counts, self._order = (
+                [annotation.video_count for annotation in self.annotations],
+                None,
+            )  # two at a time are too many in each worker
             self._order, self._order_epoch = epoch_order(self.seed, epoch, counts, self.num_use, self.length), epoch
         return self._order
 
@@ -105,8 +127,10 @@ class TrackingPairDataset(Dataset):
                 pick = order[rng.integers(self.length)]
                 continue
             return self._item(rng, template, search, pair.negative)
-        raise ValueError(f"no readable pair of crops in {TRIES} draws, {self.unreadable} unreadable so far. The last one: {problem}. Run the "
-                         "cropping script of the data set again: it adds what is missing")
+        raise ValueError(
+            f"no readable pair of crops in {TRIES} draws, {self.unreadable} unreadable so far. The last one: {problem}. Run the "
+            "cropping script of the data set again: it adds what is missing"
+        )
 
     def read(self, target: Target, needed: int | None = None) -> tuple[Picture, Corner]:
         """The crop of a box, or at least the `needed` pixels in the middle of it, and the box in the whole crop. Raises OSError or ValueError if it cannot be

@@ -32,10 +32,14 @@ def use_crops(anno: Path, root: Path) -> None:
     """
     path = anno.with_name(DESCRIPTION)
     if not path.is_file():
-        raise FileNotFoundError(f"no {path}: the set was not made by tools/prepare_data.py. Name the pack in the config, as DATASET.<SET>.ROOT")
+        raise FileNotFoundError(
+            f"no {path}: the set was not made by tools/prepare_data.py. Name the pack in the config, as DATASET.<SET>.ROOT"
+        )
     described = _read(path)
     if Path(described["ANNO"]).resolve() != anno.resolve():
-        raise ValueError(f"{path} describes {described['ANNO']}, not {anno}; name the pack in the config, as DATASET.<SET>.ROOT")
+        raise ValueError(
+            f"{path} describes {described['ANNO']}, not {anno}; name the pack in the config, as DATASET.<SET>.ROOT"
+        )
     place = os.path.relpath(root.resolve(), anno.resolve().parent)
     with atomic_write(path) as stream:
         yaml.safe_dump({**described, "ANNO": anno.name, "ROOT": place}, stream, sort_keys=False)
@@ -56,7 +60,12 @@ def find_description(name: str, folder: str | Path | None = None) -> dict | None
     description that is not whole.
     """
     bases = [Path(folder)] if folder is not None else [Path.cwd(), REPO_ROOT]
-    for path in (path for base in bases for sub in ("training_dataset", ".") for path in sorted((base / sub).glob(f"*/{DESCRIPTION}"))):
+    for path in (
+        path
+        for base in bases
+        for sub in ("training_dataset", ".")
+        for path in sorted((base / sub).glob(f"*/{DESCRIPTION}"))
+    ):
         if config_name(path.parent.name) == config_name(name):
             return _read(path)
     return None

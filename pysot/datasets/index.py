@@ -64,10 +64,23 @@ def load_annotation(name: str, root: str | Path, anno: str | Path, folder: str |
 
     annotation = _indexed(name, root, anno, excluded, make)
     dropped = annotation.dropped
-    logger.info("%s: %d videos, %d tracks, %d boxes", name, annotation.video_count, annotation.track_count, len(annotation.boxes))
+    logger.info(
+        "%s: %d videos, %d tracks, %d boxes",
+        name,
+        annotation.video_count,
+        annotation.track_count,
+        len(annotation.boxes),
+    )
     if any(dropped.values()):
-        logger.warning("%s: left out %d boxes that are empty, NaN, zero or negative and %d that %s lists, then %d tracks and %d videos without a box", name,
-                       dropped["boxes"], dropped["excluded"], excluded_path(anno), dropped["tracks"], dropped["videos"])
+        logger.warning(
+            "%s: left out %d boxes that are empty, NaN, zero or negative and %d that %s lists, then %d tracks and %d videos without a box",
+            name,
+            dropped["boxes"],
+            dropped["excluded"],
+            excluded_path(anno),
+            dropped["tracks"],
+            dropped["videos"],
+        )
     return annotation
 
 
@@ -77,13 +90,24 @@ def _packed(name: str, root: Path, anno: str | Path, folder: str | Path | None) 
     try:
         annotation = _checked(name, root, root / "index")
     except (OSError, ValueError) as error:
-        raise ValueError(f"the index of the pack {root} is damaged ({error}); copy it again, or pack the data set again") from None
+        raise ValueError(
+            f"the index of the pack {root} is damaged ({error}); copy it again, or pack the data set again"
+        ) from None
     with contextlib.suppress(FileNotFoundError):
         found = find_data_path(anno, f"DATASET.{name}.ANNO", folder)
         now = state_of(found)
         if any(described.get(key, now[key]) != now[key] for key in now):  # packs of earlier versions have no checksum
-            raise ValueError(f"{root} was packed from another annotation than {found} (DATASET.{name}.ANNO); pack the data set again")
-    logger.info("%s: %d videos, %d tracks, %d boxes, packed in %s", name, annotation.video_count, annotation.track_count, len(annotation.boxes), root)
+            raise ValueError(
+                f"{root} was packed from another annotation than {found} (DATASET.{name}.ANNO); pack the data set again"
+            )
+    logger.info(
+        "%s: %d videos, %d tracks, %d boxes, packed in %s",
+        name,
+        annotation.video_count,
+        annotation.track_count,
+        len(annotation.boxes),
+        root,
+    )
     return annotation
 
 
@@ -106,7 +130,9 @@ def remember_excluded(anno: Path, root: Path, bad: Iterable[tuple[str, str, int,
     listed = _listed(anno, root)
     known = {row[:3]: row for row in _as_they_were(root, listed.get(_folder(root), []))}
     known |= {item[:3]: (*item, _crop_state(root, *item[:3])) for item in bad}
-    write_json(excluded_path(anno), {**listed, _folder(root): sorted(known.values(), key=lambda row: row[:3])}, indent=1)
+    write_json(
+        excluded_path(anno), {**listed, _folder(root): sorted(known.values(), key=lambda row: row[:3])}, indent=1
+    )
 
 
 def _folder(root: Path) -> str:
@@ -124,10 +150,15 @@ def _listed(anno: Path, root: Path) -> dict[str, list[tuple]]:
     content = read_json(path, "boxes to leave out")
     try:
         content = {_folder(root): content} if isinstance(content, list) else content
-        return {folder: [(str(video), str(track), int(frame), *more[:2]) for video, track, frame, *more in rows] for folder, rows in content.items()}
+        return {
+            folder: [(str(video), str(track), int(frame), *more[:2]) for video, track, frame, *more in rows]
+            for folder, rows in content.items()
+        }
     except (TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path} must have a list of [video, track, frame, reason, state] for each folder of crops ({error}); make it again with "
-                         "tools/check_data.py, or remove it") from None
+        raise ValueError(
+            f"{path} must have a list of [video, track, frame, reason, state] for each folder of crops ({error}); make it again with "
+            "tools/check_data.py, or remove it"
+        ) from None
 
 
 def _as_they_were(root: Path, rows: Iterable[tuple]) -> list[tuple]:
@@ -151,7 +182,9 @@ def _crop_state(root: Path, video: str, track: str, frame: int) -> list[int] | N
     return [found.st_size, found.st_mtime_ns]
 
 
-def _indexed(name: str, root: Path, anno: Path, excluded: list[tuple], make: Callable[[], TrackAnnotation]) -> TrackAnnotation:
+def _indexed(
+    name: str, root: Path, anno: Path, excluded: list[tuple], make: Callable[[], TrackAnnotation]
+) -> TrackAnnotation:
     """The annotation of the json `anno` without the `excluded` boxes, from its index; `make` reads it where there is none, or one of others. Processes wait for
     the one that makes it. Errors are those of `make`.
     """
@@ -176,7 +209,9 @@ def _indexed(name: str, root: Path, anno: Path, excluded: list[tuple], make: Cal
 def open_index(name: str, root: Path, folder: Path) -> MappedAnnotation:
     """Map an index. Raises OSError or ValueError if it is not whole."""
     try:
-        arrays = {field: np.asarray(np.load(folder / f"{field}.npy", mmap_mode="r")) for field in ARRAYS}  # plain views: a memmap is slower to take from
+        arrays = {
+            field: np.asarray(np.load(folder / f"{field}.npy", mmap_mode="r")) for field in ARRAYS
+        }  # plain views: a memmap is slower to take from
     except EOFError as error:
         raise ValueError(f"{folder} has an empty file ({error})") from None
     dropped = dict(_NOTHING_DROPPED)
@@ -203,8 +238,11 @@ def _checksum(array: np.ndarray) -> int:
 def _state(anno: Path, excluded: list[tuple]) -> dict:
     """What the index is made from: name, size and time of the json, and a word for the boxes left out."""
     found = anno.stat()
-    return {"version": VERSION, "files": [[anno.name, found.st_size, found.st_mtime_ns]],
-            "excluded": hashlib.sha256(repr(excluded).encode()).hexdigest() if excluded else ""}
+    return {
+        "version": VERSION,
+        "files": [[anno.name, found.st_size, found.st_mtime_ns]],
+        "excluded": hashlib.sha256(repr(excluded).encode()).hexdigest() if excluded else "",
+    }
 
 
 def _made_from(folder: Path) -> tuple[dict, dict[str, int]]:

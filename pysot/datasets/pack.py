@@ -26,17 +26,30 @@ SIDE = 511
 PER_SHARD = 8192  # boxes: about a gigabyte
 
 
-def pack(annotation: TrackAnnotation, out: Path, centre: int, procs: int, source: Path, progress: Callable) -> tuple[int, list[str]]:
+def pack(
+    annotation: TrackAnnotation, out: Path, centre: int, procs: int, source: Path, progress: Callable
+) -> tuple[int, list[str]]:
     """Write the pack of an annotation to `out`; the number of crops in it, and what is wrong with the others. `progress` wraps the shards, as tqdm does.
 
     Raises OSError if it can't be written, ValueError for an `out` that holds a pack of something else.
     """
     out.mkdir(parents=True, exist_ok=True)
-    description = {"version": 1, "centre": centre, "side": SIDE, "boxes": len(annotation.boxes), "source": source.name, **state_of(source),
-                   "boxes_crc": zlib.crc32(np.ascontiguousarray(annotation.boxes))}
+    description = {
+        "version": 1,
+        "centre": centre,
+        "side": SIDE,
+        "boxes": len(annotation.boxes),
+        "source": source.name,
+        **state_of(source),
+        "boxes_crc": zlib.crc32(np.ascontiguousarray(annotation.boxes)),
+    }
     _claim(out, description)
     shards = range(-(-len(annotation.boxes) // PER_SHARD))
-    problems = [problem for found in progress(_packed(annotation, out, centre, procs, shards), total=len(shards)) for problem in found]
+    problems = [
+        problem
+        for found in progress(_packed(annotation, out, centre, procs, shards), total=len(shards))
+        for problem in found
+    ]
     places = np.concatenate([np.load(_places_path(out, shard)) for shard in shards])
     with atomic_write(out / "places.npy", "wb") as stream:
         np.save(stream, places)
@@ -54,7 +67,9 @@ def _claim(out: Path, description: dict) -> None:
     for path in (begun, out / PACK):
         if path.exists():
             if read_json(path, "packed crops") != description:
-                raise ValueError(f"{out} holds a pack of another annotation or another --centre; remove it, or give another --out")
+                raise ValueError(
+                    f"{out} holds a pack of another annotation or another --centre; remove it, or give another --out"
+                )
     write_json(begun, description)
 
 
@@ -75,21 +90,30 @@ def pack_shard(annotation: TrackAnnotation, out: Path, centre: int, shard: int) 
         return []
     first, end = shard * PER_SHARD, min((shard + 1) * PER_SHARD, len(annotation.boxes))
     places, problems = np.zeros(end - first, PLACE), []
-    with atomic_write(shard_path(out, shard), "wb") as stream, tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
+    with (
+        atomic_write(shard_path(out, shard), "wb") as stream,
+        tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
         for place, (video, track, box) in zip(places, annotation.targets(np.arange(first, end)), strict=True):
             path = annotation.crop_path(video, track, box)
             try:
                 pixels = read_image(path)
                 middle = encode_centre(pixels, centre)
                 if pixels.shape[:2] != (SIDE, SIDE):
-                    raise ValueError(f"crop {path} has {pixels.shape[1]} x {pixels.shape[0]} pixels, expected {SIDE} x {SIDE}; make it again")
+                    raise ValueError(
+                        f"crop {path} has {pixels.shape[1]} x {pixels.shape[0]} pixels, expected {SIDE} x {SIDE}; make it again"
+                    )
             except (OSError, ValueError) as error:
                 problems.append(str(error))
                 continue
             place["shard"] = shard
             name = str(path.relative_to(annotation.root))
             for prefix, data, member in (("", path.read_bytes(), name), ("centre_", middle, f"{name[:-6]}.z.ppm")):
-                place[f"{prefix}start"], place[f"{prefix}length"], place[f"{prefix}crc"] = _add(tar, member, data), len(data), zlib.crc32(data)
+                place[f"{prefix}start"], place[f"{prefix}length"], place[f"{prefix}crc"] = (
+                    _add(tar, member, data),
+                    len(data),
+                    zlib.crc32(data),
+                )
     with atomic_write(places_path, "wb") as stream:
         np.save(stream, places)
     return problems

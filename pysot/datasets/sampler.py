@@ -11,7 +11,10 @@ import numpy as np
 
 from pysot.datasets.annotation import TrackAnnotation
 
-ORDER_STREAM = (0, 1)  # keeps the order's random numbers apart from those of the items, default_rng([seed, epoch, position])
+ORDER_STREAM = (
+    0,
+    1,
+)  # keeps the order's random numbers apart from those of the items, default_rng([seed, epoch, position])
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,14 @@ def epoch_order(seed: int, epoch: int, video_counts: Sequence[int], num_use: Seq
     rng = np.random.default_rng([seed, epoch, *ORDER_STREAM])
     order, filled = np.empty((length, 2), np.int32), 0
     while filled < length:
-        union = np.concatenate([_picks(rng, dataset, count, use) for dataset, (count, use) in enumerate(zip(video_counts, num_use, strict=True))])
-        chosen = rng.permutation(len(union))[:length - filled]
-        np.take(union, chosen, axis=0, out=order[filled:filled + len(chosen)])
+        union = np.concatenate(
+            [
+                _picks(rng, dataset, count, use)
+                for dataset, (count, use) in enumerate(zip(video_counts, num_use, strict=True))
+            ]
+        )
+        chosen = rng.permutation(len(union))[: length - filled]
+        np.take(union, chosen, axis=0, out=order[filled : filled + len(chosen)])
         filled += len(chosen)
     return order
 
@@ -60,7 +68,9 @@ def _check_counts(video_counts, num_use, length):
     if any(use < -1 for use in num_use):
         raise ValueError(f"NUM_USE must be -1 (every video once), 0 or a number of videos, got {list(num_use)}")
     if sum(count * abs(use) for count, use in zip(video_counts, num_use, strict=True)) == 0:
-        raise ValueError(f"no video to draw: the data sets have {list(video_counts)} videos, and NUM_USE is {list(num_use)}")
+        raise ValueError(
+            f"no video to draw: the data sets have {list(video_counts)} videos, and NUM_USE is {list(num_use)}"
+        )
 
 
 def _picks(rng, dataset: int, count: int, use: int) -> np.ndarray:
@@ -70,11 +80,17 @@ def _picks(rng, dataset: int, count: int, use: int) -> np.ndarray:
     picks = np.empty((use, 2), np.int32)
     picks[:, 0] = dataset
     for first in range(0, use, count):
-        picks[first:first + count, 1] = rng.permutation(count)[:use - first]
+        picks[first : first + count, 1] = rng.permutation(count)[: use - first]
     return picks
 
 
-def draw_pair(rng: np.random.Generator, annotations: Sequence[TrackAnnotation], frame_ranges: Sequence[int], pick, negative_share: float) -> Pair:
+def draw_pair(
+    rng: np.random.Generator,
+    annotations: Sequence[TrackAnnotation],
+    frame_ranges: Sequence[int],
+    pick,
+    negative_share: float,
+) -> Pair:
     """Template and search target for a pick (data set, video).
 
     Positive: two frames of a random track, at most frame_range places apart. With probability negative_share instead: any frame of the video, and a
@@ -108,7 +124,9 @@ def _other_object(rng, annotations, template: Target) -> Target:
 def require_two_objects(annotations: Sequence[TrackAnnotation]) -> None:
     """Raise ValueError where no negative pair can be drawn."""
     if sum(annotation.track_count for annotation in annotations) < 2:
-        raise ValueError("negative pairs need two objects, and the training data has one: set DATASET.NEG to 0 or add data")
+        raise ValueError(
+            "negative pairs need two objects, and the training data has one: set DATASET.NEG to 0 or add data"
+        )
 
 
 class EpochBatchSampler:
@@ -119,11 +137,15 @@ class EpochBatchSampler:
 
     def __init__(self, length: int, batch_size: int, rank: int = 0, world_size: int = 1):
         if batch_size < 1 or not 0 <= rank < world_size:
-            raise ValueError(f"expected TRAIN.BATCH_SIZE >= 1 and 0 <= rank < world size, got {batch_size}, {rank}, {world_size}")
+            raise ValueError(
+                f"expected TRAIN.BATCH_SIZE >= 1 and 0 <= rank < world size, got {batch_size}, {rank}, {world_size}"
+            )
         self.steps = length // (batch_size * world_size)
         if self.steps == 0:
-            raise ValueError(f"an epoch of {length} pairs has no full batch of {batch_size} x {world_size} processes: raise "
-                             "DATASET.VIDEOS_PER_EPOCH or lower TRAIN.BATCH_SIZE")
+            raise ValueError(
+                f"an epoch of {length} pairs has no full batch of {batch_size} x {world_size} processes: raise "
+                "DATASET.VIDEOS_PER_EPOCH or lower TRAIN.BATCH_SIZE"
+            )
         self.batch_size, self.rank, self.world_size = batch_size, rank, world_size
         self.epoch, self.start_step = 0, 0
 

@@ -14,8 +14,17 @@ from pysot.utils.files import read_json
 from pysot.utils.image import decode_image, read_file
 
 PACK = "pack.json"
-PLACE = np.dtype([("shard", "<i4"), ("start", "<i8"), ("length", "<i4"), ("crc", "<u4"), ("centre_start", "<i8"), ("centre_length", "<i4"),
-                  ("centre_crc", "<u4")])  # of a box's crop in a pack; length 0: there was none
+PLACE = np.dtype(
+    [
+        ("shard", "<i4"),
+        ("start", "<i8"),
+        ("length", "<i4"),
+        ("crc", "<u4"),
+        ("centre_start", "<i8"),
+        ("centre_length", "<i4"),
+        ("centre_crc", "<u4"),
+    ]
+)  # of a box's crop in a pack; length 0: there was none
 
 
 def state_of(source: Path) -> dict[str, int]:
@@ -68,7 +77,9 @@ class CropPack:
         self.description = read_pack(self.root)
         self.places = np.asarray(np.load(self.root / "places.npy", mmap_mode="r"))
         if self.places.dtype != PLACE or len(self.places) != len(annotation.boxes):
-            raise ValueError(f"{self.root / 'places.npy'} does not have a place for each of {len(annotation.boxes)} boxes; pack the data set again")
+            raise ValueError(
+                f"{self.root / 'places.npy'} does not have a place for each of {len(annotation.boxes)} boxes; pack the data set again"
+            )
         self.centre, self.side = self.description["centre"], self.description["side"]
         self._files: dict[int, int] = {}
         self._opening = threading.Lock()
@@ -97,7 +108,9 @@ class CropPack:
             raise FileNotFoundError(f"{self.name(video, track, box)} was not there when the data set was packed")
         data = os.pread(self._file(shard), length, start)
         if len(data) < length or zlib.crc32(data) != crc:
-            raise ValueError(f"{self.name(video, track, box)} is damaged: {shard_path(self.root, shard)} is not what was written; copy or pack it again")
+            raise ValueError(
+                f"{self.name(video, track, box)} is damaged: {shard_path(self.root, shard)} is not what was written; copy or pack it again"
+            )
         return data
 
     def _file(self, shard: int) -> int:
@@ -138,8 +151,14 @@ def is_pack(root: Path) -> bool:
 def read_pack(root: Path) -> dict:
     """The description of a pack. Raises ValueError for another version or layout."""
     content = read_json(Path(root) / PACK, "packed crops")
-    if not isinstance(content, dict) or content.get("version") != 1 or not all(isinstance(content.get(key), int) for key in ("centre", "side", "boxes")):
-        raise ValueError(f"{Path(root) / PACK} is not the description of a pack that this version reads; pack the data set again")
+    if (
+        not isinstance(content, dict)
+        or content.get("version") != 1
+        or not all(isinstance(content.get(key), int) for key in ("centre", "side", "boxes"))
+    ):
+        raise ValueError(
+            f"{Path(root) / PACK} is not the description of a pack that this version reads; pack the data set again"
+        )
     return content
 
 
@@ -154,4 +173,4 @@ def encode_centre(pixels: np.ndarray, centre: int) -> bytes:
     if min(height, width) < centre:
         raise ValueError(f"the crop has {width} x {height} pixels, less than the centre of {centre}")
     top, left = height // 2 - centre // 2, width // 2 - centre // 2
-    return cv2.imencode(".ppm", pixels[top:top + centre, left:left + centre])[1].tobytes()
+    return cv2.imencode(".ppm", pixels[top : top + centre, left : left + centre])[1].tobytes()

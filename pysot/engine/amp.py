@@ -68,15 +68,19 @@ class ApexAmp:
         try:
             self.amp = importlib.import_module("apex.amp")
         except ImportError as error:
-            raise ImportError(f"NPU.APEX is true, but apex cannot be imported ({error}); install the Ascend build of apex, or set NPU.APEX to false for "
-                              "torch.amp, which needs nothing more") from error
+            raise ImportError(
+                f"NPU.APEX is true, but apex cannot be imported ({error}); install the Ascend build of apex, or set NPU.APEX to false for "
+                "torch.amp, which needs nothing more"
+            ) from error
         self.loss_scale = loss_scale
         self.searches = loss_scale == "dynamic"
         self._state: dict = {}
 
     def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
         """As `TorchAmp.prepare`. Level O1 leaves the model as it is and patches torch's functions."""
-        _, optimizer = self.amp.initialize(model, optimizer, opt_level="O1", loss_scale=self.loss_scale, combine_grad=True)
+        _, optimizer = self.amp.initialize(
+            model, optimizer, opt_level="O1", loss_scale=self.loss_scale, combine_grad=True
+        )
         if self._state:
             self.amp.load_state_dict(self._state)
             self._state = {}

@@ -27,7 +27,10 @@ class Board:
             self._writer: EventsWriter | None = EventsWriter(str(Path(folder) / "events"))
             self._writer.flush()
         except OSError as error:
-            raise OSError(error.errno, f"cannot write {folder} (TRAIN.LOG_DIR): {error.strerror}. Choose a folder you may write to, with free space") from error
+            raise OSError(
+                error.errno,
+                f"cannot write {folder} (TRAIN.LOG_DIR): {error.strerror}. Choose a folder you may write to, with free space",
+            ) from error
 
     def __enter__(self) -> "Board":
         return self
@@ -59,5 +62,8 @@ class Board:
             writer, self._writer = self._writer, None
             with contextlib.suppress(OSError):
                 writer.close()
-            logger.warning("TensorBoard's files in %s cannot be written (%s): the run goes on without them; its log has the same numbers", self.folder,
-                           error.strerror)
+            logger.warning(
+                "TensorBoard's files in %s cannot be written (%s): the run goes on without them; its log has the same numbers",
+                self.folder,
+                error.strerror,
+            )

@@ -54,8 +54,16 @@ def save_checkpoint(path: Path, epoch: int, model: nn.Module, optimizer: torch.o
 
 def _not_finite(content: dict) -> str:
     """Which weights and momenta of a training state hold NaN or infinity, in words; "" if none does. It waits for the device once."""
-    momenta = ((f"momentum {number}", value) for number, state in content["optimizer"]["state"].items() for value in state.values())
-    named = [(name, value) for name, value in (*content["state_dict"].items(), *momenta) if isinstance(value, torch.Tensor) and value.is_floating_point()]
+    momenta = (
+        (f"momentum {number}", value)
+        for number, state in content["optimizer"]["state"].items()
+        for value in state.values()
+    )
+    named = [
+        (name, value)
+        for name, value in (*content["state_dict"].items(), *momenta)
+        if isinstance(value, torch.Tensor) and value.is_floating_point()
+    ]
     finite = torch.stack([torch.isfinite(value).all() for _, value in named]).tolist() if named else []
     broken = [name for (name, _), sound in zip(named, finite, strict=True) if not sound]
     return ", ".join(broken[:3]) + (f" and {len(broken) - 3} more" if len(broken) > 3 else "")
@@ -80,8 +88,10 @@ class CheckpointPolicy:
     `keep` is the number of past epochs whose files stay, 0 for all.
     """
 
-    remedy = ("Lower TRAIN.BASE_LR or check the weights and data that it started from, then go on; if the same steps run well a second time, suspect the "
-              "memory of the device")
+    remedy = (
+        "Lower TRAIN.BASE_LR or check the weights and data that it started from, then go on; if the same steps run well a second time, suspect the "
+        "memory of the device"
+    )
 
     def __init__(self, folder: str | os.PathLike, every: int | str = "", keep: int = 0):
         self.folder, self.keep = Path(folder), keep
@@ -135,7 +145,7 @@ class CheckpointPolicy:
         if whole:
             latest_path(self.folder).unlink(missing_ok=True)  # it is of this epoch or of an earlier one
         if whole and self.keep:
-            for old in checkpoints_by_progress(self.folder)[self.keep:]:
+            for old in checkpoints_by_progress(self.folder)[self.keep :]:
                 old.unlink(missing_ok=True)
         return path
 
@@ -145,13 +155,19 @@ def read_training_state(path: str | os.PathLike) -> dict:
     content = read_checkpoint(path)
     missing = [key for key in ("epoch", "optimizer") if key not in content]
     if missing:
-        raise ValueError(f"checkpoint {path} has no {' and '.join(missing)}, so training cannot go on from it; start from its weights: TRAIN.PRETRAINED {path}")
+        raise ValueError(
+            f"checkpoint {path} has no {' and '.join(missing)}, so training cannot go on from it; start from its weights: TRAIN.PRETRAINED {path}"
+        )
     epoch, optimizer, pairs = content["epoch"], content["optimizer"], content.setdefault("pairs", 0)
     counts = type(epoch) is int and type(pairs) is int and min(epoch, pairs) >= 0
     if not counts or not isinstance(optimizer, dict) or not {"state", "param_groups"} <= set(optimizer):
-        raise ValueError(f"checkpoint {path} is no state of a training run (epoch {epoch!r}); start from its weights: TRAIN.PRETRAINED {path}")
+        raise ValueError(
+            f"checkpoint {path} is no state of a training run (epoch {epoch!r}); start from its weights: TRAIN.PRETRAINED {path}"
+        )
     if broken := _not_finite(content):
-        raise ValueError(f"checkpoint {path} holds NaN or infinity in {broken}: it was written by a run that had gone wrong; take an earlier one")
+        raise ValueError(
+            f"checkpoint {path} holds NaN or infinity in {broken}: it was written by a run that had gone wrong; take an earlier one"
+        )
     return content
 
 
@@ -159,8 +175,10 @@ def whole_steps(pairs: int, batch: int, ranks: int, path: str) -> int:
     """The steps of `ranks` processes with `batch` pairs that an epoch has behind it after `pairs`. Raises ValueError for a part of a step."""
     whole, rest = divmod(pairs, batch * ranks)
     if rest:
-        raise ValueError(f"{path} has trained {pairs} pairs of its epoch, which is no whole number of steps of {batch} x {ranks} processes; resume with as "
-                         "many processes and TRAIN.BATCH_SIZE as before, or from a checkpoint at the end of an epoch")
+        raise ValueError(
+            f"{path} has trained {pairs} pairs of its epoch, which is no whole number of steps of {batch} x {ranks} processes; resume with as "
+            "many processes and TRAIN.BATCH_SIZE as before, or from a checkpoint at the end of an epoch"
+        )
     return whole
 
 
@@ -173,14 +191,21 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, content: dict, source: s
     """Load momenta. Raises ValueError if they belong to other parameters; all else in the optimizer is the config's and the device's, not the file's."""
     kept = [group for group in content["optimizer"]["param_groups"] if group["params"]]
     mine = optimizer.state_dict()
-    counts, expected = [len(group["params"]) for group in kept], [len(group["params"]) for group in mine["param_groups"]]
+    counts, expected = (
+        [len(group["params"]) for group in kept],
+        [len(group["params"]) for group in mine["param_groups"]],
+    )
     if counts != expected:
         raise ValueError(
             f"{source} holds the optimizer of other parameters ({counts} per group, expected {expected}). "
             "BACKBONE.TRAIN_EPOCH and TRAIN_LAYERS must be those of the run that wrote it; or start from its weights with TRAIN.PRETRAINED"
         )
     saved = content["optimizer"]["state"]
-    names = zip([i for group in kept for i in group["params"]], [i for group in mine["param_groups"] for i in group["params"]], strict=True)
+    names = zip(
+        [i for group in kept for i in group["params"]],
+        [i for group in mine["param_groups"] for i in group["params"]],
+        strict=True,
+    )
     momenta = {}
     for theirs, own in names:
         if (momentum := saved.get(theirs, {}).get("momentum_buffer")) is not None:  # in the memory format of this run
@@ -194,7 +219,17 @@ def other_batches(content: dict, batch: int, ranks: int, grad_sum: bool) -> str:
     if (batch, ranks) == (batch_before, ranks_before):
         return ""
     pairs, longer = batch * ranks / (batch_before * ranks_before), ranks / ranks_before if grad_sum else 1.0
-    added = f" Gradients of {ranks} processes are added in place of {ranks_before}, so a step is {longer:g} times as long." if longer != 1 else ""
-    rate = f"to keep its effect per pair, multiply TRAIN.BASE_LR by {pairs / longer:g}" if pairs != longer else "its effect per pair stays the same"
-    return (f"was trained with {batch_before * ranks_before} pairs per step ({ranks_before} x {batch_before}), this run has {batch * ranks} "
-            f"({ranks} x {batch}).{added} The learning rate is that of the config: {rate}")
+    added = (
+        f" Gradients of {ranks} processes are added in place of {ranks_before}, so a step is {longer:g} times as long."
+        if longer != 1
+        else ""
+    )
+    rate = (
+        f"to keep its effect per pair, multiply TRAIN.BASE_LR by {pairs / longer:g}"
+        if pairs != longer
+        else "its effect per pair stays the same"
+    )
+    return (
+        f"was trained with {batch_before * ranks_before} pairs per step ({ranks_before} x {batch_before}), this run has {batch * ranks} "
+        f"({ranks} x {batch}).{added} The learning rate is that of the config: {rate}"
+    )

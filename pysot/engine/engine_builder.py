@@ -48,7 +48,9 @@ def build_optimizer(model: nn.Module, cfg: CfgNode) -> torch.optim.Optimizer:
     """
     train = cfg.TRAIN
     make = None
-    if next(model.parameters()).device.type == "npu":  # torch's fused one is aclnnFusedSgd there: not on 910A, not in older CANN, and it reads found_inf
+    if (
+        next(model.parameters()).device.type == "npu"
+    ):  # torch's fused one is aclnnFusedSgd there: not on 910A, not in older CANN, and it reads found_inf
         make = npu_fused_sgd if cfg.NPU.FUSED_SGD else partial(torch.optim.SGD, foreach=True)
     return build_sgd(model, train.BASE_LR, cfg.BACKBONE.LAYERS_LR, train.MOMENTUM, train.WEIGHT_DECAY, make)
 
@@ -58,17 +60,25 @@ def build_amp(cfg: CfgNode, device: torch.device) -> TorchAmp | ApexAmp:
     train = cfg.TRAIN
     check_precision(device, train.PRECISION)
     if train.PRECISION == "fp32" and lowers_fp32(device, cfg.NPU.PRECISION_MODE):
-        logger.warning("TRAIN.PRECISION is fp32, but %s computes convolutions and matrix products of float32 in fp16, where an overflow is not seen; set it to "
-                       "fp16, which watches for overflows, or NPU.PRECISION_MODE to must_keep_origin_dtype, which needs kernels of CANN for it",
-                       device_name(device))
-    return ApexAmp(train.LOSS_SCALE) if cfg.NPU.APEX and device.type == "npu" else TorchAmp(device, train.PRECISION, train.LOSS_SCALE)
+        logger.warning(
+            "TRAIN.PRECISION is fp32, but %s computes convolutions and matrix products of float32 in fp16, where an overflow is not seen; set it to "
+            "fp16, which watches for overflows, or NPU.PRECISION_MODE to must_keep_origin_dtype, which needs kernels of CANN for it",
+            device_name(device),
+        )
+    return (
+        ApexAmp(train.LOSS_SCALE)
+        if cfg.NPU.APEX and device.type == "npu"
+        else TorchAmp(device, train.PRECISION, train.LOSS_SCALE)
+    )
 
 
 def wants_channels_last(cfg: CfgNode, device: torch.device) -> bool:
     """TRAIN.CHANNELS_LAST, where 'auto' is what is faster on the device. Raises ValueError for what an NPU cannot do."""
     if device.type == "npu" and (cfg.TRAIN.CHANNELS_LAST is True or cfg.TRAIN.COMPILE):
-        raise ValueError("TRAIN.CHANNELS_LAST true and TRAIN.COMPILE true are not for an NPU, which has layouts and kernels of its own; "
-                         "set them to 'auto' and false")
+        raise ValueError(
+            "TRAIN.CHANNELS_LAST true and TRAIN.COMPILE true are not for an NPU, which has layouts and kernels of its own; "
+            "set them to 'auto' and false"
+        )
     asked = cfg.TRAIN.CHANNELS_LAST
     return likes_channels_last(device, cfg.TRAIN.PRECISION, cfg.GPU.TF32) if asked == "auto" else asked
 
@@ -80,9 +90,14 @@ def build_picture(cfg: CfgNode) -> PairPicture:
 
 def load_start_weights(model: nn.Module, cfg: CfgNode) -> None:
     """Load BACKBONE.PRETRAINED and TRAIN.PRETRAINED where they are set. Raises FileNotFoundError or ValueError that names the key."""
-    for key, target, path in (("BACKBONE.PRETRAINED", model.backbone, cfg.BACKBONE.PRETRAINED), ("TRAIN.PRETRAINED", model, cfg.TRAIN.PRETRAINED)):
+    for key, target, path in (
+        ("BACKBONE.PRETRAINED", model.backbone, cfg.BACKBONE.PRETRAINED),
+        ("TRAIN.PRETRAINED", model, cfg.TRAIN.PRETRAINED),
+    ):
         if path:
-            found = find_path(path, key, f"See pretrained_models/README.md, or set {key} to '' to start from random weights")
+            found = find_path(
+                path, key, f"See pretrained_models/README.md, or set {key} to '' to start from random weights"
+            )
             try:
                 load_pretrain(target, found)
             except ValueError as error:
@@ -90,8 +105,10 @@ def load_start_weights(model: nn.Module, cfg: CfgNode) -> None:
 
 
 # What may be another when a run goes on: where files lie, how often they are written, how fast and how long it runs; and the tracker, which does not train.
-_FREE = re.compile(r"CUDA|META_ARC|TRACK\..*|.*\.PRETRAINED|NPU\.(JIT_COMPILE|APEX|FUSED_SGD|INTERNAL_FORMAT)|GPU\.CUDNN_BENCHMARK|TRAIN\.("
-                   r"RESUME|LOG_.*|SNAPSHOT_DIR|START_EPOCH|BATCH_SIZE|NUM_WORKERS|PRINT_FREQ|CHECKPOINT_EVERY|KEEP|CHANNELS_LAST|COMPILE|VAL\..*)")
+_FREE = re.compile(
+    r"CUDA|META_ARC|TRACK\..*|.*\.PRETRAINED|NPU\.(JIT_COMPILE|APEX|FUSED_SGD|INTERNAL_FORMAT)|GPU\.CUDNN_BENCHMARK|TRAIN\.("
+    r"RESUME|LOG_.*|SNAPSHOT_DIR|START_EPOCH|BATCH_SIZE|NUM_WORKERS|PRINT_FREQ|CHECKPOINT_EVERY|KEEP|CHANNELS_LAST|COMPILE|VAL\..*)"
+)
 
 
 def run_identity(cfg: CfgNode, seed: int | None = None, data: dict[str, str] | None = None) -> dict:
@@ -99,7 +116,11 @@ def run_identity(cfg: CfgNode, seed: int | None = None, data: dict[str, str] | N
     sets = {f"DATASET.{name}." for name, node in cfg.DATASET.items() if isinstance(node, CfgNode) and "ANNO" in node}
     unused = tuple(sets - {f"DATASET.{name}." for name in cfg.DATASET.NAMES})
     paths = tuple(f"{used}{key}" for used in sets for key in ("ROOT", "ANNO"))
-    values = {key: str(value) for key, value in _leaves(cfg) if not _FREE.fullmatch(key) and not key.startswith(unused) and key not in paths}
+    values = {
+        key: str(value)
+        for key, value in _leaves(cfg)
+        if not _FREE.fullmatch(key) and not key.startswith(unused) and key not in paths
+    }
     return {"seed": seed, "config": values, "data": data or {}}
 
 
@@ -112,8 +133,20 @@ def _leaves(node: CfgNode, before: str = "") -> Iterator[tuple[str, object]]:
 
 
 def build_trainer(
-    cfg: CfgNode, model: nn.Module, loader, device: torch.device, me: Rank, *, writer=None, bar=None, max_steps: int | None = None, save: bool = True,
-    epochs: int | None = None, seed: int | None = None, data: dict[str, str] | None = None, **more
+    cfg: CfgNode,
+    model: nn.Module,
+    loader,
+    device: torch.device,
+    me: Rank,
+    *,
+    writer=None,
+    bar=None,
+    max_steps: int | None = None,
+    save: bool = True,
+    epochs: int | None = None,
+    seed: int | None = None,
+    data: dict[str, str] | None = None,
+    **more,
 ) -> Trainer:
     """A run of the network over the loader's batches: resumed if TRAIN.RESUME is set (with 'auto': and a checkpoint is there), else from the pretrained
     weights of the config. Process 0 finds and reads the checkpoint, and hands it to the others.
@@ -124,8 +157,15 @@ def build_trainer(
     """
     train, folder, identity = cfg.TRAIN, cfg.TRAIN.SNAPSHOT_DIR, run_identity(cfg, seed, data)
     settings = TrainSettings(
-        epochs=min(epochs or train.EPOCH, train.EPOCH), batch_size=train.BATCH_SIZE, grad_clip=train.GRAD_CLIP, grad_sum=train.GRAD_REDUCE == "sum",
-        print_freq=train.PRINT_FREQ, log_grads=train.LOG_GRADS, max_steps=max_steps, channels_last=wants_channels_last(cfg, device), compiled=train.COMPILE,
+        epochs=min(epochs or train.EPOCH, train.EPOCH),
+        batch_size=train.BATCH_SIZE,
+        grad_clip=train.GRAD_CLIP,
+        grad_sum=train.GRAD_REDUCE == "sum",
+        print_freq=train.PRINT_FREQ,
+        log_grads=train.LOG_GRADS,
+        max_steps=max_steps,
+        channels_last=wants_channels_last(cfg, device),
+        compiled=train.COMPILE,
         validate_every=train.VAL.EVERY,
     )
     freeze, schedule = build_freeze_plan(cfg), build_lr_schedule(cfg)
@@ -137,10 +177,21 @@ def build_trainer(
     if origin is None:
         load_start_weights(model, cfg)
     trainer = Trainer(
-        model, loader, settings, schedule, freeze, lambda network: build_optimizer(network, cfg),
-        build_amp(cfg, device), CheckpointPolicy(folder, train.CHECKPOINT_EVERY, train.KEEP) if save else None, device, me,
-        start_epoch=train.START_EPOCH, monitor=Monitor(me.is_main, writer, bar, build_picture(cfg), train.LOG_PICTURES), identity=identity,
-        begins=lambda: claim_folder(folder, origin, identity, launch()) if save else None, **more,
+        model,
+        loader,
+        settings,
+        schedule,
+        freeze,
+        lambda network: build_optimizer(network, cfg),
+        build_amp(cfg, device),
+        CheckpointPolicy(folder, train.CHECKPOINT_EVERY, train.KEEP) if save else None,
+        device,
+        me,
+        start_epoch=train.START_EPOCH,
+        monitor=Monitor(me.is_main, writer, bar, build_picture(cfg), train.LOG_PICTURES),
+        identity=identity,
+        begins=lambda: claim_folder(folder, origin, identity, launch()) if save else None,
+        **more,
     )
     if origin is not None:
         trainer.resume(origin.content, origin.path, may_be_finished=train.RESUME == "auto")

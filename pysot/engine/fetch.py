@@ -6,7 +6,10 @@ import torch
 
 from pysot.utils.signals import keep_steps_whole, time_limit
 
-FIRST_BATCH, BATCH = 180.0, 60.0  # seconds until the first batch of a process, whose loader processes start, and until any other
+FIRST_BATCH, BATCH = (
+    180.0,
+    60.0,
+)  # seconds until the first batch of a process, whose loader processes start, and until any other
 _LOADER = ("DataLoader worker", "Pin memory thread")  # in errors of torch's loader
 
 
@@ -21,15 +24,20 @@ def fetched(loader: Iterable[dict[str, torch.Tensor]], starts: bool) -> Iterator
     source, patience = iter(loader), FIRST_BATCH if starts else BATCH
     while True:
         try:
-            with time_limit(patience, f"no batch has come for {patience:.0f} s: a loader process is stopped, or the storage of the crops does not answer"):
+            with time_limit(
+                patience,
+                f"no batch has come for {patience:.0f} s: a loader process is stopped, or the storage of the crops does not answer",
+            ):
                 batch = next(source, None)
         except TimeoutError as error:
             raise LoaderFailure(str(error)) from error
         except (RuntimeError, OSError, EOFError) as error:
             if isinstance(error, RuntimeError) and not any(words in str(error) for words in _LOADER):
                 raise
-            raise LoaderFailure(f"a loader process died ({error or type(error).__name__}), often because memory or /dev/shm ran out: lower "
-                                "TRAIN.NUM_WORKERS") from error
+            raise LoaderFailure(
+                f"a loader process died ({error or type(error).__name__}), often because memory or /dev/shm ran out: lower "
+                "TRAIN.NUM_WORKERS"
+            ) from error
         finally:
             keep_steps_whole()
         if batch is None:

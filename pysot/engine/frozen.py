@@ -24,7 +24,9 @@ def fold_frozen(backbone: nn.Module, precision: torch.dtype | None = None) -> No
 def _fold(module: nn.Module, precision: torch.dtype | None) -> None:
     if _is_frozen(module):
         folded = fuse(copy.deepcopy(module).eval(), inplace=True)
-        module.forward = folded.forward if precision is None else _in_autocast(folded, precision, module.forward)  # bound: the copy is no child of the module
+        module.forward = (
+            folded.forward if precision is None else _in_autocast(folded, precision, module.forward)
+        )  # bound: the copy is no child of the module
         return
     for child in module.children():
         _fold(child, precision)
@@ -44,4 +46,8 @@ def _in_autocast(folded: nn.Module, precision: torch.dtype, own):
 
 def _is_frozen(module: nn.Module) -> bool:
     norms = [child for child in module.modules() if isinstance(child, _BatchNorm) and child is not module]
-    return bool(norms) and not any(norm.training for norm in norms) and not any(p.requires_grad for p in module.parameters())
+    return (
+        bool(norms)
+        and not any(norm.training for norm in norms)
+        and not any(p.requires_grad for p in module.parameters())
+    )

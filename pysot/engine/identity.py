@@ -24,8 +24,10 @@ def agree(plan: dict) -> None:
     for rank, other in enumerate(plans):
         for name in {**plans[0], **other}:
             if plans[0].get(name) != other.get(name):
-                raise ValueError(f"the processes of this run do not agree on {name}: {plans[0].get(name)} in rank 0, {other.get(name)} in rank {rank}. All "
-                                 "machines need the same command, config, training data, start weights and versions of the packages")
+                raise ValueError(
+                    f"the processes of this run do not agree on {name}: {plans[0].get(name)} in rank 0, {other.get(name)} in rank {rank}. All "
+                    "machines need the same command, config, training data, start weights and versions of the packages"
+                )
 
 
 def _flat(plan: dict, before: str = ""):

@@ -16,7 +16,9 @@ def log_schedule(epochs: int, start_lr: float = 0.03, end_lr: float = 0.0005) ->
     return np.logspace(np.log10(start_lr), np.log10(end_lr), epochs)
 
 
-def step_schedule(epochs: int, start_lr: float | None = 0.01, end_lr: float | None = None, step: int = 10, mult: float = 0.1) -> np.ndarray:
+def step_schedule(
+    epochs: int, start_lr: float | None = 0.01, end_lr: float | None = None, step: int = 10, mult: float = 0.1
+) -> np.ndarray:
     """start_lr, times `mult` after every `step` epochs; end_lr, if given, fixes mult so that the step after the last would reach it."""
     if end_lr is not None:
         if start_lr is None:
@@ -27,7 +29,11 @@ def step_schedule(epochs: int, start_lr: float | None = 0.01, end_lr: float | No
 
 
 def multi_step_schedule(
-    epochs: int, start_lr: float | None = 0.01, end_lr: float | None = None, steps: Sequence[int] = (10, 20, 30, 40), mult: float = 0.5
+    epochs: int,
+    start_lr: float | None = 0.01,
+    end_lr: float | None = None,
+    steps: Sequence[int] = (10, 20, 30, 40),
+    mult: float = 0.5,
 ) -> np.ndarray:
     """start_lr, times `mult` at each epoch in `steps`; end_lr, if given, fixes mult (or start_lr where that is None)."""
     if end_lr is not None:
@@ -48,7 +54,13 @@ def cosine_schedule(epochs: int, start_lr: float = 0.01, end_lr: float = 0.005) 
     return end_lr + (start_lr - end_lr) * (1 + np.cos(np.linspace(0, np.pi, epochs))) / 2
 
 
-SCHEDULES = {"log": log_schedule, "step": step_schedule, "multi-step": multi_step_schedule, "linear": linear_schedule, "cos": cosine_schedule}
+SCHEDULES = {
+    "log": log_schedule,
+    "step": step_schedule,
+    "multi-step": multi_step_schedule,
+    "linear": linear_schedule,
+    "cos": cosine_schedule,
+}
 
 
 def make_schedule(kind: str, epochs: int, kwargs: dict, *, key: str) -> np.ndarray:

@@ -21,8 +21,14 @@ class Monitor:
     steps of an epoch in something with set_postfix_str(text). `picture(model, batch)` draws pairs, (H, W, 3) uint8 RGB, every `picture_every` steps.
     """
 
-    def __init__(self, tells: bool = True, writer=None, bar: Callable[..., Iterable] | None = None,
-                 picture: Callable[[nn.Module, Mapping[str, torch.Tensor]], Any] | None = None, picture_every: int = 0):
+    def __init__(
+        self,
+        tells: bool = True,
+        writer=None,
+        bar: Callable[..., Iterable] | None = None,
+        picture: Callable[[nn.Module, Mapping[str, torch.Tensor]], Any] | None = None,
+        picture_every: int = 0,
+    ):
         self.tells, self.writer, self.bar = tells, writer, bar
         self.picture, self.picture_every = picture, picture_every
         self.means, self.speed = RunningMean(), SpeedMeter(1)
@@ -31,7 +37,11 @@ class Monitor:
     def begin_epoch(self, loader, title: str, steps: int, start_step: int, pairs: int) -> Iterable:
         """Start to count; returns the steps of an epoch, with a bar around them where there is one. `pairs` are those of a step of all processes."""
         self.means, self.speed = RunningMean(), SpeedMeter(pairs)
-        self._live = None if self.bar is None or not self.tells else self.bar(loader, total=steps, description=title, initial=start_step)
+        self._live = (
+            None
+            if self.bar is None or not self.tells
+            else self.bar(loader, total=steps, description=title, initial=start_step)
+        )
         return loader if self._live is None else self._live
 
     def timed(self, batches: Iterable) -> Iterator:
@@ -50,7 +60,16 @@ class Monitor:
         self.speed.add(now - self._clock, mark)
         self._clock = now
 
-    def report(self, values: Mapping[str, float], lr: float, epoch: int, step: int, steps: int, total_step: int, total_steps: float) -> None:
+    def report(
+        self,
+        values: Mapping[str, float],
+        lr: float,
+        epoch: int,
+        step: int,
+        steps: int,
+        total_step: int,
+        total_steps: float,
+    ) -> None:
         """Take in the means of the losses over all processes, and tell of the step: number `step` of the `steps` of epoch `epoch`, all from 1."""
         self.means.add(**values)
         if not self.tells:
@@ -59,8 +78,14 @@ class Monitor:
         logger.info(epoch_line(epoch, step, steps, lr, shown))
         logger.info(speed_line(total_step, shown["batch_time"], total_steps))
         if self._live is not None:
-            self._live.set_postfix_str(live_line(shown["total_loss"], lr, self.speed.latest, self.waiting), refresh=False)
-        times = {"batch_time": shown["batch_time"], "data_time": shown["data_time"], "pairs_per_second": self.speed.latest}
+            self._live.set_postfix_str(
+                live_line(shown["total_loss"], lr, self.speed.latest, self.waiting), refresh=False
+            )
+        times = {
+            "batch_time": shown["batch_time"],
+            "data_time": shown["data_time"],
+            "pairs_per_second": self.speed.latest,
+        }
         self.scalars({**values, "lr": lr, **times}, total_step)
 
     @property
@@ -79,12 +104,26 @@ class Monitor:
         if self.writer is None:
             return
         named = [(name, parameter.grad) for name, parameter in model.named_parameters() if parameter.grad is not None]
-        norms = dict(zip([name for name, _ in named], (torch.stack([gradient.norm() for _, gradient in named]) * scale).tolist(), strict=True))
+        norms = dict(
+            zip(
+                [name for name, _ in named],
+                (torch.stack([gradient.norm() for _, gradient in named]) * scale).tolist(),
+                strict=True,
+            )
+        )
         parts = {"tot": "", "feature": "backbone", "rpn": "rpn_head"}
-        totals = {f"grad/{part}": math.hypot(*(norm for name, norm in norms.items() if name.startswith(prefix))) for part, prefix in parts.items()}
+        totals = {
+            f"grad/{part}": math.hypot(*(norm for name, norm in norms.items() if name.startswith(prefix)))
+            for part, prefix in parts.items()
+        }
         self.scalars({f"grad_all/{name}": norm for name, norm in norms.items()} | totals, step)
 
     def pictures(self, model: nn.Module, batch: Callable[[], Mapping[str, torch.Tensor]], step: int) -> None:
         """Draw pairs of the batch of a step, which batch() gives, for TensorBoard, if it is time."""
-        if self.writer is not None and self.picture is not None and self.picture_every and step % self.picture_every == 0:
+        if (
+            self.writer is not None
+            and self.picture is not None
+            and self.picture_every
+            and step % self.picture_every == 0
+        ):
             self.writer.add_image("pairs", self.picture(model, batch()), step, dataformats="HWC")

@@ -33,10 +33,16 @@ class FreezePlan:
 
     def check(self, model: nn.Module) -> None:
         """Raise ValueError if the backbone of `model` lacks a stage of `train_layers`, or has nothing to train in it."""
-        known = [name for name, stage in model.backbone.named_children() if stage is not None and any(True for _ in stage.parameters())]
+        known = [
+            name
+            for name, stage in model.backbone.named_children()
+            if stage is not None and any(True for _ in stage.parameters())
+        ]
         unknown = [name for name in self.train_layers if name not in known]
         if unknown:
-            raise ValueError(f"BACKBONE.TRAIN_LAYERS: this backbone has no {', '.join(unknown)}; it has {', '.join(known)}")
+            raise ValueError(
+                f"BACKBONE.TRAIN_LAYERS: this backbone has no {', '.join(unknown)}; it has {', '.join(known)}"
+            )
 
     def changes_at(self, epoch: int) -> bool:
         """Whether other parameters train in `epoch` than in the one before: the optimizer is made anew."""
@@ -52,7 +58,12 @@ def _set_training(module: nn.Module, on: bool) -> None:
 
 
 def build_sgd(
-    model: nn.Module, base_lr: float, backbone_lr: float, momentum: float, weight_decay: float, make: Callable[..., torch.optim.Optimizer] | None = None
+    model: nn.Module,
+    base_lr: float,
+    backbone_lr: float,
+    momentum: float,
+    weight_decay: float,
+    make: Callable[..., torch.optim.Optimizer] | None = None,
 ) -> torch.optim.Optimizer:
     """SGD over what requires gradients, a group per child of `model` (backbone, neck, rpn_head) with its `name` and `base_lr`.
 
@@ -64,7 +75,9 @@ def build_sgd(
         if parameters:
             rate = base_lr * backbone_lr if name == "backbone" else base_lr
             groups.append({"params": parameters, "lr": rate, "base_lr": rate, "name": name})
-    optimizer = (make or partial(torch.optim.SGD, fused=True))(groups, lr=base_lr, momentum=momentum, weight_decay=weight_decay)
+    optimizer = (make or partial(torch.optim.SGD, fused=True))(
+        groups, lr=base_lr, momentum=momentum, weight_decay=weight_decay
+    )
     for parameter in trained_parameters(optimizer):
         # Made now: a fused kernel that is told to skip its very first step leaves the momenta that it was to fill as they were, which is anything.
         optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
@@ -89,7 +102,9 @@ def clip_gradients(optimizer: torch.optim.Optimizer, largest: float) -> torch.Te
     if gradients is None:
         return nn.utils.clip_grad_norm_(trained_parameters(optimizer), largest)
     norm = nn.utils.get_total_norm(gradients, foreach=False)
-    factor = torch.clamp(largest / (norm + 1e-6), max=1.0)  # as in clip_grad_norm_, whose foreach kernel for this an NPU lacks
+    factor = torch.clamp(
+        largest / (norm + 1e-6), max=1.0
+    )  # as in clip_grad_norm_, whose foreach kernel for this an NPU lacks
     for tensor in gradients:
         tensor.mul_(factor)
     return norm

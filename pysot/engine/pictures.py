@@ -39,13 +39,20 @@ class PairPicture:
         size = len(batch["search"])
         cls, loc = (output[name].float().cpu().numpy() for name in ("cls", "loc"))
         score = torch.softmax(torch.from_numpy(cls.reshape(size, 2, -1)), 1)[:, 1].numpy()
-        rows = [self._row({name: value[i].cpu().numpy() for name, value in batch.items()}, score[i], loc[i].reshape(4, -1)) for i in range(size)]
+        rows = [
+            self._row({name: value[i].cpu().numpy() for name, value in batch.items()}, score[i], loc[i].reshape(4, -1))
+            for i in range(size)
+        ]
         return np.concatenate(rows)[:, :, ::-1].copy()
 
     def _row(self, item: Mapping[str, np.ndarray], score: np.ndarray, loc: np.ndarray) -> np.ndarray:
-        template, search = (np.clip(item[name].transpose(1, 2, 0), 0, 255).astype(np.uint8).copy() for name in ("template", "search"))
+        template, search = (
+            np.clip(item[name].transpose(1, 2, 0), 0, 255).astype(np.uint8).copy() for name in ("template", "search")
+        )
         label = item["label_cls"].reshape(-1)
-        _, centres = grid_anchors(self.stride, self.ratios, self.scales, search.shape[0] // 2, item["label_cls"].shape[-1])
+        _, centres = grid_anchors(
+            self.stride, self.ratios, self.scales, search.shape[0] // 2, item["label_cls"].shape[-1]
+        )
         anchors = centres.reshape(4, -1)
         for x, y in anchors[:2, label == 1].T.round().astype(int):
             cv2.circle(search, (int(x), int(y)), 2, _POSITIVE, -1, cv2.LINE_AA)
@@ -55,7 +62,13 @@ class PairPicture:
         cx, cy, w, h = anchors[:, best]
         dx, dy, dw, dh = loc[:, best]
         sides = np.exp(np.minimum((dw, dh), 5))
-        draw_region(search, _xywh(center2corner(Center(cx + dx * w, cy + dy * h, w * sides[0], h * sides[1]))), PREDICTED, f"{score[best]:.2f}", thickness=1)
+        draw_region(
+            search,
+            _xywh(center2corner(Center(cx + dx * w, cy + dy * h, w * sides[0], h * sides[1]))),
+            PREDICTED,
+            f"{score[best]:.2f}",
+            thickness=1,
+        )
         if not (label == 1).any():
             draw_label(search, "another object", (4, search.shape[0]), _POSITIVE)
         low = search.shape[0] - template.shape[0]

@@ -43,8 +43,10 @@ def hold_folder(folder: str | os.PathLike) -> Iterator[None]:
                 break
             except BlockingIOError as error:
                 if time.monotonic() - began > _DYING:
-                    raise ValueError(f"{folder} is in use by another run ({error.strerror}), which writes its checkpoints there; wait until it ends, or give "
-                                     "this one another TRAIN.SNAPSHOT_DIR (--output_path of the scripts)") from None
+                    raise ValueError(
+                        f"{folder} is in use by another run ({error.strerror}), which writes its checkpoints there; wait until it ends, or give "
+                        "this one another TRAIN.SNAPSHOT_DIR (--output_path of the scripts)"
+                    ) from None
                 time.sleep(0.2)
         yield
 
@@ -62,7 +64,9 @@ def find_origin(folder: str | os.PathLike, resume: str, identity: dict, launch: 
         try:
             content = read_training_state(found[0])
         except ValueError as error:
-            raise ValueError(f"{error}{f'; or go on from {found[1]} (TRAIN.RESUME)' if len(found) > 1 else ''}") from None
+            raise ValueError(
+                f"{error}{f'; or go on from {found[1]} (TRAIN.RESUME)' if len(found) > 1 else ''}"
+            ) from None
         _refuse_another(content.get("identity"), identity, found[0])
         return Origin(str(found[0]), content, frozenset(folder.iterdir()))
     if resume in ("", "auto"):
@@ -80,7 +84,11 @@ def _not_further(folder: Path, path: str, content: dict) -> Iterator[Path]:
         return
     for other in checkpoints_by_progress(folder):
         try:
-            if other.resolve() == path or read_training_state(other)["epoch"] <= content["epoch"] and other != latest_path(folder):
+            if (
+                other.resolve() == path
+                or read_training_state(other)["epoch"] <= content["epoch"]
+                and other != latest_path(folder)
+            ):
                 yield other
         except ValueError:
             continue
@@ -98,7 +106,11 @@ def differences(before: dict | None, now: dict) -> list[str]:
     rows += [(key, config.get(key), values.get(key)) for key in sorted(set(config) | set(values))]
     words = [f"{name} was {_shown(old)} and is {_shown(new)}" for name, old, new in rows if old != new]
     data, fingerprints = before.get("data", {}), now.get("data", {})
-    return words + [f"the data of {name} have changed" for name in sorted(set(data) & set(fingerprints)) if data[name] != fingerprints[name]]
+    return words + [
+        f"the data of {name} have changed"
+        for name in sorted(set(data) & set(fingerprints))
+        if data[name] != fingerprints[name]
+    ]
 
 
 def _shown(value) -> str:
@@ -124,7 +136,11 @@ def claim_folder(folder: str | os.PathLike, origin: Origin | None, identity: dic
     """At the start of a run: move what it does not go on from into `earlier_<n>`, and write `run.json`. Raises OSError."""
     folder = Path(folder)
     kept = {path.name for path in origin.kept} if origin else set()
-    left = [path for path in (*sorted(folder.glob("checkpoint_e*.pth")), latest_path(folder), folder / BEST) if path.exists() and path.name not in kept]
+    left = [
+        path
+        for path in (*sorted(folder.glob("checkpoint_e*.pth")), latest_path(folder), folder / BEST)
+        if path.exists() and path.name not in kept
+    ]
     if left:
         number = next(n for n in itertools.count(1) if not (folder / f"earlier_{n}").exists())
         aside = folder / f"earlier_{number}"
@@ -134,7 +150,11 @@ def claim_folder(folder: str | os.PathLike, origin: Origin | None, identity: dic
                 path.rename(aside / path.name)
         logger.warning("%s has %d checkpoint(s) of an earlier run; they are kept in %s", folder, len(left), aside)
     started = {"machine": platform.node(), "process": os.getpid(), "time": time.strftime("%Y-%m-%d %H:%M:%S")}
-    write_json(folder / RUN, {"identity": identity, "from": origin.path if origin else None, "launch": launch, "started": started}, indent=1)
+    write_json(
+        folder / RUN,
+        {"identity": identity, "from": origin.path if origin else None, "launch": launch, "started": started},
+        indent=1,
+    )
 
 
 def _description(folder: Path) -> dict:

@@ -80,19 +80,30 @@ class SkippedSteps:
             self.total += 1
             self.in_a_row += 1
             blame = self._blame(own[step % len(own)] > 0, epoch, step - epoch_start)
-            logger.warning("step %d skipped by all processes: its loss or its gradients are no sound numbers. %s", step + 1, blame)
+            logger.warning(
+                "step %d skipped by all processes: its loss or its gradients are no sound numbers. %s", step + 1, blame
+            )
             if self.in_a_row >= MAX_IN_A_ROW:
-                raise RuntimeError(f"{MAX_IN_A_ROW} steps in a row had a loss or gradients that are no numbers, the last at step {step + 1}. {blame}. {REMEDY}")
+                raise RuntimeError(
+                    f"{MAX_IN_A_ROW} steps in a row had a loss or gradients that are no numbers, the last at step {step + 1}. {blame}. {REMEDY}"
+                )
         self.counted = steps
 
     def _blame(self, own: bool, epoch: int, step: int) -> str:
         if not own:
             return "The loss of this process was sound"
-        return "The loss of this process is to blame" + (f", its items: {self.describe(epoch, step)}" if self.describe else "")
+        return "The loss of this process is to blame" + (
+            f", its items: {self.describe(epoch, step)}" if self.describe else ""
+        )
 
     def state_dict(self) -> dict:
         """What a resumed run needs: plain numbers."""
-        return {"flags": self.flags[0].tolist(), "total": self.total, "in_a_row": self.in_a_row, "counted": self.counted}
+        return {
+            "flags": self.flags[0].tolist(),
+            "total": self.total,
+            "in_a_row": self.in_a_row,
+            "counted": self.counted,
+        }
 
     def load_state_dict(self, state: dict) -> None:
         """Go on counting; flags are kept if the window is as before."""

@@ -34,7 +34,14 @@ from pysot.utils.watch import FIRST_STEP, Pulse
 logger = logging.getLogger(__name__)
 
 # Batch-norm statistics stay per rank, as published. torch 2.13 has a new name for that.
-_NO_BUFFERS = {("forward_sync_buffers" if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters else "broadcast_buffers"): False}
+_NO_BUFFERS = {
+    (
+        "forward_sync_buffers"
+        if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+        else "broadcast_buffers"
+    ): False
+}
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -64,18 +71,51 @@ class Trainer:
     """
 
     def __init__(
-        self, model: nn.Module, loader, settings: TrainSettings, schedule: LRSchedule, freeze: FreezePlan,
-        make_optimizer: Callable[[nn.Module], torch.optim.Optimizer], amp: TorchAmp | ApexAmp, checkpoints: CheckpointPolicy | None, device: torch.device,
-        me: Rank, start_epoch: int = 0, monitor: Monitor | None = None, stop: StopRequest | None = None, notes: Callable[[], Iterable[str]] = tuple,
-        describe: Callable[[int, int], str] | None = None, validate: Callable[[Path], dict[str, float]] | None = None, identity: dict | None = None,
-        begins: Callable[[], None] = lambda: None, pulse: Pulse | None = None,
+        self,
+        model: nn.Module,
+        loader,
+        settings: TrainSettings,
+        schedule: LRSchedule,
+        freeze: FreezePlan,
+        make_optimizer: Callable[[nn.Module], torch.optim.Optimizer],
+        amp: TorchAmp | ApexAmp,
+        checkpoints: CheckpointPolicy | None,
+        device: torch.device,
+        me: Rank,
+        start_epoch: int = 0,
+        monitor: Monitor | None = None,
+        stop: StopRequest | None = None,
+        notes: Callable[[], Iterable[str]] = tuple,
+        describe: Callable[[int, int], str] | None = None,
+        validate: Callable[[Path], dict[str, float]] | None = None,
+        identity: dict | None = None,
+        begins: Callable[[], None] = lambda: None,
+        pulse: Pulse | None = None,
     ):
         self.memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
-        self.model, self.loader, self.settings, self.schedule, self.freeze = model.to(device), loader, settings, schedule, freeze
+        self.model, self.loader, self.settings, self.schedule, self.freeze = (
+            model.to(device),
+            loader,
+            settings,
+            schedule,
+            freeze,
+        )
         self.model.to(memory_format=self.memory_format)
-        self.make_optimizer, self.amp, self.device, self.me, self.start_epoch = make_optimizer, amp, device, me, start_epoch
+        self.make_optimizer, self.amp, self.device, self.me, self.start_epoch = (
+            make_optimizer,
+            amp,
+            device,
+            me,
+            start_epoch,
+        )
         self.checkpoints, self.monitor, self.validate = checkpoints, monitor or Monitor(tells=me.is_main), validate
-        self.stop, self.notes, self.pulse, self.identity, self.begins = stop or StopRequest(), notes, pulse or Pulse(), identity or {}, begins
+        self.stop, self.notes, self.pulse, self.identity, self.begins = (
+            stop or StopRequest(),
+            notes,
+            pulse or Pulse(),
+            identity or {},
+            begins,
+        )
         self.optimizer: torch.optim.Optimizer | None = None
         self.wrapped: nn.Module = model
         self.start_step = self.first_step = self.step_count = 0
@@ -88,14 +128,18 @@ class Trainer:
         with nothing left to train unless it `may_be_finished`.
         """
         if content["epoch"] >= self.settings.epochs and not may_be_finished:
-            raise ValueError(f"{path} has trained {content['epoch']} epochs already; TRAIN.EPOCH is {self.settings.epochs}. Raise it, or --train_epochs, or "
-                             "test the snapshot")
+            raise ValueError(
+                f"{path} has trained {content['epoch']} epochs already; TRAIN.EPOCH is {self.settings.epochs}. Raise it, or --train_epochs, or "
+                "test the snapshot"
+            )
         restore_model(self.model, content, path)
         if told := other_batches(content, self.settings.batch_size, self.me.world_size, self.settings.grad_sum):
             logger.warning("%s %s", path, told)
         self.amp.load_state_dict(content.get("scaler", {}))
         self.start_epoch = content["epoch"]
-        self.start_step = min(whole_steps(content["pairs"], self.settings.batch_size, self.me.world_size, path), len(self.loader))
+        self.start_step = min(
+            whole_steps(content["pairs"], self.settings.batch_size, self.me.world_size, path), len(self.loader)
+        )
         if self.start_step == len(self.loader):
             self.start_epoch, self.start_step = self.start_epoch + 1, 0
         self._resumed = (content, path)
@@ -103,7 +147,11 @@ class Trainer:
             self.checkpoints.resume()
         left = self.settings.epochs - self.start_epoch
         step = f", step {self.start_step + 1}" if self.start_step else ""
-        logger.info("resumed from %s: %s", path, f"epoch {self.start_epoch + 1}{step} is next" if left > 0 else "all epochs are trained")
+        logger.info(
+            "resumed from %s: %s",
+            path,
+            f"epoch {self.start_epoch + 1}{step} is next" if left > 0 else "all epochs are trained",
+        )
 
     def run(self) -> dict[str, float]:
         """Train. Returns `steps`, `loss` (mean of the last steps), `pairs_per_second` over all processes with its `spread` (see SpeedMeter),
@@ -111,8 +159,17 @@ class Trainer:
         `eao` (the best, -inf for none); nothing where all epochs are trained already. Raises ValueError if the processes are about to do different things.
         """
         steps = len(self.loader)
-        agree({"the next epoch": self.start_epoch + 1, "the next step": self.start_step + 1, "the steps of an epoch": steps,
-               "the pairs of a process": self.settings.batch_size, "the epochs": self.settings.epochs, **self.identity, "the weights": fingerprint(self.model)})
+        agree(
+            {
+                "the next epoch": self.start_epoch + 1,
+                "the next step": self.start_step + 1,
+                "the steps of an epoch": steps,
+                "the pairs of a process": self.settings.batch_size,
+                "the epochs": self.settings.epochs,
+                **self.identity,
+                "the weights": fingerprint(self.model),
+            }
+        )
         if self.me.is_main:
             self.begins()
         self.stop.saves = True
@@ -131,7 +188,9 @@ class Trainer:
             before, skipped = self.step_count, self.skips.total
             figures = self._epoch(epoch, steps)
             if self.skips.total - skipped == self.step_count - before > 0 and not self.amp.searches:
-                raise RuntimeError(f"every step of epoch {epoch + 1} had a loss or gradients that are no numbers; nothing was saved. {REMEDY}")
+                raise RuntimeError(
+                    f"every step of epoch {epoch + 1} had a loss or gradients that are no numbers; nothing was saved. {REMEDY}"
+                )
             path = self._save(epoch)
             for note in self.notes():
                 logger.warning("epoch %d: %s", epoch + 1, note)
@@ -173,7 +232,9 @@ class Trainer:
 
     def _epoch(self, epoch: int, steps: int) -> dict[str, float]:
         monitor, pairs = self.monitor, self.settings.batch_size * self.me.world_size
-        bar = monitor.begin_epoch(self.loader, f"epoch {epoch + 1}/{self.settings.epochs}", steps, self.start_step, pairs)
+        bar = monitor.begin_epoch(
+            self.loader, f"epoch {epoch + 1}/{self.settings.epochs}", steps, self.start_step, pairs
+        )
         self._go_on_within_epoch()
         for index, batch in enumerate(monitor.timed(self._batches(bar, epoch)), self.start_step + 1):
             losses = self.step(batch)
@@ -194,8 +255,13 @@ class Trainer:
         if self.me.is_main:
             logger.info(monitor.speed.line())
         return {
-            "steps": self.step_count, "loss": monitor.means.mean("total_loss"), "pairs_per_second": monitor.speed.mean, "spread": monitor.speed.spread,
-            "peak_memory_mib": peak_memory_mib(self.device), "reserved_memory_mib": reserved_memory_mib(self.device), "skipped": self.skips.total,
+            "steps": self.step_count,
+            "loss": monitor.means.mean("total_loss"),
+            "pairs_per_second": monitor.speed.mean,
+            "spread": monitor.speed.spread,
+            "peak_memory_mib": peak_memory_mib(self.device),
+            "reserved_memory_mib": reserved_memory_mib(self.device),
+            "skipped": self.skips.total,
             "waiting": monitor.waiting,
         }
 
@@ -226,7 +292,11 @@ class Trainer:
         asked = self.stop.signum
         if asked and self.me.is_main:
             self._save(epoch)
-            kept = "its state is saved, TRAIN.RESUME auto goes on from it" if self.checkpoints is not None else "it kept no checkpoints"
+            kept = (
+                "its state is saved, TRAIN.RESUME auto goes on from it"
+                if self.checkpoints is not None
+                else "it kept no checkpoints"
+            )
             raise Interrupted(asked, f"ended by {signal.Signals(asked).name} after step {self.step_count}; {kept}")
 
     def _enough(self) -> bool:
@@ -238,8 +308,12 @@ class Trainer:
         statistics = [flat.clone() for flat in self.statistics]
         losses = self.forward(self.to_device(batch))
         bad_here = bad_batch(losses["total_loss"], self.statistics)
-        exchanges = getattr(self.wrapped, "require_backward_grad_sync", False)  # not within DDP's no_sync, where each process steps for itself
-        bad_anywhere = ask_all(bad_here) if exchanges else lambda: bad_here  # the answer travels while the gradients are computed
+        exchanges = getattr(
+            self.wrapped, "require_backward_grad_sync", False
+        )  # not within DDP's no_sync, where each process steps for itself
+        bad_anywhere = (
+            ask_all(bad_here) if exchanges else lambda: bad_here
+        )  # the answer travels while the gradients are computed
         overflow = self.backward(losses["total_loss"])
         norm, bad = self.update(bad_anywhere() | overflow)
         for flat, old in zip(self.statistics, statistics, strict=True):
@@ -280,7 +354,9 @@ class Trainer:
         if self.me.is_main:
             self.monitor.scalars({"skipped_steps": self.skips.total}, self.step_count)
             if self.settings.log_grads:
-                self.monitor.gradients(self.model, max(1.0, values["grad_norm"] / self.settings.grad_clip), self.step_count)
+                self.monitor.gradients(
+                    self.model, max(1.0, values["grad_norm"] / self.settings.grad_clip), self.step_count
+                )
 
     def _validate(self, path: Path, epochs: int) -> None:
         """Track with the checkpoint of `epochs` epochs, if it is time, and keep the best one."""
@@ -290,7 +366,9 @@ class Trainer:
         if self.me.is_main:
             best = self.checkpoints.keep_best(path, scores["EAO"])
             told = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-            logger.info("validation after epoch %d: %s%s", epochs, told, f"; the best so far, kept as {best}" if best else "")
+            logger.info(
+                "validation after epoch %d: %s%s", epochs, told, f"; the best so far, kept as {best}" if best else ""
+            )
             self.monitor.scalars({f"validation/{name}": value for name, value in scores.items()}, self.step_count)
 
     def _save(self, epoch: int) -> Path | None:
@@ -305,9 +383,16 @@ class Trainer:
         self.pulse.beat("writes a checkpoint", FIRST_STEP)
         progress = {"means": self.monitor.means.state_dict(), "skips": self.skips.state_dict()}
         path = self.checkpoints.write(
-            epoch + whole, whole, self.model, self.optimizer, scaler=self.amp.state_dict(), progress=progress,
-            pairs=0 if whole else done * self.settings.batch_size * self.me.world_size, batch_size=self.settings.batch_size,
-            world_size=self.me.world_size, identity=self.identity,
+            epoch + whole,
+            whole,
+            self.model,
+            self.optimizer,
+            scaler=self.amp.state_dict(),
+            progress=progress,
+            pairs=0 if whole else done * self.settings.batch_size * self.me.world_size,
+            batch_size=self.settings.batch_size,
+            world_size=self.me.world_size,
+            identity=self.identity,
         )
         self.pulse.beat(*before)
         logger.info("wrote %s", path)

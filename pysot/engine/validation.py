@@ -29,14 +29,27 @@ class Validation:
     progress; `stop` is asked after each frame. Raises ValueError if the set has no EAO.
     """
 
-    def __init__(self, dataset: Dataset, load: Callable[[dict, Path], tuple], folder: Path, me: Rank, device: torch.device, stop: StopRequest | None = None,
-                 bar: Callable | None = None, pulse: Pulse | None = None):
+    def __init__(
+        self,
+        dataset: Dataset,
+        load: Callable[[dict, Path], tuple],
+        folder: Path,
+        me: Rank,
+        device: torch.device,
+        stop: StopRequest | None = None,
+        bar: Callable | None = None,
+        pulse: Pulse | None = None,
+    ):
         if not find_protocol(dataset).restarts:
-            raise ValueError(f"TRAIN.VAL.DATASET: {dataset.name} is no set of the supervised protocol ({dataset.protocol}); choose a VOT set from 2013 to 2019")
+            raise ValueError(
+                f"TRAIN.VAL.DATASET: {dataset.name} is no set of the supervised protocol ({dataset.protocol}); choose a VOT set from 2013 to 2019"
+            )
         longest = max(map(len, dataset.sequences))
         if longest < dataset.settings.low:
-            raise ValueError(f"TRAIN.VAL: EAO of {dataset.name} averages over lengths from {dataset.settings.low} frames on, the longest video chosen has "
-                             f"{longest}; choose longer ones with TRAIN.VAL.VIDEOS")
+            raise ValueError(
+                f"TRAIN.VAL: EAO of {dataset.name} averages over lengths from {dataset.settings.low} frames on, the longest video chosen has "
+                f"{longest}; choose longer ones with TRAIN.VAL.VIDEOS"
+            )
         self.dataset, self.load, self.folder, self.me, self.device = dataset, load, Path(folder), me, device
         self.stop, self.bar, self.pulse = stop or StopRequest(), bar, pulse or Pulse()
 
@@ -53,7 +66,9 @@ class Validation:
         with one_thread(self.device):
             failed = self._track(tracker, part, results) if part else {}
         if failed:
-            raise RuntimeError("validation failed: " + "; ".join(f"{name}: {reason}" for name, reason in failed.items()))
+            raise RuntimeError(
+                "validation failed: " + "; ".join(f"{name}: {reason}" for name, reason in failed.items())
+            )
         self.pulse.beat("waits for the others in a validation")
         found = from_all(_files(results, part) if part and not self.me.is_main else {})
         self.pulse.beat("scores a validation", FIRST_STEP)
@@ -68,14 +83,21 @@ class Validation:
     def _track(self, tracker, part: Dataset, results: Path) -> dict[str, str]:
         with contextlib.ExitStack() as stack:
             total = sum(map(len, part.sequences))
-            bar = stack.enter_context(self.bar(None, total=total, description=f"{part.name}, {results.name}")) if self.bar and self.me.is_main else None
+            bar = (
+                stack.enter_context(self.bar(None, total=total, description=f"{part.name}, {results.name}"))
+                if self.bar and self.me.is_main
+                else None
+            )
 
             def on_frame(sequence, step) -> None:
                 self.pulse.beat("tracks in a validation", FIRST_STEP)
                 if bar is not None:
                     bar.update()
                 if self.stop.signum and self.me.is_main:
-                    raise Interrupted(self.stop.signum, f"ended by signal {self.stop.signum} within a validation; TRAIN.RESUME auto goes on with it")
+                    raise Interrupted(
+                        self.stop.signum,
+                        f"ended by signal {self.stop.signum} within a validation; TRAIN.RESUME auto goes on with it",
+                    )
 
             return run_dataset(tracker, part, results, on_frame).failed
 
@@ -83,4 +105,8 @@ class Validation:
 def _files(results: Path, part: Dataset) -> dict[str, bytes]:
     """The result files of some sequences, by their path in the folder of results."""
     names = {sequence.name for sequence in part.sequences}
-    return {str(path.relative_to(results)): path.read_bytes() for path in sorted(results.rglob("*")) if path.parent.name in names and path.is_file()}
+    return {
+        str(path.relative_to(results)): path.read_bytes()
+        for path in sorted(results.rglob("*"))
+        if path.parent.name in names and path.is_file()
+    }

@@ -23,12 +23,17 @@ def build_validation(
     wanted = cfg.TRAIN.VAL
     if not wanted.DATASET:
         return None
-    dataset = load_dataset(wanted.DATASET, find_path(wanted.ROOT, "TRAIN.VAL.ROOT", "It is the folder that holds the data set"))
+    dataset = load_dataset(
+        wanted.DATASET, find_path(wanted.ROOT, "TRAIN.VAL.ROOT", "It is the folder that holds the data set")
+    )
     if wanted.VIDEOS:
         dataset = dataset.only(wanted.VIDEOS)
     missing = missing_frames(dataset)
     if missing:
-        raise FileNotFoundError(f"TRAIN.VAL: {dataset.name} lacks frames: {missing[0]}" + (f", and {len(missing) - 1} more" if len(missing) > 1 else ""))
+        raise FileNotFoundError(
+            f"TRAIN.VAL: {dataset.name} lacks frames: {missing[0]}"
+            + (f", and {len(missing) - 1} more" if len(missing) > 1 else "")
+        )
 
     def load(state: dict, snapshot: Path):
         model = build_model(cfg)

@@ -21,7 +21,9 @@ class ModelBuilder(SiamRPN):
     def __init__(self, cfg: CfgNode | None = None):
         cfg = global_cfg if cfg is None else cfg
         if cfg.MASK.MASK:
-            raise ValueError("MASK.MASK is true: SiamMask's mask branch is not built here yet; set MASK.MASK and REFINE.REFINE to false")
+            raise ValueError(
+                "MASK.MASK is true: SiamMask's mask branch is not built here yet; set MASK.MASK and REFINE.REFINE to false"
+            )
         neck = construct(NECKS, cfg.ADJUST, key="ADJUST") if cfg.ADJUST.ADJUST else None
         super().__init__(construct(BACKBONES, cfg.BACKBONE, key="BACKBONE"), neck, construct(HEADS, cfg.RPN, key="RPN"))
         self._loss_weights = {"cls_weight": cfg.TRAIN.CLS_WEIGHT, "loc_weight": cfg.TRAIN.LOC_WEIGHT}

@@ -18,7 +18,12 @@ _BN_EPS = 1e-5
 _BN_KEYS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 State = dict[str, torch.Tensor]
 # Some names of torchvision's, from which the prefixes of wrappers are told.
-_KNOWN = {"features.0.0.weight", "features.18.0.weight", *(f"features.{n}.weight" for n in (0, 3, 6, 8, 10)), *(f"layer{n}.0.conv1.weight" for n in (1, 2, 3))}
+_KNOWN = {
+    "features.0.0.weight",
+    "features.18.0.weight",
+    *(f"features.{n}.weight" for n in (0, 3, 6, 8, 10)),
+    *(f"layer{n}.0.conv1.weight" for n in (1, 2, 3)),
+}
 
 
 def convert_torchvision(state: State, arch: str) -> State:
@@ -31,13 +36,17 @@ def convert_torchvision(state: State, arch: str) -> State:
     try:
         result = convert(state, arch)
     except KeyError as error:
-        raise ValueError(f"these are not torchvision's weights of {arch}: {error.args[0]} is missing; got {', '.join(list(state)[:3])}, ...") from None
+        raise ValueError(
+            f"these are not torchvision's weights of {arch}: {error.args[0]} is missing; got {', '.join(list(state)[:3])}, ..."
+        ) from None
     layers = {} if arch.startswith("alexnet") else {"used_layers": (7,) if arch == "mobilenetv2" else (2, 3, 4)}
     expected = BACKBONES[arch](**layers).state_dict()
     wrong = [name for name, value in expected.items() if name not in result or result[name].shape != value.shape]
     if wrong:
-        raise ValueError(f"these are not torchvision's weights of {arch} (width 1): {wrong[0]} should be {tuple(expected[wrong[0]].shape)}, and is "
-                         f"{tuple(result[wrong[0]].shape) if wrong[0] in result else 'missing'}")
+        raise ValueError(
+            f"these are not torchvision's weights of {arch} (width 1): {wrong[0]} should be {tuple(expected[wrong[0]].shape)}, and is "
+            f"{tuple(result[wrong[0]].shape) if wrong[0] in result else 'missing'}"
+        )
     return {name: result[name].clone() for name in expected}
 
 
@@ -72,7 +81,9 @@ def _alexnet(state: State, arch: str) -> State:
     shapes = {name: value.shape for name, value in BACKBONES[arch]().state_dict().items()}
     convolutions = [name.removesuffix(".weight") for name, shape in shapes.items() if len(shape) == 4]
     result = {}
-    for target, source in zip(convolutions, ("features.0", "features.3", "features.6", "features.8", "features.10"), strict=True):
+    for target, source in zip(
+        convolutions, ("features.0", "features.3", "features.6", "features.8", "features.10"), strict=True
+    ):
         weight, bias = state[f"{source}.weight"], state[f"{source}.bias"]
         if source == "features.0":
             weight, extra = fold_input(weight)
@@ -86,7 +97,11 @@ def _alexnet(state: State, arch: str) -> State:
 
 def _embedded(value: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     """`value` in the first entries of zeros of `shape`; itself where it does not fit, for the caller's check to name."""
-    if value.dim() != len(shape) or any(a > b for a, b in zip(value.shape, shape, strict=True)) or value.shape[2:] != shape[2:]:
+    if (
+        value.dim() != len(shape)
+        or any(a > b for a, b in zip(value.shape, shape, strict=True))
+        or value.shape[2:] != shape[2:]
+    ):
         return value
     wide = value.new_zeros(shape)
     wide[tuple(slice(0, n) for n in value.shape)] = value
@@ -122,7 +137,11 @@ def _mobilenet_block(state: State, source: str, result: State, target: str, expa
         result |= _identity_batch_norm(f"{target}.1", channels)
         pairs = (("0", "1", 3), ("3", "4", 6)) if flat else (("0.0", "0.1", 3), ("1", "2", 6))
     else:
-        pairs = (("0", "1", 0), ("3", "4", 3), ("6", "7", 6)) if flat else (("0.0", "0.1", 0), ("1.0", "1.1", 3), ("2", "3", 6))
+        pairs = (
+            (("0", "1", 0), ("3", "4", 3), ("6", "7", 6))
+            if flat
+            else (("0.0", "0.1", 0), ("1.0", "1.1", 3), ("2", "3", 6))
+        )
     for convolution, norm, index in pairs:
         result[f"{target}.{index}.weight"] = state[f"{source}.{convolution}.weight"]
         _copy_batch_norm(state, f"{source}.{norm}", result, f"{target}.{index + 1}")
@@ -135,5 +154,10 @@ def _copy_batch_norm(state: State, source: str, result: State, target: str) -> N
 
 
 _CONVERTERS: dict[str, Callable[[State, str], State]] = {
-    "resnet18": _resnet, "resnet34": _resnet, "resnet50": _resnet, "alexnet": _alexnet, "alexnetlegacy": _alexnet, "mobilenetv2": _mobilenet,
+    "resnet18": _resnet,
+    "resnet34": _resnet,
+    "resnet50": _resnet,
+    "alexnet": _alexnet,
+    "alexnetlegacy": _alexnet,
+    "mobilenetv2": _mobilenet,
 }

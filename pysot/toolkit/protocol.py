@@ -16,11 +16,16 @@ from pysot.utils.registry import lookup
 
 NAN = float("nan")
 Rows = list[list[str]]  # cells of a table; the first row is the head
-MODES = {"pysot": "pysot", "official": "official", "vot": "official", "both": "both"}  # arithmetics, by the names that they may have
+MODES = {
+    "pysot": "pysot",
+    "official": "official",
+    "vot": "official",
+    "both": "both",
+}  # arithmetics, by the names that they may have
 
 
 def mode_of(name: str) -> str:
-    """"pysot", "official" or "both". Raises ValueError for another name than those of MODES."""
+    """ "pysot", "official" or "both". Raises ValueError for another name than those of MODES."""
     return lookup(MODES, name, key="mode")
 
 
@@ -155,7 +160,9 @@ class Scores:
     def tracks(self, sequence: str) -> dict[str, Track]:
         """{tracker: its track} of those that were scored on a sequence. Raises ValueError if the scores were made without tracks."""
         if not any(score.tracks for score in self.scored):
-            raise ValueError(f"the scores of {self.dataset.name} were made without tracks; ask for them: score_trackers(..., with_tracks=True)")
+            raise ValueError(
+                f"the scores of {self.dataset.name} were made without tracks; ask for them: score_trackers(..., with_tracks=True)"
+            )
         return {score.name: score.tracks[sequence] for score in self.scored if sequence in score.tracks}
 
     def to_json(self) -> dict:

@@ -57,5 +57,7 @@ def check_box(box_xywh) -> np.ndarray:
     """The box as float64 (4,). Raises ValueError unless it is four finite numbers with width and height above 0."""
     box = np.asarray(box_xywh, np.float64).reshape(-1)
     if box.shape != (4,) or not np.isfinite(box).all() or box[2] <= 0 or box[3] <= 0:
-        raise ValueError(f"a tracker starts on a box x, y, width, height with finite numbers and width, height above 0; got {np.asarray(box_xywh).tolist()}")
+        raise ValueError(
+            f"a tracker starts on a box x, y, width, height with finite numbers and width, height above 0; got {np.asarray(box_xywh).tolist()}"
+        )
     return box

@@ -53,7 +53,9 @@ class SiamRPNTracker(SiameseTracker):
         self.size = np.array([w, h])
         self.channel_average = img.mean(axis=(0, 1))
         side = round(self._context_side())
-        self.zf = self.model.template(self.get_subwindow(img, self.center_pos, self.settings.exemplar_size, side, self.channel_average))
+        self.zf = self.model.template(
+            self.get_subwindow(img, self.center_pos, self.settings.exemplar_size, side, self.channel_average)
+        )
 
     def track(self, img: np.ndarray) -> dict:
         """Find the target in the next frame: {"bbox": [x, y, w, h], "best_score": float in [0, 1]}. Raises RuntimeError before `init`."""
@@ -91,7 +93,9 @@ class SiamRPNTracker(SiameseTracker):
         scale = s.exemplar_size / context
         side = round(context * (instance_size / s.exemplar_size))
         crop = self.get_subwindow(img, self.center_pos, instance_size, side, self.channel_average)
-        outputs = self.model.track(crop) if self.zf is None else self.model.track(crop, self.zf)  # a network of the original's keeps its template itself
+        outputs = (
+            self.model.track(crop) if self.zf is None else self.model.track(crop, self.zf)
+        )  # a network of the original's keeps its template itself
         anchors, window = self._grid(instance_size)
         cls, loc = on_host(outputs["cls"], outputs["loc"])
         score = object_scores(cls)
@@ -124,7 +128,9 @@ def object_scores(cls: torch.Tensor) -> np.ndarray:
     logits = cls.float().reshape(2, -1)
     score = torch.softmax(logits, dim=0)[1].cpu().numpy()
     if not np.isfinite(score).all():
-        raise ValueError("the network gave scores that are no numbers: its weights hold NaN or infinity, load another snapshot")
+        raise ValueError(
+            "the network gave scores that are no numbers: its weights hold NaN or infinity, load another snapshot"
+        )
     return score
 
 
@@ -150,4 +156,6 @@ def _padded_side(w, h):
 
 def _check_count(got: int, expected: int, instance_size: int) -> None:
     if got != expected:
-        raise ValueError(f"the network gives {got} scores for a crop of {instance_size} pixels, TRACK and ANCHOR describe {expected}; correct TRACK.BASE_SIZE")
+        raise ValueError(
+            f"the network gives {got} scores for a crop of {instance_size} pixels, TRACK and ANCHOR describe {expected}; correct TRACK.BASE_SIZE"
+        )

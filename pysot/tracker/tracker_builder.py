@@ -19,15 +19,27 @@ def track_settings(cfg: CfgNode) -> TrackSettings:
     """The tracker's settings of a config."""
     t = cfg.TRACK
     return TrackSettings(
-        penalty_k=t.PENALTY_K, window_influence=t.WINDOW_INFLUENCE, lr=t.LR, exemplar_size=t.EXEMPLAR_SIZE, instance_size=t.INSTANCE_SIZE,
-        base_size=t.BASE_SIZE, context_amount=t.CONTEXT_AMOUNT, stride=cfg.ANCHOR.STRIDE, ratios=tuple(cfg.ANCHOR.RATIOS), scales=tuple(cfg.ANCHOR.SCALES),
-        lost_instance_size=t.LOST_INSTANCE_SIZE, confidence_low=t.CONFIDENCE_LOW, confidence_high=t.CONFIDENCE_HIGH,
+        penalty_k=t.PENALTY_K,
+        window_influence=t.WINDOW_INFLUENCE,
+        lr=t.LR,
+        exemplar_size=t.EXEMPLAR_SIZE,
+        instance_size=t.INSTANCE_SIZE,
+        base_size=t.BASE_SIZE,
+        context_amount=t.CONTEXT_AMOUNT,
+        stride=cfg.ANCHOR.STRIDE,
+        ratios=tuple(cfg.ANCHOR.RATIOS),
+        scales=tuple(cfg.ANCHOR.SCALES),
+        lost_instance_size=t.LOST_INSTANCE_SIZE,
+        confidence_low=t.CONFIDENCE_LOW,
+        confidence_high=t.CONFIDENCE_HIGH,
     )
 
 
 def results_fingerprint(model: nn.Module, cfg: CfgNode) -> str:
     """What tracking results depend on: a word for the weights and the config sections of network and tracker, and after a space the `arithmetic`."""
-    digest = hashlib.sha256("".join(str(cfg[section]) for section in ("BACKBONE", "ADJUST", "RPN", "ANCHOR", "TRACK")).encode())
+    digest = hashlib.sha256(
+        "".join(str(cfg[section]) for section in ("BACKBONE", "ADJUST", "RPN", "ANCHOR", "TRACK")).encode()
+    )
     for name, value in model.state_dict().items():
         digest.update(name.encode() + value.cpu().numpy().tobytes())
     return f"{digest.hexdigest()} {arithmetic(next(model.parameters()).device, cfg)}"
@@ -35,7 +47,11 @@ def results_fingerprint(model: nn.Module, cfg: CfgNode) -> str:
 
 def arithmetic(device: torch.device, cfg: CfgNode) -> str:
     """What a tracker computes on and how it rounds, such as 'cuda fp32, TF32': boxes of two of these differ in their last digits, and then altogether."""
-    npu = {"HF32 convolutions": cfg.NPU.CONV_HF32, "HF32 matrix products": cfg.NPU.MATMUL_HF32, cfg.NPU.PRECISION_MODE: cfg.NPU.PRECISION_MODE}
+    npu = {
+        "HF32 convolutions": cfg.NPU.CONV_HF32,
+        "HF32 matrix products": cfg.NPU.MATMUL_HF32,
+        cfg.NPU.PRECISION_MODE: cfg.NPU.PRECISION_MODE,
+    }
     roundings = {"cuda": {"TF32": cfg.GPU.TF32}, "npu": npu}
     return ", ".join([f"{device.type} fp32", *(name for name, on in roundings.get(device.type, {}).items() if on)])
 

@@ -28,7 +28,7 @@ def grid_anchors(stride: int, ratios, scales, image_center: int, size: int) -> t
     """
     origin = image_center - size // 2 * stride
     corners = base_anchors(stride, ratios, scales).T[:, :, None, None] + np.float32(origin)
-    steps = (np.arange(size, dtype=np.float32) * stride)
+    steps = np.arange(size, dtype=np.float32) * stride
     x1, y1, x2, y2 = corners
     along_x, along_y = steps[None, None, :], steps[None, :, None]
     x1, y1, x2, y2 = np.broadcast_arrays(x1 + along_x, y1 + along_y, x2 + along_x, y2 + along_y)

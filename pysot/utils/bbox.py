@@ -56,9 +56,13 @@ def get_axis_aligned_bbox(region) -> tuple[float, float, float, float]:
     """
     region = np.asarray(region, dtype=np.float64).reshape(-1)
     if region.size not in (4, 8):
-        raise ValueError(f"a region has 4 numbers (x, y, w, h) or 8 (four corners), got {region.size}: {region.tolist()}")
+        raise ValueError(
+            f"a region has 4 numbers (x, y, w, h) or 8 (four corners), got {region.size}: {region.tolist()}"
+        )
     if not np.isfinite(region).all():
-        raise ValueError(f"a region needs finite numbers, got {region.tolist()}: this frame has no ground truth to start from")
+        raise ValueError(
+            f"a region needs finite numbers, got {region.tolist()}: this frame has no ground truth to start from"
+        )
     if region.size == 4:
         x, y, w, h = region
         return x + w / 2, y + h / 2, w, h

@@ -11,7 +11,10 @@ except ImportError:  # not on Windows
     resource = None
 
 _CGROUP = Path("/sys/fs/cgroup")
-_FILES, _FILES_OF_WORKER = 64, 48  # of a process, and for each of its loader processes: pipes, and nine arrays of each batch on its way
+_FILES, _FILES_OF_WORKER = (
+    64,
+    48,
+)  # of a process, and for each of its loader processes: pipes, and nine arrays of each batch on its way
 
 
 def usable_cores() -> list[int]:
@@ -34,7 +37,7 @@ def core_quota(root: Path = _CGROUP) -> float:
 def share_of_cores(cores: list[int], local_rank: int, local_world_size: int) -> list[int]:
     """The part of `cores` that belongs to process `local_rank` of `local_world_size`: neighbours, equally many each; all where there are too few."""
     each = len(cores) // local_world_size
-    return cores[local_rank * each:(local_rank + 1) * each] if each else cores
+    return cores[local_rank * each : (local_rank + 1) * each] if each else cores
 
 
 def torch_npu_binds(conf: str, cards: int, cores: list[int], all_cores: int) -> bool:
@@ -53,7 +56,9 @@ def torch_npu_binds(conf: str, cards: int, cores: list[int], all_cores: int) -> 
     if mode not in ("1", "2") or not cards:
         return False
     each = all_cores // cards
-    return force or all(given.get(card, set(range(card * each, (card + 1) * each))) <= set(cores) for card in range(cards))
+    return force or all(
+        given.get(card, set(range(card * each, (card + 1) * each))) <= set(cores) for card in range(cards)
+    )
 
 
 def bind_to_cores(cores: list[int]) -> None:
@@ -86,6 +91,8 @@ def allow_open_files(workers: int, fewer: bool = False) -> int:
             soft = most
     fed = workers if soft == resource.RLIM_INFINITY else (soft - _FILES) // _FILES_OF_WORKER
     if 0 < workers > fed and (not fewer or fed < 1):
-        raise ValueError(f"this process may open {soft} files (ulimit -n), and {workers} loader process(es) need {_FILES + _FILES_OF_WORKER * workers}; raise "
-                         "the limit, such as with ulimit -n 4096, or set TRAIN.NUM_WORKERS 0")
+        raise ValueError(
+            f"this process may open {soft} files (ulimit -n), and {workers} loader process(es) need {_FILES + _FILES_OF_WORKER * workers}; raise "
+            "the limit, such as with ulimit -n 4096, or set TRAIN.NUM_WORKERS 0"
+        )
     return min(workers, fed) if workers else 0

@@ -62,8 +62,10 @@ def choose_device(name: str = "auto", use_accelerator: bool = True, local_rank: 
         _module(kind).set_device(device)
     except RuntimeError as error:
         look = "npu-smi info" if kind == "npu" else "nvidia-smi"
-        raise RuntimeError(f"device {device} is there but cannot be opened ({str(error).splitlines()[0]}): another process may hold it, or its driver needs a "
-                           f"restart. See `{look}`, end that process, or choose other cards with {_visibility(kind)}") from error
+        raise RuntimeError(
+            f"device {device} is there but cannot be opened ({str(error).splitlines()[0]}): another process may hold it, or its driver needs a "
+            f"restart. See `{look}`, end that process, or choose other cards with {_visibility(kind)}"
+        ) from error
     return device
 
 
@@ -71,7 +73,11 @@ def _absent(kind: str, number: int) -> str:
     have = _count(kind)
     if have:
         return f"device {kind}:{number} was asked for, this process sees {have} {kind} device(s); start at most {have} processes, or see {_visibility(kind)}"
-    package = "install torch_npu and CANN, and source CANN's set_env.sh" if kind == "npu" else "install a CUDA build of torch and its driver"
+    package = (
+        "install torch_npu and CANN, and source CANN's set_env.sh"
+        if kind == "npu"
+        else "install a CUDA build of torch and its driver"
+    )
     return f"device {kind} was asked for, but this torch ({torch.__version__}) finds none: {package}, or choose --device cpu"
 
 
@@ -81,7 +87,12 @@ def _visibility(kind: str) -> str:
 
 
 def set_npu_switches(
-    device: torch.device, jit_compile: bool, conv_hf32: bool, matmul_hf32: bool, internal_format: bool, precision_mode: str = ""
+    device: torch.device,
+    jit_compile: bool,
+    conv_hf32: bool,
+    matmul_hf32: bool,
+    internal_format: bool,
+    precision_mode: str = "",
 ) -> None:
     """Set torch_npu's switches, see the NPU section of pysot/core/config.py; nothing on other devices."""
     if device.type != "npu":
@@ -163,17 +174,25 @@ def collective_timeout(device: torch.device) -> timedelta:
 
 def binds_cores(device: torch.device) -> bool:
     """Whether torch_npu binds its threads to cores itself, see `torch_npu_binds`, so that nobody else must."""
-    return device.type == "npu" and torch_npu_binds(os.environ.get("CPU_AFFINITY_CONF", ""), _count("npu"), usable_cores(), os.cpu_count() or 1)
+    return device.type == "npu" and torch_npu_binds(
+        os.environ.get("CPU_AFFINITY_CONF", ""), _count("npu"), usable_cores(), os.cpu_count() or 1
+    )
 
 
 def device_name(device: torch.device) -> str:
     """A name for tables, e.g. 'Ascend910B3' or 'cpu (2 threads)'."""
-    return f"cpu ({torch.get_num_threads()} threads)" if device.type == "cpu" else _module(device.type).get_device_name(device)
+    return (
+        f"cpu ({torch.get_num_threads()} threads)"
+        if device.type == "cpu"
+        else _module(device.type).get_device_name(device)
+    )
 
 
 def library_versions(device: torch.device) -> dict[str, str]:
     """The versions of what a CUDA build of torch computes with; those of an NPU are CANN's, which tools/doctor.py finds."""
-    return {"CUDA": str(torch.version.cuda), "cuDNN": str(torch.backends.cudnn.version())} if device.type == "cuda" else {}
+    return (
+        {"CUDA": str(torch.version.cuda), "cuDNN": str(torch.backends.cudnn.version())} if device.type == "cuda" else {}
+    )
 
 
 @contextlib.contextmanager
@@ -229,14 +248,18 @@ def half_type(precision: str) -> torch.dtype | None:
 def check_precision(device: torch.device, precision: str) -> None:
     """Raise ValueError for bf16 on an NPU whose chip lacks it: 910A and older."""
     if precision == "bf16" and device.type == "npu" and not _module("npu").is_bf16_supported():
-        raise ValueError(f"TRAIN.PRECISION is bf16, which {device_name(device)} does not have (Ascend 910B and later do); set it to fp16 or fp32")
+        raise ValueError(
+            f"TRAIN.PRECISION is bf16, which {device_name(device)} does not have (Ascend 910B and later do); set it to fp16 or fp32"
+        )
 
 
 def lowers_fp32(device: torch.device, precision_mode: str) -> bool:
     """Whether convolutions and matrix products of float32 run in fp16: on chips before Ascend 910B they do unless `precision_mode` is must_keep_origin_dtype,
     see torch_npu's SetPrecisionMode.
     """
-    return device.type == "npu" and not _module("npu").is_bf16_supported() and precision_mode != "must_keep_origin_dtype"
+    return (
+        device.type == "npu" and not _module("npu").is_bf16_supported() and precision_mode != "must_keep_origin_dtype"
+    )
 
 
 def autocast(device: torch.device, precision: str):
@@ -249,7 +272,11 @@ def autocast(device: torch.device, precision: str):
 def make_scaler(device: torch.device, precision: str, loss_scale: float | str) -> torch.amp.GradScaler:
     """The loss scaler of a run; it does nothing unless precision is fp16. `loss_scale` is a number (the caller resets it after each step) or 'dynamic'."""
     enabled = precision == "fp16"
-    options = {"enabled": enabled} if loss_scale == "dynamic" else {"enabled": enabled, "init_scale": float(loss_scale), "growth_interval": _STATIC_FOR_EVER}
+    options = (
+        {"enabled": enabled}
+        if loss_scale == "dynamic"
+        else {"enabled": enabled, "init_scale": float(loss_scale), "growth_interval": _STATIC_FOR_EVER}
+    )
     if device.type != "npu":
         return torch.amp.GradScaler(device.type, **options)
     if enabled and not _module("npu").utils.is_support_inf_nan():

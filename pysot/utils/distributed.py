@@ -42,7 +42,12 @@ def find_rank(local_rank: int | None = None) -> Rank:
     """
     env = os.environ
     if local_rank is not None and not env.get("RANK") and env.get("WORLD_SIZE", "1") != "1":
-        alone = {"RANK": str(local_rank), "LOCAL_WORLD_SIZE": env["WORLD_SIZE"], "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": _PORT}
+        alone = {
+            "RANK": str(local_rank),
+            "LOCAL_WORLD_SIZE": env["WORLD_SIZE"],
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": _PORT,
+        }
         env.update({name: value for name, value in alone.items() if not env.get(name)})
     names = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": local_rank or 0, "LOCAL_WORLD_SIZE": 1}
     try:
@@ -50,13 +55,17 @@ def find_rank(local_rank: int | None = None) -> Rank:
     except ValueError as error:
         raise ValueError(f"{', '.join(names)} must be whole numbers: {error}") from None
     if not 0 <= rank < world_size or local < 0:
-        raise ValueError(f"RANK is {rank} and WORLD_SIZE {world_size}, LOCAL_RANK {local}; expected RANK from 0 to {world_size - 1}. Start with torchrun "
-                         "--nproc_per_node=N")
+        raise ValueError(
+            f"RANK is {rank} and WORLD_SIZE {world_size}, LOCAL_RANK {local}; expected RANK from 0 to {world_size - 1}. Start with torchrun "
+            "--nproc_per_node=N"
+        )
     needed = ["RANK", "MASTER_ADDR", "MASTER_PORT", *(["LOCAL_RANK"] if local_rank is None else [])]
     missing = [name for name in needed if world_size > 1 and not env.get(name)]
     if missing:
-        raise ValueError(f"WORLD_SIZE is {world_size} but {' and '.join(missing)} is not set; start with torchrun --nproc_per_node=N, or export it "
-                         "(--local_rank stands in for LOCAL_RANK)")
+        raise ValueError(
+            f"WORLD_SIZE is {world_size} but {' and '.join(missing)} is not set; start with torchrun --nproc_per_node=N, or export it "
+            "(--local_rank stands in for LOCAL_RANK)"
+        )
     port = env.get("MASTER_PORT", "")
     if world_size > 1 and not (port.isdecimal() and 0 < int(port) < 65536):
         raise ValueError(f"MASTER_PORT is {port!r}; expected a number from 1 to 65535, the same for all processes")
@@ -64,7 +73,9 @@ def find_rank(local_rank: int | None = None) -> Rank:
 
 
 @contextmanager
-def process_group(me: Rank, device: torch.device, request: StopRequest | None = None, pulse: Pulse | None = None) -> Iterator[None]:
+def process_group(
+    me: Rank, device: torch.device, request: StopRequest | None = None, pulse: Pulse | None = None
+) -> Iterator[None]:
     """The process group of a run of several processes, left in order at the end. While it lasts, a process that dies, fails, or hangs by its `pulse` ends all
     others, and a `request` to end that any process gets reaches rank 0.
 
@@ -95,14 +106,29 @@ def _meet(me: Rank, device: torch.device, request: StopRequest, pulse: Pulse) ->
     try:
         store, _, _ = next(dist.rendezvous("env://", me.rank, me.world_size, timeout=_MEETING))
         store = dist.PrefixStore(f"pysot/{attempt()}", store)
-        watch = Watch(dist.TCPStore(host, int(port), is_master=False, timeout=_MEETING), me.rank, me.world_size, request, pulse)
+        watch = Watch(
+            dist.TCPStore(host, int(port), is_master=False, timeout=_MEETING), me.rank, me.world_size, request, pulse
+        )
         card = None if device.type == "cpu" else device
-        dist.init_process_group(distributed_backend(device), store=store, rank=me.rank, world_size=me.world_size, timeout=timeout, device_id=card)
+        dist.init_process_group(
+            distributed_backend(device),
+            store=store,
+            rank=me.rank,
+            world_size=me.world_size,
+            timeout=timeout,
+            device_id=card,
+        )
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         taken = "EADDRINUSE" in str(error) or "address already in use" in str(error)
-        remedy = f"port {port} is taken by another program: set another MASTER_PORT" if taken else f"is {host}:{port} the address of rank 0, and does it run?"
-        raise RuntimeError(f"rank {me.rank}: the {me.world_size} processes did not meet at {host}:{port} ({reason}); {remedy}") from error
+        remedy = (
+            f"port {port} is taken by another program: set another MASTER_PORT"
+            if taken
+            else f"is {host}:{port} the address of rank 0, and does it run?"
+        )
+        raise RuntimeError(
+            f"rank {me.rank}: the {me.world_size} processes did not meet at {host}:{port} ({reason}); {remedy}"
+        ) from error
     return watch
 
 
@@ -127,7 +153,7 @@ def mean_over_ranks(values: dict[str, torch.Tensor], flags: torch.Tensor) -> tup
         dist.all_reduce(packed)
         packed /= dist.get_world_size()
     numbers = packed.tolist()
-    return dict(zip(values, numbers, strict=False)), numbers[len(values):]
+    return dict(zip(values, numbers, strict=False)), numbers[len(values) :]
 
 
 def from_main(make: Callable[[], T]) -> T:

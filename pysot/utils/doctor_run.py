@@ -19,7 +19,15 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from pysot.utils.device import accelerators, choose_device, distributed_backend, lowers_fp32, set_gpu_switches, set_npu_switches, synchronize
+from pysot.utils.device import (
+    accelerators,
+    choose_device,
+    distributed_backend,
+    lowers_fp32,
+    set_gpu_switches,
+    set_npu_switches,
+    synchronize,
+)
 from pysot.utils.doctor import Finding
 from pysot.utils.npu_sgd import npu_fused_sgd
 
@@ -43,16 +51,25 @@ def _convolution(device: torch.device, dtype: torch.dtype) -> list[torch.Tensor]
 
 
 def _grouped_convolution(device: torch.device, dtype: torch.dtype) -> list[torch.Tensor]:
-    return [F.conv2d(_drawn(0, 1, 512, 29, 29).to(device, dtype), _drawn(1, 512, 1, 5, 5).to(device, dtype), groups=512)]
+    return [
+        F.conv2d(_drawn(0, 1, 512, 29, 29).to(device, dtype), _drawn(1, 512, 1, 5, 5).to(device, dtype), groups=512)
+    ]
 
 
 def _batch_norm(device: torch.device, dtype: torch.dtype) -> list[torch.Tensor]:
     mean, variance = torch.zeros(16, device=device, dtype=dtype), torch.ones(16, device=device, dtype=dtype)
-    return [F.batch_norm(_drawn(0, 4, 16, 15, 15).to(device, dtype) * 3 + 1, mean, variance, training=True), mean, variance]
+    return [
+        F.batch_norm(_drawn(0, 4, 16, 15, 15).to(device, dtype) * 3 + 1, mean, variance, training=True),
+        mean,
+        variance,
+    ]
 
 
 def _backward(device: torch.device, dtype: torch.dtype) -> list[torch.Tensor]:
-    weights = [_drawn(seed, *shape).to(device, dtype).requires_grad_() for seed, shape in enumerate([(16, 8, 3, 3), (8, 1, 3, 3), (8, 16, 1, 1)], 1)]
+    weights = [
+        _drawn(seed, *shape).to(device, dtype).requires_grad_()
+        for seed, shape in enumerate([(16, 8, 3, 3), (8, 1, 3, 3), (8, 16, 1, 1)], 1)
+    ]
     hidden = F.batch_norm(F.conv2d(_drawn(0, 2, 8, 15, 15).to(device, dtype), weights[0]), None, None, training=True)
     outcome = F.conv2d(F.conv2d(F.softplus(hidden), weights[2]), weights[1], groups=8)
     torch.log_softmax(outcome, dim=1).square().mean().backward()
@@ -61,7 +78,11 @@ def _backward(device: torch.device, dtype: torch.dtype) -> list[torch.Tensor]:
 
 def _optimizer(device: torch.device, dtype: torch.dtype) -> list[torch.Tensor]:
     parameters = [torch.nn.Parameter(_drawn(seed, 50, 20).to(device, dtype)) for seed in range(3)]
-    make = npu_fused_sgd if device.type == "npu" else lambda groups, **options: torch.optim.SGD(groups, fused=True, **options)
+    make = (
+        npu_fused_sgd
+        if device.type == "npu"
+        else lambda groups, **options: torch.optim.SGD(groups, fused=True, **options)
+    )
     optimizer = make([{"params": parameters}], lr=0.1, momentum=0.9, weight_decay=1e-2)
     for step in range(3):
         for seed, parameter in enumerate(parameters):
@@ -72,7 +93,11 @@ def _optimizer(device: torch.device, dtype: torch.dtype) -> list[torch.Tensor]:
 
 
 CHECKS = {
-    "copy": _copy, "convolution": _convolution, "grouped convolution": _grouped_convolution, "batch-norm": _batch_norm, "backward": _backward,
+    "copy": _copy,
+    "convolution": _convolution,
+    "grouped convolution": _grouped_convolution,
+    "batch-norm": _batch_norm,
+    "backward": _backward,
     "optimizer step": _optimizer,
 }
 
@@ -113,7 +138,9 @@ def run_all(name: str = "auto") -> Iterator[Finding]:
         yield collective(kind, len(cards) if kind != "cpu" else 2, section="run")
 
 
-def run_on(device: str, step_seconds: float = STEP_SECONDS, start_seconds: float = START_SECONDS, code: str = _CODE) -> Iterator[Finding]:
+def run_on(
+    device: str, step_seconds: float = STEP_SECONDS, start_seconds: float = START_SECONDS, code: str = _CODE
+) -> Iterator[Finding]:
     """The checks on one device, each with a time limit. `code` is what the process runs, with device and checks as arguments."""
     left, section = list(CHECKS), f"run on {device}"
     while left:
@@ -123,7 +150,9 @@ def run_on(device: str, step_seconds: float = STEP_SECONDS, start_seconds: float
                 yield Finding(section, "start", "fails", first["problem"])
                 return
             message = {}
-            while left and not message.get("ended"):  # where the process is gone, another one goes on with the next check
+            while left and not message.get(
+                "ended"
+            ):  # where the process is gone, another one goes on with the next check
                 message = message_within(step_seconds)
                 yield _finding(section, left.pop(0), message, first["limit"])
 
@@ -132,7 +161,12 @@ def _finding(section: str, check: str, message: dict, limit: float) -> Finding:
     if "problem" in message:
         return Finding(section, check, "fails", message["problem"])
     error, most = message["error"], 0.0 if check == "copy" else limit
-    return Finding(section, check, f"error {error:.1e} of at most {most:.0e}, {message['seconds']:.2f} s", "computes wrongly" if error > most else "")
+    return Finding(
+        section,
+        check,
+        f"error {error:.1e} of at most {most:.0e}, {message['seconds']:.2f} s",
+        "computes wrongly" if error > most else "",
+    )
 
 
 @contextlib.contextmanager
@@ -140,7 +174,13 @@ def _process(code: str, device: str, checks: list[str]) -> Iterator[Callable[[fl
     """A process of Python, ended at the end: a function that waits so many seconds for its next message, and else tells why there is none."""
     with tempfile.TemporaryFile("w+") as errors, selectors.DefaultSelector() as selector:
         # not buffered: what has been read would not be selected
-        process = subprocess.Popen([sys.executable, "-c", code, device, *checks], env=_environment(), stdout=subprocess.PIPE, stderr=errors, bufsize=0)
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, device, *checks],
+            env=_environment(),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            bufsize=0,
+        )
         selector.register(process.stdout, selectors.EVENT_READ)
 
         def message(seconds: float) -> dict:
@@ -149,7 +189,10 @@ def _process(code: str, device: str, checks: list[str]) -> Iterator[Callable[[fl
                 line = process.stdout.readline()
                 if not line:
                     status = process.wait()
-                    return {"ended": True, "problem": f"its process ended with status {status}: {_last_line(errors) or 'no reason given'}"}
+                    return {
+                        "ended": True,
+                        "problem": f"its process ended with status {status}: {_last_line(errors) or 'no reason given'}",
+                    }
                 if line.startswith(b"{"):  # and no line that a library printed
                     return json.loads(line)
             return {"ended": True, "problem": f"no answer within {seconds:g} s"}
@@ -193,8 +236,15 @@ def collective(kind: str, ranks: int, section: str = "devices", seconds: float =
     start, problems = time.monotonic(), []
     with contextlib.ExitStack() as stack:
         errors = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in range(ranks)]
-        processes = [subprocess.Popen([sys.executable, "-c", _SUM, kind], env={**common, "RANK": str(i), "LOCAL_RANK": str(i)}, stdout=subprocess.DEVNULL,
-                                      stderr=errors[i]) for i in range(ranks)]
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", _SUM, kind],
+                env={**common, "RANK": str(i), "LOCAL_RANK": str(i)},
+                stdout=subprocess.DEVNULL,
+                stderr=errors[i],
+            )
+            for i in range(ranks)
+        ]
         _await(processes, start + START_SECONDS + seconds)
         for rank, (process, text) in enumerate(zip(processes, errors, strict=True)):
             if process.returncode is None:

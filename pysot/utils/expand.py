@@ -23,5 +23,7 @@ def expand_paths(patterns: Iterable[str], what: str) -> list[Path]:
         found += [path for path in map(Path, files) if path not in found]
     twice = [path for path in found if sum(path.stem == other.stem for other in found) > 1]
     if twice:
-        raise ValueError(f"{what}: {' and '.join(map(str, twice[:2]))} have the same name, and so would their results; give one at a time")
+        raise ValueError(
+            f"{what}: {' and '.join(map(str, twice[:2]))} have the same name, and so would their results; give one at a time"
+        )
     return found

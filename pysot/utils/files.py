@@ -46,7 +46,10 @@ def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
         if isinstance(error, OSError):
-            raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}. Choose a folder you may write to, with free space") from error
+            raise OSError(
+                error.errno,
+                f"cannot write {path}: {error.strerror or error}. Choose a folder you may write to, with free space",
+            ) from error
         raise
 
 
@@ -83,7 +86,9 @@ def lock_for_writing(path: str | os.PathLike, holder: str) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = open(path, "a+", encoding="utf-8")
     except OSError as error:
-        raise OSError(error.errno, f"cannot write {path}: {error.strerror}. Choose a folder you may write to") from error
+        raise OSError(
+            error.errno, f"cannot write {path}: {error.strerror}. Choose a folder you may write to"
+        ) from error
     with stream:
         try:
             if fcntl:
@@ -92,7 +97,9 @@ def lock_for_writing(path: str | os.PathLike, holder: str) -> Iterator[None]:
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 stream.seek(0)
                 raise BlockingIOError(error.errno, stream.read().strip() or "unknown") from None
-            logger.warning("%s cannot be locked (%s): see to it that no other run writes into its folder", path, error.strerror)
+            logger.warning(
+                "%s cannot be locked (%s): see to it that no other run writes into its folder", path, error.strerror
+            )
         with contextlib.suppress(OSError):  # a full disk: the name is for messages only
             stream.truncate(0)
             stream.write(holder)
@@ -151,7 +158,9 @@ def find_path(path: str | os.PathLike, what: str, remedy: str, folder: str | os.
     for candidate in tried:
         if candidate.exists():
             return candidate
-    raise FileNotFoundError(f"{what}: looked for {' and for '.join(map(str, dict.fromkeys(tried)))}, found nothing. {remedy}")
+    raise FileNotFoundError(
+        f"{what}: looked for {' and for '.join(map(str, dict.fromkeys(tried)))}, found nothing. {remedy}"
+    )
 
 
 def write_json(path: str | os.PathLike, value: Any, indent: int | None = None) -> None:
@@ -178,11 +187,17 @@ def read_json(path: str | os.PathLike, what: str) -> Any:
     except FileNotFoundError:
         raise FileNotFoundError(f"{what}: no file {path}. Make it or correct the path") from None
     except UnicodeDecodeError as error:
-        raise ValueError(f"{what}: {path} is not UTF-8 text ({error.reason} at byte {error.start}); make the file again") from None
+        raise ValueError(
+            f"{what}: {path} is not UTF-8 text ({error.reason} at byte {error.start}); make the file again"
+        ) from None
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        state = "is empty" if not text.strip() else f"is cut off or not JSON ({error.msg}, line {error.lineno} column {error.colno})"
+        state = (
+            "is empty"
+            if not text.strip()
+            else f"is cut off or not JSON ({error.msg}, line {error.lineno} column {error.colno})"
+        )
         raise ValueError(f"{what}: {path} {state}; make the file again") from None
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
         raise ValueError(f"{what}: {path} cannot be read as JSON ({error}); make the file again") from None

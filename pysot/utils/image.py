@@ -32,7 +32,9 @@ def read_file(path: str | os.PathLike) -> bytes:
         with open(path, "rb") as stream:
             return stream.read()
     except FileNotFoundError:
-        raise FileNotFoundError(f"no image {path}. Check the data set folder in the config or on the command line") from None
+        raise FileNotFoundError(
+            f"no image {path}. Check the data set folder in the config or on the command line"
+        ) from None
 
 
 def decode_image(data: bytes, path: object) -> np.ndarray:
@@ -44,9 +46,13 @@ def decode_image(data: bytes, path: object) -> np.ndarray:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
-        raise ValueError(f"image {path} cannot be decoded ({error.err}); convert it to an ordinary JPEG or PNG") from None
+        raise ValueError(
+            f"image {path} cannot be decoded ({error.err}); convert it to an ordinary JPEG or PNG"
+        ) from None
     if image is None:
-        raise ValueError(f"image {path} cannot be decoded (not an image, or damaged); copy it again or convert it to JPEG")
+        raise ValueError(
+            f"image {path} cannot be decoded (not an image, or damaged); copy it again or convert it to JPEG"
+        )
     return _bright(data, image, path) if _may_be_deep(data) else image
 
 
@@ -63,7 +69,13 @@ def _bright(data: bytes, image: np.ndarray, path: object) -> np.ndarray:
 
 
 def _deep(data: bytes) -> np.ndarray | None:
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION) if data else None
+    image = (
+        cv2.imdecode(
+            np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+        )
+        if data
+        else None
+    )
     return image if image is not None and image.dtype == np.uint16 else None
 
 
@@ -72,14 +84,18 @@ def _bits_of(folder: str, suffix: str) -> int:
     """How many bits the images of a folder use, by eight of them, so that all frames of a video are alike; less than 16 are told."""
     names = sorted(name for name in os.listdir(folder or ".") if name.endswith(suffix))
     largest = 0
-    for name in names[::max(1, len(names) // 7)]:
+    for name in names[:: max(1, len(names) // 7)]:
         with contextlib.suppress(OSError, cv2.error):
             with open(os.path.join(folder, name), "rb") as stream:
                 deep = _deep(stream.read())
             largest = max(largest, 0 if deep is None else int(deep.max()))
     bits = next((bits for bits in (8, 10, 12, 14) if largest < 1 << bits), 16) if largest else 16
     if bits < 16:
-        logger.warning("the images of 16 bits in %s use %d of them: these count as the whole range, so that they are not almost black", folder or ".", bits)
+        logger.warning(
+            "the images of 16 bits in %s use %d of them: these count as the whole range, so that they are not almost black",
+            folder or ".",
+            bits,
+        )
     return bits
 
 
@@ -119,7 +135,7 @@ def crop_square(image: np.ndarray, center, side: float, out_side: int, fill) -> 
     left, top = int(np.floor(center[0] - offset + 0.5)), int(np.floor(center[1] - offset + 0.5))
     height, width = image.shape[:2]
     if left >= 0 and top >= 0 and left + side <= width and top + side <= height:
-        patch = image[top:top + side, left:left + side]
+        patch = image[top : top + side, left : left + side]
     elif side <= max(4 * out_side, 2 * max(height, width)):
         patch = _padded(image, left, top, side, fill)
     else:
@@ -133,7 +149,7 @@ def _padded(image, left, top, side, fill):
     patch[:] = np.asarray(fill).astype(image.dtype)
     x1, y1, x2, y2 = max(left, 0), max(top, 0), min(left + side, width), min(top + side, height)
     if x2 > x1 and y2 > y1:
-        patch[y1 - top:y2 - top, x1 - left:x2 - left] = image[y1:y2, x1:x2]
+        patch[y1 - top : y2 - top, x1 - left : x2 - left] = image[y1:y2, x1:x2]
     return patch
 
 
@@ -143,13 +159,15 @@ def _warped(image, left, top, side, out_side, fill):
     shift = 0.5 * scale - 0.5
     matrix = np.array([[scale, 0, left + shift], [0, scale, top + shift]])
     border = [float(v) for v in np.asarray(fill).astype(image.dtype)]
-    return cv2.warpAffine(image, matrix, (out_side, out_side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=border)
+    return cv2.warpAffine(
+        image, matrix, (out_side, out_side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=border
+    )
 
 
 def _is_cut_off(data: bytes) -> bool:
     if data[:2] == b"\xff\xd8":
         if data[-2:] == b"\xff\xd9":
-            return b"\xff\xda" not in data[:1 << 16] and b"\xff\xda" not in data
+            return b"\xff\xda" not in data[: 1 << 16] and b"\xff\xda" not in data
         return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda") or b"\xff\xda" not in data
     if data[:8] == b"\x89PNG\r\n\x1a\n":
         return b"IEND" not in data[-64:]

@@ -18,7 +18,7 @@ class RunningMean:
         for name, value in values.items():
             kept = self._values.setdefault(name, [])
             kept.append(value)
-            del kept[:-self.size]
+            del kept[: -self.size]
 
     def mean(self, name: str) -> float:
         """The mean of a name's last values; 0 before any."""
@@ -85,7 +85,9 @@ class SpeedMeter:
 
 def epoch_line(epoch: int, step: int, steps: int, lr: float, values: dict[str, float]) -> str:
     """`Epoch: [e][i/n] lr: ...` with the values behind it; epoch and step count from 1."""
-    return f"Epoch: [{epoch}][{step}/{steps}] lr: {lr:.6f}  " + "  ".join(f"{name}: {value:.5f}" for name, value in values.items())
+    return f"Epoch: [{epoch}][{step}/{steps}] lr: {lr:.6f}  " + "  ".join(
+        f"{name}: {value:.5f}" for name, value in values.items()
+    )
 
 
 def speed_line(step: int, seconds: float, steps: int) -> str:

@@ -56,7 +56,7 @@ def mask_of_runs(x: int, y: int, width: int, height: int, runs) -> Mask:
         raise ValueError(f"a mask of {width} x {height} pixels cannot have runs of {runs.sum()}")
     flat = np.zeros(width * height, bool)
     painted = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    flat[:len(painted)] = painted
+    flat[: len(painted)] = painted
     return Mask(x, y, flat.reshape(height, width))
 
 

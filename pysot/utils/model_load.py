@@ -27,7 +27,11 @@ _NUMBERS = "?bBhHiIlLqQefdFD"  # NumPy's types of truth values and numbers
 def _safe_numpy() -> list:
     """What pickles of NumPy's plain values name, by the names of NumPy 1 and 2."""
     scalar, array = np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]
-    functions = [(made, f"numpy.{core}.multiarray.{name}") for made, name in ((scalar, "scalar"), (array, "_reconstruct")) for core in ("core", "_core")]
+    functions = [
+        (made, f"numpy.{core}.multiarray.{name}")
+        for made, name in ((scalar, "scalar"), (array, "_reconstruct"))
+        for core in ("core", "_core")
+    ]
     return [*functions, np.ndarray, np.dtype, *{type(np.dtype(kind)) for kind in _NUMBERS}]
 
 
@@ -39,7 +43,9 @@ def read_checkpoint(path: str | Path) -> dict:
     path = Path(path)
     damaged = _damaged_part(path)
     if damaged:
-        raise ValueError(f"checkpoint {path} is damaged: {damaged} in it does not have its checksum; copy it again or take an earlier one")
+        raise ValueError(
+            f"checkpoint {path} is damaged: {damaged} in it does not have its checksum; copy it again or take an earlier one"
+        )
     try:
         with torch.serialization.safe_globals(_safe_numpy()):
             content = _plain(torch.load(path, map_location="cpu", weights_only=True))
@@ -56,12 +62,18 @@ def read_checkpoint(path: str | Path) -> dict:
         ) from None
     except Exception as error:  # a damaged file may raise anything on its way through the reader
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"checkpoint {path} is cut off or no checkpoint ({reason}); copy it again or take an earlier one") from None
+        raise ValueError(
+            f"checkpoint {path} is cut off or no checkpoint ({reason}); copy it again or take an earlier one"
+        ) from None
     if not isinstance(content, dict):
-        raise ValueError(f"checkpoint {path} holds a {type(content).__name__}, expected a dict with 'state_dict' or a state dict")
+        raise ValueError(
+            f"checkpoint {path} holds a {type(content).__name__}, expected a dict with 'state_dict' or a state dict"
+        )
     content = _with_state_dict(content, path)
     if not all(isinstance(name, str) for name in content["state_dict"]):
-        raise ValueError(f"checkpoint {path} has names that are no text; expected a state dict as torch.save(model.state_dict(), ...) writes it")
+        raise ValueError(
+            f"checkpoint {path} has names that are no text; expected a state dict as torch.save(model.state_dict(), ...) writes it"
+        )
     return content
 
 
@@ -100,13 +112,17 @@ def _with_state_dict(content: dict, path: Path) -> dict:
         return {**content, "state_dict": found["state_dict",]}
     if not found:
         return content if isinstance(content.get("state_dict"), dict) else {"state_dict": content}
-    counts = {place: sum(isinstance(value, torch.Tensor) for value in weights.values()) for place, weights in found.items()}
+    counts = {
+        place: sum(isinstance(value, torch.Tensor) for value in weights.values()) for place, weights in found.items()
+    }
     likely = {place: found[place] for place, count in counts.items() if 2 * count > max(counts.values())}
     named = [place for place in likely if place and place[-1] in _KEYS] or list(likely)
     place = min(named, key=lambda place: (_KEYS.index(place[-1]) if place and place[-1] in _KEYS else -1, len(place)))
     if len(likely) > 1 and not (place and place[-1] in _KEYS):
         places = ", ".join(".".join(map(str, place)) for place in likely)
-        raise ValueError(f"checkpoint {path} has weights under {places}, none of which is called state_dict; save the one that is meant alone, or join them")
+        raise ValueError(
+            f"checkpoint {path} has weights under {places}, none of which is called state_dict; save the one that is meant alone, or join them"
+        )
     if not place:
         return {"state_dict": found[place]}
     logger.info("%s has its weights under %s", path, ".".join(map(str, place)))
@@ -118,7 +134,9 @@ def _with_parts_joined(found: dict[tuple, dict]) -> dict[tuple, dict]:
     for parent in {place[:-1] for place in found if place}:
         parts = {place: found[place] for place in ((*parent, key) for key in _PARTS) if place in found}
         if len(parts) > 1:
-            joined = {f"{place[-1]}.{name}": value for place, weights in parts.items() for name, value in weights.items()}
+            joined = {
+                f"{place[-1]}.{name}": value for place, weights in parts.items() for name, value in weights.items()
+            }
             found = {**{place: weights for place, weights in found.items() if place not in parts}, parent: joined}
     return found
 
@@ -134,12 +152,21 @@ def _weights_in(content: dict, place: tuple = ()) -> Iterator[tuple[tuple, dict]
 
 def without_wrappers(state: dict, own: Collection[str]) -> dict:
     """The state with names as those of `own`: what wrappers put before all of them (module., _orig_mod., model.) is cut off."""
-    before = Counter(".".join(parts[:cut]) + "." for name in state for parts in (name.split("."),) for cut in range(1, len(parts))
-                     if ".".join(parts[cut:]) in own)
+    before = Counter(
+        ".".join(parts[:cut]) + "."
+        for name in state
+        for parts in (name.split("."),)
+        for cut in range(1, len(parts))
+        if ".".join(parts[cut:]) in own
+    )
     prefix, count = before.most_common(1)[0] if before else ("", 0)
     if count <= sum(name in own for name in state):
         return state
-    copies = tuple(other for other, others in before.items() if others == count and other != prefix and not other.startswith(prefix))  # such as model_ema.
+    copies = tuple(
+        other
+        for other, others in before.items()
+        if others == count and other != prefix and not other.startswith(prefix)
+    )  # such as model_ema.
     return {name.removeprefix(prefix): value for name, value in state.items() if not name.startswith(copies)}
 
 
@@ -160,7 +187,9 @@ def load_state(model: nn.Module, state: dict, source: str) -> None:
     state = without_wrappers({name: value for name, value in state.items() if isinstance(value, torch.Tensor)}, own)
     whole_file = any(name.startswith("backbone.") for name in state)
     whole_model = any(name.startswith("backbone.") for name in own)
-    if whole_model and not any(not name.startswith("backbone.") if whole_file else name.startswith(("rpn_head.", "neck.")) for name in state):
+    if whole_model and not any(
+        not name.startswith("backbone.") if whole_file else name.startswith(("rpn_head.", "neck.")) for name in state
+    ):
         logger.warning("%s holds backbone weights only; neck and heads keep their values", source)
         load_state(model.backbone, state, source)
         return
@@ -170,11 +199,19 @@ def load_state(model: nn.Module, state: dict, source: str) -> None:
         state = {f"features.{name}": value for name, value in state.items()}
     problems = _differences(own, state, whole_model)
     if problems and (architecture := _torchvision(state)):
-        raise ValueError(f"{source} holds ImageNet weights as torchvision has them; convert them first: python tools/convert_pretrained.py {architecture} "
-                         f"{source} pretrained_models/{architecture}.model (pretrained_models/README.md)")
+        raise ValueError(
+            f"{source} holds ImageNet weights as torchvision has them; convert them first: python tools/convert_pretrained.py {architecture} "
+            f"{source} pretrained_models/{architecture}.model (pretrained_models/README.md)"
+        )
     if problems:
-        raise ValueError(f"{source} holds the weights of another architecture: {'; '.join(problems)}. Use the config that it was trained with")
-    broken = [name for name in own if name in state and state[name].is_floating_point() and not torch.isfinite(state[name]).all()]
+        raise ValueError(
+            f"{source} holds the weights of another architecture: {'; '.join(problems)}. Use the config that it was trained with"
+        )
+    broken = [
+        name
+        for name in own
+        if name in state and state[name].is_floating_point() and not torch.isfinite(state[name]).all()
+    ]
     if broken:
         raise ValueError(f"{source} holds NaN or infinity in {_names('weights', broken)}; take an earlier checkpoint")
     model.load_state_dict({name: state.get(name, value) for name, value in own.items()})
@@ -185,7 +222,13 @@ def _torchvision(state: dict) -> str:
     """The architecture whose weights these are, in torchvision's layout; "" for any other layout."""
     shortcut = state.get("layer2.0.downsample.0.weight")
     if "conv1.weight" in state and shortcut is not None and shortcut.shape[-1] == 1:
-        return "resnet50" if "layer1.0.conv3.weight" in state else "resnet34" if "layer3.5.conv1.weight" in state else "resnet18"
+        return (
+            "resnet50"
+            if "layer1.0.conv3.weight" in state
+            else "resnet34"
+            if "layer3.5.conv1.weight" in state
+            else "resnet18"
+        )
     if {"features.0.weight", "features.10.weight", "classifier.1.weight"} <= state.keys():
         return "alexnet"
     return "mobilenetv2" if {"features.0.0.weight", "features.18.0.weight"} <= state.keys() else ""
@@ -195,7 +238,11 @@ def _differences(own: dict, state: dict, whole_model: bool) -> list[str]:
     """What keeps `state` from filling `own`. A backbone file may hold more (a classifier, unused stages); counters of batches may be missing."""
     missing = [n for n in own if n not in state and not n.endswith("num_batches_tracked")]
     unknown = [n for n in state if n not in own] if whole_model else []
-    shapes = [f"{n} is {tuple(state[n].shape)}, expected {tuple(own[n].shape)}" for n in own if n in state and state[n].shape != own[n].shape]
+    shapes = [
+        f"{n} is {tuple(state[n].shape)}, expected {tuple(own[n].shape)}"
+        for n in own
+        if n in state and state[n].shape != own[n].shape
+    ]
     return [text for text in (_names("missing", missing), _names("unknown", unknown), _names("shape", shapes)) if text]
 
 

@@ -32,8 +32,12 @@ def image_names(folder: str | os.PathLike) -> list[str]:
     if not os.path.isdir(folder):
         return []
     names = [name for name in os.listdir(folder) if is_image_name(name)]
-    plain = len({(len(name), os.path.splitext(name)[1]) for name in names}) == 1 and all(name.partition(".")[0].isdecimal() for name in names)
-    return sorted(names, key=None if plain else natural_key)  # 00000001.jpg, ...: text has the same order, and there may be a million of them
+    plain = len({(len(name), os.path.splitext(name)[1]) for name in names}) == 1 and all(
+        name.partition(".")[0].isdecimal() for name in names
+    )
+    return sorted(
+        names, key=None if plain else natural_key
+    )  # 00000001.jpg, ...: text has the same order, and there may be a million of them
 
 
 def list_images(folder: str | os.PathLike) -> list[Path]:
@@ -56,7 +60,9 @@ def number_place(names: Sequence[str | os.PathLike]) -> int | None:
     runs = [[int(run) for run in _DIGITS.findall(Path(name).stem)] for name in ordered]
     if not runs or not all(runs):
         return None
-    count_up = [place for place in range(min(map(len, runs))) if all(a[place] < b[place] for a, b in itertools.pairwise(runs))]
+    count_up = [
+        place for place in range(min(map(len, runs))) if all(a[place] < b[place] for a, b in itertools.pairwise(runs))
+    ]
     alike = len({_DIGITS.sub("#", Path(name).stem) for name in ordered}) == 1
     return count_up[-1 if alike else 0] if count_up else None
 
@@ -75,9 +81,13 @@ def places_by_number(names: Sequence[str | os.PathLike]) -> dict[int, int]:
     numbers = frame_numbers([names[place] for place in known])
     if known and numbers is None:
         by_name = sorted((Path(names[place]).name for place in known), key=natural_key)
-        twice = next(((a, b) for a, b in itertools.pairwise(by_name) if Path(a).stem == Path(b).stem), (by_name[0], by_name[-1]))
-        raise ValueError(f"names such as {twice[0]} and {twice[1]} do not number the images, so that a number may be of either; leave the frames alone in "
-                         "their folder")
+        twice = next(
+            ((a, b) for a, b in itertools.pairwise(by_name) if Path(a).stem == Path(b).stem), (by_name[0], by_name[-1])
+        )
+        raise ValueError(
+            f"names such as {twice[0]} and {twice[1]} do not number the images, so that a number may be of either; leave the frames alone in "
+            "their folder"
+        )
     return dict(zip(numbers or (), known, strict=True))
 
 
@@ -110,9 +120,11 @@ def part_of(images: Sequence[PathLike], count: int, first: int | None = None) ->
     """
     numbers, folder = frame_numbers(images), Path(images[0]).parent
     if numbers is None:
-        raise ValueError(f"{folder} has {len(images)} images for {count} lines of ground truth, and their names have no "
-                         f"numbers that tell which are meant, such as {Path(images[0]).name} and {Path(images[-1]).name}; "
-                         "take away what is no frame of it")
+        raise ValueError(
+            f"{folder} has {len(images)} images for {count} lines of ground truth, and their names have no "
+            f"numbers that tell which are meant, such as {Path(images[0]).name} and {Path(images[-1]).name}; "
+            "take away what is no frame of it"
+        )
     chosen = [path for place, path in enumerate(images) if first is None or numbers[place] >= first][:count]
     if missing := missing_images(chosen):
         raise ValueError(f"there is no {missing[0]} in {folder}")
@@ -124,6 +136,12 @@ def check_video_name(name: str, folders: bool = False) -> None:
     `folders` are allowed, of several parts.
     """
     parts = name.replace("\\", "/").split("/")
-    if not all(parts) or {".", ".."} & {*parts} or re.match(r"[A-Za-z]:[/\\]", name) or "\0" in name or (len(parts) > 1 and not folders):
+    if (
+        not all(parts)
+        or {".", ".."} & {*parts}
+        or re.match(r"[A-Za-z]:[/\\]", name)
+        or "\0" in name
+        or (len(parts) > 1 and not folders)
+    ):
         rule = ", absolute, or have . or .. among its parts" if folders else ", have a slash, or be . or .."
         raise ValueError(f"{name!r} is no name of a video: it may not be empty{rule}; rename it")

@@ -22,7 +22,9 @@ def flat_tensors(optimizer: torch.optim.Optimizer) -> list[torch.Tensor] | None:
     with torch.no_grad():
         optimizer._maybe_init_combined_params_and_grads()
         optimizer._maybe_init_combined_states()
-    momenta = [state["momentum_buffer"] for group in optimizer.combined_param_states_indexed_by_group for state in group]
+    momenta = [
+        state["momentum_buffer"] for group in optimizer.combined_param_states_indexed_by_group for state in group
+    ]
     return [tensor for tensor in [*optimizer.params_all_group_combined, *momenta] if tensor is not None]
 
 

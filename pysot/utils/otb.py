@@ -11,8 +11,17 @@ from pysot.utils.names import PathLike, frame_numbers, part_of
 logger = logging.getLogger(__name__)
 
 # The numbers of the first and the last image, by name in lower case; published results have as many lines.
-SPANS = {"david": (300, 770), "blurcar1": (247, 988), "blurcar3": (3, 359), "blurcar4": (18, 397), "tiger1": (6, 354), "diving": (1, 215),
-         "football1": (1, 74), "freeman3": (1, 460), "freeman4": (1, 283)}
+SPANS = {
+    "david": (300, 770),
+    "blurcar1": (247, 988),
+    "blurcar3": (3, 359),
+    "blurcar4": (18, 397),
+    "tiger1": (6, 354),
+    "diving": (1, 215),
+    "football1": (1, 74),
+    "freeman3": (1, 460),
+    "freeman4": (1, 283),
+}
 
 
 def protocol_part(video: str, images: Listing[str | os.PathLike], lines: int) -> tuple[slice, slice]:
@@ -30,7 +39,13 @@ def protocol_part(video: str, images: Listing[str | os.PathLike], lines: int) ->
     part = slice(inside[0], inside[-1] + 1)
     if lines != len(numbers):
         return part, slice(None)
-    logger.info("%s: images and lines %d to %d of %d are used, as in the protocol of OTB", video, numbers[inside[0]], numbers[inside[-1]], lines)
+    logger.info(
+        "%s: images and lines %d to %d of %d are used, as in the protocol of OTB",
+        video,
+        numbers[inside[0]],
+        numbers[inside[-1]],
+        lines,
+    )
     return part, part
 
 

@@ -81,8 +81,17 @@ def _listen(pipe: int, request: StopRequest, deadlines: list[threading.Timer]) -
         while received := stream.read(1):
             if received[0] in _ASKED:
                 seconds = END_WITHIN if request.saves and not deadlines else END_AT_ONCE
-                deadlines.append(threading.Timer(seconds, end_process, (128 + received[0], f"did not end within {seconds:.0f} s of "
-                                                                        f"{signal.Signals(received[0]).name}; its last checkpoint stands")))
+                deadlines.append(
+                    threading.Timer(
+                        seconds,
+                        end_process,
+                        (
+                            128 + received[0],
+                            f"did not end within {seconds:.0f} s of "
+                            f"{signal.Signals(received[0]).name}; its last checkpoint stands",
+                        ),
+                    )
+                )
                 deadlines[-1].daemon = True
                 deadlines[-1].start()
 
@@ -133,7 +142,9 @@ def die_with_parent() -> None:
     if sys.platform != "linux":
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
         return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a thread may never get its turn: an orphan may wait for ever to hand over a batch
+    ctypes.CDLL(None).prctl(
+        _PR_SET_PDEATHSIG, signal.SIGKILL
+    )  # a thread may never get its turn: an orphan may wait for ever to hand over a batch
     if not parent.is_alive():  # it ended before that call
         os._exit(1)
 

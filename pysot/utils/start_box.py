@@ -15,7 +15,9 @@ def start_box(frame: np.ndarray, text: str | None) -> list[float]:
     box = _parse(text) if text else _draw(frame)
     height, width = frame.shape[:2]
     if box[0] >= width or box[1] >= height or box[0] + box[2] <= 0 or box[1] + box[3] <= 0:
-        raise ValueError(f"the box {box} lies outside the frame of {width}x{height}; give x,y,w,h in pixels of the first frame")
+        raise ValueError(
+            f"the box {box} lies outside the frame of {width}x{height}; give x,y,w,h in pixels of the first frame"
+        )
     return box
 
 
@@ -25,7 +27,9 @@ def _parse(text):
     except ValueError:
         box = []
     if len(box) != 4 or not np.isfinite(box).all() or min(box[2:]) <= 0:
-        raise ValueError(f"a start box is x,y,w,h with positive width and height, as in --init 120,80,60,90, got {text!r}")
+        raise ValueError(
+            f"a start box is x,y,w,h with positive width and height, as in --init 120,80,60,90, got {text!r}"
+        )
     return box
 
 
@@ -36,7 +40,9 @@ def _draw(frame):
         box = cv2.selectROI("draw the object, then press Enter", frame, False, False)
         cv2.destroyAllWindows()
     except cv2.error:
-        raise ValueError("this OpenCV has no windows (opencv-python-headless): give the box as --init x,y,w,h, or install opencv-python") from None
+        raise ValueError(
+            "this OpenCV has no windows (opencv-python-headless): give the box as --init x,y,w,h, or install opencv-python"
+        ) from None
     if min(box[2:]) <= 0:
         raise ValueError("no box was drawn")
     return [float(value) for value in box]

@@ -72,13 +72,17 @@ class FrameWriter:
         self.count = 0
         self._video, self._size, self._part = None, None, None
         if self.path.suffix.lower() not in _VIDEO_CODECS and self.path.is_file():
-            raise FileExistsError(f"{self.path} is a file: name a folder for the frames, or a video ending in {' or '.join(_VIDEO_CODECS)}")
+            raise FileExistsError(
+                f"{self.path} is a file: name a folder for the frames, or a video ending in {' or '.join(_VIDEO_CODECS)}"
+            )
 
     def write(self, frame: np.ndarray) -> None:
         """Add a frame (H, W, 3) uint8; all must have the size of the first. Raises ValueError if not, OSError if nothing can be written."""
         size = (frame.shape[1], frame.shape[0])
         if self._size not in (None, size):
-            raise ValueError(f"frame {self.count + 1} for {self.path} is {size[0]}x{size[1]}, the ones before {self._size[0]}x{self._size[1]}")
+            raise ValueError(
+                f"frame {self.count + 1} for {self.path} is {size[0]}x{size[1]}, the ones before {self._size[0]}x{self._size[1]}"
+            )
         self._size = size
         if self.path.suffix.lower() in _VIDEO_CODECS:
             self._video = self._video or self._open()
@@ -105,11 +109,17 @@ class FrameWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         video = self._try_open()
         if video is None and self.path.suffix.lower() == ".mp4":
-            logger.warning("this OpenCV cannot write %s as mp4; writing %s (motion JPEG) instead", self.path, self.path.with_suffix(".avi"))
+            logger.warning(
+                "this OpenCV cannot write %s as mp4; writing %s (motion JPEG) instead",
+                self.path,
+                self.path.with_suffix(".avi"),
+            )
             self.path = self.path.with_suffix(".avi")
             video = self._try_open()
         if video is None:
-            raise OSError(f"cannot write the video {self.path}: no encoder, or no right to write there. Name a folder to get jpg frames instead")
+            raise OSError(
+                f"cannot write the video {self.path}: no encoder, or no right to write there. Name a folder to get jpg frames instead"
+            )
         return video
 
     def _try_open(self):

@@ -97,8 +97,11 @@ class Watch:
         while not self._ending.wait(INTERVAL):
             turns, waited = (turns, waited + INTERVAL) if turns == self._turns else (self._turns, 0.0)
             if waited > PATIENCE:
-                end_process(EXIT_STATUS, f"(rank {self.rank}) ends: rank 0 or the launcher, which has the store of the run, gives no answer for "
-                                         f"{PATIENCE:.0f} s. {_WHERE}")
+                end_process(
+                    EXIT_STATUS,
+                    f"(rank {self.rank}) ends: rank 0 or the launcher, which has the store of the run, gives no answer for "
+                    f"{PATIENCE:.0f} s. {_WHERE}",
+                )
 
     def _run(self) -> None:
         seen = _Seen()
@@ -110,11 +113,21 @@ class Watch:
             except RuntimeError as error:
                 problem = f"the store of the run does not answer ({str(error).splitlines()[0][:120]}): rank 0 or the launcher has ended"
             if problem and not self._ending.wait(GRACE):
-                end_process(EXIT_STATUS, f"(rank {self.rank}) ends: {problem}")  # the main thread may wait in a collective, where no exception reaches it
+                end_process(
+                    EXIT_STATUS, f"(rank {self.rank}) ends: {problem}"
+                )  # the main thread may wait in a collective, where no exception reaches it
 
     def _beat(self, count: int) -> str:
         pulse = self.pulse
-        return json.dumps({"alive": count, "signum": self.request.signum, "count": pulse.count, "doing": pulse.doing, "patience": pulse.patience})
+        return json.dumps(
+            {
+                "alive": count,
+                "signum": self.request.signum,
+                "count": pulse.count,
+                "doing": pulse.doing,
+                "patience": pulse.patience,
+            }
+        )
 
     def _listen(self, seen: "_Seen") -> str | None:
         """What is wrong with a rank, if anything: with this one too, whose main thread may hang while this thread goes on."""
@@ -153,7 +166,10 @@ class _Seen:
             if now - since > PATIENCE:
                 return f"rank {rank} has died or hangs: no sign of life for {PATIENCE:.0f} s. {_WHERE}"
         if any(now - since > beat["patience"] for beat, since in self.beats.values()):
-            doing = "; ".join(f"rank {rank} {beat['doing']} (for {now - since:.0f} s)" for rank, (beat, since) in sorted(self.beats.items()))
+            doing = "; ".join(
+                f"rank {rank} {beat['doing']} (for {now - since:.0f} s)"
+                for rank, (beat, since) in sorted(self.beats.items())
+            )
             return f"a rank hangs: {doing}. One that is a step behind, or does what the others do not, is the one; its log may have the reason"
         return None
 

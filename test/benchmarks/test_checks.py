@@ -59,9 +59,17 @@ def test_forward_outputs(tmp_path, monkeypatch):
 
 
 def test_ways_to_correlate(tmp_path, monkeypatch):
-    monkeypatch.setattr(correctness, "WAYS", WAYS | {"shifted products": lambda search, kernel: grouped_correlation(search, kernel.flip(3))})
+    monkeypatch.setattr(
+        correctness,
+        "WAYS",
+        WAYS | {"shifted products": lambda search, kernel: grouped_correlation(search, kernel.flip(3))},
+    )
     assert wrong(told_by(correctness.correlation, tmp_path)) == {"correlation, shifted products, fp32"}
-    monkeypatch.setattr(correctness, "WAYS", WAYS | {"shifted products": lambda search, kernel: grouped_correlation(search, kernel) * float("nan")})
+    monkeypatch.setattr(
+        correctness,
+        "WAYS",
+        WAYS | {"shifted products": lambda search, kernel: grouped_correlation(search, kernel) * float("nan")},
+    )
     assert wrong(told_by(correctness.correlation, tmp_path)) == {"correlation, shifted products, fp32"}
 
 
@@ -108,7 +116,9 @@ def test_a_step_that_waits(tmp_path, monkeypatch, waits):
             raise RuntimeError("called a synchronizing CUDA operation\nand more")
         return step(self, batch)
 
-    monkeypatch.setattr(correctness, "device_module", lambda device: types.SimpleNamespace(set_sync_debug_mode=modes.append))
+    monkeypatch.setattr(
+        correctness, "device_module", lambda device: types.SimpleNamespace(set_sync_debug_mode=modes.append)
+    )
     monkeypatch.setattr(Trainer, "step", watched)
     told = told_by(correctness.no_waits, tmp_path)
     assert len(told.checks) == 1 and told.checks[0].right != waits and modes == ["default", "error", "default"]
@@ -117,10 +127,17 @@ def test_a_step_that_waits(tmp_path, monkeypatch, waits):
 
 def test_the_profile_of_a_card(tmp_path, monkeypatch):
     def row(key, micro, count, kind=DeviceType.CUDA, **more):
-        return types.SimpleNamespace(key=key, self_device_time_total=micro, self_cpu_time_total=9e9, count=count, device_type=kind, **more)
+        return types.SimpleNamespace(
+            key=key, self_device_time_total=micro, self_cpu_time_total=9e9, count=count, device_type=kind, **more
+        )
 
-    rows = [row("gemm", 3000.0, 6), row("copy", 1500.0, 3), row("aten::mm", 0, 9, DeviceType.CPU), row("Optimizer.step#SGD.step", 5e6, 3),
-            row("range", 5e6, 3, is_user_annotation=True)]
+    rows = [
+        row("gemm", 3000.0, 6),
+        row("copy", 1500.0, 3),
+        row("aten::mm", 0, 9, DeviceType.CPU),
+        row("Optimizer.step#SGD.step", 5e6, 3),
+        row("range", 5e6, 3, is_user_annotation=True),
+    ]
 
     class Profile:
         def __init__(self, activities):
@@ -139,23 +156,42 @@ def test_the_profile_of_a_card(tmp_path, monkeypatch):
     record = Record(tmp_path / "told.jsonl")
     step_speed.profile(trainer, record, step_ms=3.0)
     told = read_record(record.path)
-    assert len(steps) == 3 and {figure.name: figure.value for figure in told.figures} == {"kernels in a step": 3, "the device computes": pytest.approx(50)}
-    assert [note.split()[-1] for note in told.notes] == ["kernel", "gemm", "copy"] and told.notes[1].split()[:2] == ["1.000", "2.0"]
+    assert len(steps) == 3 and {figure.name: figure.value for figure in told.figures} == {
+        "kernels in a step": 3,
+        "the device computes": pytest.approx(50),
+    }
+    assert [note.split()[-1] for note in told.notes] == ["kernel", "gemm", "copy"] and told.notes[1].split()[:2] == [
+        "1.000",
+        "2.0",
+    ]
 
 
 def test_variants_of_a_card_come_fastest_first_and_end_in_time(tmp_path, monkeypatch):
     names = [name for name, _ in step_speed._variants(Setting("cuda:0", tmp_path, tmp_path, short=False))]
-    assert len(names) == len(set(names)) == 16 and names[0].startswith("fp16, channels last") and names[-1] == "fp32, contiguous, cudnn.benchmark"
+    assert (
+        len(names) == len(set(names)) == 16
+        and names[0].startswith("fp16, channels last")
+        and names[-1] == "fp32, contiguous, cudnn.benchmark"
+    )
     assert len(list(step_speed._variants(Setting("npu", tmp_path, tmp_path, short=False)))) == 4
     clock = itertools.count(step=2.0)
     monkeypatch.setattr(step_speed.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(step_speed, "begun", lambda setting, *opts: types.SimpleNamespace(
-        step=None, loader=None, device=None, settings=types.SimpleNamespace(batch_size=2)))
+    monkeypatch.setattr(
+        step_speed,
+        "begun",
+        lambda setting, *opts: types.SimpleNamespace(
+            step=None, loader=None, device=None, settings=types.SimpleNamespace(batch_size=2)
+        ),
+    )
     monkeypatch.setattr(step_speed, "seconds_per_step", lambda *args, **more: [0.5])
     record = Record(tmp_path / "told.jsonl")
     step_speed.variants(Setting("cuda", tmp_path, tmp_path, short=False, seconds=24.0), record)
     told = read_record(record.path)
-    assert 0 < len(told.figures) < 16 and told.notes[-1].startswith("left out for lack of time: ") and told.figures[0].value == 4
+    assert (
+        0 < len(told.figures) < 16
+        and told.notes[-1].startswith("left out for lack of time: ")
+        and told.figures[0].value == 4
+    )
 
 
 def test_data_that_is_not_there_is_named(tmp_path):

@@ -20,8 +20,13 @@ CPU = torch.device("cpu")
 
 
 def plain_step(model, freeze, train, **changes) -> PlainStep:
-    values = {"momentum": train.MOMENTUM, "weight_decay": train.WEIGHT_DECAY, "cls_weight": train.CLS_WEIGHT,
-              "loc_weight": train.LOC_WEIGHT, "grad_clip": train.GRAD_CLIP}
+    values = {
+        "momentum": train.MOMENTUM,
+        "weight_decay": train.WEIGHT_DECAY,
+        "cls_weight": train.CLS_WEIGHT,
+        "loc_weight": train.LOC_WEIGHT,
+        "grad_clip": train.GRAD_CLIP,
+    }
     return PlainStep(model, freeze, 0, CPU, **values | changes)
 
 
@@ -48,8 +53,18 @@ def ways(model) -> set:
 
 def test_the_baseline_changes_the_way_to_correlate_of_its_own_network_only(tmp_path):
     ours = small_trainer(tmp_path, CPU)
-    values = ["TRAIN.MOMENTUM", 0.5, "TRAIN.WEIGHT_DECAY", 0.25, "TRAIN.CLS_WEIGHT", 2.0, "TRAIN.LOC_WEIGHT", 3.0,
-              "TRAIN.GRAD_CLIP", 4.0]
+    values = [
+        "TRAIN.MOMENTUM",
+        0.5,
+        "TRAIN.WEIGHT_DECAY",
+        0.25,
+        "TRAIN.CLS_WEIGHT",
+        2.0,
+        "TRAIN.LOC_WEIGHT",
+        3.0,
+        "TRAIN.GRAD_CLIP",
+        4.0,
+    ]
     plain = build_plain_step(tiny_config(*values), ours.freeze, 0, CPU)
     plain(drawn_batch(2, 255, 17))
     assert ways(plain.model) == {grouped_correlation}
@@ -70,10 +85,16 @@ def test_the_parts_are_timed_while_they_are_measured_only(tmp_path):
     assert set(vars(trainer)) == set(before) and trainer.step_count == before["step_count"] + 3
 
 
-@pytest.mark.parametrize(("changes", "words"), [
-    ({}, "compute-bound"), ({"data wait": 9.0}, "data-bound"), ({"rest": 3.0}, "host-bound"),
-    ({"communication": 3.0}, "communication-bound"), ({"communication": 1.0}, "compute-bound"),
-])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "compute-bound"),
+        ({"data wait": 9.0}, "data-bound"),
+        ({"rest": 3.0}, "host-bound"),
+        ({"communication": 3.0}, "communication-bound"),
+        ({"communication": 1.0}, "compute-bound"),
+    ],
+)
 def test_verdicts(changes, words):
     parts = {"data wait": 0.1, "to_device": 0.1, "forward": 3.0, "backward": 5.0, "update": 0.3, "rest": 0.1, **changes}
     assert verdict(parts).startswith(words)
@@ -82,8 +103,17 @@ def test_verdicts(changes, words):
 def test_the_plain_way_has_the_memory_to_itself(tmp_path, monkeypatch):
     """The trainer is gone before the plain way begins, or its memory would count twice."""
     make_crops(tmp_path)
-    cfg = tiny_config("DATASET.QUICKSTART.ROOT", str(tmp_path / "crop511"), "DATASET.QUICKSTART.ANNO",
-                      str(tmp_path / "train.json"), "TRAIN.BATCH_SIZE", 2, "TRAIN.NUM_WORKERS", 0, for_training=True)
+    cfg = tiny_config(
+        "DATASET.QUICKSTART.ROOT",
+        str(tmp_path / "crop511"),
+        "DATASET.QUICKSTART.ANNO",
+        str(tmp_path / "train.json"),
+        "TRAIN.BATCH_SIZE",
+        2,
+        "TRAIN.NUM_WORKERS",
+        0,
+        for_training=True,
+    )
     trainers, alive, build = [], [], training.build_trainer
 
     def remembered(*args, **more):

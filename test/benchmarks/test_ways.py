@@ -14,7 +14,13 @@ def test_all_ways_to_correlate_get_the_same_tensors(monkeypatch):
         return WAYS["grouped convolution"](search, kernel)
 
     monkeypatch.setattr(xcorr, "WAYS", {"grouped convolution": way, "other": way})
-    times = xcorr.correlation_times(torch.device("cpu"), "bf16", repeats=1, channels_last=True, compiled=False, size=(2, 4))
-    assert set(times) == {"grouped convolution", "other"} and all(seconds > 0 for pair in times.values() for seconds in pair)
+    times = xcorr.correlation_times(
+        torch.device("cpu"), "bf16", repeats=1, channels_last=True, compiled=False, size=(2, 4)
+    )
+    assert set(times) == {"grouped convolution", "other"} and all(
+        seconds > 0 for pair in times.values() for seconds in pair
+    )
     assert all(search is seen[0][0] and kernel is seen[0][1] for search, kernel in seen)
-    assert {tensor.dtype for tensor in seen[0]} == {torch.bfloat16} and all(tensor.is_contiguous(memory_format=torch.channels_last) for tensor in seen[0])
+    assert {tensor.dtype for tensor in seen[0]} == {torch.bfloat16} and all(
+        tensor.is_contiguous(memory_format=torch.channels_last) for tensor in seen[0]
+    )

@@ -14,7 +14,7 @@ def test_depthwise_equals_a_loop():
         for c in range(3):
             for i in range(4):
                 for j in range(4):
-                    expected = (search[b, c, i:i + 4, j:j + 3] * kernel[b, c]).sum()
+                    expected = (search[b, c, i : i + 4, j : j + 3] * kernel[b, c]).sum()
                     torch.testing.assert_close(got[b, c, i, j], expected, rtol=1e-4, atol=1e-5)
 
 
@@ -24,17 +24,24 @@ def test_up_channel_equals_a_loop():
     assert got.shape == (2, 4, 5, 5)
     for b in range(2):
         weights = kernel[b].reshape(4, 3, 2, 2)
-        torch.testing.assert_close(got[b], torch.nn.functional.conv2d(search[b][None], weights)[0], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            got[b], torch.nn.functional.conv2d(search[b][None], weights)[0], rtol=1e-4, atol=1e-5
+        )
 
 
-@pytest.mark.parametrize("shapes", [((2, 3, 12, 14), (2, 3, 4, 5)), ((1, 1, 5, 5), (1, 1, 5, 5)), ((2, 8, 29, 29), (2, 8, 5, 5))])
+@pytest.mark.parametrize(
+    "shapes", [((2, 3, 12, 14), (2, 3, 4, 5)), ((1, 1, 5, 5), (1, 1, 5, 5)), ((2, 8, 29, 29), (2, 8, 5, 5))]
+)
 @pytest.mark.parametrize("wanted", [(True, True), (True, False), (False, True)])
 @pytest.mark.parametrize("way", [xcorr_depthwise, *WAYS.values()])
 def test_all_ways_have_the_values_and_gradients_of_the_grouped_convolution(shapes, wanted, way):
     gradients = []
     for correlate in (way, grouped_correlation):
         torch.manual_seed(1)
-        inputs = [torch.randn(shape, dtype=torch.float64).requires_grad_(want) for shape, want in zip(shapes, wanted, strict=True)]
+        inputs = [
+            torch.randn(shape, dtype=torch.float64).requires_grad_(want)
+            for shape, want in zip(shapes, wanted, strict=True)
+        ]
         out = correlate(*inputs)
         (out * torch.linspace(-1, 1, out.numel(), dtype=torch.float64).view_as(out)).sum().backward()
         gradients.append([out.detach(), *(x.grad for x in inputs if x.requires_grad)])

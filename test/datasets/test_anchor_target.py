@@ -7,8 +7,18 @@ from pysot.datasets.anchor_target import AnchorTarget
 from pysot.utils.bbox import Corner
 
 RATIOS, SCALES = (0.33, 0.5, 1, 2, 3), (8,)
-SETTING = {"stride": 8, "ratios": RATIOS, "scales": SCALES, "search_size": 255, "output_size": 25, "thr_high": 0.6, "thr_low": 0.3, "pos_num": 16,
-           "neg_num": 16, "total_num": 64}
+SETTING = {
+    "stride": 8,
+    "ratios": RATIOS,
+    "scales": SCALES,
+    "search_size": 255,
+    "output_size": 25,
+    "thr_high": 0.6,
+    "thr_low": 0.3,
+    "pos_num": 16,
+    "neg_num": 16,
+    "total_num": 64,
+}
 
 
 def rng(seed=0):
@@ -25,7 +35,12 @@ def brute_force_boxes(setting):
         for row in range(size):
             for column in range(size):
                 middle = setting["search_size"] // 2
-                boxes[a, row, column] = (middle + (column - size // 2) * stride, middle + (row - size // 2) * stride, w, h)
+                boxes[a, row, column] = (
+                    middle + (column - size // 2) * stride,
+                    middle + (row - size // 2) * stride,
+                    w,
+                    h,
+                )
     return boxes
 
 
@@ -44,22 +59,37 @@ def test_settings_that_contradict(change):
 
 
 @pytest.mark.parametrize("setting", [SETTING, {**SETTING, "search_size": 127, "output_size": 9, "ratios": (0.5, 1, 2)}])
-@pytest.mark.parametrize("target", [Corner(95.0, 100.0, 160.0, 150.0), Corner(60.0, 60.0, 124.5, 125.0), Corner(3.0, 5.0, 20.0, 11.0)])
+@pytest.mark.parametrize(
+    "target", [Corner(95.0, 100.0, 160.0, 150.0), Corner(60.0, 60.0, 124.5, 125.0), Corner(3.0, 5.0, 20.0, 11.0)]
+)
 def test_matches_brute_force(setting, target):
     labels, offsets, weights = AnchorTarget(**setting)(rng(), target, negative=False)
     count, size = len(setting["ratios"]), setting["output_size"]
-    assert (labels.shape, offsets.shape, weights.shape) == ((count, size, size), (4, count, size, size), (count, size, size))
+    assert (labels.shape, offsets.shape, weights.shape) == (
+        (count, size, size),
+        (4, count, size, size),
+        (count, size, size),
+    )
     assert (labels.dtype, offsets.dtype, weights.dtype) == (np.int64, np.float32, np.float32)
     boxes = brute_force_boxes(setting)
     could_be = {1: set(), 0: set()}
-    tx, ty, tw, th = (target[0] + target[2]) / 2, (target[1] + target[3]) / 2, target[2] - target[0], target[3] - target[1]
+    tx, ty, tw, th = (
+        (target[0] + target[2]) / 2,
+        (target[1] + target[3]) / 2,
+        target[2] - target[0],
+        target[3] - target[1],
+    )
     for place, (cx, cy, w, h) in boxes.items():
         value = overlap((cx, cy, w, h), target)
         if value > 0.6:
             could_be[1].add(place)
         elif value < 0.3:
             could_be[0].add(place)
-        np.testing.assert_allclose(offsets[(slice(None), *place)], [(tx - cx) / w, (ty - cy) / h, math.log(tw / w), math.log(th / h)], atol=1e-5)
+        np.testing.assert_allclose(
+            offsets[(slice(None), *place)],
+            [(tx - cx) / w, (ty - cy) / h, math.log(tw / w), math.log(th / h)],
+            atol=1e-5,
+        )
     is_now = {label: set(zip(*np.nonzero(labels == label), strict=True)) for label in (0, 1)}
     for label, most in ((1, 16), (0, 48)):  # 48 = TOTAL_NUM - POS_NUM, also with fewer positives
         assert is_now[label] <= could_be[label] and len(is_now[label]) == min(most, len(could_be[label]))

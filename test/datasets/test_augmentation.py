@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from pysot.datasets import augmentation as augmentation_module
-from pysot.datasets.augmentation import BLUR_SIZES, LIGHTING, Augmentation, centred_box, cross_blur, lighting_offset, warp_box
+from pysot.datasets.augmentation import (
+    BLUR_SIZES,
+    LIGHTING,
+    Augmentation,
+    centred_box,
+    cross_blur,
+    lighting_offset,
+    warp_box,
+)
 from pysot.datasets.storage import whole
 from pysot.engine.batch import float_images
 from pysot.utils.bbox import Corner
@@ -53,14 +61,21 @@ def literal_crop(image, size, x1, y1, scale_x, scale_y):
         for column in range(size):
             x, y = x1 + column * scale_x, y1 + row * scale_y
             left, top = int(np.floor(x)), int(np.floor(y))
-            for dx, dy, weight in [(0, 0, (left + 1 - x) * (top + 1 - y)), (1, 0, (x - left) * (top + 1 - y)),
-                                   (0, 1, (left + 1 - x) * (y - top)), (1, 1, (x - left) * (y - top))]:
+            for dx, dy, weight in [
+                (0, 0, (left + 1 - x) * (top + 1 - y)),
+                (1, 0, (x - left) * (top + 1 - y)),
+                (0, 1, (left + 1 - x) * (y - top)),
+                (1, 1, (x - left) * (y - top)),
+            ]:
                 if 0 <= left + dx < image_w and 0 <= top + dy < image_h:
                     crop[row, column] += weight * image[top + dy, left + dx]
     return crop
 
 
-@pytest.mark.parametrize("name, value", [("shift", -1), ("scale", 1.0), ("scale", -0.1), ("blur", 1.5), ("flip", -0.1), ("color", float("nan"))])
+@pytest.mark.parametrize(
+    "name, value",
+    [("shift", -1), ("scale", 1.0), ("scale", -0.1), ("blur", 1.5), ("flip", -0.1), ("color", float("nan"))],
+)
 def test_settings_out_of_range(name, value):
     with pytest.raises(ValueError, match=name.upper()):
         Augmentation(**{**NOTHING, name: value})
@@ -72,8 +87,10 @@ def test_centred_box():
     np.testing.assert_allclose(box, [255 - 50 * scale, 255 - 20 * scale, 255 + 50 * scale, 255 + 20 * scale])
 
 
-@pytest.mark.parametrize("scale, shift, size", [
-    ((0, 0), (0, 0), 127), ((1, -1), (0.5, -0.25), 61), ((-0.3, 0.7), (1, 1), 61), ((-0.9, -0.9), (-1, 1), 90)])
+@pytest.mark.parametrize(
+    "scale, shift, size",
+    [((0, 0), (0, 0), 127), ((1, -1), (0.5, -0.25), 61), ((-0.3, 0.7), (1, 1), 61), ((-0.9, -0.9), (-1, 1), 90)],
+)
 def test_the_region_is_that_of_the_literal_recipe_in_whole_pixels(scale, shift, size):
     setting = {**NOTHING, "shift": 300, "scale": 0.4}
     image = textured(101 if size == 90 else 511)
@@ -86,7 +103,11 @@ def test_the_region_is_that_of_the_literal_recipe_in_whole_pixels(scale, shift, 
     box = Corner(200.0, 220.0, 290.0, 300.0)
     crop, moved, light = augmentation(Scripted(scale, shift), whole(image), box, size)
     ours = (*begins, width / size, height / size)
-    np.testing.assert_allclose(moved, [(value - start) / step for value, start, step in zip(box, ours[:2] * 2, ours[2:] * 2, strict=True)], atol=1e-9)
+    np.testing.assert_allclose(
+        moved,
+        [(value - start) / step for value, start, step in zip(box, ours[:2] * 2, ours[2:] * 2, strict=True)],
+        atol=1e-9,
+    )
     assert crop.dtype == np.uint8 and crop.shape == (size, size, 3) and light.dtype == np.float32 and not light.any()
     error = np.abs(crop - literal_crop(image, size, *ours))[2:-2, 2:-2]
     assert error.mean() < 0.6 and error.max() < 3
@@ -95,13 +116,23 @@ def test_the_region_is_that_of_the_literal_recipe_in_whole_pixels(scale, shift, 
 def test_regions_are_not_biased():
     """Whole pixels move a region by half a pixel at most, and by nothing on average."""
     setting, rng = {**NOTHING, "shift": 64, "scale": 0.18}, np.random.default_rng(0)
-    image, augmentation, errors = np.zeros((511, 511, 3), np.uint8), Augmentation(**{**NOTHING, "shift": 64, "scale": 0.18}), []
+    image, augmentation, errors = (
+        np.zeros((511, 511, 3), np.uint8),
+        Augmentation(**{**NOTHING, "shift": 64, "scale": 0.18}),
+        [],
+    )
     for _ in range(2000):
         draws = {"scale": rng.uniform(-1, 1, 2), "shift": rng.uniform(-1, 1, 2)}
         left, top, width, height = augmentation._window(Scripted(draws["scale"], draws["shift"]), image.shape, 255)
         x1, y1, scale_x, scale_y = literal_region(draws, image, 255, setting)
-        errors.append([left + width / 2 - 0.5 - (x1 + 127 * scale_x), top + height / 2 - 0.5 - (y1 + 127 * scale_y),
-                       width / 255 - scale_x, height / 255 - scale_y])
+        errors.append(
+            [
+                left + width / 2 - 0.5 - (x1 + 127 * scale_x),
+                top + height / 2 - 0.5 - (y1 + 127 * scale_y),
+                width / 255 - scale_x,
+                height / 255 - scale_y,
+            ]
+        )
     errors = np.array(errors)
     assert np.abs(errors[:, :2]).max() <= 1.01 and np.abs(errors[:, 2:]).max() <= 0.501 / 255
     assert np.abs(errors[:, :2].mean(axis=0)).max() < 0.03 and np.abs(errors[:, 2:].mean(axis=0)).max() < 1e-4
@@ -121,7 +152,8 @@ def test_box_follows_the_picture():
     image[215:296, 225:286] = 255  # x 225..285, y 215..295
     for seed in range(20):
         crop, box, _ = Augmentation(**{**NOTHING, "shift": 64, "scale": 0.18, "flip": 0.5})(
-            np.random.default_rng(seed), whole(image), Corner(225.0, 215.0, 285.0, 295.0), 255)
+            np.random.default_rng(seed), whole(image), Corner(225.0, 215.0, 285.0, 295.0), 255
+        )
         rows, columns = np.flatnonzero(crop[:, :, 0].max(axis=1) > 127), np.flatnonzero(crop[:, :, 0].max(axis=0) > 127)
         np.testing.assert_allclose(box, [columns[0], rows[0], columns[-1], rows[-1]], atol=1.1)
 
@@ -150,8 +182,11 @@ def test_distribution_of_boxes():
     np.testing.assert_allclose(ours.mean(axis=0), theirs.mean(axis=0), atol=3 * 38 / np.sqrt(count) * 1.5)
     np.testing.assert_allclose(ours.std(axis=0), theirs.std(axis=0), rtol=0.05)
     ours_w, theirs_w = ours[:, 2] - ours[:, 0], theirs[:, 2] - theirs[:, 0]
-    np.testing.assert_allclose([ours_w.mean(), ours_w.std(), ours_w.min(), ours_w.max()],
-                               [theirs_w.mean(), theirs_w.std(), theirs_w.min(), theirs_w.max()], rtol=0.05)
+    np.testing.assert_allclose(
+        [ours_w.mean(), ours_w.std(), ours_w.min(), ours_w.max()],
+        [theirs_w.mean(), theirs_w.std(), theirs_w.min(), theirs_w.max()],
+        rtol=0.05,
+    )
     correlation = np.corrcoef(ours_w, ours[:, 3] - ours[:, 1])[0, 1]
     assert abs(correlation) < 0.06  # width and height change independently
 
@@ -167,13 +202,18 @@ def test_colour_offsets_have_the_published_covariance():
 def test_colour_is_one_offset_per_image_without_clipping():
     image, box = np.full((511, 511, 3), 255, np.uint8), Corner(0.0, 0.0, 9.0, 9.0)
     crop, _, light = Augmentation(**{**NOTHING, "color": 1.0})(np.random.default_rng(3), whole(image), box, 63)
-    again, _, same = Augmentation(**{**NOTHING, "color": 1.0, "flip": 1.0})(np.random.default_rng(3), whole(image), box, 63)
+    again, _, same = Augmentation(**{**NOTHING, "color": 1.0, "flip": 1.0})(
+        np.random.default_rng(3), whole(image), box, 63
+    )
     batch = {name: torch.from_numpy(crop.transpose(2, 0, 1))[None] for name in ("template", "search")}
     batch |= {"search_light": torch.from_numpy(light)[None], "template_light": torch.zeros(1, 3)}
     changed = float_images(batch)["search"]
     assert light.shape == (3,) and len(np.unique(light)) == 3 and (crop == 255).all()
     np.testing.assert_array_equal(light, same)
-    assert torch.equal(changed, (255 - torch.from_numpy(light))[None, :, None, None].expand(1, 3, 63, 63)) and changed.max() > 255
+    assert (
+        torch.equal(changed, (255 - torch.from_numpy(light))[None, :, None, None].expand(1, 3, 63, 63))
+        and changed.max() > 255
+    )
 
 
 @pytest.mark.parametrize("size, vertical", [(5, 0.25), (17, 0.0), (45, 0.9)])
@@ -187,7 +227,9 @@ def test_blur_equals_the_cross_shaped_kernel(size, vertical):
 
 def test_blur_sizes_and_shares(monkeypatch):
     drawn = []
-    monkeypatch.setattr(augmentation_module, "cross_blur", lambda image, size, vertical: drawn.append((size, vertical)) or image)
+    monkeypatch.setattr(
+        augmentation_module, "cross_blur", lambda image, size, vertical: drawn.append((size, vertical)) or image
+    )
     augmentation, rng = Augmentation(**{**NOTHING, "blur": 0.5}), np.random.default_rng(0)
     for _ in range(600):
         augmentation(rng, whole(np.zeros((99, 99, 3), np.uint8)), Corner(0.0, 0.0, 9.0, 9.0), 63)
@@ -203,7 +245,11 @@ def test_colour_may_follow_blur_in_whole_grey_values(size):
     image, light = textured(127), np.array([3.7, -12.2, 0.4], np.float32)
     published = cross_blur(image.astype(np.float32) - light, size, 0.3)
     error = np.abs(cross_blur(image, size, 0.3) - light - published)
-    assert error.max() <= 1.01 and error.mean() < 0.35 and abs((cross_blur(image, size, 0.3) - light - published).mean()) < 0.05
+    assert (
+        error.max() <= 1.01
+        and error.mean() < 0.35
+        and abs((cross_blur(image, size, 0.3) - light - published).mean()) < 0.05
+    )
 
 
 def test_flip_mirrors_picture_and_box():
@@ -216,7 +262,9 @@ def test_flip_mirrors_picture_and_box():
 
 def test_gray_comes_before_colour():
     image, box = textured(), Corner(200.0, 220.0, 290.0, 300.0)
-    crop, _, light = Augmentation(**{**NOTHING, "color": 1.0})(np.random.default_rng(0), whole(image), box, 127, gray=True)
+    crop, _, light = Augmentation(**{**NOTHING, "color": 1.0})(
+        np.random.default_rng(0), whole(image), box, 127, gray=True
+    )
     assert np.ptp(crop, axis=2).max() == 0 and np.ptp(light) > 0.1
 
 
@@ -237,10 +285,14 @@ def test_distribution_of_crops():
     figures = {"ours": [], "literal": []}
     for _ in range(count):
         crop = augmentation(rng, whole(image), Corner(215.0, 225.0, 295.0, 285.0), 63)[0]
-        x1, y1, scale_x, scale_y = literal_region({"scale": other.uniform(-1, 1, 2), "shift": other.uniform(-1, 1, 2)}, image, 63, setting)
+        x1, y1, scale_x, scale_y = literal_region(
+            {"scale": other.uniform(-1, 1, 2), "shift": other.uniform(-1, 1, 2)}, image, 63, setting
+        )
         warped = warp_box(image, Corner(x1, y1, x1 + 62 * scale_x, y1 + 62 * scale_y), 63)
         for name, pixels in (("ours", crop), ("literal", warped)):
-            figures[name].append([pixels.mean(), pixels.std(), pixels[:, :31].mean(), pixels[:, 32:].mean(), pixels[31, 31].mean()])
+            figures[name].append(
+                [pixels.mean(), pixels.std(), pixels[:, :31].mean(), pixels[:, 32:].mean(), pixels[31, 31].mean()]
+            )
     ours, literal = (np.array(figures[name]) for name in ("ours", "literal"))
     error = literal.std(axis=0) / np.sqrt(count)
     assert (np.abs(ours.mean(axis=0) - literal.mean(axis=0)) < 5 * error).all()

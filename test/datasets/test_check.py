@@ -32,8 +32,14 @@ def test_shares_in_place_of_pixels():
     assert not boxes((10, 20, 50, 90), (11, 20, 50, 90)).suspicious
 
 
-@pytest.mark.parametrize("row, what", [((5, 5, 6.5, 6.5), "smaller than 2 pixels"), ((5, 5, 6, 90), "more than 20 times as long as wide"),
-                                       ((-90, 5, -50, 40), "begin far outside of the image")])
+@pytest.mark.parametrize(
+    "row, what",
+    [
+        ((5, 5, 6.5, 6.5), "smaller than 2 pixels"),
+        ((5, 5, 6, 90), "more than 20 times as long as wide"),
+        ((-90, 5, -50, 40), "begin far outside of the image"),
+    ],
+)
 def test_odd_boxes(row, what):
     report = boxes((10, 20, 50, 90), row)
     assert report.counts[what] == 1 and any(what in sentence for sentence in report.suspicious)
@@ -61,9 +67,19 @@ def test_bad_crops(toy):
     annotation = load_annotation("TOY", toy / "crop511", toy / "train.json")
     report = check_boxes(annotation)
     sheet = check_crops(annotation, report, None, bar)
-    assert [item[:3] for item in report.bad] == [("v0", "00", 1), ("v1", "00", 0), ("v2", "00", 2)] and report.checked == 20
-    assert all(word in item[3] for word, item in zip(("no image", "empty", "511 x 300 pixels"), report.bad, strict=True))
-    assert report.counts["the same picture as another crop"] == 1 and report.counts["of one colour"] == 1 and sheet.std() > 20
+    assert [item[:3] for item in report.bad] == [
+        ("v0", "00", 1),
+        ("v1", "00", 0),
+        ("v2", "00", 2),
+    ] and report.checked == 20
+    assert all(
+        word in item[3] for word, item in zip(("no image", "empty", "511 x 300 pixels"), report.bad, strict=True)
+    )
+    assert (
+        report.counts["the same picture as another crop"] == 1
+        and report.counts["of one colour"] == 1
+        and sheet.std() > 20
+    )
     few = check_boxes(annotation)
     check_crops(annotation, few, 5, bar)
     assert few.checked == 5
@@ -93,7 +109,9 @@ def test_the_list_of_what_is_left_out_holds_as_long_as_its_cause(toy):
 
 
 def test_lists_of_earlier_versions_are_looked_at_again(toy):
-    (toy / "train.json.excluded.json").write_text(json.dumps([["v0", "00", 1, "no image"], ["v0", "00", 77, "no image"]]))
+    (toy / "train.json.excluded.json").write_text(
+        json.dumps([["v0", "00", 1, "no image"], ["v0", "00", 77, "no image"]])
+    )
     assert excluded(toy) == [("v0", "00", 77)]
 
 
@@ -101,7 +119,10 @@ def test_a_list_of_everything_is_named(toy):
     annotation = load_annotation("TOY", toy / "crop511", toy / "train.json")
     for path in (toy / "crop511").rglob("*.jpg"):
         path.unlink()
-    boxes = [(annotation.videos[v].decode(), annotation.tracks[t].decode(), int(annotation.frames[b]), "") for v, t, b in annotation.targets(np.arange(20))]
+    boxes = [
+        (annotation.videos[v].decode(), annotation.tracks[t].decode(), int(annotation.frames[b]), "")
+        for v, t, b in annotation.targets(np.arange(20))
+    ]
     remember_excluded(toy / "train.json", toy / "crop511", boxes)
     with pytest.raises(ValueError, match="20 boxes are left out by .*train.json.excluded.json"):
         load_annotation("TOY", toy / "crop511", toy / "train.json")
@@ -114,7 +135,10 @@ def test_crops_of_another_size(toy):
     for path in paths:
         if path is paths[1]:
             (sentence,) = look_over([annotation], [open_storage(annotation)])
-            assert "1 of 20 crops drawn at random have other sizes than the 511 x 511 pixels" in sentence and "255 x 255" in sentence
+            assert (
+                "1 of 20 crops drawn at random have other sizes than the 511 x 511 pixels" in sentence
+                and "255 x 255" in sentence
+            )
         cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path)), (255, 255)))
     with pytest.raises(ValueError, match="20 of 20 crops .* other sizes .*DATASET.TOY.ROOT"):
         look_over([annotation], [open_storage(annotation)])
@@ -126,7 +150,10 @@ def test_the_look_at_the_start(toy):
     assert look_over([annotation], [storage]) == []
     (toy / "crop511/v0/000001.00.x.jpg").unlink()
     (sentence,) = look_over([annotation], [storage])
-    assert sentence.startswith("TOY: 1 of 20 crops drawn at random cannot be read, the first: no image") and "check_data.py" in sentence
+    assert (
+        sentence.startswith("TOY: 1 of 20 crops drawn at random cannot be read, the first: no image")
+        and "check_data.py" in sentence
+    )
     for path in (toy / "crop511").rglob("*.jpg"):
         path.unlink()
     with pytest.raises(ValueError, match="none of 20 crops drawn at random can be read: no image .*DATASET.TOY.ROOT"):
@@ -135,21 +162,55 @@ def test_the_look_at_the_start(toy):
 
 def test_the_command_and_a_run_after_it(toy):
     (toy / "crop511/v0/000001.00.x.jpg").write_bytes(b"")
-    opts = ["--opts", *TINY, "DATASET.NAMES", "[QUICKSTART]", "DATASET.QUICKSTART.ROOT", "crop511", "DATASET.QUICKSTART.ANNO", "train.json",
-            "TRAIN.BATCH_SIZE", "2", "TRAIN.NUM_WORKERS", "0"]
+    opts = [
+        "--opts",
+        *TINY,
+        "DATASET.NAMES",
+        "[QUICKSTART]",
+        "DATASET.QUICKSTART.ROOT",
+        "crop511",
+        "DATASET.QUICKSTART.ANNO",
+        "train.json",
+        "TRAIN.BATCH_SIZE",
+        "2",
+        "TRAIN.NUM_WORKERS",
+        "0",
+    ]
 
     def tool(name, *arguments):
-        return subprocess.run([sys.executable, ROOT / "tools" / name, "--cfg", experiment("quickstart"), "--device", "cpu", *arguments, *opts], cwd=toy,
-                              capture_output=True, text=True, timeout=200)
+        return subprocess.run(
+            [
+                sys.executable,
+                ROOT / "tools" / name,
+                "--cfg",
+                experiment("quickstart"),
+                "--device",
+                "cpu",
+                *arguments,
+                *opts,
+            ],
+            cwd=toy,
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
 
     train = ["--max_step", "1", "--is_performance"]
     assert "1 of 20 crops drawn at random cannot be read" in tool("train.py", *train).stderr
     done = tool("check_data.py", "--all", "--keep")
-    assert done.returncode == 0 and "20 of 20 crops read, 1 cannot be used" in done.stdout and not (toy / "train.json.excluded.json").exists(), done.stderr
+    assert (
+        done.returncode == 0
+        and "20 of 20 crops read, 1 cannot be used" in done.stdout
+        and not (toy / "train.json.excluded.json").exists()
+    ), done.stderr
     done = tool("check_data.py", "--all")
     assert "training leaves out the crops listed in" in done.stdout
     report = json.loads((toy / "data_check/QUICKSTART.json").read_text())
-    assert report["bad_count"] == 1 and report["bad"][0][:3] == ["v0", "00", 1] and cv2.imread(str(toy / "data_check/QUICKSTART.jpg")) is not None
+    assert (
+        report["bad_count"] == 1
+        and report["bad"][0][:3] == ["v0", "00", 1]
+        and cv2.imread(str(toy / "data_check/QUICKSTART.jpg")) is not None
+    )
     log = tool("train.py", *train).stderr
     assert "cannot be read" not in log and f"and 1 that {toy / 'train.json.excluded.json'} lists" in log
     assert "19 of 19 crops read, 0 cannot be used" in tool("check_data.py", "--all").stdout
@@ -166,10 +227,21 @@ def test_the_command_and_a_run_after_it(toy):
 def test_real_data(tmp_path, name, boxes):
     """Prepared as a user would, then looked over: nothing is bad, nothing suspicious."""
     raw = ROOT.parent / "shared" / "data" / name
-    done = subprocess.run([sys.executable, ROOT / "tools" / "prepare_data.py", name, raw, "--name", name], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "prepare_data.py", name, raw, "--name", name],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     opts = ["--opts", "DATASET.NAMES", f"[{name.upper()}]"]
-    done = subprocess.run([sys.executable, ROOT / "tools" / "check_data.py", "--cfg", experiment("quickstart"), "--all", *opts], cwd=tmp_path,
-                          capture_output=True, text=True)
-    assert done.returncode == 0 and "0 cannot be used" in done.stdout and "suspicious" not in done.stdout, done.stdout + done.stderr
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "check_data.py", "--cfg", experiment("quickstart"), "--all", *opts],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "0 cannot be used" in done.stdout and "suspicious" not in done.stdout, (
+        done.stdout + done.stderr
+    )
     assert json.loads((tmp_path / "data_check" / f"{name.upper()}.json").read_text())["boxes"] >= boxes

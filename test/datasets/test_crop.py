@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def square_image(box, shape=(240, 320)):
     image = np.zeros((*shape, 3), np.uint8)
     image[:] = (10, 20, 30)
-    image[box[1]:box[3], box[0]:box[2]] = 255
+    image[box[1] : box[3], box[0] : box[2]] = 255
     return image
 
 
@@ -43,20 +43,31 @@ def files_below(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("box", [(5, 5, 5, 9), (5, 5, 9, 5), (9, 5, 5, 9), (float("nan"), 0, 5, 5), (0, 0, float("inf"), 5)])
+@pytest.mark.parametrize(
+    "box", [(5, 5, 5, 9), (5, 5, 9, 5), (9, 5, 5, 9), (float("nan"), 0, 5, 5), (0, 0, float("inf"), 5)]
+)
 def test_frames_refuse_boxes_without_an_inside(box):
     with pytest.raises(ValueError, match="x1 < x2"):
         RawFrame(Path("a.jpg"), 0, {"00": box})
 
 
-@pytest.mark.parametrize("box", [(100, 80, 180, 140), (0, 0, 30, 60), (290, 200, 320, 240), (60, 100, 260, 120), (150, 120, 153, 124)])
+@pytest.mark.parametrize(
+    "box", [(100, 80, 180, 140), (0, 0, 30, 60), (290, 200, 320, 240), (60, 100, 260, 120), (150, 120, 153, 124)]
+)
 def test_box_is_where_training_expects_it(box):
     image = crop511(square_image(box), tuple(map(float, box)))
     assert image.shape == (511, 511, 3) and image.dtype == np.uint8
     bright = image.min(axis=2) > 140
     rows, columns = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
     expected = centred_box(image.shape, box)
-    pixel = 511 / 127 * 127 / np.sqrt((1.5 * (box[2] - box[0]) + 0.5 * (box[3] - box[1])) * (1.5 * (box[3] - box[1]) + 0.5 * (box[2] - box[0])))
+    pixel = (
+        511
+        / 127
+        * 127
+        / np.sqrt(
+            (1.5 * (box[2] - box[0]) + 0.5 * (box[3] - box[1])) * (1.5 * (box[3] - box[1]) + 0.5 * (box[2] - box[0]))
+        )
+    )
     # half a pixel of the image: x2 of a box is one behind its last pixel
     np.testing.assert_allclose([columns[0], rows[0], columns[-1], rows[-1]], np.array(expected), atol=1 + pixel)
     np.testing.assert_allclose(np.add(expected[:2], expected[2:]) / 2, 255, atol=1e-9)
@@ -84,7 +95,12 @@ def test_crops_and_json_agree(tmp_path):
     assert crop_video(video, tmp_path / "crop511") == CropResult(written=8)
     counts = Counter()
     content = annotation_json([video], tmp_path / "crop511", counts)
-    listed = sorted(f"{name}/{frame}.{track}.x.jpg" for name, tracks in content.items() for track, frames in tracks.items() for frame in frames)
+    listed = sorted(
+        f"{name}/{frame}.{track}.x.jpg"
+        for name, tracks in content.items()
+        for track, frames in tracks.items()
+        for frame in frames
+    )
     assert listed == files_below(tmp_path / "crop511") and counts == {"boxes": 8}
     assert content["clip"]["01"]["000002"] == [60, 60, 110, 100]
     json.dumps(content)
@@ -129,13 +145,21 @@ def test_processes_give_the_same_crops(tmp_path, procs):
 def test_crops_of_another_image_or_box_are_made_again(tmp_path):
     """After labels were added, which moves the numbers of the frames behind them, or corrected; crops of earlier versions, which say nothing, stay."""
     video = make_video(tmp_path, frames=3)
-    first, last = (RawFrame(video.frames[place].image, number, video.frames[place].boxes) for number, place in enumerate((0, 2)))
+    first, last = (
+        RawFrame(video.frames[place].image, number, video.frames[place].boxes) for number, place in enumerate((0, 2))
+    )
     crop_video(RawVideo("clip", (first, last)), tmp_path / "out")
     before = (tmp_path / "out/clip/000001.00.x.jpg").read_bytes()
     assert crop_video(video, tmp_path / "out") == CropResult(written=2, present=1)
-    assert (tmp_path / "out/clip/000001.00.x.jpg").read_bytes() != before == (tmp_path / "out/clip/000002.00.x.jpg").read_bytes()
+    assert (
+        (tmp_path / "out/clip/000001.00.x.jpg").read_bytes()
+        != before
+        == (tmp_path / "out/clip/000002.00.x.jpg").read_bytes()
+    )
     moved = RawVideo("clip", (RawFrame(first.image, 0, {"00": (1.0, 2.0, 30.0, 40.0)}), *video.frames[1:]))
-    assert crop_video(moved, tmp_path / "out") == CropResult(written=1, present=2) == crop_video(video, tmp_path / "out")
+    assert (
+        crop_video(moved, tmp_path / "out") == CropResult(written=1, present=2) == crop_video(video, tmp_path / "out")
+    )
     old = tmp_path / "out/clip/000000.00.x.jpg"
     old.write_bytes(cv2.imencode(".jpg", cv2.imread(str(old)))[1].tobytes())
     assert read_origin(old) == "" and crop_video(moved, tmp_path / "out") == CropResult(written=0, present=3)
@@ -188,10 +212,17 @@ def test_bad_images_are_named_and_left_out(tmp_path, caplog):
 
 def test_box_outside_of_the_image_is_left_out(tmp_path):
     frame = make_video(tmp_path).frames[0]
-    boxes = {"00": (400.0, 10.0, 420.0, 30.0), "01": (-9.0, 0.0, 4.0, 9.0), "02": (5.0, -9.0, 9.0, -1.0), "03": (-9.0, 5.0, -1.0, 9.0),
-             "04": (10.0, 240.0, 20.0, 250.0)}
+    boxes = {
+        "00": (400.0, 10.0, 420.0, 30.0),
+        "01": (-9.0, 0.0, 4.0, 9.0),
+        "02": (5.0, -9.0, 9.0, -1.0),
+        "03": (-9.0, 5.0, -1.0, 9.0),
+        "04": (10.0, 240.0, 20.0, 250.0),
+    }
     result = crop_video(RawVideo("clip", (RawFrame(frame.image, 0, boxes),)), tmp_path / "out")
-    assert result.written == 1 and len(result.problems) == 4 and "outside of the image (320 x 240)" in result.problems[0]
+    assert (
+        result.written == 1 and len(result.problems) == 4 and "outside of the image (320 x 240)" in result.problems[0]
+    )
 
 
 def test_nothing_left_is_an_error(tmp_path):
@@ -234,6 +265,7 @@ def test_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
 def test_interrupt_while_writing(tmp_path, monkeypatch):
     def interrupted(source, target):
         raise KeyboardInterrupt
+
     monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         crop_video(make_video(tmp_path), tmp_path / "out")
@@ -247,7 +279,11 @@ def die(video, out, size):
 def test_killed_process_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(crop, "crop_video", die)
     with pytest.raises(ChildProcessError, match="killed while working on v0"):
-        list(crop_videos([make_video(tmp_path, f"v{number}", frames=1) for number in range(3)], tmp_path / "out", procs=2))
+        list(
+            crop_videos(
+                [make_video(tmp_path, f"v{number}", frames=1) for number in range(3)], tmp_path / "out", procs=2
+            )
+        )
 
 
 SCRIPT = """
@@ -278,8 +314,11 @@ def alive(pid):
 def test_run_that_is_killed_can_be_continued(tmp_path, procs, number):
     video = make_video(tmp_path, "raw", frames=10)
     (tmp_path / "script.py").write_text(SCRIPT)
-    process = subprocess.Popen([sys.executable, tmp_path / "script.py", tmp_path / "raw", tmp_path / "out", str(procs)],
-                               env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, tmp_path / "script.py", tmp_path / "raw", tmp_path / "out", str(procs)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 60
     while len(list(tmp_path.glob("out/*/*.x.jpg"))) < 30 and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -18,17 +18,20 @@ def toy(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"DATASET__NAMES": []}, "NAMES is empty"),
-    ({"DATASET__NAMES": ["TYO"]}, "'TYO'.*known: TOY.*prepare_data.py --name tyo"),
-    ({"DATASET__NAMES": ["SEARCH"]}, "'SEARCH'.*known: TOY"),
-    ({"DATASET__VIDEOS_PER_EPOCH": 3}, "VIDEOS_PER_EPOCH"),
-    ({"DATASET__NEG": 1.5}, "DATASET.NEG"),
-    ({"DATASET__TOY__FRAME_RANGE": -1}, "FRAME_RANGE"),
-    ({"DATASET__TOY__NUM_USE": 0}, "NUM_USE"),
-    ({"DATASET__SEARCH__BLUR": 2.0}, "DATASET.SEARCH.*BLUR"),
-    ({"TRAIN__THR_LOW": 0.9}, "THR_LOW"),
-])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"DATASET__NAMES": []}, "NAMES is empty"),
+        ({"DATASET__NAMES": ["TYO"]}, "'TYO'.*known: TOY.*prepare_data.py --name tyo"),
+        ({"DATASET__NAMES": ["SEARCH"]}, "'SEARCH'.*known: TOY"),
+        ({"DATASET__VIDEOS_PER_EPOCH": 3}, "VIDEOS_PER_EPOCH"),
+        ({"DATASET__NEG": 1.5}, "DATASET.NEG"),
+        ({"DATASET__TOY__FRAME_RANGE": -1}, "FRAME_RANGE"),
+        ({"DATASET__TOY__NUM_USE": 0}, "NUM_USE"),
+        ({"DATASET__SEARCH__BLUR": 2.0}, "DATASET.SEARCH.*BLUR"),
+        ({"TRAIN__THR_LOW": 0.9}, "THR_LOW"),
+    ],
+)
 def test_config_errors(toy, changes, message):
     with pytest.raises(ValueError, match=message):
         build_train_loader(make_config(toy, **changes), seed=0)
@@ -45,15 +48,23 @@ def test_batch_layout(toy):
     batch = next(iter(loader))
     layout = {key: (tuple(value.shape), value.dtype) for key, value in batch.items()}
     assert layout == {
-        "template": ((4, 3, 127, 127), torch.uint8), "search": ((4, 3, 255, 255), torch.uint8),
-        "template_light": ((4, 3), torch.float32), "search_light": ((4, 3), torch.float32), "label_cls": ((4, 5, 25, 25), torch.int64),
-        "label_loc": ((4, 4, 5, 25, 25), torch.float32), "label_loc_weight": ((4, 5, 25, 25), torch.float32), "bbox": ((4, 4), torch.float32)}
+        "template": ((4, 3, 127, 127), torch.uint8),
+        "search": ((4, 3, 255, 255), torch.uint8),
+        "template_light": ((4, 3), torch.float32),
+        "search_light": ((4, 3), torch.float32),
+        "label_cls": ((4, 5, 25, 25), torch.int64),
+        "label_loc": ((4, 4, 5, 25, 25), torch.float32),
+        "label_loc_weight": ((4, 5, 25, 25), torch.float32),
+        "bbox": ((4, 4), torch.float32),
+    }
     assert all(value.flags.c_contiguous for value in loader.dataset[0, 0].values())
 
 
 def test_box_is_around_the_target(toy):
     """The bright box of the crop is where `bbox` says; labels of positive pairs agree with it."""
-    dataset = build_dataset(make_config(toy, DATASET__NEG=0.0, DATASET__SEARCH__COLOR=0.0, DATASET__SEARCH__BLUR=0.0), seed=3)
+    dataset = build_dataset(
+        make_config(toy, DATASET__NEG=0.0, DATASET__SEARCH__COLOR=0.0, DATASET__SEARCH__BLUR=0.0), seed=3
+    )
     shapes = set()
     for position in range(24):
         item = dataset[0, position]
@@ -71,14 +82,18 @@ def test_box_is_around_the_target(toy):
 def test_items_do_not_depend_on_workers_or_ranks(toy):
     alone = build_train_loader(make_config(toy, TRAIN__BATCH_SIZE=8), seed=5)
     workers = build_train_loader(make_config(toy, TRAIN__BATCH_SIZE=8, TRAIN__NUM_WORKERS=2), seed=5)
-    ranks = [build_train_loader(make_config(toy, TRAIN__BATCH_SIZE=4), seed=5, rank=rank, world_size=2) for rank in range(2)]
+    ranks = [
+        build_train_loader(make_config(toy, TRAIN__BATCH_SIZE=4), seed=5, rank=rank, world_size=2) for rank in range(2)
+    ]
     assert workers.persistent_workers and not alone.persistent_workers
     epochs = []
     for epoch in range(2):
         epochs.append(items_of(alone, epoch))
         assert_equal(epochs[-1], items_of(workers, epoch))
         halves = [items_of(loader, epoch) for loader in ranks]
-        assert_equal(epochs[-1], [item for step in range(3) for half in halves for item in half[4 * step:4 * step + 4]])
+        assert_equal(
+            epochs[-1], [item for step in range(3) for half in halves for item in half[4 * step : 4 * step + 4]]
+        )
     assert not any(torch.equal(a["search"], b["search"]) for a, b in zip(*epochs, strict=True))
 
 
@@ -94,8 +109,17 @@ def test_item_does_not_depend_on_earlier_ones(toy):
 
 
 def test_shares_of_negative_and_gray_pairs(toy):
-    dataset = build_dataset(make_config(toy, DATASET__VIDEOS_PER_EPOCH=300, DATASET__NEG=0.3, DATASET__GRAY=0.4, DATASET__SEARCH__COLOR=0.0,
-                                        DATASET__TEMPLATE__COLOR=0.0), seed=0)
+    dataset = build_dataset(
+        make_config(
+            toy,
+            DATASET__VIDEOS_PER_EPOCH=300,
+            DATASET__NEG=0.3,
+            DATASET__GRAY=0.4,
+            DATASET__SEARCH__COLOR=0.0,
+            DATASET__TEMPLATE__COLOR=0.0,
+        ),
+        seed=0,
+    )
     items = [dataset[0, position] for position in range(300)]
     negative = np.mean([not item["label_loc_weight"].any() for item in items])
     gray = [np.ptp(item["search"], axis=0).max() < 1e-3 for item in items]
@@ -111,7 +135,9 @@ def crop_files(folder):
 def test_bad_crops_are_replaced(toy, damage):
     for path in crop_files(toy)[:FRAMES]:  # the whole first video
         data = path.read_bytes()
-        path.write_bytes({"empty": b"", "cut off": data[:len(data) // 2], "no image": b"x" * 500, "missing": b""}[damage])
+        path.write_bytes(
+            {"empty": b"", "cut off": data[: len(data) // 2], "no image": b"x" * 500, "missing": b""}[damage]
+        )
         if damage == "missing":
             path.unlink()
     loader = build_train_loader(make_config(toy, DATASET__NEG=0.0), seed=0)
@@ -121,8 +147,12 @@ def test_bad_crops_are_replaced(toy, damage):
     assert dataset.unreadable >= 6
     count, *named = dataset.notes()
     assert count == f"{dataset.unreadable} crops could not be read and were replaced by other draws"
-    assert 1 <= len(named) <= FRAMES and len(set(named)) == len(named) and "v0/00000" in named[0] and dataset.notes() == []
-    assert_equal(items, items_of(build_train_loader(make_config(toy, DATASET__NEG=0.0, TRAIN__NUM_WORKERS=2), seed=0), 0))
+    assert (
+        1 <= len(named) <= FRAMES and len(set(named)) == len(named) and "v0/00000" in named[0] and dataset.notes() == []
+    )
+    assert_equal(
+        items, items_of(build_train_loader(make_config(toy, DATASET__NEG=0.0, TRAIN__NUM_WORKERS=2), seed=0), 0)
+    )
 
 
 def test_unreadable_crops_are_counted_across_workers(toy):

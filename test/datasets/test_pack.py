@@ -48,7 +48,9 @@ def open_pack(toy):
 def test_items_are_those_of_the_loose_files(toy, centre, workers):
     assert packed(toy, centre) == (20, [])
     loose = build_train_loader(make_config(toy, TRAIN__NUM_WORKERS=workers), seed=1)
-    other = build_train_loader(make_config(toy, DATASET__TOY__ROOT=str(toy / "pack"), TRAIN__NUM_WORKERS=workers), seed=1)
+    other = build_train_loader(
+        make_config(toy, DATASET__TOY__ROOT=str(toy / "pack"), TRAIN__NUM_WORKERS=workers), seed=1
+    )
     for epoch in (0, 1):
         assert_equal(items_of(loose, epoch), items_of(other, epoch))
 
@@ -84,7 +86,9 @@ def test_crops_that_cannot_be_read_are_named_and_left_out(toy):
     loose = build_dataset(make_config(toy), seed=1)
     items, others = ([data[0, position] for position in range(24)] for data in (dataset, loose))
     assert_equal(items, others)
-    assert dataset.unreadable == loose.unreadable > 0 and "was not there when the data set was packed" in " ".join(dataset.notes())
+    assert dataset.unreadable == loose.unreadable > 0 and "was not there when the data set was packed" in " ".join(
+        dataset.notes()
+    )
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "gone"])
@@ -94,13 +98,15 @@ def test_damage_is_found(toy, damage):
     data = bytearray(path.read_bytes())
     if damage == "flip":
         data[3000] ^= 1
-    path.write_bytes(data[:len(data) // 2] if damage == "cut" else data)
+    path.write_bytes(data[: len(data) // 2] if damage == "cut" else data)
     if damage == "gone":
         path.unlink()
     wrong = verify(open_pack(toy), bar)
     assert len(wrong) == {"flip": 1, "cut": 4, "gone": 8}[damage] or damage == "cut" and 3 <= len(wrong) <= 5
     assert all("crops-00001.tar" in problem for problem in wrong)
-    assert items_of(build_train_loader(make_config(toy, DATASET__TOY__ROOT=str(toy / "pack")), seed=1), 0)  # others are drawn instead
+    assert items_of(
+        build_train_loader(make_config(toy, DATASET__TOY__ROOT=str(toy / "pack")), seed=1), 0
+    )  # others are drawn instead
 
 
 def test_a_pack_of_something_else(toy):
@@ -177,18 +183,32 @@ def test_a_full_disk_leaves_whole_tars_only(toy, monkeypatch):
     monkeypatch.setattr(pack_module, "_add", full)
     with pytest.raises(OSError, match="No space left"):
         packed(toy)
-    assert [path.name for path in sorted((toy / "pack").glob("crops*"))] == ["crops-00000.tar"] and not list((toy / "pack").glob("*.tmp"))
+    assert [path.name for path in sorted((toy / "pack").glob("crops*"))] == ["crops-00000.tar"] and not list(
+        (toy / "pack").glob("*.tmp")
+    )
     monkeypatch.undo()
     monkeypatch.setattr(pack_module, "PER_SHARD", 8)
     first = shard_path(toy / "pack", 0).stat().st_mtime_ns
-    assert packed(toy)[0] == 20 and shard_path(toy / "pack", 0).stat().st_mtime_ns == first and verify(open_pack(toy), bar) == []
+    assert (
+        packed(toy)[0] == 20
+        and shard_path(toy / "pack", 0).stat().st_mtime_ns == first
+        and verify(open_pack(toy), bar) == []
+    )
 
 
 def test_a_run_that_is_killed_goes_on(tmp_path):
     make_crops(tmp_path, videos=30, frames=10)
-    command = [sys.executable, "-c", "import sys; sys.path.insert(0, sys.argv[1]); sys.argv = sys.argv[2:]; import pysot.datasets.pack as p; p.PER_SHARD = 8\n"
-               "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')", str(ROOT / "tools"), str(ROOT / "tools" / "pack_data.py"),
-               str(tmp_path / "train.json"), "--procs", "1"]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; sys.path.insert(0, sys.argv[1]); sys.argv = sys.argv[2:]; import pysot.datasets.pack as p; p.PER_SHARD = 8\n"
+        "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')",
+        str(ROOT / "tools"),
+        str(ROOT / "tools" / "pack_data.py"),
+        str(tmp_path / "train.json"),
+        "--procs",
+        "1",
+    ]
     command[2] = command[2].replace("import sys;", f"import sys; sys.path.insert(0, {str(ROOT)!r});", 1)
     out = tmp_path / "train.pack"
     running = subprocess.Popen(command, cwd=tmp_path)

@@ -18,7 +18,9 @@ SHARED = TOOL.parents[2] / "shared" / "data"
 
 
 def prepare(*arguments, cwd):
-    return subprocess.run([sys.executable, TOOL, *map(str, arguments)], capture_output=True, text=True, timeout=300, cwd=cwd)
+    return subprocess.run(
+        [sys.executable, TOOL, *map(str, arguments)], capture_output=True, text=True, timeout=300, cwd=cwd
+    )
 
 
 @pytest.fixture
@@ -26,7 +28,9 @@ def otb(tmp_path):
     for name in ("Deer", "Man"):
         (tmp_path / "raw" / name / "img").mkdir(parents=True)
         for number in range(1, 4):
-            cv2.imwrite(str(tmp_path / "raw" / name / "img" / f"{number:04d}.jpg"), np.full((60, 80, 3), 20 * number, np.uint8))
+            cv2.imwrite(
+                str(tmp_path / "raw" / name / "img" / f"{number:04d}.jpg"), np.full((60, 80, 3), 20 * number, np.uint8)
+            )
         (tmp_path / "raw" / name / "groundtruth_rect.txt").write_text("10,10,20,20\n12,10,20,20\n14,10,20,20\n")
     return tmp_path
 
@@ -35,23 +39,39 @@ def test_crops_json_and_description(otb):
     (otb / "raw/Man/img/0002.jpg").write_bytes(b"")
     done = prepare("otb", "raw", "--name", "my set", "--procs", 1, cwd=otb)
     assert done.returncode == 0 and "left out: image raw/Man/img/0002.jpg is an empty file" in done.stderr
-    assert "2 sequences, 5 crops written, 0 were there, 1 images or boxes left out; in train.json: 5 boxes, 1 no crop" in done.stdout
+    assert (
+        "2 sequences, 5 crops written, 0 were there, 1 images or boxes left out; in train.json: 5 boxes, 1 no crop"
+        in done.stdout
+    )
     assert "To train on it: DATASET.NAMES [MY_SET]" in done.stdout
     out = otb / "training_dataset" / "my set"
     content = json.loads((out / "train.json").read_text())
     assert list(content["Man"]["00"]) == ["000000", "000002"] and content["Deer"]["00"]["000001"] == [12, 10, 32, 30]
     assert len(list((out / "crop511").rglob("*.x.jpg"))) == 5 and not list(out.rglob("*.z.jpg"))
-    assert yaml.safe_load((out / "dataset.yaml").read_text()) == {"ROOT": "crop511", "ANNO": "train.json", "FRAME_RANGE": 100, "NUM_USE": 5}
+    assert yaml.safe_load((out / "dataset.yaml").read_text()) == {
+        "ROOT": "crop511",
+        "ANNO": "train.json",
+        "FRAME_RANGE": 100,
+        "NUM_USE": 5,
+    }
     again = prepare("otb", "raw", "--name", "my set", "--procs", 1, cwd=otb)
     assert "2 sequences, 0 crops written, 5 were there" in again.stdout
 
 
 def test_a_pack_that_is_no_longer_named_is_told(otb):
     prepare("otb", "raw", "--name", "x", "--procs", 1, cwd=otb)
-    done = subprocess.run([sys.executable, TOOL.with_name("pack_data.py"), "training_dataset/x/train.json", "--use"], cwd=otb, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, TOOL.with_name("pack_data.py"), "training_dataset/x/train.json", "--use"],
+        cwd=otb,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     done = prepare("otb", "raw", "--name", "x", "--procs", 1, cwd=otb)
-    assert f"dataset.yaml named {otb / 'training_dataset/x/train.pack'}, which does not have the crops of this call" in done.stdout
+    assert (
+        f"dataset.yaml named {otb / 'training_dataset/x/train.pack'}, which does not have the crops of this call"
+        in done.stdout
+    )
     assert yaml.safe_load((otb / "training_dataset/x/dataset.yaml").read_text())["ROOT"] == "crop511"
     for damaged in (False, True):  # a description that is not whole is written anew
         if damaged:
@@ -63,7 +83,10 @@ def test_a_pack_that_is_no_longer_named_is_told(otb):
 
 def test_dry_run_counts_and_writes_nothing(otb):
     done = prepare("otb", "raw", "--name", "x", "--dry-run", cwd=otb)
-    assert done.returncode == 0 and "train: 2 videos, 6 boxes, 0 crops are there; the others need about 0 MiB, " in done.stdout
+    assert (
+        done.returncode == 0
+        and "train: 2 videos, 6 boxes, 0 crops are there; the others need about 0 MiB, " in done.stdout
+    )
     assert not (otb / "training_dataset").exists()
 
 
@@ -72,22 +95,32 @@ def test_exemplars_on_request(otb):
     done = prepare("otb", "raw", "--out", "x", "--procs", 1, "--with-z", cwd=otb)
     assert "6 crops written" in done.stdout
     assert cv2.imread(str(otb / "x/crop511/Man/000001.00.z.jpg")).shape == (127, 127, 3)
-    assert "0 crops written, 6 were there" in prepare("otb", "raw", "--out", "x", "--procs", 1, "--with-z", cwd=otb).stdout
+    assert (
+        "0 crops written, 6 were there" in prepare("otb", "raw", "--out", "x", "--procs", 1, "--with-z", cwd=otb).stdout
+    )
 
 
 def test_chosen_sequences(otb):
     prepare("otb", "raw", "--out", "a", "--except", "Deer", "--procs", 1, cwd=otb)
     assert list(json.loads((otb / "a/train.json").read_text())) == ["Man"]
     done = prepare("otb", "raw", "--out", "b", "--only", "Deer", "--procs", 1, cwd=otb)
-    assert "in no json" not in done.stdout and "in no json: Deer" in prepare("otb", "raw", "--out", "b", "--only", "Man", "--procs", 1, cwd=otb).stdout
+    assert (
+        "in no json" not in done.stdout
+        and "in no json: Deer" in prepare("otb", "raw", "--out", "b", "--only", "Man", "--procs", 1, cwd=otb).stdout
+    )
     prepare("otb", "raw", "--out", "b", "--only", "Deer", "--procs", 1, cwd=otb)
     assert list(json.loads((otb / "b/train.json").read_text())) == ["Deer"]
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (("otb", "nowhere", "--out", "x"), "no otb sequence in"), (("vot", "raw", "--out", "x"), "no vot sequence in"),
-    (("otb", "raw", "--out", "x", "--except", "Dear"), "no sequence Dear in raw; there are Deer, Man"),
-    (("otb", "raw", "--out", "raw/Deer/groundtruth_rect.txt"), "[Errno 20] cannot write")])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("otb", "nowhere", "--out", "x"), "no otb sequence in"),
+        (("vot", "raw", "--out", "x"), "no vot sequence in"),
+        (("otb", "raw", "--out", "x", "--except", "Dear"), "no sequence Dear in raw; there are Deer, Man"),
+        (("otb", "raw", "--out", "raw/Deer/groundtruth_rect.txt"), "[Errno 20] cannot write"),
+    ],
+)
 def test_errors_are_one_sentence(otb, arguments, message):
     done = prepare(*arguments, "--procs", 1, cwd=otb)
     assert done.returncode == 2 and done.stderr.strip().startswith(f"error: {message}") and done.stderr.count("\n") == 1
@@ -100,28 +133,59 @@ def test_from_a_folder_of_videos_to_a_training_run(tmp_path):
     (tmp_path / "videos").mkdir()
     for name in ("boat 1", "boat 2"):
         truth = moving_square(tmp_path / "made" / name)
-        writer = cv2.VideoWriter(str(tmp_path / "videos" / f"{name}.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 25, (160, 120))
+        writer = cv2.VideoWriter(
+            str(tmp_path / "videos" / f"{name}.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 25, (160, 120)
+        )
         for image in sorted((tmp_path / "made" / name).rglob("*.jpg")):
             writer.write(cv2.imread(str(image)))
         writer.release()
         lines += [f"{name},{frame},0,{','.join(map(str, box))}" for frame, box in enumerate(truth)]
 
     def tool(name, *arguments):
-        done = subprocess.run([sys.executable, TOOL.with_name(name), *map(str, arguments)], capture_output=True, text=True, timeout=300, cwd=tmp_path,
-                              env={**os.environ, "OMP_NUM_THREADS": "1"})
+        done = subprocess.run(
+            [sys.executable, TOOL.with_name(name), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert "boat 1: 6 frames" in tool("extract_frames.py", "videos", "--out", "boats") and "was there" in tool("extract_frames.py", "videos", "--out", "boats")
+    assert "boat 1: 6 frames" in tool("extract_frames.py", "videos", "--out", "boats") and "was there" in tool(
+        "extract_frames.py", "videos", "--out", "boats"
+    )
     (tmp_path / "boats" / "boxes.csv").write_text("\n".join(lines))
     assert "2 sequences, 12 crops written" in tool("prepare_data.py", "csv", "boats", "--name", "boats")
-    out = tool("train.py", "--cfg", experiment("quickstart"), "--device", "cpu", "--max_step", "2", "--is_performance", "--opts", *TINY,
-               "DATASET.NAMES", "[BOATS]", "TRAIN.BATCH_SIZE", "2", "TRAIN.NUM_WORKERS", "0")
+    out = tool(
+        "train.py",
+        "--cfg",
+        experiment("quickstart"),
+        "--device",
+        "cpu",
+        "--max_step",
+        "2",
+        "--is_performance",
+        "--opts",
+        *TINY,
+        "DATASET.NAMES",
+        "[BOATS]",
+        "TRAIN.BATCH_SIZE",
+        "2",
+        "TRAIN.NUM_WORKERS",
+        "0",
+    )
     assert "Final Train Loss" in out
 
 
 def extract_frames(cwd, *arguments):
-    return subprocess.run([sys.executable, TOOL.with_name("extract_frames.py"), *map(str, arguments)], capture_output=True, text=True, cwd=cwd)
+    return subprocess.run(
+        [sys.executable, TOOL.with_name("extract_frames.py"), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+    )
 
 
 def video(path, frames=3):
@@ -161,10 +225,14 @@ def test_frames_beside_folders_of_other_videos(tmp_path):
     out = tmp_path / "out/day"
     for times in ("3 frames", "was there"):
         assert f"day: {times}" in extract_frames(tmp_path, "videos", "--out", "out").stdout
-        assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.jpg")) == [f"{n}00000{k}.jpg" for n in ("", "a/") for k in range(3)]
+        assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.jpg")) == [
+            f"{n}00000{k}.jpg" for n in ("", "a/") for k in range(3)
+        ]
     (out / "000001.jpg").rename(tmp_path / "000001.jpg")
     (tmp_path / "out/.day.part").mkdir()
-    assert "day: 3 frames" in extract_frames(tmp_path, "videos", "--out", "out").stdout and (out / "000001.jpg").exists()
+    assert (
+        "day: 3 frames" in extract_frames(tmp_path, "videos", "--out", "out").stdout and (out / "000001.jpg").exists()
+    )
     assert not (tmp_path / "out/.day.part").exists()
     for frame in out.glob("*.jpg"):
         frame.rename(frame.with_suffix(".png"))  # frames of another kind are frames
@@ -175,8 +243,12 @@ def test_frames_beside_folders_of_other_videos(tmp_path):
 def test_a_bad_description_is_named(tmp_path, content):
     write_description(tmp_path / "training_dataset" / "my set", "train", 3, -1)
     found = find_description("MY_SET", tmp_path)
-    assert found == {"ROOT": str(tmp_path / "training_dataset/my set/crop511"), "ANNO": str(tmp_path / "training_dataset/my set/train.json"),
-                     "FRAME_RANGE": 3, "NUM_USE": -1}
+    assert found == {
+        "ROOT": str(tmp_path / "training_dataset/my set/crop511"),
+        "ANNO": str(tmp_path / "training_dataset/my set/train.json"),
+        "FRAME_RANGE": 3,
+        "NUM_USE": -1,
+    }
     assert find_description("SET", tmp_path) is None
     (tmp_path / "training_dataset/my set/dataset.yaml").write_text(content)
     with pytest.raises(ValueError, match="dataset.yaml .*prepare the data set again"):

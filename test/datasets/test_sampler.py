@@ -9,12 +9,21 @@ from pysot.datasets.sampler import ORDER_STREAM, EpochBatchSampler, draw_pair, e
 
 def annotation(name, videos, tracks=2, frames=10):
     box = [0, 0, 10, 10]
-    content = {f"v{v}": {f"{t:02d}": {f"{f:06d}": box for f in range(frames)} for t in range(tracks)} for v in range(videos)}
+    content = {
+        f"v{v}": {f"{t:02d}": {f"{f:06d}": box for f in range(frames)} for t in range(tracks)} for v in range(videos)
+    }
     return index_annotation(name, "root", content, where=name)
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (([3], [-1], 0), "VIDEOS_PER_EPOCH"), (([3], [-2], 5), "NUM_USE"), (([3, 0], [0, -1], 5), "no video"), (([], [], 5), "no video")])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (([3], [-1], 0), "VIDEOS_PER_EPOCH"),
+        (([3], [-2], 5), "NUM_USE"),
+        (([3, 0], [0, -1], 5), "no video"),
+        (([], [], 5), "no video"),
+    ],
+)
 def test_order_of_nothing(arguments, message):
     with pytest.raises(ValueError, match=message):
         epoch_order(0, 0, *arguments)
@@ -41,6 +50,7 @@ def test_order_repeats_in_rounds_and_is_cut():
 def test_order_depends_on_seed_and_epoch_only():
     def draw(seed, epoch):
         return epoch_order(seed, epoch, [100], [-1], 100)[:, 1].tolist()
+
     assert draw(1, 2) == draw(1, 2)
     assert len({tuple(draw(*key)) for key in [(1, 2), (1, 3), (2, 2), (2, 1)]}) == 4
     # another subset each epoch when NUM_USE is below the number of videos
@@ -49,7 +59,9 @@ def test_order_depends_on_seed_and_epoch_only():
 
 def test_order_and_items_use_other_random_numbers():
     order = np.random.default_rng([7, 3, *ORDER_STREAM]).random()
-    assert order not in {np.random.default_rng([7, 3, position]).random() for position in range(100)}  # [7, 3] alone would equal [7, 3, 0]
+    assert order not in {
+        np.random.default_rng([7, 3, position]).random() for position in range(100)
+    }  # [7, 3] alone would equal [7, 3, 0]
 
 
 def test_positive_pairs_stay_in_reach():
@@ -77,8 +89,15 @@ def test_reach_zero_gives_the_same_frame():
     assert pair.template == pair.search
 
 
-@pytest.mark.parametrize("annotations", [[annotation("A", 1, tracks=2)], [annotation("A", 2, tracks=1)],
-                                         [annotation("A", 1, tracks=1), annotation("B", 1, tracks=1)], [annotation("A", 5), annotation("B", 2)]])
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        [annotation("A", 1, tracks=2)],
+        [annotation("A", 2, tracks=1)],
+        [annotation("A", 1, tracks=1), annotation("B", 1, tracks=1)],
+        [annotation("A", 5), annotation("B", 2)],
+    ],
+)
 def test_negative_pairs_are_never_the_same_object(annotations):
     rng, others = np.random.default_rng(1), set()
     for _ in range(500):
@@ -87,7 +106,9 @@ def test_negative_pairs_are_never_the_same_object(annotations):
         assert (pair.template.dataset, pair.template.video) == (0, 0)
         others.add(pair.search.object)
     objects = sum(data.track_count for data in annotations)
-    assert len(others) == (objects if len(annotations[0].tracks) > 1 and annotations[0].tracks_of(0)[1] > 1 else objects - 1)
+    assert len(others) == (
+        objects if len(annotations[0].tracks) > 1 and annotations[0].tracks_of(0)[1] > 1 else objects - 1
+    )
 
 
 def test_negative_targets_choose_the_data_set_first():

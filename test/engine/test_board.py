@@ -31,7 +31,9 @@ def test_values_and_pictures_can_be_read_again(tmp_path):
 
 
 def test_a_full_disk_costs_the_files_and_not_the_run(tmp_path):
-    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path), str(ROOT)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path), str(ROOT)], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0 and done.stdout == "done\n", done.stderr
     assert done.stderr.count("cannot be written") == 1 and "goes on without them" in done.stderr, done.stderr
 

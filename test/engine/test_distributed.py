@@ -49,12 +49,27 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def fated(fate: str, rank: int = 1, device: str = "cpu", port: int | None = None, size: int = 2) -> list[subprocess.Popen]:
+def fated(
+    fate: str, rank: int = 1, device: str = "cpu", port: int | None = None, size: int = 2
+) -> list[subprocess.Popen]:
     """Processes started one by one, as the launch scripts of old do, of which one meets its fate."""
-    own = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port or free_port()), "OMP_NUM_THREADS": "1"}
+    own = {
+        "WORLD_SIZE": str(size),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port or free_port()),
+        "OMP_NUM_THREADS": "1",
+    }
     code = FATE.format(root=str(ROOT))
-    return [subprocess.Popen([sys.executable, "-c", code, fate, device, str(rank)], env={**os.environ, **own, "RANK": str(i)}, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True) for i in range(size)]
+    return [
+        subprocess.Popen(
+            [sys.executable, "-c", code, fate, device, str(rank)],
+            env={**os.environ, **own, "RANK": str(i)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(size)
+    ]
 
 
 def outcome(processes, dead: int | None = None, limit: float = 90) -> list[tuple[int, str]]:
@@ -68,10 +83,16 @@ def outcome(processes, dead: int | None = None, limit: float = 90) -> list[tuple
     return [results[i] for i in range(len(processes))]
 
 
-@pytest.mark.parametrize(("fate", "rank", "words"), [
-    ("killed", 1, "rank 1 has died"), ("killed", 0, "rank 0"), ("fails", 1, "rank 1 failed: ValueError: no such crop"),
-    ("hangs", 1, "rank 1 has died or hangs"), ("hangs", 0, "has the store of the run, gives no answer"),
-])
+@pytest.mark.parametrize(
+    ("fate", "rank", "words"),
+    [
+        ("killed", 1, "rank 1 has died"),
+        ("killed", 0, "rank 0"),
+        ("fails", 1, "rank 1 failed: ValueError: no such crop"),
+        ("hangs", 1, "rank 1 has died or hangs"),
+        ("hangs", 0, "has the store of the run, gives no answer"),
+    ],
+)
 def test_a_rank_that_ends_ends_the_others_and_is_named(fate, rank, words):
     began = time.monotonic()
     results = outcome(fated(fate, rank), dead=rank if fate == "hangs" else None)
@@ -93,12 +114,22 @@ def test_a_port_that_is_taken_is_named():
         _, text = processes[0].communicate(timeout=60)
         processes[1].kill()
         processes[1].communicate()
-    assert processes[0].returncode != 0 and f"port {port} is taken by another program: set another MASTER_PORT" in text, text
+    assert (
+        processes[0].returncode != 0 and f"port {port} is taken by another program: set another MASTER_PORT" in text
+    ), text
 
 
 def launched(*arguments) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'test'}", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(SCRIPT), *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node=2",
+        str(SCRIPT),
+        *arguments,
+    ]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
@@ -121,7 +152,10 @@ def test_a_loss_that_explodes_on_one_rank_is_skipped_by_both(tmp_path):
     found = [json.loads(entry) for entry in re.findall(r"\{.*?\}", done.stdout)]
     assert len(found) == 2 and found[0]["skipped"] == found[1]["skipped"] == 3
     assert found[0]["weights"] == pytest.approx(found[1]["weights"], rel=1e-12) and found[0]["weights"] < float("inf")
-    assert done.stderr.count("The loss of this process is to blame") == 3 and done.stderr.count("The loss of this process was sound") == 3, done.stderr
+    assert (
+        done.stderr.count("The loss of this process is to blame") == 3
+        and done.stderr.count("The loss of this process was sound") == 3
+    ), done.stderr
 
 
 def test_one_process_needs_nothing(monkeypatch):
@@ -129,7 +163,10 @@ def test_one_process_needs_nothing(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     assert find_rank() == Rank(0, 1, 0) and find_rank(local_rank=3).local_rank == 3
     with process_group(Rank(), torch.device("cpu")):
-        assert mean_over_ranks({"a": torch.tensor(2.0), "b": torch.tensor(3)}, torch.tensor([0.0, 1])) == ({"a": 2.0, "b": 3.0}, [0.0, 1.0])
+        assert mean_over_ranks({"a": torch.tensor(2.0), "b": torch.tensor(3)}, torch.tensor([0.0, 1])) == (
+            {"a": 2.0, "b": 3.0},
+            [0.0, 1.0],
+        )
 
 
 def test_the_size_and_the_local_rank_are_enough_on_one_machine(monkeypatch):
@@ -144,14 +181,27 @@ def test_the_size_and_the_local_rank_are_enough_on_one_machine(monkeypatch):
         find_rank(local_rank=8)
 
 
-@pytest.mark.parametrize(("values", "words"), [
-    ({"WORLD_SIZE": "2", "RANK": "2"}, "RANK is 2 and WORLD_SIZE 2"), ({"WORLD_SIZE": "two"}, "whole numbers"),
-    ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}, "MASTER_ADDR and MASTER_PORT is not set"),
-    ({"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}, "RANK and LOCAL_RANK is not set"),
-    ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "99999"}, "MASTER_PORT is '99999'; expected .* 1 to 65535"),
-    ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "http"}, "MASTER_PORT is 'http'"),
-    ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "-1", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}, "LOCAL_RANK -1"),
-])
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"WORLD_SIZE": "2", "RANK": "2"}, "RANK is 2 and WORLD_SIZE 2"),
+        ({"WORLD_SIZE": "two"}, "whole numbers"),
+        ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}, "MASTER_ADDR and MASTER_PORT is not set"),
+        ({"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}, "RANK and LOCAL_RANK is not set"),
+        (
+            {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "99999"},
+            "MASTER_PORT is '99999'; expected .* 1 to 65535",
+        ),
+        (
+            {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "http"},
+            "MASTER_PORT is 'http'",
+        ),
+        (
+            {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "-1", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"},
+            "LOCAL_RANK -1",
+        ),
+    ],
+)
 def test_environments_that_contradict_themselves(monkeypatch, values, words):
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)

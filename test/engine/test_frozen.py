@@ -15,7 +15,12 @@ from pysot.models.model_builder import build_model
 from pysot.utils.device import autocast
 
 CPU = torch.device("cpu")
-NAMES = ["siamrpn_r50_l234_dwxcorr_8gpu", "siamrpn_mobilev2_l234_dwxcorr", "siamrpn_alex_dwxcorr", "siamrpn_alex_dwxcorr_otb"]
+NAMES = [
+    "siamrpn_r50_l234_dwxcorr_8gpu",
+    "siamrpn_mobilev2_l234_dwxcorr",
+    "siamrpn_alex_dwxcorr",
+    "siamrpn_alex_dwxcorr_otb",
+]
 
 
 def levels(backbone, image):
@@ -35,12 +40,19 @@ def test_same_features_and_names(name):
     assert "forward" in vars(backbone)
     for ours, theirs in zip(levels(backbone, image), expected, strict=True):
         assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max() and not ours.requires_grad
-    assert list(state) == list(backbone.state_dict()) and all(torch.equal(value, backbone.state_dict()[key]) for key, value in state.items())
+    assert list(state) == list(backbone.state_dict()) and all(
+        torch.equal(value, backbone.state_dict()[key]) for key, value in state.items()
+    )
 
 
 def folded(backbone) -> list[torch.nn.Module]:
     """The copies that compute for frozen parts."""
-    cells = [cell.cell_contents for m in backbone.modules() if "forward" in vars(m) for cell in vars(m)["forward"].__closure__ or ()]
+    cells = [
+        cell.cell_contents
+        for m in backbone.modules()
+        if "forward" in vars(m)
+        for cell in vars(m)["forward"].__closure__ or ()
+    ]
     return [cell for cell in cells if isinstance(cell, torch.nn.Module)]
 
 
@@ -60,7 +72,12 @@ def test_the_copy_is_cast_once_to_what_autocast_gives(name, precision):
         found = levels(model.backbone, image)
     assert all(torch.equal(a, b) and a.dtype == dtype for a, b in zip(found, expected, strict=True))
     assert casts.shapes == [(1, 3, 127, 127)]
-    weights = [layer.weight for part in folded(model.backbone) for layer in part.modules() if isinstance(layer, torch.nn.Conv2d)]
+    weights = [
+        layer.weight
+        for part in folded(model.backbone)
+        for layer in part.modules()
+        if isinstance(layer, torch.nn.Conv2d)
+    ]
     assert len(weights) > 4 and {weight.dtype for weight in weights} == {dtype}
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert all(torch.equal(a, b) for a, b in zip(levels(model.backbone, image), plain, strict=True))
@@ -104,7 +121,10 @@ def test_what_trains_is_not_folded_and_learns():
         if folded < 6:
             before = model.backbone.layer5[1].running_mean.clone()
             model.backbone(image).sum().backward()
-            assert not torch.equal(before, model.backbone.layer5[1].running_mean) and model.backbone.layer4[0].weight.grad is not None
+            assert (
+                not torch.equal(before, model.backbone.layer5[1].running_mean)
+                and model.backbone.layer4[0].weight.grad is not None
+            )
 
 
 def test_channels_last_by_device():
@@ -138,7 +158,10 @@ def test_a_checkpoint_of_another_memory_format_goes_on(tmp_path):
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
 def test_compiled_steps_are_the_same(tmp_path):
-    plain, compiled = (small_trainer(tmp_path, CPU, "TRAIN.COMPILE", on, "TRAIN.EPOCH", 2, "TRAIN.LR_WARMUP.WARMUP", False) for on in (False, True))
+    plain, compiled = (
+        small_trainer(tmp_path, CPU, "TRAIN.COMPILE", on, "TRAIN.EPOCH", 2, "TRAIN.LR_WARMUP.WARMUP", False)
+        for on in (False, True)
+    )
     assert compiled.run()["loss"] == pytest.approx(plain.run()["loss"], rel=1e-5)
     assert_same_weights(plain.model.state_dict(), compiled.model.state_dict(), 1e-5)
 

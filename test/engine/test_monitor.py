@@ -31,7 +31,13 @@ class Bar(list):
 def test_bytes_and_light_become_float():
     batch = drawn_batch(2, 127, 17)
     light = torch.tensor([[1.5, -2, 300], [0, 0, 0]])
-    packed = {**batch, "template": batch["template"].byte(), "search": batch["search"].byte(), "template_light": light, "search_light": 2 * light}
+    packed = {
+        **batch,
+        "template": batch["template"].byte(),
+        "search": batch["search"].byte(),
+        "template_light": light,
+        "search_light": 2 * light,
+    }
     ours = float_images(packed, torch.channels_last)
     assert set(ours) == set(batch) and ours["search"].is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(ours["template"], batch["template"] - light[:, :, None, None]) and ours["template"].min() < 0
@@ -42,7 +48,9 @@ def test_bytes_and_light_become_float():
 @pytest.mark.parametrize("clip", [0.01, 1000.0])
 def test_gradients_are_those_before_the_clip(tmp_path, clip):
     writer = Writer()
-    run = small_trainer(tmp_path, torch.device("cpu"), "TRAIN.GRAD_CLIP", clip, "TRAIN.LOG_GRADS", True, "TRAIN.EPOCH", 2)
+    run = small_trainer(
+        tmp_path, torch.device("cpu"), "TRAIN.GRAD_CLIP", clip, "TRAIN.LOG_GRADS", True, "TRAIN.EPOCH", 2
+    )
     run.monitor.writer = writer
     run.run()
     for step, norm in writer["grad_norm"].items():
@@ -89,8 +97,12 @@ def test_a_picture_shows_target_positives_and_prediction():
     batch["label_cls"][:] = 0
     batch["label_cls"][:2, :, 5, 6] = 1
     picture = build_picture(config)(model, batch)
-    first, last = picture[:size, 127:].astype(int), picture[2 * size:, 127:].astype(int)
-    assert picture.shape == (3 * size, 127 + size, 3) and model.training and all(module.training for module in model.modules())
+    first, last = picture[:size, 127:].astype(int), picture[2 * size :, 127:].astype(int)
+    assert (
+        picture.shape == (3 * size, 127 + size, 3)
+        and model.training
+        and all(module.training for module in model.modules())
+    )
     green = (abs(first - np.array([0, 158, 115])).max(axis=2) < 30).nonzero()
     assert 68 <= green[0].min() <= 72 and 158 <= green[0].max() <= 162 and 58 <= green[1].min() <= 62
     assert (abs(first - np.array([86, 180, 233])).max(axis=2) < 30).any()  # positives
@@ -119,4 +131,9 @@ def test_quiet_processes_tell_nothing(caplog):
 
 def test_defaults_are_the_published_recipe():
     config = tiny_config()
-    assert not config.GPU.TF32 and not config.GPU.CUDNN_BENCHMARK and not config.TRAIN.COMPILE and config.TRAIN.VAL.DATASET == ""
+    assert (
+        not config.GPU.TF32
+        and not config.GPU.CUDNN_BENCHMARK
+        and not config.TRAIN.COMPILE
+        and config.TRAIN.VAL.DATASET == ""
+    )

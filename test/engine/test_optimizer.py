@@ -10,7 +10,9 @@ from pysot.models.model_builder import build_model
 
 
 def trains(module) -> set[bool]:
-    return {p.requires_grad for p in module.parameters()} | {m.training for m in module.modules() if isinstance(m, torch.nn.BatchNorm2d)}
+    return {p.requires_grad for p in module.parameters()} | {
+        m.training for m in module.modules() if isinstance(m, torch.nn.BatchNorm2d)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +38,14 @@ def test_groups(resnet):
     assert [g["name"] for g in build_optimizer(resnet, config).param_groups] == ["neck", "rpn_head"]
     plan.apply(resnet, 10)
     optimizer = build_optimizer(resnet, config)
-    assert [(g["name"], g["base_lr"]) for g in optimizer.param_groups] == [("backbone", 0.0005), ("neck", 0.005), ("rpn_head", 0.005)]
-    assert {g["momentum"] for g in optimizer.param_groups} == {0.9} and {g["weight_decay"] for g in optimizer.param_groups} == {0.0001}
+    assert [(g["name"], g["base_lr"]) for g in optimizer.param_groups] == [
+        ("backbone", 0.0005),
+        ("neck", 0.005),
+        ("rpn_head", 0.005),
+    ]
+    assert {g["momentum"] for g in optimizer.param_groups} == {0.9} and {
+        g["weight_decay"] for g in optimizer.param_groups
+    } == {0.0001}
     assert sum(len(g["params"]) for g in optimizer.param_groups) == sum(p.requires_grad for p in resnet.parameters())
 
 

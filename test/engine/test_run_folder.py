@@ -26,7 +26,10 @@ def test_a_fresh_start_moves_an_earlier_run_aside_and_keep_counts_its_own(tmp_pa
     assert checkpoints(tmp_path) == ["checkpoint_e3.pth", "checkpoint_e4.pth"]
     second = run(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.KEEP", 2, seed=9)
     assert checkpoints(tmp_path) == ["checkpoint_e1.pth", "checkpoint_e2.pth", "earlier_1"]
-    assert checkpoints(tmp_path / "earlier_1") == ["checkpoint_e3.pth", "checkpoint_e4.pth"] and "earlier run" in caplog.text
+    assert (
+        checkpoints(tmp_path / "earlier_1") == ["checkpoint_e3.pth", "checkpoint_e4.pth"]
+        and "earlier run" in caplog.text
+    )
     assert same(weights(second), torch.load(tmp_path / "checkpoint_e2.pth", weights_only=True)["state_dict"])
     run(tmp_path, "TRAIN.EPOCH", 2)
     assert checkpoints(tmp_path / "earlier_2") == ["checkpoint_e1.pth", "checkpoint_e2.pth"]
@@ -41,10 +44,15 @@ def test_a_new_run_that_stops_early_does_not_go_on_with_the_old_one(tmp_path, mo
     assert trainer(tmp_path, "TRAIN.EPOCH", 3, "TRAIN.RESUME", "auto").start_epoch == 0
 
 
-@pytest.mark.parametrize(("more", "opts", "words"), [
-    ({"seed": 7}, [], "the seed was 1 and is 7"), ({}, ["TRAIN.PRECISION", "bf16"], "TRAIN.PRECISION was fp32 and is bf16"),
-    ({}, ["TRAIN.BASE_LR", 0.001], "TRAIN.BASE_LR was .* and is 0.001"), ({}, ["DATASET.NEG", 0.5], "DATASET.NEG was .* and is 0.5"),
-])
+@pytest.mark.parametrize(
+    ("more", "opts", "words"),
+    [
+        ({"seed": 7}, [], "the seed was 1 and is 7"),
+        ({}, ["TRAIN.PRECISION", "bf16"], "TRAIN.PRECISION was fp32 and is bf16"),
+        ({}, ["TRAIN.BASE_LR", 0.001], "TRAIN.BASE_LR was .* and is 0.001"),
+        ({}, ["DATASET.NEG", 0.5], "DATASET.NEG was .* and is 0.5"),
+    ],
+)
 def test_auto_refuses_another_run_and_a_name_does_not(tmp_path, caplog, more, opts, words):
     def start(*others, seed=1):
         from helpers import tiny_config
@@ -56,8 +64,13 @@ def test_auto_refuses_another_run_and_a_name_does_not(tmp_path, caplog, more, op
     one = trainer(tmp_path, "TRAIN.EPOCH", 2)
     one.identity["seed"] = 1
     one.run()
-    assert start("TRAIN.RESUME", "auto", "TRAIN.EPOCH", 2, "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1).path.endswith("checkpoint_e2.pth")
-    with pytest.raises(ValueError, match=f"checkpoint_e2.pth is of another run: {words}.*TRAIN.RESUME ''.*TRAIN.RESUME .*checkpoint_e2.pth.*SNAPSHOT_DIR"):
+    assert start("TRAIN.RESUME", "auto", "TRAIN.EPOCH", 2, "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1).path.endswith(
+        "checkpoint_e2.pth"
+    )
+    with pytest.raises(
+        ValueError,
+        match=f"checkpoint_e2.pth is of another run: {words}.*TRAIN.RESUME ''.*TRAIN.RESUME .*checkpoint_e2.pth.*SNAPSHOT_DIR",
+    ):
         start("TRAIN.RESUME", "auto", "TRAIN.EPOCH", 2, *opts, **more)
     named = start("TRAIN.RESUME", str(tmp_path / "checkpoint_e1.pth"), "TRAIN.EPOCH", 2, *opts, **more)
     assert named.content["epoch"] == 1 and {path.name for path in named.kept} == {"checkpoint_e1.pth"}
@@ -117,9 +130,14 @@ def test_one_run_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr("pysot.engine.run_folder._DYING", 0.3)
     code = "import sys; from pysot.engine.run_folder import hold_folder\nwith hold_folder(sys.argv[1]): print('held', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", code, str(tmp_path)]
-    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True)
+    other = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True
+    )
     assert other.stdout.readline() == "held\n"
-    with pytest.raises(ValueError, match=rf"in use by another run \(process {other.pid} on .*TRAIN.SNAPSHOT_DIR"), hold_folder(tmp_path):
+    with (
+        pytest.raises(ValueError, match=rf"in use by another run \(process {other.pid} on .*TRAIN.SNAPSHOT_DIR"),
+        hold_folder(tmp_path),
+    ):
         pass
     other.kill()
     other.wait()
@@ -151,7 +169,11 @@ def test_what_is_no_number_is_not_read(tmp_path, where):
     run(tmp_path, "TRAIN.EPOCH", 2)
     path = tmp_path / "checkpoint_e2.pth"
     content = torch.load(path, weights_only=True)
-    values = list(content["state_dict"].values()) if where == "weight" else [state["momentum_buffer"] for state in content["optimizer"]["state"].values()]
+    values = (
+        list(content["state_dict"].values())
+        if where == "weight"
+        else [state["momentum_buffer"] for state in content["optimizer"]["state"].values()]
+    )
     values[3].view(-1)[0] = math.nan
     torch.save(content, path)
     for resume in ("auto", str(path)):
@@ -162,7 +184,9 @@ def test_what_is_no_number_is_not_read(tmp_path, where):
 def test_layers_that_train_later_are_looked_for_at_the_start(tmp_path):
     with pytest.raises(ValueError, match="TRAIN_LAYERS: this backbone has no layer9"):
         trainer(tmp_path, "TRAIN.EPOCH", 8, "BACKBONE.TRAIN_EPOCH", 7, "BACKBONE.TRAIN_LAYERS", "[layer9]")
-    trainer(tmp_path, "TRAIN.EPOCH", 7, "BACKBONE.TRAIN_EPOCH", 7, "BACKBONE.TRAIN_LAYERS", "[layer9]")  # it never trains
+    trainer(
+        tmp_path, "TRAIN.EPOCH", 7, "BACKBONE.TRAIN_EPOCH", 7, "BACKBONE.TRAIN_LAYERS", "[layer9]"
+    )  # it never trains
 
 
 def test_fewer_epochs_have_the_rates_of_the_whole_schedule(tmp_path):
@@ -170,11 +194,16 @@ def test_fewer_epochs_have_the_rates_of_the_whole_schedule(tmp_path):
     for epochs in (1, 3, 8):
         cut = trainer(tmp_path, "TRAIN.EPOCH", 8, epochs=epochs)
         assert cut.settings.epochs == epochs and cut.schedule.rates.tolist() == whole.schedule.rates.tolist()
-    assert trainer(tmp_path, "TRAIN.EPOCH", 8, epochs=1).run()["steps"] == 2 and checkpoints(tmp_path) == ["checkpoint_e1.pth"]
+    assert trainer(tmp_path, "TRAIN.EPOCH", 8, epochs=1).run()["steps"] == 2 and checkpoints(tmp_path) == [
+        "checkpoint_e1.pth"
+    ]
 
 
 def test_the_policy_forgets_a_best_without_a_score(tmp_path):
-    torch.save({"epoch": 1, "state_dict": {"a": torch.ones(1)}, "optimizer": {"state": {}, "param_groups": []}, "eao": "high"}, tmp_path / "best.pth")
+    torch.save(
+        {"epoch": 1, "state_dict": {"a": torch.ones(1)}, "optimizer": {"state": {}, "param_groups": []}, "eao": "high"},
+        tmp_path / "best.pth",
+    )
     policy = CheckpointPolicy(tmp_path)
     policy.resume()
     assert policy.best == -math.inf

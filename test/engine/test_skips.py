@@ -23,7 +23,12 @@ def saturate(model: torch.nn.Module) -> None:
 @pytest.mark.parametrize("value", UNSOUND)
 def test_decisions_are_comparisons(value):
     statistics, value = [torch.zeros(3), torch.zeros(2, dtype=torch.long)], torch.tensor(value)
-    assert bad_batch(value, statistics) and not bad_batch(SOUND, statistics) and not bad_batch(SOUND, []) and bad_batch(torch.tensor(1.1e4), [])
+    assert (
+        bad_batch(value, statistics)
+        and not bad_batch(SOUND, statistics)
+        and not bad_batch(SOUND, [])
+        and bad_batch(torch.tensor(1.1e4), [])
+    )
     statistics[0][1] = value
     assert bad_batch(SOUND, statistics)
     # what is left where the squares have saturated
@@ -35,12 +40,17 @@ def test_a_network_without_statistics():
     assert flat_statistics(torch.nn.Linear(2, 2)) == []
 
 
-@pytest.mark.parametrize(("spoil", "precision"), [("nan", "fp32"), ("nan", "fp16"), ("nan", "bf16"), ("loss", "fp32"), ("statistics", "fp32")])
+@pytest.mark.parametrize(
+    ("spoil", "precision"),
+    [("nan", "fp32"), ("nan", "fp16"), ("nan", "bf16"), ("loss", "fp32"), ("statistics", "fp32")],
+)
 def test_nothing_bad_is_left_where_gradients_saturate(tmp_path, precision, spoil):
     loader = noisy_batches(3)
     if spoil == "loss":
         loader[1]["label_loc_weight"] *= 1e7
-    run = small_trainer(tmp_path, torch.device("cpu"), "TRAIN.PRECISION", precision, "TRAIN.PRINT_FREQ", 10, loader=loader)
+    run = small_trainer(
+        tmp_path, torch.device("cpu"), "TRAIN.PRECISION", precision, "TRAIN.PRINT_FREQ", 10, loader=loader
+    )
     saturate(run.model)
     run.begin(1)
     run.step(loader[0])
@@ -56,12 +66,16 @@ def test_nothing_bad_is_left_where_gradients_saturate(tmp_path, precision, spoil
     assert all(map(torch.equal, momenta, momenta_after)) and run.skips.flags[:, 0].tolist() == [1, 1]
     if spoil != "statistics":
         run.step(loader[2])
-        assert not torch.equal(state(run)[0]["rpn_head.cls.head.3.weight"], before["rpn_head.cls.head.3.weight"]), "a sound step trains"
+        assert not torch.equal(state(run)[0]["rpn_head.cls.head.3.weight"], before["rpn_head.cls.head.3.weight"]), (
+            "a sound step trains"
+        )
 
 
 def state(run) -> tuple[dict, list]:
     """Copies of all tensors of the network, and of the momenta."""
-    return {name: value.clone() for name, value in run.model.state_dict().items()}, [s["momentum_buffer"].clone() for s in run.optimizer.state.values()]
+    return {name: value.clone() for name, value in run.model.state_dict().items()}, [
+        s["momentum_buffer"].clone() for s in run.optimizer.state.values()
+    ]
 
 
 def test_both_ranks_leave_out_what_is_bad_on_one(tmp_path, monkeypatch):
@@ -69,4 +83,6 @@ def test_both_ranks_leave_out_what_is_bad_on_one(tmp_path, monkeypatch):
     done = launched(str(tmp_path), "sum", "10", "cpu", "1", "TRAIN.PRECISION", "bf16")
     assert done.returncode == 0, done.stderr[-3000:]
     found = [json.loads(entry) for entry in re.findall(r"\{.*?\}", done.stdout)]
-    assert [entry["skipped"] for entry in found] == [3, 3] and found[0]["weights"] == pytest.approx(found[1]["weights"], rel=1e-12), found
+    assert [entry["skipped"] for entry in found] == [3, 3] and found[0]["weights"] == pytest.approx(
+        found[1]["weights"], rel=1e-12
+    ), found

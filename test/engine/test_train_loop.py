@@ -24,7 +24,9 @@ CPU = torch.device("cpu")
 
 
 def trainer(folder, *opts, steps: int = 2, loader=None, seed: int = 5, **more):
-    config = tiny_config("TRAIN.SNAPSHOT_DIR", str(folder), "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1, *opts, for_training=True)
+    config = tiny_config(
+        "TRAIN.SNAPSHOT_DIR", str(folder), "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1, *opts, for_training=True
+    )
     torch.manual_seed(seed)
     model = build_model(config)
     return build_trainer(config, model, noisy_batches(steps) if loader is None else loader, CPU, Rank(), **more)
@@ -43,7 +45,12 @@ def test_it_learns_and_writes_a_checkpoint_after_every_epoch(tmp_path, caplog):
     run = trainer(tmp_path, "TRAIN.EPOCH", 4)
     first = run.model(run.loader[0])["total_loss"].item()
     figures = run.run()
-    assert figures["steps"] == 8 and figures["loss"] < 0.8 * first and figures["pairs_per_second"] > 0 and figures["skipped"] == 0
+    assert (
+        figures["steps"] == 8
+        and figures["loss"] < 0.8 * first
+        and figures["pairs_per_second"] > 0
+        and figures["skipped"] == 0
+    )
     assert checkpoints(tmp_path) == [f"checkpoint_e{n}.pth" for n in (1, 2, 3, 4)]
     assert run.loader.epochs == [0, 1, 2, 3]
     lines = caplog.text
@@ -60,11 +67,26 @@ def test_checkpoint_holds_the_agreed_keys(tmp_path):
 @pytest.mark.parametrize("unfreeze", [0, 1, 2, 3])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_resume_at_every_epoch_equals_an_uninterrupted_run(tmp_path, unfreeze, precision):
-    opts = ["TRAIN.EPOCH", 3, "BACKBONE.TRAIN_EPOCH", unfreeze, "BACKBONE.TRAIN_LAYERS", "[layer4, layer5]", "TRAIN.PRECISION", precision]
+    opts = [
+        "TRAIN.EPOCH",
+        3,
+        "BACKBONE.TRAIN_EPOCH",
+        unfreeze,
+        "BACKBONE.TRAIN_LAYERS",
+        "[layer4, layer5]",
+        "TRAIN.PRECISION",
+        precision,
+    ]
     whole = trainer(tmp_path / "whole", *opts)
     whole.run()
     for epoch in (1, 2):
-        again = trainer(tmp_path / f"again{epoch}", *opts, "TRAIN.RESUME", str(tmp_path / "whole" / f"checkpoint_e{epoch}.pth"), seed=99)
+        again = trainer(
+            tmp_path / f"again{epoch}",
+            *opts,
+            "TRAIN.RESUME",
+            str(tmp_path / "whole" / f"checkpoint_e{epoch}.pth"),
+            seed=99,
+        )
         again.run()
         assert again.loader.epochs == list(range(epoch, 3))
         assert same(weights(whole), weights(again)), epoch
@@ -81,11 +103,28 @@ def as_the_original(path):
         old = by_name.get(name, {"params": []})
         numbers = list(range(number, number + len(old["params"])))
         number += len(numbers)
-        state |= {new: content["optimizer"]["state"][before] for new, before in zip(numbers, old["params"], strict=True)}
-        groups.append({"lr": np.float64(0.005), "momentum": 0.9, "dampening": 0, "weight_decay": 1e-4, "nesterov": False, "initial_lr": np.float64(0.005),
-                       "params": numbers})
-    torch.save({"epoch": content["epoch"], "state_dict": {f"module.{k}": v for k, v in content["state_dict"].items()},
-                "optimizer": {"state": state, "param_groups": groups}}, path)
+        state |= {
+            new: content["optimizer"]["state"][before] for new, before in zip(numbers, old["params"], strict=True)
+        }
+        groups.append(
+            {
+                "lr": np.float64(0.005),
+                "momentum": 0.9,
+                "dampening": 0,
+                "weight_decay": 1e-4,
+                "nesterov": False,
+                "initial_lr": np.float64(0.005),
+                "params": numbers,
+            }
+        )
+    torch.save(
+        {
+            "epoch": content["epoch"],
+            "state_dict": {f"module.{k}": v for k, v in content["state_dict"].items()},
+            "optimizer": {"state": state, "param_groups": groups},
+        },
+        path,
+    )
 
 
 @pytest.mark.parametrize("unfreeze", [0, 1, 3])
@@ -100,19 +139,40 @@ def test_resume_from_the_originals_checkpoint(tmp_path, unfreeze):
     assert again.loader.epochs == [1, 2] and same(weights(whole), weights(again))
 
 
-@pytest.mark.parametrize("before, now, grad_sum, words", [
-    ((28, 8), (28, 4), True, ["224 pairs per step (8 x 28), this run has 112 (4 x 28)", "a step is 0.5 times as long", "effect per pair stays the same"]),
-    ((28, 8), (14, 8), True, ["112 (8 x 14)", "multiply TRAIN.BASE_LR by 0.5"]), ((28, 8), (28, 4), False, ["multiply TRAIN.BASE_LR by 0.5"]),
-    ((28, 8), (28, 8), True, [])])
+@pytest.mark.parametrize(
+    "before, now, grad_sum, words",
+    [
+        (
+            (28, 8),
+            (28, 4),
+            True,
+            [
+                "224 pairs per step (8 x 28), this run has 112 (4 x 28)",
+                "a step is 0.5 times as long",
+                "effect per pair stays the same",
+            ],
+        ),
+        ((28, 8), (14, 8), True, ["112 (8 x 14)", "multiply TRAIN.BASE_LR by 0.5"]),
+        ((28, 8), (28, 4), False, ["multiply TRAIN.BASE_LR by 0.5"]),
+        ((28, 8), (28, 8), True, []),
+    ],
+)
 def test_other_pairs_per_step_are_told_with_what_they_mean(before, now, grad_sum, words):
     told = checkpoint.other_batches({"batch_size": before[0], "world_size": before[1]}, *now, grad_sum)
-    assert all(word in told for word in words) and bool(told) == bool(words) and checkpoint.other_batches({}, *now, grad_sum) == ""
+    assert (
+        all(word in told for word in words)
+        and bool(told) == bool(words)
+        and checkpoint.other_batches({}, *now, grad_sum) == ""
+    )
 
 
 def test_resume_with_half_the_pairs_says_so(tmp_path, caplog):
     trainer(tmp_path, "TRAIN.EPOCH", 2).run()
     trainer(tmp_path, "TRAIN.EPOCH", 3, "TRAIN.RESUME", "auto", "TRAIN.BATCH_SIZE", 1)
-    assert "was trained with 2 pairs per step (1 x 2), this run has 1 (1 x 1)" in caplog.text and "multiply TRAIN.BASE_LR by 0.5" in caplog.text
+    assert (
+        "was trained with 2 pairs per step (1 x 2), this run has 1 (1 x 1)" in caplog.text
+        and "multiply TRAIN.BASE_LR by 0.5" in caplog.text
+    )
 
 
 def test_unfreeze_restarts_momentum(tmp_path):
@@ -147,7 +207,9 @@ def test_half_precision_trains_like_full(tmp_path, precision, scale):
 def test_gradients_stay_in_the_buckets_of_ddp(tmp_path):
     """They are zeroed where they lie, so that no backward pass copies them there; the weights are those of a run without DDP."""
     alone = trainer(tmp_path, "TRAIN.GRAD_REDUCE", "avg")
-    config = tiny_config("TRAIN.SNAPSHOT_DIR", str(tmp_path), "TRAIN.BATCH_SIZE", 2, "TRAIN.GRAD_REDUCE", "avg", for_training=True)
+    config = tiny_config(
+        "TRAIN.SNAPSHOT_DIR", str(tmp_path), "TRAIN.BATCH_SIZE", 2, "TRAIN.GRAD_REDUCE", "avg", for_training=True
+    )
     torch.manual_seed(5)
     dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
     try:
@@ -161,8 +223,15 @@ def test_gradients_stay_in_the_buckets_of_ddp(tmp_path):
             before = [p.grad for p in run.model.parameters() if p.grad is not None]
             assert all(not gradient.any() for gradient in before)
             run.update(run.backward(losses["total_loss"]))
-            places.append([[gradient.data_ptr() for gradient in gradients] for gradients in (before, [p.grad for p in run.model.parameters()])])
-        assert len(places[-1][0]) == len(list(run.model.parameters())) and places[-1][0] == places[-1][1] == places[-2][1]
+            places.append(
+                [
+                    [gradient.data_ptr() for gradient in gradients]
+                    for gradients in (before, [p.grad for p in run.model.parameters()])
+                ]
+            )
+        assert (
+            len(places[-1][0]) == len(list(run.model.parameters())) and places[-1][0] == places[-1][1] == places[-2][1]
+        )
         storages = {p.grad.untyped_storage().data_ptr() for p in run.model.parameters()}
         assert len(storages) < 3 and same(weights(alone), weights(run))
     finally:
@@ -190,7 +259,10 @@ def test_a_bad_batch_changes_nothing(tmp_path, caplog):
         run.step(loader[0])
         changed = [k for k, v in run.model.state_dict().items() if not torch.equal(v, before[k])]
         assert all(k.endswith("num_batches_tracked") for k in changed), changed
-        assert all(torch.equal(v, state["momentum_buffer"]) for v, state in zip(momenta, run.optimizer.state.values(), strict=True))
+        assert all(
+            torch.equal(v, state["momentum_buffer"])
+            for v, state in zip(momenta, run.optimizer.state.values(), strict=True)
+        )
     run = trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.PRINT_FREQ", 5, loader=loader)
     assert run.run()["skipped"] == 2
     assert "step 1 skipped" in caplog.text and "step 3 skipped" in caplog.text and "step 2 skipped" not in caplog.text
@@ -205,7 +277,17 @@ def without_batch_norm(model):
 
 
 def test_a_network_without_batch_norm_trains_and_skips(tmp_path):
-    config = tiny_config("TRAIN.SNAPSHOT_DIR", str(tmp_path), "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1, "TRAIN.EPOCH", 2, for_training=True)
+    config = tiny_config(
+        "TRAIN.SNAPSHOT_DIR",
+        str(tmp_path),
+        "TRAIN.BATCH_SIZE",
+        2,
+        "TRAIN.PRINT_FREQ",
+        1,
+        "TRAIN.EPOCH",
+        2,
+        for_training=True,
+    )
     torch.manual_seed(5)
     loader = noisy_batches(2)
     loader[1]["search"][:] = float("inf")
@@ -217,7 +299,9 @@ def test_a_network_without_batch_norm_trains_and_skips(tmp_path):
 
 def test_statistics_lie_on_the_device_of_the_network():
     for model in (build_model(tiny_config()), without_batch_norm(build_model(tiny_config()))):
-        assert all(flat.device.type == "meta" for flat in skips.flat_statistics(model.to("meta")))  # a device like any other, for what is not computed there
+        assert all(
+            flat.device.type == "meta" for flat in skips.flat_statistics(model.to("meta"))
+        )  # a device like any other, for what is not computed there
 
 
 def test_many_bad_batches_end_the_run_in_words(tmp_path, monkeypatch):
@@ -247,7 +331,16 @@ def test_max_steps_and_speed_runs(tmp_path):
 @pytest.mark.parametrize("stop", [1, 2, 3, 5])
 @pytest.mark.parametrize("unfreeze", [0, 1])
 def test_resume_inside_an_epoch_equals_an_uninterrupted_run(tmp_path, stop, unfreeze):
-    opts = ["TRAIN.EPOCH", 2, "BACKBONE.TRAIN_EPOCH", unfreeze, "BACKBONE.TRAIN_LAYERS", "[layer4, layer5]", "TRAIN.RESUME", "auto"]
+    opts = [
+        "TRAIN.EPOCH",
+        2,
+        "BACKBONE.TRAIN_EPOCH",
+        unfreeze,
+        "BACKBONE.TRAIN_LAYERS",
+        "[layer4, layer5]",
+        "TRAIN.RESUME",
+        "auto",
+    ]
     whole = trainer(tmp_path / "whole", *opts, steps=3)
     whole.run()
     trainer(tmp_path / "parts", *opts, steps=3, max_steps=stop).run()
@@ -269,8 +362,20 @@ class Writer(dict):
 def test_scalars(tmp_path):
     writer = Writer()
     trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.LOG_GRADS", "true", writer=writer).run()
-    assert {"total_loss", "cls_loss", "loc_loss", "grad_norm", "lr", "data_time", "grad_all/rpn_head.cls.head.3.weight", "grad/tot", "grad/feature", "grad/rpn",
-            "pairs_per_second", "skipped_steps"} <= set(writer)
+    assert {
+        "total_loss",
+        "cls_loss",
+        "loc_loss",
+        "grad_norm",
+        "lr",
+        "data_time",
+        "grad_all/rpn_head.cls.head.3.weight",
+        "grad/tot",
+        "grad/feature",
+        "grad/rpn",
+        "pairs_per_second",
+        "skipped_steps",
+    } <= set(writer)
     assert [step for step, _ in writer["total_loss"]] == [1, 2, 3, 4]
 
 
@@ -295,7 +400,10 @@ def test_pretrained_weights_are_loaded_and_named_when_missing(tmp_path):
     first.run()
     path = str(tmp_path / "checkpoint_e2.pth")
     assert same(weights(first), weights(trainer(tmp_path, "TRAIN.PRETRAINED", path)))
-    assert torch.equal(trainer(tmp_path, "BACKBONE.PRETRAINED", path).model.backbone.layer1[0].weight, first.model.backbone.layer1[0].weight)
+    assert torch.equal(
+        trainer(tmp_path, "BACKBONE.PRETRAINED", path).model.backbone.layer1[0].weight,
+        first.model.backbone.layer1[0].weight,
+    )
     with pytest.raises(FileNotFoundError, match="BACKBONE.PRETRAINED.*none.pth.*pretrained_models"):
         trainer(tmp_path, "BACKBONE.PRETRAINED", "none.pth")
 
@@ -343,7 +451,9 @@ def test_checkpoints_by_progress(tmp_path):
     assert names() == ["checkpoint_e10.pth", "checkpoint_e9.pth", "checkpoint_e2.pth"]
     latest = tmp_path / "latest.pth"
     for epoch, place in ((9, 1), (10, 0)):
-        torch.save({"epoch": epoch, "pairs": 4, "state_dict": {}, "optimizer": {"state": {}, "param_groups": []}}, latest)
+        torch.save(
+            {"epoch": epoch, "pairs": 4, "state_dict": {}, "optimizer": {"state": {}, "param_groups": []}}, latest
+        )
         assert names()[place] == "latest.pth"
     latest.write_bytes(latest.read_bytes()[:99])
     assert names()[0] == "latest.pth"
@@ -364,7 +474,9 @@ def test_old_checkpoints_go(tmp_path):
     assert checkpoints(tmp_path) == ["checkpoint_e4.pth", "checkpoint_e5.pth"]
 
 
-@pytest.mark.parametrize(("every", "written"), [(1, [1, 2, 4, 5]), (2, [2, 5]), ("", []), ("0.0m", [1, 2, 4, 5]), ("60m", [])])
+@pytest.mark.parametrize(
+    ("every", "written"), [(1, [1, 2, 4, 5]), (2, [2, 5]), ("", []), ("0.0m", [1, 2, 4, 5]), ("60m", [])]
+)
 def test_latest_is_written_inside_epochs(tmp_path, monkeypatch, every, written):
     run = trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.CHECKPOINT_EVERY", every, steps=3)
     real, steps = checkpoint.save_checkpoint, []
@@ -403,9 +515,21 @@ def test_a_request_to_end_saves_and_ends(tmp_path):
 def test_a_loss_that_explodes_is_skipped_and_its_items_are_named(tmp_path, caplog):
     loader = noisy_batches(3)
     loader[1]["label_loc_weight"] *= 1e9
-    run = trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.PRINT_FREQ", 4, loader=loader, describe=lambda epoch, step: f"crops of {epoch}/{step}")
+    run = trainer(
+        tmp_path,
+        "TRAIN.EPOCH",
+        2,
+        "TRAIN.PRINT_FREQ",
+        4,
+        loader=loader,
+        describe=lambda epoch, step: f"crops of {epoch}/{step}",
+    )
     assert run.run()["skipped"] == 2
-    assert "step 2 skipped by all processes" in caplog.text and "is to blame, its items: crops of 0/1" in caplog.text and "crops of 1/1" in caplog.text
+    assert (
+        "step 2 skipped by all processes" in caplog.text
+        and "is to blame, its items: crops of 0/1" in caplog.text
+        and "crops of 1/1" in caplog.text
+    )
 
 
 def test_lines_after_a_resume_are_those_of_an_uninterrupted_run(tmp_path, caplog):
@@ -431,7 +555,9 @@ def test_lines_after_a_resume_are_those_of_an_uninterrupted_run(tmp_path, caplog
     assert first + losses() == whole
 
 
-@pytest.mark.parametrize("change", [{"epoch": "x"}, {"epoch": -1}, {"epoch": 1.5}, {"optimizer": {}}, {"optimizer": [1]}])
+@pytest.mark.parametrize(
+    "change", [{"epoch": "x"}, {"epoch": -1}, {"epoch": 1.5}, {"optimizer": {}}, {"optimizer": [1]}]
+)
 def test_resume_from_states_of_other_types(tmp_path, change):
     trainer(tmp_path, "TRAIN.EPOCH", 2, steps=1).run()
     torch.save({**torch.load(tmp_path / "checkpoint_e1.pth"), **change}, tmp_path / "odd.pth")

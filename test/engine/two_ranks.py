@@ -14,7 +14,18 @@ from pysot.models.model_builder import build_model
 from pysot.utils.device import choose_device
 from pysot.utils.distributed import find_rank, process_group
 
-OPTS = ["TRAIN.EPOCH", 3, "TRAIN.BATCH_SIZE", 2, "TRAIN.BASE_LR", 0.001, "BACKBONE.TRAIN_EPOCH", 1, "BACKBONE.TRAIN_LAYERS", "[layer4, layer5]"]
+OPTS = [
+    "TRAIN.EPOCH",
+    3,
+    "TRAIN.BATCH_SIZE",
+    2,
+    "TRAIN.BASE_LR",
+    0.001,
+    "BACKBONE.TRAIN_EPOCH",
+    1,
+    "BACKBONE.TRAIN_LAYERS",
+    "[layer4, layer5]",
+]
 
 
 class FrozenNorms(FreezePlan):
@@ -29,11 +40,23 @@ class FrozenNorms(FreezePlan):
 
 class Halves(Batches):
     def __init__(self, rank: int):
-        super().__init__({k: v[2 * rank:2 * rank + 2] for k, v in batch.items()} for batch in noisy_batches(2, size=4))
+        super().__init__(
+            {k: v[2 * rank : 2 * rank + 2] for k, v in batch.items()} for batch in noisy_batches(2, size=4)
+        )
 
 
 def start(folder: str, reduce: str, clip: str, *opts: str):
-    config = tiny_config(*OPTS, "TRAIN.SNAPSHOT_DIR", folder, "TRAIN.GRAD_REDUCE", reduce, "TRAIN.GRAD_CLIP", clip, *opts, for_training=True)
+    config = tiny_config(
+        *OPTS,
+        "TRAIN.SNAPSHOT_DIR",
+        folder,
+        "TRAIN.GRAD_REDUCE",
+        reduce,
+        "TRAIN.GRAD_CLIP",
+        clip,
+        *opts,
+        for_training=True,
+    )
     torch.manual_seed(5)
     return config, build_model(config)
 
@@ -41,7 +64,11 @@ def start(folder: str, reduce: str, clip: str, *opts: str):
 def by_hand(folder: str, reduce: str, clip: str) -> dict:
     """The reference: one process adds (or averages) the gradients of the two half batches, clips and steps."""
     config, model = start(folder, reduce, clip)
-    plan, schedule, halves = FrozenNorms(*vars(build_freeze_plan(config)).values()), build_lr_schedule(config), (Halves(0), Halves(1))
+    plan, schedule, halves = (
+        FrozenNorms(*vars(build_freeze_plan(config)).values()),
+        build_lr_schedule(config),
+        (Halves(0), Halves(1)),
+    )
     optimizer = None
     for epoch in range(config.TRAIN.EPOCH):
         plan.apply(model, epoch)

@@ -12,9 +12,15 @@ from pysot.models.head import UPChannelRPN
 from pysot.models.model_builder import build_model
 
 CASES = [
-    ("alexnetlegacy", {"width_mult": 0.5}), ("alexnet", {}), ("alexnet", {"width_mult": 0.25}), ("resnet18", {}), ("resnet34", {"used_layers": [1]}),
-    ("resnet18", {"used_layers": [2, 3]}), ("resnet50", {"used_layers": [0, 1, 2, 3, 4]}),
-    ("mobilenetv2", {}), ("mobilenetv2", {"used_layers": [1, 6], "width_mult": 1.4}),
+    ("alexnetlegacy", {"width_mult": 0.5}),
+    ("alexnet", {}),
+    ("alexnet", {"width_mult": 0.25}),
+    ("resnet18", {}),
+    ("resnet34", {"used_layers": [1]}),
+    ("resnet18", {"used_layers": [2, 3]}),
+    ("resnet50", {"used_layers": [0, 1, 2, 3, 4]}),
+    ("mobilenetv2", {}),
+    ("mobilenetv2", {"used_layers": [1, 6], "width_mult": 1.4}),
 ]
 
 
@@ -38,7 +44,11 @@ def test_channels_and_size(kind, kwargs):
 @pytest.mark.parametrize("kind", ["resnet18", "resnet34"])
 def test_whole_network_on_smaller_resnets(kind):
     channels = "[128, 256, 512]"
-    config = load_config(experiment("siamrpn_r50_l234_dwxcorr_8gpu"), ["BACKBONE.TYPE", kind, "ADJUST.KWARGS.in_channels", channels], for_training=True)
+    config = load_config(
+        experiment("siamrpn_r50_l234_dwxcorr_8gpu"),
+        ["BACKBONE.TYPE", kind, "ADJUST.KWARGS.in_channels", channels],
+        for_training=True,
+    )
     model = build_model(config).eval()
     with torch.inference_mode():
         model.template(torch.zeros(1, 3, 127, 127))
@@ -46,11 +56,28 @@ def test_whole_network_on_smaller_resnets(kind):
 
 
 def test_single_level_neck(tmp_path):
-    opts = ["BACKBONE.KWARGS.used_layers", "[3]", "ADJUST.KWARGS.in_channels", "[1024]", "ADJUST.KWARGS.out_channels", "[64]", "RPN.TYPE", "DepthwiseRPN"]
+    opts = [
+        "BACKBONE.KWARGS.used_layers",
+        "[3]",
+        "ADJUST.KWARGS.in_channels",
+        "[1024]",
+        "ADJUST.KWARGS.out_channels",
+        "[64]",
+        "RPN.TYPE",
+        "DepthwiseRPN",
+    ]
     name = experiment("siamrpn_r50_l234_dwxcorr_lt")
-    text = open(name).read().replace("    weighted: true\n", "    out_channels: 64\n").replace("WEIGHTED: true", "WEIGHTED: false")
-    for line, other in (("    in_channels: [128, 256, 512]", "    in_channels: 64"), ("  ADJUST_CHANNEL: [128, 256, 512]\n", ""),
-                        ("  CHANNELS: [512, 1024, 2048]\n", "")):
+    text = (
+        open(name)
+        .read()
+        .replace("    weighted: true\n", "    out_channels: 64\n")
+        .replace("WEIGHTED: true", "WEIGHTED: false")
+    )
+    for line, other in (
+        ("    in_channels: [128, 256, 512]", "    in_channels: 64"),
+        ("  ADJUST_CHANNEL: [128, 256, 512]\n", ""),
+        ("  CHANNELS: [512, 1024, 2048]\n", ""),
+    ):
         text = text.replace(line, other)
     (tmp_path / "config.yaml").write_text(text)
     config = load_config(tmp_path / "config.yaml", opts)
@@ -84,6 +111,10 @@ def test_track_needs_a_template():
 
 def test_labels_of_another_size_are_named():
     model = build_model(tiny_config())
-    batch = {"template": torch.zeros(1, 3, 127, 127), "search": torch.zeros(1, 3, 255, 255), "label_cls": torch.zeros(1, 5, 25, 25)}
+    batch = {
+        "template": torch.zeros(1, 3, 127, 127),
+        "search": torch.zeros(1, 3, 255, 255),
+        "label_cls": torch.zeros(1, 5, 25, 25),
+    }
     with pytest.raises(ValueError, match="OUTPUT_SIZE.*17.*25"):
         model(batch)

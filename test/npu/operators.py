@@ -54,7 +54,9 @@ class Recorder(TorchDispatchMode):
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.device.type == "npu"]
         if tensors:
             name = str(function).removesuffix(".default")
-            boolean = name.startswith("aten.index") and any(t.dtype in (torch.bool, torch.uint8) for t in tree_leaves(args[1]) if isinstance(t, torch.Tensor))
+            boolean = name.startswith("aten.index") and any(
+                t.dtype in (torch.bool, torch.uint8) for t in tree_leaves(args[1]) if isinstance(t, torch.Tensor)
+            )
             self.operators[name + " with bool" * boolean] += 1
             if any(t.dtype == torch.float64 for t in tensors) or any(leaf is torch.float64 for leaf in leaves):
                 self.refused.add(f"{name}: float64")
@@ -64,7 +66,10 @@ class Recorder(TorchDispatchMode):
 
 
 def main(name: str, *opts: str) -> None:
-    config = load_config(experiment(name), ["TRAIN.EPOCH", "21", "BACKBONE.TRAIN_EPOCH", "0", "BACKBONE.PRETRAINED", "", "TRAIN.PRINT_FREQ", "5", *opts])
+    config = load_config(
+        experiment(name),
+        ["TRAIN.EPOCH", "21", "BACKBONE.TRAIN_EPOCH", "0", "BACKBONE.PRETRAINED", "", "TRAIN.PRINT_FREQ", "5", *opts],
+    )
     me = find_rank()
     device = choose_device("npu", local_rank=me.local_rank)
     with process_group(me, device):
@@ -75,12 +80,20 @@ def main(name: str, *opts: str) -> None:
 
 def steps(config, device: torch.device, me: Rank) -> dict:
     npu = config.NPU
-    set_npu_switches(device, jit_compile=npu.JIT_COMPILE, conv_hf32=npu.CONV_HF32, matmul_hf32=npu.MATMUL_HF32, internal_format=npu.INTERNAL_FORMAT)
+    set_npu_switches(
+        device,
+        jit_compile=npu.JIT_COMPILE,
+        conv_hf32=npu.CONV_HF32,
+        matmul_hf32=npu.MATMUL_HF32,
+        internal_format=npu.INTERNAL_FORMAT,
+    )
     batch = drawn_batch(2, config.TRAIN.SEARCH_SIZE, config.TRAIN.OUTPUT_SIZE)
     batches = Batches([{name: value.pin_memory() for name, value in batch.items()}])  # as the loader makes them
     run = build_trainer(config, build_model(config), batches, device, me, save=False)
     run.begin(0)
-    for _ in range(2 if me.world_size > 1 else 1):  # the first step also makes what is made once, the second lays out DDP's buckets anew
+    for _ in range(
+        2 if me.world_size > 1 else 1
+    ):  # the first step also makes what is made once, the second lays out DDP's buckets anew
         run.step(batches[0])
     with Recorder() as training:
         run.step(batches[0])
@@ -89,8 +102,10 @@ def steps(config, device: torch.device, me: Rank) -> dict:
     tracker.init(image, [100, 80, 60, 60])
     with Recorder() as tracking:
         tracker.track(image)
-    return {step: {"operators": seen.operators, "refused": sorted(seen.refused), "reads": seen.reads}
-            for step, seen in (("training", training), ("tracking", tracking))}
+    return {
+        step: {"operators": seen.operators, "refused": sorted(seen.refused), "reads": seen.reads}
+        for step, seen in (("training", training), ("tracking", tracking))
+    }
 
 
 if __name__ == "__main__":

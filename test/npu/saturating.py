@@ -12,7 +12,13 @@ from pysot.utils.device import choose_device
 
 
 def state(run) -> list[torch.Tensor]:
-    return [value.cpu() for value in (*run.model.state_dict().values(), *(entry["momentum_buffer"] for entry in run.optimizer.state.values()))]
+    return [
+        value.cpu()
+        for value in (
+            *run.model.state_dict().values(),
+            *(entry["momentum_buffer"] for entry in run.optimizer.state.values()),
+        )
+    ]
 
 
 def main(*opts: str) -> None:

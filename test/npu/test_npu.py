@@ -13,7 +13,18 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import ROOT, SIMULATED, TINY, assert_same_weights, drawn_image, experiment, moving_square, noisy_batches, small_trainer, tiny_config
+from helpers import (
+    ROOT,
+    SIMULATED,
+    TINY,
+    assert_same_weights,
+    drawn_image,
+    experiment,
+    moving_square,
+    noisy_batches,
+    small_trainer,
+    tiny_config,
+)
 from pysot.models.model_builder import build_model
 from pysot.tracker.tracker_builder import build_tracker
 from pysot.utils.device import choose_device, device_name, distributed_backend, peak_memory_mib, synchronize
@@ -25,7 +36,9 @@ TOLERANCE = 1e-5 if SIMULATED else 1e-2
 
 def run(*command, cwd) -> subprocess.CompletedProcess:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, *map(str, command)], cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
+    return subprocess.run(
+        [sys.executable, *map(str, command)], cwd=cwd, env=environment, capture_output=True, text=True, timeout=600
+    )
 
 
 def test_auto_takes_the_npu():
@@ -38,7 +51,9 @@ def test_auto_takes_the_npu():
 
 
 def test_more_ranks_than_cards():
-    with pytest.raises(RuntimeError, match=r"npu:99 was asked for, this process sees \d+ npu.*ASCEND_RT_VISIBLE_DEVICES"):
+    with pytest.raises(
+        RuntimeError, match=r"npu:99 was asked for, this process sees \d+ npu.*ASCEND_RT_VISIBLE_DEVICES"
+    ):
         choose_device("npu", local_rank=99)
 
 
@@ -53,7 +68,9 @@ def test_training_equals_the_cpu_across_the_unfreeze(tmp_path):
 def test_a_checkpoint_goes_on_on_the_other_device(tmp_path, first, second, epoch):
     whole = small_trainer(tmp_path / "whole", choose_device(first))
     whole.run()
-    again = small_trainer(tmp_path / "again", choose_device(second), "TRAIN.RESUME", str(tmp_path / "whole" / f"checkpoint_e{epoch}.pth"))
+    again = small_trainer(
+        tmp_path / "again", choose_device(second), "TRAIN.RESUME", str(tmp_path / "whole" / f"checkpoint_e{epoch}.pth")
+    )
     again.run()
     assert_same_weights(whole.model.state_dict(), again.model.state_dict(), TOLERANCE)
 
@@ -62,9 +79,14 @@ def test_a_checkpoint_goes_on_on_the_other_device(tmp_path, first, second, epoch
 def test_fp16_skips_an_overflow(tmp_path, scale):
     loader = noisy_batches()
     loader[0]["label_loc_weight"] *= 1e30
-    half = small_trainer(tmp_path, choose_device("npu"), "TRAIN.PRECISION", "fp16", "TRAIN.LOSS_SCALE", scale, loader=loader)
+    half = small_trainer(
+        tmp_path, choose_device("npu"), "TRAIN.PRECISION", "fp16", "TRAIN.LOSS_SCALE", scale, loader=loader
+    )
     figures = half.run()
-    assert figures["skipped"] >= 3 and np.isfinite([v.float().abs().sum().item() for v in half.model.state_dict().values()]).all()
+    assert (
+        figures["skipped"] >= 3
+        and np.isfinite([v.float().abs().sum().item() for v in half.model.state_dict().values()]).all()
+    )
     assert scale == "dynamic" or half.amp.scaler.get_scale() == 32
 
 
@@ -91,22 +113,75 @@ def test_commands_on_the_npu(tmp_path):
     (tmp_path / "raw" / "list.txt").write_text("square0\nsquare1\nsquare2\n")
     tools, config = ROOT / "tools", experiment("quickstart")
     assert run(tools / "prepare_data.py", "vot", "raw", "--out", "data", "--procs", "1", cwd=tmp_path).returncode == 0
-    opts = ["DATASET.QUICKSTART.ROOT", "data/crop511", "DATASET.QUICKSTART.ANNO", "data/train.json", "DATASET.VIDEOS_PER_EPOCH", "4", "TRAIN.BATCH_SIZE", "2",
-            "TRAIN.EPOCH", "2", "TRAIN.NUM_WORKERS", "1", "TRAIN.SNAPSHOT_DIR", "snap", "TRAIN.LOG_DIR", "logs"]
+    opts = [
+        "DATASET.QUICKSTART.ROOT",
+        "data/crop511",
+        "DATASET.QUICKSTART.ANNO",
+        "data/train.json",
+        "DATASET.VIDEOS_PER_EPOCH",
+        "4",
+        "TRAIN.BATCH_SIZE",
+        "2",
+        "TRAIN.EPOCH",
+        "2",
+        "TRAIN.NUM_WORKERS",
+        "1",
+        "TRAIN.SNAPSHOT_DIR",
+        "snap",
+        "TRAIN.LOG_DIR",
+        "logs",
+    ]
     done = run(tools / "train.py", "--cfg", config, "--opts", *TINY, *opts, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "1 process(es) on cpu" not in done.stderr and re.search(r"Final Performance images/sec : [\d.]+", done.stdout)
-    peak, reserved = (int(re.search(rf"{what} memory MiB : (\d+)", done.stdout).group(1)) for what in ("Peak", "Reserved"))
+    assert "1 process(es) on cpu" not in done.stderr and re.search(
+        r"Final Performance images/sec : [\d.]+", done.stdout
+    )
+    peak, reserved = (
+        int(re.search(rf"{what} memory MiB : (\d+)", done.stdout).group(1)) for what in ("Peak", "Reserved")
+    )
     assert 0 < peak <= reserved
     snapshot = ["--snapshot", "snap/checkpoint_e2.pth", "--config", config, "--device", "npu"]
     done = run(tools / "test.py", *snapshot, "--dataset", "raw", "--datasetdir", ".", "--opts", *TINY, cwd=tmp_path)
     assert done.returncode == 0 and "| checkpoint_e2 |" in done.stdout, done.stderr
-    two = run(tools / "test.py", *snapshot, "--dataset", "raw", "--datasetdir", ".", "--workers", "2", "--results_dir", "two", "--opts", *TINY, cwd=tmp_path)
-    texts = [{path.name: path.read_text() for path in (tmp_path / folder).rglob("*_001.txt")} for folder in ("results", "two")]
+    two = run(
+        tools / "test.py",
+        *snapshot,
+        "--dataset",
+        "raw",
+        "--datasetdir",
+        ".",
+        "--workers",
+        "2",
+        "--results_dir",
+        "two",
+        "--opts",
+        *TINY,
+        cwd=tmp_path,
+    )
+    texts = [
+        {path.name: path.read_text() for path in (tmp_path / folder).rglob("*_001.txt")}
+        for folder in ("results", "two")
+    ]
     assert two.returncode == 0 and len(texts[0]) == 3 and (texts[0] == texts[1] or not SIMULATED), two.stderr
-    done = run(tools / "eval.py", "-p", "results", "-d", "raw", "--datasetdir", ".", "--json", "scores.json", cwd=tmp_path)
-    assert done.returncode == 0 and set(json.loads((tmp_path / "scores.json").read_text())) == {"checkpoint_e2"}, done.stderr
-    done = run(tools / "demo.py", *snapshot, "--video_name", "raw/square0/color", "--init", "20,30,40,40", "--output", "demo", "--opts", *TINY, cwd=tmp_path)
+    done = run(
+        tools / "eval.py", "-p", "results", "-d", "raw", "--datasetdir", ".", "--json", "scores.json", cwd=tmp_path
+    )
+    assert done.returncode == 0 and set(json.loads((tmp_path / "scores.json").read_text())) == {"checkpoint_e2"}, (
+        done.stderr
+    )
+    done = run(
+        tools / "demo.py",
+        *snapshot,
+        "--video_name",
+        "raw/square0/color",
+        "--init",
+        "20,30,40,40",
+        "--output",
+        "demo",
+        "--opts",
+        *TINY,
+        cwd=tmp_path,
+    )
     assert done.returncode == 0 and len(json.loads((tmp_path / "demo" / "boxes.json").read_text())) == 6, done.stderr
 
 
@@ -128,7 +203,13 @@ for name in ("one", "two"):
 print("level", torch_npu._C._npu_get_deterministic_level(), all(map(torch.equal, *states)))
 """
     path = os.pathsep.join([str(ROOT), str(ROOT / "test"), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert "level 1 True" in done.stdout and "set_deterministic_level" not in done.stderr, done.stdout + done.stderr
 
 
@@ -136,6 +217,8 @@ print("level", torch_npu._C._npu_get_deterministic_level(), all(map(torch.equal,
 def test_the_simulator_is_the_cpu():
     for _ in range(3):
         done = run("test/npu_sim/tests/selftest.py", cwd=ROOT)
-        if "terminate called without an active exception" not in done.stderr + done.stdout:  # torch_npu's threads at the end of a process, a rare abort
+        if (
+            "terminate called without an active exception" not in done.stderr + done.stdout
+        ):  # torch_npu's threads at the end of a process, a rare abort
             break
     assert done.returncode == 0 and done.stdout.count("ok ") > 20, done.stdout + done.stderr

@@ -27,9 +27,22 @@ def trainer(folder, *opts, **more):
 
 def ranks(folder, *arguments: str) -> list[dict]:
     """Two ranks over HCCL, see engine/two_ranks.py: what each printed."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "test"), os.environ.get("PYTHONPATH", "")]), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(ROOT / "test" / "engine" / "two_ranks.py")]
-    done = subprocess.run([*command, str(folder), *arguments], env=environment, capture_output=True, text=True, timeout=600)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "test"), os.environ.get("PYTHONPATH", "")]),
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node=2",
+        str(ROOT / "test" / "engine" / "two_ranks.py"),
+    ]
+    done = subprocess.run(
+        [*command, str(folder), *arguments], env=environment, capture_output=True, text=True, timeout=600
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(entry) for entry in re.findall(r"\{.*?\}", done.stdout)]  # both write to one pipe
 
@@ -46,7 +59,9 @@ def test_two_ranks_over_hccl_equal_one_process(tmp_path, opts):
 def test_an_overflow_on_one_rank_is_skipped_by_both(tmp_path, scale, opts):
     found = ranks(tmp_path, "sum", "10", "npu", "1", *FP16, "TRAIN.LOSS_SCALE", scale, *opts)
     assert len(found) == 2 and found[0]["skipped"] == found[1]["skipped"]
-    assert found[0]["skipped"] == 3 or scale == "dynamic" and 3 < found[0]["skipped"] <= 6  # it also searches for a scale
+    assert (
+        found[0]["skipped"] == 3 or scale == "dynamic" and 3 < found[0]["skipped"] <= 6
+    )  # it also searches for a scale
     assert found[0]["weights"] == pytest.approx(found[1]["weights"], rel=1e-12) and found[0]["weights"] < float("inf")
 
 
@@ -67,7 +82,9 @@ def test_fused_sgd_resumes(tmp_path, epoch):
     whole = trainer(tmp_path / "whole")
     whole.run()
     for opts in ([], TORCH):  # torch's optimizer takes its checkpoints as well
-        again = trainer(tmp_path / f"again{len(opts)}", *opts, "TRAIN.RESUME", str(tmp_path / "whole" / f"checkpoint_e{epoch}.pth"))
+        again = trainer(
+            tmp_path / f"again{len(opts)}", *opts, "TRAIN.RESUME", str(tmp_path / "whole" / f"checkpoint_e{epoch}.pth")
+        )
         again.run()
         assert_same_weights(whole.model.state_dict(), again.model.state_dict(), TOLERANCE)
 
@@ -163,11 +180,25 @@ def test_apex_is_called_as_published_and_anew_at_the_unfreeze(tmp_path, apex, op
     run.run()
     options = {"opt_level": "O1", "loss_scale": 32, "combine_grad": True}
     step = ["scale_loss"] * 2
-    assert apex.calls == [("initialize", ["rpn_head"], options), *step, ("initialize", ["backbone", "rpn_head"], options), *step, *step]
+    assert apex.calls == [
+        ("initialize", ["rpn_head"], options),
+        *step,
+        ("initialize", ["backbone", "rpn_head"], options),
+        *step,
+        *step,
+    ]
     assert_same_weights(plain.model.state_dict(), run.model.state_dict(), TOLERANCE)  # the stand-in computes in float32
 
     apex.calls.clear()
-    trainer(tmp_path / "again", *FP16, "NPU.APEX", "True", *opts, "TRAIN.RESUME", str(tmp_path / "apex" / "checkpoint_e2.pth")).run()
+    trainer(
+        tmp_path / "again",
+        *FP16,
+        "NPU.APEX",
+        "True",
+        *opts,
+        "TRAIN.RESUME",
+        str(tmp_path / "apex" / "checkpoint_e2.pth"),
+    ).run()
     assert [call[0] for call in apex.calls[:2]] == ["initialize", "load"] and apex.calls[1][1] == apex.state_dict()
 
 

@@ -11,36 +11,73 @@ from helpers import ROOT, SIMULATED
 
 pytestmark = pytest.mark.npu
 
-SLOW = ("nonzero", "masked_select", "_local_scalar_dense", "item", "unique", "index_with_bool", "bincount", "repeat_interleave.Tensor")
+SLOW = (
+    "nonzero",
+    "masked_select",
+    "_local_scalar_dense",
+    "item",
+    "unique",
+    "index_with_bool",
+    "bincount",
+    "repeat_interleave.Tensor",
+)
 R50 = "siamrpn_r50_l234_dwxcorr_8gpu"
 
 
 def record(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    path = os.pathsep.join([str(ROOT), str(ROOT / "test"), str(ROOT / "test" / "npu"), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join(
+        [str(ROOT), str(ROOT / "test"), str(ROOT / "test" / "npu"), os.environ.get("PYTHONPATH", "")]
+    )
     # torch_npu then refuses an operator that it has no kernel for, which it would send to the CPU
     environment = {**os.environ, "PYTHONPATH": path, "TORCH_NPU_FALLBACK_CPU_DISABLE": "1", **environment}
     return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=600)
 
 
 def slow(operators: dict[str, int]) -> list[str]:
-    return [name for name in operators if name.endswith(" with bool") or name.removeprefix("aten.").split(".")[0] in SLOW]
+    return [
+        name for name in operators if name.endswith(" with bool") or name.removeprefix("aten.").split(".")[0] in SLOW
+    ]
 
 
-@pytest.mark.parametrize(("config", "opts"), [
-    (R50, []), (R50, ["TRAIN.PRECISION", "fp16"]), ("quickstart", ["TRAIN.PRECISION", "fp16", "TRAIN.LOSS_SCALE", "dynamic"]),
-    ("quickstart", ["TRAIN.PRECISION", "bf16"]), ("quickstart", ["NPU.FUSED_SGD", "False"]), ("siamrpn_mobilev2_small", []),
-    ("quickstart", ["NPU.JIT_COMPILE", "True", "NPU.INTERNAL_FORMAT", "True", "NPU.CONV_HF32", "True", "NPU.MATMUL_HF32", "True"]),
-], ids=["r50-fp32", "r50-fp16", "alex-fp16-dynamic", "alex-bf16", "alex-torch-sgd", "mobilev2", "alex-all-switches"])
+@pytest.mark.parametrize(
+    ("config", "opts"),
+    [
+        (R50, []),
+        (R50, ["TRAIN.PRECISION", "fp16"]),
+        ("quickstart", ["TRAIN.PRECISION", "fp16", "TRAIN.LOSS_SCALE", "dynamic"]),
+        ("quickstart", ["TRAIN.PRECISION", "bf16"]),
+        ("quickstart", ["NPU.FUSED_SGD", "False"]),
+        ("siamrpn_mobilev2_small", []),
+        (
+            "quickstart",
+            [
+                "NPU.JIT_COMPILE",
+                "True",
+                "NPU.INTERNAL_FORMAT",
+                "True",
+                "NPU.CONV_HF32",
+                "True",
+                "NPU.MATMUL_HF32",
+                "True",
+            ],
+        ),
+    ],
+    ids=["r50-fp32", "r50-fp16", "alex-fp16-dynamic", "alex-bf16", "alex-torch-sgd", "mobilev2", "alex-all-switches"],
+)
 def test_operators(capsys, config, opts):
     done = record(str(ROOT / "test" / "npu" / "operators.py"), config, *opts)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     with capsys.disabled():
         for step, result in found.items():
-            names = ", ".join(f"{name.removeprefix('aten.')} x{count}" for name, count in sorted(result["operators"].items()))
+            names = ", ".join(
+                f"{name.removeprefix('aten.')} x{count}" for name, count in sorted(result["operators"].items())
+            )
             copies, waits = result["reads"]
-            print(f"\n{config} {' '.join(opts)}: a {step} step sends {sum(result['operators'].values())} operators to the NPU, copies to the host {copies} "
-                  f"times, waits {waits} times: {names}")
+            print(
+                f"\n{config} {' '.join(opts)}: a {step} step sends {sum(result['operators'].values())} operators to the NPU, copies to the host {copies} "
+                f"times, waits {waits} times: {names}"
+            )
     for step, result in found.items():
         assert result["operators"] and result["refused"] == [] and slow(result["operators"]) == [], step
         assert "_foreach_mul_.Tensor" not in " ".join(result["operators"]), step  # an NPU has no kernel for it
@@ -49,7 +86,14 @@ def test_operators(capsys, config, opts):
 
 
 def test_two_ranks_wait_for_nothing_either():
-    done = record("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(ROOT / "test" / "npu" / "operators.py"), "quickstart")
+    done = record(
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node=2",
+        str(ROOT / "test" / "npu" / "operators.py"),
+        "quickstart",
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])["training"]
     assert found["operators"]["c10d.allreduce_"] >= 2 and found["refused"] == [] and found["reads"] == [0, 0], found
@@ -74,9 +118,18 @@ print(json.dumps([seen.operators, sorted(seen.refused)]))
 
 # Copies to the host, and waits, of a line about a tensor `x` on the NPU, and a step of torch's fused SGD.
 READS = {
-    "optimizer.step()": [0, 0], "optimizer.found_inf = x.sum(); optimizer.step()": [1, 1], "x.sum().item()": [1, 1], "bool(x.sum() > 1)": [1, 1],
-    "x.nonzero()": [1, 1], "torch.equal(x, x)": [1, 1], "x[x > 0]": [1, 1], "x.cpu()": [1, 1], "x.to('cpu', non_blocking=True)": [1, 0],
-    "torch.ones(2).to('npu')": [0, 1], "torch.ones(2).pin_memory().to('npu', non_blocking=True)": [0, 0], "torch.npu.synchronize()": [0, 1],
+    "optimizer.step()": [0, 0],
+    "optimizer.found_inf = x.sum(); optimizer.step()": [1, 1],
+    "x.sum().item()": [1, 1],
+    "bool(x.sum() > 1)": [1, 1],
+    "x.nonzero()": [1, 1],
+    "torch.equal(x, x)": [1, 1],
+    "x[x > 0]": [1, 1],
+    "x.cpu()": [1, 1],
+    "x.to('cpu', non_blocking=True)": [1, 0],
+    "torch.ones(2).to('npu')": [0, 1],
+    "torch.ones(2).pin_memory().to('npu', non_blocking=True)": [0, 0],
+    "torch.npu.synchronize()": [0, 1],
 }
 COUNT = """
 import torch, json, sys

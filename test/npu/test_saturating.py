@@ -36,12 +36,16 @@ def test_an_explosion_leaves_nothing_in_fp16():
 def test_both_ranks_leave_out_what_is_bad_on_one(tmp_path, precision, monkeypatch):
     monkeypatch.setenv("NPU_SIM_SOC", "Ascend910A")
     found = ranks(tmp_path, "sum", "10", "npu", "1", "TRAIN.PRECISION", precision)
-    assert [entry["skipped"] for entry in found] == [3, 3] and found[0]["weights"] == pytest.approx(found[1]["weights"], rel=1e-12), found
+    assert [entry["skipped"] for entry in found] == [3, 3] and found[0]["weights"] == pytest.approx(
+        found[1]["weights"], rel=1e-12
+    ), found
 
 
 def test_bf16_is_refused_in_words():
     told, _ = on_910a("TRAIN.PRECISION", "bf16")
-    assert told.startswith("TRAIN.PRECISION is bf16, which Ascend910A does not have") and "set it to fp16 or fp32" in told
+    assert (
+        told.startswith("TRAIN.PRECISION is bf16, which Ascend910A does not have") and "set it to fp16 or fp32" in told
+    )
 
 
 def test_float32_that_is_fp16_is_told(monkeypatch, caplog):
@@ -50,7 +54,10 @@ def test_float32_that_is_fp16_is_told(monkeypatch, caplog):
     assert caplog.text == ""
     monkeypatch.setattr(torch.npu, "is_bf16_supported", lambda: False)  # as on 910A and older
     build_amp(tiny_config(), device)
-    assert "computes convolutions and matrix products of float32 in fp16" in caplog.text and "NPU.PRECISION_MODE" in caplog.text
+    assert (
+        "computes convolutions and matrix products of float32 in fp16" in caplog.text
+        and "NPU.PRECISION_MODE" in caplog.text
+    )
     caplog.clear()
     build_amp(tiny_config("NPU.PRECISION_MODE", "must_keep_origin_dtype"), device)
     build_amp(tiny_config("TRAIN.PRECISION", "fp16"), device)

@@ -38,7 +38,16 @@ NATIVE = (
     "record_stream",
 )
 # Those whose tensors may lie on different devices.
-ACROSS = ("copy_", "_foreach_copy_", "index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index", "_unsafe_index_put")
+ACROSS = (
+    "copy_",
+    "_foreach_copy_",
+    "index",
+    "index_put",
+    "index_put_",
+    "_index_put_impl_",
+    "_unsafe_index",
+    "_unsafe_index_put",
+)
 # Those of the matrix unit, which multiplies 16-bit floats and sums in 32 bits.  So do these:
 # the CPU's own kernels for 16-bit floats are slow.
 WIDE = ("convolution", "convolution_backward", "mm", "bmm", "addmm", "baddbmm", "mv", "addmv")
@@ -90,7 +99,13 @@ def install():
         register("aten::_amp_foreach_non_finite_check_and_unscale_", check_and_unscale)
     register("npu::_npu_dtype_cast", cast)
     register("c10d::allgather_", allgather)
-    for function in (batch_norm_stats, batch_norm_gather_stats_with_counts, batch_norm_elemt, batch_norm_backward_reduce, batch_norm_backward_elemt):
+    for function in (
+        batch_norm_stats,
+        batch_norm_gather_stats_with_counts,
+        batch_norm_elemt,
+        batch_norm_backward_reduce,
+        batch_norm_backward_elemt,
+    ):
         register(f"aten::{function.__name__}", function)
 
 
@@ -151,7 +166,14 @@ def kernel(op):
     written = {a.name: i for i, a in enumerate(arguments) if a.alias_info and a.alias_info.is_write}
     outs = [a.name for a in arguments if a.name in written and a.kwarg_only]
     returned = [
-        next((a.name for a in arguments if a.name in written and r.alias_info and a.alias_info.before_set == r.alias_info.before_set), None)
+        next(
+            (
+                a.name
+                for a in arguments
+                if a.name in written and r.alias_info and a.alias_info.before_set == r.alias_info.before_set
+            ),
+            None,
+        )
         for r in op._schema.returns
     ]
     short = op._schema.name.partition("::")[2]
@@ -215,7 +237,10 @@ def kernel(op):
             for x in flat(kwargs.get(name, args[i] if i < len(args) else None)):
                 saturate(view(x))
         results = result if isinstance(result, tuple) else (result,)
-        results = [up(x) if name is None else kwargs[name] if name in kwargs else args[written[name]] for name, x in zip(returned, results, strict=False)]
+        results = [
+            up(x) if name is None else kwargs[name] if name in kwargs else args[written[name]]
+            for name, x in zip(returned, results, strict=False)
+        ]
         return results[0] if len(results) == 1 else tuple(results) or None
 
     return run
@@ -223,11 +248,17 @@ def kernel(op):
 
 def flat(x):
     """The NPU tensors of an argument: a tensor, a list of them, or nothing."""
-    return [y for y in (x if isinstance(x, (list, tuple)) else [x]) if isinstance(y, torch.Tensor) and y.device.type == "npu"]
+    return [
+        y
+        for y in (x if isinstance(x, (list, tuple)) else [x])
+        if isinstance(y, torch.Tensor) and y.device.type == "npu"
+    ]
 
 
 def apart(op, one, other):
-    return RuntimeError(f"{op}: Expected all tensors to be on the same device, but found at least two devices, {one} and {other}!")
+    return RuntimeError(
+        f"{op}: Expected all tensors to be on the same device, but found at least two devices, {one} and {other}!"
+    )
 
 
 def default_generator(device):

@@ -16,7 +16,14 @@ sys.path[:0] = [str(TOOLS.parent), str(TOOLS)]
 def be_impatient() -> None:
     from pysot.utils import signals, watch
 
-    watch.PATIENCE, watch.STEP, watch.SLOWER, watch.FIRST_STEP, watch.START, watch.GRACE = 6.0, 8.0, 2.0, 15.0, 60.0, 1.0
+    watch.PATIENCE, watch.STEP, watch.SLOWER, watch.FIRST_STEP, watch.START, watch.GRACE = (
+        6.0,
+        8.0,
+        2.0,
+        15.0,
+        60.0,
+        1.0,
+    )
     from pysot.engine import fetch, run_folder  # which take the numbers above
 
     signals.END_WITHIN, signals.END_AT_ONCE, fetch.BATCH, run_folder._DYING = 5.0, 2.0, 4.0, 1.0

@@ -16,9 +16,32 @@ from pysot.core.xcorr import WAYS
 def benchmark(what: str, folder: Path) -> tuple[str, dict[str, dict]]:
     """What the command prints, and its rows by their names."""
     data = tiny_benchmark(folder, frames=4)
-    command = [sys.executable, str(ROOT / "tools" / "benchmark.py"), what, "--cfg", experiment("quickstart"), "--device", "cpu", "--data_path", str(data),
-               "--steps", "1", "--repeats", "2", "--json", "out.json", "--opts", *TINY, "TRAIN.BATCH_SIZE", "2", "TRAIN.NUM_WORKERS", "0"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    command = [
+        sys.executable,
+        str(ROOT / "tools" / "benchmark.py"),
+        what,
+        "--cfg",
+        experiment("quickstart"),
+        "--device",
+        "cpu",
+        "--data_path",
+        str(data),
+        "--steps",
+        "1",
+        "--repeats",
+        "2",
+        "--json",
+        "out.json",
+        "--opts",
+        *TINY,
+        "TRAIN.BATCH_SIZE",
+        "2",
+        "TRAIN.NUM_WORKERS",
+        "0",
+    ]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     assert done.returncode == 0, done.stderr
     rows = json.loads((folder / "out.json").read_text())
     assert all(set(row) == {"name", "device", "value", "unit", "ratio", "target"} for row in rows)
@@ -28,14 +51,23 @@ def benchmark(what: str, folder: Path) -> tuple[str, dict[str, dict]]:
 def test_train(tmp_path):
     text, rows = benchmark("train", tmp_path)
     assert "-bound: " in text and "target 1.3" in text
-    assert rows["speed"]["ratio"] > 0 and set(rows) > {"data wait", *PARTS, "peak memory"} and rows["peak memory"]["value"] > 50
+    assert (
+        rows["speed"]["ratio"] > 0
+        and set(rows) > {"data wait", *PARTS, "peak memory"}
+        and rows["peak memory"]["value"] > 50
+    )
 
 
 def test_scale(tmp_path):
     text, rows = benchmark("scale", tmp_path)
     assert "-bound: " in text and rows["2 processes"]["value"] > 0
-    assert rows["parallel efficiency"]["value"] == pytest.approx(50 * rows["2 processes"]["value"] / rows["one process"]["value"])
-    assert rows["model of 8"]["value"] > 0 and rows["model of 64, efficiency"]["value"] <= rows["model of 8, efficiency"]["value"]
+    assert rows["parallel efficiency"]["value"] == pytest.approx(
+        50 * rows["2 processes"]["value"] / rows["one process"]["value"]
+    )
+    assert (
+        rows["model of 8"]["value"] > 0
+        and rows["model of 64, efficiency"]["value"] <= rows["model of 8, efficiency"]["value"]
+    )
 
 
 def test_xcorr(tmp_path):

@@ -62,8 +62,14 @@ def run(tmp_path, monkeypatch):
     told = []
 
     def start(*steps, kind="cpu", seconds=60.0, short=False):
-        outcomes = run_steps(steps, kind, Setting(kind, tmp_path / "data", tmp_path, short), seconds, lambda so_far: told.append(len(so_far)))
-        assert told[-len(steps):] == list(range(1, len(steps) + 1))
+        outcomes = run_steps(
+            steps,
+            kind,
+            Setting(kind, tmp_path / "data", tmp_path, short),
+            seconds,
+            lambda so_far: told.append(len(so_far)),
+        )
+        assert told[-len(steps) :] == list(range(1, len(steps) + 1))
         return outcomes
 
     return start
@@ -72,10 +78,21 @@ def run(tmp_path, monkeypatch):
 def test_a_step_that_fails_stops_no_other(run):
     began = time.monotonic()
     outcomes = run(step("good"), step("hangs", 4), step("raises"), step("dies"), step("wrong"), step("tells"))
-    assert [outcome.state for outcome in outcomes] == [OK, LATE, FAILED, FAILED, WRONG, OK] and time.monotonic() - began < 40
+    assert [outcome.state for outcome in outcomes] == [
+        OK,
+        LATE,
+        FAILED,
+        FAILED,
+        WRONG,
+        OK,
+    ] and time.monotonic() - began < 40
     good, hangs, raises, dies, wrong, tells = outcomes
     assert good.told == Told([Figure("speed", 3.0, "x")], [Check("sum", 0.5, 1)]) and good.passed
-    assert hangs.told.notes == ["begun"] and "ended after 4 s; what it had found until then is kept" in hangs.reason and 4 <= hangs.seconds < 10
+    assert (
+        hangs.told.notes == ["begun"]
+        and "ended after 4 s; what it had found until then is kept" in hangs.reason
+        and 4 <= hangs.seconds < 10
+    )
     with pytest.raises(ProcessLookupError):  # its helper has ended with it
         for _ in range(50):
             os.kill(int(hangs.told.figures[0].value), 0)
@@ -93,14 +110,21 @@ def test_the_whole_never_takes_longer_than_it_may(run):
     began = time.monotonic()
     outcomes = run(step("hangs", 60), step("good"), step("tells", decides=True), seconds=3)
     assert time.monotonic() - began < 8
-    assert [outcome.state for outcome in outcomes] == [NO_TIME] * 3 and [outcome.passed for outcome in outcomes] == [True, True, False]
+    assert [outcome.state for outcome in outcomes] == [NO_TIME] * 3 and [outcome.passed for outcome in outcomes] == [
+        True,
+        True,
+        False,
+    ]
     assert "all that was left" in outcomes[0].reason and outcomes[0].told.notes == ["begun"]
     assert "no time was left for: hangs, good, tells" in verdict(outcomes)
 
 
 def test_steps_of_other_devices_and_of_the_long_form_are_left_out(run):
     outcomes = run(step("good", kinds=("cuda",), otherwise="CUDA only"), step("raises", seconds_short=0), short=True)
-    assert [(outcome.state, outcome.reason) for outcome in outcomes] == [(SKIPPED, "CUDA only"), (SKIPPED, "not in the short form")]
+    assert [(outcome.state, outcome.reason) for outcome in outcomes] == [
+        (SKIPPED, "CUDA only"),
+        (SKIPPED, "not in the short form"),
+    ]
     assert all(outcome.passed for outcome in outcomes)
     outcomes = run(step("good", kinds=("cuda",)), kind="cuda")
     assert outcomes[0].state == OK
@@ -111,38 +135,63 @@ def test_records_keep_numbers_that_json_has_not(tmp_path):
     record.check("a", float("inf"), 1, "pixels")
     record.figure("b", float("nan"), "ms", target=2.0)
     told = read_record(record.path)
-    assert told.checks == [Check("a", math.inf, 1, "pixels")] and math.isnan(told.figures[0].value) and told.figures[0].target == 2
+    assert (
+        told.checks == [Check("a", math.inf, 1, "pixels")]
+        and math.isnan(told.figures[0].value)
+        and told.figures[0].target == 2
+    )
     assert read_record(tmp_path / "none") == Told() and "NaN" not in record.path.read_text()
 
 
 def test_the_report_marks_what_is_wrong_with_what_was_found_and_allowed():
     checks = [Check("boxes", 0.3, 0.05, "pixels"), Check("forward", 0.0, 0.1)]
     told = Told([Figure("speed", 1234.5, "pairs/s", 1000.0), Figure("odd", math.nan, "")], checks, ["a | b"])
-    outcomes = [Outcome(Step("tracking", "", 1, 1), WRONG, 2.0, told), Outcome(Step("forward", "", 1, 1), FAILED, 1.0, Told(), "died | of SIGKILL")]
+    outcomes = [
+        Outcome(Step("tracking", "", 1, 1), WRONG, 2.0, told),
+        Outcome(Step("forward", "", 1, 1), FAILED, 1.0, Told(), "died | of SIGKILL"),
+    ]
     lines = list(text(outcomes))
     assert any(line.startswith("!! boxes") and "0.3 pixels (allowed 0.05) WRONG" in line for line in lines)
     assert any("speed" in line and "1234 pairs/s (target 1000)" in line for line in lines)
     assert lines[-1] == "1 of 2 checks are right; look at: tracking, forward"
     page = markdown(outcomes, "A card")
-    assert page.startswith("# A card\n") and "| boxes | 0.3 pixels | 0.05 | **WRONG** |" in page and "died \\| of SIGKILL" in page
+    assert (
+        page.startswith("# A card\n")
+        and "| boxes | 0.3 pixels | 0.05 | **WRONG** |" in page
+        and "died \\| of SIGKILL" in page
+    )
     found = json.loads(json.dumps(as_json(outcomes, "cpu", 3.0), allow_nan=False))
-    assert found["passed"] is False and found["steps"][0]["checks"][0]["right"] is False and found["steps"][0]["figures"][1]["value"] == "nan"
+    assert (
+        found["passed"] is False
+        and found["steps"][0]["checks"][0]["right"] is False
+        and found["steps"][0]["figures"][1]["value"] == "nan"
+    )
 
 
 def test_the_table_names_functions_that_are_there_and_fits_six_minutes_typically():
     for each in (OWN_DATA, *STEPS):
         module, _, function = each.function.partition(":")
         path = ROOT / (module.replace(".", "/") + ".py")
-        assert re.search(rf"^def {function}\(setting: Setting, record: Record\)", path.read_text(), re.MULTILINE), each.function
+        assert re.search(rf"^def {function}\(setting: Setting, record: Record\)", path.read_text(), re.MULTILINE), (
+            each.function
+        )
         assert each.otherwise or len(each.kinds) == 3
     assert [each.name for each in STEPS][-1] == "compiled forms"
 
 
-@pytest.mark.parametrize(("cards", "name", "found"), [
-    ([], "auto", "cpu"), (["npu:0", "npu:1"], "auto", "npu"), (["cuda:0"], "cuda:0", "cuda:0"), (["cuda:0"], "cpu", "cpu"),
-])
+@pytest.mark.parametrize(
+    ("cards", "name", "found"),
+    [
+        ([], "auto", "cpu"),
+        (["npu:0", "npu:1"], "auto", "npu"),
+        (["cuda:0"], "cuda:0", "cuda:0"),
+        (["cuda:0"], "cpu", "cpu"),
+    ],
+)
 def test_the_device_that_is_meant(monkeypatch, cards, name, found):
-    monkeypatch.setattr(check_device, "accelerators", lambda: [types.SimpleNamespace(type=card.partition(":")[0]) for card in cards])
+    monkeypatch.setattr(
+        check_device, "accelerators", lambda: [types.SimpleNamespace(type=card.partition(":")[0]) for card in cards]
+    )
     monkeypatch.setattr(check_device, "choose_device", None)  # nothing is opened
     assert check_device.find_device(name) == found
 
@@ -151,18 +200,26 @@ def command(folder: Path, *arguments: str) -> list[str]:
     return [sys.executable, str(ROOT / "tools" / "check_device.py"), "--out", str(folder), *arguments]
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (("--device", "sofa"), "expected auto, npu, cuda, cpu"),
-    (("--device", "cpu", "--data", "nowhere"), "lacks training data: no nowhere/training_dataset/COCO"),
-    (("--minutes", "0"), "expected more than 0"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--device", "sofa"), "expected auto, npu, cuda, cpu"),
+        (("--device", "cpu", "--data", "nowhere"), "lacks training data: no nowhere/training_dataset/COCO"),
+        (("--minutes", "0"), "expected more than 0"),
+    ],
+)
 def test_mistakes_are_sentences(tmp_path, arguments, words):
     done = subprocess.run(command(tmp_path, *arguments), cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_check_that_is_told_to_end_leaves_nothing_behind(tmp_path):
-    process = subprocess.Popen(command(tmp_path, "--device", "cpu"), stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
+    process = subprocess.Popen(
+        command(tmp_path, "--device", "cpu"),
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
     process.stderr.readline()  # the first step has ended, the second one has begun
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
@@ -175,16 +232,32 @@ def test_a_check_that_is_told_to_end_leaves_nothing_behind(tmp_path):
 def test_the_short_form_on_a_cpu(tmp_path):
     """The whole command with data of its own: a minute and a half on two cores that do nothing else."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command(tmp_path, "--device", "cpu"), cwd=tmp_path, capture_output=True, text=True, timeout=400, env=environment)
+    done = subprocess.run(
+        command(tmp_path, "--device", "cpu"), cwd=tmp_path, capture_output=True, text=True, timeout=400, env=environment
+    )
     report = json.loads((tmp_path / "report.json").read_text())
     states = {each["name"]: each["state"] for each in report["steps"]}
     assert done.returncode == 0 and report["passed"], done.stdout + done.stderr
     assert set(states) == {each.name for each in (OWN_DATA, *STEPS)}
-    assert {name for name, state in states.items() if state != OK} == {"a step that waits for nothing", "compiled forms"}
+    assert {name for name, state in states.items() if state != OK} == {
+        "a step that waits for nothing",
+        "compiled forms",
+    }
     checks = [check for each in report["steps"] for check in each["checks"]]
     assert len(checks) > 40 and all(check["right"] for check in checks)
     names = [figure["name"] for each in report["steps"] for figure in each["figures"]]
-    assert {"frozen step", "plain way", "unfrozen step", "times the plain way", "tracking, quickstart", "loader of 1 process", "2 processes"} <= set(names)
+    assert {
+        "frozen step",
+        "plain way",
+        "unfrozen step",
+        "times the plain way",
+        "tracking, quickstart",
+        "loader of 1 process",
+        "2 processes",
+    } <= set(names)
     page = (tmp_path / "check_device_cpu.md").read_text()
-    assert f"{len(checks)} of {len(checks)} checks are right" in page and f"{len(checks)} of {len(checks)} checks are right" in done.stdout
+    assert (
+        f"{len(checks)} of {len(checks)} checks are right" in page
+        and f"{len(checks)} of {len(checks)} checks are right" in done.stdout
+    )
     assert page.count("aten::") >= 20  # the profile

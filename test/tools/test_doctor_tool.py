@@ -9,7 +9,13 @@ from helpers import ROOT, experiment, tiny_benchmark
 
 
 def doctor(cwd, *arguments) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, str(ROOT / "tools" / "doctor.py"), *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "doctor.py"), *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 def test_what_is_missing_is_named(tmp_path):
@@ -17,7 +23,12 @@ def test_what_is_missing_is_named(tmp_path):
     assert done.returncode == 1 and "Traceback" not in done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("!!")]
     text = "\n".join(lines)
-    assert "VID.ANNO" in text and "training_dataset/README.md" in text and "BACKBONE.PRETRAINED" in text and "VOT2016" in text
+    assert (
+        "VID.ANNO" in text
+        and "training_dataset/README.md" in text
+        and "BACKBONE.PRETRAINED" in text
+        and "VOT2016" in text
+    )
     assert f"{len(lines)} problem(s)" in done.stdout
 
 
@@ -25,11 +36,21 @@ def test_a_machine_that_is_ready(tmp_path):
     data = tiny_benchmark(tmp_path, frames=3)
     (tmp_path / "snap").mkdir()
     torch.save({"epoch": 1, "state_dict": {"a": torch.zeros(2)}}, tmp_path / "snap" / "checkpoint_e1.pth")
-    arguments = ["--cfg", experiment("quickstart"), "--data_path", data, "--datasetdir", data / "testing_dataset", "--opts", "TRAIN.SNAPSHOT_DIR", "snap"]
+    arguments = [
+        "--cfg",
+        experiment("quickstart"),
+        "--data_path",
+        data,
+        "--datasetdir",
+        data / "testing_dataset",
+        "--opts",
+        "TRAIN.SNAPSHOT_DIR",
+        "snap",
+    ]
     done = doctor(tmp_path, "--run", *arguments)
     assert "== run on " in done.stdout and "grouped convolution        error " in done.stdout
     assert "2 videos" in done.stdout and "checkpoint_e1.pth, 1 tensors" in done.stdout
-    after = done.stdout[done.stdout.index("== devices"):]  # what stands before depends on the machine
+    after = done.stdout[done.stdout.index("== devices") :]  # what stands before depends on the machine
     assert "!!" not in after.replace("lines with !!", ""), done.stdout
     (tmp_path / "snap" / "checkpoint_e1.pth").write_bytes(b"PK cut")
     done = doctor(tmp_path, *arguments)

@@ -27,29 +27,84 @@ def data(tmp_path_factory):
 
 
 def options(data, folder, *opts: str, ranks: int = 2, workers: int = 1) -> list[str]:
-    fixed = ["DATASET.VIDEOS_PER_EPOCH", str(STEPS * 4), "TRAIN.EPOCH", "2", "TRAIN.BATCH_SIZE", str(4 // ranks), "TRAIN.NUM_WORKERS", str(workers),
-             "BACKBONE.TRAIN_EPOCH", "1", "TRAIN.PRINT_FREQ", "1", "TRAIN.CHECKPOINT_EVERY", "1", "TRAIN.RESUME", "auto",
-             "TRAIN.SNAPSHOT_DIR", str(folder / "snap"), "TRAIN.LOG_DIR", str(folder / "logs")]
-    return ["--cfg", experiment("quickstart"), "--device", "cpu", "--data_path", str(data), "--opts", *TINY, *fixed, *opts]
+    fixed = [
+        "DATASET.VIDEOS_PER_EPOCH",
+        str(STEPS * 4),
+        "TRAIN.EPOCH",
+        "2",
+        "TRAIN.BATCH_SIZE",
+        str(4 // ranks),
+        "TRAIN.NUM_WORKERS",
+        str(workers),
+        "BACKBONE.TRAIN_EPOCH",
+        "1",
+        "TRAIN.PRINT_FREQ",
+        "1",
+        "TRAIN.CHECKPOINT_EVERY",
+        "1",
+        "TRAIN.RESUME",
+        "auto",
+        "TRAIN.SNAPSHOT_DIR",
+        str(folder / "snap"),
+        "TRAIN.LOG_DIR",
+        str(folder / "logs"),
+    ]
+    return [
+        "--cfg",
+        experiment("quickstart"),
+        "--device",
+        "cpu",
+        "--data_path",
+        str(data),
+        "--opts",
+        *TINY,
+        *fixed,
+        *opts,
+    ]
 
 
-def start(data, folder, *opts: str, ranks: int = 2, launcher=(), workers: int = 1, arguments=(), **environment: str) -> subprocess.Popen:
+def start(
+    data, folder, *opts: str, ranks: int = 2, launcher=(), workers: int = 1, arguments=(), **environment: str
+) -> subprocess.Popen:
     """One process, or torchrun."""
-    begin = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}", *launcher] if ranks > 1 else [sys.executable]
-    return popen([*begin, str(ROOT / "tools" / "train.py"), *arguments, *options(data, folder, *opts, ranks=ranks, workers=workers)], **environment)
+    begin = (
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}", *launcher]
+        if ranks > 1
+        else [sys.executable]
+    )
+    return popen(
+        [
+            *begin,
+            str(ROOT / "tools" / "train.py"),
+            *arguments,
+            *options(data, folder, *opts, ranks=ranks, workers=workers),
+        ],
+        **environment,
+    )
 
 
 def popen(command: list[str], **environment: str) -> subprocess.Popen:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
 
 
-def start_machines(data, folders, *opts: str, own: tuple = ((), ()), workers: int = 1, **environment: str) -> list[subprocess.Popen]:
+def start_machines(
+    data, folders, *opts: str, own: tuple = ((), ()), workers: int = 1, **environment: str
+) -> list[subprocess.Popen]:
     """Two processes without much patience (faulty_train.py), each with folders of its own, as on machines without a disk in common; `own` options of each."""
     place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), **environment}
     script = str(ROOT / "test" / "tools" / "faulty_train.py")
-    return [popen([sys.executable, script, *options(data, folder, *opts, *own[rank], workers=workers)], **place, RANK=str(rank), LOCAL_RANK="0")
-            for rank, folder in enumerate(folders)]
+    return [
+        popen(
+            [sys.executable, script, *options(data, folder, *opts, *own[rank], workers=workers)],
+            **place,
+            RANK=str(rank),
+            LOCAL_RANK="0",
+        )
+        for rank, folder in enumerate(folders)
+    ]
 
 
 def finish(process: subprocess.Popen, limit: float = 300) -> str:
@@ -151,7 +206,12 @@ def test_a_loader_process_that_is_killed_leaves_a_state_to_resume_from(data, tmp
     loaders = [pid for pid, (parent, _) in processes(tmp_path / "hurt").items() if parent == process.pid]
     os.kill(loaders[0], signal.SIGKILL)
     text = finish(process)
-    assert process.returncode == 2 and "a loader process died" in text and "TRAIN.NUM_WORKERS" in text and "Traceback" not in text, text
+    assert (
+        process.returncode == 2
+        and "a loader process died" in text
+        and "TRAIN.NUM_WORKERS" in text
+        and "Traceback" not in text
+    ), text
     again = start(data, tmp_path / "hurt", ranks=1)
     text = finish(again)
     assert again.returncode == 0 and re.search(r"resumed from .*latest.pth: epoch 1, step \d+ is next", text), text
@@ -167,7 +227,9 @@ def test_crops_that_cannot_be_read_are_reported_at_the_end_of_the_epoch(tmp_path
     text = finish(process)
     assert process.returncode == 0, text
     assert re.search(r"epoch 1: \d+ crops could not be read and were replaced by other draws", text)
-    assert re.search(rf"epoch 1: .*{re.escape(crops[0].name)}", text) and re.search(rf"epoch 1: .*{re.escape(crops[9].name)}", text), text
+    assert re.search(rf"epoch 1: .*{re.escape(crops[0].name)}", text) and re.search(
+        rf"epoch 1: .*{re.escape(crops[9].name)}", text
+    ), text
 
 
 def both(machines: list[subprocess.Popen], limit: float = 60) -> list[tuple[int, str]]:
@@ -201,17 +263,27 @@ def test_rank_0_decides_where_machines_without_a_common_disk_go_on(data, undistu
 def test_ranks_that_would_do_different_things_are_refused(data, tmp_path):
     results = both(start_machines(data, [tmp_path / "a", tmp_path / "b"], own=((), ("TRAIN.BASE_LR", "0.001"))))
     assert [status for status, _ in results] == [2, 2], results
-    assert all(re.search(r"do not agree on config TRAIN.BASE_LR: [\d.]+ in rank 0, 0.001 in rank 1", text) for _, text in results), results
+    assert all(
+        re.search(r"do not agree on config TRAIN.BASE_LR: [\d.]+ in rank 0, 0.001 in rank 1", text)
+        for _, text in results
+    ), results
 
 
-@pytest.mark.parametrize(("fault", "words"), [
-    ("hang@4", "a rank hangs: rank 0 is in step"), ("freeze@4", "rank 1 has died or hangs"), ("loader@4", "no batch has come for 4 s: a loader process"),
-])
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("hang@4", "a rank hangs: rank 0 is in step"),
+        ("freeze@4", "rank 1 has died or hangs"),
+        ("loader@4", "no batch has come for 4 s: a loader process"),
+    ],
+)
 def test_whatever_hangs_ends_both(data, tmp_path, fault, words):
     folders = [tmp_path / "a", tmp_path / "b"]
     results = both(start_machines(data, folders, FAULT=fault, FAULT_RANK="1"))
     assert results[0][0] not in (0, None) and results[1][0] != 0 and words in results[0][1], results
-    assert "THE TEST ENDED IT" not in results[0][1] and ("THE TEST ENDED IT" in results[1][1]) == fault.startswith("freeze"), results
+    assert "THE TEST ENDED IT" not in results[0][1] and ("THE TEST ENDED IT" in results[1][1]) == fault.startswith(
+        "freeze"
+    ), results
 
 
 @pytest.mark.parametrize("signals", [1, 2])
@@ -241,9 +313,13 @@ def test_a_signal_before_the_first_step_ends_at_once(data, tmp_path):
 
 
 def test_weights_that_are_no_numbers_are_not_written(data, tmp_path):
-    machines = start_machines(data, [tmp_path / "a", tmp_path / "b"], "TRAIN.CHECKPOINT_EVERY", "3", FAULT="nan@5", FAULT_RANK="0")
+    machines = start_machines(
+        data, [tmp_path / "a", tmp_path / "b"], "TRAIN.CHECKPOINT_EVERY", "3", FAULT="nan@5", FAULT_RANK="0"
+    )
     status, text = both(machines)[0]
-    assert status == 2 and re.search(r"latest.pth was not written: the network holds NaN or infinity in rpn_head", text), text
+    assert status == 2 and re.search(
+        r"latest.pth was not written: the network holds NaN or infinity in rpn_head", text
+    ), text
     assert f"the last good state is {tmp_path / 'a' / 'snap' / 'latest.pth'}" in text, text
     assert torch.load(tmp_path / "a" / "snap" / "latest.pth", weights_only=True)["pairs"] == 12
 
@@ -251,9 +327,19 @@ def test_weights_that_are_no_numbers_are_not_written(data, tmp_path):
 def test_two_runs_do_not_write_into_one_folder(data, tmp_path):
     first = start(data, tmp_path, ranks=1)
     wait_for(tmp_path, 3, first)
-    second = popen([sys.executable, str(ROOT / "test" / "tools" / "faulty_train.py"), "--seed", "7", *options(data, tmp_path, ranks=1)])
+    second = popen(
+        [
+            sys.executable,
+            str(ROOT / "test" / "tools" / "faulty_train.py"),
+            "--seed",
+            "7",
+            *options(data, tmp_path, ranks=1),
+        ]
+    )
     text = finish(second)
-    assert second.returncode == 2 and re.search(rf"snap is in use by another run \(process {first.pid} on .*TRAIN.SNAPSHOT_DIR", text), text
+    assert second.returncode == 2 and re.search(
+        rf"snap is in use by another run \(process {first.pid} on .*TRAIN.SNAPSHOT_DIR", text
+    ), text
     os.kill(first.pid, signal.SIGTERM)
     finish(first)
     after = start(data, tmp_path, ranks=1, arguments=("--seed", "7"))
@@ -264,7 +350,7 @@ def test_two_runs_do_not_write_into_one_folder(data, tmp_path):
 def flip_bytes(path: Path, rng: random.Random) -> None:
     content = bytearray(path.read_bytes())
     middle = len(content) // 2 + rng.randint(-1000, 1000)
-    content[middle:middle + 64] = bytes(byte ^ 255 for byte in content[middle:middle + 64])
+    content[middle : middle + 64] = bytes(byte ^ 255 for byte in content[middle : middle + 64])
     path.write_bytes(content)
 
 
@@ -279,7 +365,11 @@ def test_a_soak_of_twenty_kills_and_ten_faults(data, undisturbed, tmp_path):
     for event in events:
         began, rank = time.monotonic(), rng.randint(0, 1)
         struck = "0" if event in ("disk", "nan") else str(rank)
-        fault = {} if event in ("kill", "flipped bytes") else {"FAULT": f"{event}@{rng.randint(1, 3)}", "FAULT_RANK": struck}
+        fault = (
+            {}
+            if event in ("kill", "flipped bytes")
+            else {"FAULT": f"{event}@{rng.randint(1, 3)}", "FAULT_RANK": struck}
+        )
         machines = start_machines(data, folders, workers=1 if event == "loader" else rng.randint(0, 1), **fault)
         if fault:
             results = both(machines)

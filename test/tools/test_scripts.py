@@ -18,7 +18,7 @@ def test_quickstart_runs_resumes_and_reuses(copy):
     short = "TRAIN.EPOCH 2 TRAIN.BATCH_SIZE 8 DATASET.VIDEOS_PER_EPOCH 16 TRAIN.NUM_WORKERS 0"
     done = run_script("quickstart.sh", copy, QUICKSTART_OPTS=short)
     assert done.returncode == 0, done.stdout + done.stderr
-    table = done.stdout[done.stdout.index("4/4"):]
+    table = done.stdout[done.stdout.index("4/4") :]
     for name in ("trained", "untrained"):
         assert re.search(rf"\| +{name} +\|", table), table
     assert re.search(r"time: \d+ s\n$", done.stdout)
@@ -26,7 +26,9 @@ def test_quickstart_runs_resumes_and_reuses(copy):
 
     (copy / "quickstart" / "snapshot" / "checkpoint_e2.pth").unlink()
     again = run_script("quickstart.sh", copy, QUICKSTART_OPTS=short)
-    assert again.returncode == 0 and "resumed from quickstart/snapshot/checkpoint_e1.pth: epoch 2 is next" in again.stderr, again.stderr
+    assert (
+        again.returncode == 0 and "resumed from quickstart/snapshot/checkpoint_e1.pth: epoch 2 is next" in again.stderr
+    ), again.stderr
     assert "has a result already" in again.stderr and (copy / "quickstart" / "scores.json").stat().st_mtime_ns > scores
 
 

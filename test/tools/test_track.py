@@ -22,8 +22,13 @@ CONFIG = ROOT / "experiments" / "siamrpn_alex_dwxcorr" / "config.yaml"
 
 def run_tool(name, *args, cwd):
     env = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    return subprocess.run([sys.executable, str(ROOT / "tools" / name), "--config", str(CONFIG), "--device", "cpu", *map(str, args)],
-                          capture_output=True, text=True, cwd=cwd, env=env)
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tools" / name), "--config", str(CONFIG), "--device", "cpu", *map(str, args)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=env,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +39,15 @@ def snapshot(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize(("args", "sentence"), [
-    (("--dataset", "GONE"), "no data set GONE"),
-    (("--dataset", "TINY", "--video", "nobody"), "no video nobody; it has slow, boxes"),
-    (("--dataset", "TINY", "--snapshot", "gone.pth"), "gone.pth"),
-    (("--dataset", "TINY", "--device", "sofa"), "sofa"),
-])
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (("--dataset", "GONE"), "no data set GONE"),
+        (("--dataset", "TINY", "--video", "nobody"), "no video nobody; it has slow, boxes"),
+        (("--dataset", "TINY", "--snapshot", "gone.pth"), "gone.pth"),
+        (("--dataset", "TINY", "--device", "sofa"), "sofa"),
+    ],
+)
 def test_mistakes_are_sentences(tmp_path, args, sentence):
     make_raw_set(tmp_path / "sets" / "TINY")
     done = run_tool("test.py", "--datasetdir", "sets", *args, cwd=tmp_path)
@@ -52,8 +60,14 @@ def test_a_set_is_tracked_kept_drawn_and_scored(tmp_path, snapshot):
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "results" / "TINY" / "checkpoint_e1"
     result = folder / "baseline" / "boxes" / "boxes_001.txt"
-    assert len(result.read_text().splitlines()) == 8 and len(list(open_frames(folder / "vis" / "boxes.mp4").frames)) == 8
-    assert "| checkpoint_e1 |" in done.stdout and "Lost Number" in done.stdout and not (folder / "baseline" / "slow").exists()
+    assert (
+        len(result.read_text().splitlines()) == 8 and len(list(open_frames(folder / "vis" / "boxes.mp4").frames)) == 8
+    )
+    assert (
+        "| checkpoint_e1 |" in done.stdout
+        and "Lost Number" in done.stdout
+        and not (folder / "baseline" / "slow").exists()
+    )
     stamp = result.stat().st_mtime_ns
     done = run_tool("test.py", "--dataset", "TINY", "--snapshot", snapshot, cwd=tmp_path)
     assert done.returncode == 0 and "boxes has a result already" in done.stderr and result.stat().st_mtime_ns == stamp
@@ -72,7 +86,12 @@ def test_untrained_network_and_a_damaged_frame(tmp_path):
     root = make_raw_set(tmp_path / "TINY")
     (root / "slow" / "color" / "00000002.png").write_bytes(b"")
     done = run_tool("test.py", "--dataset", "TINY", "--datasetdir", root, "--results_dir", "out", cwd=tmp_path)
-    assert done.returncode == 2 and "1 of 2 videos failed" in done.stderr and "sequence slow, frame 2" in done.stderr and "untrained" in done.stderr
+    assert (
+        done.returncode == 2
+        and "1 of 2 videos failed" in done.stderr
+        and "sequence slow, frame 2" in done.stderr
+        and "untrained" in done.stderr
+    )
     assert "untrained" in done.stdout and (tmp_path / "out" / "TINY" / "untrained" / "baseline" / "boxes").is_dir()
 
 
@@ -80,19 +99,32 @@ def test_demo(tmp_path, snapshot):
     with FrameWriter(tmp_path / "clip.mp4") as writer:
         for index in range(4):
             frame = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
-            frame[40:70, 50 + index:90 + index] = 200
+            frame[40:70, 50 + index : 90 + index] = 200
             writer.write(frame)
     args = ("--snapshot", snapshot, "--video_name", "clip.mp4", "--output", "out")
     done = run_tool("demo.py", *args, "--init", "50,40,40,30", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     boxes = json.loads((tmp_path / "out" / "boxes.json").read_text())
-    assert [entry["frame"] for entry in boxes] == [0, 1, 2, 3] and boxes[0] == {"frame": 0, "bbox": [50, 40, 40, 30], "score": 1.0}
+    assert [entry["frame"] for entry in boxes] == [0, 1, 2, 3] and boxes[0] == {
+        "frame": 0,
+        "bbox": [50, 40, 40, 30],
+        "score": 1.0,
+    }
     assert all(len(entry["bbox"]) == 4 and 0 <= entry["score"] <= 1 for entry in boxes)
     assert len(list(open_frames(tmp_path / "out" / "annotated.mp4").frames)) == 4
     done = run_tool("demo.py", *args, "--init", "-5,40,40,30", cwd=tmp_path)
-    assert done.returncode == 0 and json.loads((tmp_path / "out" / "boxes.json").read_text())[0]["bbox"] == [-5, 40, 40, 30], done.stderr
+    assert done.returncode == 0 and json.loads((tmp_path / "out" / "boxes.json").read_text())[0]["bbox"] == [
+        -5,
+        40,
+        40,
+        30,
+    ], done.stderr
     done = run_tool("demo.py", *args, cwd=tmp_path)
-    assert done.returncode == 2 and "no display" in done.stderr and len(json.loads((tmp_path / "out" / "boxes.json").read_text())) == 4
+    assert (
+        done.returncode == 2
+        and "no display" in done.stderr
+        and len(json.loads((tmp_path / "out" / "boxes.json").read_text())) == 4
+    )
 
 
 def test_workers_give_the_same_results(tmp_path, snapshot):
@@ -101,9 +133,21 @@ def test_workers_give_the_same_results(tmp_path, snapshot):
     args = ("--dataset", "TINY", "--snapshot", snapshot)
     for workers in (1, 2):
         for experiment in ("baseline", "unsupervised"):
-            done = run_tool("test.py", *args, "--results_dir", f"r{workers}", "--workers", workers, "--experiment", experiment, cwd=tmp_path)
+            done = run_tool(
+                "test.py",
+                *args,
+                "--results_dir",
+                f"r{workers}",
+                "--workers",
+                workers,
+                "--experiment",
+                experiment,
+                cwd=tmp_path,
+            )
             assert done.returncode == 0 and "Video: slow" in done.stderr, done.stderr
     files = sorted(path.relative_to(tmp_path / "r1") for path in (tmp_path / "r1").rglob("*_001.txt"))
-    assert len(files) == 4 and all((tmp_path / "r1" / file).read_bytes() == (tmp_path / "r2" / file).read_bytes() for file in files)
+    assert len(files) == 4 and all(
+        (tmp_path / "r1" / file).read_bytes() == (tmp_path / "r2" / file).read_bytes() for file in files
+    )
     done = run_tool("test.py", *args, "--experiment", "longterm", cwd=tmp_path)
     assert done.returncode == 2 and "no experiment 'longterm'" in done.stderr

@@ -39,11 +39,17 @@ def test_parity_on_bag(shared, name):
         assert output["best_score"] == pytest.approx(frame["best_score"], abs=1e-3)
 
 
-@pytest.mark.parametrize(("kind", "opts", "words"), [
-    ("cpu", (), "cpu fp32"), ("cpu", ("GPU.TF32", True, "NPU.CONV_HF32", True), "cpu fp32"), ("cuda", (), "cuda fp32"),
-    ("cuda", ("GPU.TF32", True), "cuda fp32, TF32"), ("npu", ("GPU.TF32", True), "npu fp32"),
-    ("npu", ("NPU.CONV_HF32", True, "NPU.MATMUL_HF32", True), "npu fp32, HF32 convolutions, HF32 matrix products"),
-])
+@pytest.mark.parametrize(
+    ("kind", "opts", "words"),
+    [
+        ("cpu", (), "cpu fp32"),
+        ("cpu", ("GPU.TF32", True, "NPU.CONV_HF32", True), "cpu fp32"),
+        ("cuda", (), "cuda fp32"),
+        ("cuda", ("GPU.TF32", True), "cuda fp32, TF32"),
+        ("npu", ("GPU.TF32", True), "npu fp32"),
+        ("npu", ("NPU.CONV_HF32", True, "NPU.MATMUL_HF32", True), "npu fp32, HF32 convolutions, HF32 matrix products"),
+    ],
+)
 def test_the_fingerprint_of_results_says_what_they_are_computed_on(kind, opts, words):
     config = tiny_config(*opts)
     assert arithmetic(types.SimpleNamespace(type=kind), config) == words
@@ -57,9 +63,16 @@ def test_golden_trajectory():
     tracker, image = build_tracker(draw_weights(build_model(config)), config), drawn_image("golden", 240, 320)
     tracker.init(image, [100.5, 80.25, 61, 43])
     outputs = [tracker.track(np.roll(image, (2 * i, 5 * i), (0, 1))) for i in range(1, 5)]
-    expected = [[93.98, 75.886, 59.2, 43.501], [90.55, 71.146, 57.531, 43.865], [86.819, 66.814, 56.072, 44.142], [76.479, 55.29, 54.466, 44.397]]
+    expected = [
+        [93.98, 75.886, 59.2, 43.501],
+        [90.55, 71.146, 57.531, 43.865],
+        [86.819, 66.814, 56.072, 44.142],
+        [76.479, 55.29, 54.466, 44.397],
+    ]
     np.testing.assert_allclose([output["bbox"] for output in outputs], expected, atol=0.02)
-    np.testing.assert_allclose([output["best_score"] for output in outputs], [0.37596, 0.37058, 0.34025, 0.43517], atol=1e-3)
+    np.testing.assert_allclose(
+        [output["best_score"] for output in outputs], [0.37596, 0.37058, 0.34025, 0.43517], atol=1e-3
+    )
 
 
 def test_a_script_written_for_the_original(tmp_path):
@@ -70,7 +83,9 @@ def test_a_script_written_for_the_original(tmp_path):
         cfg.merge_from_other_cfg(default_config())
         cfg.merge_from_file(experiment("siamrpn_alex_dwxcorr"))
         cfg.CUDA = torch.cuda.is_available() and cfg.CUDA
-        torch.save({"state_dict": {f"module.{k}": v for k, v in ModelBuilder().state_dict().items()}}, tmp_path / "model.pth")
+        torch.save(
+            {"state_dict": {f"module.{k}": v for k, v in ModelBuilder().state_dict().items()}}, tmp_path / "model.pth"
+        )
         model = load_pretrain(ModelBuilder(), str(tmp_path / "model.pth")).eval().to(torch.device("cpu"))
         tracker = build_tracker(model)
         image = drawn_image("frame", 240, 320)
@@ -83,13 +98,17 @@ def test_a_script_written_for_the_original(tmp_path):
         cfg.BACKBONE.KWARGS, cfg.RPN.KWARGS = before.BACKBONE.KWARGS, before.RPN.KWARGS
 
 
-@pytest.mark.parametrize("box", [[0, 0, 0, 5], [0, 0, 5, -1], [float("nan"), 0, 5, 5], [0, 0, float("inf"), 5], [1, 2, 3]])
+@pytest.mark.parametrize(
+    "box", [[0, 0, 0, 5], [0, 0, 5, -1], [float("nan"), 0, 5, 5], [0, 0, float("inf"), 5], [1, 2, 3]]
+)
 def test_boxes_that_are_none(tracker, box):
     with pytest.raises(ValueError, match="x, y, width, height"):
         tracker.init(drawn_image("a", 100, 100), box)
 
 
-@pytest.mark.parametrize("frame", [np.zeros((0, 10, 3), np.uint8), np.zeros((10, 10, 2), np.uint8), np.zeros((10, 10, 3)), None])
+@pytest.mark.parametrize(
+    "frame", [np.zeros((0, 10, 3), np.uint8), np.zeros((10, 10, 2), np.uint8), np.zeros((10, 10, 3)), None]
+)
 def test_frames_that_are_none(tracker, frame):
     with pytest.raises(ValueError, match="a frame is"):
         tracker.init(frame, [1, 1, 5, 5])
@@ -100,10 +119,20 @@ def test_track_before_init(tracker):
         tracker.track(drawn_image("a", 100, 100))
 
 
-@pytest.mark.parametrize("box", [
-    [-40, -40, 60, 60], [300, 220, 80, 80], [500, 500, 40, 40], [-1000, 10, 20, 20], [10, 10, 1, 1], [50, 50, 0.2, 0.3], [-2000, -2000, 9000, 9000],
-    [0, 0, 320, 240], [10, 10, 300, 2],
-])
+@pytest.mark.parametrize(
+    "box",
+    [
+        [-40, -40, 60, 60],
+        [300, 220, 80, 80],
+        [500, 500, 40, 40],
+        [-1000, 10, 20, 20],
+        [10, 10, 1, 1],
+        [50, 50, 0.2, 0.3],
+        [-2000, -2000, 9000, 9000],
+        [0, 0, 320, 240],
+        [10, 10, 300, 2],
+    ],
+)
 def test_any_box_gives_finite_boxes_within_the_frame(tracker, box):
     image = drawn_image("frame", 240, 320)
     tracker.init(image, box)
@@ -116,7 +145,12 @@ def test_any_box_gives_finite_boxes_within_the_frame(tracker, box):
 def test_grey_frames_equal_their_bgr_copies(tracker):
     grey = drawn_image("frame", 120, 160)[:, :, 0]
     boxes = []
-    for frame in (grey, grey[:, :, None], np.repeat(grey[:, :, None], 3, axis=2), np.dstack([grey] * 3 + [np.zeros_like(grey)])):
+    for frame in (
+        grey,
+        grey[:, :, None],
+        np.repeat(grey[:, :, None], 3, axis=2),
+        np.dstack([grey] * 3 + [np.zeros_like(grey)]),
+    ):
         tracker.init(frame, [40, 30, 50, 40])
         boxes.append(tracker.track(frame)["bbox"])
     assert boxes[0] == boxes[1] == boxes[2] == boxes[3]
@@ -132,7 +166,10 @@ def test_no_gradients_are_kept(tracker):
 def test_two_trackers_on_one_network(tracker):
     """Each keeps its own template: their boxes are those of two networks."""
     config, image = tiny_config(), drawn_image("frame", 240, 320)
-    frames, starts = [np.roll(image, (2 * i, 5 * i), (0, 1)) for i in range(1, 4)], ([100, 80, 60, 60], [20, 140, 40, 70])
+    frames, starts = (
+        [np.roll(image, (2 * i, 5 * i), (0, 1)) for i in range(1, 4)],
+        ([100, 80, 60, 60], [20, 140, 40, 70]),
+    )
 
     def follow(first, second):
         first.init(image, starts[0])
@@ -141,7 +178,10 @@ def test_two_trackers_on_one_network(tracker):
 
     torch.manual_seed(0)
     apart = follow(tracker, build_tracker(build_model(config), config))
-    assert follow(build_tracker(tracker.model, config), build_tracker(tracker.model, config)) == apart and apart[0][0] != apart[0][1]
+    assert (
+        follow(build_tracker(tracker.model, config), build_tracker(tracker.model, config)) == apart
+        and apart[0][0] != apart[0][1]
+    )
 
 
 def test_changes_of_the_global_config_are_obeyed():
@@ -226,12 +266,26 @@ class Answers(torch.nn.Module):
 
 
 def test_long_term_state():
-    config = tiny_config("TRACK.TYPE", "SiamRPNLTTracker", "TRACK.LOST_INSTANCE_SIZE", 831, "TRACK.CONFIDENCE_LOW", 0.85, "TRACK.CONFIDENCE_HIGH", 0.99)
+    config = tiny_config(
+        "TRACK.TYPE",
+        "SiamRPNLTTracker",
+        "TRACK.LOST_INSTANCE_SIZE",
+        831,
+        "TRACK.CONFIDENCE_LOW",
+        0.85,
+        "TRACK.CONFIDENCE_HIGH",
+        0.99,
+    )
     network, image = Answers(0.5), drawn_image("frame", 240, 320)
     tracker = build_tracker(network, config)
     tracker.init(image, [100, 80, 60, 60])
     first = tracker.track(image)["bbox"]
-    assert tracker.longterm_state and first == [100.5 - 0.5 - 0.5, 80.5 - 0.5 - 0.5, 60, 60]  # the box stays (see init box, half a pixel)
+    assert tracker.longterm_state and first == [
+        100.5 - 0.5 - 0.5,
+        80.5 - 0.5 - 0.5,
+        60,
+        60,
+    ]  # the box stays (see init box, half a pixel)
     tracker.track(image)
     network.score = 0.9
     tracker.track(image)

@@ -65,9 +65,15 @@ def test_rect_conversions():
     np.testing.assert_allclose(cxy_wh_2_rect(position, size), [10, 20, 30, 40])
 
 
-@pytest.mark.parametrize(("a", "b", "expected"), [
-    ((0, 0, 10, 10), (0, 0, 10, 10), 1), ((0, 0, 10, 10), (10, 0, 20, 10), 0), ((0, 0, 10, 10), (5, 0, 15, 10), 1 / 3), ((0, 0, 0, 0), (0, 0, 0, 0), 0),
-])
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ((0, 0, 10, 10), (0, 0, 10, 10), 1),
+        ((0, 0, 10, 10), (10, 0, 20, 10), 0),
+        ((0, 0, 10, 10), (5, 0, 15, 10), 1 / 3),
+        ((0, 0, 0, 0), (0, 0, 0, 0), 0),
+    ],
+)
 def test_overlap(a, b, expected):
     assert IoU(a, b) == pytest.approx(expected)
     assert IoU(b, a) == pytest.approx(expected)

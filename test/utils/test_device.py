@@ -78,7 +78,9 @@ def test_a_card_that_cannot_be_opened_is_named(monkeypatch):
     cards.set_device = busy
     monkeypatch.setattr(layer, "_module", {"npu": cards}.get)
     monkeypatch.setattr(layer.torch, "device", lambda kind, index=0: f"{kind}:{index}")
-    with pytest.raises(RuntimeError, match=r"npu:1 is there but cannot be opened \(error code is 507033\).*npu-smi info"):
+    with pytest.raises(
+        RuntimeError, match=r"npu:1 is there but cannot be opened \(error code is 507033\).*npu-smi info"
+    ):
         choose_device("npu:1")
 
 
@@ -94,14 +96,32 @@ def test_collectives_wait_longer_than_hccl(monkeypatch):
         collective_timeout(npu)
 
 
-@pytest.mark.parametrize(("value", "binds", "with_half"), [
-    (None, False, False), ("", False, False), ("0", False, False), ("mode:0", False, False), ("0,npu0:0-1", False, False), ("1", True, False),
-    ("2", True, False), ("mode:2", True, False), ("1,npu_affine:1", True, False), ("2,npu0:0-1", True, False), ("2,npu0:0-1,npu1:2-3", True, True),
-    ("2,npu0:0,npu0:1,npu1:3", True, True), ("2,force:1", True, True), ("2,force:0", True, False), ("3", False, False), ("fast", False, False),
-])
+@pytest.mark.parametrize(
+    ("value", "binds", "with_half"),
+    [
+        (None, False, False),
+        ("", False, False),
+        ("0", False, False),
+        ("mode:0", False, False),
+        ("0,npu0:0-1", False, False),
+        ("1", True, False),
+        ("2", True, False),
+        ("mode:2", True, False),
+        ("1,npu_affine:1", True, False),
+        ("2,npu0:0-1", True, False),
+        ("2,npu0:0-1,npu1:2-3", True, True),
+        ("2,npu0:0,npu0:1,npu1:3", True, True),
+        ("2,force:1", True, True),
+        ("2,force:0", True, False),
+        ("3", False, False),
+        ("fast", False, False),
+    ],
+)
 def test_only_one_binds_cores(monkeypatch, value, binds, with_half):
     """Two cards and eight cores, all of them usable or the first half."""
-    monkeypatch.setenv("CPU_AFFINITY_CONF", value) if value is not None else monkeypatch.delenv("CPU_AFFINITY_CONF", raising=False)
+    monkeypatch.setenv("CPU_AFFINITY_CONF", value) if value is not None else monkeypatch.delenv(
+        "CPU_AFFINITY_CONF", raising=False
+    )
     monkeypatch.setattr(layer, "_module", {"npu": Cards(2)}.get)
     monkeypatch.setattr(layer.os, "cpu_count", lambda: 8)
     for usable, expected in ((range(8), binds), (range(4), with_half)):
@@ -145,12 +165,19 @@ def test_deterministic(monkeypatch, switches):
     levels = []
     monkeypatch.setattr(layer, "_module", {"npu": types.SimpleNamespace(set_deterministic_level=levels.append)}.get)
     make_deterministic(CPU)
-    assert torch.are_deterministic_algorithms_enabled() and torch.backends.cudnn.deterministic and not torch.backends.cudnn.benchmark and levels == []
+    assert (
+        torch.are_deterministic_algorithms_enabled()
+        and torch.backends.cudnn.deterministic
+        and not torch.backends.cudnn.benchmark
+        and levels == []
+    )
     assert layer.os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8" and layer.os.environ["HCCL_DETERMINISTIC"] == "true"
     monkeypatch.setenv("HCCL_DETERMINISTIC", "strict")
     make_deterministic(types.SimpleNamespace(type="npu"))
     assert levels == [1] and layer.os.environ["HCCL_DETERMINISTIC"] == "strict"
-    monkeypatch.setattr(layer, "_module", {"npu": types.SimpleNamespace()}.get)  # an older torch_npu obeys torch's switch alone
+    monkeypatch.setattr(
+        layer, "_module", {"npu": types.SimpleNamespace()}.get
+    )  # an older torch_npu obeys torch's switch alone
     make_deterministic(types.SimpleNamespace(type="npu"))
 
 

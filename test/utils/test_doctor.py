@@ -6,13 +6,22 @@ from pysot.utils import doctor
 from pysot.utils.doctor import Finding, explain_torch_import
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("Failed to load the backend extension: torch_npu. libhccl.so: cannot open shared object file: No such file", r"CANN \(libhccl.so: cannot.*set_env.sh"),
-    ("torch_npu: please set ASCEND_HOME_PATH", "does not find CANN. Source"),
-    ("Failed to load the backend extension: torch_npu. Two accelerators cannot be used at the same time in PyTorch: npu and cuda", "CUDA build.*pip uninstall"),
-    ("torch_npu/lib/libtorch_npu.so: undefined symbol: _ZN3c10", "does not fit this torch.*torch==2.13.0"),
-    ("Failed to load the backend extension: torch_npu. out of luck", "torch_npu cannot be loaded: .*out of luck"),
-])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "Failed to load the backend extension: torch_npu. libhccl.so: cannot open shared object file: No such file",
+            r"CANN \(libhccl.so: cannot.*set_env.sh",
+        ),
+        ("torch_npu: please set ASCEND_HOME_PATH", "does not find CANN. Source"),
+        (
+            "Failed to load the backend extension: torch_npu. Two accelerators cannot be used at the same time in PyTorch: npu and cuda",
+            "CUDA build.*pip uninstall",
+        ),
+        ("torch_npu/lib/libtorch_npu.so: undefined symbol: _ZN3c10", "does not fit this torch.*torch==2.13.0"),
+        ("Failed to load the backend extension: torch_npu. out of luck", "torch_npu cannot be loaded: .*out of luck"),
+    ],
+)
 def test_a_torch_that_cannot_be_imported_is_explained(text, words):
     import re
 
@@ -25,8 +34,18 @@ def problems(findings) -> dict[str, str]:
 
 
 def versions(monkeypatch, **given):
-    have = {"torch": "2.13.0+cpu", "numpy": "2.4.6", "opencv-python": "4.9", "yacs": "0.1.8", "tqdm": "4", "bracex": "3", "pillow": "11", "tensorboardX": "2",
-            "matplotlib": "3", **given}
+    have = {
+        "torch": "2.13.0+cpu",
+        "numpy": "2.4.6",
+        "opencv-python": "4.9",
+        "yacs": "0.1.8",
+        "tqdm": "4",
+        "bracex": "3",
+        "pillow": "11",
+        "tensorboardX": "2",
+        "matplotlib": "3",
+        **given,
+    }
     monkeypatch.setattr(doctor, "_version", have.get)
 
 
@@ -51,11 +70,16 @@ def test_cann(monkeypatch, tmp_path):
     home = tmp_path / "toolkit" / "latest"
     (home / "x86_64-linux").mkdir(parents=True)
     assert f"not in use: source {tmp_path / 'toolkit'}/set_env.sh" in problems(doctor.ascend())["CANN"]
-    (home / "x86_64-linux" / "ascend_toolkit_install.info").write_text("package_name=Ascend-cann-toolkit\nversion=8.5.0\n")
+    (home / "x86_64-linux" / "ascend_toolkit_install.info").write_text(
+        "package_name=Ascend-cann-toolkit\nversion=8.5.0\n"
+    )
     monkeypatch.setenv("ASCEND_HOME_PATH", str(home))
     monkeypatch.setenv("HCCL_EXEC_TIMEOUT", "half an hour")
     findings = list(doctor.ascend())
-    assert findings[0] == Finding("Ascend", "CANN", f"8.5.0 in {home}") and "whole number of seconds" in problems(findings)["HCCL_EXEC_TIMEOUT"]
+    assert (
+        findings[0] == Finding("Ascend", "CANN", f"8.5.0 in {home}")
+        and "whole number of seconds" in problems(findings)["HCCL_EXEC_TIMEOUT"]
+    )
     monkeypatch.setenv("ASCEND_HOME_PATH", str(tmp_path / "gone"))
     assert "which is no folder" in problems(doctor.ascend())["CANN"]
 
@@ -81,4 +105,6 @@ def cards(monkeypatch):
 
 def test_a_card_that_fails_is_a_finding(cards):
     found = list(doctor.devices())
-    assert [(finding.value, finding.problem) for finding in found] == [("fails", "device cuda:0 is there but cannot be opened")]
+    assert [(finding.value, finding.problem) for finding in found] == [
+        ("fails", "device cuda:0 is there but cannot be opened")
+    ]

@@ -33,7 +33,10 @@ doctor_run.work(sys.argv[1], sys.argv[2:])
 def test_the_cpu_computes_right():
     found = {finding.name: finding for finding in run_on("cpu")}
     assert list(found) == list(CHECKS) and all(finding.problem == "" for finding in found.values()), found
-    assert all(re.fullmatch(r"error \d\.\de[-+]\d+ of at most \de[-+]\d+, \d+\.\d\d s", finding.value) for finding in found.values()), found
+    assert all(
+        re.fullmatch(r"error \d\.\de[-+]\d+ of at most \de[-+]\d+, \d+\.\d\d s", finding.value)
+        for finding in found.values()
+    ), found
     assert found["copy"].value.startswith("error 0.0e+00 of at most 0e+00")
 
 
@@ -49,10 +52,19 @@ def test_a_check_that_fails_or_hangs_stops_no_other():
 
 def test_a_device_that_cannot_be_opened_is_one_finding():
     found = list(run_on("cuda:77"))
-    assert len(found) == 1 and found[0].name == "start" and "RuntimeError: device cuda" in found[0].problem and "was asked for" in found[0].problem
+    assert (
+        len(found) == 1
+        and found[0].name == "start"
+        and "RuntimeError: device cuda" in found[0].problem
+        and "was asked for" in found[0].problem
+    )
 
 
 def test_a_sum_that_fails_names_the_rank():
     found = collective("cuda", 2) if not torch.cuda.is_available() else None
-    assert found is None or found.value == "sum over two devices fails" and found.problem.startswith("rank 0: RuntimeError: device cuda"), found
+    assert (
+        found is None
+        or found.value == "sum over two devices fails"
+        and found.problem.startswith("rank 0: RuntimeError: device cuda")
+    ), found
     assert collective("cpu", 1).value == "one card: nothing to sum over"

@@ -10,9 +10,16 @@ def names(paths):
 def test_braces_globs_and_order(tmp_path):
     for number in (1, 2, 9, 10, 11):
         (tmp_path / f"checkpoint_e{number}.pth").touch()
-    assert names(expand_paths([f"{tmp_path}/checkpoint_e{{9..11}}.pth"], "--snapshot")) == [f"checkpoint_e{n}.pth" for n in (9, 10, 11)]
-    assert names(expand_paths([f"{tmp_path}/*.pth"], "--snapshot")) == [f"checkpoint_e{n}.pth" for n in (1, 2, 9, 10, 11)]
-    assert names(expand_paths([f"{tmp_path}/*e1.pth", f"{tmp_path}/checkpoint_e{{1,2}}.pth"], "--snapshot")) == ["checkpoint_e1.pth", "checkpoint_e2.pth"]
+    assert names(expand_paths([f"{tmp_path}/checkpoint_e{{9..11}}.pth"], "--snapshot")) == [
+        f"checkpoint_e{n}.pth" for n in (9, 10, 11)
+    ]
+    assert names(expand_paths([f"{tmp_path}/*.pth"], "--snapshot")) == [
+        f"checkpoint_e{n}.pth" for n in (1, 2, 9, 10, 11)
+    ]
+    assert names(expand_paths([f"{tmp_path}/*e1.pth", f"{tmp_path}/checkpoint_e{{1,2}}.pth"], "--snapshot")) == [
+        "checkpoint_e1.pth",
+        "checkpoint_e2.pth",
+    ]
 
 
 def test_nothing_is_left_out_in_silence(tmp_path):

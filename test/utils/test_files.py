@@ -54,7 +54,9 @@ def test_full_disk_keeps_what_was_there(tmp_path, monkeypatch):
 
 def test_the_name_of_a_file_reaches_the_disk_after_its_content(tmp_path, monkeypatch):
     flushed, real = [], os.fsync
-    monkeypatch.setattr(os, "fsync", lambda handle: (flushed.append(os.readlink(f"/proc/self/fd/{handle}")), real(handle)))
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: (flushed.append(os.readlink(f"/proc/self/fd/{handle}")), real(handle))
+    )
     with atomic_write(tmp_path / "a.txt") as stream:
         stream.write("content")
     assert len(flushed) == 2 and ".a.txt." in flushed[0] and flushed[1] == str(tmp_path)

@@ -76,7 +76,7 @@ def test_video_that_is_cut_off_is_said(tmp_path, caplog):
         for _ in range(40):
             writer.write(np.random.default_rng(0).integers(0, 256, (80, 100, 3), np.uint8))
     data = writer.path.read_bytes()
-    writer.path.write_bytes(data[:len(data) // 2])
+    writer.path.write_bytes(data[: len(data) // 2])
     source = open_frames(writer.path)
     with caplog.at_level(logging.WARNING):
         read = len(list(source.frames))
@@ -157,8 +157,16 @@ class Stream:
         pass
 
 
-@pytest.mark.parametrize("source, name", [("rtsp://good:554/live.sdp", "good_554_live_sdp"), ("http://good/a.m3u8", "good_a_m3u8"), ("/dev/null", "null"),
-                                          ("RTSP://good/live", "good_live"), (Path("rtsp://good/live"), "good_live")])
+@pytest.mark.parametrize(
+    "source, name",
+    [
+        ("rtsp://good:554/live.sdp", "good_554_live_sdp"),
+        ("http://good/a.m3u8", "good_a_m3u8"),
+        ("/dev/null", "null"),
+        ("RTSP://good/live", "good_live"),
+        (Path("rtsp://good/live"), "good_live"),
+    ],
+)
 def test_streams_and_cameras_by_path(monkeypatch, source, name):
     monkeypatch.setattr(cv2, "VideoCapture", Stream)
     found = open_frames(source)

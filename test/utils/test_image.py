@@ -31,7 +31,7 @@ def test_files_that_are_no_images(tmp_path, content, words):
 def test_cut_off(tmp_path, suffix, share):
     path = written(tmp_path / f"a{suffix}", suffix)
     data = path.read_bytes()
-    path.write_bytes(data[:int(len(data) * share)])
+    path.write_bytes(data[: int(len(data) * share)])
     with pytest.raises(ValueError, match="cut off"):
         read_image(path)
 
@@ -73,8 +73,8 @@ def slow_crop(image, center, side, out, fill):
     pad = side + max(abs(left), abs(top)) + max(image.shape)
     wide = np.empty((image.shape[0] + 2 * pad, image.shape[1] + 2 * pad, 3), np.uint8)
     wide[:] = np.asarray(fill).astype(np.uint8)
-    wide[pad:pad + image.shape[0], pad:pad + image.shape[1]] = image
-    patch = wide[top + pad:top + pad + side, left + pad:left + pad + side]
+    wide[pad : pad + image.shape[0], pad : pad + image.shape[1]] = image
+    patch = wide[top + pad : top + pad + side, left + pad : left + pad + side]
     return patch if side == out else cv2.resize(patch, (out, out))
 
 
@@ -113,6 +113,11 @@ def test_images_of_16_bits_are_not_black(tmp_path, caplog, suffix, bits):
     for number, scale in enumerate((1.0, 0.2, 1.0)):
         cv2.imwrite(str(tmp_path / f"{number}{suffix}"), np.repeat((ramp * scale).astype(np.uint16), 8, axis=0))
     image, dark = (read_image(tmp_path / f"{number}{suffix}") for number in (0, 1))
-    assert image.dtype == np.uint8 and image[0, 0, 0] == 0 and image[0, -1, 0] == 255 and abs(int(image[0, 32, 0]) - 129) <= 1
+    assert (
+        image.dtype == np.uint8
+        and image[0, 0, 0] == 0
+        and image[0, -1, 0] == 255
+        and abs(int(image[0, 32, 0]) - 129) <= 1
+    )
     assert abs(int(dark[0, -1, 0]) - 51) <= 1 and (f"use {bits} of them" in caplog.text) == (bits < 16)
     assert read_image(str(tmp_path / f"0{suffix}")).tolist() == image.tolist() and caplog.text.count("of them") <= 1

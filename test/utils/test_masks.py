@@ -6,7 +6,18 @@ import pytest
 from pysot.utils.masks import Mask, parse_mask, region_lines
 
 
-@pytest.mark.parametrize("text", ["m", "m1,2,3", "m1,2,x,4,5", "m0,0,2,2,3,4", "m0,0,-1,2,1", "m0,0,99999999,99999999,1", "m0,0,2,2,99999999999999999999999"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "m",
+        "m1,2,3",
+        "m1,2,x,4,5",
+        "m0,0,2,2,3,4",
+        "m0,0,-1,2,1",
+        "m0,0,99999999,99999999,1",
+        "m0,0,2,2,99999999999999999999999",
+    ],
+)
 def test_damaged_masks_are_errors(tmp_path, text):
     with pytest.raises(ValueError, match="mask"):
         parse_mask(text)
@@ -17,7 +28,9 @@ def test_damaged_masks_are_errors(tmp_path, text):
 
 def test_an_empty_mask():
     mask = parse_mask("m5,6,3,2,6")
-    assert not mask.pixels.any() and mask.box.tolist() == [0, 0, 0, 0] and parse_mask("m0,0,0,0,0").pixels.shape == (0, 0)
+    assert (
+        not mask.pixels.any() and mask.box.tolist() == [0, 0, 0, 0] and parse_mask("m0,0,0,0,0").pixels.shape == (0, 0)
+    )
 
 
 def test_text_by_hand_and_back():

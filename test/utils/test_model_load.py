@@ -40,7 +40,7 @@ def test_missing(tmp_path, model):
 def test_cut_off(tmp_path, model, share, legacy):
     path = tmp_path / "model.pth"
     torch.save(model.state_dict(), path, _use_new_zipfile_serialization=not legacy)
-    path.write_bytes(path.read_bytes()[:int(path.stat().st_size * share)])
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(ValueError, match="model.pth"):
         load_pretrain(model, path)
 
@@ -80,17 +80,37 @@ def parts_of(state):
     return parts
 
 
-@pytest.mark.parametrize("wrap", [
-    lambda s: s, lambda s: {"state_dict": s, "epoch": 3}, lambda s: {f"module.{k}": v for k, v in s.items()},
-    lambda s: {k: v for k, v in s.items() if not k.endswith("num_batches_tracked")}, lambda s: {"net": s, "epoch": 3}, lambda s: {"model": s},
-    lambda s: {"weights": s, "ema": s}, lambda s: {"whatever": s, "acc": 0.5}, lambda s: {f"module.module.{k}": v for k, v in s.items()},
-    lambda s: {f"_orig_mod.{k}": v for k, v in s.items()}, lambda s: {"model": {f"model._orig_mod.{k}": v for k, v in s.items()}},
-    lambda s: {k: v.numpy() for k, v in s.items()}, lambda s: {"checkpoint": {"model": s}}, lambda s: {"model": {"state_dict": s, "epoch": 3}},
-    lambda s: {"model": {**s, "version": 1}}, lambda s: {"state_dict": {}, "model": s}, lambda s: {"model": s, "mean": torch.zeros(3)},
-    lambda s: {**{f"model.{k}": v for k, v in s.items()}, **{f"model_ema.{k}": v for k, v in s.items()}},
-    lambda s: parts_of(s), lambda s: {"epoch": 3, "model": parts_of(s)}, lambda s: {"state_dict": parts_of(s)},
-    lambda s: {"model": s, "milestones": Counter({10: 1}), "optimizer": {"state": {0: {"momentum_buffer": torch.ones(9)}}, "param_groups": []}},
-])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda s: s,
+        lambda s: {"state_dict": s, "epoch": 3},
+        lambda s: {f"module.{k}": v for k, v in s.items()},
+        lambda s: {k: v for k, v in s.items() if not k.endswith("num_batches_tracked")},
+        lambda s: {"net": s, "epoch": 3},
+        lambda s: {"model": s},
+        lambda s: {"weights": s, "ema": s},
+        lambda s: {"whatever": s, "acc": 0.5},
+        lambda s: {f"module.module.{k}": v for k, v in s.items()},
+        lambda s: {f"_orig_mod.{k}": v for k, v in s.items()},
+        lambda s: {"model": {f"model._orig_mod.{k}": v for k, v in s.items()}},
+        lambda s: {k: v.numpy() for k, v in s.items()},
+        lambda s: {"checkpoint": {"model": s}},
+        lambda s: {"model": {"state_dict": s, "epoch": 3}},
+        lambda s: {"model": {**s, "version": 1}},
+        lambda s: {"state_dict": {}, "model": s},
+        lambda s: {"model": s, "mean": torch.zeros(3)},
+        lambda s: {**{f"model.{k}": v for k, v in s.items()}, **{f"model_ema.{k}": v for k, v in s.items()}},
+        lambda s: parts_of(s),
+        lambda s: {"epoch": 3, "model": parts_of(s)},
+        lambda s: {"state_dict": parts_of(s)},
+        lambda s: {
+            "model": s,
+            "milestones": Counter({10: 1}),
+            "optimizer": {"state": {0: {"momentum_buffer": torch.ones(9)}}, "param_groups": []},
+        },
+    ],
+)
 def test_forms_of_a_whole_network(tmp_path, model, wrap):
     other = build_model(tiny_config())
     assert not equal(model, other)
@@ -117,25 +137,46 @@ def test_a_file_of_the_backbone_of_a_network(tmp_path, model, caplog):
     """With the names that it has there."""
     other = build_model(tiny_config())
     before = {name: value.clone() for name, value in other.rpn_head.state_dict().items()}
-    load_pretrain(other, saved(tmp_path / "b.pth", {name: value for name, value in model.state_dict().items() if name.startswith("backbone.")}))
+    load_pretrain(
+        other,
+        saved(
+            tmp_path / "b.pth",
+            {name: value for name, value in model.state_dict().items() if name.startswith("backbone.")},
+        ),
+    )
     assert equal(model.backbone, other.backbone) and "backbone weights only" in caplog.text
     with pytest.raises(ValueError, match="another architecture"):  # the heads of another tracker are not passed over
-        load_pretrain(other, saved(tmp_path / "c.pth", {name.replace("rpn_head", "box_head"): value for name, value in model.state_dict().items()}))
+        load_pretrain(
+            other,
+            saved(
+                tmp_path / "c.pth",
+                {name.replace("rpn_head", "box_head"): value for name, value in model.state_dict().items()},
+            ),
+        )
     assert all(torch.equal(value, before[name]) for name, value in other.rpn_head.state_dict().items())
 
 
 def test_legacy_alexnet_without_its_prefix(tmp_path):
     config = load_config(experiment("siamrpn_alex_dwxcorr"))
     model, other = build_model(config), build_model(config)
-    load_pretrain(other.backbone, saved(tmp_path / "b.pth", {k.removeprefix("features."): v for k, v in model.backbone.state_dict().items()}))
+    load_pretrain(
+        other.backbone,
+        saved(tmp_path / "b.pth", {k.removeprefix("features."): v for k, v in model.backbone.state_dict().items()}),
+    )
     assert equal(model.backbone, other.backbone)
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    (lambda s: s.pop("rpn_head.cls.head.3.weight"), "missing: rpn_head.cls.head.3.weight"),
-    (lambda s: s.update({"rpn_head.cls_weight": torch.ones(3)}), "unknown: rpn_head.cls_weight"),
-    (lambda s: s.update({"rpn_head.cls.head.3.bias": torch.ones(3)}), r"rpn_head.cls.head.3.bias is \(3,\), expected \(10,\)"),
-])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda s: s.pop("rpn_head.cls.head.3.weight"), "missing: rpn_head.cls.head.3.weight"),
+        (lambda s: s.update({"rpn_head.cls_weight": torch.ones(3)}), "unknown: rpn_head.cls_weight"),
+        (
+            lambda s: s.update({"rpn_head.cls.head.3.bias": torch.ones(3)}),
+            r"rpn_head.cls.head.3.bias is \(3,\), expected \(10,\)",
+        ),
+    ],
+)
 def test_another_architecture_is_named_and_changes_nothing(tmp_path, model, change, words):
     before = {k: v.clone() for k, v in model.state_dict().items()}
     state = {k: torch.zeros_like(v) for k, v in model.state_dict().items()}
@@ -156,12 +197,15 @@ def test_flipped_bytes_in_the_middle(tmp_path, model, crc):
     assert read_checkpoint(path)["epoch"] == 1
     data = bytearray(path.read_bytes())
     place = data.find(model.state_dict()["rpn_head.cls.head.0.weight"].numpy().tobytes())
-    data[place:place + 64] = bytes(64)
+    data[place : place + 64] = bytes(64)
     path.write_bytes(data)
     if not crc:
         assert read_checkpoint(path)["epoch"] == 1
         return
-    with pytest.raises(ValueError, match="model.pth is damaged: .*/data/[0-9]+ in it does not have its checksum; copy it again or take an earlier one"):
+    with pytest.raises(
+        ValueError,
+        match="model.pth is damaged: .*/data/[0-9]+ in it does not have its checksum; copy it again or take an earlier one",
+    ):
         read_checkpoint(path)
 
 
@@ -182,13 +226,20 @@ def test_weights_that_are_no_numbers(tmp_path, model, value):
 def test_the_refusal_names_the_object_and_gives_no_advice_to_run_it(tmp_path):
     with pytest.raises(ValueError, match="was refused") as caught:
         read_checkpoint(saved(tmp_path / "model.pth", {"state_dict": {}, "x": Evil()}))
-    assert "mkdir" in str(caught.value) and "\x1b" not in str(caught.value) and "can still be loaded" not in str(caught.value)
+    assert (
+        "mkdir" in str(caught.value)
+        and "\x1b" not in str(caught.value)
+        and "can still be loaded" not in str(caught.value)
+    )
 
 
 @pytest.mark.parametrize("prefix", ["module.", "model.backbone.", "module.module.backbone."])
 def test_backbones_under_wrappers(tmp_path, model, prefix):
     other = build_model(tiny_config())
-    load_pretrain(other.backbone, saved(tmp_path / "b.pth", {"net": {f"{prefix}{k}": v for k, v in model.backbone.state_dict().items()}}))
+    load_pretrain(
+        other.backbone,
+        saved(tmp_path / "b.pth", {"net": {f"{prefix}{k}": v for k, v in model.backbone.state_dict().items()}}),
+    )
     assert equal(model.backbone, other.backbone)
     if prefix == "module.":
         load_pretrain(other, tmp_path / "b.pth")
@@ -199,16 +250,42 @@ def test_weights_in_several_places_are_named(tmp_path, model):
         read_checkpoint(saved(tmp_path / "model.pth", {"teacher": model.state_dict(), "student": model.state_dict()}))
 
 
-@pytest.mark.parametrize("experiment_name, names, architecture", [
-    ("siamrpn_r50_l234_dwxcorr_8gpu", {"conv1.weight": (64, 3, 7, 7), "layer1.0.conv3.weight": (256, 64, 1, 1), "fc.weight": (1000, 2048),
-                                       "layer2.0.downsample.0.weight": (512, 256, 1, 1)}, "resnet50"),
-    ("siamrpn_alex_dwxcorr", {"features.0.weight": (64, 3, 11, 11), "features.10.weight": (256, 256, 3, 3), "classifier.1.weight": (1, 1)}, "alexnet"),
-    ("siamrpn_mobilev2_l234_dwxcorr", {"features.0.0.weight": (32, 3, 3, 3), "features.18.0.weight": (1280, 320, 1, 1)}, "mobilenetv2"),
-])
+@pytest.mark.parametrize(
+    "experiment_name, names, architecture",
+    [
+        (
+            "siamrpn_r50_l234_dwxcorr_8gpu",
+            {
+                "conv1.weight": (64, 3, 7, 7),
+                "layer1.0.conv3.weight": (256, 64, 1, 1),
+                "fc.weight": (1000, 2048),
+                "layer2.0.downsample.0.weight": (512, 256, 1, 1),
+            },
+            "resnet50",
+        ),
+        (
+            "siamrpn_alex_dwxcorr",
+            {
+                "features.0.weight": (64, 3, 11, 11),
+                "features.10.weight": (256, 256, 3, 3),
+                "classifier.1.weight": (1, 1),
+            },
+            "alexnet",
+        ),
+        (
+            "siamrpn_mobilev2_l234_dwxcorr",
+            {"features.0.0.weight": (32, 3, 3, 3), "features.18.0.weight": (1280, 320, 1, 1)},
+            "mobilenetv2",
+        ),
+    ],
+)
 def test_torchvisions_layout_is_named(tmp_path, experiment_name, names, architecture):
     backbone = build_model(load_config(experiment(experiment_name))).backbone
     path = saved(tmp_path / "torchvision.pth", {name: torch.zeros(shape) for name, shape in names.items()})
-    with pytest.raises(ValueError, match=f"as torchvision has them; convert them first: python tools/convert_pretrained.py {architecture} .*torchvision.pth"):
+    with pytest.raises(
+        ValueError,
+        match=f"as torchvision has them; convert them first: python tools/convert_pretrained.py {architecture} .*torchvision.pth",
+    ):
         load_pretrain(backbone, path)
 
 
@@ -219,7 +296,11 @@ NUMBERS = [np.float64(0.005), np.float32(1.5), np.int64(7), np.bool_(True), np.c
 def test_numbers_of_numpy_are_plain_values(tmp_path, name):
     """As schedules leave them in an optimizer's groups, with the names of NumPy 1 and 2."""
     groups = [{"lr": NUMBERS[0], "all": (*NUMBERS,)}]
-    content = {"state_dict": {"a": torch.zeros(1)}, "optimizer": {"param_groups": groups}, "curve": np.arange(6.0).reshape(2, 3)}
+    content = {
+        "state_dict": {"a": torch.zeros(1)},
+        "optimizer": {"param_groups": groups},
+        "curve": np.arange(6.0).reshape(2, 3),
+    }
     torch.save(content, tmp_path / "made.pth")
     with zipfile.ZipFile(tmp_path / "made.pth") as made, zipfile.ZipFile(tmp_path / "model.pth", "w") as changed:
         for item in made.namelist():
@@ -227,17 +308,31 @@ def test_numbers_of_numpy_are_plain_values(tmp_path, name):
             changed.writestr(item, _renamed(data, name) if item.endswith("data.pkl") else data)
     found = read_checkpoint(tmp_path / "model.pth")
     group = found["optimizer"]["param_groups"][0]
-    assert type(group["lr"]) is float and list(group["all"]) == [number.item() for number in NUMBERS] and {type(number) for number in group["all"]} <= {
-        float, int, bool, complex}
+    assert (
+        type(group["lr"]) is float
+        and list(group["all"]) == [number.item() for number in NUMBERS]
+        and {type(number) for number in group["all"]} <= {float, int, bool, complex}
+    )
     assert isinstance(found["curve"], torch.Tensor) and found["curve"].tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 def _renamed(data, name):
-    return data.replace(b"cnumpy._core.multiarray\n", b"c" + name.encode() + b"\n").replace(b"cnumpy.core.multiarray\n", b"c" + name.encode() + b"\n")
+    return data.replace(b"cnumpy._core.multiarray\n", b"c" + name.encode() + b"\n").replace(
+        b"cnumpy.core.multiarray\n", b"c" + name.encode() + b"\n"
+    )
 
 
-@pytest.mark.parametrize("value", [np.array([Evil()], object), np.array(["a"]), np.datetime64("2020-01-01"), np.str_("x"), np.zeros(2, [("a", "f8")])],
-                         ids=["object", "text", "date", "str", "record"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.array([Evil()], object),
+        np.array(["a"]),
+        np.datetime64("2020-01-01"),
+        np.str_("x"),
+        np.zeros(2, [("a", "f8")]),
+    ],
+    ids=["object", "text", "date", "str", "record"],
+)
 def test_other_values_of_numpy_are_refused(tmp_path, monkeypatch, value):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="refused|no checkpoint"):

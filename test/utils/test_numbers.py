@@ -14,7 +14,19 @@ def test_a_comma_beside_other_separators_is_refused_with_file_and_line(tmp_path,
         number_lines(tmp_path / "gt.txt")
 
 
-@pytest.mark.parametrize("line", ["1,2.5,nan", "1\t2.5\tNaN", "1 2.5  nan", " 1 , 2.5,\tnan ", "1;2.5;nan", "1; 2.5 nan", "1,2.5,nan,", "1;2.5;nan ;"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "1,2.5,nan",
+        "1\t2.5\tNaN",
+        "1 2.5  nan",
+        " 1 , 2.5,\tnan ",
+        "1;2.5;nan",
+        "1; 2.5 nan",
+        "1,2.5,nan,",
+        "1;2.5;nan ;",
+    ],
+)
 def test_separators(line):
     np.testing.assert_array_equal(split_numbers(line), [1, 2.5, np.nan])
 

@@ -76,10 +76,19 @@ def test_both_sides_agree(video):
             assert places == numbered(int(places[0]), int(places[-1])) and places[-1] < lines
 
 
-@pytest.mark.parametrize("name, images, lines, expected", [
-    ("David", (1, 770), 471, (300, 770)), ("David", (300, 770), 471, (300, 770)), ("tiger1", (1, 354), 354, (6, 354)),
-    ("Tiger1", (1, 354), 349, (6, 354)), ("BlurCar1", (247, 988), 742, (247, 988)), ("Diving", (1, 231), 215, (1, 215)),
-    ("Diving", (1, 231), 231, (1, 215)), ("Deer", (1, 5), 3, (1, 3))])
+@pytest.mark.parametrize(
+    "name, images, lines, expected",
+    [
+        ("David", (1, 770), 471, (300, 770)),
+        ("David", (300, 770), 471, (300, 770)),
+        ("tiger1", (1, 354), 354, (6, 354)),
+        ("Tiger1", (1, 354), 349, (6, 354)),
+        ("BlurCar1", (247, 988), 742, (247, 988)),
+        ("Diving", (1, 231), 215, (1, 215)),
+        ("Diving", (1, 231), 231, (1, 215)),
+        ("Deer", (1, 5), 3, (1, 3)),
+    ],
+)
 def test_images_of_the_protocol(tmp_path, name, images, lines, expected):
     make_video(tmp_path / name, numbered(*images), lines)
     assert [int(Path(image).stem) for image, _ in for_training(tmp_path)] == numbered(*expected)

@@ -27,10 +27,14 @@ with signals.stop_on_signals() as request:
 """
 
 
-@pytest.mark.parametrize(("saves", "count", "least", "most"), [("saves", 1, 2.5, 8), ("saves", 2, 0.5, 2.5), ("nothing", 1, 0.5, 2.5)])
+@pytest.mark.parametrize(
+    ("saves", "count", "least", "most"), [("saves", 1, 2.5, 8), ("saves", 2, 0.5, 2.5), ("nothing", 1, 0.5, 2.5)]
+)
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_process_that_never_returns_to_python_is_ended(saves, count, least, most, signum):
-    process = subprocess.Popen([sys.executable, "-c", WAITING, str(ROOT), saves], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITING, str(ROOT), saves], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline() == "waits\n"
     time.sleep(0.3)
     began = time.monotonic()

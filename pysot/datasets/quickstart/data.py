@@ -151,18 +151,21 @@ def _claim(root: Path, settings: QuickstartSettings) -> None:
         except json.JSONDecodeError as error:
             raise ValueError(f"{record} is damaged ({error}); delete {root} or pass another folder") from error
         if found != asdict(settings):
-            raise ValueError(f"{root} was made with {found}, not with {asdict(settings)}; delete it or pass another "
-                             "folder")
+            raise ValueError(
+                f"{root} was made with {found}, not with {asdict(settings)}; delete it or pass another folder"
+            )
         return
     if root.is_dir() and any(not path.name.startswith(f".{record.name}.") for path in root.iterdir()):
-        raise ValueError(f"{root} is not empty and has no {SETTINGS_FILE}, so this did not make it; pass another "
-                         "folder")
+        raise ValueError(
+            f"{root} is not empty and has no {SETTINGS_FILE}, so this did not make it; pass another folder"
+        )
     try:
         root.mkdir(parents=True, exist_ok=True)
         write_json(record, asdict(settings), indent=1)
     except OSError as error:
-        raise OSError(f"cannot write the quick-start data to {root} ({error.strerror}); pass a folder that can be "
-                      "written") from error
+        raise OSError(
+            f"cannot write the quick-start data to {root} ({error.strerror}); pass a folder that can be written"
+        ) from error
 
 
 def _write_sequence(

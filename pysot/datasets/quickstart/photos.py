@@ -88,8 +88,8 @@ def _without_profile(data: bytes) -> bytes:
         return data
     kept, at = [PNG_SIGNATURE], len(PNG_SIGNATURE)
     while at < len(data):
-        (length,) = struct.unpack(">I", data[at:at + 4])
-        chunk = data[at:at + length + 12]  # length, name, content, checksum
+        (length,) = struct.unpack(">I", data[at : at + 4])
+        chunk = data[at : at + length + 12]  # length, name, content, checksum
         if chunk[4:8] != b"iCCP":
             kept.append(chunk)
         at += len(chunk)

@@ -46,8 +46,9 @@ class Sprite:
     def __post_init__(self):
         frames = len(self.centre_xy)
         if self.patch.shape[:2] != self.mask.shape or self.patch.shape[2:] != (3,):
-            raise ValueError(f"a sprite needs a (h, w, 3) patch and a (h, w) mask, got {self.patch.shape} and "
-                             f"{self.mask.shape}")
+            raise ValueError(
+                f"a sprite needs a (h, w, 3) patch and a (h, w) mask, got {self.patch.shape} and {self.mask.shape}"
+            )
         if self.centre_xy.shape != (frames, 2) or self.scale_xy.shape != (frames, 2) or self.angle.shape != (frames,):
             raise ValueError(f"a sprite of {frames} frames needs centres (T, 2), scales (T, 2) and angles (T,)")
 
@@ -98,8 +99,9 @@ class Scene:
         tracks = (self.gain, self.contrast, self.defocus, self.noise_at, self.target.angle)
         tracks += tuple(sprite.angle for sprite in self.distractors + self.occluders)
         if any(len(track) != len(self.camera) for track in tracks):
-            raise ValueError(f"all tracks of a scene must have {len(self.camera)} frames, got "
-                             f"{[len(track) for track in tracks]}")
+            raise ValueError(
+                f"all tracks of a scene must have {len(self.camera)} frames, got {[len(track) for track in tracks]}"
+            )
 
     def __len__(self) -> int:
         return len(self.camera)
@@ -191,4 +193,4 @@ def _photograph(image: np.ndarray, scene: Scene, t: int) -> np.ndarray:
         image = cv2.GaussianBlur(image, (0, 0), float(scene.defocus[t]))
     y, x = scene.noise_at[t]
     height, width = image.shape[:2]
-    return cv2.add(image, scene.noise[y:y + height, x:x + width], dtype=cv2.CV_8U)
+    return cv2.add(image, scene.noise[y : y + height, x : x + width], dtype=cv2.CV_8U)

@@ -54,8 +54,9 @@ class Recipe:
 
     def __post_init__(self):
         if self.frames < 2 or self.stride < 1:
-            raise ValueError(f"a sequence needs at least 2 frames and a stride of 1, got {self.frames} and "
-                             f"{self.stride}")
+            raise ValueError(
+                f"a sequence needs at least 2 frames and a stride of 1, got {self.frames} and {self.stride}"
+            )
         if self.shape not in SHAPES:
             raise ValueError(f"the shape of a target is {self.shape!r}; known: {', '.join(SHAPES)}")
 
@@ -204,7 +205,7 @@ def _draw_sprite(
         x, y, width, height = region_xywh
         factor = side / np.sqrt(width * height)
         size_wh = max(4, round(width * factor)), max(4, round(height * factor))
-        patch = _resized(photo[y:y + height, x:x + width], size_wh)
+        patch = _resized(photo[y : y + height, x : x + width], size_wh)
     patch = _tinted(rng, patch, recipe.tint)
     mask = draw_mask(rng, shape or str(rng.choice(SHAPES)), (patch.shape[1], patch.shape[0]))
     amplitudes = [np.deg2rad(recipe.rotation_deg), recipe.growth, recipe.stretch]
@@ -225,7 +226,7 @@ def _cut(rng, photo: np.ndarray, side: float, ground_lab: np.ndarray) -> np.ndar
         region = size * min(rng.uniform(0.8, 1.8), *(limit / size * 0.9))
         x, y = rng.uniform((0, 0), limit - region).astype(int)
         width, height = region.astype(int)
-        patch = _resized(photo[y:y + height, x:x + width], tuple(int(n) for n in size.round()))
+        patch = _resized(photo[y : y + height, x : x + width], tuple(int(n) for n in size.round()))
         texture = float(cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY).std())
         contrast = float(np.linalg.norm(_mean_lab(patch) - ground_lab))
         score = min(texture / MIN_TEXTURE, 1.0) + min(contrast / MIN_CONTRAST, 1.0)

@@ -12,7 +12,10 @@ SPLITS = ("val2017", "train2017")
 
 def annotation_path(root: Path, split: str) -> Path:
     """The instance annotation of a split; in Roboflow's export it lies beside the images."""
-    usual, beside = Path(root) / "annotations" / f"instances_{split}.json", Path(root) / split / "_annotations.coco.json"
+    usual, beside = (
+        Path(root) / "annotations" / f"instances_{split}.json",
+        Path(root) / split / "_annotations.coco.json",
+    )
     return beside if beside.is_file() and not usual.is_file() else usual
 
 
@@ -27,8 +30,10 @@ def available_splits(root: Path) -> list[str]:
         names += [path.parent.name for path in sorted(root.glob("*/_annotations.coco.json"))]
         found = sorted(names, key=lambda name: (split_of(name) == "train", name))
     if not found:
-        raise FileNotFoundError(f"no COCO annotation: looked for {' and for '.join(str(annotation_path(root, split)) for split in SPLITS)}, and for other "
-                                "instances_<part>.json. Unpack COCO there, or name the folder that holds it")
+        raise FileNotFoundError(
+            f"no COCO annotation: looked for {' and for '.join(str(annotation_path(root, split)) for split in SPLITS)}, and for other "
+            "instances_<part>.json. Unpack COCO there, or name the folder that holds it"
+        )
     return found
 
 
@@ -41,17 +46,29 @@ def iter_coco(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
     root = Path(root)
     path = annotation_path(root, split)
     content = read_json(path, f"COCO {split}")
-    if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in ("images", "annotations")):
-        raise ValueError(f"{path} must have the lists \"images\" and \"annotations\" of a COCO instance file; download it again")
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(key), list) for key in ("images", "annotations")
+    ):
+        raise ValueError(
+            f'{path} must have the lists "images" and "annotations" of a COCO instance file; download it again'
+        )
     by_image = defaultdict(list)
     for annotation in content["annotations"]:
         if not isinstance(annotation, dict) or not isinstance(annotation.get("image_id"), (int, str, type(None))):
-            raise ValueError(f"{path}: every annotation is an object with a number \"image_id\", got {annotation!r}; download the file again")
+            raise ValueError(
+                f'{path}: every annotation is an object with a number "image_id", got {annotation!r}; download the file again'
+            )
         by_image[annotation.get("image_id")].append(annotation)
     seen, names = set(), set()
     for image in content["images"]:
-        if not isinstance(image, dict) or not isinstance(image.get("id"), (int, str)) or not isinstance(image.get("file_name"), str):
-            raise ValueError(f"{path}: every image needs a number \"id\" and a text \"file_name\", got {image!r}; download the file again")
+        if (
+            not isinstance(image, dict)
+            or not isinstance(image.get("id"), (int, str))
+            or not isinstance(image.get("file_name"), str)
+        ):
+            raise ValueError(
+                f'{path}: every image needs a number "id" and a text "file_name", got {image!r}; download the file again'
+            )
         if image["id"] in seen or image["file_name"] in names:
             counts["repeated images"] += 1
             continue
@@ -60,7 +77,9 @@ def iter_coco(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
         boxes = _boxes(by_image[image["id"]], counts)
         if boxes:
             inside = _inside(image["file_name"], split)
-            yield RawVideo(f"{split}/{inside.with_suffix('').as_posix()}", (RawFrame(_image(root, split, inside), 0, boxes),))
+            yield RawVideo(
+                f"{split}/{inside.with_suffix('').as_posix()}", (RawFrame(_image(root, split, inside), 0, boxes),)
+            )
     counts["boxes without an image"] += sum(len(found) for image_id, found in by_image.items() if image_id not in seen)
 
 

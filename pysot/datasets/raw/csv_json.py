@@ -31,7 +31,9 @@ def find_csv(root: Path) -> Path:
     """The csv of a folder. Raises ValueError if there is none or more than one."""
     found = sorted(Path(root).glob("*.csv"))
     if len(found) != 1:
-        raise ValueError(f"expected one csv file in {Path(root).absolute()}, found {', '.join(path.name for path in found) or 'none'}")
+        raise ValueError(
+            f"expected one csv file in {Path(root).absolute()}, found {', '.join(path.name for path in found) or 'none'}"
+        )
     return found[0]
 
 
@@ -56,7 +58,9 @@ def iter_csv(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
         rows.fieldnames = header
         box_keys = next((keys for keys in (CORNERS, SIZES) if set(keys) <= set(header)), None)
         if not box_keys or not {"image", "frame"} & {*header}:
-            raise ValueError(f"{path}: the first line must name the columns video, frame or image, track, and x1, y1, x2, y2 or x, y, w, h; got {header}")
+            raise ValueError(
+                f"{path}: the first line must name the columns video, frame or image, track, and x1, y1, x2, y2 or x, y, w, h; got {header}"
+            )
         for number, row in enumerate(rows, 2):
             try:
                 box = _csv_box([float(row[key]) for key in box_keys], box_keys)
@@ -70,8 +74,14 @@ def iter_csv(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
                 counts["degenerate"] += 1
             elif not add_box(videos[video].setdefault(frame, {}), track, box):
                 counts[SECOND_BOX] += 1
-                logger.warning("left out: %s, line %d: track %s of %s has a box in frame %s already; give each object its own number in a column track", path,
-                               number, track, video or root.resolve().name, frame)
+                logger.warning(
+                    "left out: %s, line %d: track %s of %s has a box in frame %s already; give each object its own number in a column track",
+                    path,
+                    number,
+                    track,
+                    video or root.resolve().name,
+                    frame,
+                )
     for name, frames in videos.items():
         found = tuple(_csv_frames(root / name, frames, counts))
         if found:
@@ -79,7 +89,11 @@ def iter_csv(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
 
 
 def _csv_box(numbers: list[float], keys: tuple[str, ...]) -> tuple:
-    return tuple(numbers) if keys is CORNERS else (numbers[0], numbers[1], numbers[0] + numbers[2], numbers[1] + numbers[3])
+    return (
+        tuple(numbers)
+        if keys is CORNERS
+        else (numbers[0], numbers[1], numbers[0] + numbers[2], numbers[1] + numbers[3])
+    )
 
 
 def _whole(text: str) -> int:
@@ -92,10 +106,16 @@ def _whole(text: str) -> int:
 
 def _csv_frame(root: Path, row: dict) -> tuple[str, str]:
     """The folder of a line's image below the root, "" for the root, and the image's name or number."""
-    video, image = (row.get("video") or "").strip().replace("\\", "/"), (row.get("image") or "").strip().replace("\\", "/")
+    video, image = (
+        (row.get("video") or "").strip().replace("\\", "/"),
+        (row.get("image") or "").strip().replace("\\", "/"),
+    )
     if video.lower().endswith(VIDEO_SUFFIXES) and not (root / video).is_dir():  # boat1.mp4, whose frames lie in boat1
         path = PurePosixPath(video)
-        video = next((place for place in (path.with_suffix("").as_posix(), path.stem) if (root / place).is_dir()), path.with_suffix("").as_posix())
+        video = next(
+            (place for place in (path.with_suffix("").as_posix(), path.stem) if (root / place).is_dir()),
+            path.with_suffix("").as_posix(),
+        )
     if image:
         folder = PurePosixPath(image).parent.as_posix()
         return video or ("" if folder == "." else folder), PurePosixPath(image).name
@@ -128,7 +148,9 @@ def json_splits(root: Path) -> list[str]:
 def _json_files(root: Path) -> list[Path]:
     found = sorted(Path(root).glob("annotations/*.json")) or sorted(Path(root).glob("*.json"))
     if not found:
-        raise FileNotFoundError(f"no json in {Path(root).absolute()} or its folder annotations; name the folder of the export")
+        raise FileNotFoundError(
+            f"no json in {Path(root).absolute()} or its folder annotations; name the folder of the export"
+        )
     return found
 
 
@@ -144,12 +166,16 @@ def iter_coco_video(root: Path, split: str, counts: Counter) -> Iterator[RawVide
         if split_of(path.stem) == split:
             content = read_json(path, "video annotation")
             if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
-                raise ValueError(f"{path} must have the list \"annotations\" and the list \"images\" or \"videos\" of a COCO file; export it again")
+                raise ValueError(
+                    f'{path} must have the list "annotations" and the list "images" or "videos" of a COCO file; export it again'
+                )
             try:
                 content = _whole_tracks(content) if "images" not in content else content
                 found += [(path, *video) for video in _videos(Path(root), split, subset_of(path), content, counts)]
             except (KeyError, TypeError, AttributeError, ValueError) as error:
-                raise ValueError(f"{path} is no COCO video annotation: {type(error).__name__} {error}; export it again") from None
+                raise ValueError(
+                    f"{path} is no COCO video annotation: {type(error).__name__} {error}; export it again"
+                ) from None
     known = Counter(name for _, name, _ in found)
     for path, name, frames in found:
         yield RawVideo(f"{split}/{name}" if known[name] == 1 else f"{split}/{path.stem}/{name}", frames)
@@ -164,19 +190,33 @@ def _whole_tracks(content: dict) -> dict:
     """The YouTube-VIS form as the other one: an annotation per box."""
     images, annotations = [], []
     for video in content["videos"]:
-        images += [{"id": f"{video['id']}/{number}", "file_name": name, "video_id": video["id"], "frame_id": number}
-                   for number, name in enumerate(video["file_names"])]
+        images += [
+            {"id": f"{video['id']}/{number}", "file_name": name, "video_id": video["id"], "frame_id": number}
+            for number, name in enumerate(video["file_names"])
+        ]
     for track in content["annotations"]:
-        annotations += [{"image_id": f"{track['video_id']}/{number}", "track_id": track["id"], "bbox": box}
-                        for number, box in enumerate(track["bboxes"]) if box is not None]
+        annotations += [
+            {"image_id": f"{track['video_id']}/{number}", "track_id": track["id"], "bbox": box}
+            for number, box in enumerate(track["bboxes"])
+            if box is not None
+        ]
     return {"images": images, "annotations": annotations}
 
 
-def _videos(root: Path, split: str, subset: str, content: dict, counts: Counter) -> Iterator[tuple[str, tuple[RawFrame, ...]]]:
+def _videos(
+    root: Path, split: str, subset: str, content: dict, counts: Counter
+) -> Iterator[tuple[str, tuple[RawFrame, ...]]]:
     boxes: dict = defaultdict(dict)
     for annotation in content["annotations"]:
-        track = next((value for owner in (annotation, annotation.get("attributes") or {}) for key in TRACK_KEYS
-                      if (value := owner.get(key)) is not None), None)
+        track = next(
+            (
+                value
+                for owner in (annotation, annotation.get("attributes") or {})
+                for key in TRACK_KEYS
+                if (value := owner.get(key)) is not None
+            ),
+            None,
+        )
         x, y, w, h = map(float, annotation["bbox"])
         track = track if track is None else _whole(str(track))
         if annotation.get("iscrowd") or track is None:
@@ -191,12 +231,17 @@ def _videos(root: Path, split: str, subset: str, content: dict, counts: Counter)
         videos[str(PurePosixPath(image["file_name"]).parent) if video is None else video].append(image)
     folders = Counter(PurePosixPath(images[0]["file_name"]).parent.name for images in videos.values())
     for name, images in videos.items():
-        images.sort(key=lambda image: (image.get("frame_id", image.get("frame_index", 0)), natural_key(image["file_name"])))
+        images.sort(
+            key=lambda image: (image.get("frame_id", image.get("frame_index", 0)), natural_key(image["file_name"]))
+        )
         folder = PurePosixPath(images[0]["file_name"]).parent.name
         if not folder or folders[folder] > 1:  # the folder does not tell the videos apart
             folder = str(name).strip("./").replace("/", "-") or subset
-        frames = tuple(RawFrame(find_image(root, (subset, split), image["file_name"]), number, boxes[image["id"]])
-                       for number, image in enumerate(images) if boxes.get(image["id"]))
+        frames = tuple(
+            RawFrame(find_image(root, (subset, split), image["file_name"]), number, boxes[image["id"]])
+            for number, image in enumerate(images)
+            if boxes.get(image["id"])
+        )
         if frames:
             yield folder, frames
 

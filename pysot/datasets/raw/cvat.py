@@ -37,7 +37,9 @@ def cvat_splits(root: Path) -> list[str]:
 def _files(root: Path) -> list[Path]:
     found = sorted(Path(root).glob(NAME)) or sorted(Path(root).glob(f"*/{NAME}")) or sorted(Path(root).glob("*.xml"))
     if not found:
-        raise FileNotFoundError(f"no {NAME} in {Path(root).absolute()} or the folders in it; name the folder of CVAT's export")
+        raise FileNotFoundError(
+            f"no {NAME} in {Path(root).absolute()} or the folders in it; name the folder of CVAT's export"
+        )
     return found
 
 
@@ -68,7 +70,9 @@ def iter_cvat(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
         found += [(path, *video) for video in _videos(path, split, counts)]
     known = Counter(name for _, name, _ in found)
     for path, name, frames in found:  # videos of one name are told apart by the folders of their xml
-        yield RawVideo(f"{split}/{name}" if known[name] == 1 or len(files) == 1 else f"{split}/{path.parent.name}/{name}", frames)
+        yield RawVideo(
+            f"{split}/{name}" if known[name] == 1 or len(files) == 1 else f"{split}/{path.parent.name}/{name}", frames
+        )
 
 
 def _videos(path: Path, split: str, counts: Counter) -> Iterator[tuple[str, tuple[RawFrame, ...]]]:
@@ -79,12 +83,19 @@ def _videos(path: Path, split: str, counts: Counter) -> Iterator[tuple[str, tupl
             tracks.setdefault((_subset(track, tree), track.get("task_id") or ""), []).append(track)
     for (subset, task), found in tracks.items():
         source = _source(tree, task)
-        images, name = _images(path, tree, subset, source), source or (path.parent.name if path.stem == "annotations" else path.stem)
+        images, name = (
+            _images(path, tree, subset, source),
+            source or (path.parent.name if path.stem == "annotations" else path.stem),
+        )
         if frames := _frames(path, found, images, counts):
             yield name, frames
     for image in tree.findall("image"):
         if split_of(_subset(image, tree)) == split:
-            boxes = {track_name(place): box for place, shape in enumerate(image) if (box := _bounds(shape, counts, path)) is not None}
+            boxes = {
+                track_name(place): box
+                for place, shape in enumerate(image)
+                if (box := _bounds(shape, counts, path)) is not None
+            }
             if boxes:
                 file = find_image(path.parent, (_subset(image, tree),), image.get("name", ""))
                 yield Path(image.get("name", "")).with_suffix("").as_posix(), (RawFrame(file, 0, boxes),)
@@ -93,7 +104,15 @@ def _videos(path: Path, split: str, counts: Counter) -> Iterator[tuple[str, tupl
 def _source(tree: ET.Element, task: str) -> str:
     """The name, without ending, of the video that a task was made from; of the task, where there is none."""
     tasks = [found for found in tree.iter("task") if not task or found.findtext("id") == task]
-    return next((Path(name).stem for found in tasks for key in ("source", "name") if (name := (found.findtext(key) or "").strip())), f"task{task}" * bool(task))
+    return next(
+        (
+            Path(name).stem
+            for found in tasks
+            for key in ("source", "name")
+            if (name := (found.findtext(key) or "").strip())
+        ),
+        f"task{task}" * bool(task),
+    )
 
 
 def _images(path: Path, tree: ET.Element, subset: str, source: str) -> dict[int, Path]:
@@ -101,16 +120,24 @@ def _images(path: Path, tree: ET.Element, subset: str, source: str) -> dict[int,
     many as the task or job has. Raises ValueError where neither is so.
     """
     folder = path.parent
-    places = ([f"images/{subset}/{source}", f"images/{subset}"] if subset else []) + ([f"images/{source}", source] if source else []) + ["images", "."]
+    places = (
+        ([f"images/{subset}/{source}", f"images/{subset}"] if subset else [])
+        + ([f"images/{source}", source] if source else [])
+        + ["images", "."]
+    )
     images = next((found for place in places if (found := list_images(folder / place))), [])
     numbers = frame_numbers(images)
     if numbers and (all(_OWN_NAME.fullmatch(image.stem) for image in images) or min(numbers) == 0):
         return dict(zip(numbers, images, strict=True))
     sizes = {int(size.text) for what in ("task", "job") for size in tree.iterfind(f"meta/{what}/size")}
     if images and sizes != {len(images)}:
-        known = f"is of {', '.join(map(str, sorted(sizes)))} frames" if sizes else "does not say of how many frames it is"
-        raise ValueError(f"{path} {known}, {images[0].parent} has {len(images)} images, and their names do not begin with number 0 and are no frame_000000, "
-                         "so it cannot be told which is which; export it with its images, one task at a time")
+        known = (
+            f"is of {', '.join(map(str, sorted(sizes)))} frames" if sizes else "does not say of how many frames it is"
+        )
+        raise ValueError(
+            f"{path} {known}, {images[0].parent} has {len(images)} images, and their names do not begin with number 0 and are no frame_000000, "
+            "so it cannot be told which is which; export it with its images, one task at a time"
+        )
     return dict(enumerate(images))
 
 
@@ -118,7 +145,10 @@ def _frames(path: Path, tracks: list[ET.Element], images: dict[int, Path], count
     found: dict[int, dict[str, tuple]] = {}
     for place, track in enumerate(tracks):
         for shape in track:
-            number, box = int(shape.get("frame", -1)), None if shape.get("outside") == "1" else _bounds(shape, counts, path)
+            number, box = (
+                int(shape.get("frame", -1)),
+                None if shape.get("outside") == "1" else _bounds(shape, counts, path),
+            )
             if box is None:
                 counts["outside"] += shape.get("outside") == "1"
             elif number not in images:
@@ -136,9 +166,21 @@ def _bounds(shape: ET.Element, counts: Counter, path: Path) -> tuple[float, floa
             box = _turned((x1, y1, x2, y2), math.radians(float(shape.get("rotation") or 0)))
         elif shape.tag == "polygon":
             points = [tuple(map(float, point.split(","))) for point in shape.get("points").split(";")]
-            box = (min(x for x, _ in points), min(y for _, y in points), max(x for x, _ in points), max(y for _, y in points))
+            box = (
+                min(x for x, _ in points),
+                min(y for _, y in points),
+                max(x for x, _ in points),
+                max(y for _, y in points),
+            )
         else:
-            counts["shapes that are no box or polygon"] += shape.tag in ("polyline", "points", "mask", "ellipse", "cuboid", "skeleton")
+            counts["shapes that are no box or polygon"] += shape.tag in (
+                "polyline",
+                "points",
+                "mask",
+                "ellipse",
+                "cuboid",
+                "skeleton",
+            )
             return None
     except (TypeError, ValueError, AttributeError):
         raise ValueError(f"{path}: a {shape.tag} has {dict(shape.attrib)}; export it again") from None

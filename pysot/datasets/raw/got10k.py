@@ -18,8 +18,9 @@ def _read(folder: Path, counts: Counter) -> list[RawFrame]:
     rows, label = read_filled(folder / TRUTH), folder / "absence.label"
     flags = read_filled(label) if label.is_file() else []
     if flags and len(flags) != len(rows):
-        raise ValueError(f"{label} has {len(flags)} lines for {len(rows)} lines of ground truth; copy the sequence "
-                         "again")
+        raise ValueError(
+            f"{label} has {len(flags)} lines for {len(rows)} lines of ground truth; copy the sequence again"
+        )
     absent = {number for number, row in enumerate(flags) if row.any()}
     return single_track(list_images(folder), rows, xywh_to_xyxy, counts, absent)
 

@@ -57,8 +57,10 @@ def imagenet_root(root: Path, task: str) -> Path:
     for name in FOLDERS:
         if (Path(root) / name / "Annotations" / task).is_dir():
             return Path(root) / name
-    raise FileNotFoundError(f"no ILSVRC {task} in {root}: looked for Annotations/{task} there and in {', '.join(FOLDERS[1:])}. Unpack or link it there, or "
-                            "name the folder that holds it")
+    raise FileNotFoundError(
+        f"no ILSVRC {task} in {root}: looked for Annotations/{task} there and in {', '.join(FOLDERS[1:])}. Unpack or link it there, or "
+        "name the folder that holds it"
+    )
 
 
 def imagenet_splits(root: Path, task: str) -> list[str]:
@@ -88,7 +90,9 @@ def iter_det(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
             objects = _read_or_count(path, counts)
             boxes = {track_name(thing.index): thing.box for thing in objects}
             if boxes:
-                yield RawVideo(f"{name}/{path.stem}", (RawFrame(_image(path, root, "DET"), 0, boxes),))  # stems are unique in DET, `RawSet` looks
+                yield RawVideo(
+                    f"{name}/{path.stem}", (RawFrame(_image(path, root, "DET"), 0, boxes),)
+                )  # stems are unique in DET, `RawSet` looks
 
 
 def iter_vid(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
@@ -147,7 +151,9 @@ def _image(path: Path, root: Path, task: str) -> Path:
 def _parts(base: Path) -> dict[str, list[tuple[str, Path]]]:
     """The annotation folders of each split, with the names under which their crops lie."""
     validation, found = base / "val", {split: [] for split in SPLITS}
-    training = sorted(entry for entry in (base / "train").iterdir() if entry.is_dir()) if (base / "train").is_dir() else []
+    training = (
+        sorted(entry for entry in (base / "train").iterdir() if entry.is_dir()) if (base / "train").is_dir() else []
+    )
     named = {entry.resolve() for entry in training if len(entry.name) == 1}
     for entry in training:
         if len(entry.name) == 1 or entry.resolve() not in named:
@@ -164,7 +170,9 @@ def _xmls(folder: Path) -> Iterator[Path]:
         real = os.path.realpath(path)
         folders[:] = [] if real in seen else sorted(folders)
         if real not in seen:
-            yield from (Path(path) / name for name in sorted(files) if name.endswith(".xml") and not name.startswith("."))
+            yield from (
+                Path(path) / name for name in sorted(files) if name.endswith(".xml") and not name.startswith(".")
+            )
         seen.add(real)
 
 

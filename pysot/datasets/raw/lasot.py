@@ -25,8 +25,9 @@ def _read(folder: Path, counts: Counter) -> list[RawFrame]:
     for path in (folder / name for name in ABSENT if (folder / name).is_file()):
         flags = np.concatenate(read_filled(path))
         if len(flags) != len(rows):
-            raise ValueError(f"{path} has {len(flags)} flags for {len(rows)} lines of ground truth; copy the sequence "
-                             "again")
+            raise ValueError(
+                f"{path} has {len(flags)} flags for {len(rows)} lines of ground truth; copy the sequence again"
+            )
         absent |= set(np.flatnonzero(flags).tolist())
     return single_track(list_images(folder / "img"), rows, xywh_to_xyxy, counts, absent)
 

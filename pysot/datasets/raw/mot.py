@@ -23,8 +23,9 @@ def _read(folder: Path, counts: Counter) -> list[RawFrame]:
     found = list_images(folder / "img1")
     numbers = frame_numbers(found)
     if found and numbers is None:
-        raise ValueError(f"the names of the images in {folder / 'img1'} have no numbers that tell them apart, such as "
-                         "000001.jpg")
+        raise ValueError(
+            f"the names of the images in {folder / 'img1'} have no numbers that tell them apart, such as 000001.jpg"
+        )
     images = dict(zip(numbers or (), found, strict=True))
     boxes: dict[int, dict[str, tuple]] = {}
     rows = read_filled(folder / "gt" / "gt.txt", functools.partial(number_lines, blank=True))

@@ -17,7 +17,23 @@ from pysot.datasets.raw.vot import VOT
 from pysot.datasets.raw.youtube_bb import YT_BB
 
 RAW_SETS: dict[str, RawSet | SequenceSet] = {
-    raw.name: raw for raw in (
-        COCO, DET, VID, YT_BB, OTB, VOT, DAVIS, GOT10K, LASOT, TRACKINGNET, MOT, YOLO, VOC, COCO_VIDEO, CVAT, CSV,
+    raw.name: raw
+    for raw in (
+        COCO,
+        DET,
+        VID,
+        YT_BB,
+        OTB,
+        VOT,
+        DAVIS,
+        GOT10K,
+        LASOT,
+        TRACKINGNET,
+        MOT,
+        YOLO,
+        VOC,
+        COCO_VIDEO,
+        CVAT,
+        CSV,
     )
 }

@@ -61,8 +61,10 @@ class SequenceSet:
             if frames:
                 yield RawVideo(name, tuple(frames))
         if not found:
-            raise ValueError(f"none of the {len(chosen)} chosen {self.name} sequences in {root} has a usable box "
-                             f"(left out: {describe(counts)})")
+            raise ValueError(
+                f"none of the {len(chosen)} chosen {self.name} sequences in {root} has a usable box "
+                f"(left out: {describe(counts)})"
+            )
 
 
 def unique_names(folders: list[Path], root: Path) -> dict[str, Path]:

@@ -26,7 +26,9 @@ class RawFrame:
     def __post_init__(self):
         for track, box in self.boxes.items():
             if not usable(box):
-                raise ValueError(f"{self.image}, track {track}: a box needs finite numbers with x1 < x2 and y1 < y2, got {box}")
+                raise ValueError(
+                    f"{self.image}, track {track}: a box needs finite numbers with x1 < x2 and y1 < y2, got {box}"
+                )
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,10 @@ class RawSet:
         for video in self.iterate(root, split, counts):
             first = images.setdefault(video.name, video.frames[0].image)
             if first is not video.frames[0].image:
-                raise ValueError(f"two videos are called {video.name}: that of {first} and that of "
-                                 f"{video.frames[0].image}; rename a folder or file of one")
+                raise ValueError(
+                    f"two videos are called {video.name}: that of {first} and that of "
+                    f"{video.frames[0].image}; rename a folder or file of one"
+                )
             names = {video.name, video.name.rpartition("/")[2]}
             seen |= names
             if not names & set(excluded) and (not only or names & set(only)):
@@ -96,7 +100,7 @@ def track_name(index: int) -> str:
 
 
 def split_of(name: str) -> str:
-    """"val" for the name of a validation or test part, such as instances_val2017, Validation or valid, else "train"; a word that only contains it is none."""
+    """ "val" for the name of a validation or test part, such as instances_val2017, Validation or valid, else "train"; a word that only contains it is none."""
     return "val" if any(_VALIDATION.fullmatch(word) for word in re.split(r"[^a-z0-9]+", name.lower())) else "train"
 
 
@@ -104,7 +108,12 @@ def find_image(root: Path, parts: tuple[str, ...], name: str) -> Path:
     """The image that an export calls `name`: below a folder of one of the `parts` of the set, the first one first, below `images`, or below the root; where it
     would be below the root, if there is none.
     """
-    places = [*(folder for part in parts for folder in (f"images/{part}", f"{part}/JPEGImages", f"{part}/images", part)), "images", "JPEGImages", "."]
+    places = [
+        *(folder for part in parts for folder in (f"images/{part}", f"{part}/JPEGImages", f"{part}/images", part)),
+        "images",
+        "JPEGImages",
+        ".",
+    ]
     return next((path for place in places if (path := root / place / name).is_file()), root / name)
 
 

@@ -15,25 +15,34 @@ from pysot.utils.numbers import number_lines
 
 logger = logging.getLogger(__name__)
 SPLITS = ("val", "train")
-_PART = re.compile(r"(train|training|val|valid|validation|test|testing)\d*")  # words in the names of parts; other folders of images are videos
+_PART = re.compile(
+    r"(train|training|val|valid|validation|test|testing)\d*"
+)  # words in the names of parts; other folders of images are videos
 
 
 def voc_splits(root: Path) -> list[str]:
     """The lists of ImageSets/Main; all of it is "train" where there are none. Raises FileNotFoundError for another layout."""
     if not (Path(root) / "Annotations").is_dir():
-        raise FileNotFoundError(f"no Pascal VOC layout in {root}: expected Annotations/*.xml and JPEGImages/*.jpg; name the folder that holds it")
+        raise FileNotFoundError(
+            f"no Pascal VOC layout in {root}: expected Annotations/*.xml and JPEGImages/*.jpg; name the folder that holds it"
+        )
     return [split for split in SPLITS if (Path(root) / "ImageSets" / "Main" / f"{split}.txt").is_file()] or ["train"]
 
 
 def iter_voc(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
     """Images `<split>/<stem>`; a track is the place of an object in its xml. What can't be read is named in the log and counted."""
     root, listed = Path(root), Path(root) / "ImageSets" / "Main" / f"{split}.txt"
-    stems = [line.split()[0] for line in listed.read_text(encoding="utf-8-sig").splitlines() if line.strip()] if listed.is_file() else sorted(
-        path.stem for path in (root / "Annotations").glob("*.xml"))
+    stems = (
+        [line.split()[0] for line in listed.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        if listed.is_file()
+        else sorted(path.stem for path in (root / "Annotations").glob("*.xml"))
+    )
     images: dict[str, Path] = {}
     for path in list_images(root / "JPEGImages"):
         if images.setdefault(path.stem, path) != path:
-            raise ValueError(f"{images[path.stem]} and {path} have one name without its ending, so that their xml is the same; rename one")
+            raise ValueError(
+                f"{images[path.stem]} and {path} have one name without its ending, so that their xml is the same; rename one"
+            )
     for stem in stems:
         if stem not in images:
             counts["without an image"] += 1
@@ -45,7 +54,10 @@ def iter_voc(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
             counts["unreadable xml"] += 1
             continue
         if objects:
-            yield RawVideo(f"{split}/{stem}", (RawFrame(images[stem], 0, {track_name(thing.index): thing.box for thing in objects}),))
+            yield RawVideo(
+                f"{split}/{stem}",
+                (RawFrame(images[stem], 0, {track_name(thing.index): thing.box for thing in objects}),),
+            )
 
 
 @dataclass(frozen=True)
@@ -65,19 +77,38 @@ def yolo_parts(root: Path) -> list[YoloPart]:
     both (CVAT's YOLO 1.1), or images and labels alone. Raises FileNotFoundError if there is none.
     """
     root = Path(root)
-    inner = [YoloPart(folder.name, folder, root / "labels" / folder.name) for folder in _folders(root / "images") if (root / "labels" / folder.name).is_dir()]
-    outer = [YoloPart(folder.name, folder / "images", folder / "labels") for folder in _folders(root)
-             if (folder / "images").is_dir() and (folder / "labels").is_dir()]
-    beside = [YoloPart(match[1], folder, folder) for folder in _folders(root) if (match := re.fullmatch(r"obj_(.+)_data", folder.name))]
-    plain = [YoloPart("train", root / "images", root / "labels")] if (root / "images").is_dir() and (root / "labels").is_dir() else []
-    if any(_is_part(part.name) for part in inner):  # then all folders are parts, and what lies beside them is one as well
+    inner = [
+        YoloPart(folder.name, folder, root / "labels" / folder.name)
+        for folder in _folders(root / "images")
+        if (root / "labels" / folder.name).is_dir()
+    ]
+    outer = [
+        YoloPart(folder.name, folder / "images", folder / "labels")
+        for folder in _folders(root)
+        if (folder / "images").is_dir() and (folder / "labels").is_dir()
+    ]
+    beside = [
+        YoloPart(match[1], folder, folder)
+        for folder in _folders(root)
+        if (match := re.fullmatch(r"obj_(.+)_data", folder.name))
+    ]
+    plain = (
+        [YoloPart("train", root / "images", root / "labels")]
+        if (root / "images").is_dir() and (root / "labels").is_dir()
+        else []
+    )
+    if any(
+        _is_part(part.name) for part in inner
+    ):  # then all folders are parts, and what lies beside them is one as well
         plain = [replace(part, deep=False) for part in plain if list_images(part.images)]
     else:
         inner = []
     found = inner + plain + outer + beside
     if not found:
-        raise FileNotFoundError(f"no YOLO layout in {root}: expected images/<...>.jpg and labels/<...>.txt, train/images and train/labels, or obj_train_data; "
-                                "name the folder that holds it")
+        raise FileNotFoundError(
+            f"no YOLO layout in {root}: expected images/<...>.jpg and labels/<...>.txt, train/images and train/labels, or obj_train_data; "
+            "name the folder that holds it"
+        )
     return found
 
 
@@ -109,14 +140,20 @@ def _yolo_videos(part: YoloPart, counts: Counter) -> Iterator[RawVideo]:
     files = part.images.rglob("*") if part.deep else part.images.glob("*")
     folders = sorted({path.parent for path in files if is_image_name(path.name)})
     for folder in folders:
-        labels, name = part.labels / folder.relative_to(part.images), "/".join((part.name, *folder.relative_to(part.images).parts))
+        labels, name = (
+            part.labels / folder.relative_to(part.images),
+            "/".join((part.name, *folder.relative_to(part.images).parts)),
+        )
         read = [(image, _yolo_lines(image, labels / f"{image.stem}.txt", counts)) for image in list_images(folder)]
         read = [(image, lines) for image, lines in read if lines]
         if read and all(track is not None for _, lines in read for track, _ in lines):
             yield from _tracked_videos(name, read, counts)
         else:
             for image, lines in read:
-                yield RawVideo(f"{name}/{image.stem}", (RawFrame(image, 0, {track_name(place): box for place, (_, box) in enumerate(lines)}),))
+                yield RawVideo(
+                    f"{name}/{image.stem}",
+                    (RawFrame(image, 0, {track_name(place): box for place, (_, box) in enumerate(lines)}),),
+                )
 
 
 def _tracked_videos(name: str, read: list[tuple[Path, list]], counts: Counter) -> Iterator[RawVideo]:
@@ -125,9 +162,13 @@ def _tracked_videos(name: str, read: list[tuple[Path, list]], counts: Counter) -
     if frame_numbers([image for image, _ in read]) is None:
         for image, lines in read:
             groups.setdefault(re.sub(r"[0-9]+$", "", image.stem), []).append((image, lines))
-    several = len(groups) > 1 and all(frame_numbers([image for image, _ in found]) is not None for found in groups.values())
+    several = len(groups) > 1 and all(
+        frame_numbers([image for image, _ in found]) is not None for found in groups.values()
+    )
     for text, found in groups.items() if several else [("", read)]:
-        frames = (RawFrame(image, number, _tracked(image, lines, counts)) for number, (image, lines) in enumerate(found))
+        frames = (
+            RawFrame(image, number, _tracked(image, lines, counts)) for number, (image, lines) in enumerate(found)
+        )
         yield RawVideo(f"{name}/{text.strip('_- .') or 'video'}" if several else name, tuple(frames))
 
 
@@ -174,6 +215,8 @@ def _around(xs: list[float], ys: list[float]) -> tuple[float, float, float, floa
 
 VOC = RawSet("voc", voc_splits, iter_voc, "Annotations/*.xml and JPEGImages/*.jpg", reach=1)
 YOLO = RawSet(
-    "yolo", yolo_splits, iter_yolo,
+    "yolo",
+    yolo_splits,
+    iter_yolo,
     "images/<...>.jpg and labels/<...>.txt, train/images and train/labels (Roboflow), or obj_train_data (CVAT)",
 )

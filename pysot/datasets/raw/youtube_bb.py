@@ -24,8 +24,10 @@ def youtube_splits(root: Path) -> list[str]:
     """Splits whose csv is there. Raises FileNotFoundError if there is none."""
     found = [split for split, name in SPLITS.items() if (Path(root) / f"{name}.csv").is_file()]
     if not found:
-        raise FileNotFoundError(f"no YouTube-BB annotation in {root}: looked for {' and '.join(f'{name}.csv' for name in SPLITS.values())}. Unpack the csv "
-                                "files there, or name the folder that holds them")
+        raise FileNotFoundError(
+            f"no YouTube-BB annotation in {root}: looked for {' and '.join(f'{name}.csv' for name in SPLITS.values())}. Unpack the csv "
+            "files there, or name the folder that holds them"
+        )
     return found
 
 
@@ -43,7 +45,9 @@ def iter_youtube(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
             if frames:
                 yield RawVideo(f"{name}/{kind}/{video}", frames)
     if not good:
-        raise ValueError(f"{path} has no row of {COLUMNS} columns (youtube_id, timestamp_ms, class_id, ...); download it again")
+        raise ValueError(
+            f"{path} has no row of {COLUMNS} columns (youtube_id, timestamp_ms, class_id, ...); download it again"
+        )
 
 
 def _rows(path: Path, stream, counts: Counter) -> Iterator[list[str]]:
@@ -57,7 +61,13 @@ def _rows(path: Path, stream, counts: Counter) -> Iterator[list[str]]:
         elif row:
             counts["malformed rows"] += 1
             if counts["malformed rows"] <= 10:
-                logger.warning("left out: %s, line %d: expected %d columns, whole numbers for time, class and object; got %.80r", path, number, COLUMNS, row)
+                logger.warning(
+                    "left out: %s, line %d: expected %d columns, whole numbers for time, class and object; got %.80r",
+                    path,
+                    number,
+                    COLUMNS,
+                    row,
+                )
 
 
 def _frames(folder: Path, rows: list[list[str]], counts: Counter) -> tuple[RawFrame, ...]:
@@ -75,7 +85,9 @@ def _frames(folder: Path, rows: list[list[str]], counts: Counter) -> tuple[RawFr
         elif earlier is not None and track in earlier.boxes:
             counts["repeated rows"] += 1
         else:
-            frames[second] = RawFrame(earlier.image if earlier else image, second, {**(earlier.boxes if earlier else {}), track: box})
+            frames[second] = RawFrame(
+                earlier.image if earlier else image, second, {**(earlier.boxes if earlier else {}), track: box}
+            )
     return tuple(frames[second] for second in sorted(frames))
 
 

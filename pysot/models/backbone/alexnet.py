@@ -18,11 +18,22 @@ class AlexNetLegacy(nn.Module):
         super().__init__()
         c = _widths(width_mult)
         self.features = nn.Sequential(
-            nn.Conv2d(c[0], c[1], 11, stride=2), nn.BatchNorm2d(c[1]), nn.MaxPool2d(3, stride=2), nn.ReLU(inplace=True),
-            nn.Conv2d(c[1], c[2], 5), nn.BatchNorm2d(c[2]), nn.MaxPool2d(3, stride=2), nn.ReLU(inplace=True),
-            nn.Conv2d(c[2], c[3], 3), nn.BatchNorm2d(c[3]), nn.ReLU(inplace=True),
-            nn.Conv2d(c[3], c[4], 3), nn.BatchNorm2d(c[4]), nn.ReLU(inplace=True),
-            nn.Conv2d(c[4], c[5], 3), nn.BatchNorm2d(c[5]),
+            nn.Conv2d(c[0], c[1], 11, stride=2),
+            nn.BatchNorm2d(c[1]),
+            nn.MaxPool2d(3, stride=2),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(c[1], c[2], 5),
+            nn.BatchNorm2d(c[2]),
+            nn.MaxPool2d(3, stride=2),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(c[2], c[3], 3),
+            nn.BatchNorm2d(c[3]),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(c[3], c[4], 3),
+            nn.BatchNorm2d(c[4]),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(c[4], c[5], 3),
+            nn.BatchNorm2d(c[5]),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -35,8 +46,12 @@ class AlexNet(nn.Module):
     def __init__(self, width_mult: float = 1.0):
         super().__init__()
         c = _widths(width_mult)
-        self.layer1 = nn.Sequential(nn.Conv2d(c[0], c[1], 11, stride=2), nn.BatchNorm2d(c[1]), nn.MaxPool2d(3, stride=2), nn.ReLU(inplace=True))
-        self.layer2 = nn.Sequential(nn.Conv2d(c[1], c[2], 5), nn.BatchNorm2d(c[2]), nn.MaxPool2d(3, stride=2), nn.ReLU(inplace=True))
+        self.layer1 = nn.Sequential(
+            nn.Conv2d(c[0], c[1], 11, stride=2), nn.BatchNorm2d(c[1]), nn.MaxPool2d(3, stride=2), nn.ReLU(inplace=True)
+        )
+        self.layer2 = nn.Sequential(
+            nn.Conv2d(c[1], c[2], 5), nn.BatchNorm2d(c[2]), nn.MaxPool2d(3, stride=2), nn.ReLU(inplace=True)
+        )
         self.layer3 = nn.Sequential(nn.Conv2d(c[2], c[3], 3), nn.BatchNorm2d(c[3]), nn.ReLU(inplace=True))
         self.layer4 = nn.Sequential(nn.Conv2d(c[3], c[4], 3), nn.BatchNorm2d(c[4]), nn.ReLU(inplace=True))
         self.layer5 = nn.Sequential(nn.Conv2d(c[4], c[5], 3), nn.BatchNorm2d(c[5]))

@@ -11,7 +11,15 @@ from torch import nn
 from pysot.models.backbone.initialise import normal_by_fan_out
 
 # Expansion, channels, blocks, stride, dilation of layer1 ... layer7.
-STAGES = ((1, 16, 1, 1, 1), (6, 24, 2, 2, 1), (6, 32, 3, 2, 1), (6, 64, 4, 1, 2), (6, 96, 3, 1, 2), (6, 160, 3, 1, 4), (6, 320, 1, 1, 4))
+STAGES = (
+    (1, 16, 1, 1, 1),
+    (6, 24, 2, 2, 1),
+    (6, 32, 3, 2, 1),
+    (6, 64, 4, 1, 2),
+    (6, 96, 3, 1, 2),
+    (6, 160, 3, 1, 4),
+    (6, 320, 1, 1, 4),
+)
 
 
 class InvertedResidual(nn.Module):
@@ -23,9 +31,14 @@ class InvertedResidual(nn.Module):
         padding = dilation if dilation > 1 else 2 - stride
         self.use_shortcut = stride == 1 and inplanes == planes
         self.conv = nn.Sequential(
-            nn.Conv2d(inplanes, hidden, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU6(inplace=True),
-            nn.Conv2d(hidden, hidden, 3, stride, padding, dilation, groups=hidden, bias=False), nn.BatchNorm2d(hidden), nn.ReLU6(inplace=True),
-            nn.Conv2d(hidden, planes, 1, bias=False), nn.BatchNorm2d(planes),
+            nn.Conv2d(inplanes, hidden, 1, bias=False),
+            nn.BatchNorm2d(hidden),
+            nn.ReLU6(inplace=True),
+            nn.Conv2d(hidden, hidden, 3, stride, padding, dilation, groups=hidden, bias=False),
+            nn.BatchNorm2d(hidden),
+            nn.ReLU6(inplace=True),
+            nn.Conv2d(hidden, planes, 1, bias=False),
+            nn.BatchNorm2d(planes),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -42,15 +55,19 @@ class MobileNetV2(nn.Module):
         super().__init__()
         self.used_layers = list(used_layers)
         planes = int(32 * width_mult)
-        self.layer0 = nn.Sequential(nn.Conv2d(3, planes, 3, stride=2, padding=0, bias=False), nn.BatchNorm2d(planes), nn.ReLU6(inplace=True))
+        self.layer0 = nn.Sequential(
+            nn.Conv2d(3, planes, 3, stride=2, padding=0, bias=False), nn.BatchNorm2d(planes), nn.ReLU6(inplace=True)
+        )
         reach = 1
         self.depth = max(used_layers)  # later stages are left out: they would be parameters without gradients
-        for index, (expand, channels, count, stride, dilation) in enumerate(STAGES[:self.depth], 1):
+        for index, (expand, channels, count, stride, dilation) in enumerate(STAGES[: self.depth], 1):
             width = int(channels * width_mult)
             blocks = []
             for i in range(count):
                 # The first block dilates as the stage before it: it stands where the original network reduces the resolution.
-                blocks.append(InvertedResidual(planes, width, stride if i == 0 else 1, expand, reach if i == 0 else dilation))
+                blocks.append(
+                    InvertedResidual(planes, width, stride if i == 0 else 1, expand, reach if i == 0 else dilation)
+                )
                 planes = width
             reach = dilation
             self.add_module(f"layer{index}", nn.Sequential(*blocks))

@@ -23,7 +23,9 @@ class BasicBlock(nn.Module):
 
     expansion = 1
 
-    def __init__(self, inplanes: int, planes: int, stride: int = 1, downsample: nn.Module | None = None, dilation: int = 1):
+    def __init__(
+        self, inplanes: int, planes: int, stride: int = 1, downsample: nn.Module | None = None, dilation: int = 1
+    ):
         super().__init__()
         first = dilation // 2 if downsample is not None and dilation > 1 else dilation
         self.conv1 = _conv3x3(inplanes, planes, stride, first, padding=first if dilation > 1 else 2 - stride)
@@ -44,7 +46,9 @@ class Bottleneck(nn.Module):
 
     expansion = 4
 
-    def __init__(self, inplanes: int, planes: int, stride: int = 1, downsample: nn.Module | None = None, dilation: int = 1):
+    def __init__(
+        self, inplanes: int, planes: int, stride: int = 1, downsample: nn.Module | None = None, dilation: int = 1
+    ):
         super().__init__()
         middle = dilation // 2 if downsample is not None and dilation > 1 else dilation
         self.conv1 = nn.Conv2d(inplanes, planes, 1, bias=False)

@@ -44,12 +44,17 @@ class DepthwiseXCorr(nn.Module):
         self.conv_kernel = self._side(in_channels, hidden)
         self.conv_search = self._side(in_channels, hidden)
         self.head = nn.Sequential(
-            nn.Conv2d(hidden, hidden, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU(inplace=True), nn.Conv2d(hidden, out_channels, 1)
+            nn.Conv2d(hidden, hidden, 1, bias=False),
+            nn.BatchNorm2d(hidden),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(hidden, out_channels, 1),
         )
 
     @staticmethod
     def _side(in_channels: int, hidden: int) -> nn.Sequential:
-        return nn.Sequential(nn.Conv2d(in_channels, hidden, 3, bias=False), nn.BatchNorm2d(hidden), nn.ReLU(inplace=True))
+        return nn.Sequential(
+            nn.Conv2d(in_channels, hidden, 3, bias=False), nn.BatchNorm2d(hidden), nn.ReLU(inplace=True)
+        )
 
     def forward(self, z: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         return self.head(self.correlate(self.conv_search(x), self.conv_kernel(z)))

@@ -16,14 +16,16 @@ class AdjustLayer(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, center_size: int = 7):
         super().__init__()
-        self.downsample = nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels))
+        self.downsample = nn.Sequential(
+            nn.Conv2d(in_channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels)
+        )
         self.center_size = center_size
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.downsample(x)
         if x.size(3) < _TEMPLATE_LIMIT:
             left = (x.size(3) - self.center_size) // 2
-            x = x[:, :, left:left + self.center_size, left:left + self.center_size]
+            x = x[:, :, left : left + self.center_size, left : left + self.center_size]
         return x
 
 

@@ -21,7 +21,12 @@ LASOT_ABSENT = ("full_occlusion.txt", "out_of_view.txt")  # 1 in any of them: a 
 
 def sequence_folders(folder: Path, deep: bool) -> list[Path]:
     """The folders with ground truth in `folder`, and, `deep`, in the folders in it."""
-    found = {path.parent for depth in ("*", "*/*")[:1 + deep] for pattern in TRUTH for path in folder.glob(f"{depth}/{pattern}")}
+    found = {
+        path.parent
+        for depth in ("*", "*/*")[: 1 + deep]
+        for pattern in TRUTH
+        for path in folder.glob(f"{depth}/{pattern}")
+    }
     return sorted(found)
 
 
@@ -33,7 +38,9 @@ def read_folder_layout(folders: list[Path], problems: list[str]) -> list[Sequenc
             target = re.search(r"\.(\d+)\.txt$", path.name)
             name = f"{video.name}-{target[1]}" if target else video.name
             if origin.setdefault(name, video) != video:
-                problems.append(f"{name}: two sequences have this name, that in {origin[name]} and that in {video}; rename one")
+                problems.append(
+                    f"{name}: two sequences have this name, that in {origin[name]} and that in {video}; rename one"
+                )
                 continue
             try:
                 sequences.append(_sequence(name, video, path))
@@ -75,7 +82,11 @@ def _size(video: Path) -> tuple[int | None, int | None]:
     path = video / "meta_info.ini"
     if not path.is_file():
         return None, None
-    found = re.search(r"^resolution\s*[:=]\s*\(?\s*(\d+)\s*,\s*(\d+)", path.read_text(encoding="utf-8-sig", errors="replace"), re.MULTILINE)
+    found = re.search(
+        r"^resolution\s*[:=]\s*\(?\s*(\d+)\s*,\s*(\d+)",
+        path.read_text(encoding="utf-8-sig", errors="replace"),
+        re.MULTILINE,
+    )
     if not found:
         raise ValueError(f"{path} needs a line such as resolution: (1920, 1080)")
     return int(found[1]), int(found[2])

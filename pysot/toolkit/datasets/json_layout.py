@@ -21,7 +21,10 @@ def read_json_layout(name: str, path: Path, folders: list[Path], problems: list[
         problems.append(f"{path.name} holds no object of videos (got {type(meta).__name__})")
         return "one pass", []
     videos = [video for video in meta.values() if isinstance(video, dict)]
-    tags, anchors = any(tag in video for video in videos for tag in VOT_TAGS), any(any(video.get("anchor") or ()) for video in videos)
+    tags, anchors = (
+        any(tag in video for video in videos for tag in VOT_TAGS),
+        any(any(video.get("anchor") or ()) for video in videos),
+    )
     protocol = protocol_of(name, tags, anchors)
     folder = _frame_folder(meta, folders)
     sequences = []
@@ -55,16 +58,41 @@ def _sequence(name, video, folder, protocol, got_10k):
     attributes = video.get("attr") or ()
     attributes = (attributes,) if isinstance(attributes, str) else tuple(attributes)
     if protocol == "one pass":
-        size, present, visible = _size(video, frames) if got_10k else (None, None), _flags(video, "absent"), _flags(video, "cover")
+        size, present, visible = (
+            _size(video, frames) if got_10k else (None, None),
+            _flags(video, "absent"),
+            _flags(video, "cover"),
+        )
         if got_10k:
             absence = _flags(video, "absence")
-            present, visible = None, next((flags for flags in (visible, None if absence is None else ~absence, present) if flags is not None), None)
-        return Sequence(name, frames, _one_pass_truth(video, len(frames)), *size, attributes=attributes, present=present, visible=visible)
+            present, visible = (
+                None,
+                next(
+                    (flags for flags in (visible, None if absence is None else ~absence, present) if flags is not None),
+                    None,
+                ),
+            )
+        return Sequence(
+            name,
+            frames,
+            _one_pass_truth(video, len(frames)),
+            *size,
+            attributes=attributes,
+            present=present,
+            visible=visible,
+        )
     width, height = _size(video, frames) if frames else (1, 1)
     if width is None and protocol != "longterm":
-        raise ValueError(f"{name}: the size of its images is needed: give it the keys width and height, or put its first frame at {frames[0]}")
+        raise ValueError(
+            f"{name}: the size of its images is needed: give it the keys width and height, or put its first frame at {frames[0]}"
+        )
     tags = {tag: video[tag] for tag in VOT_TAGS if tag in video}
-    anchors = tuple((frame, sign < 0) for sign in (1, -1) for frame, value in enumerate(video.get("anchor") or ()) if value * sign > 0)
+    anchors = tuple(
+        (frame, sign < 0)
+        for sign in (1, -1)
+        for frame, value in enumerate(video.get("anchor") or ())
+        if value * sign > 0
+    )
     return Sequence(name, frames, video["gt_rect"], width, height, tags, attributes, anchors=anchors)
 
 

@@ -9,7 +9,15 @@ from pysot.toolkit.datasets.json_layout import read_json_layout
 from pysot.toolkit.datasets.names import matching
 from pysot.toolkit.datasets.native_layout import NATIVE, native_files, read_native_layout
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
-from pysot.toolkit.datasets.settings import EAO_TAGS, MULTISTART, is_got_10k, is_long_term, is_many_starts, is_one_pass, settings_of
+from pysot.toolkit.datasets.settings import (
+    EAO_TAGS,
+    MULTISTART,
+    is_got_10k,
+    is_long_term,
+    is_many_starts,
+    is_one_pass,
+    settings_of,
+)
 from pysot.toolkit.datasets.subsets import LEFT_OUT, PARTS, SIZES, SUBSET_OF, SUBSETS
 from pysot.toolkit.datasets.vot_layout import read_vot_layout
 from pysot.utils.numbers import listed_names
@@ -41,7 +49,9 @@ def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
     json_path, folder = _json_path(name, root), _raw_folder(name, root)
     problems: list[str] = []
     if json_path is not None:
-        protocol, sequences = read_json_layout(name, json_path, [root / name, root, json_path.parent / name, json_path.parent], problems)
+        protocol, sequences = read_json_layout(
+            name, json_path, [root / name, root, json_path.parent / name, json_path.parent], problems
+        )
         sequences = sequences if json_path.stem == name else _chosen(name, sequences, problems)
     elif folder is not None and not is_one_pass(name):
         sequences = read_vot_layout(folder, problems)
@@ -53,9 +63,17 @@ def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
         where = json_path or folder
-        raise ValueError(f"data set {name} ({where}) has {len(problems)} problem{'s' * (len(problems) > 1)}:\n{listed}\n{_tree(name, root)}")
+        raise ValueError(
+            f"data set {name} ({where}) has {len(problems)} problem{'s' * (len(problems) > 1)}:\n{listed}\n{_tree(name, root)}"
+        )
     if len(sequences) < SIZES.get(name.lower(), 0):
-        logger.warning("%s has %d sequences, %d of them are in %s: scores are of these only", name, SIZES[name.lower()], len(sequences), json_path or folder)
+        logger.warning(
+            "%s has %d sequences, %d of them are in %s: scores are of these only",
+            name,
+            SIZES[name.lower()],
+            len(sequences),
+            json_path or folder,
+        )
     if protocol in ("one pass", "longterm"):
         return Dataset(name, sequences, (), None, protocol, _remarks(name, sequences))
     if protocol == "multistart":
@@ -68,10 +86,18 @@ def _remarks(name: str, sequences: list[Sequence]) -> tuple[str, ...]:
     if not is_got_10k(name):
         return ()
     bare, unsized = (sum(getattr(sequence, what) is None for sequence in sequences) for what in ("visible", "width"))
-    remarks = [f"{bare} of {len(sequences)} sequences of {name} do not say what covers the target (cover.label, or the key cover): AO and SR count all their "
-               "frames after the first, and may differ from the toolkit's"] * bool(bare)
-    return (*remarks, *[f"{unsized} of {len(sequences)} sequences of {name} have no size of images (meta_info.ini, or the keys width and height): AO and SR "
-                        "are of boxes that are not cut to the image, and may differ from the toolkit's"] * bool(unsized))
+    remarks = [
+        f"{bare} of {len(sequences)} sequences of {name} do not say what covers the target (cover.label, or the key cover): AO and SR count all their "
+        "frames after the first, and may differ from the toolkit's"
+    ] * bool(bare)
+    return (
+        *remarks,
+        *[
+            f"{unsized} of {len(sequences)} sequences of {name} have no size of images (meta_info.ini, or the keys width and height): AO and SR "
+            "are of boxes that are not cut to the image, and may differ from the toolkit's"
+        ]
+        * bool(unsized),
+    )
 
 
 def _one_pass_sequences(name: str, root: Path, problems: list[str]) -> list[Sequence]:
@@ -85,11 +111,16 @@ def _one_pass_sequences(name: str, root: Path, problems: list[str]) -> list[Sequ
     found = (sequence_folders(home, deep=home != root or root.resolve().name == name) for home in homes)
     folders, home = next(((folders, home) for folders, home in zip(found, homes, strict=True) if folders), ([], root))
     if not folders:
-        raise FileNotFoundError(f"no data set {name} in {root}: no {name}.json, no list.txt, no folders of sequences; {_tree(name, root)}")
+        raise FileNotFoundError(
+            f"no data set {name} in {root}: no {name}.json, no list.txt, no folders of sequences; {_tree(name, root)}"
+        )
     if (home / "testing_set.txt").is_file():  # LaSOT: training videos lie in the same folders
         listed = listed_names(home / "testing_set.txt")
         folders = [folder for folder in folders if folder.name in listed]
-        problems += [f"{name}: listed in testing_set.txt, but there is no such folder" for name in sorted({*listed} - {folder.name for folder in folders})]
+        problems += [
+            f"{name}: listed in testing_set.txt, but there is no such folder"
+            for name in sorted({*listed} - {folder.name for folder in folders})
+        ]
     return _chosen(name, read_folder_layout(folders, problems), problems)
 
 
@@ -114,7 +145,9 @@ def _chosen(name: str, sequences: list[Sequence], problems: list[str]) -> list[S
 def missing_frames(dataset: Dataset) -> list[str]:
     """One sentence for every sequence whose first frame is not on the disk: ask before hours of tracking."""
     return [
-        f"{sequence.name}: no {sequence.frame_paths[0]}" for sequence in dataset.sequences if not os.path.isfile(sequence.frame_paths[0])
+        f"{sequence.name}: no {sequence.frame_paths[0]}"
+        for sequence in dataset.sequences
+        if not os.path.isfile(sequence.frame_paths[0])
     ]
 
 
@@ -126,7 +159,9 @@ def _json_path(name, root):
 
 
 def _raw_folder(name, root):
-    return next((folder for folder in (root / name, root) if (folder / "list.txt").is_file() and not _is_got_10k(folder)), None)
+    return next(
+        (folder for folder in (root / name, root) if (folder / "list.txt").is_file() and not _is_got_10k(folder)), None
+    )
 
 
 def _is_got_10k(folder: Path) -> bool:

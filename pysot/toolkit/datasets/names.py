@@ -29,10 +29,21 @@ def matching(video: str, names: Collection[str], alike: Collection[str] = (), wh
     """
     if video in names:
         return video
-    fitting = next((found for plain in spellings(video) if (found := sorted({name for name in names if plain_name(name) == plain} - {*alike}))), [])
+    fitting = next(
+        (
+            found
+            for plain in spellings(video)
+            if (found := sorted({name for name in names if plain_name(name) == plain} - {*alike}))
+        ),
+        [],
+    )
     rivals = [other for other in alike if other not in names]
     if len(fitting) > 1:
-        raise ValueError(f"{video}: {' and '.join(fitting)} in {where} may both be its results; name one of them {video} and take the others away")
+        raise ValueError(
+            f"{video}: {' and '.join(fitting)} in {where} may both be its results; name one of them {video} and take the others away"
+        )
     if fitting and rivals:
-        raise ValueError(f"{fitting[0]} in {where} may belong to {video} or to {', '.join(rivals)}; name it as the video that it is of")
+        raise ValueError(
+            f"{fitting[0]} in {where} may belong to {video} or to {', '.join(rivals)}; name it as the video that it is of"
+        )
     return fitting[0] if fitting else None

@@ -34,14 +34,24 @@ class Layout:
 
 def _uav(folder: str, annotation: str, step: int = 1) -> Layout:
     """Sequences are pieces of videos: bird1_2 begins at image 775 of bird1; at 10 Hz, which has every third image, at 259."""
+
     def images(path: Path) -> Path:
         whole = path.parents[2] / "data_seq" / folder / path.stem
-        return whole if whole.is_dir() or path.stem not in UAV123_STARTS else whole.with_name(re.sub(r"_\d+$", "", path.stem))
+        return (
+            whole
+            if whole.is_dir() or path.stem not in UAV123_STARTS
+            else whole.with_name(re.sub(r"_\d+$", "", path.stem))
+        )
 
     def first(name: str) -> int | None:
         return (UAV123_STARTS[name] - 1) // step + 1 if name in UAV123_STARTS else None
 
-    return Layout(f"anno/{annotation}/*.txt", images, f"data_seq/{folder}/<video>/000001.jpg, anno/{annotation}/<sequence>.txt", first=first)
+    return Layout(
+        f"anno/{annotation}/*.txt",
+        images,
+        f"data_seq/{folder}/<video>/000001.jpg, anno/{annotation}/<sequence>.txt",
+        first=first,
+    )
 
 
 def _read_nfs(path: Path) -> list[np.ndarray]:
@@ -75,9 +85,25 @@ NATIVE: dict[str, tuple[Layout, ...]] = {
     "uav123_10fps": (_uav("UAV123_10fps", "UAV123_10fps", step=3),),
     "nfs30": (_nfs(30),),
     "nfs240": (_nfs(240),),
-    "tc128": (Layout("*/*_gt.txt", lambda path: path.parent / "img", "<sequence>/<sequence>_gt.txt, <sequence>_frames.txt, img/0001.jpg"),),
-    "trackingnet": (Layout("TEST/anno/*.txt", lambda path: path.parents[1] / "frames" / path.stem, "TEST/anno/<sequence>.txt, TEST/frames/<sequence>/0.jpg"),
-                    Layout("anno/*.txt", lambda path: path.parents[1] / "frames" / path.stem, "anno/<sequence>.txt, frames/<sequence>/0.jpg")),
+    "tc128": (
+        Layout(
+            "*/*_gt.txt",
+            lambda path: path.parent / "img",
+            "<sequence>/<sequence>_gt.txt, <sequence>_frames.txt, img/0001.jpg",
+        ),
+    ),
+    "trackingnet": (
+        Layout(
+            "TEST/anno/*.txt",
+            lambda path: path.parents[1] / "frames" / path.stem,
+            "TEST/anno/<sequence>.txt, TEST/frames/<sequence>/0.jpg",
+        ),
+        Layout(
+            "anno/*.txt",
+            lambda path: path.parents[1] / "frames" / path.stem,
+            "anno/<sequence>.txt, frames/<sequence>/0.jpg",
+        ),
+    ),
 }
 
 
@@ -114,7 +140,7 @@ def _sequence(layout: Layout, name: str, path: Path) -> Sequence:
         truth = truth[::NFS_STEP]
     if abs(len(truth) - len(frames)) == 1 and layout.read is _read_nfs:  # some videos end with a frame or a line more
         frames = part_of(frames, len(truth))
-        truth = truth[:len(frames)]
+        truth = truth[: len(frames)]
     return Sequence(name, frames, known_at_first(truth, len(frames)), None, None)
 
 

@@ -44,29 +44,41 @@ class Sequence:
         regions = self._regions()
         if not regions or len(regions) != len(self.frame_paths):
             missing = missing_images(self.frame_paths)
-            raise ValueError(f"sequence {self.name} has {len(self.frame_paths)} frames and ground truth for {len(regions)}; needs 1 or more of both"
-                             + f", and there is no {', no '.join(missing[:3])}{' ...' * (len(missing) > 3)}" * bool(missing))
+            raise ValueError(
+                f"sequence {self.name} has {len(self.frame_paths)} frames and ground truth for {len(regions)}; needs 1 or more of both"
+                + f", and there is no {', no '.join(missing[:3])}{' ...' * (len(missing) > 3)}" * bool(missing)
+            )
         if self.width is not None and not (self.width > 0 and self.height > 0):
             raise ValueError(f"sequence {self.name} needs a positive frame size, got {self.width} x {self.height}")
         for flags in (self.present, self.visible):
             if flags is not None and len(flags) != len(regions):
-                raise ValueError(f"sequence {self.name} says for {len(flags)} of {len(regions)} frames whether the target is there")
+                raise ValueError(
+                    f"sequence {self.name} says for {len(flags)} of {len(regions)} frames whether the target is there"
+                )
         object.__setattr__(self, "ground_truth", regions)
-        object.__setattr__(self, "tags", {name: self._flags(name, values) for name, values in self.tags.items() if len(values)})
+        object.__setattr__(
+            self, "tags", {name: self._flags(name, values) for name, values in self.tags.items() if len(values)}
+        )
 
     def _regions(self):
         alike = len({len(region) for region in self.ground_truth}) == 1
-        regions = list(np.asarray(self.ground_truth, np.float64)) if alike else [np.asarray(region, np.float64) for region in self.ground_truth]
+        regions = (
+            list(np.asarray(self.ground_truth, np.float64))
+            if alike
+            else [np.asarray(region, np.float64) for region in self.ground_truth]
+        )
         bad = next((frame for frame, region in enumerate(regions) if region.shape not in ((4,), (8,))), None)
         if bad is not None:
-            raise ValueError(f"sequence {self.name}: the ground truth of frame {bad + 1} needs 4 or 8 numbers, got {list(self.ground_truth[bad])}")
+            raise ValueError(
+                f"sequence {self.name}: the ground truth of frame {bad + 1} needs 4 or 8 numbers, got {list(self.ground_truth[bad])}"
+            )
         return regions
 
     def _flags(self, name, values):
         if len(values) > len(self):
             raise ValueError(f"sequence {self.name}: tag {name} has {len(values)} entries for {len(self)} frames")
         flags = np.zeros(len(self), bool)
-        flags[:len(values)] = np.asarray(values, np.float64) != 0
+        flags[: len(values)] = np.asarray(values, np.float64) != 0
         return flags
 
     def __len__(self) -> int:
@@ -76,8 +88,14 @@ class Sequence:
         """The sequence as a run from `frame` sees it: to the end, or `backwards` to the beginning."""
         order = range(frame, -1, -1) if backwards else range(frame, len(self))
         masks = {place: self.masks[index] for place, index in enumerate(order) if index in self.masks}
-        return Sequence(self.name, [self.frame_paths[index] for index in order], [self.ground_truth[index] for index in order], self.width, self.height,
-                        masks=masks)
+        return Sequence(
+            self.name,
+            [self.frame_paths[index] for index in order],
+            [self.ground_truth[index] for index in order],
+            self.width,
+            self.height,
+            masks=masks,
+        )
 
     @cached_property
     def corners(self) -> np.ndarray:
@@ -120,7 +138,10 @@ class Dataset:
         names = [sequence.name for sequence in self.sequences]
         twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
         if not names or twice:
-            raise ValueError(f"data set {self.name} " + (f"names a sequence twice: {', '.join(twice)}" if twice else "has no sequence"))
+            raise ValueError(
+                f"data set {self.name} "
+                + (f"names a sequence twice: {', '.join(twice)}" if twice else "has no sequence")
+            )
         object.__setattr__(self, "protocol", self.protocol or ("supervised" if self.settings else "one pass"))
         self._note_names_alike(names)
 
@@ -130,7 +151,9 @@ class Dataset:
         for name in names:
             by_plain.setdefault(plain_name(name), []).append(name)
         for index, sequence in enumerate(self.sequences):
-            others = [name for plain in spellings(sequence.name) for name in by_plain.get(plain, ()) if name != sequence.name]
+            others = [
+                name for plain in spellings(sequence.name) for name in by_plain.get(plain, ()) if name != sequence.name
+            ]
             if others:
                 self.sequences[index] = replace(sequence, alike=tuple(dict.fromkeys([*sequence.alike, *others])))
 
@@ -142,13 +165,18 @@ class Dataset:
     @property
     def hidden_truth(self) -> bool:
         """Whether ground truth is known in first frames only: such a set, the test part of GOT-10k or TrackingNet, is scored by a server."""
-        return self.one_pass and all(len(sequence) > 1 and not np.isfinite([region[0] for region in sequence.ground_truth[1:]]).any()
-                                     for sequence in self.sequences)
+        return self.one_pass and all(
+            len(sequence) > 1 and not np.isfinite([region[0] for region in sequence.ground_truth[1:]]).any()
+            for sequence in self.sequences
+        )
 
     def by_attribute(self) -> dict[str, list[str]]:
         """{attribute: the names of the sequences that have it}, attributes in alphabetical order."""
         attributes = sorted({attribute for sequence in self.sequences for attribute in sequence.attributes})
-        return {attribute: [sequence.name for sequence in self.sequences if attribute in sequence.attributes] for attribute in attributes}
+        return {
+            attribute: [sequence.name for sequence in self.sequences if attribute in sequence.attributes]
+            for attribute in attributes
+        }
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -169,5 +197,5 @@ class Dataset:
         """The `number`-th of `count` parts of about equally many frames, longest sequences first; None for one that stays empty."""
         if count == 1:
             return self
-        chosen = self.longest_first()[number - 1::count]
+        chosen = self.longest_first()[number - 1 :: count]
         return replace(self, sequences=chosen) if chosen else None

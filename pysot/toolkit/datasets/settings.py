@@ -27,8 +27,25 @@ MULTISTART = VotSettings(low=115, high=755, peak=115)
 
 # One-pass sets that have a layout, parts or rules of their own; any other json without VOT tags and any folder of sequences is tracked in one pass as well.
 # LaSOT and TrackingNet rank by success and normalised precision, GOT-10k by average overlap; all of it is computed for each.
-ONE_PASS = ("OTB50", "OTB100", "OTB2015", "OTB2013", "CVPR13", "UAV123", "UAV123_10fps", "UAV20L", "NFS30", "NFS240", "LaSOT", "LaSOT_ext", "GOT-10k",
-            "GOT-10k-val", "GOT-10k-test", "TrackingNet", "TC128")
+ONE_PASS = (
+    "OTB50",
+    "OTB100",
+    "OTB2015",
+    "OTB2013",
+    "CVPR13",
+    "UAV123",
+    "UAV123_10fps",
+    "UAV20L",
+    "NFS30",
+    "NFS240",
+    "LaSOT",
+    "LaSOT_ext",
+    "GOT-10k",
+    "GOT-10k-val",
+    "GOT-10k-test",
+    "TrackingNet",
+    "TC128",
+)
 
 
 def is_long_term(name: str) -> bool:
@@ -60,25 +77,37 @@ def protocol_of(name: str, tags: bool, anchors: bool) -> str:
         return "longterm"
     if is_one_pass(name):
         if tags:
-            logger.warning("the json of %s has VOT tags, as sets with restarts have them; it is tracked and scored in one pass, for its name is that of a "
-                           "one-pass set. Give the file another name if it is none", name)
+            logger.warning(
+                "the json of %s has VOT tags, as sets with restarts have them; it is tracked and scored in one pass, for its name is that of a "
+                "one-pass set. Give the file another name if it is none",
+                name,
+            )
         return "one pass"
     if is_many_starts(name) or anchors:
         return "multistart"
     if name in VOT_SETTINGS:
         if not tags:
-            logger.warning("the json of %s has no VOT tags, so it may be no VOT set; it is tracked and scored with restarts, for its name is that of a VOT "
-                           "set. Give it the keys %s, or the file another name", name, marks)
+            logger.warning(
+                "the json of %s has no VOT tags, so it may be no VOT set; it is tracked and scored with restarts, for its name is that of a VOT "
+                "set. Give it the keys %s, or the file another name",
+                name,
+                marks,
+            )
         return "supervised"
     if not tags and name.lower().startswith("vot"):
-        logger.warning("%s begins with VOT, but its json has no VOT tags: it is tracked and scored in one pass. For restarts give its videos the keys %s",
-                       name, marks)
+        logger.warning(
+            "%s begins with VOT, but its json has no VOT tags: it is tracked and scored in one pass. For restarts give its videos the keys %s",
+            name,
+            marks,
+        )
     return "supervised" if tags else "one pass"
 
 
 def settings_of(name: str) -> VotSettings:
     """Settings of the named set; those of VOT2018, with a logged sentence, for a name that is not in the table."""
     if name not in VOT_SETTINGS:
-        logger.warning("%s is not a known VOT set (%s): scored with the settings of %s", name, ", ".join(VOT_SETTINGS), STAND_IN)
+        logger.warning(
+            "%s is not a known VOT set (%s): scored with the settings of %s", name, ", ".join(VOT_SETTINGS), STAND_IN
+        )
         return VOT_SETTINGS[STAND_IN]
     return VOT_SETTINGS[name]

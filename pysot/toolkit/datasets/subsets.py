@@ -3,13 +3,30 @@
 """
 
 _PIECES = {
-    "bird1": (1, 775, 1573), "car1": (1, 751, 1627), "car6": (1, 487, 1807, 2953, 3925), "car8": (1, 1357), "car16": (1, 415),
-    "group1": (1, 1333, 2515, 3925), "group2": (1, 907, 1771), "group3": (1, 1567, 2827, 4369), "person2": (1, 1189), "person4": (1, 1501),
-    "person5": (1, 877), "person7": (1, 1249), "person8": (1, 1075), "person12": (1, 601), "person14": (1, 847, 1813), "person17": (1, 1501),
-    "person19": (1, 1243, 2791), "truck4": (1, 577), "uav1": (1, 1555, 2473),
+    "bird1": (1, 775, 1573),
+    "car1": (1, 751, 1627),
+    "car6": (1, 487, 1807, 2953, 3925),
+    "car8": (1, 1357),
+    "car16": (1, 415),
+    "group1": (1, 1333, 2515, 3925),
+    "group2": (1, 907, 1771),
+    "group3": (1, 1567, 2827, 4369),
+    "person2": (1, 1189),
+    "person4": (1, 1501),
+    "person5": (1, 877),
+    "person7": (1, 1249),
+    "person8": (1, 1075),
+    "person12": (1, 601),
+    "person14": (1, 847, 1813),
+    "person17": (1, 1501),
+    "person19": (1, 1243, 2791),
+    "truck4": (1, 577),
+    "uav1": (1, 1555, 2473),
 }
 # UAV123 (Mueller et al., A benchmark and simulator for UAV tracking, 2016): the image at which a sequence begins in its video, at 30 Hz.
-UAV123_STARTS = {f"{video}_{number}": start for video, starts in _PIECES.items() for number, start in enumerate(starts, start=1)}
+UAV123_STARTS = {
+    f"{video}_{number}": start for video, starts in _PIECES.items() for number, start in enumerate(starts, start=1)
+}
 
 # OTB50 (the harder half of OTB100) and CVPR13 (the first benchmark, 51 targets); Wu, Lim, Yang, 2013 and 2015.
 _OTB50 = """Basketball Biker Bird1 BlurBody BlurCar2 BlurFace BlurOwl Bolt Box Car1 Car4 CarDark CarScale ClifBar Couple Crowds David Deer Diving DragonBaby
@@ -22,11 +39,41 @@ SUBSETS = {"otb50": tuple(_OTB50.split()), "cvpr13": tuple(_CVPR13.split()), "ot
 # Targets that lie in the folders of a set and are no part of it: OTB100 takes the second one of Human4.
 LEFT_OUT = dict.fromkeys(("otb100", "otb2015"), ("human4-1",))
 # How many sequences sets have, where their papers and lists agree.
-SIZES = {"otb100": 100, "otb2015": 100, "uav123": 123, "uav123_10fps": 123, "uav20l": 20, "nfs30": 100, "nfs240": 100, "lasot": 280, "lasot_ext": 150,
-         "got-10k": 180, "got-10k-val": 180, "got-10k-test": 180, "trackingnet": 511, "vot2013": 16, "vot2014": 25, "vot2015": 60, "vot2016": 60, "vot2017": 60,
-         "vot2018": 60, "vot2019": 60, "vot2020": 60, "vot2021": 60, "vot2018-lt": 35, "vot2019-lt": 50}
+SIZES = {
+    "otb100": 100,
+    "otb2015": 100,
+    "uav123": 123,
+    "uav123_10fps": 123,
+    "uav20l": 20,
+    "nfs30": 100,
+    "nfs240": 100,
+    "lasot": 280,
+    "lasot_ext": 150,
+    "got-10k": 180,
+    "got-10k-val": 180,
+    "got-10k-test": 180,
+    "trackingnet": 511,
+    "vot2013": 16,
+    "vot2014": 25,
+    "vot2015": 60,
+    "vot2016": 60,
+    "vot2017": 60,
+    "vot2018": 60,
+    "vot2019": 60,
+    "vot2020": 60,
+    "vot2021": 60,
+    "vot2018-lt": 35,
+    "vot2019-lt": 50,
+}
 # Folders that the parts of a set lie in, "" being the set's own.
 PARTS = {"got-10k": ("val", ""), "got-10k-val": ("val", ""), "got-10k-test": ("test", "")}
 # The folder of the set that another is a part of.
-SUBSET_OF = {"otb50": "OTB100", "cvpr13": "OTB100", "otb2013": "OTB100", "otb2015": "OTB100", "uav20l": "UAV123",
-             "got-10k-val": "GOT-10k", "got-10k-test": "GOT-10k"}
+SUBSET_OF = {
+    "otb50": "OTB100",
+    "cvpr13": "OTB100",
+    "otb2013": "OTB100",
+    "otb2015": "OTB100",
+    "uav20l": "UAV123",
+    "got-10k-val": "GOT-10k",
+    "got-10k-test": "GOT-10k",
+}

@@ -42,14 +42,16 @@ def measure(sequences: list[Sequence], trajectories: list[Trajectory]) -> list[R
     inner = full.copy()
     inner[edge] = overlaps(predicted[edge], truth[edge], width[edge] - 1, height[edge] - 1)
     cuts = np.cumsum(lengths)[:-1]
-    return [Run(*parts) for parts in zip(sequences, trajectories, np.split(full, cuts), np.split(inner, cuts), strict=True)]
+    return [
+        Run(*parts) for parts in zip(sequences, trajectories, np.split(full, cuts), np.split(inner, cuts), strict=True)
+    ]
 
 
 def settled_overlap(run: Run, burn_in: int) -> np.ndarray:
     """Overlaps for accuracy: NaN on the start frame and the burn_in - 1 frames after it."""
     overlap = run.overlap.copy()
     for start in np.flatnonzero(run.trajectory.codes == START):
-        overlap[start:start + burn_in] = np.nan
+        overlap[start : start + burn_in] = np.nan
     return overlap
 
 

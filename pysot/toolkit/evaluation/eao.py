@@ -33,7 +33,7 @@ def expected_average_overlap(curves: np.ndarray, tags: tuple[str, ...], settings
 def average(curve: np.ndarray, settings: VotSettings) -> float:
     """Mean of an expected-overlap curve over lengths low..high."""
     # pysot-compat: the curve starts at length 0, the slice at low - 1. test: toolkit/evaluation/test_eao.py::test_average_slice
-    part = curve[settings.low - 1:settings.high]
+    part = curve[settings.low - 1 : settings.high]
     part = part[~np.isnan(part)]
     return float(part.mean()) if len(part) else float("nan")
 
@@ -44,10 +44,12 @@ def expected_overlap(runs: list[Run], tags: tuple[str, ...], settings: VotSettin
     repetitions: dict[str, int] = {}
     for run in runs:
         repetitions[run.sequence.name] = repetitions.get(run.sequence.name, 0) + 1
-    fragments = [part for run in runs for part in fragments_of(run, tags, settings.skipping, 1 / repetitions[run.sequence.name])]
+    fragments = [
+        part for run in runs for part in fragments_of(run, tags, settings.skipping, 1 / repetitions[run.sequence.name])
+    ]
     total, weight = np.zeros((2, len(tags), longest))
     for start in range(0, len(fragments), _FRAGMENTS_AT_ONCE):
-        part = fragments[start:start + _FRAGMENTS_AT_ONCE]
+        part = fragments[start : start + _FRAGMENTS_AT_ONCE]
         mean, reached = _running_means(part, longest)
         weights = np.stack([fragment.weights for fragment in part], axis=1)
         total += weights @ mean
@@ -66,9 +68,9 @@ def fragments_of(run: Run, tags: tuple[str, ...], skipping: int, share: float) -
     restarts = run.trajectory.failures + skipping
     cuts = [0, *(int(point) for point in restarts if point <= len(overlap))]
     for start, end in zip(cuts, cuts[1:], strict=False):
-        yield Fragment(overlap[start:end + 1], True, share * _tag_shares(run.sequence, tags, start, end + 1))
+        yield Fragment(overlap[start : end + 1], True, share * _tag_shares(run.sequence, tags, start, end + 1))
     if cuts[-1] < len(overlap):
-        yield Fragment(overlap[cuts[-1]:], False, share * _tag_shares(run.sequence, tags, cuts[-1], len(overlap)))
+        yield Fragment(overlap[cuts[-1] :], False, share * _tag_shares(run.sequence, tags, cuts[-1], len(overlap)))
 
 
 def _tag_shares(sequence: Sequence, tags, start, end):
@@ -90,8 +92,8 @@ def _running_means(fragments, longest):
     table = np.zeros((len(fragments), longest))
     reached = np.zeros((len(fragments), longest))
     for row, fragment in enumerate(fragments):
-        table[row, 1:len(fragment.overlap)] = fragment.overlap[1:]
-        reached[row, :longest if fragment.lost else len(fragment.overlap)] = 1
+        table[row, 1 : len(fragment.overlap)] = fragment.overlap[1:]
+        reached[row, : longest if fragment.lost else len(fragment.overlap)] = 1
     np.cumsum(table, axis=1, out=table)
     table[:, 1:] /= np.arange(1, longest)
     table *= reached

@@ -40,7 +40,11 @@ def pysot_thresholds(confidences: np.ndarray) -> np.ndarray:
     step = len(ordered) // (RESOLUTION - 2)
     # pysot-compat: the places begin one before the step, and are rounded half up. test: toolkit/evaluation/test_runs.py::test_thresholds
     places = np.floor(np.linspace(step - 1, len(ordered) - step, RESOLUTION - 2) + 0.5).astype(np.int64)
-    return np.concatenate([[np.inf], ordered[np.clip(places, 0, len(ordered) - 1)][::-1], [-np.inf]]) if len(ordered) else np.array([np.inf, -np.inf])
+    return (
+        np.concatenate([[np.inf], ordered[np.clip(places, 0, len(ordered) - 1)][::-1], [-np.inf]])
+        if len(ordered)
+        else np.array([np.inf, -np.inf])
+    )
 
 
 def official_thresholds(confidences: np.ndarray) -> np.ndarray:
@@ -58,10 +62,16 @@ def long_term_score(videos: list[Video], official: bool) -> LongTermScore:
     if any(video.visible < 1 for video in videos):
         raise ValueError("a video never shows its target: recall has no meaning")
     # pysot-compat: the confidence of a video's first frame is read as NaN, whatever it is. test: toolkit/evaluation/test_runs.py::test_the_first_confidence
-    confidences = [video.confidence if official else np.where(np.arange(len(video.confidence)) == 0, np.nan, video.confidence) for video in videos]
+    confidences = [
+        video.confidence if official else np.where(np.arange(len(video.confidence)) == 0, np.nan, video.confidence)
+        for video in videos
+    ]
     everything = np.nan_to_num(np.concatenate(confidences), nan=0.0) if official else np.concatenate(confidences)
     thresholds = official_thresholds(everything) if official else pysot_thresholds(everything)
-    pairs = [_precision_recall(replace(video, confidence=known), thresholds, official) for video, known in zip(videos, confidences, strict=True)]
+    pairs = [
+        _precision_recall(replace(video, confidence=known), thresholds, official)
+        for video, known in zip(videos, confidences, strict=True)
+    ]
     precisions, recalls = (np.mean(part, axis=0) for part in zip(*pairs, strict=True))
     with np.errstate(invalid="ignore"):
         f1 = np.nan_to_num(2 * precisions * recalls / (precisions + recalls))

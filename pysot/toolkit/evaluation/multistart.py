@@ -44,7 +44,7 @@ class SequenceScore:
 def sequence_score(runs: list[AnchorRun], frames: int) -> SequenceScore:
     """Score of all runs on a sequence of so many frames."""
     robust, total = sum(run.progress for run in runs), sum(len(run.overlap) for run in runs)
-    covered = float(sum(run.overlap[:run.progress].sum() for run in runs))
+    covered = float(sum(run.overlap[: run.progress].sum() for run in runs))
     return SequenceScore(covered / robust if robust else 0.0, robust / total, robust, frames)
 
 
@@ -62,7 +62,7 @@ def expected_overlap(runs: list[AnchorRun], high: int) -> np.ndarray:
         failed, n = run.progress < len(run.overlap), min(len(run.overlap), high)
         overlap = np.where(np.arange(len(run.overlap)) < run.progress, run.overlap, 0.0)
         sums = np.cumsum(overlap[1:])
-        total[1:n] += sums[:n - 1] / np.arange(1, n)
+        total[1:n] += sums[: n - 1] / np.arange(1, n)
         active[1:n] += 1
         if failed and n < high:
             # as the official toolkit has it: beyond its end a failed run's sum is divided by one less than the length
@@ -73,4 +73,4 @@ def expected_overlap(runs: list[AnchorRun], high: int) -> np.ndarray:
 
 def expected_average_overlap(curve: np.ndarray, low: int, high: int) -> float:
     """Mean of the curve over lengths low..high."""
-    return float(curve[low:high + 1].mean())
+    return float(curve[low : high + 1].mean())

@@ -17,8 +17,10 @@ from pysot.toolkit.region.official_raster import official_overlaps
 from pysot.toolkit.region.raster import region_table
 from pysot.toolkit.results.files import LOST, START, TRACKED
 
-DIFFERENCE = ("Why they differ: vot counts an EAO fragment from its start to the loss and once, pysot from five frames after the loss before, by its tag "
-              "share; vot's accuracy weighs videos by length and its boxes have w x h pixels; vot's robustness is losses per video, pysot's per 100 frames")
+DIFFERENCE = (
+    "Why they differ: vot counts an EAO fragment from its start to the loss and once, pysot from five frames after the loss before, by its tag "
+    "share; vot's accuracy weighs videos by length and its boxes have w x h pixels; vot's robustness is losses per video, pysot's per 100 frames"
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,13 @@ class OfficialScore:
 
     def to_json(self) -> dict:
         """{accuracy, robustness, lost, eao, videos: {name: {accuracy, lost}}}."""
-        return {"accuracy": self.accuracy, "robustness": self.robustness, "lost": self.lost, "eao": self.eao, "videos": named_pairs(self.videos)}
+        return {
+            "accuracy": self.accuracy,
+            "robustness": self.robustness,
+            "lost": self.lost,
+            "eao": self.eao,
+            "videos": named_pairs(self.videos),
+        }
 
 
 def named_pairs(pairs: dict[str, tuple[float, float]]) -> dict[str, dict[str, float]]:
@@ -55,8 +63,17 @@ def official_score(runs: list[Run], settings: VotSettings) -> OfficialScore:
     failures = np.array([np.mean([len(run.trajectory.failures) for run in group]) for group in grouped.values()])
     curve = expected_overlap_curve(runs)
     eao = average(curve, settings)
-    videos = {name: (float(accuracy), float(lost)) for name, accuracy, lost in zip(grouped, accuracies, failures, strict=True)}
-    return OfficialScore(float(lengths @ accuracies / lengths.sum()), float(lengths @ failures / lengths.sum()), float(failures.sum()), eao, videos, curve)
+    videos = {
+        name: (float(accuracy), float(lost)) for name, accuracy, lost in zip(grouped, accuracies, failures, strict=True)
+    }
+    return OfficialScore(
+        float(lengths @ accuracies / lengths.sum()),
+        float(lengths @ failures / lengths.sum()),
+        float(failures.sum()),
+        eao,
+        videos,
+        curve,
+    )
 
 
 def with_official_overlaps(runs: list[Run]) -> list[Run]:
@@ -66,21 +83,23 @@ def with_official_overlaps(runs: list[Run]) -> list[Run]:
     predicted = np.concatenate([run.trajectory.regions for run in runs])
     width, height = (np.repeat([getattr(run.sequence, side) for run in runs], lengths) for side in ("width", "height"))
     overlap = official_overlaps(predicted, truth, width, height)
-    return [replace(run, overlap=part) for run, part in zip(runs, np.split(overlap, np.cumsum(lengths)[:-1]), strict=True)]
+    return [
+        replace(run, overlap=part) for run, part in zip(runs, np.split(overlap, np.cumsum(lengths)[:-1]), strict=True)
+    ]
 
 
 def _accuracy(run: Run, burn_in: int) -> float:
     """Mean overlap of the frames that count; 0 if none does."""
     counts = run.trajectory.codes == TRACKED
     for start in np.flatnonzero(run.trajectory.codes == START):
-        counts[start:start + burn_in] = False
+        counts[start : start + burn_in] = False
     overlap = np.nan_to_num(run.overlap[counts])
     return float(overlap.mean()) if len(overlap) else 0.0
 
 
 def average(curve: np.ndarray, settings: VotSettings) -> float:
     """EAO of an expected-overlap curve; NaN where it is shorter than `low`."""
-    part = curve[settings.low:settings.high + 1]
+    part = curve[settings.low : settings.high + 1]
     return float(part.mean()) if len(part) else float("nan")
 
 
@@ -93,7 +112,7 @@ def expected_overlap_curve(runs: list[Run]) -> np.ndarray:
     for overlap, lost in fragments:
         end = longest if lost else len(overlap)
         sums = np.cumsum(np.pad(overlap[1:].astype(np.float64), (0, longest - len(overlap))))
-        total[1:end] += sums[:end - 1] / places[:end - 1]
+        total[1:end] += sums[: end - 1] / places[: end - 1]
         total[0] += overlap[0] if len(overlap) else 0
         reached[:end] += 1
     return np.divide(total, reached, out=np.full(longest, np.nan), where=reached > 0)
@@ -106,4 +125,6 @@ def fragments_of(run: Run) -> list[tuple[np.ndarray, bool]]:
     ends = [*losses, len(codes)]
     if len(losses) == 0:
         return [(overlap, False)]
-    return [(overlap[start:end], index < len(losses)) for index, (start, end) in enumerate(zip(starts, ends, strict=False))]
+    return [
+        (overlap[start:end], index < len(losses)) for index, (start, end) in enumerate(zip(starts, ends, strict=False))
+    ]

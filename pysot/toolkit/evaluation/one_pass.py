@@ -42,10 +42,15 @@ class OnePassScore(TrackerScore):
         ao}}}, and official: {the numbers of the set's own toolkit, attributes, videos} where these were asked for.
         """
         return {
-            **{what: getattr(self.all, what) for what in ("auc", "precision20", "norm_precision20", "norm_precision_auc", "ao", "sr50", "sr75")},
+            **{
+                what: getattr(self.all, what)
+                for what in ("auc", "precision20", "norm_precision20", "norm_precision_auc", "ao", "sr50", "sr75")
+            },
             "attributes": {name: curves.auc for name, curves in self.attributes.items()},
-            "videos": {name: {what: getattr(curves, what) for what in ("auc", "precision20", "norm_precision20", "ao")}
-                       for name, curves in self.videos.items()},
+            "videos": {
+                name: {what: getattr(curves, what) for what in ("auc", "precision20", "norm_precision20", "ao")}
+                for name, curves in self.videos.items()
+            },
             **({"official": _as_json(self.official)} if self.official else {}),
         }
 
@@ -53,7 +58,10 @@ class OnePassScore(TrackerScore):
 def _as_json(official: OfficialOpe) -> dict:
     """As plain values; None for a number that does not exist, such as frames a second without times."""
     parts = asdict(official)
-    parts |= {"numbers": _known(official.numbers), "videos": {name: _known(numbers) for name, numbers in official.videos.items()}}
+    parts |= {
+        "numbers": _known(official.numbers),
+        "videos": {name: _known(numbers) for name, numbers in official.videos.items()},
+    }
     return {**parts.pop("numbers"), **parts}
 
 
@@ -80,7 +88,10 @@ def load_one_pass(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes
 
 def score_one_pass(dataset: Dataset, results: dict[str, Measured], mode: str, with_tracks: bool) -> OnePassScore:
     """Score one tracker, unless `mode` is "pysot" also as the set's own toolkit."""
-    rule, notes = rule_of(dataset), repetition_notes([len(found.tracked.runs) for found in results.values()], "AO and SR weigh them by these")
+    rule, notes = (
+        rule_of(dataset),
+        repetition_notes([len(found.tracked.runs) for found in results.values()], "AO and SR weigh them by these"),
+    )
     timed = sum(len(found.tracked.seconds) > 0 for found in results.values())
     if mode != "pysot" and rule is GOT10K and timed < len(results):
         notes.append(f"frames a second are of {timed} of {len(results)} videos, the others have no times")
@@ -88,8 +99,12 @@ def score_one_pass(dataset: Dataset, results: dict[str, Measured], mode: str, wi
     return OnePassScore(
         all=mean_curves(list(videos.values())),
         videos=videos,
-        attributes={attribute: mean_curves([videos[video] for video in having]) for attribute, having in attributes.items()},
-        official=gather_official({video: rule.measure(found.tracked) for video, found in results.items()}, attributes) if mode != "pysot" else None,
+        attributes={
+            attribute: mean_curves([videos[video] for video in having]) for attribute, having in attributes.items()
+        },
+        official=gather_official({video: rule.measure(found.tracked) for video, found in results.items()}, attributes)
+        if mode != "pysot"
+        else None,
         notes=tuple(notes),
         tracks={video: _track(found.tracked) for video, found in results.items()} if with_tracks else {},
     )

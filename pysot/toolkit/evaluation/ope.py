@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-OVERLAPS = np.arange(0, 1.05, 0.05)       # of the success plot
-DISTANCES = np.arange(0, 51, 1)           # pixels, of the precision plot
-NORMALISED = np.arange(0, 51, 1) / 100    # shares of the target's size, of the normalised precision plot
+OVERLAPS = np.arange(0, 1.05, 0.05)  # of the success plot
+DISTANCES = np.arange(0, 51, 1)  # pixels, of the precision plot
+NORMALISED = np.arange(0, 51, 1) / 100  # shares of the target's size, of the normalised precision plot
 AT_PIXELS, AT_SHARE = 20, 0.2
-SERVER_SHARES = np.linspace(0, 0.5, 21)   # thresholds of TrackingNet's normalised precision
+SERVER_SHARES = np.linspace(0, 0.5, 21)  # thresholds of TrackingNet's normalised precision
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ def centres_of(boxes: np.ndarray) -> np.ndarray:
     return boxes[:, :2] + (boxes[:, 2:] - 1) / 2
 
 
-def counted_overlaps(truth: np.ndarray, runs: list[np.ndarray], visible: np.ndarray | None = None, size: tuple[int, int] | None = None) -> np.ndarray:
+def counted_overlaps(
+    truth: np.ndarray, runs: list[np.ndarray], visible: np.ndarray | None = None, size: tuple[int, int] | None = None
+) -> np.ndarray:
     """The overlaps of GOT-10k's average overlap and success rates, of all repetitions one after the other: of the frames after the first that have ground
     truth and are `visible` (N,), where that is known. With `size`, width and height of the images, boxes are cut to them as the official toolkit does it: the
     left upper corner is moved into the image, then the lengths end at its edge. A video of one frame has that frame.
@@ -68,7 +70,9 @@ def counted_overlaps(truth: np.ndarray, runs: list[np.ndarray], visible: np.ndar
     counts = np.isfinite(truth).all(axis=1) & (True if visible is None else visible)
     counts[0] = len(truth) == 1
     known = truth[counts] if size is None else _inside(truth[counts], size)
-    return np.concatenate([box_overlaps(known, boxes[counts] if size is None else _inside(boxes[counts], size)) for boxes in runs])
+    return np.concatenate(
+        [box_overlaps(known, boxes[counts] if size is None else _inside(boxes[counts], size)) for boxes in runs]
+    )
 
 
 def _inside(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -76,7 +80,9 @@ def _inside(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.concatenate([corner, np.clip(boxes[:, 2:], 0, size - corner)], axis=1)
 
 
-def measure_video(truth: np.ndarray, boxes: np.ndarray, present: np.ndarray | None = None, later: np.ndarray | None = None) -> Curves:
+def measure_video(
+    truth: np.ndarray, boxes: np.ndarray, present: np.ndarray | None = None, later: np.ndarray | None = None
+) -> Curves:
     """The curves of one video in pysot's arithmetic, as shares of all its frames; where `present` (N,) is False, a frame is never a hit. `later` are its
     counted overlaps, by default those of these boxes where the target is present. Raises ValueError if no frame has ground truth.
     """
@@ -91,8 +97,17 @@ def measure_video(truth: np.ndarray, boxes: np.ndarray, present: np.ndarray | No
     overlap = np.where((truth[:, 2:] > 0).all(axis=1), box_overlaps(truth, boxes), -1.0)
     true_centre, centre, size = centres_of(truth), centres_of(boxes), truth[:, 2:] + 1e-16
     distance = np.where((true_centre > 0).all(axis=1), np.linalg.norm(true_centre - centre, axis=1), -1.0)
-    norm_distance = np.where((true_centre / size > 0).all(axis=1), np.linalg.norm((true_centre - centre) / size, axis=1), -1.0)
-    return Curves(above(overlap, OVERLAPS) / n, within(distance, DISTANCES) / n, within(norm_distance, NORMALISED) / n, area, *rates(later), len(later))
+    norm_distance = np.where(
+        (true_centre / size > 0).all(axis=1), np.linalg.norm((true_centre - centre) / size, axis=1), -1.0
+    )
+    return Curves(
+        above(overlap, OVERLAPS) / n,
+        within(distance, DISTANCES) / n,
+        within(norm_distance, NORMALISED) / n,
+        area,
+        *rates(later),
+        len(later),
+    )
 
 
 def rates(overlaps: np.ndarray) -> tuple[float, float, float]:
@@ -114,7 +129,9 @@ def whole_pixel_distances(truth: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     truth, boxes = np.rint(truth), np.rint(boxes)
     offsets = boxes[:, :2] + boxes[:, 2:] / 2 - truth[:, :2] - truth[:, 2:] / 2
     sized = (truth[:, 2:] > 0).all(axis=1)
-    return np.linalg.norm(np.divide(offsets, truth[:, 2:], out=np.full_like(offsets, np.inf), where=sized[:, None]), axis=1)
+    return np.linalg.norm(
+        np.divide(offsets, truth[:, 2:], out=np.full_like(offsets, np.inf), where=sized[:, None]), axis=1
+    )
 
 
 def above(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
@@ -130,8 +147,17 @@ def within(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 
 def mean_curves(curves: list[Curves]) -> Curves:
     """The curves averaged over videos; average overlap and success rates, as GOT-10k has them, over the counted overlaps of all of them."""
-    stacked = [np.stack([getattr(curve, name) for curve in curves]).mean(axis=0) for name in ("success", "precision", "norm_precision")]
-    area, counted = float(np.mean([curve.norm_precision_auc for curve in curves])), [curve for curve in curves if curve.later]
+    stacked = [
+        np.stack([getattr(curve, name) for curve in curves]).mean(axis=0)
+        for name in ("success", "precision", "norm_precision")
+    ]
+    area, counted = (
+        float(np.mean([curve.norm_precision_auc for curve in curves])),
+        [curve for curve in curves if curve.later],
+    )
     frames = [curve.later for curve in counted]
-    means = [float(np.average([getattr(curve, name) for curve in counted], weights=frames)) if counted else float("nan") for name in ("ao", "sr50", "sr75")]
+    means = [
+        float(np.average([getattr(curve, name) for curve in counted], weights=frames)) if counted else float("nan")
+        for name in ("ao", "sr50", "sr75")
+    ]
     return Curves(*stacked, area, *means, sum(frames))

@@ -39,7 +39,9 @@ class Tracked:
         """The overlaps that GOT-10k counts."""
         sequence = self.sequence
         visible = sequence.present if sequence.visible is None else sequence.visible
-        return ope.counted_overlaps(self.truth, self.runs, visible, (sequence.width, sequence.height) if sequence.width else None)
+        return ope.counted_overlaps(
+            self.truth, self.runs, visible, (sequence.width, sequence.height) if sequence.width else None
+        )
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,14 @@ def measure_otb(tracked: Tracked) -> dict[str, np.ndarray]:
     overlap = np.where(usable, ope.box_overlaps(truth, boxes), -1.0)
     offsets = ope.centres_of(truth) - ope.centres_of(boxes)
     size = np.where(usable[:, None], truth[:, 2:], 1.0)
-    distance, norm_distance = (np.where(usable, np.linalg.norm(values, axis=1), -1.0) for values in (offsets, offsets / size))
-    return {"auc": np.array([ope.above(overlap, ope.OVERLAPS).mean() / n]), "norm_precision20": np.array([(norm_distance <= ope.AT_SHARE).sum() / n]),
-            "precision20": np.array([(distance <= ope.AT_PIXELS).sum() / n])}
+    distance, norm_distance = (
+        np.where(usable, np.linalg.norm(values, axis=1), -1.0) for values in (offsets, offsets / size)
+    )
+    return {
+        "auc": np.array([ope.above(overlap, ope.OVERLAPS).mean() / n]),
+        "norm_precision20": np.array([(norm_distance <= ope.AT_SHARE).sum() / n]),
+        "precision20": np.array([(distance <= ope.AT_PIXELS).sum() / n]),
+    }
 
 
 def measure_trackingnet(tracked: Tracked) -> dict[str, np.ndarray]:
@@ -92,33 +99,60 @@ def measure_trackingnet(tracked: Tracked) -> dict[str, np.ndarray]:
     truth, boxes, n = np.rint(tracked.truth), np.rint(tracked.boxes), len(tracked.truth)
     boxes[0] = truth[0]
     distance = np.linalg.norm(truth[:, :2] + truth[:, 2:] / 2 - boxes[:, :2] - boxes[:, 2:] / 2, axis=1)
-    curves = {"auc": ope.above(ope.box_overlaps(truth, boxes), AREA_OVERLAPS),
-              "norm_precision_auc": ope.within(ope.whole_pixel_distances(truth, boxes), ope.SERVER_SHARES),
-              "precision_auc": ope.within(distance, AREA_PIXELS)}
+    curves = {
+        "auc": ope.above(ope.box_overlaps(truth, boxes), AREA_OVERLAPS),
+        "norm_precision_auc": ope.within(ope.whole_pixel_distances(truth, boxes), ope.SERVER_SHARES),
+        "precision_auc": ope.within(distance, AREA_PIXELS),
+    }
     return {name: np.array([(curve[:-1] + curve[1:]).mean() / 2 / n]) for name, curve in curves.items()}
 
 
 def measure_got10k(tracked: Tracked) -> dict[str, np.ndarray]:
     """Average overlap, success rates and frames a second."""
     overlaps = tracked.counted
-    return {"ao": overlaps, "sr50": overlaps > 0.5, "sr75": overlaps > 0.75, "fps": 1 / tracked.seconds[tracked.seconds > 0]}
+    return {
+        "ao": overlaps,
+        "sr50": overlaps > 0.5,
+        "sr75": overlaps > 0.75,
+        "fps": 1 / tracked.seconds[tracked.seconds > 0],
+    }
 
 
-_OTB_DIFFERS = ("takes the first box for the ground truth and a box of NaN or without size for the one before, and frames whose ground truth has a number that "
-                "is not positive for misses of success and hits of precision; pysot takes boxes as they are, and looks at the size and at the centre alone")
+_OTB_DIFFERS = (
+    "takes the first box for the ground truth and a box of NaN or without size for the one before, and frames whose ground truth has a number that "
+    "is not positive for misses of success and hits of precision; pysot takes boxes as they are, and looks at the size and at the centre alone"
+)
 OTB = Rule("OTB's toolkit", measure_otb, f"OTB's toolkit {_OTB_DIFFERS}")
-UAV = Rule("UAV123's toolkit", measure_otb, f"UAV123's toolkit, a copy of OTB's, {_OTB_DIFFERS}; frames of NaN are the same in both")
-LASOT = Rule("LaSOT's toolkit", measure_otb, f"LaSOT's toolkit {_OTB_DIFFERS}; frames without the target are the same in both")
-TRACKINGNET = Rule("TrackingNet's devkit", measure_trackingnet, "TrackingNet's devkit takes areas by trapezoids over 21 thresholds, of precision up to 50 "
-                   "pixels and of normalised precision up to a half, of boxes in whole pixels; pysot takes means over thresholds, and precision at 20 pixels")
-GOT10K = Rule("the got10k toolkit", measure_got10k, "GOT-10k's toolkit has no success and precision in pysot's sense: it leaves the first frame and those "
-              "that do not show the target out, cuts boxes to the image and takes all repetitions; AO and SR are its own in all modes")
-UNKNOWN = Rule("OTB's toolkit", measure_otb, OTB.difference, "no toolkit of its own is known here for this set; official is OTB's")
+UAV = Rule(
+    "UAV123's toolkit",
+    measure_otb,
+    f"UAV123's toolkit, a copy of OTB's, {_OTB_DIFFERS}; frames of NaN are the same in both",
+)
+LASOT = Rule(
+    "LaSOT's toolkit", measure_otb, f"LaSOT's toolkit {_OTB_DIFFERS}; frames without the target are the same in both"
+)
+TRACKINGNET = Rule(
+    "TrackingNet's devkit",
+    measure_trackingnet,
+    "TrackingNet's devkit takes areas by trapezoids over 21 thresholds, of precision up to 50 "
+    "pixels and of normalised precision up to a half, of boxes in whole pixels; pysot takes means over thresholds, and precision at 20 pixels",
+)
+GOT10K = Rule(
+    "the got10k toolkit",
+    measure_got10k,
+    "GOT-10k's toolkit has no success and precision in pysot's sense: it leaves the first frame and those "
+    "that do not show the target out, cuts boxes to the image and takes all repetitions; AO and SR are its own in all modes",
+)
+UNKNOWN = Rule(
+    "OTB's toolkit", measure_otb, OTB.difference, "no toolkit of its own is known here for this set; official is OTB's"
+)
 
 RULES = {
     **dict.fromkeys(("otb50", "otb100", "otb2015", "otb2013", "cvpr13", "tc128", "dtb70"), OTB),
-    **dict.fromkeys(("uav123", "uav123_10fps", "uav20l"), UAV), **dict.fromkeys(("lasot", "lasot_ext"), LASOT),
-    **dict.fromkeys(("got-10k", "got-10k-val", "got-10k-test"), GOT10K), "trackingnet": TRACKINGNET,
+    **dict.fromkeys(("uav123", "uav123_10fps", "uav20l"), UAV),
+    **dict.fromkeys(("lasot", "lasot_ext"), LASOT),
+    **dict.fromkeys(("got-10k", "got-10k-val", "got-10k-test"), GOT10K),
+    "trackingnet": TRACKINGNET,
 }
 
 
@@ -129,8 +163,11 @@ def rule_of(dataset: Dataset) -> Rule:
 
 def gather_official(videos: dict[str, dict[str, np.ndarray]], attributes: dict[str, list[str]]) -> OfficialOpe:
     """A tracker's numbers from the values {video: {name: (K,)}} of `Rule.measure`, and {attribute: videos}."""
+
     def pooled(names) -> dict[str, float]:
-        return {what: _mean(np.concatenate([videos[name][what] for name in names])) for what in next(iter(videos.values()))}
+        return {
+            what: _mean(np.concatenate([videos[name][what] for name in names])) for what in next(iter(videos.values()))
+        }
 
     ranks = {attribute: next(iter(pooled(names).values())) for attribute, names in attributes.items()}
     return OfficialOpe(pooled(videos), {name: pooled([name]) for name in videos}, ranks)

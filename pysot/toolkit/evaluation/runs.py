@@ -44,7 +44,11 @@ class RunScore(TrackerScore):
 
     def to_json(self) -> dict:
         """{the numbers, videos: {name: the numbers}, attributes: {name: the first number}}, and vot: the same of the official ones, if asked for."""
-        vot = {"vot": {**self.official, "videos": self.official_videos, "attributes": self.official_attributes}} if self.official else {}
+        vot = (
+            {"vot": {**self.official, "videos": self.official_videos, "attributes": self.official_attributes}}
+            if self.official
+            else {}
+        )
         return {**self.numbers, "videos": self.videos, "attributes": self.attributes, **vot}
 
 
@@ -76,13 +80,21 @@ def run_overlaps(sequence: Sequence, run: Trajectory) -> np.ndarray:
     for frame in {*sequence.masks, *run.masks}:
         if np.isfinite(run.regions[frame, :4]).all() and np.isfinite(truth[frame, :4]).all():
             known = [row[np.isfinite(row)] for row in (run.regions[frame], truth[frame])]
-            found[frame] = mask_overlap(run.masks.get(frame, known[0]), sequence.masks.get(frame, known[1]), width, height)
+            found[frame] = mask_overlap(
+                run.masks.get(frame, known[0]), sequence.masks.get(frame, known[1]), width, height
+            )
     unknown, absent = (~np.isfinite(table[:, :4]).all(axis=1) for table in (run.regions, truth))
     found[unknown & absent] = 1.0
     return found
 
 
-def score_runs(measure: Callable[[Dataset, dict, str], dict], dataset: Dataset, results: dict[str, list[Run]], mode: str, with_tracks: bool) -> RunScore:
+def score_runs(
+    measure: Callable[[Dataset, dict, str], dict],
+    dataset: Dataset,
+    results: dict[str, list[Run]],
+    mode: str,
+    with_tracks: bool,
+) -> RunScore:
     """Score the runs on each sequence. measure(dataset, results, mode) gives parts of a RunScore, of the whole set and of the sequences with each attribute."""
     parts = measure(dataset, results, mode)
     for attribute, names in dataset.by_attribute().items():
@@ -90,13 +102,22 @@ def score_runs(measure: Callable[[Dataset, dict, str], dict], dataset: Dataset, 
         for place, numbers in (("attributes", "numbers"), ("official_attributes", "official")):
             if numbers in of_it:
                 parts.setdefault(place, {})[attribute] = next(iter(of_it[numbers].values()))
-    tracks = {sequence.name: _track(sequence, results[sequence.name][0]) for sequence in dataset.sequences} if with_tracks else {}
+    tracks = (
+        {sequence.name: _track(sequence, results[sequence.name][0]) for sequence in dataset.sequences}
+        if with_tracks
+        else {}
+    )
     return RunScore(**parts, tracks=tracks)
 
 
 def _track(sequence: Sequence, run: Run) -> Track:
     """The first run; of sets of many starts that of the first anchor, at the frames of the whole sequence."""
-    overlap, regions, order, found = np.full(len(sequence), np.nan), np.full((len(sequence), 8), np.nan), run.frames, run.overlap.copy()
+    overlap, regions, order, found = (
+        np.full(len(sequence), np.nan),
+        np.full((len(sequence), 8), np.nan),
+        run.frames,
+        run.overlap.copy(),
+    )
     found[~np.isfinite([region[0] for region in run.sequence.ground_truth]) | (run.trajectory.codes == START)] = np.nan
     overlap[order], regions[order] = found, run.trajectory.regions
     return Track(overlap, [int(order[place]) for place in drops(found)], shown_regions(sequence, regions))

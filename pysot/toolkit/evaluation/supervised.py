@@ -41,7 +41,9 @@ class SupervisedScore(TrackerScore):
     @property
     def by_video(self) -> dict[str, dict[str, float]]:
         """Accuracy and losses of each video."""
-        return {name: {"accuracy": float(accuracy), "losses": float(lost)} for name, (accuracy, lost) in self.videos.items()}
+        return {
+            name: {"accuracy": float(accuracy), "losses": float(lost)} for name, (accuracy, lost) in self.videos.items()
+        }
 
     def to_json(self) -> dict:
         """{accuracy, robustness, lost, eao: {tag: value}, videos: {name: {accuracy, lost}}, tags: {name: {accuracy, lost}}}, and vot: {accuracy, robustness,
@@ -58,7 +60,9 @@ class SupervisedScore(TrackerScore):
         }
 
 
-def score_supervised(dataset: Dataset, results: dict[str, list[Trajectory]], mode: str, with_tracks: bool) -> SupervisedScore:
+def score_supervised(
+    dataset: Dataset, results: dict[str, list[Trajectory]], mode: str, with_tracks: bool
+) -> SupervisedScore:
     """Score the repetitions on each sequence, unless `mode` is "pysot" also in the official toolkit's arithmetic."""
     settings = dataset.settings
     pairs = [(sequence, run) for sequence in dataset.sequences for run in results[sequence.name]]
@@ -69,7 +73,9 @@ def score_supervised(dataset: Dataset, results: dict[str, list[Trajectory]], mod
     accuracy, robustness, lost = accuracy_robustness_lost(list(videos.values()))
     curves = expected_overlap(runs, dataset.tags, settings)
     return SupervisedScore(
-        accuracy=accuracy, robustness=robustness, lost=lost,
+        accuracy=accuracy,
+        robustness=robustness,
+        lost=lost,
         eao=expected_average_overlap(curves, dataset.tags, settings),
         videos={video: (score.accuracy, score.lost) for video, score in videos.items()},
         tags={tag: tag_score(tag, grouped, videos) for tag in dataset.tags},
@@ -84,8 +90,14 @@ def _track(run: Run) -> Track:
     return Track(run.overlap, run.trajectory.failures.tolist(), shown_regions(run.sequence, run.trajectory.regions))
 
 
-def load_supervised(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes: list[str], experiment: str = "baseline",
-                    change: Callable[[Trajectory, Path], Trajectory] | None = None) -> list[Trajectory]:
+def load_supervised(
+    dataset: Dataset,
+    sequence: Sequence,
+    tracker_dir: Path,
+    notes: list[str],
+    experiment: str = "baseline",
+    change: Callable[[Trajectory, Path], Trajectory] | None = None,
+) -> list[Trajectory]:
     """All repetitions on a sequence in the folder of an experiment, each passed with its path through `change`, if given. Raises ResultError that names each
     file which cannot be used.
     """

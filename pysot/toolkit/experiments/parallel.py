@@ -1,4 +1,6 @@
-"""Track a data set with several processes, each with a tracker of its own; the longest sequences come first, so that none is left to a single one at the end.
+"""Track a data set with several processes, each with its own tracker.
+
+The longest sequences come first, so that none is left to a single process at the end.
 """
 
 import multiprocessing
@@ -18,8 +20,13 @@ _POLL = 0.25  # seconds between looks at the counter of frames
 
 
 def run_in_processes(
-    build: Callable[[int], object], workers: int, dataset: Dataset, tracker_dir: str | os.PathLike, on_frames: Callable[[int], None] | None = None,
-    on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None = None, experiment: str | None = None,
+    build: Callable[[int], object],
+    workers: int,
+    dataset: Dataset,
+    tracker_dir: str | os.PathLike,
+    on_frames: Callable[[int], None] | None = None,
+    on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None = None,
+    experiment: str | None = None,
 ) -> Progress:
     """As `runner.run_dataset`, in `workers` processes; build(number), which is called in each of them with its number from 0, gives its tracker and can be
     pickled.
@@ -43,8 +50,10 @@ def run_in_processes(
                         on_sequence(sequence, state, trajectory)
     except BrokenProcessPool:
         left = ", ".join(sorted(sequence.name for sequence in pending.values())[:5])
-        raise RuntimeError(f"a process died while tracking one of {len(pending)} videos ({left} ...): most often it was killed for memory. Finished videos "
-                           "are kept: run the same command again, with fewer --workers") from None
+        raise RuntimeError(
+            f"a process died while tracking one of {len(pending)} videos ({left} ...): most often it was killed for memory. Finished videos "
+            "are kept: run the same command again, with fewer --workers"
+        ) from None
     return progress
 
 
@@ -54,7 +63,9 @@ def _add(progress: Progress, part: Progress) -> None:
     progress.failed |= part.failed
 
 
-def _prepare(build, frames, dataset, tracker_dir, experiment, number: int) -> Callable[[str], tuple[Progress, Trajectory | None]]:
+def _prepare(
+    build, frames, dataset, tracker_dir, experiment, number: int
+) -> Callable[[str], tuple[Progress, Trajectory | None]]:
     """In a worker process: its tracker, on a sequence by name."""
     tracker = build(number)
 
@@ -64,7 +75,14 @@ def _prepare(build, frames, dataset, tracker_dir, experiment, number: int) -> Ca
 
     def track(name: str) -> tuple[Progress, Trajectory | None]:
         seen = []
-        progress = run_dataset(tracker, dataset.only([name]), tracker_dir, count, lambda sequence, state, trajectory: seen.append(trajectory), experiment)
+        progress = run_dataset(
+            tracker,
+            dataset.only([name]),
+            tracker_dir,
+            count,
+            lambda sequence, state, trajectory: seen.append(trajectory),
+            experiment,
+        )
         return progress, seen[0] and replace(seen[0], masks={})
 
     return track

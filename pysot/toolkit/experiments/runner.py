@@ -26,9 +26,13 @@ class Progress:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def frames_to_track(dataset: Dataset, sequence: Sequence, tracker_dir: str | os.PathLike, experiment: str | None = None) -> int:
+def frames_to_track(
+    dataset: Dataset, sequence: Sequence, tracker_dir: str | os.PathLike, experiment: str | None = None
+) -> int:
     """How many frames the tasks of a sequence have, those that are tracked already included."""
-    return sum(len(task.sequence) for task in find_protocol(dataset, experiment).tasks(dataset, sequence, Path(tracker_dir)))
+    return sum(
+        len(task.sequence) for task in find_protocol(dataset, experiment).tasks(dataset, sequence, Path(tracker_dir))
+    )
 
 
 def run_sequence(tracker, tasks: list[Task], watch: Callable[[Step], None] | None = None) -> Trajectory | None:
@@ -54,8 +58,14 @@ class TrackingError(Exception):
         super().__init__(f"{type(cause).__name__}: {cause}")
 
 
-def run_dataset(tracker, dataset: Dataset, tracker_dir: str | os.PathLike, on_frame: Callable[[Sequence, Step], None] | None = None,
-                on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None = None, experiment: str | None = None) -> Progress:
+def run_dataset(
+    tracker,
+    dataset: Dataset,
+    tracker_dir: str | os.PathLike,
+    on_frame: Callable[[Sequence, Step], None] | None = None,
+    on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None = None,
+    experiment: str | None = None,
+) -> Progress:
     """Track all sequences and write each result as soon as it is there: a second call goes on where a killed one stopped.
 
     A valid result that is already there is kept. An exception of the tracker or of an image ends that sequence only and is reported in `failed`; one
@@ -67,7 +77,9 @@ def run_dataset(tracker, dataset: Dataset, tracker_dir: str | os.PathLike, on_fr
     for sequence in dataset.sequences:
         state, trajectory = "failed", None
         try:
-            trajectory = run_sequence(tracker, protocol.tasks(dataset, sequence, Path(tracker_dir)), on_frame and partial(on_frame, sequence))
+            trajectory = run_sequence(
+                tracker, protocol.tasks(dataset, sequence, Path(tracker_dir)), on_frame and partial(on_frame, sequence)
+            )
         except TrackingError as error:
             progress.failed[sequence.name] = str(error)
             expected = isinstance(error.__cause__, (ValueError, OSError))

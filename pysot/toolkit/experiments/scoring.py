@@ -14,8 +14,14 @@ from pysot.utils.processes import map_in_processes
 
 
 def score_trackers(
-    dataset: Dataset, tracker_dirs: list, workers: int = 1, on_done: Callable[[str], None] | None = None, experiment: str | None = None,
-    mode: str = "pysot", partial: bool = False, with_tracks: bool = False,
+    dataset: Dataset,
+    tracker_dirs: list,
+    workers: int = 1,
+    on_done: Callable[[str], None] | None = None,
+    experiment: str | None = None,
+    mode: str = "pysot",
+    partial: bool = False,
+    with_tracks: bool = False,
 ) -> Scores:
     """Score all folders in `workers` processes if more than one; on_done(name) is called after each tracker.
 
@@ -35,13 +41,19 @@ def score_trackers(
 
 
 def evaluate_tracker(
-    dataset: Dataset, tracker_dir: str | os.PathLike, experiment: str | None = None, mode: str = "pysot", partial: bool = False,
+    dataset: Dataset,
+    tracker_dir: str | os.PathLike,
+    experiment: str | None = None,
+    mode: str = "pysot",
+    partial: bool = False,
 ) -> TrackerScore:
     """Score one tracker's folder, as `score_trackers` does. Results that are missing or damaged end in `problems`, not in an exception."""
     return score_trackers(dataset, [tracker_dir], experiment=experiment, mode=mode, partial=partial).trackers[0]
 
 
-def _score(protocol: Protocol, dataset: Dataset, mode: str, partial: bool, with_tracks: bool, tracker_dir: str | os.PathLike) -> TrackerScore:
+def _score(
+    protocol: Protocol, dataset: Dataset, mode: str, partial: bool, with_tracks: bool, tracker_dir: str | os.PathLike
+) -> TrackerScore:
     name, notes = Path(os.path.abspath(tracker_dir)).name, []
     found = gather(dataset, lambda sequence: protocol.load(dataset, sequence, Path(tracker_dir), notes), partial)
     if found.problems:
@@ -50,4 +62,6 @@ def _score(protocol: Protocol, dataset: Dataset, mode: str, partial: bool, with_
         score = protocol.score(found.dataset, found.results, mode, with_tracks)
     except ValueError as error:
         return protocol.score_class(name=name, problems=(str(error),))
-    return replace(score, name=name, notes=tuple(dict.fromkeys((*notes, *score.notes, *found.notes))), covers=found.covers)
+    return replace(
+        score, name=name, notes=tuple(dict.fromkeys((*notes, *score.notes, *found.notes))), covers=found.covers
+    )

@@ -35,8 +35,18 @@ def measure(dataset: Dataset, results: dict[str, list[Run]], mode: str) -> dict:
     official = [_video(run, run.overlap) for run in runs.values()] if mode != "pysot" else []
     original = [_video(run, _pysot_overlaps(run)) for run in runs.values()]
     score = long_term_score(original, official=False)
-    theirs = {"official": _f1(long_term_score(official, True)), "official_videos": _by_video(runs, official, True)} if official else {}
-    return {"numbers": _f1(score), "videos": _by_video(runs, original, False), "at": score.recalls, "curve": score.precisions, **theirs}
+    theirs = (
+        {"official": _f1(long_term_score(official, True)), "official_videos": _by_video(runs, official, True)}
+        if official
+        else {}
+    )
+    return {
+        "numbers": _f1(score),
+        "videos": _by_video(runs, original, False),
+        "at": score.recalls,
+        "curve": score.precisions,
+        **theirs,
+    }
 
 
 def _by_video(runs: dict[str, Run], videos: list[Video], official: bool) -> dict[str, dict[str, float]]:
@@ -58,6 +68,13 @@ def _pysot_overlaps(run: Run) -> np.ndarray:
 
 
 LONG_TERM = Protocol(
-    name="long-term", sets=("longterm",), experiment=NAME, tasks=partial(one_run, experiment=NAME, scores=True), load=load,
-    score=partial(score_runs, measure), score_class=RunScore, report=run_report("precision by recall"), usual=True,
+    name="long-term",
+    sets=("longterm",),
+    experiment=NAME,
+    tasks=partial(one_run, experiment=NAME, scores=True),
+    load=load,
+    score=partial(score_runs, measure),
+    score_class=RunScore,
+    report=run_report("precision by recall"),
+    usual=True,
 )

@@ -19,11 +19,18 @@ from pysot.toolkit.tracking.step import is_usable
 
 def tasks(dataset: Dataset, sequence: Sequence, tracker_dir: Path, experiment: str = "baseline") -> list[Task]:
     """A run from each anchor."""
-    return [run_task(sequence.run_from(frame, backwards), anchor_file(tracker_dir, sequence.name, frame, experiment, sequence.alike))
-            for frame, backwards in sequence.anchors]
+    return [
+        run_task(
+            sequence.run_from(frame, backwards),
+            anchor_file(tracker_dir, sequence.name, frame, experiment, sequence.alike),
+        )
+        for frame, backwards in sequence.anchors
+    ]
 
 
-def load_starts(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes: list[str], experiment: str = "baseline") -> list[Run]:
+def load_starts(
+    dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes: list[str], experiment: str = "baseline"
+) -> list[Run]:
     """The run from each anchor. Raises ResultError."""
     runs, files = [], anchor_files(tracker_dir, sequence.name, experiment, sequence.alike)
     for frame, backwards in sequence.anchors:
@@ -37,13 +44,20 @@ def measure(dataset: Dataset, results: dict[str, list[Run]], mode: str) -> dict:
     """EAO, accuracy and robustness, and the expected overlap by length; parts of a RunScore."""
     everything, scores, videos, settings = [], [], {}, dataset.settings
     for sequence in dataset.sequences:
-        runs = [multistart.AnchorRun(run.overlap, np.array([is_usable(region) for region in run.sequence.ground_truth])) for run in results[sequence.name]]
+        runs = [
+            multistart.AnchorRun(run.overlap, np.array([is_usable(region) for region in run.sequence.ground_truth]))
+            for run in results[sequence.name]
+        ]
         scores.append(multistart.sequence_score(runs, len(sequence)))
         videos[sequence.name] = {"accuracy": scores[-1].accuracy, "robustness": scores[-1].robustness}
         everything += runs
     curve = multistart.expected_overlap(everything, settings.high)
     accuracy, robustness = multistart.accuracy_robustness(scores)
-    numbers = {"eao": multistart.expected_average_overlap(curve, settings.low, settings.high), "accuracy": accuracy, "robustness": robustness}
+    numbers = {
+        "eao": multistart.expected_average_overlap(curve, settings.low, settings.high),
+        "accuracy": accuracy,
+        "robustness": robustness,
+    }
     return {"numbers": numbers, "videos": videos, "at": np.arange(settings.high), "curve": curve}
 
 
@@ -52,11 +66,21 @@ def check(dataset: Dataset) -> None:
     needs_settings(dataset)
     bare = [sequence.name for sequence in dataset.sequences if not sequence.anchors]
     if bare:
-        raise ValueError(f"data set {dataset.name} starts at anchors, but {', '.join(bare)} has none (anchor.value: 1 or -1 on the lines of start "
-                         "frames, else 0)")
+        raise ValueError(
+            f"data set {dataset.name} starts at anchors, but {', '.join(bare)} has none (anchor.value: 1 or -1 on the lines of start "
+            "frames, else 0)"
+        )
 
 
 MULTI_START = Protocol(
-    name="many starts", sets=("multistart",), experiment="baseline", tasks=tasks, load=load_starts, score=partial(score_runs, measure), score_class=RunScore,
-    report=run_report("expected overlap by length in frames"), check=check, usual=True,
+    name="many starts",
+    sets=("multistart",),
+    experiment="baseline",
+    tasks=tasks,
+    load=load_starts,
+    score=partial(score_runs, measure),
+    score_class=RunScore,
+    report=run_report("expected overlap by length in frames"),
+    check=check,
+    usual=True,
 )

@@ -20,7 +20,9 @@ def tasks(dataset: Dataset, sequence: Sequence, tracker_dir: Path) -> list[Task]
     """One run; results of GOT-10k are a folder for each video."""
     nested = is_nested(dataset)
     save = partial(_save, tracker_dir, sequence.name, nested)
-    return [Task(sequence, ope_file(tracker_dir, sequence.name, nested), run_one_pass, save, partial(_load, timed=nested))]
+    return [
+        Task(sequence, ope_file(tracker_dir, sequence.name, nested), run_one_pass, save, partial(_load, timed=nested))
+    ]
 
 
 def _save(tracker_dir: Path, video: str, nested: bool, trajectory: Trajectory) -> None:
@@ -40,10 +42,20 @@ def check(dataset: Dataset) -> None:
     names = {sequence.name for sequence in dataset.sequences}
     timed = [sequence.name for sequence in dataset.sequences if f"{sequence.name}_time" in names]
     if timed:
-        raise ValueError(f"data set {dataset.name}: the results of {timed[0]}_time would be called as the times of {timed[0]}; rename one of the two")
+        raise ValueError(
+            f"data set {dataset.name}: the results of {timed[0]}_time would be called as the times of {timed[0]}; rename one of the two"
+        )
 
 
 ONE_PASS = Protocol(
-    name="one pass", sets=("one pass",), experiment=OWN_FOLDER, tasks=tasks, load=load_one_pass, score=score_one_pass, score_class=OnePassScore,
-    report=Report(one_pass_text, one_pass_tables, TITLES, attribute_values, one_pass_figures, one_pass_overview), check=check, usual=True,
+    name="one pass",
+    sets=("one pass",),
+    experiment=OWN_FOLDER,
+    tasks=tasks,
+    load=load_one_pass,
+    score=score_one_pass,
+    score_class=OnePassScore,
+    report=Report(one_pass_text, one_pass_tables, TITLES, attribute_values, one_pass_figures, one_pass_overview),
+    check=check,
+    usual=True,
 )

@@ -25,7 +25,9 @@ def load_or_simulate(dataset: Dataset, sequence: Sequence, tracker_dir: Path, no
         return load_supervised(dataset, sequence, tracker_dir, notes, NAME)
 
     def simulated(run: Trajectory, path: Path) -> Trajectory:
-        return simulate(sequence, replace(run, seconds=load_seconds(path, len(sequence))), FrameClock(), dataset.settings.skipping)
+        return simulate(
+            sequence, replace(run, seconds=load_seconds(path, len(sequence))), FrameClock(), dataset.settings.skipping
+        )
 
     runs = load_supervised(dataset, sequence, tracker_dir, notes, change=simulated)
     notes.append(f"simulated at {FPS:g} frames per second from the times of the baseline experiment")
@@ -33,10 +35,23 @@ def load_or_simulate(dataset: Dataset, sequence: Sequence, tracker_dir: Path, no
 
 
 REALTIME_SUPERVISED = replace(
-    SUPERVISED, name=NAME, experiment=NAME, tasks=partial(supervised_tasks, experiment=NAME), load=load_or_simulate, wrap=RealtimeTracker,
-    sources=(SUPERVISED.experiment,), usual=False, timed=True,
+    SUPERVISED,
+    name=NAME,
+    experiment=NAME,
+    tasks=partial(supervised_tasks, experiment=NAME),
+    load=load_or_simulate,
+    wrap=RealtimeTracker,
+    sources=(SUPERVISED.experiment,),
+    usual=False,
+    timed=True,
 )
 REALTIME_MULTI_START = replace(
-    MULTI_START, name=f"{NAME}, many starts", experiment=NAME, tasks=partial(tasks_of_starts, experiment=NAME), load=partial(load_starts, experiment=NAME),
-    wrap=RealtimeTracker, usual=False, timed=True,
+    MULTI_START,
+    name=f"{NAME}, many starts",
+    experiment=NAME,
+    tasks=partial(tasks_of_starts, experiment=NAME),
+    load=partial(load_starts, experiment=NAME),
+    wrap=RealtimeTracker,
+    usual=False,
+    timed=True,
 )

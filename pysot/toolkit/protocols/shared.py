@@ -14,7 +14,9 @@ from pysot.toolkit.results.trajectory import Trajectory
 from pysot.toolkit.tracking.one_pass import run_one_pass
 
 
-def one_run(dataset: Dataset, sequence: Sequence, tracker_dir: Path, experiment: str, scores: bool = False) -> list[Task]:
+def one_run(
+    dataset: Dataset, sequence: Sequence, tracker_dir: Path, experiment: str, scores: bool = False
+) -> list[Task]:
     """A run from the first frame to the last, with a 1 on the first line of its file; `scores`: confidences are saved as well."""
     path = vot_file(tracker_dir, sequence.name, experiment=experiment, alike=sequence.alike)
     return [run_task(sequence, path, scores)]
@@ -22,7 +24,13 @@ def one_run(dataset: Dataset, sequence: Sequence, tracker_dir: Path, experiment:
 
 def run_task(sequence: Sequence, path: Path, scores: bool = False) -> Task:
     """The task of one run without restarts."""
-    return Task(sequence, path, partial(run_one_pass, code=True), partial(save_vot if scores else save_without_scores, path), load_run)
+    return Task(
+        sequence,
+        path,
+        partial(run_one_pass, code=True),
+        partial(save_vot if scores else save_without_scores, path),
+        load_run,
+    )
 
 
 def save_without_scores(path: Path, trajectory: Trajectory) -> None:
@@ -33,7 +41,9 @@ def save_without_scores(path: Path, trajectory: Trajectory) -> None:
 def needs_settings(dataset: Dataset) -> None:
     """Raise ValueError for a set without the numbers of VOT's protocols."""
     if dataset.settings is None:
-        raise ValueError(f"data set {dataset.name}: the protocol {dataset.protocol!r} needs settings; give it VotSettings")
+        raise ValueError(
+            f"data set {dataset.name}: the protocol {dataset.protocol!r} needs settings; give it VotSettings"
+        )
 
 
 def run_report(axes: str) -> Report:

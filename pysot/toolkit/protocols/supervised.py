@@ -17,12 +17,29 @@ from pysot.toolkit.tracking.supervised import run_supervised
 def tasks(dataset: Dataset, sequence: Sequence, tracker_dir: Path, experiment: str = "baseline") -> list[Task]:
     """One run with restarts."""
     path = vot_file(tracker_dir, sequence.name, experiment=experiment, alike=sequence.alike)
-    return [Task(sequence, path, partial(run_supervised, skipping=dataset.settings.skipping), partial(save_without_scores, path), load_baseline)]
+    return [
+        Task(
+            sequence,
+            path,
+            partial(run_supervised, skipping=dataset.settings.skipping),
+            partial(save_without_scores, path),
+            load_baseline,
+        )
+    ]
 
 
 REPORT = Report(supervised_text, supervised_tables, TITLES, by_tag, supervised_figures, supervised_overview)
 
 SUPERVISED = Protocol(
-    name="supervised", sets=("supervised",), experiment="baseline", tasks=tasks, load=load_supervised, score=score_supervised, score_class=SupervisedScore,
-    report=REPORT, check=needs_settings, usual=True, restarts=True,
+    name="supervised",
+    sets=("supervised",),
+    experiment="baseline",
+    tasks=tasks,
+    load=load_supervised,
+    score=score_supervised,
+    score_class=SupervisedScore,
+    report=REPORT,
+    check=needs_settings,
+    usual=True,
+    restarts=True,
 )

@@ -9,7 +9,15 @@ from pysot.toolkit.protocols.realtime import REALTIME_MULTI_START, REALTIME_SUPE
 from pysot.toolkit.protocols.supervised import SUPERVISED
 from pysot.toolkit.protocols.unsupervised import UNSUPERVISED
 
-PROTOCOLS: tuple[Protocol, ...] = (SUPERVISED, MULTI_START, LONG_TERM, ONE_PASS, REALTIME_SUPERVISED, REALTIME_MULTI_START, UNSUPERVISED)
+PROTOCOLS: tuple[Protocol, ...] = (
+    SUPERVISED,
+    MULTI_START,
+    LONG_TERM,
+    ONE_PASS,
+    REALTIME_SUPERVISED,
+    REALTIME_MULTI_START,
+    UNSUPERVISED,
+)
 
 
 def find_protocol(dataset: Dataset, experiment: str | None = None) -> Protocol:
@@ -20,7 +28,9 @@ def find_protocol(dataset: Dataset, experiment: str | None = None) -> Protocol:
     if not known:
         sets = ", ".join(dict.fromkeys(name for protocol in PROTOCOLS for name in protocol.sets))
         raise ValueError(f"data set {dataset.name}: the protocol is one of {sets}; got {dataset.protocol!r}")
-    chosen = next((protocol for protocol in known if (protocol.experiment == experiment if experiment else protocol.usual)), None)
+    chosen = next(
+        (protocol for protocol in known if (protocol.experiment == experiment if experiment else protocol.usual)), None
+    )
     if chosen is None:
         listed = ", ".join(protocol.experiment or "one pass alone" for protocol in known)
         raise ValueError(f"{dataset.name} has no experiment {experiment!r}; it has {listed}")

@@ -19,7 +19,10 @@ NAME = "unsupervised"
 
 def load(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes: list[str]) -> list[Run]:
     """All repetitions. Raises ResultError."""
-    return [Run(sequence, load_run(path, len(sequence))) for path in vot_files(tracker_dir, sequence.name, NAME, sequence.alike)]
+    return [
+        Run(sequence, load_run(path, len(sequence)))
+        for path in vot_files(tracker_dir, sequence.name, NAME, sequence.alike)
+    ]
 
 
 def measure(dataset: Dataset, results: dict[str, list[Run]], mode: str) -> dict:
@@ -32,13 +35,17 @@ def measure(dataset: Dataset, results: dict[str, list[Run]], mode: str) -> dict:
         means = []
         for run in results[sequence.name]:
             regions, codes = run.trajectory.regions, run.trajectory.codes
-            counts = np.isfinite(regions[:, :4]).all(axis=1) & np.isfinite(region_table(sequence.ground_truth)[:, :4]).all(axis=1)
-            counts[:burn_in if codes[0] == START else 0] = False
+            counts = np.isfinite(regions[:, :4]).all(axis=1) & np.isfinite(
+                region_table(sequence.ground_truth)[:, :4]
+            ).all(axis=1)
+            counts[: burn_in if codes[0] == START else 0] = False
             overlap = run.overlap[counts]
             means.append(float(overlap.mean()) if len(overlap) else 0.0)
             everything.append(overlap)
         videos[sequence.name] = {"accuracy": float(np.mean(means))}
-    accuracy = np.average([video["accuracy"] for video in videos.values()], weights=[len(sequence) for sequence in dataset.sequences])
+    accuracy = np.average(
+        [video["accuracy"] for video in videos.values()], weights=[len(sequence) for sequence in dataset.sequences]
+    )
     at, together = np.linspace(0, 1, 101), np.sort(np.concatenate(everything))
     above = 1 - np.searchsorted(together, at, side="right") / max(1, len(together))
     notes = tuple(repetition_notes(map(len, results.values())))
@@ -46,6 +53,13 @@ def measure(dataset: Dataset, results: dict[str, list[Run]], mode: str) -> dict:
 
 
 UNSUPERVISED = Protocol(
-    name="unsupervised", sets=("supervised", "multistart"), experiment=NAME, tasks=partial(one_run, experiment=NAME), load=load,
-    score=partial(score_runs, measure), score_class=RunScore, report=run_report("share of frames above an overlap"), check=needs_settings,
+    name="unsupervised",
+    sets=("supervised", "multistart"),
+    experiment=NAME,
+    tasks=partial(one_run, experiment=NAME),
+    load=load,
+    score=partial(score_runs, measure),
+    score_class=RunScore,
+    report=run_report("share of frames above an overlap"),
+    check=needs_settings,
 )

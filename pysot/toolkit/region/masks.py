@@ -9,7 +9,10 @@ from pysot.utils.masks import Mask
 def mask_overlap(a: "Mask | np.ndarray", b: "Mask | np.ndarray", width: int, height: int) -> float:
     """Overlap in [0, 1] of two regions, masks or 4 or 8 numbers, in an image of width x height pixels; two without extent count as equal."""
     (left_a, top_a, right_a, bottom_a), (left_b, top_b, right_b, bottom_b) = _bounds(a), _bounds(b)
-    low, high = np.array([min(left_a, left_b), min(top_a, top_b)]), np.array([max(right_a, right_b), max(bottom_a, bottom_b)])
+    low, high = (
+        np.array([min(left_a, left_b), min(top_a, top_b)]),
+        np.array([max(right_a, right_b), max(bottom_a, bottom_b)]),
+    )
     if (low >= high).any():
         return 1.0
     origin, end = np.maximum(low, 0), np.minimum(high, [width - 1, height - 1])
@@ -39,5 +42,5 @@ def _paint(region, origin, size) -> np.ndarray:
     height, width = region.pixels.shape
     inside = slice(max(0, top), max(0, top + height)), slice(max(0, left), max(0, left + width))
     shown = canvas[inside]
-    shown[:] = region.pixels[max(0, -top):, max(0, -left):][:shown.shape[0], :shown.shape[1]]
+    shown[:] = region.pixels[max(0, -top) :, max(0, -left) :][: shown.shape[0], : shown.shape[1]]
     return canvas

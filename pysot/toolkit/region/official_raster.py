@@ -16,7 +16,11 @@ def official_overlaps(a: np.ndarray, b: np.ndarray, width, height) -> np.ndarray
     result = np.zeros(len(a))
     known = np.flatnonzero(np.isfinite(a[:, :4]).all(axis=1) & np.isfinite(b[:, :4]).all(axis=1))
     a, b = np.rint(a[known]), np.rint(b[known])
-    limits = np.stack(np.broadcast_arrays(width, height), axis=-1) if np.ndim(width) or np.ndim(height) else np.tile([width, height], (len(result), 1))
+    limits = (
+        np.stack(np.broadcast_arrays(width, height), axis=-1)
+        if np.ndim(width) or np.ndim(height)
+        else np.tile([width, height], (len(result), 1))
+    )
     limits = limits[known] - 1
     low, high = (pick(*(side(table) for table in (a, b))) for pick, side in ((np.minimum, _low), (np.maximum, _high)))
     origin, end = np.maximum(low, 0), np.minimum(high, limits)
@@ -64,8 +68,10 @@ def _overlap_of_spans(a, b, origin, size):
     row = np.arange(rows.sum()) - starts[which]
     last = (size[:, 0] - 1)[which]
     (low_a, high_a), (low_b, high_b) = (_spans(table, origin, which, row, last) for table in (a, b))
-    area_a, area_b, both = (np.add.reduceat(np.maximum(high - low + 1, 0), starts) for low, high in (
-        (low_a, high_a), (low_b, high_b), (np.maximum(low_a, low_b), np.minimum(high_a, high_b))))
+    area_a, area_b, both = (
+        np.add.reduceat(np.maximum(high - low + 1, 0), starts)
+        for low, high in ((low_a, high_a), (low_b, high_b), (np.maximum(low_a, low_b), np.minimum(high_a, high_b)))
+    )
     union = area_a + area_b - both
     return np.divide(both, union, out=np.zeros(len(rows)), where=union > 0)
 
@@ -84,11 +90,13 @@ def _box_spans(table, origin, which, row):
     left, top = (np.nan_to_num(table[:, :2]) - origin).T
     w, h = np.nan_to_num(table[:, 2:4]).T
     inside = (row >= top[which]) & (row <= (top + h - 1)[which])
-    return np.where(inside, left[which], 0).astype(np.int64), np.where(inside, (left + w - 1)[which], -1).astype(np.int64)
+    return np.where(inside, left[which], 0).astype(np.int64), np.where(inside, (left + w - 1)[which], -1).astype(
+        np.int64
+    )
 
 
 def _quad_spans(corners, which, row):
-    low, high = np.full(len(row), 2**40), np.full(len(row), -2**40)
+    low, high = np.full(len(row), 2**40), np.full(len(row), -(2**40))
     for i in range(4):
         (x, y), (other_x, other_y) = corners[:, i].T, corners[:, i - 1].T
         rise, run = other_y - y, other_x - x
@@ -106,7 +114,7 @@ def paint(region, origin, size):
     mask = np.zeros((rows, columns), bool)
     if np.isnan(region[4]):
         left, top = region[:2] - origin
-        mask[max(0, int(top)):max(0, int(top + region[3])), max(0, int(left)):max(0, int(left + region[2]))] = True
+        mask[max(0, int(top)) : max(0, int(top + region[3])), max(0, int(left)) : max(0, int(left + region[2]))] = True
         return mask
     corners = region.reshape(4, 2) - origin
     for row in range(rows):
@@ -117,11 +125,11 @@ def paint(region, origin, size):
         nodes.sort()
         index = 0
         while index < len(nodes) - 1 and nodes[index] < columns:
-            first, last = nodes[index:index + 2]
+            first, last = nodes[index : index + 2]
             if first == last and index < len(nodes) - 2:
                 index += 1
                 continue
             if last >= 0:
-                mask[row, max(first, 0):last + 1] = True
+                mask[row, max(first, 0) : last + 1] = True
             index += 2
     return mask

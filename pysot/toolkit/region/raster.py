@@ -27,7 +27,7 @@ def region_table(regions) -> np.ndarray:
         return table if table.shape[1] == 8 else np.pad(table, ((0, 0), (0, 4)), constant_values=np.nan)
     table = np.full((len(regions), 8), np.nan)
     for row, region in zip(table, regions, strict=True):
-        row[:len(region)] = region
+        row[: len(region)] = region
     return table
 
 
@@ -116,7 +116,8 @@ def _overlap_of_spans(a, b, shape):
     low_a, high_a = _spans(a, rows, starts, last)
     low_b, high_b = _spans(b, rows, starts, last)
     area_a, area_b, both = (
-        _pixels(low, high, starts) for low, high in ((low_a, high_a), (low_b, high_b), (np.maximum(low_a, low_b), np.minimum(high_a, high_b)))
+        _pixels(low, high, starts)
+        for low, high in ((low_a, high_a), (low_b, high_b), (np.maximum(low_a, low_b), np.minimum(high_a, high_b)))
     )
     return _ratio(both, area_a + area_b - both)
 
@@ -145,7 +146,10 @@ def _spans(quads, rows, starts, last):
     else:
         first = np.maximum(np.minimum(y, y + rise), 0)
         count = np.minimum(np.maximum(y, y + rise), rows[:, None] - 1) - first + 1
-        down, up = (_crossings(x, y, run, rise, first, count, chosen & (count > 0), starts, last.size) for chosen in (rise > 0, rise < 0))
+        down, up = (
+            _crossings(x, y, run, rise, first, count, chosen & (count > 0), starts, last.size)
+            for chosen in (rise > 0, rise < 0)
+        )
         low, high = np.minimum(down, up), np.maximum(down, up, out=down)
     high[low == high] = -1
     return np.maximum(low, 0, out=low), np.minimum(high, last, out=high)
@@ -156,7 +160,9 @@ def _spans_of_boxes(x, y, rows, starts):
     row, top, bottom = np.arange(rows.sum(), dtype=np.int32), of_four(np.minimum, y), of_four(np.maximum, y)
     inside = row >= np.repeat((starts + top).astype(np.int32), rows)
     inside &= row <= np.repeat((starts + np.where(top < bottom, bottom, top - 1)).astype(np.int32), rows)
-    return (np.repeat(side.astype(np.int32), rows) * inside for side in (of_four(np.minimum, x), of_four(np.maximum, x)))
+    return (
+        np.repeat(side.astype(np.int32), rows) * inside for side in (of_four(np.minimum, x), of_four(np.maximum, x))
+    )
 
 
 def _crossings(x, y, run, rise, first, count, chosen, starts, size):
@@ -190,8 +196,8 @@ def _paint(polygon, columns, rows):
         crossings.sort()
         index = 0
         while index < len(crossings) - 1:
-            first, last = crossings[index:index + 2]
+            first, last = crossings[index : index + 2]
             if first != last and last >= 0:
-                mask[row, max(first, 0):last + 1] = True
+                mask[row, max(first, 0) : last + 1] = True
             index += 1 if first == last else 2
     return mask

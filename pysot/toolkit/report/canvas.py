@@ -58,5 +58,5 @@ def save(figure, path: str | os.PathLike, dpi: int = 150) -> Path:
 
 def plain(text: str) -> str:
     """Names are not markup: a dollar sign would begin a formula, a leading underscore would hide the legend entry. Long ones are cut in the middle."""
-    text = text if len(text) <= LONGEST else f"{text[:LONGEST // 2]}…{text[-LONGEST // 2:]}"
+    text = text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 :]}"
     return " " * text.startswith("_") + text.replace("$", r"\$")

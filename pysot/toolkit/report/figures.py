@@ -13,17 +13,28 @@ FORMATS = ("png", "pdf", "svg")
 WORTH_A_PROCESS = 8  # timelines, which take as long as the start of a process
 
 
-def write_figures(folder: Path, scores: Scores, suffix: str = "png", progress: Callable = iter, official: bool = False, workers: int = 1) -> list[Path]:
+def write_figures(
+    folder: Path,
+    scores: Scores,
+    suffix: str = "png",
+    progress: Callable = iter,
+    official: bool = False,
+    workers: int = 1,
+) -> list[Path]:
     """Draw scores with tracks into `folder`: <DATASET>_scores, <DATASET>_expected_overlap (VOT sets), <DATASET>_attributes (where three or more tags or
     attributes have values), and <DATASET>_timelines/<sequence>; other experiments than the usual one are <DATASET>_<experiment>_scores and so forth.
 
     `progress` wraps the timelines, which up to `workers` processes draw. With `official`, accuracy, robustness, EAO and expected overlap are the official
     toolkit's. Returns the files, and the folder of the timelines last. Raises as `plots`, and ValueError for scores without tracks.
     """
+
     def named(what: str) -> Path:
         return folder / f"{scores.name}_{what}.{suffix}"
 
-    shown, timelines = [sequence.name for sequence in scores.dataset.sequences if scores.tracks(sequence.name)], folder / f"{scores.name}_timelines"
+    shown, timelines = (
+        [sequence.name for sequence in scores.dataset.sequences if scores.tracks(sequence.name)],
+        folder / f"{scores.name}_timelines",
+    )
     items, processes = (_timeline(scores, name) for name in shown), min(workers, len(shown) // WORTH_A_PROCESS)
     drawn = map_in_processes(partial(_draw_timeline, timelines, suffix), items, processes)
     report, values = scores.protocol.report, tag_values(scores)
@@ -39,7 +50,11 @@ def write_figures(folder: Path, scores: Scores, suffix: str = "png", progress: C
 def _timeline(scores: Scores, sequence: str) -> tuple[str, dict, dict]:
     """The name of a sequence, and overlap and losses of each tracker."""
     tracks = scores.tracks(sequence)
-    return sequence, {name: track.overlap for name, track in tracks.items()}, {name: track.losses for name, track in tracks.items()}
+    return (
+        sequence,
+        {name: track.overlap for name, track in tracks.items()},
+        {name: track.losses for name, track in tracks.items()},
+    )
 
 
 def _draw_timeline(folder: Path, suffix: str, item: tuple[str, dict, dict]) -> None:

@@ -80,24 +80,36 @@ def _cell(cell: object) -> str:
     return f"<td>{text(cell)}</td>"
 
 
-def chart(lines: Sequence[tuple[np.ndarray, np.ndarray, str]], label: str, marks: Sequence[tuple[float, str]] = (), height: int = HEIGHT,
-          least: float = 0.0) -> str:
+def chart(
+    lines: Sequence[tuple[np.ndarray, np.ndarray, str]],
+    label: str,
+    marks: Sequence[tuple[float, str]] = (),
+    height: int = HEIGHT,
+    least: float = 0.0,
+) -> str:
     """Lines (x, y from 0 to 1, colour) as SVG, NaN leaves a gap; marks are (x, colour) on the lower edge. `label` tells what is on the axes;
     the level one ends at the largest x, or at `least` where that is more.
     """
     longest = max((float(x[-1]) for x, _, _ in lines if len(x)), default=1.0) or 1.0
     longest = max(longest, least)
-    parts = [f'<line x1=0 x2={WIDTH} y1="{height * (1 - level):g}" y2="{height * (1 - level):g}" stroke="#d5dae0"/>' for level in (0, 0.5, 1)]
+    parts = [
+        f'<line x1=0 x2={WIDTH} y1="{height * (1 - level):g}" y2="{height * (1 - level):g}" stroke="#d5dae0"/>'
+        for level in (0, 0.5, 1)
+    ]
     for x, y, colour in lines:
-        parts.append(f'<path fill=none stroke="{colour}" stroke-width=1.6 d="{_path(x / longest * WIDTH, (1 - y) * height)}"/>')
+        parts.append(
+            f'<path fill=none stroke="{colour}" stroke-width=1.6 d="{_path(x / longest * WIDTH, (1 - y) * height)}"/>'
+        )
     parts += [f'<path d="M{at / longest * WIDTH:.1f} {height}l-4 9h8z" fill="{colour}"/>' for at, colour in marks]
     return drawing("".join(parts), height + 12, f"{label}; from 0 to 1 upwards, to the right up to:", f"{longest:g}")
 
 
 def drawing(shapes: str, height: int, label: str, end: str = "") -> str:
     """Shapes as SVG, WIDTH units wide, with what is on its axes below and, at the right, where the level one ends."""
-    return (f'<svg viewBox="-8 -8 {WIDTH + 16} {height + 16}" role=img aria-label="{text(label)}">{shapes}</svg>'
-            f"<p class=axis><span>{text(label)}</span><span>{text(end)}</span></p>")
+    return (
+        f'<svg viewBox="-8 -8 {WIDTH + 16} {height + 16}" role=img aria-label="{text(label)}">{shapes}</svg>'
+        f"<p class=axis><span>{text(label)}</span><span>{text(end)}</span></p>"
+    )
 
 
 def _path(x: np.ndarray, y: np.ndarray) -> str:
@@ -112,12 +124,21 @@ def _path(x: np.ndarray, y: np.ndarray) -> str:
 
 def keys(names_and_colours: Iterable[tuple[str, str]]) -> str:
     """What the colours of a chart mean."""
-    return "<p class=keys>" + "".join(f'<span><i class=key style="background:{colour}"></i>{text(name)}</span>' for name, colour in names_and_colours) + "</p>"
+    return (
+        "<p class=keys>"
+        + "".join(
+            f'<span><i class=key style="background:{colour}"></i>{text(name)}</span>'
+            for name, colour in names_and_colours
+        )
+        + "</p>"
+    )
 
 
 def picture(image: np.ndarray, caption: str, height: int = 110) -> str:
     """An image (h, w, 3) uint8 BGR inside the page."""
-    small = cv2.resize(image, (max(1, round(image.shape[1] * height / image.shape[0])), height), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        image, (max(1, round(image.shape[1] * height / image.shape[0])), height), interpolation=cv2.INTER_AREA
+    )
     data = base64.b64encode(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 82])[1].tobytes()).decode()
     return f'<figure><img alt="{text(caption)}" src="data:image/jpeg;base64,{data}"><figcaption>{text(caption)}</figcaption></figure>'
 
@@ -125,6 +146,8 @@ def picture(image: np.ndarray, caption: str, height: int = 110) -> str:
 def page(title: str, body: str) -> str:
     """The whole document. Its policy forbids to load anything."""
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-    return (f'<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport content="width=device-width, initial-scale=1">'
-            f'<meta http-equiv=Content-Security-Policy content="{policy}"><title>{text(title)}</title><style>{STYLE}</style></head><body>{body}'
-            f"<script>{SCRIPT}</script></body></html>")
+    return (
+        f'<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv=Content-Security-Policy content="{policy}"><title>{text(title)}</title><style>{STYLE}</style></head><body>{body}'
+        f"<script>{SCRIPT}</script></body></html>"
+    )

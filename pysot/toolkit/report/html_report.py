@@ -23,14 +23,20 @@ from pysot.utils.image import read_image
 from pysot.utils.visualize import TRUTH, draw_label, draw_region
 
 AROUND = (-8, -4, 0, 4)  # frames of a strip, counted from the loss
-STRIPS = 10              # at most, per sequence and tracker: VOT's sequences have fewer losses, long ones of one pass may have hundreds
+STRIPS = (
+    10  # at most, per sequence and tracker: VOT's sequences have fewer losses, long ones of one pass may have hundreds
+)
 
 
 def write_report(path: str | os.PathLike, scores: Scores, settings: dict[str, str], progress: Callable = iter) -> Path:
     """Write the page about scores with tracks. `settings` are told at its end; `progress` wraps the sequences. Raises OSError as `atomic_write`, ValueError if
     no tracker was scored, or without tracks.
     """
-    dataset, names, numbers = scores.dataset, [score.name for score in scores.scored], {score.name: score.by_video for score in scores.scored}
+    dataset, names, numbers = (
+        scores.dataset,
+        [score.name for score in scores.scored],
+        {score.name: score.by_video for score in scores.scored},
+    )
     if not names:
         raise ValueError("nothing to report: no tracker could be scored")
     colours = {name: colour_of(place) for place, name in enumerate(names)}
@@ -42,9 +48,16 @@ def write_report(path: str | os.PathLike, scores: Scores, settings: dict[str, st
             found[sequence.name] = {name: (_mean(track.overlap), values[name]) for name, track in tracks.items()}
             sequence_parts.append(_sequence_part(sequence, tracks, values, colours, columns))
     overview = scores.protocol.report.overview(scores, colours)
-    body = [f"<h1>{parts.text(dataset.name)}: {len(names)} tracker{'s' * (len(names) > 1)}, {len(dataset)} sequences</h1>",
-            f"<p class=faint>{sum(map(len, dataset.sequences))} frames. A click on a head sorts a table.</p>", overview, _remarks(scores),
-            _against(found, names), _sequence_table(dataset, found, names, columns), *sequence_parts, _settings(settings)]
+    body = [
+        f"<h1>{parts.text(dataset.name)}: {len(names)} tracker{'s' * (len(names) > 1)}, {len(dataset)} sequences</h1>",
+        f"<p class=faint>{sum(map(len, dataset.sequences))} frames. A click on a head sorts a table.</p>",
+        overview,
+        _remarks(scores),
+        _against(found, names),
+        _sequence_table(dataset, found, names, columns),
+        *sequence_parts,
+        _settings(settings),
+    ]
     with atomic_write(path) as stream:
         stream.write(parts.page(f"{dataset.name}, {', '.join(names)}", "".join(body)))
     return Path(path)
@@ -52,9 +65,17 @@ def write_report(path: str | os.PathLike, scores: Scores, settings: dict[str, st
 
 def _remarks(scores: Scores) -> str:
     """Which trackers are not scored, or not in full, and why, and what was repaired or simulated of others."""
-    told = [(score, "is not scored: ", score.problems) if score.problems else (score, f"{score.covers} " if score.covers else "", score.notes)
-            for score in scores.trackers if score.problems or score.notes]
-    items = "".join(f"<li>{parts.text(score.name)} {parts.text(begin + '; '.join(sentences[:3]))}</li>" for score, begin, sentences in told)
+    told = [
+        (score, "is not scored: ", score.problems)
+        if score.problems
+        else (score, f"{score.covers} " if score.covers else "", score.notes)
+        for score in scores.trackers
+        if score.problems or score.notes
+    ]
+    items = "".join(
+        f"<li>{parts.text(score.name)} {parts.text(begin + '; '.join(sentences[:3]))}</li>"
+        for score, begin, sentences in told
+    )
     return f"<h2>Remarks</h2><ul>{items}</ul>" if items else ""
 
 
@@ -63,7 +84,9 @@ def _against(found: dict, names: list[str]) -> str:
     if len(names) < 2:
         return ""
     means = {name: np.array([per[name][0] if name in per else -1.0 for per in found.values()]) for name in names}
-    rows = [[row, *("–" if row == column else int((means[row] > means[column]).sum()) for column in names)] for row in names]
+    rows = [
+        [row, *("–" if row == column else int((means[row] > means[column]).sum()) for column in names)] for row in names
+    ]
     told = "<p class=faint>Sequences on which the row has more overlap than the column.</p>"
     return f"<h2>Tracker against tracker</h2>{told}{parts.table(['tracker', *names], rows)}"
 
@@ -81,19 +104,32 @@ def _sequence_table(dataset: Dataset, found: dict, names: list[str], columns: tu
             continue
         link = f'<a href="#{parts.anchor("s", sequence.name)}">{parts.text(sequence.name)}</a>', sequence.name
         values = [found[sequence.name].get(name, (0, (NAN,) * len(columns)))[1] for name in names]
-        rows.append([link, len(sequence), *(cell(number) for row in values for cell, number in zip(cells, row, strict=True))])
+        rows.append(
+            [link, len(sequence), *(cell(number) for row in values for cell, number in zip(cells, row, strict=True))]
+        )
     return f"<h2>Sequences</h2>{parts.table(head, rows)}"
 
 
-def _sequence_part(sequence: Sequence, tracks: dict[str, Track], values: dict[str, tuple], colours: dict[str, str], columns: tuple[str, ...]) -> str:
+def _sequence_part(
+    sequence: Sequence,
+    tracks: dict[str, Track],
+    values: dict[str, tuple],
+    colours: dict[str, str],
+    columns: tuple[str, ...],
+) -> str:
     lines = [(np.arange(1, len(track.overlap) + 1), track.overlap, colours[name]) for name, track in tracks.items()]
     marks = [(loss + 1, colours[name]) for name, track in tracks.items() for loss in track.losses]
     chart = parts.chart(lines, "overlap by frame; triangles are losses", marks)
-    numbers = {name: " ".join(f"{column} {number:.3g}" for column, number in zip(columns, row, strict=True)) for name, row in values.items()}
+    numbers = {
+        name: " ".join(f"{column} {number:.3g}" for column, number in zip(columns, row, strict=True))
+        for name, row in values.items()
+    }
     facts = ", ".join(f"{name}: {told}" for name, told in numbers.items())
     strips = "".join(_strips(sequence, tracks, colours, name) for name in tracks)
-    return (f'<details id="{parts.anchor("s", sequence.name)}"><summary>{parts.text(sequence.name)} <span class=faint>{len(sequence)} frames</span></summary>'
-            f"<p class=faint>{parts.text(facts)}</p>{parts.keys(colours.items())}{chart}{strips}</details>")
+    return (
+        f'<details id="{parts.anchor("s", sequence.name)}"><summary>{parts.text(sequence.name)} <span class=faint>{len(sequence)} frames</span></summary>'
+        f"<p class=faint>{parts.text(facts)}</p>{parts.keys(colours.items())}{chart}{strips}</details>"
+    )
 
 
 def _strips(sequence: Sequence, tracks: dict[str, Track], colours: dict[str, str], name: str) -> str:
@@ -131,6 +167,10 @@ def _bgr(colour: str) -> tuple[int, int, int]:
 
 
 def _settings(settings: dict[str, str]) -> str:
-    made = {**settings, "made": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "machine": f"{platform.system()} {platform.machine()}",
-            "versions": f"Python {sys.version.split()[0]}, NumPy {np.__version__}, OpenCV {cv2.__version__}"}
+    made = {
+        **settings,
+        "made": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "versions": f"Python {sys.version.split()[0]}, NumPy {np.__version__}, OpenCV {cv2.__version__}",
+    }
     return f"<h2>How this was made</h2>{parts.table(['setting', 'value'], made.items())}"

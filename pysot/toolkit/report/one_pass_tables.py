@@ -7,8 +7,17 @@ from pysot.toolkit.evaluation.ope_official import rule_of
 from pysot.toolkit.protocol import NAN, Rows, Scores
 from pysot.toolkit.report.text_tables import attribute_table, label, notes_of, number, per_video, table
 
-NAMES = {"auc": "Success", "norm_precision20": "Norm Precision", "norm_precision_auc": "Norm Precision AUC", "precision20": "Precision",
-         "precision_auc": "Precision AUC", "ao": "AO", "sr50": "SR 0.50", "sr75": "SR 0.75", "fps": "FPS"}
+NAMES = {
+    "auc": "Success",
+    "norm_precision20": "Norm Precision",
+    "norm_precision_auc": "Norm Precision AUC",
+    "precision20": "Precision",
+    "precision_auc": "Precision AUC",
+    "ao": "AO",
+    "sr50": "SR 0.50",
+    "sr75": "SR 0.75",
+    "fps": "FPS",
+}
 FIELDS = ("auc", "norm_precision20", "norm_precision_auc", "precision20", "ao", "sr50", "sr75")  # of pysot's arithmetic
 TITLES = {"attributes": "Success by attribute", "videos": "Per video"}
 
@@ -16,7 +25,9 @@ TITLES = {"attributes": "Success by attribute", "videos": "Per video"}
 def ope_table(scores: Scores, mode: str = "pysot") -> str:
     """`ope_rows` as text, with the reasons why a tracker has no numbers, what is to be known of the set, and with mode "both" why the two differ."""
     text = table(ope_rows(scores, mode)) + notes_of(scores.trackers)
-    remarks = [f"Note: {remark}" for remark in remarks_of(scores)] + [f"Why they differ: {rule_of(scores.dataset).difference}"] * (mode == "both")
+    remarks = [f"Note: {remark}" for remark in remarks_of(scores)] + [
+        f"Why they differ: {rule_of(scores.dataset).difference}"
+    ] * (mode == "both")
     return "\n".join([text, *remarks])
 
 
@@ -27,7 +38,11 @@ def one_pass_text(scores: Scores, mode: str, spread: bool) -> str:
 
 def one_pass_tables(scores: Scores, mode: str) -> dict[str, Rows]:
     """The rows of each table."""
-    return {"": ope_rows(scores, mode), "attributes": attribute_rows(scores, mode), "videos": ope_video_rows(scores, mode)}
+    return {
+        "": ope_rows(scores, mode),
+        "attributes": attribute_rows(scores, mode),
+        "videos": ope_video_rows(scores, mode),
+    }
 
 
 def remarks_of(scores: Scores) -> tuple[str, ...]:
@@ -42,16 +57,28 @@ def ope_rows(scores: Scores, mode: str = "pysot") -> Rows:
     """
     theirs = official_fields(scores) if mode != "pysot" else ()
     if mode == "official":
-        ranked = sorted(scores.trackers, key=lambda score: -_official(score, theirs[0]) if theirs and score.official else 2)
-        return [["Tracker Name", *(NAMES[name] for name in theirs)],
-                *([label(score), *(number(_official(score, name), 3) for name in theirs)] for score in ranked)]
+        ranked = sorted(
+            scores.trackers, key=lambda score: -_official(score, theirs[0]) if theirs and score.official else 2
+        )
+        return [
+            ["Tracker Name", *(NAMES[name] for name in theirs)],
+            *([label(score), *(number(_official(score, name), 3) for name in theirs)] for score in ranked),
+        ]
     columns = [(name, "pysot") for name in FIELDS]
     for name in reversed(theirs):  # beside its namesake, others at the end
         place = columns.index((name, "pysot")) + 1 if (name, "pysot") in columns else len(columns)
         columns.insert(place, (name, "official"))
     rows = [["Tracker Name", *(f"{NAMES[name]} {which}" if theirs else NAMES[name] for name, which in columns)]]
-    return rows + [[label(score), *(number(_official(score, name) if which == "official" else _ours(score, name), 3) for name, which in columns)]
-                   for score in scores.trackers]
+    return rows + [
+        [
+            label(score),
+            *(
+                number(_official(score, name) if which == "official" else _ours(score, name), 3)
+                for name, which in columns
+            ),
+        ]
+        for score in scores.trackers
+    ]
 
 
 def official_fields(scores: Scores) -> tuple[str, ...]:
@@ -69,7 +96,9 @@ def _ours(score: OnePassScore, name: str) -> float:
 
 def attribute_rows(scores: Scores, mode: str = "pysot") -> Rows:
     """Success of every tracker on the videos with each attribute, with mode "official" what ranks there; nothing if the set has none."""
-    return attribute_table([replace(score, attributes=attribute_values(score, mode)) for score in scores.scored], lambda value: value)
+    return attribute_table(
+        [replace(score, attributes=attribute_values(score, mode)) for score in scores.scored], lambda value: value
+    )
 
 
 def attribute_values(score: OnePassScore, mode: str = "pysot") -> dict[str, float]:
@@ -82,6 +111,16 @@ def attribute_values(score: OnePassScore, mode: str = "pysot") -> dict[str, floa
 def ope_video_rows(scores: Scores, mode: str = "pysot") -> Rows:
     """Success and precision of every tracker on every video, with mode "official" the numbers of the set's own toolkit."""
     if mode != "official":
-        return per_video(scores.scored, ("Success", "Precision"), (3, 3), lambda curves: (curves.auc, curves.precision20))
-    names, trackers = official_fields(scores), [replace(score, videos=score.official.videos if score.official else {}) for score in scores.scored]
-    return per_video(trackers, tuple(NAMES[name] for name in names), (3,) * len(names), lambda video: tuple(video[name] for name in names))
+        return per_video(
+            scores.scored, ("Success", "Precision"), (3, 3), lambda curves: (curves.auc, curves.precision20)
+        )
+    names, trackers = (
+        official_fields(scores),
+        [replace(score, videos=score.official.videos if score.official else {}) for score in scores.scored],
+    )
+    return per_video(
+        trackers,
+        tuple(NAMES[name] for name in names),
+        (3,) * len(names),
+        lambda video: tuple(video[name] for name in names),
+    )

@@ -6,11 +6,22 @@ from pysot.toolkit.evaluation.runs import RunScore
 from pysot.toolkit.protocol import NAN, Rows, Scores
 from pysot.toolkit.report.text_tables import attribute_table, label, notes_of, number, per_video, table
 
-HEADS = {"f1": "F1", "precision": "Precision", "recall": "Recall", "eao": "EAO", "accuracy": "Accuracy", "robustness": "Robustness"}
-DIFFERENCE = ("Why they differ: pysot rasterises boxes with one row and column more, reads the first confidence of a video as none, counts frames of a "
-              "positive confidence only, and takes other places of the sorted confidences as thresholds")
-ABOVE_ONE = ("Note: official recall, and with it F1, can be above 1, a known fault of the official toolkit: frames that rightly have no region are added as "
-             "overlaps of 1, and the sum is divided by the frames that show the target alone")
+HEADS = {
+    "f1": "F1",
+    "precision": "Precision",
+    "recall": "Recall",
+    "eao": "EAO",
+    "accuracy": "Accuracy",
+    "robustness": "Robustness",
+}
+DIFFERENCE = (
+    "Why they differ: pysot rasterises boxes with one row and column more, reads the first confidence of a video as none, counts frames of a "
+    "positive confidence only, and takes other places of the sorted confidences as thresholds"
+)
+ABOVE_ONE = (
+    "Note: official recall, and with it F1, can be above 1, a known fault of the official toolkit: frames that rightly have no region are added as "
+    "overlaps of 1, and the sum is divided by the frames that show the target alone"
+)
 
 
 TITLES = {"attributes": "By attribute", "videos": "Per video"}
@@ -23,7 +34,11 @@ def run_text(scores: Scores, mode: str, spread: bool) -> str:
 
 def run_tables(scores: Scores, mode: str) -> dict[str, Rows]:
     """The rows of each table."""
-    return {"": run_rows(scores, mode), "attributes": run_attribute_rows(scores, mode), "videos": run_video_rows(scores, mode)}
+    return {
+        "": run_rows(scores, mode),
+        "attributes": run_attribute_rows(scores, mode),
+        "videos": run_video_rows(scores, mode),
+    }
 
 
 def by_attribute(score: RunScore) -> dict[str, float]:
@@ -59,10 +74,19 @@ def run_video_rows(scores: Scores, mode: str = "pysot") -> Rows:
     """The numbers of every tracker on every video, with mode "official" those of the official toolkit where the two differ."""
     scored = _told(scores, mode)
     names = list(next(iter(scored[0].videos.values()))) if scored else []
-    return per_video(scored, tuple(HEADS[name] for name in names), (3,) * len(names), lambda video: tuple(video[name] for name in names))
+    return per_video(
+        scored,
+        tuple(HEADS[name] for name in names),
+        (3,) * len(names),
+        lambda video: tuple(video[name] for name in names),
+    )
 
 
 def _told(scores: Scores, mode: str) -> list[RunScore]:
     """The trackers that could be scored, their videos and attributes in the arithmetic that is asked for."""
-    return [replace(score, videos=score.official_videos, attributes=score.official_attributes) if mode == "official" and score.official else score
-            for score in scores.scored]
+    return [
+        replace(score, videos=score.official_videos, attributes=score.official_attributes)
+        if mode == "official" and score.official
+        else score
+        for score in scores.scored
+    ]

@@ -12,7 +12,9 @@ def score_text(scores: Scores, mode: str = "pysot", spread: bool = False) -> str
 def rows_of(scores: Scores, mode: str, details: bool = True) -> dict[str, Rows]:
     """The tables of a set: "" is that of the trackers; "attributes", and with `details` "tags" and "videos", where there are any."""
     tables = scores.protocol.report.tables(scores, mode_of(mode))
-    return {name: rows for name, rows in tables.items() if not name or len(rows) > 1 and (name == "attributes" or details)}
+    return {
+        name: rows for name, rows in tables.items() if not name or len(rows) > 1 and (name == "attributes" or details)
+    }
 
 
 def tag_values(scores: Scores) -> dict[str, dict[str, float]]:

@@ -10,7 +10,11 @@ from pysot.toolkit.evaluation.supervised import SupervisedScore
 from pysot.toolkit.protocol import NAN, Rows, Scores
 from pysot.toolkit.report.text_tables import label, notes_of, number, per_video, table
 
-TITLES = {"attributes": "EAO by tag", "tags": "Per tag (Acc accuracy, LN lost number)", "videos": "Per video (Acc accuracy, LN lost number)"}
+TITLES = {
+    "attributes": "EAO by tag",
+    "tags": "Per tag (Acc accuracy, LN lost number)",
+    "videos": "Per video (Acc accuracy, LN lost number)",
+}
 
 
 def supervised_text(scores: Scores, mode: str, spread: bool) -> str:
@@ -23,7 +27,12 @@ def supervised_text(scores: Scores, mode: str, spread: bool) -> str:
 def supervised_tables(scores: Scores, mode: str) -> dict[str, Rows]:
     """The rows of each table; the official toolkit has no scores by tag."""
     vot, rows = mode == "official", {"pysot": score_rows, "official": official_rows, "both": both_rows}[mode]
-    return {"": rows(scores), "attributes": [] if vot else tag_rows(scores), "tags": [] if vot else per_tag(scores), "videos": video_rows(scores, vot)}
+    return {
+        "": rows(scores),
+        "attributes": [] if vot else tag_rows(scores),
+        "tags": [] if vot else per_tag(scores),
+        "videos": video_rows(scores, vot),
+    }
 
 
 def by_tag(score: SupervisedScore) -> dict[str, float]:
@@ -39,10 +48,18 @@ def official_table(scores: Scores) -> str:
 def official_rows(scores: Scores) -> Rows:
     """The official toolkit's scores, best EAO first."""
     rows = [["Tracker Name", "Accuracy", "Robustness", "Lost Number", "EAO"]]
-    ranked = sorted(scores.trackers, key=lambda score: -np.nan_to_num(score.official.eao, nan=-1) if score.official else 2)
-    numbers = [(score.official.accuracy, score.official.robustness, score.official.lost, score.official.eao) if score.official else (NAN,) * 4
-               for score in ranked]
-    return rows + [[label(score), *map(number, values, (3, 3, 1, 3))] for score, values in zip(ranked, numbers, strict=True)]
+    ranked = sorted(
+        scores.trackers, key=lambda score: -np.nan_to_num(score.official.eao, nan=-1) if score.official else 2
+    )
+    numbers = [
+        (score.official.accuracy, score.official.robustness, score.official.lost, score.official.eao)
+        if score.official
+        else (NAN,) * 4
+        for score in ranked
+    ]
+    return rows + [
+        [label(score), *map(number, values, (3, 3, 1, 3))] for score, values in zip(ranked, numbers, strict=True)
+    ]
 
 
 def both_table(scores: Scores) -> str:
@@ -69,13 +86,20 @@ def score_table(scores: Scores, summary: bool = False) -> str:
 
 def score_rows(scores: Scores, summary: bool = False) -> Rows:
     """Accuracy, Robustness, Lost Number and EAO, best EAO first. `summary` adds mean and spread (standard deviation) of several trackers."""
-    numbers = [(label(score), (score.accuracy, score.robustness, score.lost, score.rank_by)) for score in scores.trackers]
-    scored = np.array([values for (_, values), score in zip(numbers, scores.trackers, strict=True) if not score.problems])
+    numbers = [
+        (label(score), (score.accuracy, score.robustness, score.lost, score.rank_by)) for score in scores.trackers
+    ]
+    scored = np.array(
+        [values for (_, values), score in zip(numbers, scores.trackers, strict=True) if not score.problems]
+    )
     if summary and len(scored) > 1:
         mean = nanmean(scored, axis=0)
         numbers += [(f"mean of {len(scored)}", mean), ("spread", np.sqrt(nanmean((scored - mean) ** 2, axis=0)))]
     rows = [["Tracker Name", "Accuracy", "Robustness", "Lost Number", "EAO"]]
-    rows += [[name, *(number(value, digits) for value, digits in zip(values, (3, 3, 1, 3), strict=True))] for name, values in numbers]
+    rows += [
+        [name, *(number(value, digits) for value, digits in zip(values, (3, 3, 1, 3), strict=True))]
+        for name, values in numbers
+    ]
     return rows
 
 
@@ -88,12 +112,16 @@ def tag_rows(scores: Scores) -> Rows:
 
 def per_tag(scores: Scores) -> Rows:
     """Accuracy and lost number of every tracker in the frames with each tag."""
-    return per_video([replace(score, videos=score.tags) for score in scores.scored], ("Acc", "LN"), (3, 1), lambda tag: tag, "Tag")
+    return per_video(
+        [replace(score, videos=score.tags) for score in scores.scored], ("Acc", "LN"), (3, 1), lambda tag: tag, "Tag"
+    )
 
 
 def video_rows(scores: Scores, vot: bool = False) -> Rows:
     """Accuracy and lost number of every tracker on every video, with `vot` the official toolkit's."""
-    trackers = [replace(score, videos=score.official.videos) if vot and score.official else score for score in scores.scored]
+    trackers = [
+        replace(score, videos=score.official.videos) if vot and score.official else score for score in scores.scored
+    ]
     return per_video(trackers, ("Acc", "LN"), (3, 1), lambda video: video)
 
 

@@ -8,7 +8,14 @@ from pathlib import Path
 from pysot.toolkit.report.text_tables import Rows
 from pysot.utils.files import atomic_write
 
-_LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", **{sign: f"\\{sign}" for sign in "&%$#_"}}
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{sign: f"\\{sign}" for sign in "&%$#_"},
+}
 
 
 def write_table(path: str | os.PathLike, rows: Rows) -> Path:
@@ -24,7 +31,9 @@ def write_table(path: str | os.PathLike, rows: Rows) -> Path:
         elif path.suffix == ".tex":
             lines = [" & ".join(map(_latex, row)) + r" \\" for row in rows]
             begin = rf"\begin{{tabular}}{{l{'r' * (len(rows[0]) - 1)}}}"
-            stream.write("\n".join([begin, r"\hline", lines[0], r"\hline", *lines[1:], r"\hline", r"\end{tabular}", ""]))
+            stream.write(
+                "\n".join([begin, r"\hline", lines[0], r"\hline", *lines[1:], r"\hline", r"\end{tabular}", ""])
+            )
         else:
             head, *others = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
             stream.write("\n".join([head, "|---" + "|---:" * (len(rows[0]) - 1) + "|", *others, ""]))

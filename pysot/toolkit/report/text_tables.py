@@ -7,12 +7,16 @@ from pysot.toolkit.protocol import NAN, Rows, TrackerScore
 _SHOWN_PROBLEMS = 5
 
 
-def per_video(scored: list, names: tuple[str, ...], digits: tuple[int, ...], values: Callable, head: str = "Video") -> Rows:
+def per_video(
+    scored: list, names: tuple[str, ...], digits: tuple[int, ...], values: Callable, head: str = "Video"
+) -> Rows:
     """A row for every video that a tracker was scored on, with `values` of its score there, dashes where it was not."""
     rows = [[head, *(f"{score.name} {name}" for score in scored for name in names)]]
     for video in dict.fromkeys(video for score in scored for video in score.videos):
         known = [values(score.videos[video]) if video in score.videos else (NAN,) * len(names) for score in scored]
-        rows.append([video, *(number(value, places) for row in known for value, places in zip(row, digits, strict=True))])
+        rows.append(
+            [video, *(number(value, places) for row in known for value, places in zip(row, digits, strict=True))]
+        )
     return rows
 
 
@@ -20,7 +24,14 @@ def attribute_table(scored: list, value: Callable) -> Rows:
     """A row for every tracker, with the `value` of its score on the videos with each attribute; nothing if there are no attributes."""
     names = list(dict.fromkeys(name for score in scored for name in score.attributes))
     known = [[value(score.attributes[name]) if name in score.attributes else NAN for name in names] for score in scored]
-    return [["Tracker Name", *names], *([label(score), *(number(cell, 3) for cell in row)] for score, row in zip(scored, known, strict=True))] if names else []
+    return (
+        [
+            ["Tracker Name", *names],
+            *([label(score), *(number(cell, 3) for cell in row)] for score, row in zip(scored, known, strict=True)),
+        ]
+        if names
+        else []
+    )
 
 
 def label(score: TrackerScore) -> str:
@@ -55,4 +66,6 @@ def notes_of(trackers: list[TrackerScore]) -> str:
 
 def _listed(sentences: tuple[str, ...]) -> str:
     more = len(sentences) - _SHOWN_PROBLEMS
-    return "".join(f"\n  - {sentence}" for sentence in sentences[:_SHOWN_PROBLEMS]) + (f"\n  - and {more} more" if more > 0 else "")
+    return "".join(f"\n  - {sentence}" for sentence in sentences[:_SHOWN_PROBLEMS]) + (
+        f"\n  - and {more} more" if more > 0 else ""
+    )

@@ -23,7 +23,9 @@ def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OSError(error.errno, f"cannot make {folder.parent}: {error.strerror}. Choose another --results_dir") from error
+        raise OSError(
+            error.errno, f"cannot make {folder.parent}: {error.strerror}. Choose another --results_dir"
+        ) from error
     with file_lock(folder.parent / f".{folder.name}.lock", keep=True):
         content = _read(folder / CLAIM)
         known, runs = content.get("sha256"), [run for run in content.get("runs", []) if _goes_on(run, folder / CLAIM)]
@@ -31,8 +33,10 @@ def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace:
             if holds_any_results(folder) and not replace:
                 raise ValueError(_refusal(folder, known, fingerprint))
             if runs and not replace:
-                raise ValueError(f"{folder} is being filled by another run with another network or other settings (process {runs[0][1]} on {runs[0][0]}); wait "
-                                 "for it, or choose another --results_dir")
+                raise ValueError(
+                    f"{folder} is being filled by another run with another network or other settings (process {runs[0][1]} on {runs[0][0]}); wait "
+                    "for it, or choose another --results_dir"
+                )
             if replace and folder.is_dir():
                 shutil.rmtree(folder)
             runs = []
@@ -48,9 +52,11 @@ def _refusal(folder: Path, known: str | None, fingerprint: str) -> str:
     network, _, computed = fingerprint.partition(" ")
     remedy = "remove or rename that folder, or choose another --results_dir"
     if known == network:
-        return (f"{folder} holds results of this network and these settings by an earlier version, which did not note what they were computed on, so that this "
-                f"run ({computed}) might mix them with its own; {remedy}. If they are of {computed} as well, write \"sha256\": \"{fingerprint}\" into its "
-                f"{CLAIM}")
+        return (
+            f"{folder} holds results of this network and these settings by an earlier version, which did not note what they were computed on, so that this "
+            f'run ({computed}) might mix them with its own; {remedy}. If they are of {computed} as well, write "sha256": "{fingerprint}" into its '
+            f"{CLAIM}"
+        )
     unknown = ", or of nobody knows what" * (known is None)
     before, _, otherwise = str(known or "").partition(" ")
     otherwise = f" (computed on {otherwise}, this run on {computed})" if before == network else ""
@@ -63,7 +69,9 @@ def _read(path: Path) -> dict:
         content = read_json(path, "origin of results")
     except (FileNotFoundError, ValueError):
         return {}
-    known = isinstance(content, dict) and all(isinstance(run, list) and len(run) == 2 and isinstance(run[1], int) for run in content.get("runs", []))
+    known = isinstance(content, dict) and all(
+        isinstance(run, list) and len(run) == 2 and isinstance(run[1], int) for run in content.get("runs", [])
+    )
     return content if known else {}
 
 

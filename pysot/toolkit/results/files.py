@@ -24,30 +24,50 @@ from pysot.toolkit.results.trajectory import LOST, SKIPPED, START, TRACKED, Traj
 from pysot.utils.files import atomic_write
 
 ONE_PASS = ""  # the experiment whose results lie in the tracker's folder itself
-VOT_FOLDERS = ("baseline", "realtime", "unsupervised", "longterm")  # folders of experiments, which a tracker on a one-pass set does not have
+VOT_FOLDERS = (
+    "baseline",
+    "realtime",
+    "unsupervised",
+    "longterm",
+)  # folders of experiments, which a tracker on a one-pass set does not have
 
 
-def tracker_dirs(path: str | os.PathLike, dataset: str, prefixes: Listing[str] = ("",), experiments: Listing[str] = ("baseline",)) -> list[Path]:
+def tracker_dirs(
+    path: str | os.PathLike, dataset: str, prefixes: Listing[str] = ("",), experiments: Listing[str] = ("baseline",)
+) -> list[Path]:
     """Folders of the trackers in `path` with results of any of the experiments, sorted by name. `path` is the folder of the data set's results, its parent, or
     one tracker's folder.
 
     With prefixes: for each the tracker of exactly that name if there is one, else those that begin with it. Raises FileNotFoundError if one has none.
     """
-    path, shape = Path(path), " or ".join(f"{name}/<video>/<video>_*.txt" if name else "<video>.txt" for name in experiments)
-    if any(holds_results(path, experiment) for experiment in experiments) and not (ONE_PASS in experiments and _has_trackers(path)):
+    path, shape = (
+        Path(path),
+        " or ".join(f"{name}/<video>/<video>_*.txt" if name else "<video>.txt" for name in experiments),
+    )
+    if any(holds_results(path, experiment) for experiment in experiments) and not (
+        ONE_PASS in experiments and _has_trackers(path)
+    ):
         if not any(path.resolve().name.startswith(prefix) for prefix in prefixes):
-            raise FileNotFoundError(f"{path} is the folder of one tracker, and its name does not begin with {', '.join(prefixes)}")
+            raise FileNotFoundError(
+                f"{path} is the folder of one tracker, and its name does not begin with {', '.join(prefixes)}"
+            )
         return [path]
     folder = path / dataset if (path / dataset).is_dir() else path
     if not folder.is_dir():
         raise FileNotFoundError(f"no results folder {folder}; expected {folder}/<tracker>/{shape}")
-    names = sorted(entry.name for entry in os.scandir(folder) if any(holds_results(Path(entry.path), experiment) for experiment in experiments))
+    names = sorted(
+        entry.name
+        for entry in os.scandir(folder)
+        if any(holds_results(Path(entry.path), experiment) for experiment in experiments)
+    )
     chosen = set()
     for prefix in prefixes:
         fitting = [name for name in names if name == prefix] or [name for name in names if name.startswith(prefix)]
         if not fitting:
             found = f"it has {', '.join(names)}" if names else f"expected {folder}/<tracker>/{shape}"
-            raise FileNotFoundError(f"no tracker{f' that begins with {prefix!r}' if prefix else ''} in {folder}; {found}")
+            raise FileNotFoundError(
+                f"no tracker{f' that begins with {prefix!r}' if prefix else ''} in {folder}; {found}"
+            )
         chosen.update(fitting)
     return [folder / name for name in sorted(chosen)]
 
@@ -68,7 +88,9 @@ def holds_any_results(folder: Path) -> bool:
 
 def _has_trackers(folder: Path) -> bool:
     """Whether folders of one-pass trackers lie in a folder, and not those of GOT-10k's videos."""
-    return any(holds_results(entry, ONE_PASS) and not (entry / f"{entry.name}_001.txt").is_file() for entry in folder.iterdir())
+    return any(
+        holds_results(entry, ONE_PASS) and not (entry / f"{entry.name}_001.txt").is_file() for entry in folder.iterdir()
+    )
 
 
 def find_ope_runs(tracker_dir: str | os.PathLike, video: str, alike: Collection[str] = ()) -> list[Path]:
@@ -82,14 +104,22 @@ def find_ope_runs(tracker_dir: str | os.PathLike, video: str, alike: Collection[
         names.setdefault(name, []).append(path)
     found = exact or names.get(matching(video, names, alike, folder)) or [folder / f"{video}.txt"]
     if len(found) > 1:
-        raise ResultError(f"{found[0]} and {found[1]} may both be the result of {video}; take away the one that is not meant")
+        raise ResultError(
+            f"{found[0]} and {found[1]} may both be the result of {video}; take away the one that is not meant"
+        )
     stem = found[0].stem.removesuffix("_001")
     if found[0].parent == folder:
         return found
-    runs = {int(path.stem.rpartition("_")[2]): path for path in found[0].parent.iterdir() if re.fullmatch(re.escape(stem) + r"_\d+\.txt", path.name)}
+    runs = {
+        int(path.stem.rpartition("_")[2]): path
+        for path in found[0].parent.iterdir()
+        if re.fullmatch(re.escape(stem) + r"_\d+\.txt", path.name)
+    }
     lacking = sorted({*range(1, max(runs) + 1)} - {*runs})
     if lacking:
-        raise ResultError(f"{found[0].parent} has no {stem}_{lacking[0]:03d}.txt, but later repetitions; track it again, or take those away")
+        raise ResultError(
+            f"{found[0].parent} has no {stem}_{lacking[0]:03d}.txt, but later repetitions; track it again, or take those away"
+        )
     return [runs[number] for number in sorted(runs)]
 
 
@@ -108,25 +138,39 @@ def ope_file(tracker_dir: str | os.PathLike, video: str, nested: bool = False) -
     return Path(tracker_dir) / video / f"{video}_001.txt" if nested else Path(tracker_dir) / f"{video}.txt"
 
 
-def vot_file(tracker_dir: str | os.PathLike, video: str, repetition: int = 1, experiment: str = "baseline", alike: Collection[str] = ()) -> Path:
+def vot_file(
+    tracker_dir: str | os.PathLike,
+    video: str,
+    repetition: int = 1,
+    experiment: str = "baseline",
+    alike: Collection[str] = (),
+) -> Path:
     """Where the result of one repetition on one video is."""
     return _video_folder(tracker_dir, video, experiment, alike) / f"{video}_{repetition:03d}.txt"
 
 
-def anchor_file(tracker_dir: str | os.PathLike, video: str, frame: int, experiment: str = "baseline", alike: Collection[str] = ()) -> Path:
+def anchor_file(
+    tracker_dir: str | os.PathLike, video: str, frame: int, experiment: str = "baseline", alike: Collection[str] = ()
+) -> Path:
     """Where the result of the run that starts at `frame`, from 0, is."""
     return _video_folder(tracker_dir, video, experiment, alike) / f"{video}_{frame:08d}.txt"
 
 
-def vot_files(tracker_dir: str | os.PathLike, video: str, experiment: str = "baseline", alike: Collection[str] = ()) -> list[Path]:
+def vot_files(
+    tracker_dir: str | os.PathLike, video: str, experiment: str = "baseline", alike: Collection[str] = ()
+) -> list[Path]:
     """The files of all repetitions that are there, in order; their names may be spelt otherwise, as the folder's. Where the first one should be, if there is
     none. Raises ValueError where it cannot be told whose they are.
     """
     files = _numbered_files(_video_folder(tracker_dir, video, experiment, alike), video, 3, alike)
-    return [files[number] for number in sorted(files)] or [vot_file(tracker_dir, video, experiment=experiment, alike=alike)]
+    return [files[number] for number in sorted(files)] or [
+        vot_file(tracker_dir, video, experiment=experiment, alike=alike)
+    ]
 
 
-def anchor_files(tracker_dir: str | os.PathLike, video: str, experiment: str = "baseline", alike: Collection[str] = ()) -> dict[int, Path]:
+def anchor_files(
+    tracker_dir: str | os.PathLike, video: str, experiment: str = "baseline", alike: Collection[str] = ()
+) -> dict[int, Path]:
     """The files of the runs that are there, by the frame, from 0, at which they start; names and errors as `vot_files`."""
     return _numbered_files(_video_folder(tracker_dir, video, experiment, alike), video, 8, alike)
 
@@ -145,7 +189,9 @@ def _video_folder(tracker_dir, video, experiment, alike) -> Path:
     parent = Path(tracker_dir) / experiment
     if (parent / video).is_dir() or not parent.is_dir():
         return parent / video
-    return parent / (matching(video, [entry.name for entry in parent.iterdir() if entry.is_dir()], alike, parent) or video)
+    return parent / (
+        matching(video, [entry.name for entry in parent.iterdir() if entry.is_dir()], alike, parent) or video
+    )
 
 
 def save_vot(path: str | os.PathLike, trajectory: Trajectory) -> Path:
@@ -180,7 +226,12 @@ def load_baseline(path: str | os.PathLike, frames: int | None = None) -> Traject
 
 # [code, code on the line before]: whether the one may follow the other; the first line is a start, or skipped until one.
 _MAY_FOLLOW = np.zeros((4, 4), bool)
-for _code, _before in {START: (SKIPPED, LOST), LOST: (START, TRACKED), TRACKED: (START, TRACKED), SKIPPED: (SKIPPED, LOST)}.items():
+for _code, _before in {
+    START: (SKIPPED, LOST),
+    LOST: (START, TRACKED),
+    TRACKED: (START, TRACKED),
+    SKIPPED: (SKIPPED, LOST),
+}.items():
     _MAY_FOLLOW[_code, list(_before)] = True
 
 
@@ -208,7 +259,9 @@ def load_run(path: str | os.PathLike, frames: int | None = None) -> Trajectory:
     regions[unknown] = np.nan
     Lines(lines.path, np.where(np.repeat(unknown, lines.counts), 0.0, lines.numbers), lines.counts).refuse_odd_regions()
     codes = np.where(single, lines.first, np.where(unknown, SKIPPED, TRACKED)).astype(np.int8)
-    seconds, scores = (read_values(path.with_name(f"{path.stem}_{name}.value"), len(lines)) for name in ("time", "confidence"))
+    seconds, scores = (
+        read_values(path.with_name(f"{path.stem}_{name}.value"), len(lines)) for name in ("time", "confidence")
+    )
     return Trajectory(codes, regions, seconds, scores, lines.masks)
 
 
@@ -217,7 +270,13 @@ def load_seconds(path: str | os.PathLike, frames: int) -> np.ndarray | None:
     return read_values(Path(path).with_name(f"{Path(path).stem}_time.value"), frames)
 
 
-def save_ope(tracker_dir: str | os.PathLike, video: str, boxes_xywh: np.ndarray, seconds: np.ndarray | None = None, nested: bool = False) -> Path:
+def save_ope(
+    tracker_dir: str | os.PathLike,
+    video: str,
+    boxes_xywh: np.ndarray,
+    seconds: np.ndarray | None = None,
+    nested: bool = False,
+) -> Path:
     """Write a one-pass result, boxes (N, 4), and the seconds per frame (N,) if given; `nested` as GOT-10k has it. Returns the path of the boxes."""
     boxes_xywh = np.asarray(boxes_xywh, np.float64)
     if boxes_xywh.ndim != 2 or boxes_xywh.shape[1] != 4 or not np.isfinite(boxes_xywh).all():
@@ -236,7 +295,9 @@ def ope_text(boxes_xywh: np.ndarray) -> str:
     return "".join(",".join(f"{value:.4f}" for value in box) + "\n" for box in boxes_xywh)
 
 
-def load_ope(path: str | os.PathLike, frames: int | None = None, notes: list[str] | None = None, spare: bool = False) -> np.ndarray:
+def load_ope(
+    path: str | os.PathLike, frames: int | None = None, notes: list[str] | None = None, spare: bool = False
+) -> np.ndarray:
     """Read a one-pass result as (N, 4) float64 xywh; `frames` is the length it must have, or with `spare` the number of lines that count. Raises ResultError.
 
     With `notes`, a box after the first may be NaN, infinite (which becomes NaN) or of a negative size, and a sentence on these and on lines to spare is added
@@ -251,12 +312,16 @@ def load_ope(path: str | os.PathLike, frames: int | None = None, notes: list[str
         lines.refuse_odd_regions()
         return boxes
     if lines.spare:
-        notes.append(f"{path} has {lines.spare} line{'s' * (lines.spare > 1)} more than frames: the first {frames} count, as in the set's own toolkit")
+        notes.append(
+            f"{path} has {lines.spare} line{'s' * (lines.spare > 1)} more than frames: the first {frames} count, as in the set's own toolkit"
+        )
     if odd.any():
         rows = np.flatnonzero(odd) + 1
         listed = ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
-        notes.append(f"{path}: the boxes of line{'s' * (len(rows) > 1)} {listed} are no boxes (NaN or a negative size): misses in pysot's arithmetic, the one "
-                     "before instead in OTB's toolkit and its copies")
+        notes.append(
+            f"{path}: the boxes of line{'s' * (len(rows) > 1)} {listed} are no boxes (NaN or a negative size): misses in pysot's arithmetic, the one "
+            "before instead in OTB's toolkit and its copies"
+        )
     return np.where(np.isfinite(boxes), boxes, np.nan)
 
 

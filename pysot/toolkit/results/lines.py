@@ -64,13 +64,17 @@ class Lines:
     def refuse_masks(self) -> None:
         """Raise ResultError for a mask, where only boxes and polygons are scored."""
         if self.masks:
-            raise ResultError(f"{self.path} line {min(self.masks) + 1} is a mask; masks are scored on sets of many starts and in unsupervised runs only")
+            raise ResultError(
+                f"{self.path} line {min(self.masks) + 1} is a mask; masks are scored on sets of many starts and in unsupervised runs only"
+            )
 
     def refuse_odd_regions(self) -> None:
         """Raise ResultError for a number that is not finite, or a negative width or height."""
         finite = np.add.reduceat(~np.isfinite(self.numbers), np.cumsum(self.counts) - self.counts) == 0
         self.refuse(~finite, "has a number that is not finite")
-        self.refuse((self.counts == 4) & (np.nan_to_num(self.regions[:, 2:4]) < 0).any(axis=1), "has a negative width or height")
+        self.refuse(
+            (self.counts == 4) & (np.nan_to_num(self.regions[:, 2:4]) < 0).any(axis=1), "has a negative width or height"
+        )
 
 
 def read_lines(path: str | os.PathLike, frames: int | None = None, spare: bool = False) -> Lines:
@@ -143,7 +147,7 @@ def _read_binary(path: Path) -> Lines:
     try:
         version, count = take("<hI")
         for index in range(count if version == 1 else 0):
-            kind, = take("<B")
+            (kind,) = take("<B")
             if kind == 0:
                 listed.append(take("<I"))
             elif kind == 1:

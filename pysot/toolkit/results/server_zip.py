@@ -34,9 +34,18 @@ def _members(tracker_dir, dataset: Dataset, sequence: Sequence):
 
 
 def _times(file: Path, video: str, frames: int, repetitions: int) -> str:
-    found = next((path for stem in (video, file.stem.removesuffix("_001")) if (path := file.with_name(f"{stem}_time.txt")).is_file()), None)
+    found = next(
+        (
+            path
+            for stem in (video, file.stem.removesuffix("_001"))
+            if (path := file.with_name(f"{stem}_time.txt")).is_file()
+        ),
+        None,
+    )
     if found is None:
-        raise ResultError(f"no {file.with_name(f'{video}_time.txt')}: the server wants the seconds of each frame; track this video again")
+        raise ResultError(
+            f"no {file.with_name(f'{video}_time.txt')}: the server wants the seconds of each frame; track this video again"
+        )
     lines = read_lines(found, frames)
     lines.refuse(lines.counts != repetitions, f"needs a number of seconds for each of {repetitions} repetitions")
     return "".join(",".join(f"{second:.6f}" for second in row) + "\n" for row in lines.numbers.reshape(frames, -1))
@@ -44,7 +53,11 @@ def _times(file: Path, video: str, frames: int, repetitions: int) -> str:
 
 def without_result(tracker_dir: str | os.PathLike, dataset: Dataset) -> list[str]:
     """The sequences that have no result yet."""
-    return [sequence.name for sequence in dataset.sequences if not find_ope_runs(tracker_dir, sequence.name, sequence.alike)[0].is_file()]
+    return [
+        sequence.name
+        for sequence in dataset.sequences
+        if not find_ope_runs(tracker_dir, sequence.name, sequence.alike)[0].is_file()
+    ]
 
 
 def zip_if_whole(tracker_dir: str | os.PathLike, dataset: Dataset, path: str | os.PathLike) -> str:
@@ -54,8 +67,10 @@ def zip_if_whole(tracker_dir: str | os.PathLike, dataset: Dataset, path: str | o
     lacking = without_result(tracker_dir, dataset)
     if lacking:
         more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
-        return (f"{dataset.name} is scored by its server, and there is nothing to send yet: {len(lacking)} of {len(dataset)} videos have no result "
-                f"({', '.join(lacking[:3])}{more})")
+        return (
+            f"{dataset.name} is scored by its server, and there is nothing to send yet: {len(lacking)} of {len(dataset)} videos have no result "
+            f"({', '.join(lacking[:3])}{more})"
+        )
     packed, lacks = zip_ope(tracker_dir, dataset, path), incomplete(dataset)
     return f"packed {packed}{lacks}" if lacks else f"{dataset.name} is scored by its server: send it {packed}"
 
@@ -63,4 +78,8 @@ def zip_if_whole(tracker_dir: str | os.PathLike, dataset: Dataset, path: str | o
 def incomplete(dataset: Dataset) -> str:
     """What to add to the name of a zip of a set that is not whole here, "" for one that is."""
     whole = SIZES.get(dataset.name.lower(), 0)
-    return f", but {dataset.name} has {whole} sequences and {len(dataset)} are here: the server needs all of them" if len(dataset) < whole else ""
+    return (
+        f", but {dataset.name} has {whole} sequences and {len(dataset)} are here: the server needs all of them"
+        if len(dataset) < whole
+        else ""
+    )

@@ -26,10 +26,18 @@ class Trajectory:
 
     def __post_init__(self):
         n = len(self.codes)
-        if self.codes.ndim != 1 or n == 0 or self.regions.shape != (n, 8) or any(part is not None and part.shape != (n,)
-                                                                                 for part in (self.seconds, self.scores)):
-            shapes = [None if part is None else part.shape for part in (self.codes, self.regions, self.seconds, self.scores)]
-            raise ValueError(f"a trajectory needs codes (N,), regions (N, 8), seconds and scores (N,) or None with N > 0, got {shapes}")
+        if (
+            self.codes.ndim != 1
+            or n == 0
+            or self.regions.shape != (n, 8)
+            or any(part is not None and part.shape != (n,) for part in (self.seconds, self.scores))
+        ):
+            shapes = [
+                None if part is None else part.shape for part in (self.codes, self.regions, self.seconds, self.scores)
+            ]
+            raise ValueError(
+                f"a trajectory needs codes (N,), regions (N, 8), seconds and scores (N,) or None with N > 0, got {shapes}"
+            )
         if self.codes.min() < SKIPPED or self.codes.max() > TRACKED:
             raise ValueError(f"codes are 0 to 3, got {np.unique(self.codes).tolist()}")
         complete = np.isfinite(self.regions[:, :4]).all(axis=1)
@@ -41,10 +49,14 @@ class Trajectory:
     def from_frames(cls, frames: Listing, seconds=None, scores=None) -> "Trajectory":
         """From one entry per frame: 0, 1 or 2, or a region of 4 or 8 numbers."""
         tracked = [not np.isscalar(frame) for frame in frames]
-        codes = np.array([TRACKED if is_region else int(frame) for frame, is_region in zip(frames, tracked, strict=True)], np.int8)
+        codes = np.array(
+            [TRACKED if is_region else int(frame) for frame, is_region in zip(frames, tracked, strict=True)], np.int8
+        )
         regions = np.full((len(frames), 8), np.nan)
         regions[tracked] = region_table([frame for frame, is_region in zip(frames, tracked, strict=True) if is_region])
-        return cls(codes, regions, *(None if part is None else np.asarray(part, np.float64) for part in (seconds, scores)))
+        return cls(
+            codes, regions, *(None if part is None else np.asarray(part, np.float64) for part in (seconds, scores))
+        )
 
     def __len__(self) -> int:
         return len(self.codes)

@@ -11,7 +11,9 @@ from pysot.toolkit.tracking.step import Step, is_usable, read_frame
 from pysot.utils.bbox import init_box_from_region
 
 
-def run_one_pass(tracker, sequence: Sequence, on_frame: Callable[[Step], None] | None = None, code: bool = False) -> Trajectory:
+def run_one_pass(
+    tracker, sequence: Sequence, on_frame: Callable[[Step], None] | None = None, code: bool = False
+) -> Trajectory:
     """Track one sequence from its first frame to the end; the first entry is the start box, or with `code` a 1. Tracker and errors as `run_supervised`; a
     region that is not finite is the last one again.
     """

@@ -78,8 +78,10 @@ def simulate(sequence: Sequence, run: Trajectory, clock: FrameClock, skipping: i
     if run.seconds is None:
         raise ValueError(f"the results of {sequence.name} have no seconds per frame to simulate realtime with")
     if not (run.seconds >= 0).all():
-        raise ValueError(f"frame {int(np.argmin(run.seconds >= 0)) + 1} of the results of {sequence.name} has {run.seconds[~(run.seconds >= 0)][0]} seconds; "
-                         "they are 0 or more")
+        raise ValueError(
+            f"frame {int(np.argmin(run.seconds >= 0)) + 1} of the results of {sequence.name} has {run.seconds[~(run.seconds >= 0)][0]} seconds; "
+            "they are 0 or more"
+        )
     codes, regions = np.full(len(run), SKIPPED, np.int8), np.full((len(run), 8), np.nan)
     start_at, running, last = int(np.flatnonzero(run.codes == START)[0]), False, None
     for frame, truth in enumerate(sequence.ground_truth):
@@ -99,7 +101,7 @@ def simulate(sequence: Sequence, run: Trajectory, clock: FrameClock, skipping: i
         if lost:
             codes[frame], running, start_at = LOST, False, frame + skipping
         else:
-            codes[frame], regions[frame, :len(last)] = TRACKED, last
+            codes[frame], regions[frame, : len(last)] = TRACKED, last
     return replace(run, codes=codes, regions=regions, masks={})
 
 

@@ -17,13 +17,19 @@ logger = logging.getLogger(__name__)
 SKIPPING = 5  # frames from a loss to the next start
 
 
-def run_supervised(tracker, sequence: Sequence, on_frame: Callable[[Step], None] | None = None, skipping: int = SKIPPING) -> Trajectory:
+def run_supervised(
+    tracker, sequence: Sequence, on_frame: Callable[[Step], None] | None = None, skipping: int = SKIPPING
+) -> Trajectory:
     """Track one sequence. The tracker has init(image, box_xywh) and track(image) -> {'bbox': xywh, 'best_score': float[, 'polygon': 8 numbers]}.
 
     A frame without ground truth (NaN, or four numbers without area) is never a loss and never a start. Raises ValueError or FileNotFoundError that names
     sequence and frame when an image can't be read, ValueError when no frame has ground truth.
     """
-    empty = [index for index, region in enumerate(sequence.ground_truth, 1) if np.isfinite(region).all() and not is_usable(region)]
+    empty = [
+        index
+        for index, region in enumerate(sequence.ground_truth, 1)
+        if np.isfinite(region).all() and not is_usable(region)
+    ]
     if empty:
         text = "sequence %s: %d frames count as without ground truth, since their box has no area; the first is %d"
         logger.warning(text, sequence.name, len(empty), empty[0])
@@ -63,9 +69,13 @@ def _track(tracker, image, truth):
     began = time.perf_counter()
     outputs = tracker.track(image)
     elapsed = time.perf_counter() - began
-    region = np.asarray(outputs["polygon"] if outputs.get("polygon") is not None else outputs["bbox"], np.float64).reshape(-1)
+    region = np.asarray(
+        outputs["polygon"] if outputs.get("polygon") is not None else outputs["bbox"], np.float64
+    ).reshape(-1)
     if region.size not in (4, 8):
-        raise ValueError(f"the tracker returned a region of {region.size} numbers, expected 4 (x, y, w, h) or 8 (four corners)")
+        raise ValueError(
+            f"the tracker returned a region of {region.size} numbers, expected 4 (x, y, w, h) or 8 (four corners)"
+        )
     if not np.isfinite(region).all():
         return LOST, outputs, elapsed
     height, width = image.shape[:2]

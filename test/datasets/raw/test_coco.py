@@ -22,28 +22,50 @@ def make_coco(root, split="train2017", images=3):
     (root / split).mkdir(parents=True)
     (root / "annotations").mkdir(exist_ok=True)
     for number in range(images):
-        cv2.imwrite(str(root / split / f"{number:012d}.jpg"), cv2.resize(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8), (300, 200)))
-    annotations = [{"id": 9, "image_id": 1, "bbox": [10, 20, 30, 40], "iscrowd": 0}, {"id": 8, "image_id": 0, "bbox": [5, 5, 50, 60.5]},
-                   {"id": 3, "image_id": 0, "bbox": [0, 0, 99, 99], "iscrowd": 1}, {"id": 4, "image_id": 0, "bbox": [1, 2, 3, 4], "iscrowd": 0},
-                   {"id": 5, "image_id": 2, "bbox": [1, 2, 3, 0], "iscrowd": 0}, {"id": 6, "image_id": 77, "bbox": [1, 2, 3, 4], "iscrowd": 0}]
-    content = {"images": [{"id": number, "file_name": f"{number:012d}.jpg"} for number in range(images)], "annotations": annotations}
+        cv2.imwrite(
+            str(root / split / f"{number:012d}.jpg"),
+            cv2.resize(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8), (300, 200)),
+        )
+    annotations = [
+        {"id": 9, "image_id": 1, "bbox": [10, 20, 30, 40], "iscrowd": 0},
+        {"id": 8, "image_id": 0, "bbox": [5, 5, 50, 60.5]},
+        {"id": 3, "image_id": 0, "bbox": [0, 0, 99, 99], "iscrowd": 1},
+        {"id": 4, "image_id": 0, "bbox": [1, 2, 3, 4], "iscrowd": 0},
+        {"id": 5, "image_id": 2, "bbox": [1, 2, 3, 0], "iscrowd": 0},
+        {"id": 6, "image_id": 77, "bbox": [1, 2, 3, 4], "iscrowd": 0},
+    ]
+    content = {
+        "images": [{"id": number, "file_name": f"{number:012d}.jpg"} for number in range(images)],
+        "annotations": annotations,
+    }
     (root / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
     return content
 
 
 def rewrite(root, content):
-    (root / "annotations" / "instances_train2017.json").write_text(content if isinstance(content, str) else json.dumps(content))
+    (root / "annotations" / "instances_train2017.json").write_text(
+        content if isinstance(content, str) else json.dumps(content)
+    )
 
 
 def read(root):
     return list(iter_coco(root, "train2017", Counter()))
 
 
-@pytest.mark.parametrize("content, message", [
-    ("", "is empty"), ('{"images": [', "cut off"), ([], "must have the lists"), ({"images": []}, "must have the lists"),
-    ({"images": [{"id": 1}], "annotations": []}, "file_name"), ({"images": [{"id": [], "file_name": "a.jpg"}], "annotations": []}, "file_name"),
-    ({"images": [{"id": 1, "file_name": None}], "annotations": []}, "file_name"), ({"images": [], "annotations": [3]}, "image_id"),
-    ({"images": [], "annotations": [{"image_id": {}}]}, "image_id")])
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("", "is empty"),
+        ('{"images": [', "cut off"),
+        ([], "must have the lists"),
+        ({"images": []}, "must have the lists"),
+        ({"images": [{"id": 1}], "annotations": []}, "file_name"),
+        ({"images": [{"id": [], "file_name": "a.jpg"}], "annotations": []}, "file_name"),
+        ({"images": [{"id": 1, "file_name": None}], "annotations": []}, "file_name"),
+        ({"images": [], "annotations": [3]}, "image_id"),
+        ({"images": [], "annotations": [{"image_id": {}}]}, "image_id"),
+    ],
+)
 def test_bad_json(tmp_path, content, message):
     make_coco(tmp_path)
     rewrite(tmp_path, content)
@@ -105,11 +127,17 @@ def test_scripts_make_what_training_reads(tmp_path, monkeypatch, capsys):
     run_script("par_crop.py", monkeypatch, "511", "1", "--root", raw, "--out", out)
     run_script("gen_json.py", monkeypatch, "--root", raw, "--out", out)
     printed = capsys.readouterr().out
-    assert "2 images, 2 crops written, 0 were there, 1 images or boxes left out; not used: 1 boxes without an image, 1 crowd, 1 degenerate" in printed
-    crops = sorted(path.relative_to(out / "crop511").as_posix() for path in (out / "crop511" / "train2017").rglob("*.jpg"))
+    assert (
+        "2 images, 2 crops written, 0 were there, 1 images or boxes left out; not used: 1 boxes without an image, 1 crowd, 1 degenerate"
+        in printed
+    )
+    crops = sorted(
+        path.relative_to(out / "crop511").as_posix() for path in (out / "crop511" / "train2017").rglob("*.jpg")
+    )
     assert crops == ["train2017/000000000000/000000.00.x.jpg", "train2017/000000000000/000000.02.x.jpg"]
     assert json.loads((out / "train2017.json").read_text()) == {
-        "train2017/000000000000": {"00": {"000000": [5, 5, 55, 65.5]}, "02": {"000000": [1, 2, 4, 6]}}}
+        "train2017/000000000000": {"00": {"000000": [5, 5, 55, 65.5]}, "02": {"000000": [1, 2, 4, 6]}}
+    }
     assert len(json.loads((out / "val2017.json").read_text())) == 2
 
 

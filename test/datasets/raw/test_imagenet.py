@@ -23,8 +23,12 @@ def write_xml(path: Path, objects, name: str = "x") -> None:
     Path(f"{image}.jpg").rename(image)
     parts = "".join(
         f"<object>{'' if track is None else f'<trackid>{track}</trackid>'}<name>n1</name><bndbox><xmax>{box[2]}</xmax><xmin>{box[0]}</xmin>"
-        f"<ymax>{box[3]}</ymax><ymin>{box[1]}</ymin></bndbox><occluded>0</occluded></object>" for box, track in objects)
-    path.write_text(f"<annotation><folder>f</folder><filename>{path.stem}</filename><size><width>160</width><height>120</height></size>{parts}</annotation>")
+        f"<ymax>{box[3]}</ymax><ymin>{box[1]}</ymin></bndbox><occluded>0</occluded></object>"
+        for box, track in objects
+    )
+    path.write_text(
+        f"<annotation><folder>f</folder><filename>{path.stem}</filename><size><width>160</width><height>120</height></size>{parts}</annotation>"
+    )
 
 
 BOX = (10, 20, 60, 80)
@@ -33,7 +37,10 @@ BOX = (10, 20, 60, 80)
 @pytest.fixture
 def det(tmp_path):
     base = tmp_path / "ILSVRC" / "Annotations" / "DET"
-    write_xml(base / "train" / "ILSVRC2013_train" / "n01" / "n01_1.xml", [(BOX, None), ((5, 5, 5, 9), None), ((1, 2, 30, 40), None)])
+    write_xml(
+        base / "train" / "ILSVRC2013_train" / "n01" / "n01_1.xml",
+        [(BOX, None), ((5, 5, 5, 9), None), ((1, 2, 30, 40), None)],
+    )
     write_xml(base / "train" / "ILSVRC2014_train_0000" / "t_1.v2.xml", [(BOX, None)])
     write_xml(base / "val" / "v_1.xml", [(BOX, None)])
     return tmp_path
@@ -45,7 +52,10 @@ def vid(tmp_path):
     base = tmp_path / "ILSVRC2015" / "Annotations" / "VID"
     shown = [[0], [0, 3], [3], [0], [], [0]]
     for number, tracks in enumerate(shown):
-        write_xml(base / "train" / "ILSVRC2015_VID_train_0000" / "clip1" / f"{number:06d}.xml", [((10 + number, 20, 60, 80), track) for track in tracks])
+        write_xml(
+            base / "train" / "ILSVRC2015_VID_train_0000" / "clip1" / f"{number:06d}.xml",
+            [((10 + number, 20, 60, 80), track) for track in tracks],
+        )
     write_xml(base / "val" / "clip9" / "000000.xml", [(BOX, 0)])
     return tmp_path
 
@@ -53,7 +63,9 @@ def vid(tmp_path):
 def link(root: Path, task: str, folder: str, letters: dict[str, str]) -> None:
     for kind in ("Annotations", "Data"):
         for letter, target in letters.items():
-            (root / folder / kind / task / "train" / letter).symlink_to((root / folder / kind / task / target).absolute())
+            (root / folder / kind / task / "train" / letter).symlink_to(
+                (root / folder / kind / task / target).absolute()
+            )
 
 
 def names(videos):
@@ -79,11 +91,15 @@ def test_det_short_links(det):
 def test_vid_segments_are_tracks(vid):
     counts = Counter()
     (video,) = iter_vid(vid, "train", counts)
-    seen = {track: [frame.number for frame in video.frames if track in frame.boxes] for track in ("00", "03", "04", "05")}
+    seen = {
+        track: [frame.number for frame in video.frames if track in frame.boxes] for track in ("00", "03", "04", "05")
+    }
     assert seen == {"00": [0, 1], "03": [1, 2], "04": [3], "05": [5]} and counts["further segments"] == 2
     assert video.name == "ILSVRC2015_VID_train_0000/clip1" and video.frames[2].boxes["03"] == (12, 20, 60, 80)
     link(vid, "VID", "ILSVRC2015", {"a": "train/ILSVRC2015_VID_train_0000", "e": "val"})
-    assert names(iter_vid(vid, "train", Counter())) == ["a/clip1"] and names(iter_vid(vid, "val", Counter())) == ["e/clip9"]
+    assert names(iter_vid(vid, "train", Counter())) == ["a/clip1"] and names(iter_vid(vid, "val", Counter())) == [
+        "e/clip9"
+    ]
 
 
 def test_many_tracks(tmp_path):
@@ -93,20 +109,28 @@ def test_many_tracks(tmp_path):
     assert len(video.frames[0].boxes) == 130 and video.frames[0].boxes["129"] == (129, 20, 138, 80)
 
 
-@pytest.mark.parametrize("text", ["", "<annotation><object>", "\x00\x01", "<?xml version='1.0' encoding='nonsense'?><a/>"])
+@pytest.mark.parametrize(
+    "text", ["", "<annotation><object>", "\x00\x01", "<?xml version='1.0' encoding='nonsense'?><a/>"]
+)
 def test_bad_xml_is_named_and_left_out(vid, text, caplog):
     path = vid / "ILSVRC2015/Annotations/VID/train/ILSVRC2015_VID_train_0000/clip1/000001.xml"
     path.write_text(text)
     counts = Counter()
     (video,) = iter_vid(vid, "train", counts)
-    assert counts["unreadable xml"] == 1 and "000001.xml is not whole XML" in caplog.text and [frame.number for frame in video.frames] == [0, 2, 3, 5]
+    assert (
+        counts["unreadable xml"] == 1
+        and "000001.xml is not whole XML" in caplog.text
+        and [frame.number for frame in video.frames] == [0, 2, 3, 5]
+    )
 
 
 def test_odd_objects_are_counted(tmp_path):
     path = tmp_path / "a.xml"
-    path.write_text("<annotation><object/><object><bndbox><xmin>1</xmin></bndbox></object><object><bndbox><xmin>nan</xmin><ymin>1</ymin><xmax>3</xmax>"
-                    "<ymax>4</ymax></bndbox></object><object><trackid>-1</trackid><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>"
-                    "</object></annotation>")
+    path.write_text(
+        "<annotation><object/><object><bndbox><xmin>1</xmin></bndbox></object><object><bndbox><xmin>nan</xmin><ymin>1</ymin><xmax>3</xmax>"
+        "<ymax>4</ymax></bndbox></object><object><trackid>-1</trackid><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>"
+        "</object></annotation>"
+    )
     counts = Counter()
     assert read_xml(path, counts) == [] and counts == {"without a box": 2, "degenerate": 1, "without a track number": 1}
 
@@ -134,6 +158,11 @@ def test_scripts(request, task, tmp_path_factory):
         assert done.returncode == 0, done.stderr
     train, val = (json.loads((here / f"{split}.json").read_text()) for split in ("train", "val"))
     assert not set(train) & set(val) and val
-    crops = {f"{video}/{frame}.{track}.x.jpg" for content in (train, val) for video, tracks in content.items()
-             for track, frames in tracks.items() for frame in frames}
+    crops = {
+        f"{video}/{frame}.{track}.x.jpg"
+        for content in (train, val)
+        for video, tracks in content.items()
+        for track, frames in tracks.items()
+        for frame in frames
+    }
     assert crops == {path.relative_to(here / "crop511").as_posix() for path in (here / "crop511").rglob("*.jpg")}

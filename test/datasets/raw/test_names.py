@@ -35,14 +35,22 @@ def text(path, content):
 def read(name, root, counts=None):
     """{video: {image: {track: box}}} of all splits."""
     counts = Counter() if counts is None else counts
-    return {video.name: {frame.image.relative_to(root).as_posix(): frame.boxes for frame in video.frames}
-            for split in RAW_SETS[name].splits(root) for video in RAW_SETS[name].videos(root, split, counts)}
+    return {
+        video.name: {frame.image.relative_to(root).as_posix(): frame.boxes for frame in video.frames}
+        for split in RAW_SETS[name].splits(root)
+        for video in RAW_SETS[name].videos(root, split, counts)
+    }
 
 
 # orders of images, and numbers in their names
 
-NAMES = [[f"frame_{number}.jpg" for number in range(1, 13)], [f"{number}.jpg" for number in range(9, 13)],
-         [f"img{number:05d}.jpg" for number in range(300, 304)], [f"cam2_{number}_left.png" for number in (1, 2, 10)], ["a.jpg", "a1.jpg", "a2.jpg", "b.jpg"]]
+NAMES = [
+    [f"frame_{number}.jpg" for number in range(1, 13)],
+    [f"{number}.jpg" for number in range(9, 13)],
+    [f"img{number:05d}.jpg" for number in range(300, 304)],
+    [f"cam2_{number}_left.png" for number in (1, 2, 10)],
+    ["a.jpg", "a1.jpg", "a2.jpg", "b.jpg"],
+]
 
 
 @pytest.mark.parametrize("names", NAMES, ids=lambda names: names[0])
@@ -54,9 +62,19 @@ def test_one_order_everywhere(tmp_path, names):
     assert [round(float(frame.mean())) for frame in open_frames(tmp_path).frames] == list(range(len(names)))
 
 
-@pytest.mark.parametrize("names, numbers", [(["frame_1.jpg", "frame_11.jpg"], [1, 11]), (["cam2_1_left.png", "cam2_10_left.png"], [1, 10]),
-                                            (["0001_v2.jpg", "0002_v2.jpg"], [1, 2]), (["a.jpg", "b1.jpg"], None), (["x1.jpg", "y1.jpg"], None),
-                                            (["part1_2.jpg", "part2_3.jpg"], [2, 3]), (["clip7.jpg"], [7]), ([], None)])
+@pytest.mark.parametrize(
+    "names, numbers",
+    [
+        (["frame_1.jpg", "frame_11.jpg"], [1, 11]),
+        (["cam2_1_left.png", "cam2_10_left.png"], [1, 10]),
+        (["0001_v2.jpg", "0002_v2.jpg"], [1, 2]),
+        (["a.jpg", "b1.jpg"], None),
+        (["x1.jpg", "y1.jpg"], None),
+        (["part1_2.jpg", "part2_3.jpg"], [2, 3]),
+        (["clip7.jpg"], [7]),
+        ([], None),
+    ],
+)
 def test_numbers_of_frames(names, numbers):
     assert frame_numbers(names) == numbers
     assert sorted(names, key=natural_key) == names
@@ -70,17 +88,35 @@ def csv_set(root, names, lines, header="video,frame,track,x1,y1,x2,y2"):
 
 def test_csv_frame_is_the_number_in_the_name(tmp_path):
     """Not the place: names with text before the number, without leading zeros, with an offset and a gap."""
-    csv_set(tmp_path, [f"a/frame_{number}.jpg" for number in (1, 2, 3, 5, 11)], [f"a,{number},0,10,20,40,{60 + number}" for number in (1, 2, 5, 11, 4)])
+    csv_set(
+        tmp_path,
+        [f"a/frame_{number}.jpg" for number in (1, 2, 3, 5, 11)],
+        [f"a,{number},0,10,20,40,{60 + number}" for number in (1, 2, 5, 11, 4)],
+    )
     counts = Counter()
-    assert read("csv", tmp_path, counts) == {"a": {f"a/frame_{number}.jpg": {"00": (10, 20, 40, 60 + number)} for number in (1, 2, 5, 11)}}
+    assert read("csv", tmp_path, counts) == {
+        "a": {f"a/frame_{number}.jpg": {"00": (10, 20, 40, 60 + number)} for number in (1, 2, 5, 11)}
+    }
     assert counts["without an image"] == 1
 
 
-@pytest.mark.parametrize("names, frames", [
-    (["boat/000001.jpg", "boat/000002.jpg", "boat/thumb.jpg"], {"1": "boat/000001.jpg", "2": "boat/000002.jpg"}),   # a stray picture without a number
-    (["boat/001_s3.jpg", "boat/002_s1.jpg", "boat/003_s2.jpg"], {"1": "boat/001_s3.jpg", "2": "boat/002_s1.jpg"}),  # other numbers behind
-    (["boat/0001_a1b2.jpg", "boat/0002_c9d.jpg"], {"1": "boat/0001_a1b2.jpg", "2": "boat/0002_c9d.jpg"}),           # hashes behind
-])
+@pytest.mark.parametrize(
+    "names, frames",
+    [
+        (
+            ["boat/000001.jpg", "boat/000002.jpg", "boat/thumb.jpg"],
+            {"1": "boat/000001.jpg", "2": "boat/000002.jpg"},
+        ),  # a stray picture without a number
+        (
+            ["boat/001_s3.jpg", "boat/002_s1.jpg", "boat/003_s2.jpg"],
+            {"1": "boat/001_s3.jpg", "2": "boat/002_s1.jpg"},
+        ),  # other numbers behind
+        (
+            ["boat/0001_a1b2.jpg", "boat/0002_c9d.jpg"],
+            {"1": "boat/0001_a1b2.jpg", "2": "boat/0002_c9d.jpg"},
+        ),  # hashes behind
+    ],
+)
 def test_csv_frames_beside_other_numbers(tmp_path, names, frames):
     csv_set(tmp_path, names, [f"boat,{frame},0,10,20,40,60" for frame in frames])
     assert read("csv", tmp_path) == {"boat": {name: {"00": BOX} for name in frames.values()}}
@@ -92,7 +128,9 @@ def test_csv_numbers_that_are_of_two_images_are_refused(tmp_path):
         read("csv", tmp_path)
 
 
-@pytest.mark.parametrize("video, folder", [("day2/boat1.mp4", "day2/boat1"), ("boat1.mp4", "boat1"), ("/data/boat1.MOV", "boat1")])
+@pytest.mark.parametrize(
+    "video, folder", [("day2/boat1.mp4", "day2/boat1"), ("boat1.mp4", "boat1"), ("/data/boat1.MOV", "boat1")]
+)
 def test_csv_videos_in_folders(tmp_path, video, folder):
     csv_set(tmp_path, ["boat1/0.jpg", "day2/boat1/0.jpg", "boat/0.jpg"], [f"{video},0,0,10,20,40,60"])
     assert read("csv", tmp_path) == {folder: {f"{folder}/0.jpg": {"00": BOX}}}
@@ -109,19 +147,26 @@ def test_csv_frame_is_the_place_where_names_have_no_numbers(tmp_path):
     assert read("csv", tmp_path) == {"a": {"a/y.jpg": {"00": BOX}}}
 
 
-@pytest.mark.parametrize("header, line", [
-    ("video,frame,track,x1,y1,x2,y2", "boat1,0.0,0.0,10,20,40,60"),            # pandas
-    ("video,frame,track,x1,y1,x2,y2", "boat1.mp4,0,0,10,20,40,60"),            # the file that the frames were taken from
-    (",video,image,x,y,w,h", "0,boat1,boat1/000000.jpg,10,20,30,40"),          # with an index, and the folder in the image
-    ("image,x,y,w,h", "boat1/000000.jpg,10,20,30,40"), ("image,x,y,w,h", "boat1\\000000.jpg,10,20,30,40"),
-    ("video,image,x,y,w,h", "boat1,000000.jpg,10,20,30,40"),
-])
+@pytest.mark.parametrize(
+    "header, line",
+    [
+        ("video,frame,track,x1,y1,x2,y2", "boat1,0.0,0.0,10,20,40,60"),  # pandas
+        ("video,frame,track,x1,y1,x2,y2", "boat1.mp4,0,0,10,20,40,60"),  # the file that the frames were taken from
+        (",video,image,x,y,w,h", "0,boat1,boat1/000000.jpg,10,20,30,40"),  # with an index, and the folder in the image
+        ("image,x,y,w,h", "boat1/000000.jpg,10,20,30,40"),
+        ("image,x,y,w,h", "boat1\\000000.jpg,10,20,30,40"),
+        ("video,image,x,y,w,h", "boat1,000000.jpg,10,20,30,40"),
+    ],
+)
 def test_csv_as_people_write_it(tmp_path, header, line):
     csv_set(tmp_path, ["boat1/000000.jpg", "boat1/000001.jpg"], [line], header)
     assert read("csv", tmp_path) == {"boat1": {"boat1/000000.jpg": {"00": BOX}}}
 
 
-@pytest.mark.parametrize("line", ["a,1.5,0,10,20,40,60", "a,0,nan,10,20,40,60", "a,0,-1,10,20,40,60", "a,0,0.5,10,20,40,60", "a,,0,10,20,40,60"])
+@pytest.mark.parametrize(
+    "line",
+    ["a,1.5,0,10,20,40,60", "a,0,nan,10,20,40,60", "a,0,-1,10,20,40,60", "a,0,0.5,10,20,40,60", "a,,0,10,20,40,60"],
+)
 def test_csv_lines_that_are_none_are_named(tmp_path, caplog, line):
     csv_set(tmp_path, ["a/0.jpg"], [line])
     counts = Counter()
@@ -130,12 +175,18 @@ def test_csv_lines_that_are_none_are_named(tmp_path, caplog, line):
 
 def test_second_boxes_of_a_track_in_a_frame(tmp_path, caplog):
     """Two objects in a csv without a track, track ids that YOLO labels repeat, and the same in MOT and COCO: the first stays, the others are counted."""
+
     def counted(name, root):
         counts = Counter()
         (frames,) = read(name, root, counts).values()
         assert [list(boxes.values()) for boxes in frames.values()] == [[pytest.approx(BOX)]] and counts[SECOND_BOX] == 1
 
-    csv_set(tmp_path / "csv", ["csv/a/0.jpg".removeprefix("csv/")], ["a,0,10,20,40,60", "a,0,50,20,80,60"], "video,frame,x1,y1,x2,y2")
+    csv_set(
+        tmp_path / "csv",
+        ["csv/a/0.jpg".removeprefix("csv/")],
+        ["a,0,10,20,40,60", "a,0,50,20,80,60"],
+        "video,frame,x1,y1,x2,y2",
+    )
     counted("csv", tmp_path / "csv")
     assert "boxes.csv, line 3: track 00 of a has a box in frame 0 already" in caplog.text
     image(tmp_path / "yolo/images/train/a/0.jpg")
@@ -151,20 +202,26 @@ def test_second_boxes_of_a_track_in_a_frame(tmp_path, caplog):
     counted("coco_video", tmp_path / "coco")
 
 
-@pytest.mark.parametrize("named, expected", [("frame_{}.jpg", [1, 2]), ("{:06d}.jpg", [1, 2]), ("MOT_{}_x.png", [1, 2])])
+@pytest.mark.parametrize(
+    "named, expected", [("frame_{}.jpg", [1, 2]), ("{:06d}.jpg", [1, 2]), ("MOT_{}_x.png", [1, 2])]
+)
 def test_mot_with_other_image_names(tmp_path, named, expected):
     for number in expected:
         image(tmp_path / "a" / "img1" / named.format(number))
     text(tmp_path / "a/gt/gt.txt", "1,3,10,20,30,40\n2,3,11,20,30,40\n")
     found = read("mot", tmp_path)["a"]
-    assert [box["03"][0] for box in found.values()] == [10, 11] and list(found) == [f"a/img1/{named.format(number)}" for number in expected]
+    assert [box["03"][0] for box in found.values()] == [10, 11] and list(found) == [
+        f"a/img1/{named.format(number)}" for number in expected
+    ]
 
 
 def test_mot_without_numbers_is_refused_with_the_place(tmp_path, caplog):
     for name in ("x.jpg", "y.jpg"):
         image(tmp_path / "a" / "img1" / name)
     text(tmp_path / "a/gt/gt.txt", "1,3,10,20,30,40\n")
-    with pytest.raises(ValueError, match="none of the 1 chosen mot sequences .* \\(left out: 1 unreadable sequences\\)"):
+    with pytest.raises(
+        ValueError, match="none of the 1 chosen mot sequences .* \\(left out: 1 unreadable sequences\\)"
+    ):
         read("mot", tmp_path)
     assert "images in" in caplog.text and "a/img1 have no numbers" in caplog.text
 
@@ -173,8 +230,14 @@ def test_mot_without_numbers_is_refused_with_the_place(tmp_path, caplog):
 
 
 def coco_images(*names, first=1):
-    return {"images": [{"id": number, "file_name": name, "width": 200, "height": 100} for number, name in enumerate(names, first)],
-            "annotations": [{"image_id": number, "bbox": [10, 20, 30, 40], "track_id": 0} for number, _ in enumerate(names, first)]}
+    return {
+        "images": [
+            {"id": number, "file_name": name, "width": 200, "height": 100} for number, name in enumerate(names, first)
+        ],
+        "annotations": [
+            {"image_id": number, "bbox": [10, 20, 30, 40], "track_id": 0} for number, _ in enumerate(names, first)
+        ],
+    }
 
 
 def test_two_jsons_with_a_video_of_one_name(tmp_path):
@@ -182,7 +245,9 @@ def test_two_jsons_with_a_video_of_one_name(tmp_path):
         text(tmp_path / f"annotations/instances_{subset}.json", json.dumps(coco_images("clip/0.jpg")))
         image(tmp_path / "images" / subset / "clip/0.jpg", value=number)
     found = read("coco_video", tmp_path)
-    assert found == {f"train/instances_{subset}/clip": {f"images/{subset}/clip/0.jpg": {"00": BOX}} for subset in ("day", "night")}
+    assert found == {
+        f"train/instances_{subset}/clip": {f"images/{subset}/clip/0.jpg": {"00": BOX}} for subset in ("day", "night")
+    }
 
 
 def test_roboflow_names_are_not_cut_at_their_first_dot(tmp_path):
@@ -190,7 +255,9 @@ def test_roboflow_names_are_not_cut_at_their_first_dot(tmp_path):
     for name in names:
         image(tmp_path / "train" / name)
     text(tmp_path / "train/_annotations.coco.json", json.dumps(coco_images(*names)))
-    assert read("coco", tmp_path) == {f"train/boat_0001_jpg.rf.{letter}": {f"train/boat_0001_jpg.rf.{letter}.jpg": {"00": BOX}} for letter in "ab"}
+    assert read("coco", tmp_path) == {
+        f"train/boat_0001_jpg.rf.{letter}": {f"train/boat_0001_jpg.rf.{letter}.jpg": {"00": BOX}} for letter in "ab"
+    }
 
 
 def test_folders_in_cocos_file_names(tmp_path):
@@ -199,8 +266,12 @@ def test_folders_in_cocos_file_names(tmp_path):
         image(tmp_path / "train2017" / name)
     image(tmp_path / "train2017/0002.jpg")
     text(tmp_path / "annotations/instances_train2017.json", json.dumps(coco_images(*names)))
-    assert read("coco", tmp_path) == {f"train2017/{name.removeprefix('train2017/')[:-4]}": {f"train2017/{name.removeprefix('train2017/')}": {"00": BOX}}
-                                      for name in names}
+    assert read("coco", tmp_path) == {
+        f"train2017/{name.removeprefix('train2017/')[:-4]}": {
+            f"train2017/{name.removeprefix('train2017/')}": {"00": BOX}
+        }
+        for name in names
+    }
 
 
 def sequence(root, folder, truth="groundtruth.txt", inside="img", frames=2):
@@ -223,11 +294,28 @@ def test_trackingnet_parts_with_a_video_of_one_name(tmp_path):
     assert found == {f"TRAIN_{number}/v_0": {f"TRAIN_{number}/frames/v_0/0.jpg": {"00": BOX}} for number in (0, 1)}
 
 
-@pytest.mark.parametrize("name, make", [
-    ("yolo", lambda root: [(image(root / f"images/train/a.{kind}"), text(root / "labels/train/a.txt", "0 0.5 0.5 0.1 0.2\n")) for kind in ("jpg", "png")]),
-    ("det", lambda root: [(image(root / f"Data/DET/train/x/{folder}/a.JPEG"), text(root / f"Annotations/DET/train/x/{folder}/a.xml", VOC_XML))
-                          for folder in "pq"]),
-])
+@pytest.mark.parametrize(
+    "name, make",
+    [
+        (
+            "yolo",
+            lambda root: [
+                (image(root / f"images/train/a.{kind}"), text(root / "labels/train/a.txt", "0 0.5 0.5 0.1 0.2\n"))
+                for kind in ("jpg", "png")
+            ],
+        ),
+        (
+            "det",
+            lambda root: [
+                (
+                    image(root / f"Data/DET/train/x/{folder}/a.JPEG"),
+                    text(root / f"Annotations/DET/train/x/{folder}/a.xml", VOC_XML),
+                )
+                for folder in "pq"
+            ],
+        ),
+    ],
+)
 def test_names_that_come_twice_are_an_error_that_names_both(tmp_path, name, make):
     make(tmp_path)
     with pytest.raises(ValueError, match="two videos are called .*: that of .* and that of .*; rename"):
@@ -278,12 +366,26 @@ def test_cvat_coco_with_images(tmp_path, subset):
     """images/<subset>/frame_000000.PNG, annotations/instances_<subset>.json, file_name without the subset."""
     for number in (0, 1):
         image(tmp_path / "images" / subset / f"frame_{number:06d}.PNG")
-    content = {"images": [{"id": number + 1, "file_name": f"frame_{number:06d}.PNG", "width": 200, "height": 100} for number in (0, 1)],
-               "annotations": [{"id": number + 1, "image_id": number + 1, "bbox": [10, 20, 30, 40], "iscrowd": 0,
-                                "attributes": {"occluded": False, "track_id": 4, "keyframe": not number}} for number in (0, 1)]}
+    content = {
+        "images": [
+            {"id": number + 1, "file_name": f"frame_{number:06d}.PNG", "width": 200, "height": 100} for number in (0, 1)
+        ],
+        "annotations": [
+            {
+                "id": number + 1,
+                "image_id": number + 1,
+                "bbox": [10, 20, 30, 40],
+                "iscrowd": 0,
+                "attributes": {"occluded": False, "track_id": 4, "keyframe": not number},
+            }
+            for number in (0, 1)
+        ],
+    }
     text(tmp_path / f"annotations/instances_{subset}.json", json.dumps(content))
     split = "val" if subset in ("Validation", "val", "test") else "train"
-    assert read("coco_video", tmp_path) == {f"{split}/{subset}": {f"images/{subset}/frame_{number:06d}.PNG": {"04": BOX} for number in (0, 1)}}
+    assert read("coco_video", tmp_path) == {
+        f"{split}/{subset}": {f"images/{subset}/frame_{number:06d}.PNG": {"04": BOX} for number in (0, 1)}
+    }
     assert list(read("coco", tmp_path)) == [f"{subset}/frame_{number:06d}" for number in (0, 1)]
 
 
@@ -292,23 +394,47 @@ def test_images_are_taken_from_their_own_subset(tmp_path):
     for number, subset in enumerate(("default", "train")):
         image(tmp_path / "images" / subset / "frame_000000.PNG", value=number)
         text(tmp_path / f"annotations/instances_{subset}.json", json.dumps(coco_images("frame_000000.PNG")))
-    assert read("coco_video", tmp_path) == {f"train/{subset}": {f"images/{subset}/frame_000000.PNG": {"00": BOX}} for subset in ("default", "train")}
+    assert read("coco_video", tmp_path) == {
+        f"train/{subset}": {f"images/{subset}/frame_000000.PNG": {"00": BOX}} for subset in ("default", "train")
+    }
 
 
-@pytest.mark.parametrize("name, split", [("instances_val2017", "val"), ("valid", "val"), ("Validation", "val"), ("carnival", "train"), ("interval_3", "train"),
-                                         ("instances_default", "train"), ("trainval", "train"), ("_annotations.coco", "train"), ("test", "val")])
+@pytest.mark.parametrize(
+    "name, split",
+    [
+        ("instances_val2017", "val"),
+        ("valid", "val"),
+        ("Validation", "val"),
+        ("carnival", "train"),
+        ("interval_3", "train"),
+        ("instances_default", "train"),
+        ("trainval", "train"),
+        ("_annotations.coco", "train"),
+        ("test", "val"),
+    ],
+)
 def test_splits_by_names(name, split):
     assert split_of(name) == split
 
 
 def cvat_xml(source="boat.mp4", tracks="", images="", size=3):
-    box = '<box frame="{}" keyframe="1" outside="{}" occluded="0" xtl="10" ytl="20" xbr="40" ybr="60" z_order="0"></box>'
-    tracks = tracks or f'<track id="7" label="boat" source="manual">{box.format(0, 0)}{box.format(1, 0)}{box.format(2, 1)}</track>'
-    return (f'<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version><meta><task><id>5</id><name>t</name><size>{size}</size>'
-            f"<mode>interpolation</mode><source>{source}</source></task></meta>{tracks}{images}</annotations>")
+    box = (
+        '<box frame="{}" keyframe="1" outside="{}" occluded="0" xtl="10" ytl="20" xbr="40" ybr="60" z_order="0"></box>'
+    )
+    tracks = (
+        tracks
+        or f'<track id="7" label="boat" source="manual">{box.format(0, 0)}{box.format(1, 0)}{box.format(2, 1)}</track>'
+    )
+    return (
+        f'<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version><meta><task><id>5</id><name>t</name><size>{size}</size>'
+        f"<mode>interpolation</mode><source>{source}</source></task></meta>{tracks}{images}</annotations>"
+    )
 
 
-@pytest.mark.parametrize("folder, named", [("images", "frame_{:06d}.PNG"), ("boat", "{:06d}.jpg"), (".", "frame_{:06d}.jpg"), ("images", "img_{}.jpg")])
+@pytest.mark.parametrize(
+    "folder, named",
+    [("images", "frame_{:06d}.PNG"), ("boat", "{:06d}.jpg"), (".", "frame_{:06d}.jpg"), ("images", "img_{}.jpg")],
+)
 def test_cvat_for_video(tmp_path, folder, named):
     """Its own images, frames that extract_frames.py made, or images that the task was made of, which count from another number."""
     first = 5 if named == "img_{}.jpg" else 0
@@ -316,7 +442,9 @@ def test_cvat_for_video(tmp_path, folder, named):
         image(tmp_path / folder / named.format(number + first))
     text(tmp_path / "annotations.xml", cvat_xml())
     counts = Counter()
-    assert read("cvat", tmp_path, counts) == {"train/boat": {(Path(folder) / named.format(number + first)).as_posix(): {"07": BOX} for number in (0, 1)}}
+    assert read("cvat", tmp_path, counts) == {
+        "train/boat": {(Path(folder) / named.format(number + first)).as_posix(): {"07": BOX} for number in (0, 1)}
+    }
     assert counts["outside"] == 1
 
 
@@ -333,8 +461,13 @@ def test_cvat_numbers_are_absolute(tmp_path):
     for number in range(10, 40, 5):
         image(tmp_path / f"images/frame_{number:06d}.PNG")
     box = '<box frame="{}" outside="0" xtl="10" ytl="20" xbr="40" ybr="60"/>'
-    text(tmp_path / "annotations.xml", cvat_xml(tracks=f'<track id="0">{box.format(10)}{box.format(20)}</track>', size=20).replace("task>", "job>"))
-    assert list(read("cvat", tmp_path).values()) == [{f"images/frame_{number:06d}.PNG": {"00": BOX} for number in (10, 20)}]
+    text(
+        tmp_path / "annotations.xml",
+        cvat_xml(tracks=f'<track id="0">{box.format(10)}{box.format(20)}</track>', size=20).replace("task>", "job>"),
+    )
+    assert list(read("cvat", tmp_path).values()) == [
+        {f"images/frame_{number:06d}.PNG": {"00": BOX} for number in (10, 20)}
+    ]
 
 
 def test_cvat_project_of_image_tasks_is_refused(tmp_path):
@@ -358,27 +491,46 @@ def test_cvat_shapes_and_subsets(tmp_path):
     image(tmp_path / "images/Validation/frame_000000.PNG")
     image(tmp_path / "images/a/x.png")
     turned = '<box frame="0" outside="0" xtl="20" ytl="20" xbr="40" ybr="60" rotation="90.0"></box>'
-    polygon, points = '<polygon frame="0" outside="0" points="1.00,2.00;9.00,2.00;5.00,8.00"/>', '<points frame="0" outside="0" points="1,2"/>'
-    tracks = "".join(f'<track id="{number}" subset="Validation" task_id="5">{shape}</track>' for number, shape in enumerate((turned, polygon, points)))
+    polygon, points = (
+        '<polygon frame="0" outside="0" points="1.00,2.00;9.00,2.00;5.00,8.00"/>',
+        '<points frame="0" outside="0" points="1,2"/>',
+    )
+    tracks = "".join(
+        f'<track id="{number}" subset="Validation" task_id="5">{shape}</track>'
+        for number, shape in enumerate((turned, polygon, points))
+    )
     shapes = '<image id="0" name="a/x.png" width="200" height="100"><box label="b" xtl="10" ytl="20" xbr="40" ybr="60"/><tag label="t"/></image>'
     text(tmp_path / "annotations.xml", cvat_xml(tracks=tracks, images=shapes))
     counts = Counter()
     found = read("cvat", tmp_path, counts)
     assert found["train/a/x"] == {"images/a/x.png": {"00": BOX}} and counts["shapes that are no box or polygon"] == 1
-    assert found["val/boat"] == {"images/Validation/frame_000000.PNG": {"00": pytest.approx((10, 30, 50, 50)), "01": (1, 2, 9, 8)}}
+    assert found["val/boat"] == {
+        "images/Validation/frame_000000.PNG": {"00": pytest.approx((10, 30, 50, 50)), "01": (1, 2, 9, 8)}
+    }
 
 
-@pytest.mark.parametrize("content, reason", [("<annotation/>", "no export of CVAT"), ("<annotations>", "not whole XML"), ("", "not whole XML")])
+@pytest.mark.parametrize(
+    "content, reason",
+    [("<annotation/>", "no export of CVAT"), ("<annotations>", "not whole XML"), ("", "not whole XML")],
+)
 def test_xml_that_is_no_export(tmp_path, content, reason):
     text(tmp_path / "annotations.xml", content)
     with pytest.raises(ValueError, match=reason):
         read("cvat", tmp_path)
 
 
-@pytest.mark.parametrize("images, labels, name", [
-    ("images/train", "labels/train", "train"), ("images/valid", "labels/valid", "valid"), ("train/images", "train/labels", "train"),
-    ("valid/images", "valid/labels", "valid"), ("obj_train_data", "obj_train_data", "train"), ("obj_Validation_data", "obj_Validation_data", "Validation"),
-    ("images", "labels", "train")])
+@pytest.mark.parametrize(
+    "images, labels, name",
+    [
+        ("images/train", "labels/train", "train"),
+        ("images/valid", "labels/valid", "valid"),
+        ("train/images", "train/labels", "train"),
+        ("valid/images", "valid/labels", "valid"),
+        ("obj_train_data", "obj_train_data", "train"),
+        ("obj_Validation_data", "obj_Validation_data", "Validation"),
+        ("images", "labels", "train"),
+    ],
+)
 def test_forms_of_yolo(tmp_path, images, labels, name):
     """Ultralytics, Roboflow, CVAT's YOLO 1.1 (labels beside images), and images and labels alone."""
     image(tmp_path / images / "a_jpg.rf.x.jpg")
@@ -392,16 +544,30 @@ def test_parts_of_yolo_are_kept_apart(tmp_path):
         image(tmp_path / part / "images" / "a.jpg")
         text(tmp_path / part / "labels" / "a.txt", "0 0.05 0.2 0.2 0.2 0.2 0.6 0.05 0.6\n")  # a polygon
     found = read("yolo", tmp_path)
-    assert list(found) == ["test/a", "valid/a", "train/a"] and found["train/a"]["train/images/a.jpg"]["00"] == pytest.approx(BOX)
+    assert list(found) == ["test/a", "valid/a", "train/a"] and found["train/a"]["train/images/a.jpg"][
+        "00"
+    ] == pytest.approx(BOX)
 
 
-@pytest.mark.parametrize("splits", [{"train1": "train", "train2": "train", "val": "val"}, {"train2017": "train", "val2017": "val"},
-                                     {"Train": "train", "Val": "val"}, {"a": "train", "train": "train"}], ids=lambda splits: "-".join(splits))
+@pytest.mark.parametrize(
+    "splits",
+    [
+        {"train1": "train", "train2": "train", "val": "val"},
+        {"train2017": "train", "val2017": "val"},
+        {"Train": "train", "Val": "val"},
+        {"a": "train", "train": "train"},
+    ],
+    ids=lambda splits: "-".join(splits),
+)
 def test_no_part_of_yolo_is_lost(tmp_path, splits):
     for folder in splits:
         image(tmp_path / "images" / folder / "x.jpg")
         text(tmp_path / "labels" / folder / "x.txt", "0 0.125 0.4 0.15 0.4\n")
-    found = {video.name: split for split in RAW_SETS["yolo"].splits(tmp_path) for video in RAW_SETS["yolo"].videos(tmp_path, split, Counter())}
+    found = {
+        video.name: split
+        for split in RAW_SETS["yolo"].splits(tmp_path)
+        for video in RAW_SETS["yolo"].videos(tmp_path, split, Counter())
+    }
     assert found == {f"{folder}/x": split for folder, split in splits.items()}
 
 
@@ -417,13 +583,16 @@ def test_frames_of_two_videos_in_one_folder_of_yolo(tmp_path):
         image(tmp_path / f"images/{name}.jpg")
         text(tmp_path / f"labels/{name}.txt", "0 0.125 0.4 0.15 0.4 4\n")
     assert {name: list(frames) for name, frames in read("yolo", tmp_path).items()} == {
-        f"train/{video}_frame": [f"images/{video}_frame{number}.jpg" for number in (1, 2)] for video in "vw"}
+        f"train/{video}_frame": [f"images/{video}_frame{number}.jpg" for number in (1, 2)] for video in "vw"
+    }
 
 
 def test_coco_takes_no_other_image_of_the_same_name(tmp_path):
     image(tmp_path / "train2017/x.jpg")
     text(tmp_path / "annotations/instances_train2017.json", json.dumps(coco_images("b/x.jpg")))
-    assert read("coco", tmp_path) == {"train2017/b/x": {"train2017/b/x.jpg": {"00": BOX}}}  # which is not there, and will be told
+    assert read("coco", tmp_path) == {
+        "train2017/b/x": {"train2017/b/x.jpg": {"00": BOX}}
+    }  # which is not there, and will be told
 
 
 def test_coco_video_ids_that_are_null(tmp_path):
@@ -459,7 +628,9 @@ def test_flags_of_another_length_are_named(tmp_path, caplog, flags):
 def test_images_that_are_no_frames_of_a_benchmark_are_named(tmp_path, stray):
     sequence(tmp_path / "mine", "dog", truth="groundtruth_rect.txt", frames=4)
     image(tmp_path / "mine/dog/img" / stray)
-    with pytest.raises(ValueError, match="5 images for 4 lines of ground truth, and their names have no numbers that tell which"):
+    with pytest.raises(
+        ValueError, match="5 images for 4 lines of ground truth, and their names have no numbers that tell which"
+    ):
         load_dataset("mine", tmp_path)
 
 
@@ -471,6 +642,10 @@ def test_blank_lines_in_mot(tmp_path):
 
 def test_no_message_names_an_option_that_the_tool_lacks(tmp_path):
     for name in RAW_SETS:
-        done = subprocess.run([sys.executable, ROOT / "tools" / "prepare_data.py", name, tmp_path, "--name", "x", "--dry-run"], capture_output=True, text=True,
-                              cwd=tmp_path)
+        done = subprocess.run(
+            [sys.executable, ROOT / "tools" / "prepare_data.py", name, tmp_path, "--name", "x", "--dry-run"],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+        )
         assert done.returncode == 2 and "--root" not in done.stderr and "above" not in done.stderr, (name, done.stderr)

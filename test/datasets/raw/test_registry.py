@@ -47,24 +47,38 @@ def trackingnet(root):
 def mot(root):
     for number in (1, 2):
         image(root / "MOT17-02" / "img1" / f"{number:06d}.jpg")
-    text(root / "MOT17-02/gt/gt.txt", "1,7,10,20,30,40,1,1,0.9\n2,7,11,20,30,40,1,1,0.9\n2,120,1,2,3,4,1,1,1\n2,3,1,2,3,4,0,7,1\n9,7,1,2,3,4,1,1,1\n")
-    return {"MOT17-02": {1: {"07": (10, 20, 40, 60)}, 2: {"07": (11, 20, 41, 60), "120": (1, 2, 4, 6)}}}, {"not considered": 1, "without an image": 1}
+    text(
+        root / "MOT17-02/gt/gt.txt",
+        "1,7,10,20,30,40,1,1,0.9\n2,7,11,20,30,40,1,1,0.9\n2,120,1,2,3,4,1,1,1\n2,3,1,2,3,4,0,7,1\n9,7,1,2,3,4,1,1,1\n",
+    )
+    return {"MOT17-02": {1: {"07": (10, 20, 40, 60)}, 2: {"07": (11, 20, 41, 60), "120": (1, 2, 4, 6)}}}, {
+        "not considered": 1,
+        "without an image": 1,
+    }
 
 
 def yolo(root):
     image(root / "images" / "train" / "a.jpg")
     image(root / "images" / "train" / "nothing.jpg")
-    text(root / "labels/train/a.txt", "0 0.5 0.5 0.1 0.2\n3 0.25 0.5 0.5 1.0 0.93\n1 0.5 0.5 0 0.2\n1 50 50 10 20\n1 2 3\n")
+    text(
+        root / "labels/train/a.txt",
+        "0 0.5 0.5 0.1 0.2\n3 0.25 0.5 0.5 1.0 0.93\n1 0.5 0.5 0 0.2\n1 50 50 10 20\n1 2 3\n",
+    )
     for number in (0, 1):
         image(root / "images" / "train" / "clip" / f"{number}.png")
         text(root / f"labels/train/clip/{number}.txt", f"0 0.5 0.5 0.{1 + number} 0.2 4\n")
-    return {"train/a": {0: {"00": (90, 40, 110, 60), "01": (0, 0, 100, 100)}}, "train/clip": {0: {"04": (90, 40, 110, 60)}, 1: {"04": (80, 40, 120, 60)}}}, {
-        "degenerate": 2, "malformed lines": 1, "without a label file": 1}
+    return {
+        "train/a": {0: {"00": (90, 40, 110, 60), "01": (0, 0, 100, 100)}},
+        "train/clip": {0: {"04": (90, 40, 110, 60)}, 1: {"04": (80, 40, 120, 60)}},
+    }, {"degenerate": 2, "malformed lines": 1, "without a label file": 1}
 
 
 def voc(root):
     image(root / "JPEGImages" / "x.jpg")
-    text(root / "Annotations/x.xml", "<annotation><object><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox></object></annotation>")
+    text(
+        root / "Annotations/x.xml",
+        "<annotation><object><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox></object></annotation>",
+    )
     text(root / "Annotations/y.xml", "<annotation/>")
     return {"train/x": {0: {"00": (1, 2, 30, 40)}}}, {"without an image": 1}
 
@@ -74,17 +88,26 @@ def coco_video(root):
     for number in (0, 1):
         image(root / "images" / "clip" / f"frame_{number:06d}.png")
     images = [{"id": number + 1, "file_name": f"clip/frame_{number:06d}.png"} for number in (0, 1)]
-    boxes = [{"image_id": 1, "bbox": [10, 20, 30, 40], "attributes": {"track_id": 5}}, {"image_id": 2, "bbox": [11, 20, 30, 40], "track_id": 5},
-             {"image_id": 2, "bbox": [1, 2, 3, 4]}, {"image_id": 2, "bbox": [1, 2, 0, 4], "track_id": 1}]
+    boxes = [
+        {"image_id": 1, "bbox": [10, 20, 30, 40], "attributes": {"track_id": 5}},
+        {"image_id": 2, "bbox": [11, 20, 30, 40], "track_id": 5},
+        {"image_id": 2, "bbox": [1, 2, 3, 4]},
+        {"image_id": 2, "bbox": [1, 2, 0, 4], "track_id": 1},
+    ]
     text(root / "annotations/instances_default.json", json.dumps({"images": images, "annotations": boxes}))
-    return {"train/clip": {0: {"05": (10, 20, 40, 60)}, 1: {"05": (11, 20, 41, 60)}}}, {"without a track": 1, "degenerate": 1}
+    return {"train/clip": {0: {"05": (10, 20, 40, 60)}, 1: {"05": (11, 20, 41, 60)}}}, {
+        "without a track": 1,
+        "degenerate": 1,
+    }
 
 
 def youtube_vis(root):
     for number in (0, 5):
         image(root / "train" / "JPEGImages" / "c0" / f"{number:05d}.jpg")
-    content = {"videos": [{"id": 1, "file_names": ["c0/00000.jpg", "c0/00005.jpg"]}],
-               "annotations": [{"id": 3, "video_id": 1, "bboxes": [[10, 20, 30, 40], None]}]}
+    content = {
+        "videos": [{"id": 1, "file_names": ["c0/00000.jpg", "c0/00005.jpg"]}],
+        "annotations": [{"id": 3, "video_id": 1, "bboxes": [[10, 20, 30, 40], None]}],
+    }
     text(root / "train.json", json.dumps(content))
     return {"train/c0": {0: {"03": (10, 20, 40, 60)}}}, {}
 
@@ -92,9 +115,16 @@ def youtube_vis(root):
 def csv(root):
     for number in (1, 2):
         image(root / "my boat.é" / f"{number:04d}.jpg")
-    text(root / "boxes.csv", "video,frame,track,x1,y1,x2,y2\nmy boat.é,1,0,10,20,40,60\nmy boat.é,0002,0,11,20,41,60\nmy boat.é,2,1,5,5,4,9\n"
-                             "my boat.é,2,one,5,5,9,9\nmy boat.é,7,0,5,5,9,9\n")
-    return {"my boat.é": {0: {"00": (10, 20, 40, 60)}, 1: {"00": (11, 20, 41, 60)}}}, {"degenerate": 1, "malformed lines": 1, "without an image": 1}
+    text(
+        root / "boxes.csv",
+        "video,frame,track,x1,y1,x2,y2\nmy boat.é,1,0,10,20,40,60\nmy boat.é,0002,0,11,20,41,60\nmy boat.é,2,1,5,5,4,9\n"
+        "my boat.é,2,one,5,5,9,9\nmy boat.é,7,0,5,5,9,9\n",
+    )
+    return {"my boat.é": {0: {"00": (10, 20, 40, 60)}, 1: {"00": (11, 20, 41, 60)}}}, {
+        "degenerate": 1,
+        "malformed lines": 1,
+        "without an image": 1,
+    }
 
 
 def csv_sizes(root):
@@ -104,14 +134,25 @@ def csv_sizes(root):
     return {root.name: {0: {"00": (11, 20, 41, 60)}, 1: {"00": (10, 20, 40, 60)}}}, {}
 
 
-@pytest.mark.parametrize("make", [lasot, trackingnet, mot, yolo, voc, coco_video, youtube_vis, csv, csv_sizes], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make",
+    [lasot, trackingnet, mot, yolo, voc, coco_video, youtube_vis, csv, csv_sizes],
+    ids=lambda make: make.__name__,
+)
 def test_layout(tmp_path, make):
     expected, left_out = make(tmp_path)
-    layout, counts = RAW_SETS[{"youtube_vis": "coco_video", "csv_sizes": "csv"}.get(make.__name__, make.__name__)], Counter()
+    layout, counts = (
+        RAW_SETS[{"youtube_vis": "coco_video", "csv_sizes": "csv"}.get(make.__name__, make.__name__)],
+        Counter(),
+    )
     (split,) = layout.splits(tmp_path)
     videos = list(layout.videos(tmp_path, split, counts))
-    assert {video.name: {frame.number: {track: pytest.approx(box) for track, box in frame.boxes.items()} for frame in video.frames}
-            for video in videos} == expected
+    assert {
+        video.name: {
+            frame.number: {track: pytest.approx(box) for track, box in frame.boxes.items()} for frame in video.frames
+        }
+        for video in videos
+    } == expected
     assert +counts == left_out and all(frame.image.is_file() for video in videos for frame in video.frames)
 
 
@@ -129,8 +170,15 @@ def test_csv_header(tmp_path, content):
         list(RAW_SETS["csv"].videos(tmp_path, "train", Counter()))
 
 
-@pytest.mark.parametrize("content", ["[]", '{"annotations": 3}', '{"annotations": [{"image_id": 1}], "images": []}',
-                                     '{"annotations": [], "images": [{"id": 1}]}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        '{"annotations": 3}',
+        '{"annotations": [{"image_id": 1}], "images": []}',
+        '{"annotations": [], "images": [{"id": 1}]}',
+    ],
+)
 def test_json_of_another_layout(tmp_path, content):
     text(tmp_path / "x.json", content)
     with pytest.raises(ValueError, match=r"x.json .*export it again"):
@@ -141,7 +189,9 @@ def test_names_choose_videos(tmp_path):
     yolo(tmp_path)
     counts = Counter()
     assert [video.name for video in RAW_SETS["yolo"].videos(tmp_path, "train", counts, only=["clip"])] == ["train/clip"]
-    assert [video.name for video in RAW_SETS["yolo"].videos(tmp_path, "train", counts, excluded=["clip", "dog"])] == ["train/a"]
+    assert [video.name for video in RAW_SETS["yolo"].videos(tmp_path, "train", counts, excluded=["clip", "dog"])] == [
+        "train/a"
+    ]
     assert counts["names that no train video has (dog)"] == 1
 
 
@@ -151,7 +201,10 @@ def test_videos_of_one_folder_name_are_kept_apart(tmp_path):
     images = [{"id": video, "video_id": video, "file_name": f"{video}/images/0.jpg"} for video in (1, 2)]
     boxes = [{"image_id": video, "bbox": [10, 20, 30, 40], "track_id": 0} for video in (1, 2)]
     text(tmp_path / "x.json", json.dumps({"images": images, "annotations": boxes}))
-    assert [video.name for video in RAW_SETS["coco_video"].videos(tmp_path, "train", Counter())] == ["train/1", "train/2"]
+    assert [video.name for video in RAW_SETS["coco_video"].videos(tmp_path, "train", Counter())] == [
+        "train/1",
+        "train/2",
+    ]
 
 
 def _two_images(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
@@ -163,8 +216,13 @@ def _two_images(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
 ROWS = [np.array([10.0, 20, 30, 40]), np.array([11.0, 20, 30, 40])]
 OWN = [
     RawSet("own", lambda root: ["val", "train"], _two_images, "*.png", reach=7),
-    SequenceSet("own", lambda root: [root], lambda folder, counts: single_track(
-        sorted(folder.glob("*.png")), ROWS, xywh_to_xyxy, counts), "*.png", reach=7),
+    SequenceSet(
+        "own",
+        lambda root: [root],
+        lambda folder, counts: single_track(sorted(folder.glob("*.png")), ROWS, xywh_to_xyxy, counts),
+        "*.png",
+        reach=7,
+    ),
 ]
 
 
@@ -175,8 +233,11 @@ def test_a_layout_that_is_registered_is_prepared(tmp_path, own, monkeypatch, cap
         image(tmp_path / "my data" / name)
     text(tmp_path / "my data" / "notes.txt", "")
     monkeypatch.setitem(RAW_SETS, "own", own)
-    monkeypatch.setattr(sys, "argv", ["prepare_data.py", "own", str(tmp_path / "my data"), "--out", str(tmp_path / "out"),
-                                      "--procs", "1"])
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        ["prepare_data.py", "own", str(tmp_path / "my data"), "--out", str(tmp_path / "out"), "--procs", "1"],
+    )
     monkeypatch.setattr(_cli, "setup_logging", lambda quiet: None)  # it would stay
     prepare_data.main()
     single = isinstance(own, RawSet)

@@ -18,7 +18,7 @@ def images(folder, count, first=1, digits=4, start=(10, 20), size=(30, 16)):
     for number in range(count):
         x, y, w, h = start[0] + 2 * number, start[1], *size
         image = rng.integers(0, 80, (90, 120, 3), dtype=np.uint8)
-        image[y:y + h, x:x + w] = 255
+        image[y : y + h, x : x + w] = 255
         cv2.imwrite(str(folder / f"{first + number:0{digits}d}.jpg"), image)
         boxes.append([x, y, w, h])
     return boxes
@@ -58,13 +58,24 @@ def test_unknown_names(tmp_path):
         load("otb", tmp_path, excluded=["Deer"])
 
 
-@pytest.mark.parametrize("text, message", [
-    ("", "is empty"), ("1,2,3,4\nno numbers\n", "line 2 needs numbers"),
-    ("1,2,3,4\n\n1,2,3,4\n", "line 2 needs numbers"),
-    ("1,2,3,4\n1,5;2,5;3,5;4,5\n", "line 2 needs decimal points and one kind of separator")])
-@pytest.mark.parametrize("layout, truth, folder", [
-    ("otb", "groundtruth_rect.txt", "img"), ("vot", "groundtruth.txt", "color"), ("got10k", "groundtruth.txt", "."),
-    ("lasot", "groundtruth.txt", "img")])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "is empty"),
+        ("1,2,3,4\nno numbers\n", "line 2 needs numbers"),
+        ("1,2,3,4\n\n1,2,3,4\n", "line 2 needs numbers"),
+        ("1,2,3,4\n1,5;2,5;3,5;4,5\n", "line 2 needs decimal points and one kind of separator"),
+    ],
+)
+@pytest.mark.parametrize(
+    "layout, truth, folder",
+    [
+        ("otb", "groundtruth_rect.txt", "img"),
+        ("vot", "groundtruth.txt", "color"),
+        ("got10k", "groundtruth.txt", "."),
+        ("lasot", "groundtruth.txt", "img"),
+    ],
+)
 def test_ground_truth_that_cannot_be_read(tmp_path, layout, truth, folder, text, message, caplog):
     images(tmp_path / "a" / folder, 2)
     (tmp_path / "a" / truth).write_text(text)
@@ -140,7 +151,9 @@ def test_vot_polygons(tmp_path):
     lines(tmp_path / "old" / "groundtruth.txt", [[1, 2, 3, 4]] * 2)
     (tmp_path / "list.txt").write_text("old\nbag\nnot-downloaded\n")
     (old, bag), counts = load("vot", tmp_path)
-    assert (old.name, bag.name) == ("old", "bag") and counts == {"degenerate": 1} and boxes_of(old) == [(1, 2, 4, 6)] * 2
+    assert (
+        (old.name, bag.name) == ("old", "bag") and counts == {"degenerate": 1} and boxes_of(old) == [(1, 2, 4, 6)] * 2
+    )
     half = (40 * np.sqrt(0.5) + 1) / 2
     np.testing.assert_allclose(boxes_of(bag)[0], [50 - half, 40 - half, 50 + half, 40 + half])
     assert boxes_of(bag)[1] == (10, 20, 40, 60) and [frame.number for frame in bag.frames] == [0, 1, 3]
@@ -168,7 +181,7 @@ def masks(folder, boxes):
     folder.mkdir(parents=True)
     for number, (x, y, w, h) in enumerate(boxes):
         mask = np.zeros((90, 120), np.uint8)
-        mask[y:y + h, x:x + w] = 255
+        mask[y : y + h, x : x + w] = 255
         cv2.imwrite(str(folder / f"{number:05d}.png"), mask)
 
 
@@ -197,10 +210,25 @@ def test_mask_bounds():
 
 @pytest.mark.shared
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/data")
-@pytest.mark.parametrize("layout, frames", [
-    ("otb", {"Crossing": 120, "David": 471, "Deer": 71, "Girl": 500, "Man": 134}),
-    ("vot", {"bag": 196, "ball1": 105}),
-    ("davis", {"blackswan": 50, "car-shadow": 40, "dog": 60, "drift-chicane": 52, "horsejump-high": 50, "libby": 49, "scooter-black": 43})])
+@pytest.mark.parametrize(
+    "layout, frames",
+    [
+        ("otb", {"Crossing": 120, "David": 471, "Deer": 71, "Girl": 500, "Man": 134}),
+        ("vot", {"bag": 196, "ball1": 105}),
+        (
+            "davis",
+            {
+                "blackswan": 50,
+                "car-shadow": 40,
+                "dog": 60,
+                "drift-chicane": 52,
+                "horsejump-high": 50,
+                "libby": 49,
+                "scooter-black": 43,
+            },
+        ),
+    ],
+)
 def test_real_sequences(layout, frames):
     videos, counts = load(layout, SHARED / layout)
     assert {video.name: len(video.frames) for video in videos} == frames and not +counts

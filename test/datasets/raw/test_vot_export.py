@@ -33,13 +33,18 @@ def test_round_trip(tmp_path):
 def test_adding_keeps_what_is_there_and_killed_runs_leave_nothing(tmp_path):
     export_vot([video(tmp_path, "a", [(0, 0, 5, 5)])], tmp_path / "SET")
     (tmp_path / "SET" / ".b.tmp" / "color").mkdir(parents=True)
-    assert export_vot([video(tmp_path, "a", [(0, 0, 9, 9)]), video(tmp_path, "b", [(0, 0, 7, 7)])], tmp_path / "SET") == ["a", "b"]
+    assert export_vot(
+        [video(tmp_path, "a", [(0, 0, 9, 9)]), video(tmp_path, "b", [(0, 0, 7, 7)])], tmp_path / "SET"
+    ) == ["a", "b"]
     assert (tmp_path / "SET" / "a" / "groundtruth.txt").read_text() == "0.0000,0.0000,5.0000,5.0000\n"
     assert sorted(p.name for p in (tmp_path / "SET").iterdir()) == ["a", "b", "list.txt"]
 
 
 def test_several_tracks_are_several_sequences(tmp_path):
-    assert export_vot([video(tmp_path, "train/x", [(0, 0, 5, 5)], tracks=("00", "01"))], tmp_path / "SET") == ["train_x_00", "train_x_01"]
+    assert export_vot([video(tmp_path, "train/x", [(0, 0, 5, 5)], tracks=("00", "01"))], tmp_path / "SET") == [
+        "train_x_00",
+        "train_x_01",
+    ]
 
 
 def test_an_unwritable_folder(tmp_path):

@@ -23,7 +23,14 @@ AAA,5000,5,dog,0,present,0.1,0.2,0.1,0.2
 @pytest.fixture
 def root(tmp_path):
     (tmp_path / "yt_bb_detection_train.csv").write_text(ROWS)
-    for name in ("5/AAA_0_5_0", "5/AAA_1000_5_0", "5/AAA_1000_5_1", "5/AAA_3000_5_0", "5/AAA_4000_5_0", "12/-b_c_0_12_0"):
+    for name in (
+        "5/AAA_0_5_0",
+        "5/AAA_1000_5_0",
+        "5/AAA_1000_5_1",
+        "5/AAA_3000_5_0",
+        "5/AAA_4000_5_0",
+        "12/-b_c_0_12_0",
+    ):
         path = tmp_path / "yt_bb_detection_train" / f"{name}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), np.full((100, 200, 3), 90, np.uint8))
@@ -33,26 +40,49 @@ def root(tmp_path):
 def test_boxes_are_pixels(root):
     counts = Counter()
     first, second = iter_youtube(root, "train", counts)
-    assert youtube_splits(root) == ["train"] and (first.name, second.name) == ("yt_bb_detection_train/5/AAA", "yt_bb_detection_train/12/-b_c")
+    assert youtube_splits(root) == ["train"] and (first.name, second.name) == (
+        "yt_bb_detection_train/5/AAA",
+        "yt_bb_detection_train/12/-b_c",
+    )
     assert [frame.number for frame in first.frames] == [0, 1]
     assert first.frames[1].boxes == {"00": pytest.approx((40, 25, 120, 75)), "01": (0, 0, 200, 100)}
-    assert first.frames[0].boxes["00"] == pytest.approx((20, 25, 100, 75)) and second.frames[0].boxes["00"] == (100, 50, 200, 100)
+    assert first.frames[0].boxes["00"] == pytest.approx((20, 25, 100, 75)) and second.frames[0].boxes["00"] == (
+        100,
+        50,
+        200,
+        100,
+    )
     assert counts == {"absent": 1, "degenerate": 2, "without an image": 1}
 
 
-@pytest.mark.parametrize("line", ["AAA,0,5,dog,0,present,0.1", "AAA,now,5,dog,0,present,0.1,0.5,0.25,0.75", "AAA,0,5,dog,x,present,0.1,0.5,0.25,0.75",
-                                  "a\x00b"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "AAA,0,5,dog,0,present,0.1",
+        "AAA,now,5,dog,0,present,0.1,0.5,0.25,0.75",
+        "AAA,0,5,dog,x,present,0.1,0.5,0.25,0.75",
+        "a\x00b",
+    ],
+)
 def test_malformed_rows_are_named(root, line, caplog):
     path = root / "yt_bb_detection_train.csv"
     path.write_text(line + "\n" + ROWS)
     counts = Counter()
-    assert len(list(iter_youtube(root, "train", counts))) == 2 and counts["malformed rows"] == 1 and "line 1" in caplog.text
+    assert (
+        len(list(iter_youtube(root, "train", counts))) == 2
+        and counts["malformed rows"] == 1
+        and "line 1" in caplog.text
+    )
 
 
 def test_unreadable_image(root, caplog):
     (root / "yt_bb_detection_train/12/-b_c_0_12_0.jpg").write_bytes(b"")
     counts = Counter()
-    assert len(list(iter_youtube(root, "train", counts))) == 1 and counts["unreadable images"] == 1 and "-b_c_0_12_0.jpg cannot be read" in caplog.text
+    assert (
+        len(list(iter_youtube(root, "train", counts))) == 1
+        and counts["unreadable images"] == 1
+        and "-b_c_0_12_0.jpg cannot be read" in caplog.text
+    )
 
 
 def test_wrong_files(tmp_path):

@@ -12,7 +12,9 @@ class Block(nn.Module):
         super().__init__()
         self.conv1, self.bn1 = nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b)
         self.conv2, self.bn2 = nn.Conv2d(b, b, 3, 1, 1, bias=False), nn.BatchNorm2d(b)
-        self.skip = nn.Sequential(nn.Conv2d(a, b, 1, stride, bias=False), nn.BatchNorm2d(b)) if a != b else nn.Identity()
+        self.skip = (
+            nn.Sequential(nn.Conv2d(a, b, 1, stride, bias=False), nn.BatchNorm2d(b)) if a != b else nn.Identity()
+        )
 
     def forward(self, x):
         y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu_()))
@@ -61,4 +63,7 @@ if __name__ == "__main__":
         cProfile.run("time_step('npu', 2, 32, 20)", sort="tottime")
     for batch, side in (2, 32), (8, 64), (8, 224):
         (cpu, a), (npu, b) = time_step("cpu", batch, side), time_step("npu", batch, side)
-        print(f"batch {batch} of {side}x{side}: CPU {cpu * 1e3:.0f} ms, NPU {npu * 1e3:.0f} ms, {npu / cpu:.2f} times; losses {a:.6f} {b:.6f}", flush=True)
+        print(
+            f"batch {batch} of {side}x{side}: CPU {cpu * 1e3:.0f} ms, NPU {npu * 1e3:.0f} ms, {npu / cpu:.2f} times; losses {a:.6f} {b:.6f}",
+            flush=True,
+        )

@@ -50,7 +50,11 @@ def both(function, *tensors, tolerance=0.0):
         out = function(*inputs)
         outs = [o for o in (out if isinstance(out, (list, tuple)) else [out])]
         assert all(o.device.type == device for o in outs), [o.device for o in outs]
-        scalar = sum((o.float() * torch.linspace(0.5, 1.5, o.numel()).view(o.shape).to(device)).sum() for o in outs if o.requires_grad)
+        scalar = sum(
+            (o.float() * torch.linspace(0.5, 1.5, o.numel()).view(o.shape).to(device)).sum()
+            for o in outs
+            if o.requires_grad
+        )
         if isinstance(scalar, torch.Tensor):
             scalar.backward()
         results.append(outs + [i.grad for i in inputs if i.grad is not None])
@@ -137,9 +141,15 @@ def memory():
 def operators():
     torch.manual_seed(0)
     r = torch.randn
-    both(lambda a, b: [a + b, a * b, a / (b.abs() + 1), a @ b.t(), a.clamp(-1, 1), a.abs(), (a - b).pow(2).mean()], r(5, 7), r(5, 7))
+    both(
+        lambda a, b: [a + b, a * b, a / (b.abs() + 1), a @ b.t(), a.clamp(-1, 1), a.abs(), (a - b).pow(2).mean()],
+        r(5, 7),
+        r(5, 7),
+    )
     both(lambda x, w, b: F.conv2d(x, w, b, stride=2, padding=1), r(2, 3, 9, 9), r(4, 3, 3, 3), r(4))
-    both(lambda x, w: F.conv2d(x, w, groups=2 * 8), r(1, 16, 20, 20), r(16, 1, 6, 6))  # one kernel per sample and channel
+    both(
+        lambda x, w: F.conv2d(x, w, groups=2 * 8), r(1, 16, 20, 20), r(16, 1, 6, 6)
+    )  # one kernel per sample and channel
     both(lambda x: F.max_pool2d(x, 3, 2), r(2, 4, 11, 11))
     both(lambda x: [F.avg_pool2d(x, 2), F.adaptive_avg_pool2d(x, 1), F.pad(x, (1, 2, 3, 4))], r(2, 4, 12, 12))
     for mode in "bilinear", "bicubic":
@@ -148,19 +158,45 @@ def operators():
     both(lambda x: [x.softmax(1), x.log_softmax(1), x.sigmoid(), x.tanh(), x.exp(), (x.abs() + 1).log()], r(6, 5))
     target = torch.randint(5, (6,))
     both(lambda x, y: [F.cross_entropy(x, y), F.nll_loss(x.log_softmax(1), y)], r(6, 5), target)
-    both(lambda x, y: F.cross_entropy(x, y, weight=torch.ones(5).to(x.device), ignore_index=2), r(6, 5, 4, 4), torch.randint(5, (6, 4, 4)))
+    both(
+        lambda x, y: F.cross_entropy(x, y, weight=torch.ones(5).to(x.device), ignore_index=2),
+        r(6, 5, 4, 4),
+        torch.randint(5, (6, 4, 4)),
+    )
     both(lambda x, y: [F.smooth_l1_loss(x, y), F.l1_loss(x, y), F.mse_loss(x, y), F.huber_loss(x, y)], r(6, 5), r(6, 5))
     both(lambda x, y: F.binary_cross_entropy_with_logits(x, y.sigmoid()), r(6, 5), r(6, 5))
     both(lambda x, y: F.kl_div(x.log_softmax(1), y.softmax(1), reduction="batchmean"), r(6, 5), r(6, 5))
     index = torch.tensor([3, 0, 3])
     both(lambda x, i: [x.index_select(0, i), x[i], x[:, i], x.gather(0, i.view(3, 1).expand(3, 7))], r(5, 7), index)
-    both(lambda x: [x.max(1)[0], x.topk(2)[0], x.sort(1)[0], x.cumsum(0), x.std(), x.var(0), x.norm(), x.min()], r(5, 7))
-    both(lambda x: [x.view(7, 5).t().contiguous(), x.permute(1, 0)[::2], x.unfold(1, 3, 2), x.flip(0), x.roll(2, 1)], r(5, 7))
-    both(lambda x: [torch.cat([x, x]), torch.stack([x, x]), *x.chunk(2), x.repeat(2, 2), x.expand(2, 5, 7), x[:, None]], r(5, 7))
+    both(
+        lambda x: [x.max(1)[0], x.topk(2)[0], x.sort(1)[0], x.cumsum(0), x.std(), x.var(0), x.norm(), x.min()], r(5, 7)
+    )
+    both(
+        lambda x: [x.view(7, 5).t().contiguous(), x.permute(1, 0)[::2], x.unfold(1, 3, 2), x.flip(0), x.roll(2, 1)],
+        r(5, 7),
+    )
+    both(
+        lambda x: [torch.cat([x, x]), torch.stack([x, x]), *x.chunk(2), x.repeat(2, 2), x.expand(2, 5, 7), x[:, None]],
+        r(5, 7),
+    )
     both(lambda x: [torch.where(x > 0, x, -x), x.masked_fill(x > 0, 2.0), x.tril(), x.masked_select(x > 0)], r(5, 7))
-    both(lambda x: [x.argmax(1), x > 0, x.isnan(), x.int(), x.detach().unique(), (x > 0).nonzero(), torch.bincount((x > 0).view(-1).int())], r(5, 7).round())
+    both(
+        lambda x: [
+            x.argmax(1),
+            x > 0,
+            x.isnan(),
+            x.int(),
+            x.detach().unique(),
+            (x > 0).nonzero(),
+            torch.bincount((x > 0).view(-1).int()),
+        ],
+        r(5, 7).round(),
+    )
     both(lambda x, w, b: [F.layer_norm(x, (7,), w, b), F.group_norm(x[None], 5)], r(5, 7), r(7), r(7))
-    both(lambda x: [F.gelu(x), F.silu(x), F.leaky_relu(x), F.elu(x), F.hardswish(x), F.softplus(x), F.normalize(x)], r(5, 7))
+    both(
+        lambda x: [F.gelu(x), F.silu(x), F.leaky_relu(x), F.elu(x), F.hardswish(x), F.softplus(x), F.normalize(x)],
+        r(5, 7),
+    )
     both(lambda q, k, v: F.scaled_dot_product_attention(q, k, v), *(r(2, 2, 5, 8) for _ in range(3)), tolerance=1e-6)
     both(lambda x: torch.einsum("bij,bkj->bik", x, x), r(2, 3, 4))
     both(lambda x: [torch.fft.rfft(x, dim=1).abs(), torch.fft.irfft(torch.fft.rfft(x, dim=1))], r(4, 8), tolerance=1e-5)
@@ -223,7 +259,11 @@ def optimizers():
         close(run("npu", make), run("cpu", make), 1e-5)
     import torch_npu
 
-    close(run("npu", lambda p: torch_npu.optim.NpuFusedSGD(p, 0.01, momentum=0.9)), run("cpu", lambda p: torch.optim.SGD(p, 0.01, momentum=0.9)), 1e-5)
+    close(
+        run("npu", lambda p: torch_npu.optim.NpuFusedSGD(p, 0.01, momentum=0.9)),
+        run("cpu", lambda p: torch.optim.SGD(p, 0.01, momentum=0.9)),
+        1e-5,
+    )
 
 
 @check
@@ -291,7 +331,12 @@ def amp():
         assert (torch.ones(2, 2, device="npu") @ torch.ones(2, 2, device="npu")).dtype == torch.float16
     close(
         train(small_net(), "npu", amp=torch.float16),
-        train(small_net(), "npu", amp=torch.float16, scaler_class=lambda device, enabled: torch.npu.amp.GradScaler(enabled=enabled)),
+        train(
+            small_net(),
+            "npu",
+            amp=torch.float16,
+            scaler_class=lambda device, enabled: torch.npu.amp.GradScaler(enabled=enabled),
+        ),
     )
 
 
@@ -428,12 +473,23 @@ def unsimulated_is_loud():
 def import_order():
     """The kernels are there whichever of torch and torch_npu is imported first."""
     for first in "import torch", "import torch_npu, torch", "import torch, torch_npu":
-        done = subprocess.run([sys.executable, "-c", f"{first}; print(torch.ones(2, device='npu').sum().item())"], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", f"{first}; print(torch.ones(2, device='npu').sum().item())"],
+            capture_output=True,
+            text=True,
+        )
         assert done.stdout.split() == ["2.0"], done
 
 
 def run(*command, **variables):
-    done = subprocess.run(command, capture_output=True, text=True, cwd=HERE, timeout=600, env={**os.environ, "OMP_NUM_THREADS": "1", **variables})
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=HERE,
+        timeout=600,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **variables},
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -462,7 +518,10 @@ def activation():
         with open(script, "w") as file:
             file.write(f"'{sys.executable}' -m torch.distributed.run --nproc_per_node=2 {train}\n")
         simulation = os.path.dirname(HERE)
-        for command in ([sys.executable, simulation, "bash", script], ["bash", "-c", f'eval "$({sys.executable} {simulation})" && bash {script}']):
+        for command in (
+            [sys.executable, simulation, "bash", script],
+            ["bash", "-c", f'eval "$({sys.executable} {simulation})" && bash {script}'],
+        ):
             out = run(*command, **clean)
             assert out == "sum 2\nsum 2\n", out
 
@@ -470,7 +529,16 @@ def activation():
 def distributed(ranks):
     with tempfile.TemporaryDirectory() as folder:
         for kind, variables in ("npu", {}), ("cpu", {"TORCH_DEVICE_BACKEND_AUTOLOAD": "0"}):
-            run(sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={ranks}", "selftest_dist.py", kind, f"{folder}/{kind}", **variables)
+            run(
+                sys.executable,
+                "-m",
+                "torch.distributed.run",
+                f"--nproc_per_node={ranks}",
+                "selftest_dist.py",
+                kind,
+                f"{folder}/{kind}",
+                **variables,
+            )
         npu, cpu = (torch.load(f"{folder}/{kind}") for kind in ("npu", "cpu"))
         close(npu, cpu, 1e-6)
 

@@ -14,7 +14,11 @@ def collectives(rank, size):
     npu = torch.device("npu", rank)
     floats, ints = (torch.float32, torch.float16, torch.bfloat16), (torch.int32, torch.int64, torch.int8)
     for dtype in floats + ints:
-        for op, expected in ((dist.ReduceOp.SUM, size * (size + 1) // 2), (dist.ReduceOp.MAX, size), (dist.ReduceOp.MIN, 1)):
+        for op, expected in (
+            (dist.ReduceOp.SUM, size * (size + 1) // 2),
+            (dist.ReduceOp.MAX, size),
+            (dist.ReduceOp.MIN, 1),
+        ):
             x = torch.full((5, 3), rank + 1, dtype=dtype, device=npu)
             dist.all_reduce(x, op)
             assert (x == expected).all(), (dtype, op, x)
@@ -58,7 +62,9 @@ def collectives(rank, size):
     assert message == [("hello", 3)]
     x = torch.full((200_000,), float(rank), device=npu)
     y = torch.empty_like(x)
-    for request in dist.batch_isend_irecv([dist.P2POp(dist.isend, x, (rank + 1) % size), dist.P2POp(dist.irecv, y, (rank - 1) % size)]):
+    for request in dist.batch_isend_irecv(
+        [dist.P2POp(dist.isend, x, (rank + 1) % size), dist.P2POp(dist.irecv, y, (rank - 1) % size)]
+    ):
         request.wait()
     assert (y == (rank - 1) % size).all()
     if rank == 0:

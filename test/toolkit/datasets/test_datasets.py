@@ -16,7 +16,10 @@ def test_nothing_there_shows_the_expected_tree(tmp_path):
         load_dataset("VOT2018", tmp_path)
 
 
-@pytest.mark.parametrize(("text", "reason"), [("", "is empty"), ('{"a": ', "cut off"), ("[]", "no object of videos"), ("{}", "no object of videos")])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("", "is empty"), ('{"a": ', "cut off"), ("[]", "no object of videos"), ("{}", "no object of videos")],
+)
 def test_broken_json(tmp_path, text, reason):
     (tmp_path / "VOT2018.json").write_text(text)
     with pytest.raises(ValueError, match=reason):
@@ -25,8 +28,16 @@ def test_broken_json(tmp_path, text, reason):
 
 def test_all_problems_of_a_json_at_once(tmp_path):
     good = {"img_names": ["x/1.jpg"], "gt_rect": [[1, 2, 3, 4]], "width": 10, "height": 10}
-    videos = {"keys": {"img_names": []}, "length": {**good, "gt_rect": []}, "numbers": {**good, "gt_rect": [[1, 2]]}, "size": {**good, "width": -1},
-              "type": {**good, "gt_rect": 5}, "list": [], "fine": good, "images": {**good, "img_names": [7]}}
+    videos = {
+        "keys": {"img_names": []},
+        "length": {**good, "gt_rect": []},
+        "numbers": {**good, "gt_rect": [[1, 2]]},
+        "size": {**good, "width": -1},
+        "type": {**good, "gt_rect": 5},
+        "list": [],
+        "fine": good,
+        "images": {**good, "img_names": [7]},
+    }
     videos["no_image"] = {key: good[key] for key in ("img_names", "gt_rect")}
     (tmp_path / "VOT2018.json").write_text(json.dumps(videos))
     with pytest.raises(ValueError, match="has 8 problems") as error:
@@ -76,7 +87,9 @@ def test_raw_folder(tmp_path, caplog, inside):
 
 def test_separators_and_line_ends_of_a_raw_folder(tmp_path):
     root = make_raw_set(tmp_path / "TINY")
-    (root / "boxes" / "groundtruth.txt").write_bytes(b"".join(b"%d\t40 25;20\r\n" % (30 + i) for i in range(8)) + b"\r\n")
+    (root / "boxes" / "groundtruth.txt").write_bytes(
+        b"".join(b"%d\t40 25;20\r\n" % (30 + i) for i in range(8)) + b"\r\n"
+    )
     assert load_dataset("TINY", root).sequences[1].ground_truth[7].tolist() == [37, 40, 25, 20]
 
 
@@ -91,8 +104,13 @@ def test_all_problems_of_a_raw_folder_at_once(tmp_path):
     with pytest.raises(ValueError, match="has 5 problems") as error:
         load_dataset("TINY", root)
     text = str(error.value)
-    for part in ("slow has 12 frames and ground truth for 1",
-                 "line 2 needs numbers, got '1,2,x,4'", "gone: listed", "no groundtruth.txt", "bare: no frames"):
+    for part in (
+        "slow has 12 frames and ground truth for 1",
+        "line 2 needs numbers, got '1,2,x,4'",
+        "gone: listed",
+        "no groundtruth.txt",
+        "bare: no frames",
+    ):
         assert part in text
     assert "list.txt   " in text
 
@@ -147,7 +165,10 @@ def test_json_with_a_video_dir_that_is_no_text(tmp_path):
 def test_a_vot_json_without_sizes_and_frames_says_what_it_needs(tmp_path, more):
     video = {"video_dir": "v", "img_names": ["v/1.jpg"], "gt_rect": [[1, 2, 3, 4]], "occlusion": [], **more}
     (tmp_path / "VOT2018.json").write_text(json.dumps({"v": video}))
-    with pytest.raises(ValueError, match="v: the size of its images is needed: give it the keys width and height, or put its first frame at .*v/1.jpg"):
+    with pytest.raises(
+        ValueError,
+        match="v: the size of its images is needed: give it the keys width and height, or put its first frame at .*v/1.jpg",
+    ):
         load_dataset("VOT2018", tmp_path)
 
 
@@ -155,7 +176,14 @@ def test_a_vot_json_without_sizes_and_frames_says_what_it_needs(tmp_path, more):
 @pytest.mark.parametrize("dataset", ["OTB100", "VOT2018"])
 def test_names_of_videos_that_are_paths_are_refused(tmp_path, dataset, name):
     """Before anything is read or written by that name."""
-    video = {"video_dir": "v", "img_names": ["v/1.jpg"], "gt_rect": [[1, 2, 3, 4]], "width": 9, "height": 9, "occlusion": []}
+    video = {
+        "video_dir": "v",
+        "img_names": ["v/1.jpg"],
+        "gt_rect": [[1, 2, 3, 4]],
+        "width": 9,
+        "height": 9,
+        "occlusion": [],
+    }
     (tmp_path / f"{dataset}.json").write_text(json.dumps({name: video}))
     with pytest.raises(ValueError, match="is no name of a video"):
         load_dataset(dataset, tmp_path)

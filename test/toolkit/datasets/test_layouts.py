@@ -29,8 +29,16 @@ def numbers(sequence):
 BOX = (10, 20, 30, 40)
 
 
-@pytest.mark.parametrize("name, shown", [("UAV123", "anno/UAV123/<sequence>.txt"), ("NFS30", "<sequence>/30/<sequence>.txt"), ("TC128", "<sequence>_gt.txt"),
-                                         ("TrackingNet", "TEST/anno/<sequence>.txt"), ("LaSOT", "groundtruth_rect.txt (OTB) or groundtruth.txt (LaSOT")])
+@pytest.mark.parametrize(
+    "name, shown",
+    [
+        ("UAV123", "anno/UAV123/<sequence>.txt"),
+        ("NFS30", "<sequence>/30/<sequence>.txt"),
+        ("TC128", "<sequence>_gt.txt"),
+        ("TrackingNet", "TEST/anno/<sequence>.txt"),
+        ("LaSOT", "groundtruth_rect.txt (OTB) or groundtruth.txt (LaSOT"),
+    ],
+)
 def test_an_empty_folder_shows_what_is_expected(tmp_path, name, shown):
     with pytest.raises(FileNotFoundError, match=f"no data set {name}") as error:
         load_dataset(name, tmp_path)
@@ -45,7 +53,11 @@ def test_every_problem_is_told(tmp_path):
     touch(tmp_path / "data_seq" / "UAV123" / "car2", [1])
     with pytest.raises(ValueError, match="2 problems") as error:
         load_dataset("UAV123", tmp_path)
-    assert "boat1: no frames in" in str(error.value) and "car2.txt line 1 needs numbers" in str(error.value) and "data_seq/UAV123/<video>" in str(error.value)
+    assert (
+        "boat1: no frames in" in str(error.value)
+        and "car2.txt line 1 needs numbers" in str(error.value)
+        and "data_seq/UAV123/<video>" in str(error.value)
+    )
 
 
 def test_uav123_pieces(tmp_path):
@@ -58,7 +70,11 @@ def test_uav123_pieces(tmp_path):
     write_truth(tmp_path / "anno" / "UAV123_10fps" / "bird1_2.txt", [BOX] * 2)
     write_truth(tmp_path / "anno" / "UAV20L" / "bird1.txt", [BOX] * 20)
     dataset = load_dataset("UAV123", tmp_path)
-    assert names(dataset) == ["bird1_2", "car1_s"] and numbers(dataset.sequences[0]) == [775, 776, 777] and np.isnan(dataset.sequences[0].ground_truth[1]).all()
+    assert (
+        names(dataset) == ["bird1_2", "car1_s"]
+        and numbers(dataset.sequences[0]) == [775, 776, 777]
+        and np.isnan(dataset.sequences[0].ground_truth[1]).all()
+    )
     assert numbers(load_dataset("UAV123_10fps", tmp_path).sequences[0]) == [259, 260]
     assert names(load_dataset("uav20l", tmp_path)) == ["bird1"] and len(UAV123_STARTS) == 51
     (tmp_path / "sets").mkdir()
@@ -75,7 +91,9 @@ def test_nfs(tmp_path):
     write_truth(tmp_path / "ball" / "240" / "ball.txt", lines, " ")
     touch(tmp_path / "ball" / "240" / "ball", range(1, 81), 5)
     slow, fast = (load_dataset(name, tmp_path).sequences[0] for name in ("NFS30", "NFS240"))
-    assert [region.tolist() for region in slow.ground_truth] == [[10 + 8 * index, 20, 30, 40] for index in range(10)] and numbers(slow) == list(range(1, 11))
+    assert [region.tolist() for region in slow.ground_truth] == [
+        [10 + 8 * index, 20, 30, 40] for index in range(10)
+    ] and numbers(slow) == list(range(1, 11))
     assert len(fast) == 80 and fast.ground_truth[5].tolist() == [15, 20, 30, 40]
     (tmp_path / "ball" / "30" / "ball.txt").write_text("0 1 2 3\n")
     with pytest.raises(ValueError, match="ball.txt line 1 needs an id, x1 y1 x2 y2"):
@@ -85,13 +103,20 @@ def test_nfs(tmp_path):
 def test_a_frame_that_lacks_in_the_middle(tmp_path):
     """Where there may be more images than lines, or the other way round, a gap would move all boxes behind it."""
     touch(tmp_path / "NFS30" / "ball" / "30" / "ball", (1, 2, *range(4, 11)), 5)
-    write_truth(tmp_path / "NFS30" / "ball" / "30" / "ball.txt", [(0, 10, 20, 40, 60, index, 0, 0, 0, '"ball"') for index in range(10 * 8)], " ")
+    write_truth(
+        tmp_path / "NFS30" / "ball" / "30" / "ball.txt",
+        [(0, 10, 20, 40, 60, index, 0, 0, 0, '"ball"') for index in range(10 * 8)],
+        " ",
+    )
     touch(tmp_path / "OTB100" / "Deer" / "img", (1, 2, 4, 5, 6), 4)
     write_truth(tmp_path / "OTB100" / "Deer" / "groundtruth_rect.txt", [BOX] * 4)
     touch(tmp_path / "UAV123" / "data_seq" / "UAV123" / "bird1", (775, 777, 778), 6)
     write_truth(tmp_path / "UAV123" / "anno" / "UAV123" / "bird1_2.txt", [BOX] * 3)
-    for name, lacks in (("NFS30", "there is no 00003.jpg in .*30/ball"), ("OTB100", "there is no 0003.jpg in .*Deer/img"),
-                        ("UAV123", "bird1_2: there is no 000776.jpg in .*bird1")):
+    for name, lacks in (
+        ("NFS30", "there is no 00003.jpg in .*30/ball"),
+        ("OTB100", "there is no 0003.jpg in .*Deer/img"),
+        ("UAV123", "bird1_2: there is no 000776.jpg in .*bird1"),
+    ):
         with pytest.raises(ValueError, match=lacks):
             load_dataset(name, tmp_path)
 
@@ -108,14 +133,23 @@ def test_trackingnet_and_got_10k_without_truth(tmp_path):
     touch(tmp_path / "TEST" / "frames" / "abc_0", range(12), 1)
     write_truth(tmp_path / "TEST" / "anno" / "abc_0.txt", [BOX])
     dataset = load_dataset("TrackingNet", tmp_path)
-    assert dataset.hidden_truth and numbers(dataset.sequences[0]) == list(range(12)) and dataset.sequences[0].ground_truth[0].tolist() == list(BOX)
+    assert (
+        dataset.hidden_truth
+        and numbers(dataset.sequences[0]) == list(range(12))
+        and dataset.sequences[0].ground_truth[0].tolist() == list(BOX)
+    )
     for part, lines in (("val", 5), ("test", 1)):
         video = tmp_path / "GOT-10k" / part / f"GOT-10k_{part}_1"
         touch(video, range(1, 6), 8)
         write_truth(video / "groundtruth.txt", [BOX] * lines)
         (tmp_path / "GOT-10k" / part / "list.txt").write_text(f"GOT-10k_{part}_1\n")
     val, test = load_dataset("GOT-10k", tmp_path), load_dataset("GOT-10k-test", tmp_path)
-    assert names(val) == ["GOT-10k_val_1"] and not val.hidden_truth and names(test) == ["GOT-10k_test_1"] and test.hidden_truth
+    assert (
+        names(val) == ["GOT-10k_val_1"]
+        and not val.hidden_truth
+        and names(test) == ["GOT-10k_test_1"]
+        and test.hidden_truth
+    )
     assert names(load_dataset("GOT-10k-val", tmp_path / "GOT-10k")) == ["GOT-10k_val_1"]
 
 
@@ -164,7 +198,10 @@ def test_parts_of_otb100(tmp_path):
     assert names(dataset) == list(SUBSETS["otb50"]) and len(dataset) == 50
     assert numbers(dataset.only(["David"]).sequences[0]) == [300, 301, 302, 303] and len(SUBSETS["cvpr13"]) == 51
     assert len(load_dataset("OTB2015", tmp_path)) == 51
-    assert names(load_dataset("OTB50", tmp_path / "OTB100")) == names(dataset) and len(load_dataset("OTB100", tmp_path)) == 51
+    assert (
+        names(load_dataset("OTB50", tmp_path / "OTB100")) == names(dataset)
+        and len(load_dataset("OTB100", tmp_path)) == 51
+    )
     with pytest.raises(ValueError, match="Boy: belongs to CVPR13, but there is no such sequence"):
         load_dataset("CVPR13", tmp_path)
 
@@ -172,5 +209,8 @@ def test_parts_of_otb100(tmp_path):
 @pytest.mark.shared
 def test_parts_of_the_published_json(shared):
     folder = shared / "data" / "benchmarks"
-    assert names(load_dataset("OTB2013", folder)) == names(load_dataset("CVPR13", folder)) and len(load_dataset("OTB2015", folder)) == 100
+    assert (
+        names(load_dataset("OTB2013", folder)) == names(load_dataset("CVPR13", folder))
+        and len(load_dataset("OTB2015", folder)) == 100
+    )
     assert len(load_dataset("OTB50", folder)) == 50 and len(load_dataset("CVPR13", folder)) == 51

@@ -17,8 +17,17 @@ def test_frames_and_truth_must_be_as_many():
         Sequence("clip", ["a.jpg"], moving_polygons(2), 10, 10)
 
 
-@pytest.mark.parametrize("names, told", [("01 02 04 05 07", "there is no 03.jpg, no 06.jpg$"), ("a b c", "of both$"), ("1 11 21 31", "of both$"),
-                                         ("8 9 11", "no 10.jpg$"), ("1 2 3", "of both$"), ("1 2 7 8 9 10", "no 3.jpg, no 4.jpg, no 5.jpg ...$")])
+@pytest.mark.parametrize(
+    "names, told",
+    [
+        ("01 02 04 05 07", "there is no 03.jpg, no 06.jpg$"),
+        ("a b c", "of both$"),
+        ("1 11 21 31", "of both$"),
+        ("8 9 11", "no 10.jpg$"),
+        ("1 2 3", "of both$"),
+        ("1 2 7 8 9 10", "no 3.jpg, no 4.jpg, no 5.jpg ...$"),
+    ],
+)
 def test_images_that_lack_are_named(names, told):
     """Numbers with a gap; images of every tenth frame and names that are no numbers have none."""
     with pytest.raises(ValueError, match=told):

@@ -43,16 +43,26 @@ def supervised(content):
         values = calculate_overlaps(result, video.groundtruth(), video.size)
         overlaps += values
         lost, started = locate_failures_inits(result)
-        fragments += [values[start:end] for start, end in zip(started, [*lost, len(values)], strict=False)] if lost else [values]
+        fragments += (
+            [values[start:end] for start, end in zip(started, [*lost, len(values)], strict=False)] if lost else [values]
+        )
         success += [False] * len(lost) + [True] * (len(started) - len(lost)) if lost else [True]
     curve = compute_eao_curve(fragments, [1] * len(fragments), success)
-    eao = float(np.mean(curve[content["low"]:content["high"] + 1]))
-    return {"accuracy": accuracy / weight, "robustness": failures / weight, "eao": eao, "overlaps": [float(value) for value in overlaps]}
+    eao = float(np.mean(curve[content["low"] : content["high"] + 1]))
+    return {
+        "accuracy": accuracy / weight,
+        "robustness": failures / weight,
+        "eao": eao,
+        "overlaps": [float(value) for value in overlaps],
+    }
 
 
 def longterm(content):
     thresholds = determine_thresholds([score for case in content["cases"] for score in case["scores"]], 100)
-    curves = [compute_tpr_curves([region(entry) for entry in case["result"]], case["scores"], Video(case), thresholds) for case in content["cases"]]
+    curves = [
+        compute_tpr_curves([region(entry) for entry in case["result"]], case["scores"], Video(case), thresholds)
+        for case in content["cases"]
+    ]
     precision, recall = (np.mean([curve[place] for curve in curves], axis=0) for place in (0, 1))
     f1 = 2 * precision * recall / (precision + recall)
     best = int(np.nanargmax(f1))
@@ -63,7 +73,9 @@ def unsupervised(content):
     means, lengths = [], []
     for case in content["cases"]:
         video = Video(case)
-        overlaps, _ = gather_overlaps([region(entry) for entry in case["result"]], video.groundtruth(), content["burn_in"], bounds=video.size)
+        overlaps, _ = gather_overlaps(
+            [region(entry) for entry in case["result"]], video.groundtruth(), content["burn_in"], bounds=video.size
+        )
         means.append(np.mean(overlaps))
         lengths.append(len(video))
     return {"accuracy": float(np.average(means, weights=lengths))}
@@ -91,9 +103,17 @@ def multistart(content):
         total, weight = total + np.array(curve) * np.array(active), weight + np.array(active)
     curve = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
     records = list(scores.values())
-    accuracy = np.average([covered / robust for covered, robust, _, _ in records], weights=[robust for _, robust, _, _ in records])
-    robustness = np.average([robust / frames for _, robust, frames, _ in records], weights=[length for _, _, _, length in records])
-    return {"eao": float(np.mean(curve[content["low"]:content["high"] + 1])), "accuracy": float(accuracy), "robustness": float(robustness)}
+    accuracy = np.average(
+        [covered / robust for covered, robust, _, _ in records], weights=[robust for _, robust, _, _ in records]
+    )
+    robustness = np.average(
+        [robust / frames for _, robust, frames, _ in records], weights=[length for _, _, _, length in records]
+    )
+    return {
+        "eao": float(np.mean(curve[content["low"] : content["high"] + 1])),
+        "accuracy": float(accuracy),
+        "robustness": float(robustness),
+    }
 
 
 def realtime(content):
@@ -131,7 +151,13 @@ def realtime(content):
 def main(path):
     with open(path) as stream:
         content = json.load(stream)
-    what = {"supervised": supervised, "longterm": longterm, "unsupervised": unsupervised, "multistart": multistart, "realtime": realtime}
+    what = {
+        "supervised": supervised,
+        "longterm": longterm,
+        "unsupervised": unsupervised,
+        "multistart": multistart,
+        "realtime": realtime,
+    }
     print(json.dumps(what[content["what"]](content)))
 
 

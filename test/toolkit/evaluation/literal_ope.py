@@ -26,8 +26,11 @@ def distance(a, b, by=(1, 1)):
 def curves(overlaps, distances, norm_distances, frames):
     """Success, precision at 20 pixels and normalised precision at 0.2 of one video."""
     success = [sum(value > 0.05 * step for value in overlaps) / frames for step in range(21)]
-    return {"auc": sum(success) / 21, "precision20": sum(value <= 20 for value in distances) / frames,
-            "norm_precision20": sum(value <= 0.2 for value in norm_distances) / frames}
+    return {
+        "auc": sum(success) / 21,
+        "precision20": sum(value <= 20 for value in distances) / frames,
+        "norm_precision20": sum(value <= 0.2 for value in norm_distances) / frames,
+    }
 
 
 def pysot(truth, boxes, absent):
@@ -67,28 +70,46 @@ def otb(truth, boxes, absent):
 
 def trackingnet(truth, boxes):
     """metrics.py of the devkit: whole pixels, the first box is the truth, trapezoids over 21 thresholds."""
-    truth, boxes = [[round(number) if number == number else number for number in box] for box in truth], [list(map(round, box)) for box in boxes]
+    truth, boxes = (
+        [[round(number) if number == number else number for number in box] for box in truth],
+        [list(map(round, box)) for box in boxes],
+    )
     boxes[0] = truth[0]
     overlaps = [overlap(true, box) for true, box in zip(truth, boxes, strict=True)]
-    middles = [((true[0] + (true[2] + 1) / 2, true[1] + (true[3] + 1) / 2), (box[0] + (box[2] + 1) / 2, box[1] + (box[3] + 1) / 2))
-               for true, box in zip(truth, boxes, strict=True)]
+    middles = [
+        (
+            (true[0] + (true[2] + 1) / 2, true[1] + (true[3] + 1) / 2),
+            (box[0] + (box[2] + 1) / 2, box[1] + (box[3] + 1) / 2),
+        )
+        for true, box in zip(truth, boxes, strict=True)
+    ]
     distances = [distance(*pair) for pair in middles]
-    norm = [distance(*pair, true[2:]) if true[2] and true[3] else math.inf for pair, true in zip(middles, truth, strict=True)]
+    norm = [
+        distance(*pair, true[2:]) if true[2] and true[3] else math.inf
+        for pair, true in zip(middles, truth, strict=True)
+    ]
 
     def area(hit):
         shares = [sum(map(hit(step), range(len(truth)))) / len(truth) for step in range(21)]
         return sum((low + high) / 2 / 20 for low, high in zip(shares, shares[1:], strict=False))
 
-    return {"auc": area(lambda step: lambda place: overlaps[place] > step / 20),
-            "precision_auc": area(lambda step: lambda place: distances[place] <= 2.5 * step),
-            "norm_precision_auc": area(lambda step: lambda place: norm[place] <= 0.025 * step)}
+    return {
+        "auc": area(lambda step: lambda place: overlaps[place] > step / 20),
+        "precision_auc": area(lambda step: lambda place: distances[place] <= 2.5 * step),
+        "norm_precision_auc": area(lambda step: lambda place: norm[place] <= 0.025 * step),
+    }
 
 
 def got10k(truth, runs, cover, size):
     """The overlaps that the got10k toolkit takes the mean of: all repetitions, without the first frame, where cover is positive, cut to the image."""
+
     def cut(box):
         x, y = min(max(box[0], 0), size[0]), min(max(box[1], 0), size[1])
         return x, y, min(max(box[2], 0), size[0] - x), min(max(box[3], 0), size[1] - y)
 
-    return [overlap(cut(true), cut(box)) for boxes in runs
-            for index, (true, box, seen) in enumerate(zip(truth, boxes, cover, strict=True)) if index and seen > 0]
+    return [
+        overlap(cut(true), cut(box))
+        for boxes in runs
+        for index, (true, box, seen) in enumerate(zip(truth, boxes, cover, strict=True))
+        if index and seen > 0
+    ]

@@ -54,7 +54,9 @@ def test_fragments():
 def test_weights_are_the_share_of_frames_with_the_tag():
     flags = np.zeros(30)
     flags[:9] = 1
-    parts = list(fragments_of(run_of(lost=[12], tags={"occlusion": flags}), ("all", "occlusion", "size_change"), 5, 0.5))
+    parts = list(
+        fragments_of(run_of(lost=[12], tags={"occlusion": flags}), ("all", "occlusion", "size_change"), 5, 0.5)
+    )
     np.testing.assert_allclose([part.weights for part in parts], [[0.5, 0.25, 0], [0.5, 0, 0]])
 
 

@@ -17,7 +17,9 @@ from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.results.files import save_ope
 
-needs_got10k = pytest.mark.skipif(not os.environ.get("GOT10K_PYTHON"), reason="GOT10K_PYTHON names no Python that has got10k")
+needs_got10k = pytest.mark.skipif(
+    not os.environ.get("GOT10K_PYTHON"), reason="GOT10K_PYTHON names no Python that has got10k"
+)
 
 
 def ask(*arguments):
@@ -41,9 +43,15 @@ def test_got10k(tmp_path, tracker):
         images(video, len((video / "groundtruth.txt").read_text().splitlines()))
     results = ROOT / "test" / "parity" / "got10k_small" / "results"
     expected = ask("GOT-10k", tmp_path / "GOT-10k", results, tracker, tmp_path / "reports")
-    found = score_trackers(load_dataset("GOT-10k", tmp_path), [results / tracker], mode="official").to_json()[tracker]["official"]
-    assert [found[what] for what in ("ao", "sr50", "fps")] == pytest.approx([expected["overall"][what] for what in ("ao", "sr", "speed_fps")], abs=1e-9)
-    assert {name: video["ao"] for name, video in found["videos"].items()} == pytest.approx({name: video["ao"] for name, video in expected["seq_wise"].items()})
+    found = score_trackers(load_dataset("GOT-10k", tmp_path), [results / tracker], mode="official").to_json()[tracker][
+        "official"
+    ]
+    assert [found[what] for what in ("ao", "sr50", "fps")] == pytest.approx(
+        [expected["overall"][what] for what in ("ao", "sr", "speed_fps")], abs=1e-9
+    )
+    assert {name: video["ao"] for name, video in found["videos"].items()} == pytest.approx(
+        {name: video["ao"] for name, video in expected["seq_wise"].items()}
+    )
 
 
 @needs_got10k
@@ -55,7 +63,12 @@ def test_success_and_precision(tmp_path):
         np.savetxt(tmp_path / "DTB70" / f"v{index}" / "groundtruth_rect.txt", truth, fmt="%.4f", delimiter=",")
         save_ope(tmp_path / "results" / "m", f"v{index}", truth + rng.normal(0, 6, (count, 4)) * [1, 1, 0.3, 0.3])
     expected = ask("DTB70", tmp_path / "DTB70", tmp_path / "results", "m", tmp_path / "reports")
-    found = score_trackers(load_dataset("DTB70", tmp_path), [tmp_path / "results" / "m"], mode="official").to_json()["m"]["official"]
-    assert (found["auc"], found["precision20"]) == pytest.approx([expected["overall"][what] for what in ("success_score", "precision_score")], abs=1e-9)
+    found = score_trackers(load_dataset("DTB70", tmp_path), [tmp_path / "results" / "m"], mode="official").to_json()[
+        "m"
+    ]["official"]
+    assert (found["auc"], found["precision20"]) == pytest.approx(
+        [expected["overall"][what] for what in ("success_score", "precision_score")], abs=1e-9
+    )
     assert {name: video["auc"] for name, video in found["videos"].items()} == pytest.approx(
-        {name: video["success_score"] for name, video in expected["seq_wise"].items()}, abs=1e-9)
+        {name: video["success_score"] for name, video in expected["seq_wise"].items()}, abs=1e-9
+    )

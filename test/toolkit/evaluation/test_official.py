@@ -12,7 +12,12 @@ from helpers import PARITY, ROOT
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.datasets.sequence import Dataset, VotSettings
 from pysot.toolkit.evaluation.accuracy_robustness import measure
-from pysot.toolkit.evaluation.official import expected_overlap_curve, fragments_of, official_score, with_official_overlaps
+from pysot.toolkit.evaluation.official import (
+    expected_overlap_curve,
+    fragments_of,
+    official_score,
+    with_official_overlaps,
+)
 from pysot.toolkit.experiments.scoring import evaluate_tracker, score_trackers
 from pysot.toolkit.region.official_raster import official_overlaps, paint
 from pysot.toolkit.region.raster import region_table
@@ -24,12 +29,24 @@ def one(a, b, width=100, height=80):
     return official_overlaps(region_table([np.array(a, float)]), region_table([np.array(b, float)]), width, height)[0]
 
 
-@pytest.mark.parametrize("a, b, expected", [
-    ((10, 10, 4, 4), (10, 10, 4, 4), 1), ((10, 10, 4, 4), (12, 10, 4, 4), 8 / 24), ((10.5, 10, 4, 4), (10, 10, 4, 4), 1),  # halves go to even numbers
-    ((11.5, 10, 4, 4), (12, 10, 4, 4), 1), ((-2, 10, 4, 4), (0, 10, 2, 4), 1), ((98, 10, 10, 4), (98, 10, 2, 4), 1), ((-9, -9, 4, 4), (-9, -9, 4, 4), 0),
-    ((10, 10, 1, 1), (10, 10, 1, 1), 1), ((10, 10, 0, 0), (30, 30, 0, 0), 0), ((np.nan, 1, 2, 3), (10, 10, 4, 4), 0),
-    ((10, 10, 4, 4), (10, 10, 13, 10, 13, 13, 10, 13), 1), ((10, 10, 14, 10, 14, 14, 10, 14), (10, 10, 5, 5), 1),
-    ((10, 10, 10, 10, 10, 14, 10, 14), (10, 10, 4, 4), 0.25)])  # a quadrangle without width paints a column of five: four of them in the box
+@pytest.mark.parametrize(
+    "a, b, expected",
+    [
+        ((10, 10, 4, 4), (10, 10, 4, 4), 1),
+        ((10, 10, 4, 4), (12, 10, 4, 4), 8 / 24),
+        ((10.5, 10, 4, 4), (10, 10, 4, 4), 1),  # halves go to even numbers
+        ((11.5, 10, 4, 4), (12, 10, 4, 4), 1),
+        ((-2, 10, 4, 4), (0, 10, 2, 4), 1),
+        ((98, 10, 10, 4), (98, 10, 2, 4), 1),
+        ((-9, -9, 4, 4), (-9, -9, 4, 4), 0),
+        ((10, 10, 1, 1), (10, 10, 1, 1), 1),
+        ((10, 10, 0, 0), (30, 30, 0, 0), 0),
+        ((np.nan, 1, 2, 3), (10, 10, 4, 4), 0),
+        ((10, 10, 4, 4), (10, 10, 13, 10, 13, 13, 10, 13), 1),
+        ((10, 10, 14, 10, 14, 14, 10, 14), (10, 10, 5, 5), 1),
+        ((10, 10, 10, 10, 10, 14, 10, 14), (10, 10, 4, 4), 0.25),
+    ],
+)  # a quadrangle without width paints a column of five: four of them in the box
 def test_overlaps_by_hand(a, b, expected):
     if len(a) == 8 and a[0] == a[2]:
         expected = 4 / 17
@@ -47,10 +64,16 @@ def test_rows_as_intervals_equal_the_painted_masks():
     a, b = region_table([*boxes, *quads]), region_table([*quads, *quads[::-1]])
     ours = official_overlaps(a, b, 100, 80)
     for got, first, second in zip(ours, np.rint(a), np.rint(b), strict=True):
-        whole = [paint(region, np.array([-200.0, -200.0]), np.array([500, 500]))[200:280, 200:300] for region in (first, second)]
+        whole = [
+            paint(region, np.array([-200.0, -200.0]), np.array([500, 500]))[200:280, 200:300]
+            for region in (first, second)
+        ]
         union = (whole[0] | whole[1]).sum()
         expected = (whole[0] & whole[1]).sum() / union if union else 0
-        assert got == pytest.approx(expected, abs=0.02), (first, second)  # columns left of the image are rounded towards it, so an edge may differ by a pixel
+        assert got == pytest.approx(expected, abs=0.02), (
+            first,
+            second,
+        )  # columns left of the image are rounded towards it, so an edge may differ by a pixel
 
 
 def test_the_table_says_what_is_partial_and_what_is_not_scored(tmp_path):
@@ -59,8 +82,16 @@ def test_the_table_says_what_is_partial_and_what_is_not_scored(tmp_path):
         (tmp_path / name / "baseline").mkdir(parents=True)
         for video in videos:
             save_baseline(tmp_path / name, video, trajectory(30))
-    rows = official_rows(score_trackers(dataset, [tmp_path / name for name in ("none", "part", "full")], mode="vot", partial=True))
-    assert sorted(row[0] for row in rows[1:3]) == ["full", "part [1 of 2 videos]"] and rows[3] == ["none [not scored]", "-", "-", "-", "-"]
+    rows = official_rows(
+        score_trackers(dataset, [tmp_path / name for name in ("none", "part", "full")], mode="vot", partial=True)
+    )
+    assert sorted(row[0] for row in rows[1:3]) == ["full", "part [1 of 2 videos]"] and rows[3] == [
+        "none [not scored]",
+        "-",
+        "-",
+        "-",
+        "-",
+    ]
 
 
 def test_fragments_and_scores_by_hand():
@@ -71,7 +102,9 @@ def test_fragments_and_scores_by_hand():
     score = official_score([run], VotSettings(5, 9, 7))
     assert score.lost == 1 and score.robustness == 1 and score.accuracy == 1
     curve = expected_overlap_curve([run])
-    assert curve[5] == pytest.approx(1) and curve[12] == pytest.approx((11 / 12 + 1) / 2) and score.eao == pytest.approx(1)
+    assert (
+        curve[5] == pytest.approx(1) and curve[12] == pytest.approx((11 / 12 + 1) / 2) and score.eao == pytest.approx(1)
+    )
     perfect = official_score(measure([sequence], [trajectory(30)]), VotSettings(5, 9, 7))
     assert (perfect.accuracy, perfect.robustness, perfect.eao) == (1, 0, 1)
     assert np.isnan(official_score(measure([sequence], [trajectory(30)]), VotSettings(50, 90, 70)).eao)
@@ -83,15 +116,32 @@ def test_parity_with_the_official_toolkit_on_published_results(shared):
     expected = json.loads((shared / "parity" / "real_results.expected_vot_toolkit.json").read_text())["VOT2018"]
     for tracker, numbers in expected.items():
         score = evaluate_tracker(dataset, shared / "data" / "results" / "VOT2018" / tracker, mode="vot").official
-        assert score.accuracy == pytest.approx(numbers["accuracy"], abs=1e-6) and score.eao == pytest.approx(numbers["eao"][0], abs=1e-6)
-        assert score.robustness == pytest.approx(numbers["robustness_per_sequence"], abs=1e-6) and score.lost == numbers["failures"][0]
+        assert score.accuracy == pytest.approx(numbers["accuracy"], abs=1e-6) and score.eao == pytest.approx(
+            numbers["eao"][0], abs=1e-6
+        )
+        assert (
+            score.robustness == pytest.approx(numbers["robustness_per_sequence"], abs=1e-6)
+            and score.lost == numbers["failures"][0]
+        )
 
 
 def test_modes_of_the_command(tmp_path):
     small = PARITY / "vot_small"
 
     def table(*more):
-        command = [sys.executable, ROOT / "tools" / "eval.py", "-p", small / "results", "-d", "VOT2016", "--datasetdir", small, "--json", "out.json", *more]
+        command = [
+            sys.executable,
+            ROOT / "tools" / "eval.py",
+            "-p",
+            small / "results",
+            "-d",
+            "VOT2016",
+            "--datasetdir",
+            small,
+            "--json",
+            "out.json",
+            *more,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         return done.stdout, json.loads((tmp_path / "out.json").read_text())["tracker_a"]
@@ -99,10 +149,18 @@ def test_modes_of_the_command(tmp_path):
     pysot, plain = table()
     vot, official = table("--mode", "vot")
     both, same = table("--mode", "both")
-    assert "vot" not in plain and official["vot"] == same["vot"] and {**plain, "vot": same["vot"], "eao": None} == {**same, "eao": None}
+    assert (
+        "vot" not in plain
+        and official["vot"] == same["vot"]
+        and {**plain, "vot": same["vot"], "eao": None} == {**same, "eao": None}
+    )
     assert "Accuracy pysot" in both and "Why they differ" in both and "EAO by tag" in pysot and "EAO by tag" not in vot
     videos, plain_videos = table("--mode", "vot", "-s")[1]["vot"]["videos"], plain["videos"]
-    assert list(videos) == list(plain_videos) and videos != plain_videos and all(videos[name]["lost"] == plain_videos[name]["lost"] for name in videos)
+    assert (
+        list(videos) == list(plain_videos)
+        and videos != plain_videos
+        and all(videos[name]["lost"] == plain_videos[name]["lost"] for name in videos)
+    )
     assert f"{videos['seq00']['accuracy']:.3f}" in table("--mode", "vot", "-s")[0]
     assert f"{official['vot']['eao']:.3f}" in vot and f"{plain['eao']['all']:.3f}" in pysot
 
@@ -114,19 +172,37 @@ def test_the_official_toolkit_itself(tmp_path):
     for index in range(6):
         frames, polygons = int(rng.integers(60, 160)), index % 2 == 0
         start = rng.uniform(20, 100, 2)
-        corners = start + np.cumsum(rng.normal(0, 2, (frames, 1, 2)), axis=0) + np.array([[0, 0], [40, 5], [38, 30], [-3, 26]])
-        truth = list(corners.reshape(frames, 8) if polygons else np.concatenate([corners[:, 0], rng.uniform(15, 40, (frames, 2))], axis=1))
+        corners = (
+            start
+            + np.cumsum(rng.normal(0, 2, (frames, 1, 2)), axis=0)
+            + np.array([[0, 0], [40, 5], [38, 30], [-3, 26]])
+        )
+        truth = list(
+            corners.reshape(frames, 8)
+            if polygons
+            else np.concatenate([corners[:, 0], rng.uniform(15, 40, (frames, 2))], axis=1)
+        )
         sequence = make_sequence(name=f"s{index}", truth=truth, width=150, height=120)
-        entries = [1, *(region[:4] + rng.normal(0, 4, 4) if len(region) == 4 else region + rng.normal(0, 4, 8) for region in truth[1:])]
-        entries = [entry if np.isscalar(entry) or len(entry) == 8 else np.maximum(entry, [-50, -50, 1, 1]) for entry in entries]
+        entries = [
+            1,
+            *(
+                region[:4] + rng.normal(0, 4, 4) if len(region) == 4 else region + rng.normal(0, 4, 8)
+                for region in truth[1:]
+            ),
+        ]
+        entries = [
+            entry if np.isscalar(entry) or len(entry) == 8 else np.maximum(entry, [-50, -50, 1, 1]) for entry in entries
+        ]
         for lost in sorted(rng.choice(range(10, frames - 12, 12), int(rng.integers(0, 4)), replace=False)):
-            entries[lost:lost + 6] = [2, 0, 0, 0, 0, 1]
+            entries[lost : lost + 6] = [2, 0, 0, 0, 0, 1]
         runs += measure([sequence], [Trajectory.from_frames(entries)])
         result = [np.asarray(entry).tolist() for entry in entries]
         cases.append({"size": [150, 120], "truth": [region.tolist() for region in truth], "result": result})
     expected = ask_vot_toolkit(tmp_path, "supervised", cases=cases, low=20, high=60)
     score = official_score(runs, VotSettings(20, 60, 40))
-    assert (score.accuracy, score.robustness, score.eao) == pytest.approx((expected["accuracy"], expected["robustness"], expected["eao"]), abs=1e-4)
+    assert (score.accuracy, score.robustness, score.eao) == pytest.approx(
+        (expected["accuracy"], expected["robustness"], expected["eao"]), abs=1e-4
+    )
     ours = np.concatenate([run.overlap for run in with_official_overlaps(runs)])
     tracked = np.concatenate([run.trajectory.codes == TRACKED for run in runs])
     np.testing.assert_allclose(ours[tracked], np.array(expected["overlaps"])[tracked], atol=1e-6)

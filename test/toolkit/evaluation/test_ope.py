@@ -38,9 +38,18 @@ def test_curves_by_hand():
     """Boxes of 40 x 20, moved by 0, 10 and 100 pixels: overlaps 1, 0.6 and 0, distances 0, 10 and 100, of the size 0, 0.25 and 2.5."""
     curves = measure_video(boxes(0, 0, 0), boxes(0, 10, 100))
     at = dict(zip(OVERLAPS.round(2).tolist(), curves.success.tolist(), strict=True))
-    assert at[0.0] == pytest.approx(2 / 3) and at[0.55] == pytest.approx(2 / 3) and at[0.65] == pytest.approx(1 / 3) and at[1.0] == 0
-    assert curves.precision[DISTANCES.tolist().index(9)] == pytest.approx(1 / 3) and curves.precision20 == pytest.approx(2 / 3)
-    assert curves.norm_precision20 == pytest.approx(1 / 3) and curves.norm_precision[NORMALISED.tolist().index(0.25)] == pytest.approx(2 / 3)
+    assert (
+        at[0.0] == pytest.approx(2 / 3)
+        and at[0.55] == pytest.approx(2 / 3)
+        and at[0.65] == pytest.approx(1 / 3)
+        and at[1.0] == 0
+    )
+    assert curves.precision[DISTANCES.tolist().index(9)] == pytest.approx(
+        1 / 3
+    ) and curves.precision20 == pytest.approx(2 / 3)
+    assert curves.norm_precision20 == pytest.approx(1 / 3) and curves.norm_precision[
+        NORMALISED.tolist().index(0.25)
+    ] == pytest.approx(2 / 3)
     assert (curves.ao, curves.sr50, curves.sr75, curves.later) == (pytest.approx(0.3), 0.5, 0, 2)
 
 
@@ -53,7 +62,11 @@ def test_normalised_precision_of_trackingnet():
     found = truth + rng.normal(0, 4, (40, 4)) * [1, 1, 0.3, 0.3]
     shares, total = [0.025 * step for step in range(21)], 0.0
     for (x, y, w, h), (a, b, c, d) in zip(truth.round(), found.round(), strict=True):
-        far = np.hypot((a + (c + 1) / 2 - x - (w + 1) / 2) / w, (b + (d + 1) / 2 - y - (h + 1) / 2) / h) if w and h else np.inf
+        far = (
+            np.hypot((a + (c + 1) / 2 - x - (w + 1) / 2) / w, (b + (d + 1) / 2 - y - (h + 1) / 2) / h)
+            if w and h
+            else np.inf
+        )
         hits = [float(far <= share) for share in shares]
         total += sum((low + high) / 2 * 0.025 for low, high in itertools.pairwise(hits)) / 0.5
     curves = measure_video(truth, found)
@@ -62,7 +75,9 @@ def test_normalised_precision_of_trackingnet():
     assert curves.norm_precision20 != pytest.approx(curves.norm_precision_auc, abs=0.01)
     shown = ope_rows(Scores(toy("a"), ONE_PASS, [OnePassScore(name="one", all=curves)]))
     assert shown[1][shown[0].index("Norm Precision AUC")] == f"{curves.norm_precision_auc:.3f}"
-    assert mean_curves([curves, measure_video(truth[1:2], truth[1:2])]).norm_precision_auc == pytest.approx((total / 40 + 1) / 2)
+    assert mean_curves([curves, measure_video(truth[1:2], truth[1:2])]).norm_precision_auc == pytest.approx(
+        (total / 40 + 1) / 2
+    )
 
 
 def test_frames_without_the_target():
@@ -74,7 +89,11 @@ def test_frames_without_the_target():
     assert (left.ao, left.later) == (1, 1)
     truth[2] = np.nan
     unknown = measure_video(truth, found)
-    assert unknown.auc == left.auc and unknown.precision20 == unknown.norm_precision20 == 1 and (unknown.ao, unknown.later) == (1, 1)
+    assert (
+        unknown.auc == left.auc
+        and unknown.precision20 == unknown.norm_precision20 == 1
+        and (unknown.ao, unknown.later) == (1, 1)
+    )
     assert measure_video(truth, found, np.zeros(3, bool)).auc == 0
     with pytest.raises(ValueError, match="no frame with ground truth"):
         measure_video(truth * np.nan, found)
@@ -131,7 +150,10 @@ def test_names_of_result_files(tmp_path, written):
     path = tmp_path / "model" / written
     path.parent.mkdir(parents=True)
     path.write_text("20\t30 40;20\r\n" * 6)
-    assert find_ope_runs(tmp_path / "model", "Jogging-1") == [path] and find_ope_runs(tmp_path / "model", "Jogging-2")[0].name == "Jogging-2.txt"
+    assert (
+        find_ope_runs(tmp_path / "model", "Jogging-1") == [path]
+        and find_ope_runs(tmp_path / "model", "Jogging-2")[0].name == "Jogging-2.txt"
+    )
     assert evaluate_tracker(toy("Jogging-1"), tmp_path / "model").all.auc == pytest.approx(20 / 21)
     assert [folder.name for folder in tracker_dirs(tmp_path, "OTB100", experiments=("",))] == ["model"]
 
@@ -143,7 +165,12 @@ def alike(folder, *written, names=("car-1", "car_1", "Deer"), nested=False):
     found = {}
     for sequence in toy(*names).sequences:
         try:
-            found[sequence.name] = find_ope_runs(folder / "m", sequence.name, sequence.alike)[0].relative_to(folder / "m").parts[0].removesuffix(".txt")
+            found[sequence.name] = (
+                find_ope_runs(folder / "m", sequence.name, sequence.alike)[0]
+                .relative_to(folder / "m")
+                .parts[0]
+                .removesuffix(".txt")
+            )
         except ValueError as error:
             found[sequence.name] = str(error)
     return found
@@ -152,11 +179,21 @@ def alike(folder, *written, names=("car-1", "car_1", "Deer"), nested=False):
 @pytest.mark.parametrize("nested", [False, True])
 def test_names_that_are_alike(tmp_path, nested):
     """The file of one is never the other's; where a spelling may be either, that is told with both names."""
-    assert alike(tmp_path / "a", "car-1", "car_1", "deer", nested=nested) == {"car-1": "car-1", "car_1": "car_1", "Deer": "deer"}
+    assert alike(tmp_path / "a", "car-1", "car_1", "deer", nested=nested) == {
+        "car-1": "car-1",
+        "car_1": "car_1",
+        "Deer": "deer",
+    }
     only = alike(tmp_path / "b", "car_1", nested=nested)
-    assert only["car_1"] == "car_1" and only["car-1"] == "car-1" and not (tmp_path / "b" / "m" / "car-1.txt").exists()  # where it should be
+    assert (
+        only["car_1"] == "car_1" and only["car-1"] == "car-1" and not (tmp_path / "b" / "m" / "car-1.txt").exists()
+    )  # where it should be
     told = alike(tmp_path / "c", "Car.1", nested=nested)
-    assert "Car.1 in" in told["car-1"] and "may belong to car-1 or to car_1" in told["car-1"] and "may belong to car_1 or to car-1" in told["car_1"]
+    assert (
+        "Car.1 in" in told["car-1"]
+        and "may belong to car-1 or to car_1" in told["car-1"]
+        and "may belong to car_1 or to car-1" in told["car_1"]
+    )
     assert alike(tmp_path / "d", "car-1", "CAR-1", nested=nested)["car_1"] == "CAR-1"  # which only the second can be
     assert "DEER and deer in" in alike(tmp_path / "e", "DEER", "deer", nested=nested)["Deer"]
     assert alike(tmp_path / "f", "DEER", "deer", "Deer", nested=nested)["Deer"] == "Deer"
@@ -173,23 +210,37 @@ def test_names_alike_are_scored_apart(tmp_path):
     """One tracker that is right on the one and misses the other; a part of the set knows of the other as well."""
     dataset = toy("car-1", "car_1")
     save_ope(tmp_path / "m", "car_1", np.stack([BOX] * 6))
-    assert evaluate_tracker(dataset, tmp_path / "m").problems == (f"no result file {tmp_path / 'm' / 'car-1.txt'}; track this video",)
+    assert evaluate_tracker(dataset, tmp_path / "m").problems == (
+        f"no result file {tmp_path / 'm' / 'car-1.txt'}; track this video",
+    )
     assert evaluate_tracker(dataset.only(["car-1"]), tmp_path / "m").problems
     assert toy("a-1", "a_1", "a.1").only(["a-1", "a_1"]).sequences[0].alike == ("a_1", "a.1")
     save_ope(tmp_path / "m", "car-1", np.stack([BOX + [100, 0, 0, 0]] * 6))
-    assert {name: curves.auc for name, curves in evaluate_tracker(dataset, tmp_path / "m").videos.items()} == pytest.approx({"car-1": 0,
-                                                                                                                               "car_1": 20 / 21})
+    assert {
+        name: curves.auc for name, curves in evaluate_tracker(dataset, tmp_path / "m").videos.items()
+    } == pytest.approx({"car-1": 0, "car_1": 20 / 21})
 
 
 def test_got10k_names_of_otb(tmp_path):
     """Human4.txt is Human4-2, unless there is a sequence of that name."""
-    assert alike(tmp_path / "a", "Human4", names=("Human4-2", "Human4-1")) == {"Human4-2": "Human4", "Human4-1": "Human4-1"}
+    assert alike(tmp_path / "a", "Human4", names=("Human4-2", "Human4-1")) == {
+        "Human4-2": "Human4",
+        "Human4-1": "Human4-1",
+    }
     assert alike(tmp_path / "b", "Human4", names=("Human4-2", "Human4"))["Human4-2"] == "Human4-2"
     assert alike(tmp_path / "c", "Human4", "human4_2", names=("Human4-2",))["Human4-2"] == "human4_2"
 
 
-@pytest.mark.parametrize("text, reason", [("", "is empty"), ("1,2,3,4\n" * 5, "5 lines for 6 frames"), ("1,2,3,4\n" * 5 + "1,2,x,4", "line 6 needs numbers"),
-                                          ("1,2,nan,4\n" + "1,2,3,4\n" * 5, "line 1 .*not finite"), ("1,2,-3,4\n" + "1,2,3,4\n" * 5, "line 1 .*negative")])
+@pytest.mark.parametrize(
+    "text, reason",
+    [
+        ("", "is empty"),
+        ("1,2,3,4\n" * 5, "5 lines for 6 frames"),
+        ("1,2,3,4\n" * 5 + "1,2,x,4", "line 6 needs numbers"),
+        ("1,2,nan,4\n" + "1,2,3,4\n" * 5, "line 1 .*not finite"),
+        ("1,2,-3,4\n" + "1,2,3,4\n" * 5, "line 1 .*negative"),
+    ],
+)
 def test_a_damaged_result_is_never_scored_and_shows_in_the_table(tmp_path, text, reason):
     for name in ("good", "bad"):
         for video in ("a", "b"):
@@ -200,7 +251,12 @@ def test_a_damaged_result_is_never_scored_and_shows_in_the_table(tmp_path, text,
     scores = score_trackers(toy("a", "b"), [tmp_path / "bad", tmp_path / "good"])
     table = ope_table(scores)
     assert [score.name for score in scores.trackers] == ["good", "bad"] and list(scores.to_json()) == ["good"]
-    assert "bad [not scored]" in table and "Warning: bad is not scored" in table and "b.txt" in table and "bad" not in str(ope_video_rows(scores))
+    assert (
+        "bad [not scored]" in table
+        and "Warning: bad is not scored" in table
+        and "b.txt" in table
+        and "bad" not in str(ope_video_rows(scores))
+    )
 
 
 def test_boxes_that_are_none(tmp_path):
@@ -208,13 +264,21 @@ def test_boxes_that_are_none(tmp_path):
     for name, odd in (("good", "20,30,40,20"), ("odd", "nan,nan,nan,nan"), ("other", "20,30,-4,20")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.txt").write_text("20,30,40,20\n" * 3 + f"{odd}\n" * 2 + "20,30,40,20\n")
-    scores = score_trackers(toy("a"), [tmp_path / name for name in ("good", "odd", "other")], mode="both", with_tracks=True)
+    scores = score_trackers(
+        toy("a"), [tmp_path / name for name in ("good", "odd", "other")], mode="both", with_tracks=True
+    )
     assert [score.all.auc for score in scores.trackers] == pytest.approx([20 / 21, *[20 / 21 * 4 / 6] * 2])
     assert [score.official.numbers["auc"] for score in scores.trackers] == pytest.approx([20 / 21] * 3)
     assert [len(score.notes) for score in scores.trackers] == [0, 1, 1]
     tracks = scores.tracks("a")
-    assert tracks["odd"].overlap.tolist() == [1, 1, 1, 0, 0, 1] and tracks["odd"].regions is None and tracks["good"].overlap.tolist() == [1] * 6
-    assert "Note: odd:" in ope_table(scores) and "lines 4, 5 are no boxes (NaN or a negative size): misses in pysot's arithmetic" in ope_table(scores)
+    assert (
+        tracks["odd"].overlap.tolist() == [1, 1, 1, 0, 0, 1]
+        and tracks["odd"].regions is None
+        and tracks["good"].overlap.tolist() == [1] * 6
+    )
+    assert "Note: odd:" in ope_table(
+        scores
+    ) and "lines 4, 5 are no boxes (NaN or a negative size): misses in pysot's arithmetic" in ope_table(scores)
     with pytest.raises(ResultError, match="line 4 has a number that is not finite"):
         load_ope(tmp_path / "odd" / "a.txt", 6)
 
@@ -230,24 +294,44 @@ def test_partial_results(tmp_path):
 
 def test_attributes_that_a_partial_tracker_does_not_have(tmp_path):
     has = {"a": ("Blur", "Fast", "Scale"), "b": ("Night",)}
-    dataset = Dataset("OTB100", [make_sequence(name, truth=[BOX] * 6, attributes=attributes) for name, attributes in has.items()], (), None)
+    dataset = Dataset(
+        "OTB100",
+        [make_sequence(name, truth=[BOX] * 6, attributes=attributes) for name, attributes in has.items()],
+        (),
+        None,
+    )
     for name, videos in (("all", "ab"), ("some", "b"), ("few", "a")):
         for video in videos:
             save_ope(tmp_path / name, video, np.stack([BOX] * 6))
     folders = [tmp_path / name for name in ("all", "some", "few")]
     scores = score_trackers(dataset, folders, partial=True, with_tracks=True)
     rows = {row[0]: row[1:] for row in attribute_rows(scores)}
-    assert rows["Tracker Name"] == ["Blur", "Fast", "Night", "Scale"] and rows["some [1 of 2 videos]"] == ["-", "-", "0.952", "-"]
+    assert rows["Tracker Name"] == ["Blur", "Fast", "Night", "Scale"] and rows["some [1 of 2 videos]"] == [
+        "-",
+        "-",
+        "0.952",
+        "-",
+    ]
     assert "Night" in write_report(tmp_path / "out.html", scores, {}).read_text()
     assert [path.name for path in write_figures(tmp_path, scores)][1] == "OTB100_attributes.png"
 
 
 def test_attributes_and_plots(tmp_path):
-    dataset = Dataset("OTB100", [make_sequence(name, truth=[BOX] * 6, attributes=has) for name, has in (("a", ("Blur", "Scale")), ("b", ("Scale",)))], (), None)
+    dataset = Dataset(
+        "OTB100",
+        [
+            make_sequence(name, truth=[BOX] * 6, attributes=has)
+            for name, has in (("a", ("Blur", "Scale")), ("b", ("Scale",)))
+        ],
+        (),
+        None,
+    )
     save_ope(tmp_path / "$m_", "a", np.stack([BOX] * 6))
     save_ope(tmp_path / "$m_", "b", np.stack([BOX + [100, 0, 0, 0]] * 6))
     scores = score_trackers(dataset, [tmp_path / "$m_"])
-    assert scores.trackers[0].attributes["Blur"].auc == pytest.approx(20 / 21) and scores.trackers[0].attributes["Scale"].auc == pytest.approx(10 / 21)
+    assert scores.trackers[0].attributes["Blur"].auc == pytest.approx(20 / 21) and scores.trackers[0].attributes[
+        "Scale"
+    ].auc == pytest.approx(10 / 21)
     assert "Blur" in attribute_rows(scores)[0] and json.dumps(scores.to_json())
     assert plot_curves(scores, tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
     assert attribute_rows(score_trackers(toy("a"), [tmp_path / "$m_"])) == []
@@ -267,7 +351,12 @@ def test_folder_layouts(tmp_path):
         (tmp_path / f"OTB100/Jogging/groundtruth_rect.{target}.txt").write_text(f"{target},2,3,4\n" * 3)
     otb = load_dataset("OTB100", tmp_path)
     assert [sequence.name for sequence in otb.sequences] == ["David", "Jogging-1", "Jogging-2"] and otb.one_pass
-    assert otb.sequences[0].frame_paths[0].endswith("0300.jpg") and otb.sequences[2].ground_truth[0].tolist() == [2, 2, 3, 4]
+    assert otb.sequences[0].frame_paths[0].endswith("0300.jpg") and otb.sequences[2].ground_truth[0].tolist() == [
+        2,
+        2,
+        3,
+        4,
+    ]
     frames(tmp_path / "LaSOT/boat/boat-1/img", 3)
     (tmp_path / "LaSOT/boat/boat-1/groundtruth.txt").write_text("1,2,3,4\n" * 3)
     (tmp_path / "LaSOT/boat/boat-1/out_of_view.txt").write_text("0,1,0")
@@ -286,8 +375,14 @@ def test_folder_layouts(tmp_path):
 
 
 def test_absence_in_a_json(tmp_path):
-    video = {"video_dir": "v", "init_rect": [1, 2, 3, 4], "img_names": ["v/1.jpg", "v/2.jpg"], "gt_rect": [[1, 2, 3, 4]] * 2, "absent": [1, 0],
-             "attr": ["Fast"]}
+    video = {
+        "video_dir": "v",
+        "init_rect": [1, 2, 3, 4],
+        "img_names": ["v/1.jpg", "v/2.jpg"],
+        "gt_rect": [[1, 2, 3, 4]] * 2,
+        "absent": [1, 0],
+        "attr": ["Fast"],
+    }
     (tmp_path / "LaSOT.json").write_text(json.dumps({"v": video}))
     sequence = load_dataset("LaSOT", tmp_path).sequences[0]
     assert sequence.present.tolist() == [True, False] and sequence.attributes == ("Fast",) and sequence.width is None
@@ -309,7 +404,9 @@ def test_the_runner(tmp_path, name, path):
     sequence = make_sequence("a", truth=[BOX] * 6)
     object.__setattr__(sequence, "frame_paths", paths)
     trajectory = run_one_pass(Still(), sequence)
-    assert trajectory.regions[0, :4].tolist() == pytest.approx([20.5, 30.5, 40, 20]) and len(trajectory.seconds) == 6  # as pysot starts on four numbers
+    assert (
+        trajectory.regions[0, :4].tolist() == pytest.approx([20.5, 30.5, 40, 20]) and len(trajectory.seconds) == 6
+    )  # as pysot starts on four numbers
     assert trajectory.regions[3, 0] == pytest.approx(23.5) == trajectory.regions[5, 0]
     dataset = Dataset(name, [sequence], (), None)
     assert run_dataset(Still(), dataset, tmp_path / "out").tracked == ["a"] and (tmp_path / "out" / path).is_file()
@@ -317,7 +414,9 @@ def test_the_runner(tmp_path, name, path):
     assert run_dataset(Still(), dataset, tmp_path / "out").kept == ["a"]
     (tmp_path / "out" / path).with_name("a_time.txt").unlink()  # which the server of GOT-10k wants
     assert run_dataset(Still(), dataset, tmp_path / "out").tracked == (["a"] if name == "GOT-10k" else [])
-    assert run_dataset(Still(), Dataset(name, [make_sequence("b", truth=[BOX * np.nan] * 2)], (), None), tmp_path / "out").failed.keys() == {"b"}
+    assert run_dataset(
+        Still(), Dataset(name, [make_sequence("b", truth=[BOX * np.nan] * 2)], (), None), tmp_path / "out"
+    ).failed.keys() == {"b"}
 
 
 def test_commands(tmp_path):
@@ -326,17 +425,48 @@ def test_commands(tmp_path):
         truth = moving_square(tmp_path / "made" / f"s{index}", seed=index)
         (tmp_path / "OTB100" / f"s{index}").mkdir(parents=True)
         (tmp_path / "made" / f"s{index}" / "color").rename(tmp_path / "OTB100" / f"s{index}" / "img")
-        (tmp_path / "OTB100" / f"s{index}" / "groundtruth_rect.txt").write_text("\n".join(",".join(map(str, box)) for box in truth))
+        (tmp_path / "OTB100" / f"s{index}" / "groundtruth_rect.txt").write_text(
+            "\n".join(",".join(map(str, box)) for box in truth)
+        )
 
     def tool(name, *arguments):
-        return subprocess.run([sys.executable, ROOT / "tools" / name, *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True, timeout=200,
-                              env={**os.environ, "OMP_NUM_THREADS": "1"})
+        return subprocess.run(
+            [sys.executable, ROOT / "tools" / name, *map(str, arguments)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
 
-    done = tool("test.py", "--config", experiment("quickstart"), "--dataset", "OTB100", "--datasetdir", ".", "--device", "cpu", "--vis", "--opts", *TINY)
+    done = tool(
+        "test.py",
+        "--config",
+        experiment("quickstart"),
+        "--dataset",
+        "OTB100",
+        "--datasetdir",
+        ".",
+        "--device",
+        "cpu",
+        "--vis",
+        "--opts",
+        *TINY,
+    )
     assert done.returncode == 0 and "| Success |" in done.stdout, done.stderr
-    assert {path.name for path in (tmp_path / "results/OTB100/untrained").iterdir()} >= {"s0.txt", "s1.txt", "s0_time.txt", "network.json", "vis"}
-    done = tool("eval.py", "-p", "results", "-d", "OTB100", "--datasetdir", ".", "-s", "--vis", "--json", "out.json", "-n", "2")
+    assert {path.name for path in (tmp_path / "results/OTB100/untrained").iterdir()} >= {
+        "s0.txt",
+        "s1.txt",
+        "s0_time.txt",
+        "network.json",
+        "vis",
+    }
+    done = tool(
+        "eval.py", "-p", "results", "-d", "OTB100", "--datasetdir", ".", "-s", "--vis", "--json", "out.json", "-n", "2"
+    )
     assert done.returncode == 0 and "untrained Success" in done.stdout, done.stderr
-    assert (tmp_path / "results/OTB100/OTB100_scores.png").is_file() and not (tmp_path / "results/OTB100/OTB100_attributes.png").exists()
+    assert (tmp_path / "results/OTB100/OTB100_scores.png").is_file() and not (
+        tmp_path / "results/OTB100/OTB100_attributes.png"
+    ).exists()
     assert {path.name for path in (tmp_path / "results/OTB100/OTB100_timelines").iterdir()} == {"s0.png", "s1.png"}
     assert set(json.loads((tmp_path / "out.json").read_text())["untrained"]["videos"]) == {"s0", "s1"}

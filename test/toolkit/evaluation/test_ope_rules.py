@@ -37,11 +37,17 @@ OLD = {"auc": "success", "precision20": "precision20", "norm_precision20": "norm
 def test_numbers_of_the_original(name):
     expected = json.loads((PARITY / "ope_small.expected.json").read_text())[name]
     dataset = load_dataset(name, PARITY / "ope_small")
-    found = score_trackers(dataset, [PARITY / "ope_small" / "results" / name / tracker for tracker in expected]).to_json()
+    found = score_trackers(
+        dataset, [PARITY / "ope_small" / "results" / name / tracker for tracker in expected]
+    ).to_json()
     for tracker, numbers in expected.items():
-        assert [found[tracker][what] for what in OLD] == pytest.approx([numbers[what] for what in OLD.values()], abs=1e-6)
+        assert [found[tracker][what] for what in OLD] == pytest.approx(
+            [numbers[what] for what in OLD.values()], abs=1e-6
+        )
         for video, values in numbers["videos"].items():
-            assert [found[tracker]["videos"][video][what] for what in ("auc", "precision20")] == pytest.approx(list(values.values()), abs=1e-6)
+            assert [found[tracker]["videos"][video][what] for what in ("auc", "precision20")] == pytest.approx(
+                list(values.values()), abs=1e-6
+            )
 
 
 @pytest.fixture
@@ -57,30 +63,55 @@ def got10k(tmp_path):
 def test_numbers_of_the_got10k_toolkit(got10k):
     """Cover and not absence counts, boxes are cut to the frame, all three repetitions are taken; the same in both modes."""
     expected = json.loads((PARITY / "got10k_small.expected.json").read_text())
-    dataset, folders = load_dataset("GOT-10k", got10k), [PARITY / "got10k_small" / "results" / name for name in expected]
+    dataset, folders = (
+        load_dataset("GOT-10k", got10k),
+        [PARITY / "got10k_small" / "results" / name for name in expected],
+    )
     found = score_trackers(dataset, folders, mode="both").to_json()
     for tracker, numbers in expected.items():
-        assert [found[tracker][what] for what in ("ao", "sr50", "sr75")] == pytest.approx([numbers[what] for what in ("ao", "sr50", "sr75")], abs=1e-6)
-        assert [found[tracker]["official"][what] for what in ("ao", "sr50", "sr75", "fps")] == pytest.approx(list(numbers.values())[:4], abs=1e-6)
-        assert [found[tracker]["videos"][video]["ao"] for video in numbers["videos"]] == pytest.approx(list(numbers["videos"].values()), abs=1e-6)
+        assert [found[tracker][what] for what in ("ao", "sr50", "sr75")] == pytest.approx(
+            [numbers[what] for what in ("ao", "sr50", "sr75")], abs=1e-6
+        )
+        assert [found[tracker]["official"][what] for what in ("ao", "sr50", "sr75", "fps")] == pytest.approx(
+            list(numbers.values())[:4], abs=1e-6
+        )
+        assert [found[tracker]["videos"][video]["ao"] for video in numbers["videos"]] == pytest.approx(
+            list(numbers["videos"].values()), abs=1e-6
+        )
     rows = ope_rows(score_trackers(dataset, folders, mode="official"), "official")
-    assert rows[0] == ["Tracker Name", "AO", "SR 0.50", "SR 0.75", "FPS"] and rows[1][:2] == ["one", f"{expected['one']['ao']:.3f}"]
+    assert rows[0] == ["Tracker Name", "AO", "SR 0.50", "SR 0.75", "FPS"] and rows[1][:2] == [
+        "one",
+        f"{expected['one']['ao']:.3f}",
+    ]
 
 
 def test_got10k_without_cover_uses_what_it_has_and_says_so(got10k):
     dataset = load_dataset("GOT-10k", got10k)
-    json_set = {sequence.name: {"video_dir": sequence.name, "img_names": [Path(path).name for path in sequence.frame_paths],
-                                "gt_rect": [box.tolist() for box in sequence.ground_truth]} for sequence in dataset.sequences}
+    json_set = {
+        sequence.name: {
+            "video_dir": sequence.name,
+            "img_names": [Path(path).name for path in sequence.frame_paths],
+            "gt_rect": [box.tolist() for box in sequence.ground_truth],
+        }
+        for sequence in dataset.sequences
+    }
     (got10k / "bare").mkdir()
     (got10k / "bare" / "GOT-10k.json").write_text(json.dumps(json_set))
     bare = load_dataset("GOT-10k", got10k / "bare")
     text = ope_table(score_trackers(bare, [PARITY / "got10k_small" / "results" / "one"]))
     assert "3 of 3 sequences of GOT-10k do not say what covers the target" in text and "no size of images" in text
     for sequence in dataset.sequences:
-        json_set[sequence.name] |= {"cover": sequence.visible.astype(int).tolist(), "width": sequence.width, "height": sequence.height}
+        json_set[sequence.name] |= {
+            "cover": sequence.visible.astype(int).tolist(),
+            "width": sequence.width,
+            "height": sequence.height,
+        }
     (got10k / "bare" / "GOT-10k.json").write_text(json.dumps(json_set))
     whole = score_trackers(load_dataset("GOT-10k", got10k / "bare"), [PARITY / "got10k_small" / "results" / "one"])
-    assert remarks_of(whole) == () and whole.to_json() == score_trackers(dataset, [PARITY / "got10k_small" / "results" / "one"]).to_json()
+    assert (
+        remarks_of(whole) == ()
+        and whole.to_json() == score_trackers(dataset, [PARITY / "got10k_small" / "results" / "one"]).to_json()
+    )
     for label in (got10k / "GOT-10k" / "val").glob("*/cover.label"):
         label.unlink()
     assert load_dataset("GOT-10k", got10k).sequences[0].visible is not None  # absence.label is what it has
@@ -100,17 +131,27 @@ def odd_set(folder, name, seed=0, videos=3, frames=40, absent=True):
         boxes[5], boxes[6], boxes[7, 2], boxes[20], boxes[3], boxes[4, 3] = NAN, NAN, -3, [30, 30, 0, 20], NAN, 0
         gone = rng.random(frames) < 0.25 if absent else np.zeros(frames, bool)
         gone[0] = False
-        meta[f"v{index}"] = {"video_dir": f"v{index}", "img_names": [f"v{index}/{number:04d}.jpg" for number in range(frames)], "gt_rect": truth.tolist(),
-                             "attr": ["Fast"] if index else ["Fast", "Small"], **({"absent": (~gone).astype(int).tolist()} if absent else {})}
+        meta[f"v{index}"] = {
+            "video_dir": f"v{index}",
+            "img_names": [f"v{index}/{number:04d}.jpg" for number in range(frames)],
+            "gt_rect": truth.tolist(),
+            "attr": ["Fast"] if index else ["Fast", "Small"],
+            **({"absent": (~gone).astype(int).tolist()} if absent else {}),
+        }
         results[f"v{index}"] = (truth.tolist(), boxes.tolist(), gone)
         (folder / "m").mkdir(exist_ok=True)
-        (folder / "m" / f"v{index}.txt").write_text("".join(",".join(f"{number:.17g}" for number in box) + "\n" for box in boxes))
+        (folder / "m" / f"v{index}.txt").write_text(
+            "".join(",".join(f"{number:.17g}" for number in box) + "\n" for box in boxes)
+        )
     (folder / f"{name}.json").write_text(json.dumps(meta))
     return results
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("name", ["OTB100", "UAV123", "UAV20L", "UAV123_10fps", "LaSOT", "LaSOT_ext", "TC128", "DTB70", "NFS30", "UAVDT", "mine"])
+@pytest.mark.parametrize(
+    "name",
+    ["OTB100", "UAV123", "UAV20L", "UAV123_10fps", "LaSOT", "LaSOT_ext", "TC128", "DTB70", "NFS30", "UAVDT", "mine"],
+)
 def test_every_cell_of_the_table(tmp_path, name):
     """Success, precision and normalised precision in pysot's arithmetic and in that of OTB's toolkit and its copies; all frames divide."""
     results = odd_set(tmp_path, name, absent=name.lower().startswith("lasot"))
@@ -120,8 +161,14 @@ def test_every_cell_of_the_table(tmp_path, name):
         numbers = found if mode == "pysot" else found["official"]
         by_video = {video: script(*parts) for video, parts in results.items()}
         for what in OLD:
-            assert numbers[what] == pytest.approx(np.mean([values[what] for values in by_video.values()]), abs=1e-9), (mode, what)
-            assert all(numbers["videos"][video][what] == pytest.approx(values[what], abs=1e-9) for video, values in by_video.items())
+            assert numbers[what] == pytest.approx(np.mean([values[what] for values in by_video.values()]), abs=1e-9), (
+                mode,
+                what,
+            )
+            assert all(
+                numbers["videos"][video][what] == pytest.approx(values[what], abs=1e-9)
+                for video, values in by_video.items()
+            )
         assert numbers["attributes"]["Small"] == pytest.approx(by_video["v0"]["auc"], abs=1e-9)
     assert found["auc"] != found["official"]["auc"] and "Why they differ" in ope_table(scores, "both")
     assert ("no toolkit of its own" in ope_table(scores, "both")) == (name.lower() not in RULES)
@@ -135,11 +182,17 @@ def test_repetitions_that_lack_are_told(got10k):
     (video / "GOT-10k_Val_000001_003.txt").unlink()
     scores = score_trackers(dataset, [got10k / "m"], mode="official")
     text = ope_table(scores, "official")
-    assert "different numbers of repetitions (1 with 2, 2 with 3)" in text and "frames a second are of 2 of 3 videos" in text
+    assert (
+        "different numbers of repetitions (1 with 2, 2 with 3)" in text
+        and "frames a second are of 2 of 3 videos" in text
+    )
     assert scores.to_json()["m"]["official"]["videos"]["GOT-10k_Val_000001"]["fps"] is None
     (video / "GOT-10k_Val_000001_001.txt").rename(video / "GOT-10k_Val_000001_004.txt")
     (video / "GOT-10k_Val_000001_002.txt").rename(video / "GOT-10k_Val_000001_001.txt")
-    assert "has no GOT-10k_Val_000001_002.txt, but later repetitions" in score_trackers(dataset, [got10k / "m"]).trackers[0].problems[0]
+    assert (
+        "has no GOT-10k_Val_000001_002.txt, but later repetitions"
+        in score_trackers(dataset, [got10k / "m"]).trackers[0].problems[0]
+    )
 
 
 def test_trackingnet_as_its_devkit(tmp_path):
@@ -159,7 +212,10 @@ def test_got10k_by_the_script(got10k):
     dataset, folder = load_dataset("GOT-10k", got10k), PARITY / "got10k_small" / "results" / "three"
     overlaps = []
     for sequence in dataset.sequences:
-        runs = [np.loadtxt(folder / sequence.name / f"{sequence.name}_{number:03d}.txt", delimiter=",").tolist() for number in (1, 2, 3)]
+        runs = [
+            np.loadtxt(folder / sequence.name / f"{sequence.name}_{number:03d}.txt", delimiter=",").tolist()
+            for number in (1, 2, 3)
+        ]
         cover = np.loadtxt(got10k / "GOT-10k" / "val" / sequence.name / "cover.label").tolist()
         overlaps += literal.got10k([box.tolist() for box in sequence.ground_truth], runs, cover, (160, 120))
     assert score_trackers(dataset, [folder]).to_json()["three"]["ao"] == pytest.approx(np.mean(overlaps), abs=1e-12)
@@ -170,9 +226,15 @@ def test_modes_in_tables_and_on_the_page(tmp_path):
     dataset = load_dataset("LaSOT", tmp_path)
     scores = score_trackers(dataset, [tmp_path / "m"], mode="vot", with_tracks=True)  # the older name of the same
     assert ope_rows(scores, "official")[0] == ["Tracker Name", "Success", "Norm Precision", "Precision"]
-    assert ope_rows(scores, "both")[0][1:3] == ["Success pysot", "Success official"] and ope_rows(scores)[0][1] == "Success"
+    assert (
+        ope_rows(scores, "both")[0][1:3] == ["Success pysot", "Success official"]
+        and ope_rows(scores)[0][1] == "Success"
+    )
     assert ope_rows(scores, "official")[1][1] == f"{scores.trackers[0].official.numbers['auc']:.3f}"
-    assert attribute_rows(scores, "official")[1] != attribute_rows(scores)[1] and ope_video_rows(scores, "official")[0][1] == "m Success"
+    assert (
+        attribute_rows(scores, "official")[1] != attribute_rows(scores)[1]
+        and ope_video_rows(scores, "official")[0][1] == "m Success"
+    )
     assert plot_curves(scores, tmp_path / "out.png", official=True).is_file()
     page = write_report(tmp_path / "out.html", scores, {}).read_text()
     assert "Success official" in page and "In the arithmetic of pysot" in page and "toolkit takes the first box" in page
@@ -184,7 +246,13 @@ def test_modes_in_tables_and_on_the_page(tmp_path):
 
 
 def write_json(path, **more):
-    video = {"video_dir": "v", "img_names": ["v/1.jpg", "v/2.jpg"], "gt_rect": [[1, 2, 3, 4]] * 2, "width": 50, "height": 40}
+    video = {
+        "video_dir": "v",
+        "img_names": ["v/1.jpg", "v/2.jpg"],
+        "gt_rect": [[1, 2, 3, 4]] * 2,
+        "width": 50,
+        "height": 40,
+    }
     path.write_text(json.dumps({"v": video | more}))
 
 
@@ -202,10 +270,15 @@ def test_a_json_with_vot_tags_has_restarts(tmp_path, caplog):
     assert load_dataset("mine", tmp_path).protocol == "multistart"
 
 
-@pytest.mark.parametrize("name, more, protocol, said", [
-    ("OTB100", {"occlusion": []}, "one pass", "json of OTB100 has VOT tags"), ("VOT2016", {}, "supervised", "json of VOT2016 has no VOT tags"),
-    ("VOT-mine", {}, "one pass", "VOT-mine begins with VOT, but its json has no VOT tags"), ("VOT2018", {"occlusion": [1]}, "supervised", ""),
-])
+@pytest.mark.parametrize(
+    "name, more, protocol, said",
+    [
+        ("OTB100", {"occlusion": []}, "one pass", "json of OTB100 has VOT tags"),
+        ("VOT2016", {}, "supervised", "json of VOT2016 has no VOT tags"),
+        ("VOT-mine", {}, "one pass", "VOT-mine begins with VOT, but its json has no VOT tags"),
+        ("VOT2018", {"occlusion": [1]}, "supervised", ""),
+    ],
+)
 def test_a_name_that_contradicts_its_json_is_said(tmp_path, caplog, name, more, protocol, said):
     write_json(tmp_path / f"{name}.json", **more)
     assert load_dataset(name, tmp_path).protocol == protocol
@@ -213,21 +286,38 @@ def test_a_name_that_contradicts_its_json_is_said(tmp_path, caplog, name, more, 
 
 
 @pytest.mark.parametrize("name", ["GOT-10k-test", "TrackingNet", "hidden"])
-@pytest.mark.parametrize("truth", [{"gt_rect": [[1, 2, 3, 4]]}, {"gt_rect": [1, 2, 3, 4]}, {"gt_rect": [], "init_rect": [1, 2, 3, 4]}])
+@pytest.mark.parametrize(
+    "truth", [{"gt_rect": [[1, 2, 3, 4]]}, {"gt_rect": [1, 2, 3, 4]}, {"gt_rect": [], "init_rect": [1, 2, 3, 4]}]
+)
 def test_a_json_with_hidden_truth(tmp_path, name, truth):
     write_json(tmp_path / f"{name}.json", **truth)
     dataset = load_dataset(name, tmp_path)
-    assert dataset.hidden_truth and dataset.sequences[0].ground_truth[0].tolist() == [1, 2, 3, 4] and np.isnan(dataset.sequences[0].ground_truth[1]).all()
+    assert (
+        dataset.hidden_truth
+        and dataset.sequences[0].ground_truth[0].tolist() == [1, 2, 3, 4]
+        and np.isnan(dataset.sequences[0].ground_truth[1]).all()
+    )
 
 
 def test_odd_values_of_a_json(tmp_path):
     write_json(tmp_path / "GOT-10k.json", anchor=None, attr="FM", cover=[1, None], gt_rect=[[1, 2, 3, 4], None])
     sequence = load_dataset("GOT-10k", tmp_path).sequences[0]
-    assert sequence.attributes == ("FM",) and sequence.visible.tolist() == [True, False] and np.isnan(sequence.ground_truth[1]).all()
+    assert (
+        sequence.attributes == ("FM",)
+        and sequence.visible.tolist() == [True, False]
+        and np.isnan(sequence.ground_truth[1]).all()
+    )
 
 
 def test_names_whose_results_would_be_times(tmp_path):
-    content = json.loads(json.dumps({name: {"video_dir": "v", "img_names": ["v/1.jpg"], "gt_rect": [[1, 2, 3, 4]]} for name in ("run", "run_time")}))
+    content = json.loads(
+        json.dumps(
+            {
+                name: {"video_dir": "v", "img_names": ["v/1.jpg"], "gt_rect": [[1, 2, 3, 4]]}
+                for name in ("run", "run_time")
+            }
+        )
+    )
     (tmp_path / "mine.json").write_text(json.dumps(content))
     with pytest.raises(ValueError, match="the results of run_time would be called as the times of run"):
         find_protocol(load_dataset("mine", tmp_path))
@@ -250,9 +340,17 @@ def raw_otb(folder, name, numbers, lines, suffix=""):
 
 
 # images that lie in the folder, lines of ground truth, and the frames of published results
-RAW = {"David": (range(1, 771), range(300, 771), 471), "Tiger1": (range(1, 355), range(1, 355), 349), "BlurCar1": (range(247, 989), range(247, 989), 742),
-       "BlurCar3": (range(3, 360), range(3, 360), 357), "BlurCar4": (range(18, 398), range(18, 398), 380), "Diving": (range(1, 232), range(1, 216), 215),
-       "Football1": (range(1, 75), range(1, 75), 74), "Freeman3": (range(1, 461), range(1, 461), 460), "Freeman4": (range(1, 284), range(1, 284), 283)}
+RAW = {
+    "David": (range(1, 771), range(300, 771), 471),
+    "Tiger1": (range(1, 355), range(1, 355), 349),
+    "BlurCar1": (range(247, 989), range(247, 989), 742),
+    "BlurCar3": (range(3, 360), range(3, 360), 357),
+    "BlurCar4": (range(18, 398), range(18, 398), 380),
+    "Diving": (range(1, 232), range(1, 216), 215),
+    "Football1": (range(1, 75), range(1, 75), 74),
+    "Freeman3": (range(1, 461), range(1, 461), 460),
+    "Freeman4": (range(1, 284), range(1, 284), 283),
+}
 
 
 @pytest.mark.parametrize("spelt", [str, str.lower])
@@ -263,14 +361,18 @@ def test_raw_otb_has_the_frames_of_published_results(tmp_path, spelt):
     for sequence in load_dataset("OTB100", tmp_path).sequences:
         first, last = SPANS[sequence.name.lower()]
         assert len(sequence) == RAW[{name.lower(): name for name in RAW}[sequence.name.lower()]][2]
-        assert [int(Path(path).stem) for path in sequence.frame_paths] == [int(region[0]) for region in sequence.ground_truth] == list(range(first, last + 1))
+        assert (
+            [int(Path(path).stem) for path in sequence.frame_paths]
+            == [int(region[0]) for region in sequence.ground_truth]
+            == list(range(first, last + 1))
+        )
 
 
 def test_parts_of_otb_videos():
     everything, images = (slice(None), slice(None)), [f"{number:04d}.jpg" for number in range(1, 500)]
     assert protocol_part("Deer", images[:71], 71) == everything
     assert protocol_part("tiger1", images[:349], 349) == everything  # renumbered
-    assert protocol_part("David", images[:10], 10) == everything     # another video of that name
+    assert protocol_part("David", images[:10], 10) == everything  # another video of that name
     assert protocol_part("David", ["a.jpg", "b.jpg"], 471) == everything
     assert protocol_part("Tiger1", images[:354], 349) == (slice(5, 354), slice(None))
 
@@ -294,7 +396,9 @@ def test_spans_against_published_results(shared):
 def test_sequences_of_one_name_in_two_classes(tmp_path):
     for kind in ("cat", "dog"):
         raw_otb(tmp_path / "LaSOT" / kind, "x-1", range(1, 4), range(1, 4))
-    with pytest.raises(ValueError, match="x-1: two sequences have this name, that in .*cat/x-1 and that in .*dog/x-1; rename one"):
+    with pytest.raises(
+        ValueError, match="x-1: two sequences have this name, that in .*cat/x-1 and that in .*dog/x-1; rename one"
+    ):
         load_dataset("LaSOT", tmp_path)
 
 
@@ -311,8 +415,14 @@ def test_lines_to_spare_of_lasot(tmp_path, name):
     scores = score_trackers(load_dataset(name, tmp_path), [tmp_path / "m"])
     assert scores.to_json() == before and "has 26 lines more than frames: the first 40 count" in ope_table(scores)
     (tmp_path / f"{name}.json").rename(tmp_path / "mine.json")
-    assert "66 lines for 40 frames" in score_trackers(load_dataset("mine", tmp_path), [tmp_path / "m"]).trackers[0].problems[0]
+    assert (
+        "66 lines for 40 frames"
+        in score_trackers(load_dataset("mine", tmp_path), [tmp_path / "m"]).trackers[0].problems[0]
+    )
     (tmp_path / "mine.json").rename(tmp_path / f"{name}.json")
     (tmp_path / "m" / "v0.txt").write_text("1,2,3,4\n" * 39)
-    assert "39 lines for 40 frames" in score_trackers(load_dataset(name, tmp_path), [tmp_path / "m"]).trackers[0].problems[0]
+    assert (
+        "39 lines for 40 frames"
+        in score_trackers(load_dataset(name, tmp_path), [tmp_path / "m"]).trackers[0].problems[0]
+    )
     assert set(results) == {"v0", "v1", "v2"}

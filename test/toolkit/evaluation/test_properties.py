@@ -115,7 +115,13 @@ def raster(corners, one_column: bool) -> set:
         row = []
         for (ax, ay), (bx, by) in zip(points, points[1:] + points[:1], strict=True):
             if min(ay, by) <= y <= max(ay, by):
-                row += [Fraction(ax + Fraction((y - ay) * (bx - ax), by - ay))] if ay != by else [ax, bx] if one_column else []
+                row += (
+                    [Fraction(ax + Fraction((y - ay) * (bx - ax), by - ay))]
+                    if ay != by
+                    else [ax, bx]
+                    if one_column
+                    else []
+                )
         cells = {(x, y) for x in range(2 * INNER + 1) if row and min(row) < x + 1 and max(row) >= x}
         painted |= cells if one_column or len(cells) > 1 else set()
     return painted
@@ -125,7 +131,12 @@ def by_raster(a, b):
     """Overlap in pysot's arithmetic. As in the original the bounds speak first: 0 where they have no area in common. Where neither has any it
     is NaN here, since neither paints a pixel, and may be 0 as well.
     """
-    bounds = [(region[:2], region[:2] + region[2:]) if len(region) == 4 else (region.reshape(4, 2).min(0), region.reshape(4, 2).max(0)) for region in (a, b)]
+    bounds = [
+        (region[:2], region[:2] + region[2:])
+        if len(region) == 4
+        else (region.reshape(4, 2).min(0), region.reshape(4, 2).max(0))
+        for region in (a, b)
+    ]
     (low_a, high_a), (low_b, high_b) = bounds
     shared = np.maximum(np.minimum(high_a, high_b) - np.maximum(low_a, low_b), 0).prod()
     if shared == 0 and ((high_a - low_a).prod() or (high_b - low_b).prod()):
@@ -139,7 +150,11 @@ def by_official_raster(a, b):
     masks, low, high = [], [], []
     for region in (a, b):
         x, y, w, h = region[:4]
-        mask = {(i, j) for i in range(x, x + w) for j in range(y, y + h)} if len(region) == 4 else raster(region.reshape(4, 2), one_column=True)
+        mask = (
+            {(i, j) for i in range(x, x + w) for j in range(y, y + h)}
+            if len(region) == 4
+            else raster(region.reshape(4, 2), one_column=True)
+        )
         masks.append(mask)
         low.append([x, y] if len(region) == 4 else region.reshape(4, 2).min(axis=0))
         high.append([x + w - 1, y + h - 1] if len(region) == 4 else region.reshape(4, 2).max(axis=0))
@@ -159,18 +174,31 @@ def test_overlap_agrees_with_a_raster_point_by_point(a, b):
 
 @both_arithmetics
 @given(pairs=st.lists(st.tuples(regions, regions), max_size=6))
-@example(pairs=[(np.array([5, 5, 9, 0]), np.array([5, 5, 9, 0])), (np.array([0, 0, 9, 2, 7, 9, 1, 6]), np.array([5, 5, 9, 3]))])
+@example(
+    pairs=[
+        (np.array([5, 5, 9, 0]), np.array([5, 5, 9, 0])),
+        (np.array([0, 0, 9, 2, 7, 9, 1, 6]), np.array([5, 5, 9, 3])),
+    ]
+)
 def test_many_at_once_are_those_one_by_one(overlaps_of, pairs):
     a, b = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     np.testing.assert_array_equal(overlaps_of(a, b), [overlaps_of([x], [y])[0] for x, y in pairs])
 
 
-@given(a=whole_boxes, b=whole_boxes, shift=st.tuples(st.integers(-99, 99), st.integers(-99, 99)), scale=st.sampled_from([0.1, 0.5, 3, 1000]))
+@given(
+    a=whole_boxes,
+    b=whole_boxes,
+    shift=st.tuples(st.integers(-99, 99), st.integers(-99, 99)),
+    scale=st.sampled_from([0.1, 0.5, 3, 1000]),
+)
 def test_overlap_of_boxes_without_pixels(a, b, shift, scale):
     """Symmetry, bounds, a count of unit cells, any place and any size."""
     cells = [{(i, j) for i in range(x, x + w) for j in range(y, y + h)} for x, y, w, h in (a, b)]
     expected = len(cells[0] & cells[1]) / len(cells[0] | cells[1]) if cells[0] | cells[1] else 0
-    assert box_overlaps(a[None], b[None])[0] == box_overlaps(b[None], a[None])[0] == pytest.approx(expected, abs=1e-12) and 0 <= expected <= 1
+    assert (
+        box_overlaps(a[None], b[None])[0] == box_overlaps(b[None], a[None])[0] == pytest.approx(expected, abs=1e-12)
+        and 0 <= expected <= 1
+    )
     moved = [moved_by(box, shift)[None] * scale for box in (a, b)]
     assert box_overlaps(*moved)[0] == pytest.approx(expected, abs=1e-9)
 
@@ -209,7 +237,7 @@ def runs_of(plans):
     for heights, losses in plans.values():
         entries = [START, *(np.array([20, 20, 19, height]) for height in heights[1:])]
         for loss in losses:
-            entries[loss:loss + 6] = [LOST, 0, 0, 0, 0, START][:len(heights) - loss]
+            entries[loss : loss + 6] = [LOST, 0, 0, 0, 0, START][: len(heights) - loss]
         trajectories.append(Trajectory.from_frames(entries))
     return measure(sequences, trajectories)
 
@@ -227,9 +255,13 @@ many_plans = st.lists(runs_as_plans(), min_size=1, max_size=4)
 @given(plans=many_plans, data=st.data(), **lengths)
 def test_more_overlap_never_lowers_eao(plans, data, low, more):
     """While the losses stay: all heights are raised, or not, at will. A length that no fragment reaches has no EAO, before and after."""
-    raised = {place: (data.draw(st.lists(st.integers(0, 19), min_size=len(heights), max_size=len(heights))), losses)
-              for place, (heights, losses) in enumerate(plans)}
-    raised = {place: (np.maximum(plans[place][0], heights).tolist(), losses) for place, (heights, losses) in raised.items()}
+    raised = {
+        place: (data.draw(st.lists(st.integers(0, 19), min_size=len(heights), max_size=len(heights))), losses)
+        for place, (heights, losses) in enumerate(plans)
+    }
+    raised = {
+        place: (np.maximum(plans[place][0], heights).tolist(), losses) for place, (heights, losses) in raised.items()
+    }
     for before, after in zip(eao_of(dict(enumerate(plans)), low, more), eao_of(raised, low, more), strict=True):
         assert before <= after + 1e-12 or np.isnan([before, after]).all()
         assert np.isnan(before) or (before >= 0 and after <= 1 + 1e-12)
@@ -238,14 +270,18 @@ def test_more_overlap_never_lowers_eao(plans, data, low, more):
 @given(plans=many_plans, data=st.data(), **lengths)
 def test_the_order_of_sequences_does_not_matter_to_eao(plans, data, low, more):
     names = data.draw(st.permutations(range(len(plans))))
-    assert eao_of({name: plans[name] for name in names}, low, more) == pytest.approx(eao_of(dict(enumerate(plans)), low, more), nan_ok=True)
+    assert eao_of({name: plans[name] for name in names}, low, more) == pytest.approx(
+        eao_of(dict(enumerate(plans)), low, more), nan_ok=True
+    )
 
 
 @given(frames=st.integers(1, 80), **lengths)
 def test_eao_of_a_perfect_tracker(frames, low, more):
     """1, or none where the sequence is too short: pysot's lengths begin a frame earlier than those of the official toolkit."""
     pysots, officials = eao_of({"v": ([19] * frames, [])}, low, more)
-    assert pysots == pytest.approx(1 if frames >= low else np.nan, nan_ok=True) and officials == pytest.approx(1 if frames > low else np.nan, nan_ok=True)
+    assert pysots == pytest.approx(1 if frames >= low else np.nan, nan_ok=True) and officials == pytest.approx(
+        1 if frames > low else np.nan, nan_ok=True
+    )
 
 
 @given(frames=st.integers(1, 80), **lengths)

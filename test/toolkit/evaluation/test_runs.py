@@ -19,7 +19,18 @@ from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.report.figures import write_figures
 from pysot.toolkit.report.html_report import write_report
 from pysot.toolkit.report.summary import full_text, rows_of, tag_values
-from pysot.toolkit.results.files import SKIPPED, START, TRACKED, ResultError, Trajectory, anchor_file, load_run, save_ope, save_vot, vot_file
+from pysot.toolkit.results.files import (
+    SKIPPED,
+    START,
+    TRACKED,
+    ResultError,
+    Trajectory,
+    anchor_file,
+    load_run,
+    save_ope,
+    save_vot,
+    vot_file,
+)
 from pysot.utils.masks import Mask
 
 BOX = [20.0, 20, 20, 20]
@@ -46,9 +57,18 @@ def test_thresholds():
     """Of 196 confidences every second one, and the infinities; pysot's places are floor(linspace(1, 194, 98) + 0.5)."""
     values = np.arange(196) / 196
     ours, theirs = longterm.pysot_thresholds(np.append(values, np.nan)), longterm.official_thresholds(values)
-    assert len(ours) == len(theirs) == 100 and np.isposinf([ours[0], theirs[0]]).all() and np.isneginf([ours[-1], theirs[-1]]).all()
+    assert (
+        len(ours) == len(theirs) == 100
+        and np.isposinf([ours[0], theirs[0]]).all()
+        and np.isneginf([ours[-1], theirs[-1]]).all()
+    )
     places = [int(np.floor(1 + 193 * step / 97 + 0.5)) for step in range(98)]
-    assert ours[1:99][::-1].tolist() == values[places].tolist() and ours[98] == values[1] and ours[1] == values[194] and theirs[1] == values[195 - 2]
+    assert (
+        ours[1:99][::-1].tolist() == values[places].tolist()
+        and ours[98] == values[1]
+        and ours[1] == values[194]
+        and theirs[1] == values[195 - 2]
+    )
     assert longterm.official_thresholds(np.array([0.1, 0.3])).tolist() == [np.inf, 0.3, 0.1, -np.inf]
     assert longterm.pysot_thresholds(np.array([np.nan])).tolist() == [np.inf, -np.inf]
 
@@ -65,7 +85,9 @@ def test_long_term_score_by_hand(official):
 def test_a_frame_at_the_threshold_counts():
     video = longterm.Video(np.array([1, 1, 0, 0.0]), np.array([0.9, 0.8, 0.2, 0.1]), 4)
     score = longterm.long_term_score([video], official=True)
-    assert score.precisions == pytest.approx([1, 1, 1, 2 / 3, 1 / 2, 1 / 2]) and score.recalls == pytest.approx([0, 1 / 4, 1 / 2, 1 / 2, 1 / 2, 1 / 2])
+    assert score.precisions == pytest.approx([1, 1, 1, 2 / 3, 1 / 2, 1 / 2]) and score.recalls == pytest.approx(
+        [0, 1 / 4, 1 / 2, 1 / 2, 1 / 2, 1 / 2]
+    )
 
 
 def literal_pysot(videos):
@@ -73,29 +95,46 @@ def literal_pysot(videos):
     known = [[np.nan, *video.confidence[1:]] for video in videos]
     ordered = sorted(value for values in known for value in values if value == value)
     step = len(ordered) // 98
-    thresholds = [np.inf] + [ordered[int(np.floor(place + 0.5))] for place in np.linspace(step - 1, len(ordered) - step, 98)][::-1] + [-np.inf]
+    thresholds = (
+        [np.inf]
+        + [ordered[int(np.floor(place + 0.5))] for place in np.linspace(step - 1, len(ordered) - step, 98)][::-1]
+        + [-np.inf]
+    )
     best = (0.0, 0.0, 0.0)
     for threshold in thresholds:
         pairs = []
         for video, values in zip(videos, known, strict=True):
             values = [0 if value != value else value for value in values]
-            taken = [overlap for overlap, value in zip(video.overlap, values, strict=True) if (value > 0 if threshold == -np.inf else value >= threshold)]
+            taken = [
+                overlap
+                for overlap, value in zip(video.overlap, values, strict=True)
+                if (value > 0 if threshold == -np.inf else value >= threshold)
+            ]
             pairs.append((sum(taken) / len(taken), sum(taken) / video.visible) if taken else (1, 0))
         precision, recall = np.mean(pairs, axis=0)
-        best = max(best, (2 * precision * recall / (precision + recall), precision, recall)) if precision + recall else best
+        best = (
+            max(best, (2 * precision * recall / (precision + recall), precision, recall))
+            if precision + recall
+            else best
+        )
     return best
 
 
 def test_the_first_confidence():
     """Left out by the original, whatever it is; the official toolkit takes it. Thresholds and all, against a literal script."""
     rng = np.random.default_rng(3)
-    videos = [longterm.Video(rng.random(90) * (rng.random(90) > 0.3), np.round(rng.random(90), 2), 70) for _ in range(4)]
+    videos = [
+        longterm.Video(rng.random(90) * (rng.random(90) > 0.3), np.round(rng.random(90), 2), 70) for _ in range(4)
+    ]
     for video in videos:
         video.overlap[0], video.confidence[0] = 0, 0.9
     score = longterm.long_term_score(videos, official=False)
     assert (score.f1, score.precision, score.recall) == pytest.approx(literal_pysot(videos), abs=1e-12)
     video = longterm.Video(np.array([0, 1.0]), np.array([0.9, 0.5]), 1)
-    assert longterm.long_term_score([video], official=False).f1 == 1 and longterm.long_term_score([video], official=True).f1 < 1
+    assert (
+        longterm.long_term_score([video], official=False).f1 == 1
+        and longterm.long_term_score([video], official=True).f1 < 1
+    )
 
 
 def test_official_recall_above_one_is_said(tmp_path):
@@ -104,7 +143,9 @@ def test_official_recall_above_one_is_said(tmp_path):
     dataset = long_term(make_sequence("a", truth=truth))
     save_vot(vot_file(tmp_path / "m", "a", experiment="longterm"), run(BOX, *[0] * 6, scores=[np.nan] + [0.9] * 7))
     scores = score_trackers(dataset, [tmp_path / "m"], mode="official", with_tracks=True)
-    assert scores.trackers[0].official["f1"] > 1 and "can be above 1, a known fault of the official toolkit" in full_text(scores, "official", False)
+    assert scores.trackers[0].official[
+        "f1"
+    ] > 1 and "can be above 1, a known fault of the official toolkit" in full_text(scores, "official", False)
     assert "above 1" not in full_text(scores, "pysot", False) and "above 1" in full_text(scores, "both", False)
     assert "above 1" in write_report(tmp_path / "out.html", scores, {}).read_text()
 
@@ -124,14 +165,24 @@ def test_a_long_term_tracker_from_files(tmp_path):
     assert (tmp_path / "m" / "longterm" / "a" / "a_001_confidence.value").read_text() == "\n" + "0.900000\n" * 5
     scores = score_trackers(dataset, [tmp_path / "m"], mode="both", with_tracks=True)
     score = scores.trackers[0]
-    assert score.numbers["recall"] == pytest.approx((3 / 4 + 5 / 6) / 2) and score.numbers["precision"] == pytest.approx((3 / 5 + 1) / 2)
+    assert score.numbers["recall"] == pytest.approx((3 / 4 + 5 / 6) / 2) and score.numbers[
+        "precision"
+    ] == pytest.approx((3 / 5 + 1) / 2)
     assert score.official["precision"] == pytest.approx((5 / 5 + 1) / 2)  # no region where there is no target is right
-    assert json.loads(json.dumps(scores.to_json()))["m"]["vot"]["f1"] == score.official["f1"] and score.videos["b"]["precision"] == 1
+    assert (
+        json.loads(json.dumps(scores.to_json()))["m"]["vot"]["f1"] == score.official["f1"]
+        and score.videos["b"]["precision"] == 1
+    )
     text = full_text(scores, "both", details=True)
     assert "F1 pysot" in text and "F1 vot" in text and "Why they differ" in text and "Per video" in text and "b" in text
-    assert rows_of(scores, "pysot")[""][0] == ["Tracker Name", "F1", "Precision", "Recall"] and rows_of(scores, "vot")[""][0][1] == "F1"
+    assert (
+        rows_of(scores, "pysot")[""][0] == ["Tracker Name", "F1", "Precision", "Recall"]
+        and rows_of(scores, "vot")[""][0][1] == "F1"
+    )
     (tmp_path / "m" / "longterm" / "a" / "a_001_confidence.value").unlink()
-    assert "a_001_confidence.value: long-term scores need the tracker's confidence" in full_text(score_trackers(dataset, [tmp_path / "m"]), "pysot", False)
+    assert "a_001_confidence.value: long-term scores need the tracker's confidence" in full_text(
+        score_trackers(dataset, [tmp_path / "m"]), "pysot", False
+    )
     partial = score_trackers(dataset, [tmp_path / "m"], partial=True).trackers[0]
     assert partial.covers == "1 of 2 videos" and partial.numbers["precision"] == 1
 
@@ -140,7 +191,10 @@ def test_scores_by_attribute(tmp_path):
     """F1 of the videos with an attribute, in the table, in the JSON and in the figures."""
     names = {"good": BOX, "bad": [90, 90, 5, 5]}
     attributes = {"good": ["all", "Blur"], "bad": ["all", "Tiny"]}
-    meta = {name: {"video_dir": name, "img_names": ["1.jpg"] * 3, "gt_rect": [BOX] * 3, "attr": attributes[name]} for name in names}
+    meta = {
+        name: {"video_dir": name, "img_names": ["1.jpg"] * 3, "gt_rect": [BOX] * 3, "attr": attributes[name]}
+        for name in names
+    }
     (tmp_path / "VOT2018-LT.json").write_text(json.dumps(meta))
     dataset = load_dataset("VOT2018-LT", tmp_path)
     for name, box in names.items():
@@ -148,9 +202,17 @@ def test_scores_by_attribute(tmp_path):
     scores = score_trackers(dataset, [tmp_path / "m"], with_tracks=True)
     score = scores.trackers[0]
     alone = score_trackers(dataset.only(["good"]), [tmp_path / "m"]).trackers[0]
-    assert score.attributes == {"Blur": alone.numbers["f1"], "Tiny": 0, "all": score.numbers["f1"]} and alone.numbers["f1"] > score.numbers["f1"] > 0
+    assert (
+        score.attributes == {"Blur": alone.numbers["f1"], "Tiny": 0, "all": score.numbers["f1"]}
+        and alone.numbers["f1"] > score.numbers["f1"] > 0
+    )
     assert scores.to_json()["m"]["attributes"] == score.attributes == tag_values(scores)["m"]
-    assert "By attribute" in full_text(scores, "pysot", False) and rows_of(scores, "pysot")["attributes"][0] == ["Tracker Name", "Blur", "Tiny", "all"]
+    assert "By attribute" in full_text(scores, "pysot", False) and rows_of(scores, "pysot")["attributes"][0] == [
+        "Tracker Name",
+        "Blur",
+        "Tiny",
+        "all",
+    ]
     assert "By attribute" in write_report(tmp_path / "out.html", scores, {}).read_text()
     pytest.importorskip("matplotlib")
     assert (tmp_path / "figures" / "VOT2018-LT_attributes.png") in write_figures(tmp_path / "figures", scores)
@@ -160,12 +222,22 @@ def test_tables_of_the_official_arithmetic(tmp_path):
     """With --mode official all tables are in it, of videos and of attributes too, and the page says why the two differ."""
     rng = np.random.default_rng(0)
     names = ("a", "b", "c")
-    videos = {name: {"video_dir": name, "img_names": ["1.jpg"] * 30, "gt_rect": [BOX] * 30, "attr": ["all", "Blur"][:1 + (name != "c")]} for name in names}
+    videos = {
+        name: {
+            "video_dir": name,
+            "img_names": ["1.jpg"] * 30,
+            "gt_rect": [BOX] * 30,
+            "attr": ["all", "Blur"][: 1 + (name != "c")],
+        }
+        for name in names
+    }
     (tmp_path / "VOT2018-LT.json").write_text(json.dumps(videos))
     dataset = load_dataset("VOT2018-LT", tmp_path)
     for name in names:
         boxes = [[BOX[0] + shift, *BOX[1:]] for shift in rng.integers(0, 15, 29).tolist()]
-        save_vot(vot_file(tmp_path / "m", name, experiment="longterm"), run(*boxes, scores=np.r_[np.nan, rng.random(29)]))
+        save_vot(
+            vot_file(tmp_path / "m", name, experiment="longterm"), run(*boxes, scores=np.r_[np.nan, rng.random(29)])
+        )
     scores = score_trackers(dataset, [tmp_path / "m"], mode="both", with_tracks=True)
     score = scores.trackers[0]
     for name in names:
@@ -173,8 +245,15 @@ def test_tables_of_the_official_arithmetic(tmp_path):
         assert score.official_videos[name] == alone.official != alone.numbers == score.videos[name]
     of_two = score_trackers(dataset.only(["a", "b"]), [tmp_path / "m"], mode="official").trackers[0]
     assert score.official_attributes == {"Blur": of_two.official["f1"], "all": score.official["f1"]} != score.attributes
-    assert scores.to_json()["m"]["vot"] == {**score.official, "videos": score.official_videos, "attributes": score.official_attributes}
-    for mode, by_video, by_attribute in (("official", score.official_videos, score.official_attributes), ("both", score.videos, score.attributes)):
+    assert scores.to_json()["m"]["vot"] == {
+        **score.official,
+        "videos": score.official_videos,
+        "attributes": score.official_attributes,
+    }
+    for mode, by_video, by_attribute in (
+        ("official", score.official_videos, score.official_attributes),
+        ("both", score.videos, score.attributes),
+    ):
         rows = rows_of(scores, mode)
         assert rows["videos"][1:] == [[name, *(f"{value:.3f}" for value in by_video[name].values())] for name in names]
         assert rows["attributes"][1] == ["m", *(f"{value:.3f}" for value in by_attribute.values())]
@@ -186,9 +265,17 @@ def test_sizes_nobody_knows(tmp_path):
     video = {"video_dir": "a", "img_names": ["a/1.jpg"] * 3, "gt_rect": [BOX, [float("nan")] * 4, BOX]}
     (tmp_path / "VOT2018-LT.json").write_text(json.dumps({"a": video}))
     dataset = load_dataset("VOT2018-LT", tmp_path)
-    assert dataset.protocol == "longterm" and dataset.sequences[0].width is None and find_protocol(dataset).experiment == "longterm"
+    assert (
+        dataset.protocol == "longterm"
+        and dataset.sequences[0].width is None
+        and find_protocol(dataset).experiment == "longterm"
+    )
     save_vot(vot_file(tmp_path / "m", "a", experiment="longterm"), run(BOX, BOX, scores=[np.nan, 0.2, 0.9]))
-    assert score_trackers(dataset, [tmp_path / "m"]).trackers[0].numbers == {"f1": pytest.approx(2 / 3), "precision": 1, "recall": 0.5}
+    assert score_trackers(dataset, [tmp_path / "m"]).trackers[0].numbers == {
+        "f1": pytest.approx(2 / 3),
+        "precision": 1,
+        "recall": 0.5,
+    }
 
 
 # many starts
@@ -241,8 +328,15 @@ def test_many_starts_by_hand(tmp_path):
     save_vot(anchor_file(tmp_path / "m", "a", 0), run(*good))
     save_vot(anchor_file(tmp_path / "m", "a", 59), run(*bad))
     score = score_trackers(dataset, [tmp_path / "m"]).trackers[0]
-    assert score.numbers["robustness"] == pytest.approx(90 / 120) and score.numbers["accuracy"] == pytest.approx(88 / 90)
-    assert score.curve[0] == 0 and score.curve[20] == 1 and score.curve[59] == pytest.approx((1 + 29 / 59) / 2) and len(score.curve) == 60
+    assert score.numbers["robustness"] == pytest.approx(90 / 120) and score.numbers["accuracy"] == pytest.approx(
+        88 / 90
+    )
+    assert (
+        score.curve[0] == 0
+        and score.curve[20] == 1
+        and score.curve[59] == pytest.approx((1 + 29 / 59) / 2)
+        and len(score.curve) == 60
+    )
     assert score.numbers["eao"] == pytest.approx(score.curve[20:].mean()) and score.videos["a"]["robustness"] == 0.75
 
 
@@ -264,7 +358,11 @@ def test_sequences_weigh_by_robust_frames_and_by_frames():
 def test_runs_go_backwards():
     sequence = make_sequence("a", 5, masks={1: Mask(0, 0, np.ones((2, 2), bool))})
     back = sequence.run_from(3, True)
-    assert back.frame_paths == sequence.frame_paths[3::-1] and list(back.masks) == [2] and (back.ground_truth[0] == sequence.ground_truth[3]).all()
+    assert (
+        back.frame_paths == sequence.frame_paths[3::-1]
+        and list(back.masks) == [2]
+        and (back.ground_truth[0] == sequence.ground_truth[3]).all()
+    )
     assert len(sequence.run_from(3, False)) == 2
 
 
@@ -277,16 +375,24 @@ def test_a_raw_folder_with_anchors_and_masks(tmp_path):
     (root / "clip" / "groundtruth.txt").write_text("".join(mask.text() + "\n" for mask in truth))
     (root / "clip" / "anchor.value").write_text("1\n" + "0\n" * 14 + "-1\n" + "0\n" * 14)
     dataset = load_dataset("VOT2020", tmp_path)
-    assert dataset.protocol == "multistart" and dataset.sequences[0].anchors == ((0, False), (15, True)) and dataset.settings.high == 755
+    assert (
+        dataset.protocol == "multistart"
+        and dataset.sequences[0].anchors == ((0, False), (15, True))
+        and dataset.settings.high == 755
+    )
     tracker = ShakingTracker([mask.box for mask in truth], shift=4)
     frames = []
-    assert run_dataset(tracker, dataset, tmp_path / "out", lambda sequence, step: frames.append(step.index)).tracked == ["clip"]
+    assert run_dataset(
+        tracker, dataset, tmp_path / "out", lambda sequence, step: frames.append(step.index)
+    ).tracked == ["clip"]
     assert len(frames) == 30 + 16 == frames_to_track(dataset, dataset.sequences[0], tmp_path / "out")
     files = sorted(path.name for path in (tmp_path / "out" / "baseline" / "clip").glob("*.txt"))
     assert files == ["clip_00000000.txt", "clip_00000015.txt"] and [frame for frame, _ in tracker.starts] == [0, 15]
     assert run_dataset(tracker, dataset, tmp_path / "out").kept == ["clip"]
     score = evaluate_tracker(dataset, tmp_path / "out", "baseline")
-    assert score.numbers["robustness"] == 1 and score.numbers["accuracy"] == pytest.approx((29 + 15) / 46 * 20 / 28, abs=1e-3)
+    assert score.numbers["robustness"] == 1 and score.numbers["accuracy"] == pytest.approx(
+        (29 + 15) / 46 * 20 / 28, abs=1e-3
+    )
     for path in (tmp_path / "out" / "baseline" / "clip").glob("clip_*"):
         path.rename(path.with_name(path.name.replace("clip", "Clip")))
     (tmp_path / "out" / "baseline" / "clip").rename(tmp_path / "out" / "baseline" / "CLIP")
@@ -301,7 +407,9 @@ def test_a_raw_folder_with_anchors_and_masks(tmp_path):
 @pytest.mark.parametrize("experiment", ["baseline", "unsupervised"])
 def test_missing_results_of_a_name_alike_are_called_by_their_own(tmp_path, experiment):
     """And not by the folder of the other video."""
-    dataset = Dataset("VOT2018", [box_sequence(30, name=name) for name in ("clip-1", "clip_1")], ("all",), VotSettings(2, 9, 5))
+    dataset = Dataset(
+        "VOT2018", [box_sequence(30, name=name) for name in ("clip-1", "clip_1")], ("all",), VotSettings(2, 9, 5)
+    )
     save_vot(vot_file(tmp_path / "m", "clip_1", experiment=experiment), run(*[BOX] * 29))
     problems = score_trackers(dataset, [tmp_path / "m"], experiment=experiment).trackers[0].problems
     assert len(problems) == 1 and f"{experiment}/clip-1/clip-1_001.txt" in problems[0]
@@ -309,30 +417,49 @@ def test_missing_results_of_a_name_alike_are_called_by_their_own(tmp_path, exper
 
 def test_videos_of_other_numbers_of_repetitions_are_told(tmp_path):
     """In the unsupervised experiment and in that with restarts, whose accuracy and EAO weigh videos as if nothing were missing."""
-    dataset = Dataset("VOT2018", [box_sequence(30, name=name) for name in ("a", "b", "c")], ("all",), VotSettings(2, 9, 5))
+    dataset = Dataset(
+        "VOT2018", [box_sequence(30, name=name) for name in ("a", "b", "c")], ("all",), VotSettings(2, 9, 5)
+    )
     for experiment in ("baseline", "unsupervised"):
         for video, repetitions in (("a", 2), ("b", 3), ("c", 2)):
             for number in range(repetitions):
                 save_vot(vot_file(tmp_path / "m", video, number + 1, experiment=experiment), run(*[BOX] * 29))
         score = score_trackers(dataset, [tmp_path / "m"], experiment=experiment).trackers[0]
-        assert score.notes == ("videos have different numbers of repetitions (2 with 2, 1 with 3): some may be missing",) and not score.problems
+        assert (
+            score.notes == ("videos have different numbers of repetitions (2 with 2, 1 with 3): some may be missing",)
+            and not score.problems
+        )
         save_vot(vot_file(tmp_path / "m", "a", 3, experiment=experiment), run(*[BOX] * 29))
         assert score_trackers(dataset.only(["a", "b"]), [tmp_path / "m"], experiment=experiment).trackers[0].notes == ()
 
 
 def test_unsupervised_by_hand(tmp_path):
     dataset = Dataset("VOT2018", [box_sequence(30)], ("all",), VotSettings(2, 9, 5))
-    save_vot(vot_file(tmp_path / "m", "clip", experiment="unsupervised"), run(*[[90, 90, 9, 9]] * 9, *[BOX[:2] + [19, 19]] * 15, *[[90, 90, 9, 9]] * 5))
+    save_vot(
+        vot_file(tmp_path / "m", "clip", experiment="unsupervised"),
+        run(*[[90, 90, 9, 9]] * 9, *[BOX[:2] + [19, 19]] * 15, *[[90, 90, 9, 9]] * 5),
+    )
     scores = score_trackers(dataset, [tmp_path / "m"], experiment="unsupervised", mode="both")
-    assert scores.trackers[0].numbers == {"accuracy": pytest.approx(15 / 20)} and "Accuracy" in full_text(scores, "both", True)
+    assert scores.trackers[0].numbers == {"accuracy": pytest.approx(15 / 20)} and "Accuracy" in full_text(
+        scores, "both", True
+    )
     assert scores.trackers[0].curve[50] == pytest.approx(15 / 20)
     with pytest.raises(ValueError, match="no experiment 'longterm'; it has baseline, realtime, unsupervised"):
         score_trackers(dataset, [], experiment="longterm")
 
 
-@pytest.mark.parametrize("text, reason", [("0\n1,2,3,4\n", "does not begin"), ("1\n1\n", "line 2 needs a region"), ("1\n2\n", "line 2 needs a region"),
-                                          ("1\n1,2,3\n", "line 2 needs a region"), ("1\n1,2,inf,4\n", "line 2 has a number that is not finite"),
-                                          ("1\n1,2,-3,4\n", "line 2 has a negative"), ("1\n1,2,3,4\n1,2,3,4\n", "3 lines for 2 frames")])
+@pytest.mark.parametrize(
+    "text, reason",
+    [
+        ("0\n1,2,3,4\n", "does not begin"),
+        ("1\n1\n", "line 2 needs a region"),
+        ("1\n2\n", "line 2 needs a region"),
+        ("1\n1,2,3\n", "line 2 needs a region"),
+        ("1\n1,2,inf,4\n", "line 2 has a number that is not finite"),
+        ("1\n1,2,-3,4\n", "line 2 has a negative"),
+        ("1\n1,2,3,4\n1,2,3,4\n", "3 lines for 2 frames"),
+    ],
+)
 def test_damaged_runs_are_named(tmp_path, text, reason):
     (tmp_path / "a_001.txt").write_text(text)
     with pytest.raises(ResultError, match=f"a_001.txt.*{reason}"):
@@ -365,17 +492,34 @@ def test_commands(tmp_path):
     """eval.py on a long-term set: table, files, and what an experiment that the set does not have is answered with."""
     video = {"video_dir": "a", "img_names": ["a/1.jpg"] * 3, "gt_rect": [BOX] * 3, "width": 100, "height": 80}
     (tmp_path / "VOT2018-LT.json").write_text(json.dumps({"a": video}))
-    save_vot(vot_file(tmp_path / "results" / "VOT2018-LT" / "m", "a", experiment="longterm"), run(BOX, BOX, scores=[np.nan, 0.2, 0.9]))
+    save_vot(
+        vot_file(tmp_path / "results" / "VOT2018-LT" / "m", "a", experiment="longterm"),
+        run(BOX, BOX, scores=[np.nan, 0.2, 0.9]),
+    )
 
     def evaluate(*more):
-        command = [sys.executable, ROOT / "tools" / "eval.py", "-p", "results", "-d", "VOT2018-LT", "--datasetdir", ".", *more]
+        command = [
+            sys.executable,
+            ROOT / "tools" / "eval.py",
+            "-p",
+            "results",
+            "-d",
+            "VOT2018-LT",
+            "--datasetdir",
+            ".",
+            *more,
+        ]
         return subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True)
 
     done = evaluate("--mode", "both", "--json", "out.json", "--table", "out.csv", "-s")
     assert done.returncode == 0 and "F1 vot" in done.stdout, done.stderr
     assert json.loads((tmp_path / "out.json").read_text())["m"]["f1"] == pytest.approx(0.8)
     assert (tmp_path / "out_videos.csv").read_text().startswith("Video,m F1")
-    assert evaluate("--table", "few.csv").returncode == 0 and (tmp_path / "few.csv").exists() and not (tmp_path / "few_videos.csv").exists()
+    assert (
+        evaluate("--table", "few.csv").returncode == 0
+        and (tmp_path / "few.csv").exists()
+        and not (tmp_path / "few_videos.csv").exists()
+    )
     done = evaluate("--experiment", "realtime")
     assert done.returncode == 2 and "no experiment 'realtime'; it has longterm" in done.stderr
 
@@ -387,24 +531,50 @@ def test_a_set_without_ground_truth_is_packed_for_its_server(tmp_path):
         save_ope(tmp_path / "results" / name, "a", np.array([BOX] * 3))
 
     def evaluate(*more):
-        command = [sys.executable, ROOT / "tools" / "eval.py", "-p", "results", "-d", "TrackingNet", "--datasetdir", ".", *more]
+        command = [
+            sys.executable,
+            ROOT / "tools" / "eval.py",
+            "-p",
+            "results",
+            "-d",
+            "TrackingNet",
+            "--datasetdir",
+            ".",
+            *more,
+        ]
         return subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True)
 
     done = evaluate("--zip", "m.zip")
-    assert done.returncode == 2 and "--zip takes one tracker on a one-pass set, got 2" in done.stderr and not (tmp_path / "m.zip").exists()
+    assert (
+        done.returncode == 2
+        and "--zip takes one tracker on a one-pass set, got 2" in done.stderr
+        and not (tmp_path / "m.zip").exists()
+    )
     done = evaluate("--zip", "m.zip", "-t", "m")
     assert done.returncode == 0 and "its server scores it" in done.stderr and done.stdout == ""
     assert zipfile.ZipFile(tmp_path / "m.zip").namelist() == ["a.txt"]
 
 
-@pytest.mark.parametrize(("kind", "axes"), [("longterm", "precision by recall"), ("multistart", "expected overlap by length in frames"),
-                                           ("unsupervised", "share of frames above an overlap")])
+@pytest.mark.parametrize(
+    ("kind", "axes"),
+    [
+        ("longterm", "precision by recall"),
+        ("multistart", "expected overlap by length in frames"),
+        ("unsupervised", "share of frames above an overlap"),
+    ],
+)
 def test_pictures_and_page(tmp_path, kind, axes):
     """A tracker that loses the target, drawn and told; another that is left out of one sequence."""
     if kind == "longterm":
         dataset = long_term(*(box_sequence(40, name=name) for name in "ab"))
     elif kind == "multistart":
-        dataset = Dataset("VOT2022", [box_sequence(40, name=name, anchors=((30, True), (0, False))) for name in "ab"], (), SETTINGS, "multistart")
+        dataset = Dataset(
+            "VOT2022",
+            [box_sequence(40, name=name, anchors=((30, True), (0, False))) for name in "ab"],
+            (),
+            SETTINGS,
+            "multistart",
+        )
     else:
         dataset = Dataset("VOT2018", [box_sequence(40, name=name) for name in "ab"], ("all",), VotSettings(2, 9, 5))
     experiment = "unsupervised" if kind == "unsupervised" else find_protocol(dataset).experiment
@@ -414,7 +584,9 @@ def test_pictures_and_page(tmp_path, kind, axes):
             save_vot(anchor_file(tmp_path / name, video, 30), run(*[good] * 20, *[away] * 10))
             save_vot(anchor_file(tmp_path / name, video, 0), run(*[good] * 39))
         else:
-            save_vot(vot_file(tmp_path / name, video, experiment=experiment), run(*[good] * 20, *[away] * 19, scores=scores))
+            save_vot(
+                vot_file(tmp_path / name, video, experiment=experiment), run(*[good] * 20, *[away] * 19, scores=scores)
+            )
     folders = [tmp_path / "m", tmp_path / "n"]
     found = score_trackers(dataset, folders, experiment=experiment, partial=True, with_tracks=True)
     assert [score.covers for score in sorted(found.trackers, key=lambda score: score.name)] == ["", "1 of 2 videos"]
@@ -424,7 +596,10 @@ def test_pictures_and_page(tmp_path, kind, axes):
     assert "1 of 2 videos" in page and "left out" in page and page.count("<details") == 2 and axes in page
     written = write_figures(tmp_path / "plots", found, "svg")
     assert written[0].name == f"{dataset.name}{'_unsupervised' if kind == 'unsupervised' else ''}_scores.svg"
-    assert written[0].read_text().startswith("<?xml") and sorted(path.name for path in written[-1].iterdir()) == ["a.svg", "b.svg"]
+    assert written[0].read_text().startswith("<?xml") and sorted(path.name for path in written[-1].iterdir()) == [
+        "a.svg",
+        "b.svg",
+    ]
 
 
 def test_trajectory_of_one_run():

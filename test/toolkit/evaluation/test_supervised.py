@@ -61,17 +61,23 @@ def test_parity_on_published_results(shared):
 @pytest.mark.shared
 def test_header_sizes_give_the_same_scores(shared):
     """vot_small's json has no sizes: they come from the headers of its images."""
-    ours, theirs = load_dataset("VOT2016", PARITY / "vot_small"), load_dataset("VOT2016", shared / "parity" / "vot_small")
+    ours, theirs = (
+        load_dataset("VOT2016", PARITY / "vot_small"),
+        load_dataset("VOT2016", shared / "parity" / "vot_small"),
+    )
     assert [(s.width, s.height) for s in ours.sequences] == [(s.width, s.height) for s in theirs.sequences]
 
 
-@pytest.mark.parametrize(("damage", "reason"), [
-    (lambda path: path.unlink(), "no result file"),
-    (lambda path: path.write_text(""), "is empty"),
-    (lambda path: path.write_text("1\n" * 24), "has 24 lines for 25 frames"),
-    (lambda path: path.write_text("1\n" * 26), "has 26 lines for 25 frames"),
-    (lambda path: path.write_text("1\n" * 3 + "1,2,a,4\n" + "1\n" * 21), "line 4 needs numbers"),
-])
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda path: path.unlink(), "no result file"),
+        (lambda path: path.write_text(""), "is empty"),
+        (lambda path: path.write_text("1\n" * 24), "has 24 lines for 25 frames"),
+        (lambda path: path.write_text("1\n" * 26), "has 26 lines for 25 frames"),
+        (lambda path: path.write_text("1\n" * 3 + "1,2,a,4\n" + "1\n" * 21), "line 4 needs numbers"),
+    ],
+)
 def test_a_damaged_result_is_never_scored_and_shows_in_the_table(tmp_path, damage, reason):
     good, bad = save(tmp_path / "good"), save(tmp_path / "bad")
     damage(vot_file(bad, "b"))
@@ -79,14 +85,24 @@ def test_a_damaged_result_is_never_scored_and_shows_in_the_table(tmp_path, damag
     assert [score.name for score in scores.trackers] == ["good", "bad"]
     assert math.isnan(scores.trackers[1].accuracy) and math.isnan(scores.trackers[1].rank_by)
     table = score_table(scores)
-    assert "bad [not scored]" in table and "Warning: bad is not scored" in table and reason in table and "b_001.txt" in table
+    assert (
+        "bad [not scored]" in table
+        and "Warning: bad is not scored" in table
+        and reason in table
+        and "b_001.txt" in table
+    )
     assert list(scores.to_json()) == ["good"]
     assert "bad" not in str(video_rows(scores))
 
 
 def test_no_tracker_at_all():
     scores = score_trackers(SET, [])
-    assert scores.trackers == [] and scores.to_json() == {} and "Tracker Name" in score_table(scores) and video_rows(scores) == [["Video"]]
+    assert (
+        scores.trackers == []
+        and scores.to_json() == {}
+        and "Tracker Name" in score_table(scores)
+        and video_rows(scores) == [["Video"]]
+    )
     with pytest.raises(ValueError, match="nothing to plot"):
         plot_scores(scores, "never.png")
     with pytest.raises(ValueError, match="worker"):
@@ -95,7 +111,14 @@ def test_no_tracker_at_all():
 
 def test_json_has_the_promised_form(tmp_path):
     value = score_trackers(SET, [save(tmp_path / "model", lost=[12])]).to_json()
-    assert value.keys() == {"model"} and value["model"].keys() == {"accuracy", "robustness", "lost", "eao", "videos", "tags"}
+    assert value.keys() == {"model"} and value["model"].keys() == {
+        "accuracy",
+        "robustness",
+        "lost",
+        "eao",
+        "videos",
+        "tags",
+    }
     assert value["model"]["lost"] == 2 and value["model"]["robustness"] == pytest.approx(200 / 55)
     assert value["model"]["videos"]["a"] == {"accuracy": 1.0, "lost": 1.0} and tuple(value["model"]["eao"]) == EAO_TAGS
     json.dumps(value)
@@ -112,14 +135,29 @@ def test_accuracy_and_losses_by_tag(tmp_path):
     scores = score_trackers(dataset, [folder])
     found = scores.trackers[0].tags
     half = 200 / 400  # of a box of 20 x 20 pixels
-    assert tuple(found) == EAO_TAGS and found["all"] == (scores.trackers[0].accuracy, scores.trackers[0].lost) and found["all"][1] == 0.5
-    assert found["occlusion"] == (1, 0) and found["camera_motion"] == (1, 0.5) and math.isnan(found["size_change"][0]) and found["size_change"][1] == 0
+    assert (
+        tuple(found) == EAO_TAGS
+        and found["all"] == (scores.trackers[0].accuracy, scores.trackers[0].lost)
+        and found["all"][1] == 0.5
+    )
+    assert (
+        found["occlusion"] == (1, 0)
+        and found["camera_motion"] == (1, 0.5)
+        and math.isnan(found["size_change"][0])
+        and found["size_change"][1] == 0
+    )
     assert found["empty"] == (pytest.approx((9 + 15 * half) / 24), 0)  # frames 10, 11 and 13 to 19 of a, 10 to 24 of b
     assert scores.to_json()["model"]["tags"]["camera_motion"] == {"accuracy": 1, "lost": 0.5}
     text = full_text(scores, "pysot", details=True)
     assert "Per tag" in text and "Per tag" not in full_text(scores, "pysot", False)
-    assert rows_of(scores, "pysot")["tags"][:3] == [["Tag", "model Acc", "model LN"], ["all", "0.786", "0.5"], ["camera_motion", "1.000", "0.5"]]
-    assert "tags" not in rows_of(score_trackers(dataset, [folder], mode="vot"), "vot")  # which the official toolkit does not have
+    assert rows_of(scores, "pysot")["tags"][:3] == [
+        ["Tag", "model Acc", "model LN"],
+        ["all", "0.786", "0.5"],
+        ["camera_motion", "1.000", "0.5"],
+    ]
+    assert "tags" not in rows_of(
+        score_trackers(dataset, [folder], mode="vot"), "vot"
+    )  # which the official toolkit does not have
 
 
 def test_best_eao_first_and_tables(tmp_path):
@@ -128,7 +166,13 @@ def test_best_eao_first_and_tables(tmp_path):
     scores = score_trackers(SET, folders, on_done=done.append)
     assert done == ["worse", "better"] and [score.name for score in scores.trackers] == ["better", "worse"]
     lines = score_table(scores).splitlines()
-    assert [cell.strip() for cell in lines[1].split("|")[1:-1]] == ["Tracker Name", "Accuracy", "Robustness", "Lost Number", "EAO"]
+    assert [cell.strip() for cell in lines[1].split("|")[1:-1]] == [
+        "Tracker Name",
+        "Accuracy",
+        "Robustness",
+        "Lost Number",
+        "EAO",
+    ]
     assert [cell.strip() for cell in lines[3].split("|")[1:-1]] == ["better", "1.000", "0.000", "0.0", "1.000"]
     assert len({len(line) for line in lines}) == 1
     assert "camera_motion" in tag_rows(scores)[0] and "-" in tag_rows(scores)[1]
@@ -160,13 +204,20 @@ def test_plot_with_odd_names(tmp_path):
     scores = score_trackers(SET, [save(tmp_path / name) for name in ("_hidden", "a$^{$", "c^{_")])
     path = plot_scores(scores, tmp_path / "plot.png")
     assert path.read_bytes()[:4] == b"\x89PNG"
-    assert plot_scores(replace(scores, trackers=scores.trackers * 8), tmp_path / "plot.svg").read_text().lstrip().startswith("<?xml")
+    assert (
+        plot_scores(replace(scores, trackers=scores.trackers * 8), tmp_path / "plot.svg")
+        .read_text()
+        .lstrip()
+        .startswith("<?xml")
+    )
 
 
 def test_toolkit_imports_without_torch():
-    code = ("import sys, pkgutil, importlib, pysot.toolkit as t\n"
-            "[importlib.import_module(m.name) for m in pkgutil.walk_packages(t.__path__, 'pysot.toolkit.')]\n"
-            "print(sorted(n for n in sys.modules if n.split('.')[0] in ('torch', 'matplotlib')))")
+    code = (
+        "import sys, pkgutil, importlib, pysot.toolkit as t\n"
+        "[importlib.import_module(m.name) for m in pkgutil.walk_packages(t.__path__, 'pysot.toolkit.')]\n"
+        "print(sorted(n for n in sys.modules if n.split('.')[0] in ('torch', 'matplotlib')))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PARITY.parents[1])
     assert done.returncode == 0 and done.stdout.strip() == "[]", done.stderr
 

@@ -1,6 +1,5 @@
 """Runs without restarts, and the realtime clock, against vot-toolkit itself where it is installed."""
 
-
 import numpy as np
 import pytest
 from toolkit_data import ask_vot_toolkit, make_sequence, needs_vot_toolkit
@@ -19,7 +18,13 @@ SETTINGS = VotSettings(low=20, high=60, peak=20)
 
 def shaken(rng, truth, size):
     """A result around the truth, far away for a while."""
-    entries = [1, *(np.concatenate([box[:2] + rng.normal(0, 3, 2), np.maximum(box[2:] + rng.normal(0, 2, 2), 2)]) for box in truth[1:])]
+    entries = [
+        1,
+        *(
+            np.concatenate([box[:2] + rng.normal(0, 3, 2), np.maximum(box[2:] + rng.normal(0, 2, 2), 2)])
+            for box in truth[1:]
+        ),
+    ]
     away = int(rng.integers(10, len(truth) - 12))
     for frame in range(away, away + int(rng.integers(1, 12))):
         entries[frame] = np.array([size[0] - 12.0, size[1] - 9, 8, 7])
@@ -37,22 +42,40 @@ def cases(seed, absent=0):
             truth[frame] = np.full(4, np.nan)
             if rng.random() < 0.5:
                 entries[frame] = 0
-        yield make_sequence(f"s{index}", truth=truth, width=size[0], height=size[1]), Trajectory.from_frames(entries, scores=scores), entries
+        yield (
+            make_sequence(f"s{index}", truth=truth, width=size[0], height=size[1]),
+            Trajectory.from_frames(entries, scores=scores),
+            entries,
+        )
 
 
 def as_case(sequence, entries, **more):
     known = [0 if np.isnan(region).any() else region.tolist() for region in sequence.ground_truth]
-    return {"size": [sequence.width, sequence.height], "truth": known, "result": [np.asarray(entry).tolist() for entry in entries], **more}
+    return {
+        "size": [sequence.width, sequence.height],
+        "truth": known,
+        "result": [np.asarray(entry).tolist() for entry in entries],
+        **more,
+    }
 
 
 @needs_vot_toolkit
 def test_long_term_of_the_official_toolkit(tmp_path):
     found = list(cases(0, absent=8))
-    expected = ask_vot_toolkit(tmp_path, "longterm", cases=[as_case(sequence, entries, scores=list(result.scores)) for sequence, result, entries in found])
+    expected = ask_vot_toolkit(
+        tmp_path,
+        "longterm",
+        cases=[as_case(sequence, entries, scores=list(result.scores)) for sequence, result, entries in found],
+    )
     visible = [sum(bool(np.isfinite(region).all()) for region in sequence.ground_truth) for sequence, _, _ in found]
-    videos = [longterm.Video(run_overlaps(sequence, result), result.scores, count) for (sequence, result, _), count in zip(found, visible, strict=True)]
+    videos = [
+        longterm.Video(run_overlaps(sequence, result), result.scores, count)
+        for (sequence, result, _), count in zip(found, visible, strict=True)
+    ]
     score = longterm.long_term_score(videos, official=True)
-    assert (score.f1, score.precision, score.recall) == pytest.approx((expected["f1"], expected["precision"], expected["recall"]), abs=1e-6)
+    assert (score.f1, score.precision, score.recall) == pytest.approx(
+        (expected["f1"], expected["precision"], expected["recall"]), abs=1e-6
+    )
 
 
 @needs_vot_toolkit
@@ -61,8 +84,12 @@ def test_unsupervised_of_the_official_toolkit(tmp_path):
     dataset = Dataset("VOT2018", [sequence for sequence, _, _ in found], ("all",), VotSettings(2, 9, 5))
     for sequence, result, _ in found:
         save_vot(vot_file(tmp_path / "m", sequence.name, experiment="unsupervised"), result)
-    expected = ask_vot_toolkit(tmp_path, "unsupervised", burn_in=10, cases=[as_case(sequence, entries) for sequence, _, entries in found])
-    assert evaluate_tracker(dataset, tmp_path / "m", "unsupervised").numbers["accuracy"] == pytest.approx(expected["accuracy"], abs=1e-4)
+    expected = ask_vot_toolkit(
+        tmp_path, "unsupervised", burn_in=10, cases=[as_case(sequence, entries) for sequence, _, entries in found]
+    )
+    assert evaluate_tracker(dataset, tmp_path / "m", "unsupervised").numbers["accuracy"] == pytest.approx(
+        expected["accuracy"], abs=1e-4
+    )
 
 
 @needs_vot_toolkit
@@ -73,21 +100,39 @@ def test_many_starts_of_the_official_toolkit(tmp_path, painted):
         masks = {}
         if painted:
             truth = [np.rint(region) for region in sequence.ground_truth]
-            masks = {index: Mask(*box[:2].astype(int).tolist(), rng.random(box[3:1:-1].astype(int)) < 0.8) for index, box in enumerate(truth)}
-            sequence = make_sequence(sequence.name, truth=[masks[index].box for index in range(len(truth))], width=150, height=120, masks=masks)
+            masks = {
+                index: Mask(*box[:2].astype(int).tolist(), rng.random(box[3:1:-1].astype(int)) < 0.8)
+                for index, box in enumerate(truth)
+            }
+            sequence = make_sequence(
+                sequence.name,
+                truth=[masks[index].box for index in range(len(truth))],
+                width=150,
+                height=120,
+                masks=masks,
+            )
         anchors = ((0, False), (len(sequence) // 2, False), (len(sequence) - 1, True))
-        sequences.append(make_sequence(sequence.name, truth=sequence.ground_truth, width=150, height=120, anchors=anchors, masks=masks))
+        sequences.append(
+            make_sequence(
+                sequence.name, truth=sequence.ground_truth, width=150, height=120, anchors=anchors, masks=masks
+            )
+        )
         for frame, backwards in anchors:
             part = sequences[-1].run_from(frame, backwards)
             entries = shaken(rng, part.ground_truth, (150, 120))
             save_vot(anchor_file(tmp_path / "m", sequence.name, frame), Trajectory.from_frames(entries))
             case = as_case(part, entries, number=number, frames=len(sequence))
-            case["result"] = [entry if np.isscalar(entry) else np.round(np.float32(entry).astype(float), 4).tolist() for entry in entries]
+            case["result"] = [
+                entry if np.isscalar(entry) else np.round(np.float32(entry).astype(float), 4).tolist()
+                for entry in entries
+            ]
             if painted:
                 case["truth"] = [part.masks[index].text() for index in range(len(part))]
             asked.append(case)
     expected = ask_vot_toolkit(tmp_path, "multistart", cases=asked, low=20, high=60)
-    numbers = evaluate_tracker(Dataset("VOT2022", sequences, (), SETTINGS, "multistart"), tmp_path / "m", "baseline").numbers
+    numbers = evaluate_tracker(
+        Dataset("VOT2022", sequences, (), SETTINGS, "multistart"), tmp_path / "m", "baseline"
+    ).numbers
     assert numbers == pytest.approx(expected, abs=1e-6)
 
 

@@ -39,17 +39,33 @@ def texts(folder):
 def test_same_results_as_with_one_process(tmp_path, dataset):
     run_dataset(TrackerInProcess(tmp_path, "", 0), dataset, tmp_path / "one")
     frames, seen = [], []
-    progress = run_in_processes(partial(TrackerInProcess, tmp_path, ""), 2, dataset, tmp_path / "two", frames.append,
-                                lambda sequence, state, trajectory: seen.append((sequence.name, state, len(trajectory))))
+    progress = run_in_processes(
+        partial(TrackerInProcess, tmp_path, ""),
+        2,
+        dataset,
+        tmp_path / "two",
+        frames.append,
+        lambda sequence, state, trajectory: seen.append((sequence.name, state, len(trajectory))),
+    )
     assert texts(tmp_path / "two") == texts(tmp_path / "one") and len(texts(tmp_path / "two")) == 3
-    assert sorted(progress.tracked) == ["a", "b", "c"] and sorted(seen) == [(name, "tracked", length) for name, length in LENGTHS.items()]
+    assert sorted(progress.tracked) == ["a", "b", "c"] and sorted(seen) == [
+        (name, "tracked", length) for name, length in LENGTHS.items()
+    ]
     assert frames == sorted(frames) and frames[-1] == sum(LENGTHS.values()) and (tmp_path / "process1").exists()
-    assert sorted(run_in_processes(partial(TrackerInProcess, tmp_path, ""), 2, dataset, tmp_path / "two").kept) == ["a", "b", "c"]
+    assert sorted(run_in_processes(partial(TrackerInProcess, tmp_path, ""), 2, dataset, tmp_path / "two").kept) == [
+        "a",
+        "b",
+        "c",
+    ]
 
 
 def test_an_exception_loses_one_sequence_only(tmp_path, dataset):
     progress = run_in_processes(partial(TrackerInProcess, tmp_path, "fails"), 2, dataset, tmp_path / "out")
-    assert sorted(progress.tracked) == ["a", "b"] and progress.failed == {"c": "KeyError: 'weights'"} and sorted(texts(tmp_path / "out")) == ["a", "b"]
+    assert (
+        sorted(progress.tracked) == ["a", "b"]
+        and progress.failed == {"c": "KeyError: 'weights'"}
+        and sorted(texts(tmp_path / "out")) == ["a", "b"]
+    )
 
 
 def test_a_process_that_dies_is_told_and_finished_sequences_stay(tmp_path, dataset):
@@ -65,7 +81,13 @@ def test_a_tracker_that_cannot_be_built_says_why(tmp_path, dataset):
 
 def test_the_longest_come_first(tmp_path, dataset):
     seen = []
-    run_in_processes(partial(TrackerInProcess, tmp_path, ""), 1, dataset, tmp_path / "out", on_sequence=lambda sequence, *_: seen.append(sequence.name))
+    run_in_processes(
+        partial(TrackerInProcess, tmp_path, ""),
+        1,
+        dataset,
+        tmp_path / "out",
+        on_sequence=lambda sequence, *_: seen.append(sequence.name),
+    )
     assert seen == ["b", "c", "a"]
     assert [sequence.name for sequence in dataset.longest_first()] == ["b", "c", "a"]
 

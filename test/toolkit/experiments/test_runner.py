@@ -35,10 +35,17 @@ def test_one_frame(tmp_path):
 def test_a_loss_starts_again_five_frames_later(clip):
     tracker = ShakingTracker(clip.ground_truth, lose=[4, 18])
     trajectory = run_supervised(tracker, clip)
-    assert trajectory.codes.tolist() == [START] + [TRACKED] * 3 + [LOST] + [SKIPPED] * 4 + [START] + [TRACKED] * 8 + [LOST, SKIPPED]
+    assert trajectory.codes.tolist() == [START] + [TRACKED] * 3 + [LOST] + [SKIPPED] * 4 + [START] + [TRACKED] * 8 + [
+        LOST,
+        SKIPPED,
+    ]
     assert [frame for frame, _ in tracker.starts] == [0, 9] and trajectory.failures.tolist() == [4, 18]
     assert tracker.calls == 13
-    assert trajectory.seconds.shape == (20,) and (trajectory.seconds[[5, 6, 7, 8]] == 0).all() and (trajectory.seconds >= 0).all()
+    assert (
+        trajectory.seconds.shape == (20,)
+        and (trajectory.seconds[[5, 6, 7, 8]] == 0).all()
+        and (trajectory.seconds >= 0).all()
+    )
 
 
 def test_first_box(clip):
@@ -69,7 +76,15 @@ def test_region_that_is_not_finite_is_a_loss(clip):
         def track(self, image):
             return {"bbox": [np.nan] * 4, "best_score": np.nan}
 
-    assert run_supervised(Broken(clip.ground_truth), clip).codes.tolist()[:7] == [START, LOST, SKIPPED, SKIPPED, SKIPPED, SKIPPED, START]
+    assert run_supervised(Broken(clip.ground_truth), clip).codes.tolist()[:7] == [
+        START,
+        LOST,
+        SKIPPED,
+        SKIPPED,
+        SKIPPED,
+        SKIPPED,
+        START,
+    ]
 
 
 def test_region_of_three_numbers_is_an_error(clip):
@@ -88,11 +103,32 @@ def test_frames_without_truth_are_neither_loss_nor_start(tmp_path):
         known[frame] = np.full(8, np.nan)
     sequence = on_disk(tmp_path, known)
     codes = run_supervised(ShakingTracker(truth, lose=[3, 4]), sequence).codes.tolist()
-    assert codes == [SKIPPED, START, TRACKED, TRACKED, LOST, SKIPPED, SKIPPED, SKIPPED, SKIPPED, SKIPPED, START, TRACKED, TRACKED, TRACKED]
+    assert codes == [
+        SKIPPED,
+        START,
+        TRACKED,
+        TRACKED,
+        LOST,
+        SKIPPED,
+        SKIPPED,
+        SKIPPED,
+        SKIPPED,
+        SKIPPED,
+        START,
+        TRACKED,
+        TRACKED,
+        TRACKED,
+    ]
 
 
-@pytest.mark.parametrize(("damage", "kind"), [(lambda path: path.unlink(), FileNotFoundError), (lambda path: path.write_bytes(b""), ValueError),
-                                               (lambda path: path.write_bytes(path.read_bytes()[:60]), ValueError)])
+@pytest.mark.parametrize(
+    ("damage", "kind"),
+    [
+        (lambda path: path.unlink(), FileNotFoundError),
+        (lambda path: path.write_bytes(b""), ValueError),
+        (lambda path: path.write_bytes(path.read_bytes()[:60]), ValueError),
+    ],
+)
 def test_frame_that_cannot_be_read_is_named(tmp_path, clip, damage, kind):
     damage(tmp_path / "clip" / "00000003.png")
     with pytest.raises(kind, match="sequence clip, frame 3: .*00000003.png"):
@@ -125,7 +161,12 @@ def tiny(tmp_path):
 
 def test_finished_videos_are_kept_damaged_ones_tracked_again(tmp_path, tiny):
     seen = []
-    first = run_dataset(OneTracker(tiny), tiny, tmp_path / "out", on_sequence=lambda sequence, state, _: seen.append((sequence.name, state)))
+    first = run_dataset(
+        OneTracker(tiny),
+        tiny,
+        tmp_path / "out",
+        on_sequence=lambda sequence, state, _: seen.append((sequence.name, state)),
+    )
     assert first.tracked == ["slow", "boxes"] and seen == [("slow", "tracked"), ("boxes", "tracked")]
     score = evaluate_tracker(tiny, tmp_path / "out")
     assert score.lost == 0 and score.problems == () and 0.4 < score.videos["slow"][0] < 1

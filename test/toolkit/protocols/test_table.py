@@ -31,12 +31,19 @@ def data_set(protocol: str, settings: VotSettings | None = None, **more) -> Data
     return Dataset("SET", [box_sequence(8, name="a", **more)], (), settings, protocol)
 
 
-@pytest.mark.parametrize(("protocol", "settings", "known"), [
-    ("supervised", SETTINGS, {None: "baseline", "baseline": "baseline", "realtime": "realtime", "unsupervised": "unsupervised"}),
-    ("multistart", SETTINGS, {None: "baseline", "realtime": "realtime", "unsupervised": "unsupervised"}),
-    ("longterm", None, {None: "longterm", "longterm": "longterm"}),
-    ("one pass", None, {None: ""}),
-])
+@pytest.mark.parametrize(
+    ("protocol", "settings", "known"),
+    [
+        (
+            "supervised",
+            SETTINGS,
+            {None: "baseline", "baseline": "baseline", "realtime": "realtime", "unsupervised": "unsupervised"},
+        ),
+        ("multistart", SETTINGS, {None: "baseline", "realtime": "realtime", "unsupervised": "unsupervised"}),
+        ("longterm", None, {None: "longterm", "longterm": "longterm"}),
+        ("one pass", None, {None: ""}),
+    ],
+)
 def test_experiments_of_a_set(protocol, settings, known):
     dataset = data_set(protocol, settings, anchors=((0, False),))
     assert {name: find_protocol(dataset, name).experiment for name in known} == known
@@ -46,7 +53,9 @@ def test_experiments_of_a_set(protocol, settings, known):
 
 
 def test_sets_that_do_not_fit_their_protocol():
-    with pytest.raises(ValueError, match="the protocol is one of supervised, multistart, longterm, one pass; got 'odd'"):
+    with pytest.raises(
+        ValueError, match="the protocol is one of supervised, multistart, longterm, one pass; got 'odd'"
+    ):
         find_protocol(data_set("odd"))
     for name in ("supervised", "multistart"):
         with pytest.raises(ValueError, match=f"the protocol '{name}' needs settings"):
@@ -84,7 +93,9 @@ def load(dataset, sequence, tracker_dir, notes):
 
 def score(dataset, results, mode, with_tracks):
     videos = {name: float(np.nanmean(run.regions[:, 2])) for name, run in results.items()}
-    tracks = {name: Track(np.full(len(run), 0.5), [3], run.regions) for name, run in results.items()} if with_tracks else {}
+    tracks = (
+        {name: Track(np.full(len(run), 0.5), [3], run.regions) for name, run in results.items()} if with_tracks else {}
+    )
     return WidthScore(width=float(np.mean(list(videos.values()))), videos=videos, tracks=tracks)
 
 
@@ -93,8 +104,10 @@ def text(scores, mode, spread):
 
 
 def tables(scores, mode):
-    return {"": [["tracker", "width"], *([score.name, number(score.width, 2)] for score in scores.scored)],
-            "videos": per_video(scores.scored, ("width",), (2,), lambda width: (width,))}
+    return {
+        "": [["tracker", "width"], *([score.name, number(score.width, 2)] for score in scores.scored)],
+        "videos": per_video(scores.scored, ("width",), (2,), lambda width: (width,)),
+    }
 
 
 def figures(scores, named, official):
@@ -108,8 +121,15 @@ def overview(scores, colours):
 
 
 WIDTHS = Protocol(
-    name="widths", sets=("widths",), experiment="widths", tasks=tasks, load=load, score=score, score_class=WidthScore,
-    report=Report(text, tables, {"videos": "Widths of videos"}, lambda score: {}, figures, overview), usual=True,
+    name="widths",
+    sets=("widths",),
+    experiment="widths",
+    tasks=tasks,
+    load=load,
+    score=score,
+    score_class=WidthScore,
+    report=Report(text, tables, {"videos": "Widths of videos"}, lambda score: {}, figures, overview),
+    usual=True,
 )
 
 
@@ -123,19 +143,25 @@ def test_a_protocol_that_a_test_registers(tmp_path, monkeypatch):
         sequence.frame_paths[:] = [str(tmp_path / sequence.name / f"{index + 1:08d}.png") for index in range(10)]
     for name in ("m", "n"):
         assert run_dataset(ShakingTracker(truth), dataset, tmp_path / name).tracked == ["a", "b"]
-    assert run_dataset(ShakingTracker(truth), dataset, tmp_path / "m").kept == ["a", "b"] and frames_to_track(dataset, dataset.sequences[0], tmp_path) == 10
+    assert (
+        run_dataset(ShakingTracker(truth), dataset, tmp_path / "m").kept == ["a", "b"]
+        and frames_to_track(dataset, dataset.sequences[0], tmp_path) == 10
+    )
     vot_file(tmp_path / "n", "b", experiment="widths").unlink()
 
     scores = score_trackers(dataset, [tmp_path / "m", tmp_path / "n"], with_tracks=True)
     width = np.ptp(truth[0][0::2])
     assert scores.to_json() == {"m": {"width": pytest.approx(width, abs=1e-3)}} and json.dumps(scores.to_json())
-    assert full_text(scores, "pysot", True).startswith(f"m: {width:.2f} ('widths alone',)\nn [not scored]: -") and "Widths of videos" in full_text(
-        scores, "pysot", True)
+    assert full_text(scores, "pysot", True).startswith(
+        f"m: {width:.2f} ('widths alone',)\nn [not scored]: -"
+    ) and "Widths of videos" in full_text(scores, "pysot", True)
     assert rows_of(scores, "pysot")["videos"][1] == ["a", f"{width:.2f}"]
     page = write_report(tmp_path / "out.html", scores, {}).read_text()
     assert "mean width" in page and "m loses it at frame 4" in page and "is not scored" in page
     written = write_figures(tmp_path / "figures", scores)
-    assert [path.name for path in written] == ["MINE_widths.png", "MINE_timelines"] and cv2.imread(str(written[0])) is not None
+    assert [path.name for path in written] == ["MINE_widths.png", "MINE_timelines"] and cv2.imread(
+        str(written[0])
+    ) is not None
     assert sorted(path.name for path in written[1].iterdir()) == ["a.png", "b.png"]
     assert not score_trackers(dataset, [tmp_path / "n"], partial=True).trackers[0].problems
 
@@ -145,7 +171,10 @@ def test_reports_need_tracks(tmp_path):
     dataset = replace(dataset, tags=("all",))
     save_vot(vot_file(tmp_path / "m", "a"), trajectory(8))
     scores = score_trackers(dataset, [tmp_path / "m"])
-    for report in (lambda: write_report(tmp_path / "out.html", scores, {}), lambda: write_figures(tmp_path / "out", scores)):
+    for report in (
+        lambda: write_report(tmp_path / "out.html", scores, {}),
+        lambda: write_figures(tmp_path / "out", scores),
+    ):
         with pytest.raises(ValueError, match="made without tracks; ask for them: score_trackers"):
             report()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m"]

@@ -12,11 +12,31 @@ from pysot.toolkit.protocols import longterm
 from pysot.toolkit.region.masks import mask_overlap
 from pysot.toolkit.region.official_raster import official_overlaps
 from pysot.toolkit.region.raster import region_table
-from pysot.toolkit.results.files import TRACKED, ResultError, Trajectory, load_baseline, load_ope, load_run, save_vot, vot_file
+from pysot.toolkit.results.files import (
+    TRACKED,
+    ResultError,
+    Trajectory,
+    load_baseline,
+    load_ope,
+    load_run,
+    save_vot,
+    vot_file,
+)
 from pysot.utils.masks import Mask, mask_of_runs, parse_mask
 
 
-@pytest.mark.parametrize("text", ["m", "m1,2,3", "m1,2,x,4,5", "m0,0,2,2,3,4", "m0,0,-1,2,1", "m0,0,99999999,99999999,1", "m0,0,2,2,99999999999999999999999"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "m",
+        "m1,2,3",
+        "m1,2,x,4,5",
+        "m0,0,2,2,3,4",
+        "m0,0,-1,2,1",
+        "m0,0,99999999,99999999,1",
+        "m0,0,2,2,99999999999999999999999",
+    ],
+)
 def test_damaged_masks_of_results_are_errors(tmp_path, text):
     (tmp_path / "a_001.txt").write_text(f"1\n{text}\n")
     with pytest.raises(ResultError, match="a_001.txt line 2 .*mask"):
@@ -30,7 +50,9 @@ def test_overlap_by_hand():
     assert mask_overlap(np.array([12.0, 10, 4, 4]), square, 100, 80) == pytest.approx(8 / 24)
     assert mask_overlap(square, np.array([10.0, 10, 13, 10, 13, 13, 10, 13]), 100, 80) == 1
     assert mask_overlap(square, Mask(200, 10, np.ones((4, 4), bool)), 100, 80) == 0
-    assert mask_overlap(Mask(-2, 10, np.ones((4, 4), bool)), np.array([0.0, 10, 2, 4]), 100, 80) == 1  # only what lies in the image counts
+    assert (
+        mask_overlap(Mask(-2, 10, np.ones((4, 4), bool)), np.array([0.0, 10, 2, 4]), 100, 80) == 1
+    )  # only what lies in the image counts
     assert mask_overlap(Mask(5, 5, np.zeros((2, 2), bool)), Mask(7, 7, np.zeros((2, 2), bool)), 100, 80) == 1
 
 
@@ -55,7 +77,11 @@ def test_masks_of_boxes_overlap_as_boxes_do():
     expected = official_overlaps(*(region_table(list(side)) for side in boxes), 60, 50)
     for a, b, overlap in zip(*boxes, expected, strict=True):
         painted = [Mask(int(x), int(y), np.ones((int(h), int(w)), bool)) for x, y, w, h in (a, b)]
-        assert mask_overlap(painted[0], painted[1], 60, 50) == mask_overlap(painted[0], b, 60, 50) == pytest.approx(overlap)
+        assert (
+            mask_overlap(painted[0], painted[1], 60, 50)
+            == mask_overlap(painted[0], b, 60, 50)
+            == pytest.approx(overlap)
+        )
 
 
 def test_results_with_masks_round_trip(tmp_path):
@@ -88,13 +114,27 @@ def test_masks_are_not_scored_as_their_boxes(tmp_path):
 def test_binary_results(tmp_path):
     """As the official toolkit packs them: a start, a box, a polygon, and a mask."""
     path = tmp_path / "a_001.bin"
-    data = struct.pack("<hI", 1, 4) + struct.pack("<BI", 0, 1) + struct.pack("<Bffff", 1, 1, 2, 3, 4) + struct.pack("<BH8f", 2, 4, *range(8))
+    data = (
+        struct.pack("<hI", 1, 4)
+        + struct.pack("<BI", 0, 1)
+        + struct.pack("<Bffff", 1, 1, 2, 3, 4)
+        + struct.pack("<BH8f", 2, 4, *range(8))
+    )
     data += struct.pack("<BhhHHH4H", 3, 10, 20, 4, 2, 4, 1, 2, 2, 1)
     path.write_bytes(data)
     run = load_run(path, 4)
-    assert run.codes.tolist() == [1, 3, 3, 3] and run.regions[1, :4].tolist() == [1, 2, 3, 4] and run.regions[2].tolist() == list(range(8))
+    assert (
+        run.codes.tolist() == [1, 3, 3, 3]
+        and run.regions[1, :4].tolist() == [1, 2, 3, 4]
+        and run.regions[2].tolist() == list(range(8))
+    )
     np.testing.assert_array_equal(run.masks[3].pixels, mask_of_runs(10, 20, 4, 2, [1, 2, 2, 1]).pixels)
-    for damaged, reason in ((data[:-3], "cut off"), (b"", "cut off"), (b"\2\0\1\0\0\0", "empty or no binary"), (data[:6] + b"\7" + data[7:], "kind 7")):
+    for damaged, reason in (
+        (data[:-3], "cut off"),
+        (b"", "cut off"),
+        (b"\2\0\1\0\0\0", "empty or no binary"),
+        (data[:6] + b"\7" + data[7:], "kind 7"),
+    ):
         path.write_bytes(damaged)
         with pytest.raises(ResultError, match=f"a_001.bin.*{reason}"):
             load_run(path, 4)

@@ -9,7 +9,9 @@ SIZE = 60
 def painted(polygon, width, height):
     """The rule of the raster written down row by row, whole numbers in, on the image (0..width, 0..height)."""
     mask = np.zeros((height + 1, width + 1), bool)
-    points = [tuple(int(np.trunc(v + np.copysign(0.5, v))) for v in point) for point in np.float32(polygon).reshape(-1, 2)]
+    points = [
+        tuple(int(np.trunc(v + np.copysign(0.5, v))) for v in point) for point in np.float32(polygon).reshape(-1, 2)
+    ]
     for y in range(height + 1):
         nodes = []
         for (xi, yi), (xj, yj) in zip(points, points[-1:] + points[:-1], strict=True):
@@ -22,7 +24,7 @@ def painted(polygon, width, height):
                 nodes = nodes[1:]
                 continue
             if last >= 0:
-                mask[y, max(first, 0):last + 1] = True
+                mask[y, max(first, 0) : last + 1] = True
             nodes = nodes[2:]
     return mask
 
@@ -59,24 +61,29 @@ def test_not_finite_is_unknown(bad):
     assert np.isnan(overlap([1, 2, bad, 4], [1, 2, 3, 4], 20, 20))
 
 
-@pytest.mark.parametrize(("a", "b", "expected"), [
-    ([10, 10, 9, 9], [10, 10, 9, 9], 1.0),  # corners 10..19: 100 pixels
-    ([10, 10, 9, 9], [15, 10, 9, 9], 50 / 150),
-    ([10, 10, 9, 9], [30, 30, 9, 9], 0.0),
-    ([10, 10, 9, 9], [10, 10, 9, 4], 0.5),
-    ([-10, 10, 19, 9], [0, 10, 9, 9], 1.0),  # outside the image does not count
-    ([50, 50, 30, 30], [50, 50, 10, 10], 1.0),
-    ([10, 10, 0, 0], [10, 10, 9, 9], 0.0),
-    ([10, 10, 9, 0.4], [10, 10, 9, 9], 0.0),  # its corners round to a line, which paints nothing
-    ([1e20, 1e20, 5, 5], [10, 10, 9, 9], 0.0),
-])
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ([10, 10, 9, 9], [10, 10, 9, 9], 1.0),  # corners 10..19: 100 pixels
+        ([10, 10, 9, 9], [15, 10, 9, 9], 50 / 150),
+        ([10, 10, 9, 9], [30, 30, 9, 9], 0.0),
+        ([10, 10, 9, 9], [10, 10, 9, 4], 0.5),
+        ([-10, 10, 19, 9], [0, 10, 9, 9], 1.0),  # outside the image does not count
+        ([50, 50, 30, 30], [50, 50, 10, 10], 1.0),
+        ([10, 10, 0, 0], [10, 10, 9, 9], 0.0),
+        ([10, 10, 9, 0.4], [10, 10, 9, 9], 0.0),  # its corners round to a line, which paints nothing
+        ([1e20, 1e20, 5, 5], [10, 10, 9, 9], 0.0),
+    ],
+)
 def test_boxes(a, b, expected):
     assert overlap(a, b, SIZE, SIZE) == pytest.approx(expected, abs=1e-6)
     assert overlap(b, a, SIZE, SIZE) == pytest.approx(expected, abs=1e-6)
 
 
 def test_two_empty_regions_are_unknown_or_zero_not_an_error():
-    assert overlap([10, 10, 0, 0], [10, 10, 0, 0], SIZE, SIZE) in (0.0,) or np.isnan(overlap([10, 10, 0, 0], [10, 10, 0, 0], SIZE, SIZE))
+    assert overlap([10, 10, 0, 0], [10, 10, 0, 0], SIZE, SIZE) in (0.0,) or np.isnan(
+        overlap([10, 10, 0, 0], [10, 10, 0, 0], SIZE, SIZE)
+    )
 
 
 def test_box_is_the_polygon_of_its_corners():
@@ -118,5 +125,5 @@ def test_many_at_once_are_those_one_by_one(monkeypatch):
     whole = overlaps(a, b, width, height)
     monkeypatch.setattr("pysot.toolkit.region.raster._ROWS_AT_ONCE", 100)
     np.testing.assert_array_equal(overlaps(a, b, width, height), whole)
-    single = [overlaps(a[i:i + 1], b[i:i + 1], width[i], height[i])[0] for i in range(40)]
+    single = [overlaps(a[i : i + 1], b[i : i + 1], width[i], height[i])[0] for i in range(40)]
     np.testing.assert_array_equal(single, whole)

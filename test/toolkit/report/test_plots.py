@@ -30,7 +30,9 @@ SETTINGS = VotSettings(5, 20, 10)
 def texts(path: Path) -> str:
     """All text of an SVG; letters are outlines there, what they say is in comments."""
     parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))
-    return "\n".join(node.text or "" for node in ElementTree.parse(path, parser).iter() if node.tag is ElementTree.Comment)
+    return "\n".join(
+        node.text or "" for node in ElementTree.parse(path, parser).iter() if node.tag is ElementTree.Comment
+    )
 
 
 def draw_all(names, folder: Path, suffix: str = "svg") -> list[Path]:
@@ -38,17 +40,25 @@ def draw_all(names, folder: Path, suffix: str = "svg") -> list[Path]:
     rng = np.random.default_rng(0)
     overlaps = {name: rng.uniform(0, 1, 30) for name in names}
     tags = {name: {tag: rng.uniform(0.1, 1) for tag in (*HOSTILE[:4], "e")} for name in names}
-    return [plot_expected_overlap({name: np.linspace(1, 0, 30) for name in names}, SETTINGS, folder / f"curve.{suffix}", HOSTILE[0]),
-            plot_tags(tags, folder / f"tags.{suffix}", HOSTILE[0]),
-            plot_timeline(HOSTILE[0], overlaps, {name: [3, place % 30] for place, name in enumerate(names)}, folder / f"time.{suffix}")]
+    return [
+        plot_expected_overlap(
+            {name: np.linspace(1, 0, 30) for name in names}, SETTINGS, folder / f"curve.{suffix}", HOSTILE[0]
+        ),
+        plot_tags(tags, folder / f"tags.{suffix}", HOSTILE[0]),
+        plot_timeline(
+            HOSTILE[0], overlaps, {name: [3, place % 30] for place, name in enumerate(names)}, folder / f"time.{suffix}"
+        ),
+    ]
 
 
-@pytest.mark.parametrize("names", [HOSTILE, ("one",), tuple(f"tracker {index}" for index in range(40))], ids=["hostile", "one", "forty"])
+@pytest.mark.parametrize(
+    "names", [HOSTILE, ("one",), tuple(f"tracker {index}" for index in range(40))], ids=["hostile", "one", "forty"]
+)
 def test_every_tracker_is_named(tmp_path, names):
     for path in draw_all(names, tmp_path):
         text = html.unescape(texts(path))
         for name in names:
-            assert all(line[:LONGEST // 2].replace("--", "- -") in text for line in name.splitlines()), (path, name)
+            assert all(line[: LONGEST // 2].replace("--", "- -") in text for line in name.splitlines()), (path, name)
 
 
 @pytest.mark.filterwarnings("error")
@@ -66,7 +76,9 @@ def test_formats(tmp_path, suffix):
             assert data.startswith(b"%PDF") and data.rstrip().endswith(b"%%EOF")
         else:
             assert ElementTree.fromstring(data).tag.endswith("svg")
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [f"{name}.{suffix}" for name in ("curve", "tags", "time")]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
+        f"{name}.{suffix}" for name in ("curve", "tags", "time")
+    ]
 
 
 def test_nothing_to_plot(tmp_path):
@@ -88,7 +100,10 @@ def test_the_legend_of_the_curve_is_eao_and_gaps_do_not_matter(tmp_path):
 
 
 def test_labels_of_a_radar(tmp_path):
-    values = {"m": {"fast_motion": 0.25, "b": 0.5, "c": 0.0, "none": np.nan}, "n": {"fast_motion": 0.75, "b": np.nan, "c": 0.0, "only_n": 0.125}}
+    values = {
+        "m": {"fast_motion": 0.25, "b": 0.5, "c": 0.0, "none": np.nan},
+        "n": {"fast_motion": 0.75, "b": np.nan, "c": 0.0, "only_n": 0.125},
+    }
     text = texts(plot_tags(values, tmp_path / "a.svg"))
     for label in ("fast motion", "(0.250–0.750)", "(0.500)", "(0.000)", "only n", "(0.125)"):
         assert label in text, label
@@ -99,17 +114,26 @@ def test_labels_of_a_radar(tmp_path):
 def test_labels_of_a_radar_do_not_overlap(tags, monkeypatch):
     drawn = []
     monkeypatch.setattr("pysot.toolkit.report.plots.save", lambda figure, path: drawn.append(figure))
-    plot_tags({f"t{index}": {f"{tag} Out-of-Plane Rotation": 0.5 for tag in range(tags)} for index in range(8)}, "never.png", "a title")
-    figure, = drawn
+    plot_tags(
+        {f"t{index}": {f"{tag} Out-of-Plane Rotation": 0.5 for tag in range(tags)} for index in range(8)},
+        "never.png",
+        "a title",
+    )
+    (figure,) = drawn
     figure.draw_without_rendering()
-    axes, = figure.axes
+    (axes,) = figure.axes
     boxes = [text.get_window_extent() for text in (*axes.texts, axes.title, *figure.legends)]
     assert len(boxes) == tags + 2 and not any(a.overlaps(b) for place, a in enumerate(boxes) for b in boxes[:place])
 
 
 def test_labels_of_a_radar_are_not_cut_at_the_rim(tmp_path):
-    image = cv2.imread(str(plot_tags({"t": {f"{tag} Out-of-Plane Rotation of objects": 0.5 for tag in range(6)}}, tmp_path / "a.png")))
-    assert all((edge == 255).all() for edge in (image[0], image[-1], image[:, 0], image[:, -1])) and not (image == 255).all()
+    image = cv2.imread(
+        str(plot_tags({"t": {f"{tag} Out-of-Plane Rotation of objects": 0.5 for tag in range(6)}}, tmp_path / "a.png"))
+    )
+    assert (
+        all((edge == 255).all() for edge in (image[0], image[-1], image[:, 0], image[:, -1]))
+        and not (image == 255).all()
+    )
 
 
 def test_a_timeline_has_a_row_per_loser(monkeypatch):
@@ -120,7 +144,9 @@ def test_a_timeline_has_a_row_per_loser(monkeypatch):
     plot_timeline("s", {"a": overlap}, {"a": []}, "never.png")
     upper, lower = drawn[0].axes
     assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == ["a [0 losses]", "b [1 loss]"]
-    assert upper.lines[0].get_xdata().tolist() == [1, 2, 3, 4] and [line.get_xdata().tolist() for line in lower.lines] == [[3]]
+    assert upper.lines[0].get_xdata().tolist() == [1, 2, 3, 4] and [
+        line.get_xdata().tolist() for line in lower.lines
+    ] == [[3]]
     assert lower.lines[0].get_marker() == upper.lines[1].get_marker() and lower.lines[0].get_color() == COLOURS[1]
     assert len(drawn[1].axes) == 1
 
@@ -132,11 +158,18 @@ def test_styles_tell_forty_trackers_apart():
 
 
 def supervised(folder: Path, names=("good", "bad"), sequences=("a", "b"), repetitions=1):
-    dataset = Dataset("SET", [box_sequence(40, name=name, tags={"occlusion": [1, 1], "size_change": [1]}) for name in sequences], EAO_TAGS, SETTINGS)
+    dataset = Dataset(
+        "SET",
+        [box_sequence(40, name=name, tags={"occlusion": [1, 1], "size_change": [1]}) for name in sequences],
+        EAO_TAGS,
+        SETTINGS,
+    )
     for place, name in enumerate(names):
         for sequence in dataset.sequences:
             for repetition in range(1, repetitions + 1):
-                save_baseline(folder / name, sequence.name, trajectory(40, lost=[12] * (place + repetition - 1 > 0)), repetition)
+                save_baseline(
+                    folder / name, sequence.name, trajectory(40, lost=[12] * (place + repetition - 1 > 0)), repetition
+                )
     folders = [folder / name for name in names]
     return dataset, folders, score_trackers(dataset, folders, with_tracks=True)
 
@@ -145,7 +178,12 @@ def test_all_figures_of_a_supervised_set(tmp_path):
     dataset, folders, scores = supervised(tmp_path, sequences=("a.b", "c d"))
     seen = []
     written = write_figures(tmp_path / "out", scores, "svg", lambda items: seen.extend(items) or items)
-    assert [path.name for path in written] == ["SET_scores.svg", "SET_expected_overlap.svg", "SET_attributes.svg", "SET_timelines"]
+    assert [path.name for path in written] == [
+        "SET_scores.svg",
+        "SET_expected_overlap.svg",
+        "SET_attributes.svg",
+        "SET_timelines",
+    ]
     assert sorted(path.name for path in written[-1].iterdir()) == ["a.b.svg", "c d.svg"] and seen == ["a.b", "c d"]
     assert f"bad [{scores.trackers[1].eao['all']:.3f}]" in texts(written[1]) and "occlusion" in texts(written[2])
     assert "bad [1 loss]" in texts(written[-1] / "a.b.svg")
@@ -154,10 +192,19 @@ def test_all_figures_of_a_supervised_set(tmp_path):
 
 def test_all_figures_of_a_one_pass_set(tmp_path):
     def draw(attributes):
-        dataset = Dataset("OTB100", [make_sequence(name, truth=[np.array([20.0, 20, 19, 19])] * 30, attributes=attributes) for name in "ab"], (), None)
+        dataset = Dataset(
+            "OTB100",
+            [make_sequence(name, truth=[np.array([20.0, 20, 19, 19])] * 30, attributes=attributes) for name in "ab"],
+            (),
+            None,
+        )
         for name in ("m", "n"):
             for sequence in "ab":
-                save_ope(tmp_path / name, sequence, np.array([[20.0, 20, 19, 19]] * 20 + [[120.0 if name == "n" else 21, 20, 19, 19]] * 10))
+                save_ope(
+                    tmp_path / name,
+                    sequence,
+                    np.array([[20.0, 20, 19, 19]] * 20 + [[120.0 if name == "n" else 21, 20, 19, 19]] * 10),
+                )
         (tmp_path / "broken").mkdir(exist_ok=True)
         (tmp_path / "broken" / "a.txt").write_text("1,2,3\n")
         folders = [tmp_path / name for name in ("m", "n", "broken")]
@@ -173,7 +220,10 @@ def test_all_figures_of_a_one_pass_set(tmp_path):
 def test_the_curve_averages_to_eao_over_all_repetitions(tmp_path):
     dataset, folders, scores = supervised(tmp_path, names=("good",), repetitions=3)
     curve = scores.trackers[0].curve
-    assert average(curve, dataset.settings) == pytest.approx(scores.trackers[0].eao["all"]) and scores.trackers[0].eao["all"] < 1
+    assert (
+        average(curve, dataset.settings) == pytest.approx(scores.trackers[0].eao["all"])
+        and scores.trackers[0].eao["all"] < 1
+    )
     assert set(tag_values(scores)["good"]) == set(EAO_TAGS)
 
 
@@ -195,9 +245,13 @@ def test_forty_trackers_in_the_figures_of_scores(tmp_path):
 
 
 def test_neither_pyplot_nor_a_display_is_touched(tmp_path):
-    code = ("import sys, numpy as np\nfrom pysot.toolkit.report.plots import plot_timeline\n"
-            f"plot_timeline('s', {{'a': np.ones(3)}}, {{'a': []}}, {str(tmp_path / 'a.png')!r})\nprint('matplotlib.pyplot' in sys.modules)")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env={"PATH": "", "HOME": str(tmp_path)})
+    code = (
+        "import sys, numpy as np\nfrom pysot.toolkit.report.plots import plot_timeline\n"
+        f"plot_timeline('s', {{'a': np.ones(3)}}, {{'a': []}}, {str(tmp_path / 'a.png')!r})\nprint('matplotlib.pyplot' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env={"PATH": "", "HOME": str(tmp_path)}
+    )
     assert done.returncode == 0 and done.stdout.strip() == "False", done.stderr
 
 

@@ -11,17 +11,53 @@ from toolkit_data import save_baseline
 
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.region.raster import region_table
-from pysot.toolkit.results.files import LOST, START, ResultError, Trajectory, load_baseline, load_ope, load_run, save_ope
+from pysot.toolkit.results.files import (
+    LOST,
+    START,
+    ResultError,
+    Trajectory,
+    load_baseline,
+    load_ope,
+    load_run,
+    save_ope,
+)
 from pysot.utils.numbers import number_lines
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=100)
 settings.load_profile("repeatable")
 
-words = st.one_of(st.sampled_from(["0", "1", "2", "1,2,3,4", "1,2,3,4,5,6,7,8", "1;2\t3 4", "1,2,-3,4", "1,2,3", "nan", "inf,1,1,1", "1e999", "1_0", "٣", "-0",
-                                   ",", "", " ", "\ufeff", "\x00", "x"]), st.text(max_size=6))
+words = st.one_of(
+    st.sampled_from(
+        [
+            "0",
+            "1",
+            "2",
+            "1,2,3,4",
+            "1,2,3,4,5,6,7,8",
+            "1;2\t3 4",
+            "1,2,-3,4",
+            "1,2,3",
+            "nan",
+            "inf,1,1,1",
+            "1e999",
+            "1_0",
+            "٣",
+            "-0",
+            ",",
+            "",
+            " ",
+            "\ufeff",
+            "\x00",
+            "x",
+        ]
+    ),
+    st.text(max_size=6),
+)
 line_ends = st.sampled_from(["\n", "\n", "\r\n", "\r", "\x0b", "\x1c", "\u2028"])
 lines = st.lists(st.tuples(words, line_ends), max_size=7).map(lambda parts: "".join(map("".join, parts)).encode())
-files = st.one_of(st.binary(max_size=40), lines, lines.map(lambda rest: b"1\n" + rest))  # the last kind begins as supervised results do
+files = st.one_of(
+    st.binary(max_size=40), lines, lines.map(lambda rest: b"1\n" + rest)
+)  # the last kind begins as supervised results do
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +87,12 @@ def test_a_damaged_file_is_an_error_that_names_it(folder, load, data):
 
 
 @settings(max_examples=250)
-@given(data=st.one_of(st.binary(max_size=60), st.tuples(st.integers(1, 4), st.binary(max_size=60)).map(lambda part: struct.pack("<hI", 1, part[0]) + part[1])))
+@given(
+    data=st.one_of(
+        st.binary(max_size=60),
+        st.tuples(st.integers(1, 4), st.binary(max_size=60)).map(lambda part: struct.pack("<hI", 1, part[0]) + part[1]),
+    )
+)
 @example(struct.pack("<hIBhhHHHH", 1, 1, 3, 0, 0, 65535, 65535, 1, 9))
 @example(struct.pack("<hI", 1, 2**32 - 1))
 def test_a_damaged_binary_file_is_an_error_that_names_it(folder, data):
@@ -73,7 +114,9 @@ def test_a_missing_file_is_an_error_that_names_it(folder, load):
 
 numbers = st.floats(-1e5, 1e5)
 sizes = st.floats(0, 1e5)
-any_region = st.one_of(st.tuples(numbers, numbers, sizes, sizes), st.lists(numbers, min_size=8, max_size=8)).map(np.array)
+any_region = st.one_of(st.tuples(numbers, numbers, sizes, sizes), st.lists(numbers, min_size=8, max_size=8)).map(
+    np.array
+)
 
 
 @st.composite
@@ -96,9 +139,14 @@ def test_a_supervised_result_is_read_as_it_was_written(folder, trajectory):
     np.testing.assert_allclose(read.regions, trajectory.regions, atol=5.1e-5, rtol=1e-7)
 
 
-@given(boxes_xywh=st.lists(st.tuples(numbers, numbers, sizes, sizes), min_size=1, max_size=5).map(np.array), nested=st.booleans())
+@given(
+    boxes_xywh=st.lists(st.tuples(numbers, numbers, sizes, sizes), min_size=1, max_size=5).map(np.array),
+    nested=st.booleans(),
+)
 def test_a_one_pass_result_is_read_as_it_was_written(folder, boxes_xywh, nested):
-    np.testing.assert_allclose(load_ope(save_ope(folder / "ope", "v", boxes_xywh, nested=nested), len(boxes_xywh)), boxes_xywh, atol=5.1e-5)
+    np.testing.assert_allclose(
+        load_ope(save_ope(folder / "ope", "v", boxes_xywh, nested=nested), len(boxes_xywh)), boxes_xywh, atol=5.1e-5
+    )
 
 
 @given(rows=st.lists(any_region, min_size=1, max_size=5), data=st.data())
@@ -109,9 +157,14 @@ def test_the_dialect_of_a_file_does_not_matter(folder, rows, data):
     lines = []
     for row in rows:
         separators = st.sampled_from(data.draw(kinds))
-        lines.append("".join(f"{data.draw(separators) if place else ''}{float(number)!r}" for place, number in enumerate(row)))
+        lines.append(
+            "".join(f"{data.draw(separators) if place else ''}{float(number)!r}" for place, number in enumerate(row))
+        )
     body = "".join(data.draw(blanks) + line + data.draw(blanks) + data.draw(ends) for line in lines)
-    mark, tail = data.draw(st.sampled_from(["", "\ufeff"])), data.draw(st.sampled_from(["", "\n", "\r\n\r\n", " \n\t\n"]))
+    mark, tail = (
+        data.draw(st.sampled_from(["", "\ufeff"])),
+        data.draw(st.sampled_from(["", "\n", "\r\n\r\n", " \n\t\n"])),
+    )
     path = folder / "dialect.txt"
     path.write_bytes((mark + body + tail).encode())
     for read, row in zip(number_lines(path), rows, strict=True):
@@ -122,16 +175,41 @@ def test_the_dialect_of_a_file_does_not_matter(folder, rows, data):
     np.testing.assert_array_equal(load_baseline(path, len(rows) + 1).regions[1:], region_table(rows))
 
 
-scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=4), st.sampled_from([10**400, "1234", "..", "\x00", "a" * 5000]))
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=2), inner, max_size=4), max_leaves=10)
-GOOD = {"video_dir": "v", "img_names": ["v/1.jpg"], "gt_rect": [[1, 2, 3, 4]], "width": 9, "height": 9, "init_rect": [1, 2, 3, 4], "attr": ["Blur"],
-        "absent": [1], "occlusion": [1]}
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=4),
+    st.sampled_from([10**400, "1234", "..", "\x00", "a" * 5000]),
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=2), inner, max_size=4),
+    max_leaves=10,
+)
+GOOD = {
+    "video_dir": "v",
+    "img_names": ["v/1.jpg"],
+    "gt_rect": [[1, 2, 3, 4]],
+    "width": 9,
+    "height": 9,
+    "init_rect": [1, 2, 3, 4],
+    "attr": ["Blur"],
+    "absent": [1],
+    "occlusion": [1],
+}
 rects = st.lists(st.lists(scalars, min_size=4, max_size=4), min_size=1, max_size=1)
 videos = st.dictionaries(st.sampled_from(sorted(GOOD)), values | rects, max_size=2).map(lambda broken: GOOD | broken)
 names = st.text(max_size=3)
-sets = st.one_of(values, st.dictionaries(names, values | videos, min_size=1, max_size=2), st.dictionaries(names, videos, max_size=2))
-texts = st.one_of(sets.map(lambda value: json.dumps(value).encode()), st.binary(max_size=20),
-                  st.integers(0, 200).map(lambda end: json.dumps({"v": GOOD}).encode()[:end]))
+sets = st.one_of(
+    values, st.dictionaries(names, values | videos, min_size=1, max_size=2), st.dictionaries(names, videos, max_size=2)
+)
+texts = st.one_of(
+    sets.map(lambda value: json.dumps(value).encode()),
+    st.binary(max_size=20),
+    st.integers(0, 200).map(lambda end: json.dumps({"v": GOOD}).encode()[:end]),
+)
 
 
 @pytest.mark.parametrize("name", ["VOT2018", "OTB100"])
@@ -152,4 +230,6 @@ def test_a_damaged_data_set_is_an_error_that_names_it(folder, name, text):
         assert str(path) in str(error)
         return
     for sequence in dataset.sequences:
-        assert all(region.shape in ((4,), (8,)) for region in sequence.ground_truth) and len(sequence.ground_truth) == len(sequence.frame_paths)
+        assert all(region.shape in ((4,), (8,)) for region in sequence.ground_truth) and len(
+            sequence.ground_truth
+        ) == len(sequence.frame_paths)

@@ -42,26 +42,29 @@ def write(tmp_path, text, name="a_001.txt"):
     return tmp_path / name
 
 
-@pytest.mark.parametrize(("text", "reason"), [
-    ("", "is empty"),
-    ("\n\n", "is empty"),
-    ("1\n1,2,3,x\n0\n", "line 2 needs numbers, got '1,2,3,x'"),
-    ("1\n1,2,3\n0\n", "line 2 needs 0, 1, 2, or a region"),
-    ("1\n0\n1,2,3,4,5\n", "line 3 needs 0, 1, 2, or a region"),
-    ("1\n3\n0\n", "line 2 needs 0, 1, 2"),
-    ("1\n1.5\n0\n", "line 2 needs 0, 1, 2"),
-    ("1\nnan\n0\n", "line 2 needs 0, 1, 2"),
-    ("1\n1,nan,3,4\n0\n", "line 2 has a number that is not finite"),
-    ("1\n0\n1,2,inf,4\n", "line 3 has a number that is not finite"),
-    ("1\n1,2,3,4,5,6,nan,8\n0\n", "line 2 has a number that is not finite"),
-    ("1\n1,2,-3,4\n0\n", "line 2 has a negative width or height"),
-    ("1\n\n0\n", "line 2 needs numbers"),
-    ("1,2,3,4\n1,2,3,4\n1,2,3,4\n", "does not begin with 1"),
-    ("0\n0\n0\n", "does not begin with 1"),
-    ("1\n0\n", "has 2 lines for 3 frames"),
-    ("1\n0\n0\n0\n", "has 4 lines for 3 frames"),
-    (b"\xff\xfe1\x00", "not a text file"),
-])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "is empty"),
+        ("\n\n", "is empty"),
+        ("1\n1,2,3,x\n0\n", "line 2 needs numbers, got '1,2,3,x'"),
+        ("1\n1,2,3\n0\n", "line 2 needs 0, 1, 2, or a region"),
+        ("1\n0\n1,2,3,4,5\n", "line 3 needs 0, 1, 2, or a region"),
+        ("1\n3\n0\n", "line 2 needs 0, 1, 2"),
+        ("1\n1.5\n0\n", "line 2 needs 0, 1, 2"),
+        ("1\nnan\n0\n", "line 2 needs 0, 1, 2"),
+        ("1\n1,nan,3,4\n0\n", "line 2 has a number that is not finite"),
+        ("1\n0\n1,2,inf,4\n", "line 3 has a number that is not finite"),
+        ("1\n1,2,3,4,5,6,nan,8\n0\n", "line 2 has a number that is not finite"),
+        ("1\n1,2,-3,4\n0\n", "line 2 has a negative width or height"),
+        ("1\n\n0\n", "line 2 needs numbers"),
+        ("1,2,3,4\n1,2,3,4\n1,2,3,4\n", "does not begin with 1"),
+        ("0\n0\n0\n", "does not begin with 1"),
+        ("1\n0\n", "has 2 lines for 3 frames"),
+        ("1\n0\n0\n0\n", "has 4 lines for 3 frames"),
+        (b"\xff\xfe1\x00", "not a text file"),
+    ],
+)
 def test_damaged_results_are_named(tmp_path, text, reason):
     path = write(tmp_path, text)
     with pytest.raises(ResultError, match="a_001.txt") as error:
@@ -75,17 +78,26 @@ def test_missing_result(tmp_path):
     assert vot_files(tmp_path, "a") == [vot_file(tmp_path, "a")]
 
 
-@pytest.mark.parametrize("text", [
-    "1\r\n1.5,2,3,4\r\n2\r\n", "1\n1.5\t2\t3\t4\n2\n\n\n", " 1\n1.5 2  3 4 \n2", "1\n1.5; 2 ;3;4\n2\n", "\ufeff1\n1.5,2,3,4\n2.0\n",
-    "1.0000\n1.5, 2, 3, 4\n2\n",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1\r\n1.5,2,3,4\r\n2\r\n",
+        "1\n1.5\t2\t3\t4\n2\n\n\n",
+        " 1\n1.5 2  3 4 \n2",
+        "1\n1.5; 2 ;3;4\n2\n",
+        "\ufeff1\n1.5,2,3,4\n2.0\n",
+        "1.0000\n1.5, 2, 3, 4\n2\n",
+    ],
+)
 def test_other_separators_and_line_ends_are_understood(tmp_path, text):
     trajectory = load_baseline(write(tmp_path, text), 3)
     assert trajectory.codes.tolist() == [START, TRACKED, LOST]
     assert trajectory.regions[1, :4].tolist() == [1.5, 2, 3, 4] and np.isnan(trajectory.regions[1, 4:]).all()
 
 
-@pytest.mark.parametrize("text", ["1\n1,5;2,5;3,0;4,0\n2\n", "1\n1,5\t2,5\t3,0\t4,0\n2\n", "1\n1,5 2 3 4\n2\n", "1\n1,2;3,4\n2\n"])
+@pytest.mark.parametrize(
+    "text", ["1\n1,5;2,5;3,0;4,0\n2\n", "1\n1,5\t2,5\t3,0\t4,0\n2\n", "1\n1,5 2 3 4\n2\n", "1\n1,2;3,4\n2\n"]
+)
 def test_decimal_commas_are_no_polygons(tmp_path, text):
     with pytest.raises(ResultError, match="a_001.txt line 2 needs decimal points and one kind of separator, got '1,"):
         load_baseline(write(tmp_path, text), 3)
@@ -95,18 +107,31 @@ def test_saved_and_loaded(tmp_path):
     trajectory = Trajectory.from_frames(FRAMES, seconds=np.arange(9) / 10)
     path = save_baseline(tmp_path, "clip", trajectory, repetition=2)
     assert path == tmp_path / "baseline" / "clip" / "clip_002.txt"
-    assert path.read_text() == ("1\n1.0000,2.0000,3.0000,4.0000\n2\n0\n0\n0\n0\n1\n"
-                                "0.0000,1.0000,2.0000,3.0000,4.0000,5.0000,6.0000,7.0000\n")
+    assert path.read_text() == (
+        "1\n1.0000,2.0000,3.0000,4.0000\n2\n0\n0\n0\n0\n1\n0.0000,1.0000,2.0000,3.0000,4.0000,5.0000,6.0000,7.0000\n"
+    )
     again = load_baseline(path, 9)
     np.testing.assert_array_equal(again.regions, trajectory.regions)
-    assert again.codes.tolist() == [START, TRACKED, LOST, SKIPPED, SKIPPED, SKIPPED, SKIPPED, START, TRACKED] and again.failures.tolist() == [2]
+    assert again.codes.tolist() == [
+        START,
+        TRACKED,
+        LOST,
+        SKIPPED,
+        SKIPPED,
+        SKIPPED,
+        SKIPPED,
+        START,
+        TRACKED,
+    ] and again.failures.tolist() == [2]
     assert (path.parent / "clip_002_time.value").read_text().splitlines()[1] == "0.100000"
     assert vot_files(tmp_path, "clip") == [path]
 
 
 def test_numbers_as_float32(tmp_path):
     path = save_baseline(tmp_path, "clip", Trajectory.from_frames([1, [1234.56785, 0, 1, 1]]))
-    assert path.read_text().splitlines()[1].startswith("1234.5679,")  # 1234.5678 or 1234.5679 differ by the float32 in between
+    assert (
+        path.read_text().splitlines()[1].startswith("1234.5679,")
+    )  # 1234.5678 or 1234.5679 differ by the float32 in between
 
 
 def test_one_frame(tmp_path):
@@ -129,7 +154,13 @@ def test_a_full_disk_leaves_the_old_result(tmp_path, monkeypatch):
 def test_trajectory_checks_itself():
     nan = np.full((2, 8), np.nan)
     no_region, no_code = ([1, 3], nan, None), ([1, 5], nan, None)
-    for codes, regions, seconds in (no_region, no_code, ([1], nan, None), ([1, 0], nan, np.zeros(3)), ([1, 0], np.zeros((2, 8)), None)):
+    for codes, regions, seconds in (
+        no_region,
+        no_code,
+        ([1], nan, None),
+        ([1, 0], nan, np.zeros(3)),
+        ([1, 0], np.zeros((2, 8)), None),
+    ):
         with pytest.raises(ValueError):
             Trajectory(np.array(codes), regions, seconds)
     with pytest.raises(ValueError, match="needs codes"):
@@ -171,16 +202,31 @@ def test_trackers_of_a_folder(tmp_path):
         tracker_dirs(tmp_path / "SET" / "notes", "SET")
 
 
-@pytest.mark.parametrize(("text", "line"), [
-    ("1\n0\n0\n", 2), ("1\n1,2,3,4\n1\n", 3), ("1\n2\n1,2,3,4\n", 3), ("1\n2\n2\n", 3), ("1\n1,2,3,4\n0\n", 3),
-])
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("1\n0\n0\n", 2),
+        ("1\n1,2,3,4\n1\n", 3),
+        ("1\n2\n1,2,3,4\n", 3),
+        ("1\n2\n2\n", 3),
+        ("1\n1,2,3,4\n0\n", 3),
+    ],
+)
 def test_orders_that_no_run_has(tmp_path, text, line):
     with pytest.raises(ResultError, match=f"line {line}: .* after .* cannot be"):
         load_baseline(write(tmp_path, text))
 
 
 def test_a_start_right_after_a_loss_and_skipped_frames_before_the_first_are_fine(tmp_path):
-    assert load_baseline(write(tmp_path, "0\n1\n2\n1\n1,2,3,4\n2\n0\n")).codes.tolist() == [SKIPPED, START, LOST, START, TRACKED, LOST, SKIPPED]
+    assert load_baseline(write(tmp_path, "0\n1\n2\n1\n1,2,3,4\n2\n0\n")).codes.tolist() == [
+        SKIPPED,
+        START,
+        LOST,
+        START,
+        TRACKED,
+        LOST,
+        SKIPPED,
+    ]
 
 
 def test_finished_results_may_lie_where_nothing_can_be_written(tmp_path, monkeypatch):
@@ -217,11 +263,17 @@ def test_results_of_two_networks_do_not_mix(tmp_path):
 def test_results_that_were_computed_otherwise_do_not_mix(tmp_path):
     claim_tracker_dir(tmp_path / "model", "net cpu fp32")
     save_baseline(tmp_path / "model", "a", Trajectory.from_frames(FRAMES))
-    with pytest.raises(ValueError, match=r"of another network or of other settings \(computed on cpu fp32, this run on cuda fp32, TF32\), which this run would "
-                                         "mix with its own; remove or rename"):
+    with pytest.raises(
+        ValueError,
+        match=r"of another network or of other settings \(computed on cpu fp32, this run on cuda fp32, TF32\), which this run would "
+        "mix with its own; remove or rename",
+    ):
         claim_tracker_dir(tmp_path / "model", "net cuda fp32, TF32")
     write_json(tmp_path / "model" / "network.json", {"sha256": "net", "runs": []})  # by a version that did not note it
-    with pytest.raises(ValueError, match='of this network and these settings by an earlier version, .* write "sha256": "net cpu fp32" into its network.json'):
+    with pytest.raises(
+        ValueError,
+        match='of this network and these settings by an earlier version, .* write "sha256": "net cpu fp32" into its network.json',
+    ):
         claim_tracker_dir(tmp_path / "model", "net cpu fp32")
     with pytest.raises(ValueError, match=r"holds results of another network or of other settings, which"):
         claim_tracker_dir(tmp_path / "model", "other cpu fp32")
@@ -256,10 +308,15 @@ def test_of_runs_that_start_together_one_claims_a_folder(tmp_path):
     for turn in range(5):
         folder = str(tmp_path / f"m{turn}")
         code = CLAIM.format(root=str(ROOT), start=time.time() + 1.0, folder=folder)
-        runs = [subprocess.Popen([sys.executable, "-c", code, word], stdout=subprocess.PIPE, text=True) for word in ("one", "two", "two")]
+        runs = [
+            subprocess.Popen([sys.executable, "-c", code, word], stdout=subprocess.PIPE, text=True)
+            for word in ("one", "two", "two")
+        ]
         said = sorted(run.communicate()[0].strip() for run in runs)
         claimed = said.count("claimed")
-        assert claimed in (1, 2) and all("is being filled by another run" in sentence for sentence in said if sentence != "claimed"), said
+        assert claimed in (1, 2) and all(
+            "is being filled by another run" in sentence for sentence in said if sentence != "claimed"
+        ), said
     claim_tracker_dir(tmp_path / "m0", "three")  # all have ended without a result
     assert json.loads((tmp_path / "m0/network.json").read_text())["sha256"] == "three"
 
@@ -270,8 +327,14 @@ def hidden_set(name, *videos, frames=4) -> Dataset:
     return Dataset(name, [make_sequence(video, truth=truth) for video in videos], (), None)
 
 
-@pytest.mark.parametrize("name, members", [("TrackingNet", ["a-1.txt", "b.txt"]), ("LaSOT", ["a-1.txt", "b.txt"]),
-                                           ("GOT-10k", ["a-1/a-1_001.txt", "a-1/a-1_time.txt", "b/b_001.txt", "b/b_time.txt"])])
+@pytest.mark.parametrize(
+    "name, members",
+    [
+        ("TrackingNet", ["a-1.txt", "b.txt"]),
+        ("LaSOT", ["a-1.txt", "b.txt"]),
+        ("GOT-10k", ["a-1/a-1_001.txt", "a-1/a-1_time.txt", "b/b_001.txt", "b/b_time.txt"]),
+    ],
+)
 def test_zips_for_the_servers_round_trip(tmp_path, name, members):
     dataset = hidden_set(name, "a-1", "b")
     boxes = np.arange(16.0).reshape(4, 4)
@@ -305,17 +368,23 @@ def test_all_repetitions_and_their_times_are_packed(tmp_path):
     (folder / "a_time.txt").write_text("0.1,0.2,0.3\n" * 4)
     with zipfile.ZipFile(zip_ope(tmp_path / "m", hidden_set("GOT-10k-test", "a"), tmp_path / "m.zip")) as archive:
         assert archive.namelist() == ["a/a_001.txt", "a/a_002.txt", "a/a_003.txt", "a/a_time.txt"]
-        assert archive.read("a/a_time.txt") == b"0.100000,0.200000,0.300000\n" * 4 and archive.read("a/a_003.txt").startswith(b"3.0000,4.0000")
+        assert archive.read("a/a_time.txt") == b"0.100000,0.200000,0.300000\n" * 4 and archive.read(
+            "a/a_003.txt"
+        ).startswith(b"3.0000,4.0000")
     (folder / "a_time.txt").write_text("0.1,0.2,0.3\n" * 3 + "0.1\n")
     (folder / "a_time.txt").write_text("0.1,0.2\n" * 4)
-    with pytest.raises(ResultError, match="a_time.txt line 1 needs a number of seconds for each of 3 repetitions, got 0.1,0.2"):
+    with pytest.raises(
+        ResultError, match="a_time.txt line 1 needs a number of seconds for each of 3 repetitions, got 0.1,0.2"
+    ):
         zip_ope(tmp_path / "m", hidden_set("GOT-10k-test", "a"), tmp_path / "m.zip")
     (folder / "a_time.txt").write_text("0.1,0.2,0.3\n" * 3 + "0.1\n")
     (folder / "a_003.txt").rename(folder / "a_004.txt")
     with pytest.raises(ResultError, match="has no a_003.txt, but later repetitions"):
         find_ope_runs(tmp_path / "m", "a")
     (folder / "a_004.txt").rename(folder / "a_003.txt")
-    with pytest.raises(ResultError, match="a_time.txt line 4 needs a number of seconds for each of 3 repetitions, got 0.1"):
+    with pytest.raises(
+        ResultError, match="a_time.txt line 4 needs a number of seconds for each of 3 repetitions, got 0.1"
+    ):
         zip_ope(tmp_path / "m", hidden_set("GOT-10k-test", "a"), tmp_path / "m.zip")
 
 
@@ -324,13 +393,20 @@ def test_a_zip_is_made_of_all_videos_or_not_at_all(tmp_path):
     dataset, path = hidden_set("hidden", "a", "b"), tmp_path / "siam.v1.zip"
     save_ope(tmp_path / "siam.v1", "a", np.ones((4, 4)))
     assert without_result(tmp_path / "siam.v1", dataset) == ["b"]
-    assert "nothing to send yet: 1 of 2 videos have no result (b)" in zip_if_whole(tmp_path / "siam.v1", dataset, path) and not path.exists()
+    assert (
+        "nothing to send yet: 1 of 2 videos have no result (b)" in zip_if_whole(tmp_path / "siam.v1", dataset, path)
+        and not path.exists()
+    )
     save_ope(tmp_path / "siam.v1", "b", np.ones((4, 4)))
     assert zip_if_whole(tmp_path / "siam.v1", dataset, path) == f"hidden is scored by its server: send it {path}"
     (tmp_path / "siam.v1" / "a.txt").unlink()
-    assert "nothing to send yet" in zip_if_whole(tmp_path / "siam.v1", dataset, path) and zipfile.ZipFile(path).namelist() == ["a.txt", "b.txt"]
+    assert "nothing to send yet" in zip_if_whole(tmp_path / "siam.v1", dataset, path) and zipfile.ZipFile(
+        path
+    ).namelist() == ["a.txt", "b.txt"]
     save_ope(tmp_path / "n", "a", np.ones((4, 4)))
-    assert "TrackingNet has 511 sequences and 1 are here" in zip_if_whole(tmp_path / "n", hidden_set("TrackingNet", "a"), tmp_path / "n.zip")
+    assert "TrackingNet has 511 sequences and 1 are here" in zip_if_whole(
+        tmp_path / "n", hidden_set("TrackingNet", "a"), tmp_path / "n.zip"
+    )
 
 
 @pytest.mark.parametrize("written", ["Clip.1", "clip_1", "CLIP-1"])
@@ -341,7 +417,12 @@ def test_names_of_folders_and_repetitions(tmp_path, written):
     assert [path.name[-7:-4] for path in vot_files(tmp_path / "m", "clip-1")] == ["001", "002", "015"]
     (tmp_path / "m" / "baseline" / written / f"{written}_002.bin").touch()
     (tmp_path / "m" / "baseline" / written / f"{written}_003.bin").touch()
-    assert [path.name[-7:] for path in vot_files(tmp_path / "m", "clip-1")] == ["001.txt", "002.txt", "003.bin", "015.txt"]
+    assert [path.name[-7:] for path in vot_files(tmp_path / "m", "clip-1")] == [
+        "001.txt",
+        "002.txt",
+        "003.bin",
+        "015.txt",
+    ]
     assert vot_files(tmp_path / "m", "clip-2") == [tmp_path / "m" / "baseline" / "clip-2" / "clip-2_001.txt"]
 
 
@@ -350,7 +431,10 @@ def test_names_of_folders_that_are_alike(tmp_path):
     for folder, stem in (("clip_1", "clip_1"), ("slow", "SLOW")):
         (tmp_path / "m" / "baseline" / folder).mkdir(parents=True)
         (tmp_path / "m" / "baseline" / folder / f"{stem}_001.txt").write_text("1\n1,2,3,4\n")
-    assert len(vot_files(tmp_path / "m", "clip_1", alike=["clip-1"])) == 1 and not vot_files(tmp_path / "m", "clip-1", alike=["clip_1"])[0].exists()
+    assert (
+        len(vot_files(tmp_path / "m", "clip_1", alike=["clip-1"])) == 1
+        and not vot_files(tmp_path / "m", "clip-1", alike=["clip_1"])[0].exists()
+    )
     assert anchor_file(tmp_path / "m", "clip-1", 0, alike=["clip_1"]).parent.name == "clip-1"
     assert [path.name for path in vot_files(tmp_path / "m", "slow")] == ["SLOW_001.txt"]
     (tmp_path / "m" / "baseline" / "slow" / "Slow_002.txt").write_text("1\n1,2,3,4\n")

@@ -56,6 +56,7 @@ def test_a_tracker_in_realtime_answers_with_its_last_region(monkeypatch):
 
 def test_a_realtime_run_misses_frames(tmp_path):
     """A tracker that needs two frames' time: after the forgiven ones every second frame has the region of the one before."""
+
     class Slow(ShakingTracker):
         def track(self, image):
             time.sleep(0.11)
@@ -80,8 +81,16 @@ def test_realtime_simulated_from_recorded_times(tmp_path):
         save_vot(vot_file(tmp_path / name, "clip"), run(*truth[1:], seconds=[seconds] * 60))
     save_vot(vot_file(tmp_path / "silent", "clip"), run(*truth[1:]))
     scores = score_trackers(dataset, [tmp_path / name for name in ("fast", "slow", "silent")], experiment="realtime")
-    fast, slow, silent = (next(score for score in scores.trackers if score.name == name) for name in ("fast", "slow", "silent"))
-    assert fast.lost == 0 and fast.accuracy == 1 and slow.lost >= 1 and slow.accuracy < 1 and "no seconds per frame" in silent.problems[0]
+    fast, slow, silent = (
+        next(score for score in scores.trackers if score.name == name) for name in ("fast", "slow", "silent")
+    )
+    assert (
+        fast.lost == 0
+        and fast.accuracy == 1
+        and slow.lost >= 1
+        and slow.accuracy < 1
+        and "no seconds per frame" in silent.problems[0]
+    )
     assert "simulated at 20 frames per second" in full_text(scores, "pysot", False)
     save_vot(vot_file(tmp_path / "slow", "clip", experiment="realtime"), run(*truth[1:]))
     own = score_trackers(dataset, [tmp_path / "slow"], experiment="realtime").trackers[0]
@@ -90,9 +99,17 @@ def test_realtime_simulated_from_recorded_times(tmp_path):
 
 def test_simulated_codes_are_those_of_a_supervised_run():
     sequence = box_sequence(40)
-    recorded = Trajectory.from_frames([1, *[[20, 20, 19, 19]] * 5, 2, 0, 0, 0, 0, 1, *[[20, 20, 19, 19]] * 28], seconds=[0.01] * 40)
+    recorded = Trajectory.from_frames(
+        [1, *[[20, 20, 19, 19]] * 5, 2, 0, 0, 0, 0, 1, *[[20, 20, 19, 19]] * 28], seconds=[0.01] * 40
+    )
     again = simulate(sequence, recorded, FrameClock())
-    assert again.codes.tolist() == recorded.codes.tolist() and again.codes[[0, 5, 6, 7, 11]].tolist() == [START, TRACKED, LOST, SKIPPED, START]
+    assert again.codes.tolist() == recorded.codes.tolist() and again.codes[[0, 5, 6, 7, 11]].tolist() == [
+        START,
+        TRACKED,
+        LOST,
+        SKIPPED,
+        START,
+    ]
 
 
 @pytest.mark.parametrize("odd", [-1, np.nan])
