@@ -159,15 +159,15 @@ def tracking_processes(device, videos: int) -> int:
     return max(1, min(len(usable_cores()), videos, _MOST_PROCESSES)) if device.type == "cpu" else 1
 
 
-def claim_cores(me, device) -> int:
+def claim_cores(rank, device) -> int:
     """Bind each of several processes on a machine to its share of the cores; returns the loader processes that these can feed."""
     from pysot.utils.cores import bind_to_cores, core_quota, loader_workers, share_of_cores, usable_cores
     from pysot.utils.device import binds_cores
 
-    cores = share_of_cores(usable_cores(), me.local_rank, me.local_world_size)
-    if me.local_world_size > 1 and not binds_cores(device):
+    cores = share_of_cores(usable_cores(), rank.local_rank, rank.local_world_size)
+    if rank.local_world_size > 1 and not binds_cores(device):
         bind_to_cores(cores)
-    return loader_workers(len(cores), me.local_world_size, core_quota())
+    return loader_workers(len(cores), rank.local_world_size, core_quota())
 
 
 def setup_logging(quiet: bool = False, file: Path | None = None) -> None:

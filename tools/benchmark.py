@@ -57,9 +57,9 @@ def main() -> None:
     args = parse_arguments()
     if args.what == "scale" and "WORLD_SIZE" not in os.environ:
         start_processes(args)
-    cfg, me = load_config(args.config, args.opts, for_training=True), find_rank()
+    cfg, rank = load_config(args.config, args.opts, for_training=True), find_rank()
     _cli.setup_logging(quiet=True)
-    device = _cli.open_device(args, cfg, me.local_rank)
+    device = _cli.open_device(args, cfg, rank.local_rank)
     seed_everything(0)
     case = build_case(cfg)
     experiment = Path(args.config).parent.name + " backbone" * args.backbone
@@ -67,7 +67,7 @@ def main() -> None:
     job = Job(
         case,
         device,
-        me,
+        rank,
         _cli.claim_cores,
         _cli.progress_bar,
         data_path=args.data_path,
@@ -80,9 +80,9 @@ def main() -> None:
         sequences=args.sequences,
         trackers=args.trackers,
     )
-    with process_group(me, device):
+    with process_group(rank, device):
         rows, words = BENCHMARKS[args.what](job)
-    if not me.is_main:
+    if not rank.is_main:
         return
     for row in rows:
         ratio, target = f"  {row.ratio:.2f} x" if row.ratio else "", f", target {row.target}" if row.target else ""

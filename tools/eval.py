@@ -127,7 +127,7 @@ def main() -> None:
             args.experiment,
             args.mode,
             args.partial,
-            with_tracks=bool(args.report or args.vis),
+            with_timelines=bool(args.report or args.vis),
         )
     print(full_text(scores, args.mode, args.show_video_level))
     if not scores.scored:

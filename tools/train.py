@@ -8,7 +8,7 @@ from pathlib import Path
 
 import _cli
 from pysot.core.config import load_config
-from pysot.datasets.check import look_over
+from pysot.datasets.check import check_annotations
 from pysot.datasets.data_builder import build_train_loader
 from pysot.datasets.fingerprint import fingerprint
 from pysot.engine.board import Board
@@ -19,7 +19,7 @@ from pysot.models.model_builder import build_model
 from pysot.utils.device import device_name, seed_everything, wants_pinned_memory
 from pysot.utils.distributed import find_rank, process_group
 from pysot.utils.signals import end_helpers, stop_on_signals
-from pysot.utils.watch import Pulse
+from pysot.utils.watchdog import Heartbeat
 
 logger = logging.getLogger("train")
 
@@ -60,32 +60,34 @@ def main() -> None:
     cfg, saves = load_config(args.config, args.opts, for_training=True), not args.is_performance
     if (args.train_epochs or 0) > cfg.TRAIN.EPOCH:
         cfg = load_config(args.config, [*args.opts, "TRAIN.EPOCH", str(args.train_epochs)], for_training=True)
-    me = find_rank(args.local_rank)
-    _cli.setup_logging(quiet=not me.is_main, file=Path(cfg.TRAIN.LOG_DIR) / "train.log" if me.is_main else None)
-    device = _cli.open_device(args, cfg, me.local_rank)
-    workers = _cli.claim_cores(me, device)
+    rank = find_rank(args.local_rank)
+    _cli.setup_logging(quiet=not rank.is_main, file=Path(cfg.TRAIN.LOG_DIR) / "train.log" if rank.is_main else None)
+    device = _cli.open_device(args, cfg, rank.local_rank)
+    workers = _cli.claim_cores(rank, device)
     seed_everything(args.seed)
     with contextlib.ExitStack() as stack:
-        request, pulse = stack.enter_context(stop_on_signals()), Pulse()
+        request, heartbeat = stack.enter_context(stop_on_signals()), Heartbeat()
         stack.callback(end_helpers)
-        stack.enter_context(process_group(me, device, request, pulse))
-        if me.is_main and saves:
+        stack.enter_context(process_group(rank, device, request, heartbeat))
+        if rank.is_main and saves:
             stack.enter_context(hold_folder(cfg.TRAIN.SNAPSHOT_DIR))
         loader = build_train_loader(
             cfg,
             seed=args.seed,
-            rank=me.rank,
-            world_size=me.world_size,
+            rank=rank.index,
+            world_size=rank.world_size,
             pin_memory=wants_pinned_memory(device),
             workers=workers,
             data_path=args.data_path,
         )
         for sentence in (
-            look_over(loader.dataset.annotations, loader.dataset.storages, seed=args.seed) if me.is_main else ()
+            check_annotations(loader.dataset.annotations, loader.dataset.storages, seed=args.seed)
+            if rank.is_main
+            else ()
         ):
             logger.warning("%s", sentence)
-        writer = stack.enter_context(Board(cfg.TRAIN.LOG_DIR)) if me.is_main and saves else None
-        validate = build_validation(cfg, device, me, request, _cli.progress_bar, pulse) if saves else None
+        writer = stack.enter_context(Board(cfg.TRAIN.LOG_DIR)) if rank.is_main and saves else None
+        validate = build_validation(cfg, device, rank, request, _cli.progress_bar, heartbeat) if saves else None
         data = {
             one.name: fingerprint(one, storage)
             for one, storage in zip(loader.dataset.annotations, loader.dataset.storages, strict=True)
@@ -95,7 +97,7 @@ def main() -> None:
             build_model(cfg),
             loader,
             device,
-            me,
+            rank,
             writer=writer,
             bar=_cli.progress_bar,
             max_steps=args.max_step,
@@ -107,7 +109,7 @@ def main() -> None:
             notes=loader.dataset.notes,
             describe=lambda epoch, step: items(loader, epoch, step),
             validate=validate,
-            pulse=pulse,
+            heartbeat=heartbeat,
         )
         if args.train_epochs:
             logger.info(
@@ -117,13 +119,13 @@ def main() -> None:
             )
         logger.info(
             "%d process(es) on %s, %d pairs each, %d steps per epoch",
-            me.world_size,
+            rank.world_size,
             device_name(device),
             cfg.TRAIN.BATCH_SIZE,
             len(loader),
         )
         figures = trainer.run()
-    if me.is_main and figures:
+    if rank.is_main and figures:
         summary(figures, cfg, time.perf_counter() - start)
 
 

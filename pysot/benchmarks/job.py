@@ -26,7 +26,7 @@ class Row:
 class Job:
     """The case, device and process that a benchmark measures, and how; the defaults are those of tools/benchmark.py.
 
-    `claim_cores(me, device)` binds this process to its cores and returns the loader processes that these can feed;
+    `claim_cores(rank, device)` binds this process to its cores and returns the loader processes that these can feed;
     `progress(items, description=words)` gives the items, and may show how far it is. `steps` make a repetition. The
     others are for one benchmark each: `backbone` for train, `videos` for index, `raw` (set, root) for prepare,
     `results` (folder, data set, its folder) for eval, `sequences` and `trackers` for eval-many.
@@ -34,7 +34,7 @@ class Job:
 
     case: Case
     device: torch.device
-    me: Rank
+    rank: Rank
     claim_cores: Callable[[Rank, torch.device], int]
     progress: Callable[..., Iterable] = lambda items, description: items
     data_path: str | None = None

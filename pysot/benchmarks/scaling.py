@@ -64,7 +64,7 @@ def measure_scaling(trainer: Trainer, batches: Sequence[dict], steps: int, repea
 
     Raises ValueError for a trainer of one process.
     """
-    if trainer.me.world_size < 2:
+    if trainer.rank.world_size < 2:
         raise ValueError(
             "scaling needs two processes or more; start with torchrun --nproc_per_node=N, or leave --processes at its default"
         )
@@ -80,7 +80,7 @@ def measure_scaling(trainer: Trainer, batches: Sequence[dict], steps: int, repea
     size = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
     gradients, nothing = (torch.zeros(n, device=trainer.device) for n in (size, 1))
     ways = {
-        "alone": (lambda: steps_on(False) if trainer.me.is_main else None, steps),
+        "alone": (lambda: steps_on(False) if trainer.rank.is_main else None, steps),
         "apart": (lambda: steps_on(False), steps),
         "together": (lambda: steps_on(True), steps),
         "latency": (lambda: [dist.all_reduce(nothing) for _ in range(10)], 10),
@@ -93,7 +93,7 @@ def measure_scaling(trainer: Trainer, batches: Sequence[dict], steps: int, repea
         for name, (work, count) in ways.items():
             spent[name].append(_slowest(work, trainer.device) / count)
     medians = {name: statistics.median(seconds) for name, seconds in spent.items()}
-    return Scaling(trainer.me.world_size, **medians, gradient_bytes=gradients.numel() * gradients.element_size())
+    return Scaling(trainer.rank.world_size, **medians, gradient_bytes=gradients.numel() * gradients.element_size())
 
 
 def _slowest(work: Callable[[], object], device: torch.device) -> float:

@@ -42,17 +42,17 @@ class Timed:
 
 def build_run(job: Job) -> tuple[Trainer, DataLoader]:
     """A trainer and the loader of the config's data, as tools/train.py has them."""
-    cfg, me, device = job.case.cfg, job.me, job.device
+    cfg, rank, device = job.case.cfg, job.rank, job.device
     loader = build_train_loader(
         cfg,
         seed=0,
-        rank=me.rank,
-        world_size=me.world_size,
+        rank=rank.index,
+        world_size=rank.world_size,
         pin_memory=wants_pinned_memory(device),
-        workers=job.claim_cores(me, device),
+        workers=job.claim_cores(rank, device),
         data_path=job.data_path,
     )
-    return build_trainer(cfg, build_model(cfg), loader, device, me, save=False), loader
+    return build_trainer(cfg, build_model(cfg), loader, device, rank, save=False), loader
 
 
 def time_trainer(

@@ -39,9 +39,8 @@ __C.TRAIN.CLS_WEIGHT = 1.0  # factor of the classification loss
 __C.TRAIN.LOC_WEIGHT = 1.2  # factor of the box loss
 __C.TRAIN.MASK_WEIGHT = 1  # factor of SiamMask's loss
 __C.TRAIN.PRINT_FREQ = 20  # steps between two log lines
-__C.TRAIN.CHECKPOINT_EVERY = (
-    "10m"  # (new) latest.pth inside epochs: minutes such as '10m', a number of steps, or '' (never)
-)
+# (new) latest.pth inside epochs: minutes such as '10m', a number of steps, or '' (never)
+__C.TRAIN.CHECKPOINT_EVERY = "10m"
 __C.TRAIN.KEEP = 0  # (new) checkpoint_e{n}.pth of the last so many epochs stay; 0: all
 __C.TRAIN.LOG_GRADS = False  # write gradient norms per layer to TensorBoard with each log line
 __C.TRAIN.LOG_PICTURES = 1000  # (new) steps between two pictures of training pairs in TensorBoard, with targets, positives and predictions; 0: none
@@ -80,9 +79,8 @@ __C.DATASET.TEMPLATE.FLIP = 0.0  # probability of mirroring
 __C.DATASET.TEMPLATE.COLOR = 1.0  # probability of a lighting shift
 
 __C.DATASET.SEARCH = CN()
-__C.DATASET.SEARCH.SHIFT = (
-    64  # large, so that no position is favoured: the point of SiamRPN++ (section 3.1 of the paper)
-)
+# large, so that no position is favoured: the point of SiamRPN++ (section 3.1 of the paper)
+__C.DATASET.SEARCH.SHIFT = 64
 __C.DATASET.SEARCH.SCALE = 0.18  # larger than the template's: targets change between the two frames
 __C.DATASET.SEARCH.BLUR = 0.0  # as TEMPLATE.BLUR; published runs use 0.2 here
 __C.DATASET.SEARCH.FLIP = 0.0  # as TEMPLATE.FLIP, drawn on its own
@@ -110,9 +108,8 @@ __C.DATASET.VIDEOS_PER_EPOCH = 600000  # pairs per epoch, over all processes
 
 # ---------------------------------------------------------------- network
 __C.BACKBONE = CN()
-__C.BACKBONE.TYPE = (
-    "res50"  # alexnetlegacy, alexnet, resnet18, resnet34, resnet50, mobilenetv2; every experiment sets it
-)
+# alexnetlegacy, alexnet, resnet18, resnet34, resnet50, mobilenetv2; every experiment sets it
+__C.BACKBONE.TYPE = "res50"
 __C.BACKBONE.KWARGS = CN(new_allowed=True)  # used_layers (ResNet, MobileNetV2), width_mult (AlexNet, MobileNetV2)
 __C.BACKBONE.PRETRAINED = ""  # ImageNet weights in this repository's layout, see pretrained_models/README.md
 __C.BACKBONE.TRAIN_LAYERS = ["layer2", "layer3", "layer4"]  # stages that train from TRAIN_EPOCH on
@@ -170,16 +167,14 @@ __C.NPU.MATMUL_HF32 = False  # the same for matrix products
 __C.NPU.PRECISION_MODE = ""  # of float32 convolutions and products: 'allow_fp32_to_fp16', 'must_keep_origin_dtype', or '' (CANN's: fp16 on 910A, else float32)
 __C.NPU.APEX = False  # mixed precision by Ascend's apex (O1, TRAIN.LOSS_SCALE, combined gradients), as published, instead of torch.amp
 __C.NPU.FUSED_SGD = True  # torch_npu's NpuFusedSGD, over all parameters laid end to end: 910A, A2 and A3; false: torch's SGD, operator by operator
-__C.NPU.INTERNAL_FORMAT = (
-    False  # True lets operators keep data in private layouts, converted wherever an operator wants another
-)
+# True lets operators keep data in private layouts, converted wherever an operator wants another
+__C.NPU.INTERNAL_FORMAT = False
 
 # ---------------------------------------------------------------- GPU
 __C.GPU = CN()  # (new) for NVIDIA GPUs; other devices ignore it
 __C.GPU.TF32 = False  # True lets convolutions and matrix products round float32 inputs to 19 bits: faster, and no longer equal to a CPU
-__C.GPU.CUDNN_BENCHMARK = (
-    False  # True tries the algorithms of each convolution at the start: faster, and no longer the same from run to run
-)
+# True tries the algorithms of each convolution at the start: faster, and no longer the same from run to run
+__C.GPU.CUDNN_BENCHMARK = False
 
 _DEFAULTS = __C.clone()
 

@@ -133,7 +133,7 @@ def chosen_boxes(annotation: TrackAnnotation, sample: int, seed: int = 0) -> np.
     return np.sort(np.random.default_rng(seed).choice(count, min(sample, count), replace=False))
 
 
-def look_over(
+def check_annotations(
     annotations: Sequence[TrackAnnotation], storages: Sequence[CropFiles | CropPack], sample: int = 32, seed: int = 0
 ) -> list[str]:
     """Read a few crops of each set, quick enough for the start of a training run, and look at their boxes: what is suspicious, as sentences.

@@ -22,7 +22,7 @@ from pysot.utils.distributed import Rank, from_main
 from pysot.utils.files import check_folder, find_path
 from pysot.utils.model_load import load_pretrain
 from pysot.utils.npu_sgd import npu_fused_sgd
-from pysot.utils.watch import attempt, launch
+from pysot.utils.watchdog import attempt, launch
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ def build_trainer(
     model: nn.Module,
     loader,
     device: torch.device,
-    me: Rank,
+    rank: Rank,
     *,
     writer=None,
     bar=None,
@@ -171,7 +171,7 @@ def build_trainer(
     freeze, schedule = build_freeze_plan(cfg), build_lr_schedule(cfg)
     if train.EPOCH > freeze.train_epoch:
         freeze.check(model)
-    if save and me.is_main:
+    if save and rank.is_main:
         check_folder(folder)
     origin = from_main(lambda: find_origin(folder, train.RESUME, identity, launch() if attempt() != "0" else ""))
     if origin is None:
@@ -186,9 +186,9 @@ def build_trainer(
         build_amp(cfg, device),
         CheckpointPolicy(folder, train.CHECKPOINT_EVERY, train.KEEP) if save else None,
         device,
-        me,
+        rank,
         start_epoch=train.START_EPOCH,
-        monitor=Monitor(me.is_main, writer, bar, build_picture(cfg), train.LOG_PICTURES),
+        monitor=Monitor(rank.is_main, writer, bar, build_picture(cfg), train.LOG_PICTURES),
         identity=identity,
         begins=lambda: claim_folder(folder, origin, identity, launch()) if save else None,
         **more,

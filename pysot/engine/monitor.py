@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class Monitor:
-    """Times the steps of a run and tells of them. Processes other than the main one pass `tells` off and only keep count.
+    """Times the steps of a run and reports them. Processes other than the main one pass `is_main=False` and only keep count.
 
     `writer` takes add_scalar(name, value, step) and add_image(name, picture, step, dataformats). `bar(iterable, total, description, initial)` may wrap the
     steps of an epoch in something with set_postfix_str(text). `picture(model, batch)` draws pairs, (H, W, 3) uint8 RGB, every `picture_every` steps.
@@ -23,13 +23,13 @@ class Monitor:
 
     def __init__(
         self,
-        tells: bool = True,
+        is_main: bool = True,
         writer=None,
         bar: Callable[..., Iterable] | None = None,
         picture: Callable[[nn.Module, Mapping[str, torch.Tensor]], Any] | None = None,
         picture_every: int = 0,
     ):
-        self.tells, self.writer, self.bar = tells, writer, bar
+        self.is_main, self.writer, self.bar = is_main, writer, bar
         self.picture, self.picture_every = picture, picture_every
         self.means, self.speed = RunningMean(), SpeedMeter(1)
         self._live, self._clock, self._data_time = None, 0.0, 0.0
@@ -39,7 +39,7 @@ class Monitor:
         self.means, self.speed = RunningMean(), SpeedMeter(pairs)
         self._live = (
             None
-            if self.bar is None or not self.tells
+            if self.bar is None or not self.is_main
             else self.bar(loader, total=steps, description=title, initial=start_step)
         )
         return loader if self._live is None else self._live
@@ -72,7 +72,7 @@ class Monitor:
     ) -> None:
         """Take in the means of the losses over all processes, and tell of the step: number `step` of the `steps` of epoch `epoch`, all from 1."""
         self.means.add(**values)
-        if not self.tells:
+        if not self.is_main:
             return
         shown = {name: self.means.mean(name) for name in ("batch_time", "data_time", *values)}
         logger.info(epoch_line(epoch, step, steps, lr, shown))

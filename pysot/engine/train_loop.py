@@ -24,12 +24,12 @@ from pysot.engine.identity import agree, fingerprint
 from pysot.engine.lr_scheduler import LRSchedule
 from pysot.engine.monitor import Monitor
 from pysot.engine.optimizer import FreezePlan, clear_gradients, clip_gradients, flat_tensors, step_unless
-from pysot.engine.skips import REMEDY, SkippedSteps, bad_batch, bad_norm, flat_statistics
+from pysot.engine.skipped_steps import REMEDY, SkippedSteps, bad_batch, bad_norm, flat_statistics
 from pysot.utils.device import CopyStream, peak_memory_mib, synchronize
 from pysot.utils.distributed import Rank, ask_all, barrier, mean_over_ranks
 from pysot.utils.meter import reserved_memory_mib
 from pysot.utils.signals import Interrupted, StopRequest
-from pysot.utils.watch import FIRST_STEP, Pulse
+from pysot.utils.watchdog import FIRST_STEP, Heartbeat
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Trainer:
         amp: TorchAmp | ApexAmp,
         checkpoints: CheckpointPolicy | None,
         device: torch.device,
-        me: Rank,
+        rank: Rank,
         start_epoch: int = 0,
         monitor: Monitor | None = None,
         stop: StopRequest | None = None,
@@ -90,7 +90,7 @@ class Trainer:
         validate: Callable[[Path], dict[str, float]] | None = None,
         identity: dict | None = None,
         begins: Callable[[], None] = lambda: None,
-        pulse: Pulse | None = None,
+        heartbeat: Heartbeat | None = None,
     ):
         self.memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.model, self.loader, self.settings, self.schedule, self.freeze = (
@@ -101,18 +101,18 @@ class Trainer:
             freeze,
         )
         self.model.to(memory_format=self.memory_format)
-        self.make_optimizer, self.amp, self.device, self.me, self.start_epoch = (
+        self.make_optimizer, self.amp, self.device, self.rank, self.start_epoch = (
             make_optimizer,
             amp,
             device,
-            me,
+            rank,
             start_epoch,
         )
-        self.checkpoints, self.monitor, self.validate = checkpoints, monitor or Monitor(tells=me.is_main), validate
-        self.stop, self.notes, self.pulse, self.identity, self.begins = (
+        self.checkpoints, self.monitor, self.validate = checkpoints, monitor or Monitor(is_main=rank.is_main), validate
+        self.stop, self.notes, self.heartbeat, self.identity, self.begins = (
             stop or StopRequest(),
             notes,
-            pulse or Pulse(),
+            heartbeat or Heartbeat(),
             identity or {},
             begins,
         )
@@ -120,7 +120,7 @@ class Trainer:
         self.wrapped: nn.Module = model
         self.start_step = self.first_step = self.step_count = 0
         self.statistics = flat_statistics(self.model)
-        self.skips, self.uploads = SkippedSteps(settings.print_freq, device, describe), CopyStream(device)
+        self.skipped_steps, self.uploads = SkippedSteps(settings.print_freq, device, describe), CopyStream(device)
         self._resumed: tuple[dict, str] | None = None
 
     def resume(self, content: dict, path: str, may_be_finished: bool = False) -> None:
@@ -133,17 +133,17 @@ class Trainer:
                 "test the snapshot"
             )
         restore_model(self.model, content, path)
-        if told := other_batches(content, self.settings.batch_size, self.me.world_size, self.settings.grad_sum):
+        if told := other_batches(content, self.settings.batch_size, self.rank.world_size, self.settings.grad_sum):
             logger.warning("%s %s", path, told)
         self.amp.load_state_dict(content.get("scaler", {}))
         self.start_epoch = content["epoch"]
         self.start_step = min(
-            whole_steps(content["pairs"], self.settings.batch_size, self.me.world_size, path), len(self.loader)
+            whole_steps(content["pairs"], self.settings.batch_size, self.rank.world_size, path), len(self.loader)
         )
         if self.start_step == len(self.loader):
             self.start_epoch, self.start_step = self.start_epoch + 1, 0
         self._resumed = (content, path)
-        if self.checkpoints is not None and self.me.is_main:
+        if self.checkpoints is not None and self.rank.is_main:
             self.checkpoints.resume()
         left = self.settings.epochs - self.start_epoch
         step = f", step {self.start_step + 1}" if self.start_step else ""
@@ -170,7 +170,7 @@ class Trainer:
                 "the weights": fingerprint(self.model),
             }
         )
-        if self.me.is_main:
+        if self.rank.is_main:
             self.begins()
         self.stop.saves = True
         try:
@@ -179,22 +179,22 @@ class Trainer:
             self.stop.saves = False
 
     def _run(self, steps: int) -> dict[str, float]:
-        self.first_step = self.step_count = self.skips.counted = self.start_epoch * steps + self.start_step
+        self.first_step = self.step_count = self.skipped_steps.counted = self.start_epoch * steps + self.start_step
         figures = {}
         if self._resumed is not None and not self.start_step:
             self._validate(Path(self._resumed[1]), self.start_epoch)  # the run may have been killed in the middle of it
         for epoch in range(self.start_epoch, self.settings.epochs):
             self.begin(epoch)
-            before, skipped = self.step_count, self.skips.total
+            before, skipped = self.step_count, self.skipped_steps.total
             figures = self._epoch(epoch, steps)
-            if self.skips.total - skipped == self.step_count - before > 0 and not self.amp.searches:
+            if self.skipped_steps.total - skipped == self.step_count - before > 0 and not self.amp.searches:
                 raise RuntimeError(
                     f"every step of epoch {epoch + 1} had a loss or gradients that are no numbers; nothing was saved. {REMEDY}"
                 )
             path = self._save(epoch)
             for note in self.notes():
                 logger.warning("epoch %d: %s", epoch + 1, note)
-            self.pulse.beat("waits for the others at the end of an epoch")
+            self.heartbeat.beat("waits for the others at the end of an epoch")
             barrier()
             if path is not None and self.step_count == (epoch + 1) * steps:
                 self._validate(path, epoch + 1)
@@ -206,7 +206,7 @@ class Trainer:
 
     def begin(self, epoch: int) -> None:
         """Freeze state, optimizer and wrapper of an epoch; they change at the start and where the backbone begins to train."""
-        self.pulse.beat(f"begins epoch {epoch + 1}", FIRST_STEP)
+        self.heartbeat.beat(f"begins epoch {epoch + 1}", FIRST_STEP)
         self.freeze.apply(self.model, epoch)
         if self.optimizer is None or self.freeze.changes_at(epoch):
             # pysot-compat: momenta restart at the unfreeze epoch. test: engine/test_train_loop.py::test_unfreeze_restarts_momentum
@@ -224,14 +224,14 @@ class Trainer:
         """DDP synchronises what required gradients when it wrapped the model, so it wraps again at the unfreeze."""
         if self.settings.compiled:
             self.model.compile()
-        if self.me.world_size == 1:
+        if self.rank.world_size == 1:
             return self.model
         ids = None if self.device.type == "cpu" else [self.device.index]
         views = flat_tensors(self.optimizer) is None  # else the optimizer lays the gradients out itself
         return DistributedDataParallel(self.model, device_ids=ids, gradient_as_bucket_view=views, **_NO_BUFFERS)
 
     def _epoch(self, epoch: int, steps: int) -> dict[str, float]:
-        monitor, pairs = self.monitor, self.settings.batch_size * self.me.world_size
+        monitor, pairs = self.monitor, self.settings.batch_size * self.rank.world_size
         bar = monitor.begin_epoch(
             self.loader, f"epoch {epoch + 1}/{self.settings.epochs}", steps, self.start_step, pairs
         )
@@ -239,7 +239,7 @@ class Trainer:
         for index, batch in enumerate(monitor.timed(self._batches(bar, epoch)), self.start_step + 1):
             losses = self.step(batch)
             self.step_count += 1
-            self.pulse.step(self.step_count + 1, first=index <= self.start_step + 2)
+            self.heartbeat.step(self.step_count + 1, first=index <= self.start_step + 2)
             last = index == steps or self._enough()
             due = index % self.settings.print_freq == 0 or last
             if due or monitor.speed.warms_up:
@@ -247,12 +247,12 @@ class Trainer:
             monitor.end_step(mark=due)
             if due:
                 self._report(epoch, index, steps, losses)
-            if self.me.is_main:
+            if self.rank.is_main:
                 monitor.pictures(self.model, lambda batch=batch: self.to_device(batch), self.step_count)
             if last:
                 break
             self._between_steps(epoch)
-        if self.me.is_main:
+        if self.rank.is_main:
             logger.info(monitor.speed.line())
         return {
             "steps": self.step_count,
@@ -261,7 +261,7 @@ class Trainer:
             "spread": monitor.speed.spread,
             "peak_memory_mib": peak_memory_mib(self.device),
             "reserved_memory_mib": reserved_memory_mib(self.device),
-            "skipped": self.skips.total,
+            "skipped": self.skipped_steps.total,
             "waiting": monitor.waiting,
         }
 
@@ -270,7 +270,7 @@ class Trainer:
         content, self._resumed = self._resumed[0] if self._resumed else {}, None
         if self.start_step and "progress" in content:
             self.monitor.means.load_state_dict(content["progress"]["means"])
-            self.skips.load_state_dict(content["progress"]["skips"])
+            self.skipped_steps.load_state_dict(content["progress"]["skips"])
 
     def _batches(self, bar: Iterable, epoch: int) -> Iterable[dict[str, torch.Tensor]]:
         """The batches; a loader process that dies or hangs ends the run with the state saved."""
@@ -284,13 +284,13 @@ class Trainer:
     def _between_steps(self, epoch: int) -> None:
         """Write latest.pth when it is time, and end the run if it was asked to end."""
         self._end_if_asked(epoch)
-        if self.me.is_main and self.checkpoints is not None and self.checkpoints.due():
+        if self.rank.is_main and self.checkpoints is not None and self.checkpoints.due():
             self._save(epoch)
 
     def _end_if_asked(self, epoch: int) -> None:
         """Save the state and leave. Only rank 0 does so on its own: the others go on, to let it finish its step, until it is gone."""
         asked = self.stop.signum
-        if asked and self.me.is_main:
+        if asked and self.rank.is_main:
             self._save(epoch)
             kept = (
                 "its state is saved, TRAIN.RESUME auto goes on from it"
@@ -307,18 +307,18 @@ class Trainer:
         """One step on a batch of CPU tensors; returns the losses of this process, on the device. Nothing in it waits for the device."""
         statistics = [flat.clone() for flat in self.statistics]
         losses = self.forward(self.to_device(batch))
-        bad_here = bad_batch(losses["total_loss"], self.statistics)
+        bad_on_this_rank = bad_batch(losses["total_loss"], self.statistics)
         exchanges = getattr(
             self.wrapped, "require_backward_grad_sync", False
         )  # not within DDP's no_sync, where each process steps for itself
         bad_anywhere = (
-            ask_all(bad_here) if exchanges else lambda: bad_here
+            ask_all(bad_on_this_rank) if exchanges else lambda: bad_on_this_rank
         )  # the answer travels while the gradients are computed
         overflow = self.backward(losses["total_loss"])
         norm, bad = self.update(bad_anywhere() | overflow)
         for flat, old in zip(self.statistics, statistics, strict=True):
             torch.where(bad, old, flat, out=flat)
-        self.skips.mark(self.step_count, bad, bad_here)
+        self.skipped_steps.mark(self.step_count, bad, bad_on_this_rank)
         return {**losses, "grad_norm": norm}
 
     def to_device(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -334,7 +334,7 @@ class Trainer:
     def backward(self, loss: torch.Tensor) -> bool:
         """Gradients, reduced over the processes; whether the device has seen an overflow, see `TorchAmp.backward`."""
         # DDP averages gradients over the processes; their number as a factor makes that the sum, for which BASE_LR is tuned.
-        factor = self.me.world_size if self.settings.grad_sum else 1
+        factor = self.rank.world_size if self.settings.grad_sum else 1
         return self.amp.backward(loss * factor, self.optimizer)
 
     def update(self, bad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -347,12 +347,12 @@ class Trainer:
         return norm, bad
 
     def _report(self, epoch: int, step: int, steps: int, losses: dict[str, torch.Tensor]) -> None:
-        values, bad = mean_over_ranks(losses, self.skips.flags[0])
-        self.skips.count(bad, self.step_count, epoch, epoch * steps)
+        values, bad = mean_over_ranks(losses, self.skipped_steps.flags[0])
+        self.skipped_steps.count(bad, self.step_count, epoch, epoch * steps)
         end = min(self.settings.epochs * steps, self.first_step + (self.settings.max_steps or math.inf))
         self.monitor.report(values, float(self.schedule.rates[epoch]), epoch + 1, step, steps, self.step_count, end)
-        if self.me.is_main:
-            self.monitor.scalars({"skipped_steps": self.skips.total}, self.step_count)
+        if self.rank.is_main:
+            self.monitor.scalars({"skipped_steps": self.skipped_steps.total}, self.step_count)
             if self.settings.log_grads:
                 self.monitor.gradients(
                     self.model, max(1.0, values["grad_norm"] / self.settings.grad_clip), self.step_count
@@ -363,7 +363,7 @@ class Trainer:
         if self.validate is None or (epochs % self.settings.validate_every and epochs < self.settings.epochs):
             return
         scores = self.validate(path)
-        if self.me.is_main:
+        if self.rank.is_main:
             best = self.checkpoints.keep_best(path, scores["EAO"])
             told = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
             logger.info(
@@ -377,11 +377,11 @@ class Trainer:
             return None
         done = self.step_count - epoch * len(self.loader)
         whole = done == len(self.loader)
-        if not self.me.is_main:
+        if not self.rank.is_main:
             return self.checkpoints.path(epoch + whole, whole)
-        before = self.pulse.doing, self.pulse.patience
-        self.pulse.beat("writes a checkpoint", FIRST_STEP)
-        progress = {"means": self.monitor.means.state_dict(), "skips": self.skips.state_dict()}
+        before = self.heartbeat.doing, self.heartbeat.patience
+        self.heartbeat.beat("writes a checkpoint", FIRST_STEP)
+        progress = {"means": self.monitor.means.state_dict(), "skips": self.skipped_steps.state_dict()}
         path = self.checkpoints.write(
             epoch + whole,
             whole,
@@ -389,11 +389,11 @@ class Trainer:
             self.optimizer,
             scaler=self.amp.state_dict(),
             progress=progress,
-            pairs=0 if whole else done * self.settings.batch_size * self.me.world_size,
+            pairs=0 if whole else done * self.settings.batch_size * self.rank.world_size,
             batch_size=self.settings.batch_size,
-            world_size=self.me.world_size,
+            world_size=self.rank.world_size,
             identity=self.identity,
         )
-        self.pulse.beat(*before)
+        self.heartbeat.beat(*before)
         logger.info("wrote %s", path)
         return path

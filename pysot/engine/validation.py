@@ -19,7 +19,7 @@ from pysot.utils.distributed import Rank, barrier, from_all, from_main
 from pysot.utils.files import write_bytes
 from pysot.utils.model_load import read_checkpoint
 from pysot.utils.signals import Interrupted, StopRequest
-from pysot.utils.watch import FIRST_STEP, Pulse
+from pysot.utils.watchdog import FIRST_STEP, Heartbeat
 
 
 class Validation:
@@ -34,11 +34,11 @@ class Validation:
         dataset: Dataset,
         load: Callable[[dict, Path], tuple],
         folder: Path,
-        me: Rank,
+        rank: Rank,
         device: torch.device,
         stop: StopRequest | None = None,
         bar: Callable | None = None,
-        pulse: Pulse | None = None,
+        heartbeat: Heartbeat | None = None,
     ):
         if not find_protocol(dataset).restarts:
             raise ValueError(
@@ -50,29 +50,29 @@ class Validation:
                 f"TRAIN.VAL: EAO of {dataset.name} averages over lengths from {dataset.settings.low} frames on, the longest video chosen has "
                 f"{longest}; choose longer ones with TRAIN.VAL.VIDEOS"
             )
-        self.dataset, self.load, self.folder, self.me, self.device = dataset, load, Path(folder), me, device
-        self.stop, self.bar, self.pulse = stop or StopRequest(), bar, pulse or Pulse()
+        self.dataset, self.load, self.folder, self.rank, self.device = dataset, load, Path(folder), rank, device
+        self.stop, self.bar, self.heartbeat = stop or StopRequest(), bar, heartbeat or Heartbeat()
 
     def __call__(self, snapshot: Path) -> dict[str, float]:
         """Accuracy, robustness and EAO in process 0, nothing in the others. Finished videos are kept if it is called again. Raises RuntimeError for a video
         that cannot be tracked, and Interrupted in process 0 if the run is to end.
         """
-        self.pulse.beat("loads a checkpoint to validate", FIRST_STEP)
+        self.heartbeat.beat("loads a checkpoint to validate", FIRST_STEP)
         tracker, fingerprint = self.load(from_main(lambda: read_checkpoint(snapshot)["state_dict"]), snapshot)
         results = self.folder / self.dataset.name / snapshot.stem
         claim_tracker_dir(results, fingerprint, replace=True)
         barrier()
-        part = self.dataset.part(self.me.rank + 1, self.me.world_size)
+        part = self.dataset.part(self.rank.index + 1, self.rank.world_size)
         with one_thread(self.device):
             failed = self._track(tracker, part, results) if part else {}
         if failed:
             raise RuntimeError(
                 "validation failed: " + "; ".join(f"{name}: {reason}" for name, reason in failed.items())
             )
-        self.pulse.beat("waits for the others in a validation")
-        found = from_all(_files(results, part) if part and not self.me.is_main else {})
-        self.pulse.beat("scores a validation", FIRST_STEP)
-        if not self.me.is_main:
+        self.heartbeat.beat("waits for the others in a validation")
+        found = from_all(_files(results, part) if part and not self.rank.is_main else {})
+        self.heartbeat.beat("scores a validation", FIRST_STEP)
+        if not self.rank.is_main:
             return {}
         for name, data in {name: data for files in found for name, data in files.items()}.items():
             if not (results / name).exists() or (results / name).read_bytes() != data:
@@ -85,15 +85,15 @@ class Validation:
             total = sum(map(len, part.sequences))
             bar = (
                 stack.enter_context(self.bar(None, total=total, description=f"{part.name}, {results.name}"))
-                if self.bar and self.me.is_main
+                if self.bar and self.rank.is_main
                 else None
             )
 
             def on_frame(sequence, step) -> None:
-                self.pulse.beat("tracks in a validation", FIRST_STEP)
+                self.heartbeat.beat("tracks in a validation", FIRST_STEP)
                 if bar is not None:
                     bar.update()
-                if self.stop.signum and self.me.is_main:
+                if self.stop.signum and self.rank.is_main:
                     raise Interrupted(
                         self.stop.signum,
                         f"ended by signal {self.stop.signum} within a validation; TRAIN.RESUME auto goes on with it",

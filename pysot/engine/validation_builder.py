@@ -13,11 +13,16 @@ from pysot.utils.distributed import Rank
 from pysot.utils.files import find_path
 from pysot.utils.model_load import load_state
 from pysot.utils.signals import StopRequest
-from pysot.utils.watch import Pulse
+from pysot.utils.watchdog import Heartbeat
 
 
 def build_validation(
-    cfg: CfgNode, device: torch.device, me: Rank, stop: StopRequest | None = None, bar=None, pulse: Pulse | None = None
+    cfg: CfgNode,
+    device: torch.device,
+    rank: Rank,
+    stop: StopRequest | None = None,
+    bar=None,
+    heartbeat: Heartbeat | None = None,
 ) -> Validation | None:
     """The validation of TRAIN.VAL, or None without a data set. Raises ValueError or FileNotFoundError if its set is not there or cannot be scored."""
     wanted = cfg.TRAIN.VAL
@@ -41,4 +46,4 @@ def build_validation(
         model = model.to(device).eval()
         return build_tracker(model, cfg), results_fingerprint(model, cfg)
 
-    return Validation(dataset, load, Path(cfg.TRAIN.SNAPSHOT_DIR) / "validation", me, device, stop, bar, pulse)
+    return Validation(dataset, load, Path(cfg.TRAIN.SNAPSHOT_DIR) / "validation", rank, device, stop, bar, heartbeat)

@@ -43,7 +43,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Track:
+class Timeline:
     """What a tracker did on a sequence, to be drawn: overlap (N,), NaN where none counts; the frames, from 0, of its losses; regions (N, 4) or (N, 8), NaN
     where there is none, or None where the sequence has no images on the disk.
     """
@@ -56,7 +56,7 @@ class Track:
 @dataclass(frozen=True, kw_only=True)
 class TrackerScore(ABC):
     """What the scores of all protocols have in common. With `problems` (sentences that name files and lines) the tracker is not scored. `notes` are sentences
-    on what was left out, repaired or simulated, and `covers`, such as "5 of 6 videos", says how much was scored where it is not all. `tracks` are by
+    on what was left out, repaired or simulated, and `covers`, such as "5 of 6 videos", says how much was scored where it is not all. `timelines` are by
     sequence, where they were asked for.
     """
 
@@ -64,7 +64,7 @@ class TrackerScore(ABC):
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     covers: str = ""
-    tracks: dict[str, Track] = field(default_factory=dict, compare=False, repr=False)
+    timelines: dict[str, Timeline] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     @abstractmethod
@@ -109,7 +109,7 @@ class Protocol:
     check(dataset), if any, raises ValueError for a set that it can't run on.
 
     load(dataset, sequence, tracker_dir, notes) reads what `score` needs to know of a sequence, raises ValueError for results that can't be used and adds to
-    `notes` what the reader of scores has to know. score(dataset, {sequence: what was loaded}, mode, with_tracks) computes a score, of the class `score_class`.
+    `notes` what the reader of scores has to know. score(dataset, {sequence: what was loaded}, mode, with_timelines) computes a score, of the class `score_class`.
     `sources` are other experiments that results may come from.
 
     `usual`: its sets are tracked this way where nobody says otherwise. `restarts`: trackers start again after a loss. `timed`: results depend on how long
@@ -157,13 +157,13 @@ class Scores:
         """The name of the data set, with that of the experiment unless it is the usual one: what files of scores are called by."""
         return self.dataset.name if self.protocol.usual else f"{self.dataset.name}_{self.protocol.experiment}"
 
-    def tracks(self, sequence: str) -> dict[str, Track]:
-        """{tracker: its track} of those that were scored on a sequence. Raises ValueError if the scores were made without tracks."""
-        if not any(score.tracks for score in self.scored):
+    def timelines(self, sequence: str) -> dict[str, Timeline]:
+        """{tracker: its timeline} of those that were scored on a sequence. Raises ValueError if the scores were made without timelines."""
+        if not any(score.timelines for score in self.scored):
             raise ValueError(
-                f"the scores of {self.dataset.name} were made without tracks; ask for them: score_trackers(..., with_tracks=True)"
+                f"the scores of {self.dataset.name} were made without timelines; ask for them: score_trackers(..., with_timelines=True)"
             )
-        return {score.name: score.tracks[sequence] for score in self.scored if sequence in score.tracks}
+        return {score.name: score.timelines[sequence] for score in self.scored if sequence in score.timelines}
 
     def to_json(self) -> dict:
         """{tracker: its scores} of the trackers that could be scored."""

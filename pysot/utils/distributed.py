@@ -12,7 +12,7 @@ import torch.distributed as dist
 
 from pysot.utils.device import collective_timeout, distributed_backend
 from pysot.utils.signals import StopRequest
-from pysot.utils.watch import Pulse, Watch, attempt
+from pysot.utils.watchdog import Heartbeat, Watchdog, attempt
 
 T = TypeVar("T")
 _PORT = "29500"  # torchrun's default
@@ -23,7 +23,7 @@ _MEETING = timedelta(minutes=5)  # to find each other: machines may start minute
 class Rank:
     """This process: its number among all, the number of all, its number on this machine, and the number of all on this machine."""
 
-    rank: int = 0
+    index: int = 0
     world_size: int = 1
     local_rank: int = 0
     local_world_size: int = 1
@@ -31,7 +31,7 @@ class Rank:
     @property
     def is_main(self) -> bool:
         """Whether this process prints and writes."""
-        return self.rank == 0
+        return self.index == 0
 
 
 def find_rank(local_rank: int | None = None) -> Rank:
@@ -74,47 +74,51 @@ def find_rank(local_rank: int | None = None) -> Rank:
 
 @contextmanager
 def process_group(
-    me: Rank, device: torch.device, request: StopRequest | None = None, pulse: Pulse | None = None
+    rank: Rank, device: torch.device, request: StopRequest | None = None, heartbeat: Heartbeat | None = None
 ) -> Iterator[None]:
-    """The process group of a run of several processes, left in order at the end. While it lasts, a process that dies, fails, or hangs by its `pulse` ends all
+    """The process group of a run of several processes, left in order at the end. While it lasts, a process that dies, fails, or hangs by its `heartbeat` ends all
     others, and a `request` to end that any process gets reaches rank 0.
 
     Raises RuntimeError if the processes do not find each other.
     """
-    if me.world_size == 1:
+    if rank.world_size == 1:
         yield
         return
-    pulse = pulse or Pulse()
-    watch = _meet(me, device, request or StopRequest(), pulse)
+    heartbeat = heartbeat or Heartbeat()
+    watchdog = _meet(rank, device, request or StopRequest(), heartbeat)
     try:
         yield
     except BaseException as error:
-        other = watch.explain() if isinstance(error, RuntimeError) else None
-        watch.stop(failure=f"{type(error).__name__}: {error}")
+        other = watchdog.explain() if isinstance(error, RuntimeError) else None
+        watchdog.stop(failure=f"{type(error).__name__}: {error}")
         if other:
-            raise RuntimeError(f"rank {me.rank} ends: {other} ({str(error).splitlines()[0][:160]})") from error
+            raise RuntimeError(f"rank {rank.index} ends: {other} ({str(error).splitlines()[0][:160]})") from error
         raise
-    pulse.beat("waits for the others at the end")
+    heartbeat.beat("waits for the others at the end")
     barrier()  # rank 0 may hold the store: nobody leaves before all are done
-    watch.stop()
+    watchdog.stop()
     dist.destroy_process_group()
 
 
-def _meet(me: Rank, device: torch.device, request: StopRequest, pulse: Pulse) -> Watch:
+def _meet(rank: Rank, device: torch.device, request: StopRequest, heartbeat: Heartbeat) -> Watchdog:
     host, port = os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]
     timeout = collective_timeout(device)
     try:
-        store, _, _ = next(dist.rendezvous("env://", me.rank, me.world_size, timeout=_MEETING))
+        store, _, _ = next(dist.rendezvous("env://", rank.index, rank.world_size, timeout=_MEETING))
         store = dist.PrefixStore(f"pysot/{attempt()}", store)
-        watch = Watch(
-            dist.TCPStore(host, int(port), is_master=False, timeout=_MEETING), me.rank, me.world_size, request, pulse
+        watchdog = Watchdog(
+            dist.TCPStore(host, int(port), is_master=False, timeout=_MEETING),
+            rank.index,
+            rank.world_size,
+            request,
+            heartbeat,
         )
         card = None if device.type == "cpu" else device
         dist.init_process_group(
             distributed_backend(device),
             store=store,
-            rank=me.rank,
-            world_size=me.world_size,
+            rank=rank.index,
+            world_size=rank.world_size,
             timeout=timeout,
             device_id=card,
         )
@@ -127,9 +131,9 @@ def _meet(me: Rank, device: torch.device, request: StopRequest, pulse: Pulse) ->
             else f"is {host}:{port} the address of rank 0, and does it run?"
         )
         raise RuntimeError(
-            f"rank {me.rank}: the {me.world_size} processes did not meet at {host}:{port} ({reason}); {remedy}"
+            f"rank {rank.index}: the {rank.world_size} processes did not meet at {host}:{port} ({reason}); {remedy}"
         ) from error
-    return watch
+    return watchdog
 
 
 def ask_all(flag: torch.Tensor) -> Callable[[], torch.Tensor]:

@@ -214,12 +214,12 @@ _SUM = """
 import sys, time, torch, torch.distributed as dist
 from pysot.utils.device import choose_device
 from pysot.utils.distributed import find_rank, process_group
-me = find_rank()
-device = choose_device(sys.argv[1], local_rank=me.local_rank)
-with process_group(me, device):
-    x = torch.arange(1 << 20, device=device) % 1000 * (me.rank + 1.0)
+rank = find_rank()
+device = choose_device(sys.argv[1], local_rank=rank.local_rank)
+with process_group(rank, device):
+    x = torch.arange(1 << 20, device=device) % 1000 * (rank.index + 1.0)
     dist.all_reduce(x)
-    expected = torch.arange(1 << 20) % 1000 * (me.world_size * (me.world_size + 1) / 2)
+    expected = torch.arange(1 << 20) % 1000 * (rank.world_size * (rank.world_size + 1) / 2)
     wrong = (x.cpu() - expected).abs().max().item()
     assert wrong == 0, f"the sum is wrong by {wrong}"
 """

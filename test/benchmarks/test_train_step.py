@@ -127,6 +127,6 @@ def test_the_plain_way_has_the_memory_to_itself(tmp_path, monkeypatch):
 
     monkeypatch.setattr(training, "build_trainer", remembered)
     monkeypatch.setattr(case_builder, "PlainStep", plain)
-    rows, words = training.train(Job(build_case(cfg), CPU, Rank(), lambda me, device: 0, steps=1, repeats=1))
+    rows, words = training.train(Job(build_case(cfg), CPU, Rank(), lambda rank, device: 0, steps=1, repeats=1))
     assert alive == [None, None]
     assert [row.what for row in rows[:2]] == ["speed", "speed, spread"] and "-bound: " in words

@@ -11,7 +11,7 @@ from toy_data import make_crops
 
 from helpers import ROOT, TINY, experiment
 from pysot.datasets.annotation import index_annotation
-from pysot.datasets.check import check_boxes, check_crops, look_over
+from pysot.datasets.check import check_annotations, check_boxes, check_crops
 from pysot.datasets.index import load_annotation, read_excluded, remember_excluded
 from pysot.datasets.storage import open_storage
 
@@ -134,22 +134,22 @@ def test_crops_of_another_size(toy):
     paths = sorted((toy / "crop511").rglob("*.jpg"))
     for path in paths:
         if path is paths[1]:
-            (sentence,) = look_over([annotation], [open_storage(annotation)])
+            (sentence,) = check_annotations([annotation], [open_storage(annotation)])
             assert (
                 "1 of 20 crops drawn at random have other sizes than the 511 x 511 pixels" in sentence
                 and "255 x 255" in sentence
             )
         cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path)), (255, 255)))
     with pytest.raises(ValueError, match="20 of 20 crops .* other sizes .*DATASET.TOY.ROOT"):
-        look_over([annotation], [open_storage(annotation)])
+        check_annotations([annotation], [open_storage(annotation)])
 
 
 def test_the_look_at_the_start(toy):
     annotation = load_annotation("TOY", toy / "crop511", toy / "train.json")
     storage = open_storage(annotation)
-    assert look_over([annotation], [storage]) == []
+    assert check_annotations([annotation], [storage]) == []
     (toy / "crop511/v0/000001.00.x.jpg").unlink()
-    (sentence,) = look_over([annotation], [storage])
+    (sentence,) = check_annotations([annotation], [storage])
     assert (
         sentence.startswith("TOY: 1 of 20 crops drawn at random cannot be read, the first: no image")
         and "check_data.py" in sentence
@@ -157,7 +157,7 @@ def test_the_look_at_the_start(toy):
     for path in (toy / "crop511").rglob("*.jpg"):
         path.unlink()
     with pytest.raises(ValueError, match="none of 20 crops drawn at random can be read: no image .*DATASET.TOY.ROOT"):
-        look_over([annotation], [storage])
+        check_annotations([annotation], [storage])
 
 
 def test_the_command_and_a_run_after_it(toy):

@@ -22,18 +22,18 @@ FATE = """
 import os, signal, sys, time, torch
 import torch.distributed as dist
 sys.path.insert(0, {root!r})
-from pysot.utils import watch
+from pysot.utils import watchdog
 from pysot.utils.device import choose_device
 from pysot.utils.distributed import find_rank, process_group
-watch.PATIENCE = 10.0
-me = find_rank(local_rank=int(os.environ["RANK"]))
-device = choose_device(sys.argv[2], local_rank=me.local_rank)
-with process_group(me, device):
+watchdog.PATIENCE = 10.0
+rank = find_rank(local_rank=int(os.environ["RANK"]))
+device = choose_device(sys.argv[2], local_rank=rank.local_rank)
+with process_group(rank, device):
     x = torch.ones(1, device=device)
     dist.all_reduce(x)
     print("met", flush=True)
     time.sleep(4)
-    if me.rank == int(sys.argv[3]):
+    if rank.index == int(sys.argv[3]):
         if sys.argv[1] == "fails":
             raise ValueError("no such crop")
         if sys.argv[1] != "lives":

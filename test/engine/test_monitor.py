@@ -113,7 +113,7 @@ def test_a_picture_shows_target_positives_and_prediction():
 def test_data_time_leaves_out_what_is_done_between_steps(monkeypatch):
     clock = iter(range(0, 1000))
     monkeypatch.setattr("pysot.engine.monitor.time.perf_counter", lambda: float(next(clock)))
-    monitor = Monitor(tells=False)
+    monitor = Monitor(is_main=False)
     monitor.begin_epoch([1, 2], "", 2, 0, pairs=4)
     for _ in monitor.timed([1, 2]):
         monitor.end_step(mark=True)
@@ -124,7 +124,7 @@ def test_data_time_leaves_out_what_is_done_between_steps(monkeypatch):
 
 def test_quiet_processes_tell_nothing(caplog):
     caplog.set_level(logging.INFO)
-    monitor = Monitor(tells=False, writer=None)
+    monitor = Monitor(is_main=False, writer=None)
     monitor.report({"total_loss": 1.0}, 0.1, 1, 1, 2, 1, 2)
     assert monitor.means.mean("total_loss") == 1 and not caplog.records
 

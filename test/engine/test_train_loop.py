@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 
 from helpers import checkpoints, noisy_batches, tiny_config
-from pysot.engine import checkpoint, skips
+from pysot.engine import checkpoint, skipped_steps
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
 from pysot.utils.distributed import Rank
@@ -300,12 +300,12 @@ def test_a_network_without_batch_norm_trains_and_skips(tmp_path):
 def test_statistics_lie_on_the_device_of_the_network():
     for model in (build_model(tiny_config()), without_batch_norm(build_model(tiny_config()))):
         assert all(
-            flat.device.type == "meta" for flat in skips.flat_statistics(model.to("meta"))
+            flat.device.type == "meta" for flat in skipped_steps.flat_statistics(model.to("meta"))
         )  # a device like any other, for what is not computed there
 
 
 def test_many_bad_batches_end_the_run_in_words(tmp_path, monkeypatch):
-    monkeypatch.setattr(skips, "MAX_IN_A_ROW", 2)
+    monkeypatch.setattr(skipped_steps, "MAX_IN_A_ROW", 2)
     loader = noisy_batches(3)
     for batch in loader:
         batch["search"][:] = float("inf")

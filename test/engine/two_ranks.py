@@ -87,24 +87,24 @@ def by_hand(folder: str, reduce: str, clip: str) -> dict:
 
 def main(folder: str, reduce: str, clip: str, device: str = "cpu", bad_rank: str = "-1", *opts: str) -> None:
     """`bad_rank` gets a first batch whose gradients overflow."""
-    me = find_rank()
-    device = choose_device(device, local_rank=me.local_rank)
-    with process_group(me, device):
+    rank = find_rank()
+    device = choose_device(device, local_rank=rank.local_rank)
+    with process_group(rank, device):
         config, model = start(folder, reduce, clip, *opts)
         if os.environ.get("SATURATING"):  # gradients of a chip that gives 0 for NaN and the largest number for infinity
             for parameter in model.parameters():
                 parameter.register_hook(lambda gradient: gradient.nan_to_num(0.0))
-        batches = Halves(me.rank)
-        if me.rank == int(bad_rank):
+        batches = Halves(rank.index)
+        if rank.index == int(bad_rank):
             if os.environ.get("SATURATING"):  # its gradients are 0
                 batches[0]["search"][0, 0, 0, 0] = float("nan")
             else:
                 batches[0]["label_loc_weight"] *= 1e30
-        run = build_trainer(config, model, batches, device, me)
+        run = build_trainer(config, model, batches, device, rank)
         run.freeze = FrozenNorms(*vars(run.freeze).values())
         figures = run.run()
         weights = sum(p.double().abs().sum().item() for p in model.cpu().state_dict().values())
-        print(json.dumps({"rank": me.rank, "skipped": figures["skipped"], "weights": weights}), flush=True)
+        print(json.dumps({"rank": rank.index, "skipped": figures["skipped"], "weights": weights}), flush=True)
 
 
 if __name__ == "__main__":

@@ -70,15 +70,15 @@ def main(name: str, *opts: str) -> None:
         experiment(name),
         ["TRAIN.EPOCH", "21", "BACKBONE.TRAIN_EPOCH", "0", "BACKBONE.PRETRAINED", "", "TRAIN.PRINT_FREQ", "5", *opts],
     )
-    me = find_rank()
-    device = choose_device("npu", local_rank=me.local_rank)
-    with process_group(me, device):
-        report = steps(config, device, me)
-    if me.is_main:
+    rank = find_rank()
+    device = choose_device("npu", local_rank=rank.local_rank)
+    with process_group(rank, device):
+        report = steps(config, device, rank)
+    if rank.is_main:
         print(json.dumps(report))
 
 
-def steps(config, device: torch.device, me: Rank) -> dict:
+def steps(config, device: torch.device, rank: Rank) -> dict:
     npu = config.NPU
     set_npu_switches(
         device,
@@ -89,10 +89,10 @@ def steps(config, device: torch.device, me: Rank) -> dict:
     )
     batch = drawn_batch(2, config.TRAIN.SEARCH_SIZE, config.TRAIN.OUTPUT_SIZE)
     batches = Batches([{name: value.pin_memory() for name, value in batch.items()}])  # as the loader makes them
-    run = build_trainer(config, build_model(config), batches, device, me, save=False)
+    run = build_trainer(config, build_model(config), batches, device, rank, save=False)
     run.begin(0)
     for _ in range(
-        2 if me.world_size > 1 else 1
+        2 if rank.world_size > 1 else 1
     ):  # the first step also makes what is made once, the second lays out DDP's buckets anew
         run.step(batches[0])
     with Recorder() as training:

@@ -14,9 +14,9 @@ sys.path[:0] = [str(TOOLS.parent), str(TOOLS)]
 
 
 def be_impatient() -> None:
-    from pysot.utils import signals, watch
+    from pysot.utils import signals, watchdog
 
-    watch.PATIENCE, watch.STEP, watch.SLOWER, watch.FIRST_STEP, watch.START, watch.GRACE = (
+    watchdog.PATIENCE, watchdog.STEP, watchdog.SLOWER, watchdog.FIRST_STEP, watchdog.START, watchdog.GRACE = (
         6.0,
         8.0,
         2.0,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pysot.toolkit.datasets.sequence import Sequence
-from pysot.toolkit.region.raster import corners_of, of_four, overlaps
+from pysot.toolkit.region.raster import corners_of, overlaps, reduce_corners
 from pysot.toolkit.results.files import START, Trajectory
 
 
@@ -37,7 +37,7 @@ def measure(sequences: list[Sequence], trajectories: list[Trajectory]) -> list[R
     full = overlaps(predicted, truth, width, height)
     # pysot-compat: accuracy is bounded by (width, height), EAO by (width - 1, height - 1); only regions at the right or lower edge see it.
     # test: toolkit/evaluation/test_accuracy_robustness.py::test_eao_leaves_out_the_last_column
-    reach = np.fmax(of_four(np.maximum, predicted), of_four(np.maximum, truth))
+    reach = np.fmax(reduce_corners(np.maximum, predicted), reduce_corners(np.maximum, truth))
     edge = np.flatnonzero((reach[:, 0] > width - 1) | (reach[:, 1] > height - 1))
     inner = full.copy()
     inner[edge] = overlaps(predicted[edge], truth[edge], width[edge] - 1, height[edge] - 1)

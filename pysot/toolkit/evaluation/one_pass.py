@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
-from pysot.toolkit.evaluation.gather import drops, repetition_notes, shown_regions
+from pysot.toolkit.evaluation.loading import drops, repetition_notes, shown_regions
 from pysot.toolkit.evaluation.ope import Curves, box_overlaps, mean_curves, measure_video
-from pysot.toolkit.evaluation.ope_official import GOT10K, OfficialOpe, Tracked, gather_official, rule_of
-from pysot.toolkit.protocol import NAN, Track, TrackerScore
+from pysot.toolkit.evaluation.ope_official import GOT10K, OfficialOpe, SequenceResults, gather_official, rule_of
+from pysot.toolkit.protocol import NAN, Timeline, TrackerScore
 from pysot.toolkit.results.files import find_ope_runs, load_ope, load_ope_seconds
 from pysot.utils.bbox import get_axis_aligned_bbox
 
@@ -73,7 +73,7 @@ def _known(numbers: dict[str, float]) -> dict[str, float | None]:
 class Measured:
     """What a tracker did on a sequence, and its curves."""
 
-    tracked: Tracked
+    tracked: SequenceResults
     curves: Curves
 
 
@@ -82,11 +82,11 @@ def load_one_pass(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes
     files = find_ope_runs(tracker_dir, sequence.name, sequence.alike)
     spare = dataset.name.lower() in SPARE_LINES
     runs = [load_ope(path, len(sequence), notes, spare) for path in files]
-    tracked = Tracked(sequence, upright(sequence.ground_truth), runs, load_ope_seconds(files[0]))
+    tracked = SequenceResults(sequence, upright(sequence.ground_truth), runs, load_ope_seconds(files[0]))
     return Measured(tracked, measure_video(tracked.truth, tracked.boxes, sequence.present, tracked.counted))
 
 
-def score_one_pass(dataset: Dataset, results: dict[str, Measured], mode: str, with_tracks: bool) -> OnePassScore:
+def score_one_pass(dataset: Dataset, results: dict[str, Measured], mode: str, with_timelines: bool) -> OnePassScore:
     """Score one tracker, unless `mode` is "pysot" also as the set's own toolkit."""
     rule, notes = (
         rule_of(dataset),
@@ -106,18 +106,20 @@ def score_one_pass(dataset: Dataset, results: dict[str, Measured], mode: str, wi
         if mode != "pysot"
         else None,
         notes=tuple(notes),
-        tracks={video: _track(found.tracked) for video, found in results.items()} if with_tracks else {},
+        timelines={video: _timeline(found.tracked) for video, found in results.items()} if with_timelines else {},
     )
 
 
-def _track(tracked: Tracked) -> Track:
+def _timeline(tracked: SequenceResults) -> Timeline:
     """The first repetition; frames without the target, by whatever the set says of that, have no overlap."""
     counts, sequence = np.isfinite(tracked.truth).all(axis=1), tracked.sequence
     for flags in (sequence.present, sequence.visible):
         counts &= True if flags is None else flags
     overlap = np.where(counts, box_overlaps(tracked.truth, tracked.boxes), np.nan)
     drawable = np.isfinite(tracked.boxes).all(axis=1) & (tracked.boxes[:, 2:] >= 0).all(axis=1)
-    return Track(overlap, drops(overlap), shown_regions(sequence, np.where(drawable[:, None], tracked.boxes, np.nan)))
+    return Timeline(
+        overlap, drops(overlap), shown_regions(sequence, np.where(drawable[:, None], tracked.boxes, np.nan))
+    )
 
 
 def upright(regions: list[np.ndarray]) -> np.ndarray:

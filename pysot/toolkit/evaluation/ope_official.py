@@ -21,7 +21,7 @@ AREA_OVERLAPS, AREA_PIXELS = np.linspace(0, 1, 21), np.linspace(0, 50, 21)
 
 
 @dataclass(frozen=True)
-class Tracked:
+class SequenceResults:
     """What is known of a tracker on a video: ground truth and the boxes of its first repetition, and of all, (N, 4) each; its seconds (K,), if any."""
 
     sequence: Sequence
@@ -51,7 +51,7 @@ class Rule:
     """
 
     toolkit: str
-    measure: Callable[[Tracked], dict[str, np.ndarray]]
+    measure: Callable[[SequenceResults], dict[str, np.ndarray]]
     difference: str
     remark: str = ""
 
@@ -75,7 +75,7 @@ def repaired(truth: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return found
 
 
-def measure_otb(tracked: Tracked) -> dict[str, np.ndarray]:
+def measure_otb(tracked: SequenceResults) -> dict[str, np.ndarray]:
     """Success, precision at 20 pixels and at a fifth of the size; frames that `present` rules out are no hits."""
     truth, boxes, n = tracked.truth, repaired(tracked.truth, tracked.boxes), len(tracked.truth)
     if tracked.sequence.present is not None:
@@ -94,7 +94,7 @@ def measure_otb(tracked: Tracked) -> dict[str, np.ndarray]:
     }
 
 
-def measure_trackingnet(tracked: Tracked) -> dict[str, np.ndarray]:
+def measure_trackingnet(tracked: SequenceResults) -> dict[str, np.ndarray]:
     """The areas under the curves of success, normalised precision up to a half, and precision up to 50 pixels."""
     truth, boxes, n = np.rint(tracked.truth), np.rint(tracked.boxes), len(tracked.truth)
     boxes[0] = truth[0]
@@ -107,7 +107,7 @@ def measure_trackingnet(tracked: Tracked) -> dict[str, np.ndarray]:
     return {name: np.array([(curve[:-1] + curve[1:]).mean() / 2 / n]) for name, curve in curves.items()}
 
 
-def measure_got10k(tracked: Tracked) -> dict[str, np.ndarray]:
+def measure_got10k(tracked: SequenceResults) -> dict[str, np.ndarray]:
     """Average overlap, success rates and frames a second."""
     overlaps = tracked.counted
     return {

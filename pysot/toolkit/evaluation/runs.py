@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
-from pysot.toolkit.evaluation.gather import drops, shown_regions
-from pysot.toolkit.protocol import NAN, Track, TrackerScore
+from pysot.toolkit.evaluation.loading import drops, shown_regions
+from pysot.toolkit.protocol import NAN, Timeline, TrackerScore
 from pysot.toolkit.region.masks import mask_overlap
 from pysot.toolkit.region.official_raster import official_overlaps
 from pysot.toolkit.region.raster import region_table
@@ -93,7 +93,7 @@ def score_runs(
     dataset: Dataset,
     results: dict[str, list[Run]],
     mode: str,
-    with_tracks: bool,
+    with_timelines: bool,
 ) -> RunScore:
     """Score the runs on each sequence. measure(dataset, results, mode) gives parts of a RunScore, of the whole set and of the sequences with each attribute."""
     parts = measure(dataset, results, mode)
@@ -102,15 +102,15 @@ def score_runs(
         for place, numbers in (("attributes", "numbers"), ("official_attributes", "official")):
             if numbers in of_it:
                 parts.setdefault(place, {})[attribute] = next(iter(of_it[numbers].values()))
-    tracks = (
-        {sequence.name: _track(sequence, results[sequence.name][0]) for sequence in dataset.sequences}
-        if with_tracks
+    timelines = (
+        {sequence.name: _timeline(sequence, results[sequence.name][0]) for sequence in dataset.sequences}
+        if with_timelines
         else {}
     )
-    return RunScore(**parts, tracks=tracks)
+    return RunScore(**parts, timelines=timelines)
 
 
-def _track(sequence: Sequence, run: Run) -> Track:
+def _timeline(sequence: Sequence, run: Run) -> Timeline:
     """The first run; of sets of many starts that of the first anchor, at the frames of the whole sequence."""
     overlap, regions, order, found = (
         np.full(len(sequence), np.nan),
@@ -120,4 +120,4 @@ def _track(sequence: Sequence, run: Run) -> Track:
     )
     found[~np.isfinite([region[0] for region in run.sequence.ground_truth]) | (run.trajectory.codes == START)] = np.nan
     overlap[order], regions[order] = found, run.trajectory.regions
-    return Track(overlap, [int(order[place]) for place in drops(found)], shown_regions(sequence, regions))
+    return Timeline(overlap, [int(order[place]) for place in drops(found)], shown_regions(sequence, regions))

@@ -9,9 +9,9 @@ import numpy as np
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.evaluation.accuracy_robustness import Run, accuracy_robustness_lost, measure, tag_score, video_score
 from pysot.toolkit.evaluation.eao import expected_average_overlap, expected_overlap
-from pysot.toolkit.evaluation.gather import repetition_notes, shown_regions
+from pysot.toolkit.evaluation.loading import repetition_notes, shown_regions
 from pysot.toolkit.evaluation.official import OfficialScore, named_pairs, official_score
-from pysot.toolkit.protocol import NAN, Track, TrackerScore
+from pysot.toolkit.protocol import NAN, Timeline, TrackerScore
 from pysot.toolkit.results.files import load_baseline, vot_files
 from pysot.toolkit.results.lines import ResultError
 from pysot.toolkit.results.trajectory import Trajectory
@@ -61,7 +61,7 @@ class SupervisedScore(TrackerScore):
 
 
 def score_supervised(
-    dataset: Dataset, results: dict[str, list[Trajectory]], mode: str, with_tracks: bool
+    dataset: Dataset, results: dict[str, list[Trajectory]], mode: str, with_timelines: bool
 ) -> SupervisedScore:
     """Score the repetitions on each sequence, unless `mode` is "pysot" also in the official toolkit's arithmetic."""
     settings = dataset.settings
@@ -82,12 +82,12 @@ def score_supervised(
         curve=curves[dataset.tags.index("all")].copy(),
         official=official_score(runs, settings) if mode != "pysot" else None,
         notes=tuple(repetition_notes(map(len, results.values()))),
-        tracks={video: _track(group[0]) for video, group in grouped.items()} if with_tracks else {},
+        timelines={video: _timeline(group[0]) for video, group in grouped.items()} if with_timelines else {},
     )
 
 
-def _track(run: Run) -> Track:
-    return Track(run.overlap, run.trajectory.failures.tolist(), shown_regions(run.sequence, run.trajectory.regions))
+def _timeline(run: Run) -> Timeline:
+    return Timeline(run.overlap, run.trajectory.failures.tolist(), shown_regions(run.sequence, run.trajectory.regions))
 
 
 def load_supervised(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pysot.toolkit.datasets.sequence import Dataset
-from pysot.toolkit.evaluation.gather import gather
+from pysot.toolkit.evaluation.loading import load_results
 from pysot.toolkit.protocol import Protocol, Scores, TrackerScore, mode_of
 from pysot.toolkit.protocols import find_protocol
 from pysot.utils.processes import map_in_processes
@@ -21,18 +21,18 @@ def score_trackers(
     experiment: str | None = None,
     mode: str = "pysot",
     partial: bool = False,
-    with_tracks: bool = False,
+    with_timelines: bool = False,
 ) -> Scores:
     """Score all folders in `workers` processes if more than one; on_done(name) is called after each tracker.
 
     `experiment` is one of the set's, by default its usual one; `mode` "pysot", "official" (or "vot") or "both": with the latter two there are the scores of
-    the set's own toolkit as well, where they differ. `partial`: trackers are scored on the videos they have usable results for. `with_tracks`: the scores have
+    the set's own toolkit as well, where they differ. `partial`: trackers are scored on the videos they have usable results for. `with_timelines`: the scores have
     what trackers did on each sequence, for reports and figures. Raises ValueError for an experiment the set does not have.
     """
     mode, protocol = mode_of(mode), find_protocol(dataset, experiment)
     if workers < 1:
         raise ValueError(f"needs at least one worker process, got {workers}")
-    score_one, scores = functools.partial(_score, protocol, dataset, mode, partial, with_tracks), []
+    score_one, scores = functools.partial(_score, protocol, dataset, mode, partial, with_timelines), []
     for score in map_in_processes(score_one, tracker_dirs, min(workers, len(tracker_dirs))):
         scores.append(score)
         if on_done:
@@ -52,14 +52,14 @@ def evaluate_tracker(
 
 
 def _score(
-    protocol: Protocol, dataset: Dataset, mode: str, partial: bool, with_tracks: bool, tracker_dir: str | os.PathLike
+    protocol: Protocol, dataset: Dataset, mode: str, partial: bool, with_timelines: bool, tracker_dir: str | os.PathLike
 ) -> TrackerScore:
     name, notes = Path(os.path.abspath(tracker_dir)).name, []
-    found = gather(dataset, lambda sequence: protocol.load(dataset, sequence, Path(tracker_dir), notes), partial)
+    found = load_results(dataset, lambda sequence: protocol.load(dataset, sequence, Path(tracker_dir), notes), partial)
     if found.problems:
         return protocol.score_class(name=name, problems=found.problems)
     try:
-        score = protocol.score(found.dataset, found.results, mode, with_tracks)
+        score = protocol.score(found.dataset, found.results, mode, with_timelines)
     except ValueError as error:
         return protocol.score_class(name=name, problems=(str(error),))
     return replace(

@@ -23,7 +23,7 @@ def load(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes: list[st
     runs = [load_run(path, len(sequence)) for path in files]
     if runs[0].masks:
         raise ResultError(f"{files[0]} has masks, which long-term scores do not know; track with boxes")
-    if runs[0].scores is None:
+    if runs[0].confidence is None:
         missing = files[0].with_name(f"{files[0].stem}_confidence.value")
         raise ResultError(f"no result file {missing}: long-term scores need the tracker's confidence in each frame")
     return [Run(sequence, run) for run in runs]
@@ -59,7 +59,7 @@ def _f1(score: LongTermScore) -> dict[str, float]:
 
 def _video(run: Run, overlap: np.ndarray) -> Video:
     visible = int(np.isfinite(region_table(run.sequence.ground_truth)[:, :4]).all(axis=1).sum())
-    return Video(overlap, run.trajectory.scores, visible)
+    return Video(overlap, run.trajectory.confidence, visible)
 
 
 def _pysot_overlaps(run: Run) -> np.ndarray:
@@ -71,7 +71,7 @@ LONG_TERM = Protocol(
     name="long-term",
     sets=("longterm",),
     experiment=NAME,
-    tasks=partial(one_run, experiment=NAME, scores=True),
+    tasks=partial(one_run, experiment=NAME, confidence=True),
     load=load,
     score=partial(score_runs, measure),
     score_class=RunScore,

@@ -15,27 +15,27 @@ from pysot.toolkit.tracking.one_pass import run_one_pass
 
 
 def one_run(
-    dataset: Dataset, sequence: Sequence, tracker_dir: Path, experiment: str, scores: bool = False
+    dataset: Dataset, sequence: Sequence, tracker_dir: Path, experiment: str, confidence: bool = False
 ) -> list[Task]:
     """A run from the first frame to the last, with a 1 on the first line of its file; `scores`: confidences are saved as well."""
     path = vot_file(tracker_dir, sequence.name, experiment=experiment, alike=sequence.alike)
-    return [run_task(sequence, path, scores)]
+    return [run_task(sequence, path, confidence)]
 
 
-def run_task(sequence: Sequence, path: Path, scores: bool = False) -> Task:
+def run_task(sequence: Sequence, path: Path, confidence: bool = False) -> Task:
     """The task of one run without restarts."""
     return Task(
         sequence,
         path,
         partial(run_one_pass, code=True),
-        partial(save_vot if scores else save_without_scores, path),
+        partial(save_vot if confidence else save_without_confidence, path),
         load_run,
     )
 
 
-def save_without_scores(path: Path, trajectory: Trajectory) -> None:
+def save_without_confidence(path: Path, trajectory: Trajectory) -> None:
     """Save a VOT result without its confidences."""
-    save_vot(path, replace(trajectory, scores=None))
+    save_vot(path, replace(trajectory, confidence=None))
 
 
 def needs_settings(dataset: Dataset) -> None:

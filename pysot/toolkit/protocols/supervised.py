@@ -6,7 +6,7 @@ from pathlib import Path
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.evaluation.supervised import SupervisedScore, load_supervised, score_supervised
 from pysot.toolkit.protocol import Protocol, Report, Task
-from pysot.toolkit.protocols.shared import needs_settings, save_without_scores
+from pysot.toolkit.protocols.shared import needs_settings, save_without_confidence
 from pysot.toolkit.report.overviews import supervised_overview
 from pysot.toolkit.report.plots import supervised_figures
 from pysot.toolkit.report.supervised_tables import TITLES, by_tag, supervised_tables, supervised_text
@@ -22,7 +22,7 @@ def tasks(dataset: Dataset, sequence: Sequence, tracker_dir: Path, experiment: s
             sequence,
             path,
             partial(run_supervised, skipping=dataset.settings.skipping),
-            partial(save_without_scores, path),
+            partial(save_without_confidence, path),
             load_baseline,
         )
     ]

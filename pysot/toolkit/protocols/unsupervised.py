@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
-from pysot.toolkit.evaluation.gather import repetition_notes
+from pysot.toolkit.evaluation.loading import repetition_notes
 from pysot.toolkit.evaluation.runs import Run, RunScore, score_runs
 from pysot.toolkit.protocol import Protocol
 from pysot.toolkit.protocols.shared import needs_settings, one_run, run_report

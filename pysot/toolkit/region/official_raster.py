@@ -6,7 +6,7 @@ both included, also where they are one. Only pixels of the image count. Two regi
 
 import numpy as np
 
-from pysot.toolkit.region.raster import portions, zigzags
+from pysot.toolkit.region.raster import has_split_rows, row_blocks
 
 
 def official_overlaps(a: np.ndarray, b: np.ndarray, width, height) -> np.ndarray:
@@ -29,7 +29,7 @@ def official_overlaps(a: np.ndarray, b: np.ndarray, width, height) -> np.ndarray
     inside = np.flatnonzero(~empty & ~outside)
     a, b, origin, size = a[inside], b[inside], origin[inside], (end - origin + 1)[inside].astype(np.int64)
     odd = _is_odd(a) | _is_odd(b)
-    for part in portions(np.flatnonzero(~odd), size[:, 1]):
+    for part in row_blocks(np.flatnonzero(~odd), size[:, 1]):
         result[known[inside[part]]] = _overlap_of_spans(a[part], b[part], origin[part], size[part])
     for index in np.flatnonzero(odd):
         masks = [paint(region[index], origin[index], size[index]) for region in (a, b)]
@@ -59,7 +59,7 @@ def _corners(table: np.ndarray) -> np.ndarray:
 
 def _is_odd(table: np.ndarray) -> np.ndarray:
     """Quadrangles whose rows may hold more than one interval."""
-    return zigzags(_corners(table)) & ~_is_box(table)
+    return has_split_rows(_corners(table)) & ~_is_box(table)
 
 
 def _overlap_of_spans(a, b, origin, size):

@@ -5,7 +5,7 @@ Corners are (N, 4, 2) float32: N regions, 4 corners, x and y in pixels.
 
 The raster: corners are rounded to whole pixels; on each row the edges give crossings, cut down to whole numbers; pixels between pairs of crossings
 are painted, both ends included, a pair of equal crossings is not. Only what lies in the image counts. Here a row of a quadrangle is one interval, so
-that an overlap is a sum over rows. Only a quadrangle that zigzags downwards has rows with more intervals; it is painted pixel by pixel.
+that an overlap is a sum over rows. Only a quadrangle that turns twice downwards has rows with more intervals; it is painted pixel by pixel.
 """
 
 import numpy as np
@@ -63,8 +63,8 @@ def overlaps(a: np.ndarray, b: np.ndarray, width, height) -> np.ndarray:
     result[known[~meet]] = 0.0
     todo, origin, shape = known[meet], origin[meet, None], shape[meet]
     a, b = _whole(a[todo] - origin), _whole(b[todo] - origin)
-    zigzag = zigzags(a) | zigzags(b)
-    for part in portions(np.flatnonzero(~zigzag), shape[:, 1]):
+    zigzag = has_split_rows(a) | has_split_rows(b)
+    for part in row_blocks(np.flatnonzero(~zigzag), shape[:, 1]):
         result[todo[part]] = _overlap_of_spans(a[part], b[part], shape[part])
     for index in np.flatnonzero(zigzag):
         result[todo[index]] = _overlap_of_masks(a[index], b[index], *shape[index])
@@ -73,8 +73,14 @@ def overlaps(a: np.ndarray, b: np.ndarray, width, height) -> np.ndarray:
 
 def _common_frame(a, b, limits):
     """Upper left corner (n, 2) and size (n, 2) as columns, rows of the part of the image that holds both regions, and whether their bounds meet."""
-    low_a, high_a = np.maximum(np.floor(of_four(np.minimum, a)), 0), np.minimum(np.ceil(of_four(np.maximum, a)), limits)
-    low_b, high_b = np.maximum(np.floor(of_four(np.minimum, b)), 0), np.minimum(np.ceil(of_four(np.maximum, b)), limits)
+    low_a, high_a = (
+        np.maximum(np.floor(reduce_corners(np.minimum, a)), 0),
+        np.minimum(np.ceil(reduce_corners(np.maximum, a)), limits),
+    )
+    low_b, high_b = (
+        np.maximum(np.floor(reduce_corners(np.minimum, b)), 0),
+        np.minimum(np.ceil(reduce_corners(np.maximum, b)), limits),
+    )
     origin = np.minimum(low_a, low_b)
     shape = np.maximum(high_a, high_b).astype(np.float64) - origin + 1
     area_a, area_b = ((high - low).astype(np.float64).prod(axis=1) for low, high in ((low_a, high_a), (low_b, high_b)))
@@ -85,7 +91,7 @@ def _common_frame(a, b, limits):
     return origin, np.where(apart[:, None], 0, shape).astype(np.int64), ~apart
 
 
-def of_four(function: np.ufunc, values: np.ndarray) -> np.ndarray:
+def reduce_corners(function: np.ufunc, values: np.ndarray) -> np.ndarray:
     """What `function` makes of values[:, 0] to values[:, 3]: reduce(axis=1), which is slow on short axes."""
     return function(function(values[:, 0], values[:, 1]), function(values[:, 2], values[:, 3]))
 
@@ -96,14 +102,14 @@ def _whole(points):
     return np.trunc(points + np.copysign(0.5, points)).astype(np.int64)
 
 
-def zigzags(quads):
+def has_split_rows(quads):
     """Whether a row can hold more than one interval: the edges go down, up, down, up; or one goes level between two of the same direction."""
     turn = np.sign(quads[:, :, 1] - quads[:, _BEFORE, 1])
     before, after = turn[:, _BEFORE], turn[:, _AFTER]
     return (turn * before < 0).all(axis=1) | ((turn == 0) & (before * after > 0)).any(axis=1)
 
 
-def portions(indices, rows):
+def row_blocks(indices, rows):
     """Cut indices so that a portion has about _ROWS_AT_ONCE rows: bounded memory, and arrays that stay in the cache."""
     number = np.cumsum(rows[indices]) // _ROWS_AT_ONCE
     return np.split(indices, np.flatnonzero(np.diff(number)) + 1) if len(indices) else []
@@ -157,11 +163,16 @@ def _spans(quads, rows, starts, last):
 
 def _spans_of_boxes(x, y, rows, starts):
     """Unclipped spans of upright boxes, 0 to 0 above and below them; one without height has no edge that crosses a row."""
-    row, top, bottom = np.arange(rows.sum(), dtype=np.int32), of_four(np.minimum, y), of_four(np.maximum, y)
+    row, top, bottom = (
+        np.arange(rows.sum(), dtype=np.int32),
+        reduce_corners(np.minimum, y),
+        reduce_corners(np.maximum, y),
+    )
     inside = row >= np.repeat((starts + top).astype(np.int32), rows)
     inside &= row <= np.repeat((starts + np.where(top < bottom, bottom, top - 1)).astype(np.int32), rows)
     return (
-        np.repeat(side.astype(np.int32), rows) * inside for side in (of_four(np.minimum, x), of_four(np.maximum, x))
+        np.repeat(side.astype(np.int32), rows) * inside
+        for side in (reduce_corners(np.minimum, x), reduce_corners(np.maximum, x))
     )
 
 

@@ -21,18 +21,18 @@ def write_figures(
     official: bool = False,
     workers: int = 1,
 ) -> list[Path]:
-    """Draw scores with tracks into `folder`: <DATASET>_scores, <DATASET>_expected_overlap (VOT sets), <DATASET>_attributes (where three or more tags or
+    """Draw scores with timelines into `folder`: <DATASET>_scores, <DATASET>_expected_overlap (VOT sets), <DATASET>_attributes (where three or more tags or
     attributes have values), and <DATASET>_timelines/<sequence>; other experiments than the usual one are <DATASET>_<experiment>_scores and so forth.
 
     `progress` wraps the timelines, which up to `workers` processes draw. With `official`, accuracy, robustness, EAO and expected overlap are the official
-    toolkit's. Returns the files, and the folder of the timelines last. Raises as `plots`, and ValueError for scores without tracks.
+    toolkit's. Returns the files, and the folder of the timelines last. Raises as `plots`, and ValueError for scores without timelines.
     """
 
     def named(what: str) -> Path:
         return folder / f"{scores.name}_{what}.{suffix}"
 
     shown, timelines = (
-        [sequence.name for sequence in scores.dataset.sequences if scores.tracks(sequence.name)],
+        [sequence.name for sequence in scores.dataset.sequences if scores.timelines(sequence.name)],
         folder / f"{scores.name}_timelines",
     )
     items, processes = (_timeline(scores, name) for name in shown), min(workers, len(shown) // WORTH_A_PROCESS)
@@ -49,11 +49,11 @@ def write_figures(
 
 def _timeline(scores: Scores, sequence: str) -> tuple[str, dict, dict]:
     """The name of a sequence, and overlap and losses of each tracker."""
-    tracks = scores.tracks(sequence)
+    timelines = scores.timelines(sequence)
     return (
         sequence,
-        {name: track.overlap for name, track in tracks.items()},
-        {name: track.losses for name, track in tracks.items()},
+        {name: timeline.overlap for name, timeline in timelines.items()},
+        {name: timeline.losses for name, timeline in timelines.items()},
     )
 
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
-from pysot.toolkit.protocol import NAN, Scores, Track
+from pysot.toolkit.protocol import NAN, Scores, Timeline
 from pysot.toolkit.report import html_parts as parts
 from pysot.toolkit.report.canvas import colour_of
 from pysot.toolkit.report.overviews import count_cell
@@ -29,8 +29,8 @@ STRIPS = (
 
 
 def write_report(path: str | os.PathLike, scores: Scores, settings: dict[str, str], progress: Callable = iter) -> Path:
-    """Write the page about scores with tracks. `settings` are told at its end; `progress` wraps the sequences. Raises OSError as `atomic_write`, ValueError if
-    no tracker was scored, or without tracks.
+    """Write the page about scores with timelines. `settings` are told at its end; `progress` wraps the sequences. Raises OSError as `atomic_write`, ValueError if
+    no tracker was scored, or without timelines.
     """
     dataset, names, numbers = (
         scores.dataset,
@@ -43,10 +43,12 @@ def write_report(path: str | os.PathLike, scores: Scores, settings: dict[str, st
     columns = next((tuple(video) for videos in numbers.values() for video in videos.values()), ())
     found, sequence_parts = {}, []
     for sequence in progress(dataset.sequences):
-        if tracks := scores.tracks(sequence.name):
-            values = {name: tuple(numbers[name][sequence.name].values()) for name in tracks}
-            found[sequence.name] = {name: (_mean(track.overlap), values[name]) for name, track in tracks.items()}
-            sequence_parts.append(_sequence_part(sequence, tracks, values, colours, columns))
+        if timelines := scores.timelines(sequence.name):
+            values = {name: tuple(numbers[name][sequence.name].values()) for name in timelines}
+            found[sequence.name] = {
+                name: (_mean(timeline.overlap), values[name]) for name, timeline in timelines.items()
+            }
+            sequence_parts.append(_sequence_part(sequence, timelines, values, colours, columns))
     overview = scores.protocol.report.overview(scores, colours)
     body = [
         f"<h1>{parts.text(dataset.name)}: {len(names)} tracker{'s' * (len(names) > 1)}, {len(dataset)} sequences</h1>",
@@ -112,35 +114,38 @@ def _sequence_table(dataset: Dataset, found: dict, names: list[str], columns: tu
 
 def _sequence_part(
     sequence: Sequence,
-    tracks: dict[str, Track],
+    timelines: dict[str, Timeline],
     values: dict[str, tuple],
     colours: dict[str, str],
     columns: tuple[str, ...],
 ) -> str:
-    lines = [(np.arange(1, len(track.overlap) + 1), track.overlap, colours[name]) for name, track in tracks.items()]
-    marks = [(loss + 1, colours[name]) for name, track in tracks.items() for loss in track.losses]
+    lines = [
+        (np.arange(1, len(timeline.overlap) + 1), timeline.overlap, colours[name])
+        for name, timeline in timelines.items()
+    ]
+    marks = [(loss + 1, colours[name]) for name, timeline in timelines.items() for loss in timeline.losses]
     chart = parts.chart(lines, "overlap by frame; triangles are losses", marks)
     numbers = {
         name: " ".join(f"{column} {number:.3g}" for column, number in zip(columns, row, strict=True))
         for name, row in values.items()
     }
     facts = ", ".join(f"{name}: {told}" for name, told in numbers.items())
-    strips = "".join(_strips(sequence, tracks, colours, name) for name in tracks)
+    strips = "".join(_strips(sequence, timelines, colours, name) for name in timelines)
     return (
         f'<details id="{parts.anchor("s", sequence.name)}"><summary>{parts.text(sequence.name)} <span class=faint>{len(sequence)} frames</span></summary>'
         f"<p class=faint>{parts.text(facts)}</p>{parts.keys(colours.items())}{chart}{strips}</details>"
     )
 
 
-def _strips(sequence: Sequence, tracks: dict[str, Track], colours: dict[str, str], name: str) -> str:
+def _strips(sequence: Sequence, timelines: dict[str, Timeline], colours: dict[str, str], name: str) -> str:
     """The strips of a tracker's losses, and how many more there are."""
-    losses = tracks[name].losses
-    strips = "".join(_strip(sequence, tracks, colours, name, loss) for loss in losses[:STRIPS])
+    losses = timelines[name].losses
+    strips = "".join(_strip(sequence, timelines, colours, name, loss) for loss in losses[:STRIPS])
     more = f"<p class=faint>{len(losses) - STRIPS} more losses of {parts.text(name)} have no pictures here.</p>"
     return strips + (more if strips and len(losses) > STRIPS else "")
 
 
-def _strip(sequence: Sequence, tracks: dict[str, Track], colours: dict[str, str], name: str, loss: int) -> str:
+def _strip(sequence: Sequence, timelines: dict[str, Timeline], colours: dict[str, str], name: str, loss: int) -> str:
     """Frames around a loss with the ground truth and all trackers; nothing where there are no images."""
     shown = sorted({min(max(loss + offset, 0), len(sequence) - 1) for offset in AROUND})
     if not all(os.path.isfile(sequence.frame_paths[index]) for index in shown):
@@ -152,8 +157,8 @@ def _strip(sequence: Sequence, tracks: dict[str, Track], colours: dict[str, str]
         except (OSError, ValueError):
             return ""
         draw_region(image, sequence.ground_truth[index], TRUTH, thickness=3)
-        for other, track in tracks.items():
-            region = None if track.regions is None else track.regions[index][np.isfinite(track.regions[index])]
+        for other, timeline in timelines.items():
+            region = None if timeline.regions is None else timeline.regions[index][np.isfinite(timeline.regions[index])]
             if region is not None and len(region):
                 draw_region(image, region, _bgr(colours[other]))
         if index == loss:

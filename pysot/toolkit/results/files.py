@@ -197,7 +197,7 @@ def _video_folder(tracker_dir, video, experiment, alike) -> Path:
 def save_vot(path: str | os.PathLike, trajectory: Trajectory) -> Path:
     """Write a result, and the seconds per frame and the confidences if it has them, each whole or not at all. Returns the path of the result."""
     path = Path(path)
-    for name, values in (("time", trajectory.seconds), ("confidence", trajectory.scores)):
+    for name, values in (("time", trajectory.seconds), ("confidence", trajectory.confidence)):
         if values is not None:
             with atomic_write(path.with_name(f"{path.stem}_{name}.value")) as stream:
                 stream.writelines("\n" if value != value else f"{value:.6f}\n" for value in values)
@@ -259,10 +259,10 @@ def load_run(path: str | os.PathLike, frames: int | None = None) -> Trajectory:
     regions[unknown] = np.nan
     Lines(lines.path, np.where(np.repeat(unknown, lines.counts), 0.0, lines.numbers), lines.counts).refuse_odd_regions()
     codes = np.where(single, lines.first, np.where(unknown, SKIPPED, TRACKED)).astype(np.int8)
-    seconds, scores = (
+    seconds, confidence = (
         read_values(path.with_name(f"{path.stem}_{name}.value"), len(lines)) for name in ("time", "confidence")
     )
-    return Trajectory(codes, regions, seconds, scores, lines.masks)
+    return Trajectory(codes, regions, seconds, confidence, lines.masks)
 
 
 def load_seconds(path: str | os.PathLike, frames: int) -> np.ndarray | None:

@@ -21,7 +21,7 @@ def run_one_pass(
     if not is_usable(truth):
         raise ValueError(f"sequence {sequence.name} has no ground truth in its first frame to start from")
     box = np.asarray(init_box_from_region(truth), np.float64)
-    entries, seconds, scores = [box], [], []
+    entries, seconds, confidence = [box], [], []
     for index in range(len(sequence)):
         image, outputs, began = read_frame(sequence, index), None, time.perf_counter()
         if index == 0:
@@ -29,7 +29,7 @@ def run_one_pass(
         else:
             outputs = tracker.track(image)
         seconds.append(time.perf_counter() - began)
-        scores.append(np.nan if outputs is None else float(outputs.get("best_score", np.nan)))
+        confidence.append(np.nan if outputs is None else float(outputs.get("best_score", np.nan)))
         if outputs is not None:
             region = np.asarray(outputs["bbox"], np.float64).reshape(-1)
             if region.size != 4:
@@ -37,4 +37,4 @@ def run_one_pass(
             entries.append(region if np.isfinite(region).all() else entries[-1])
         if on_frame:
             on_frame(Step(index, image, entries[-1], outputs))
-    return Trajectory.from_frames([START, *entries[1:]] if code else entries, seconds, scores)
+    return Trajectory.from_frames([START, *entries[1:]] if code else entries, seconds, confidence)

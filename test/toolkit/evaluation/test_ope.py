@@ -265,16 +265,16 @@ def test_boxes_that_are_none(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.txt").write_text("20,30,40,20\n" * 3 + f"{odd}\n" * 2 + "20,30,40,20\n")
     scores = score_trackers(
-        toy("a"), [tmp_path / name for name in ("good", "odd", "other")], mode="both", with_tracks=True
+        toy("a"), [tmp_path / name for name in ("good", "odd", "other")], mode="both", with_timelines=True
     )
     assert [score.all.auc for score in scores.trackers] == pytest.approx([20 / 21, *[20 / 21 * 4 / 6] * 2])
     assert [score.official.numbers["auc"] for score in scores.trackers] == pytest.approx([20 / 21] * 3)
     assert [len(score.notes) for score in scores.trackers] == [0, 1, 1]
-    tracks = scores.tracks("a")
+    timelines = scores.timelines("a")
     assert (
-        tracks["odd"].overlap.tolist() == [1, 1, 1, 0, 0, 1]
-        and tracks["odd"].regions is None
-        and tracks["good"].overlap.tolist() == [1] * 6
+        timelines["odd"].overlap.tolist() == [1, 1, 1, 0, 0, 1]
+        and timelines["odd"].regions is None
+        and timelines["good"].overlap.tolist() == [1] * 6
     )
     assert "Note: odd:" in ope_table(
         scores
@@ -304,7 +304,7 @@ def test_attributes_that_a_partial_tracker_does_not_have(tmp_path):
         for video in videos:
             save_ope(tmp_path / name, video, np.stack([BOX] * 6))
     folders = [tmp_path / name for name in ("all", "some", "few")]
-    scores = score_trackers(dataset, folders, partial=True, with_tracks=True)
+    scores = score_trackers(dataset, folders, partial=True, with_timelines=True)
     rows = {row[0]: row[1:] for row in attribute_rows(scores)}
     assert rows["Tracker Name"] == ["Blur", "Fast", "Night", "Scale"] and rows["some [1 of 2 videos]"] == [
         "-",

@@ -224,7 +224,7 @@ def test_got10k_by_the_script(got10k):
 def test_modes_in_tables_and_on_the_page(tmp_path):
     odd_set(tmp_path, "LaSOT")
     dataset = load_dataset("LaSOT", tmp_path)
-    scores = score_trackers(dataset, [tmp_path / "m"], mode="vot", with_tracks=True)  # the older name of the same
+    scores = score_trackers(dataset, [tmp_path / "m"], mode="vot", with_timelines=True)  # the older name of the same
     assert ope_rows(scores, "official")[0] == ["Tracker Name", "Success", "Norm Precision", "Precision"]
     assert (
         ope_rows(scores, "both")[0][1:3] == ["Success pysot", "Success official"]

@@ -41,8 +41,8 @@ def long_term(*sequences) -> Dataset:
     return Dataset("VOT2018-LT", list(sequences), (), None, "longterm")
 
 
-def run(*entries, scores=None, seconds=None) -> Trajectory:
-    return Trajectory.from_frames([1, *entries], seconds, scores)
+def run(*entries, confidence=None, seconds=None) -> Trajectory:
+    return Trajectory.from_frames([1, *entries], seconds, confidence)
 
 
 # long-term
@@ -141,8 +141,8 @@ def test_official_recall_above_one_is_said(tmp_path):
     """Frames without the target that have no region count as overlaps of 1, which the visible frames divide."""
     truth = [np.array(BOX)] * 2 + [np.full(4, np.nan)] * 6
     dataset = long_term(make_sequence("a", truth=truth))
-    save_vot(vot_file(tmp_path / "m", "a", experiment="longterm"), run(BOX, *[0] * 6, scores=[np.nan] + [0.9] * 7))
-    scores = score_trackers(dataset, [tmp_path / "m"], mode="official", with_tracks=True)
+    save_vot(vot_file(tmp_path / "m", "a", experiment="longterm"), run(BOX, *[0] * 6, confidence=[np.nan] + [0.9] * 7))
+    scores = score_trackers(dataset, [tmp_path / "m"], mode="official", with_timelines=True)
     assert scores.trackers[0].official[
         "f1"
     ] > 1 and "can be above 1, a known fault of the official toolkit" in full_text(scores, "official", False)
@@ -161,9 +161,9 @@ def test_a_long_term_tracker_from_files(tmp_path):
     truth = [np.array(BOX)] * 3 + [np.full(4, np.nan)] * 2 + [np.array(BOX)]
     dataset = long_term(make_sequence("a", truth=truth), make_sequence("b", truth=[np.array(BOX)] * 6))
     for name, entries in (("a", [BOX, BOX, 0, 0, BOX]), ("b", [BOX] * 5)):
-        save_vot(vot_file(tmp_path / "m", name, experiment="longterm"), run(*entries, scores=[np.nan] + [0.9] * 5))
+        save_vot(vot_file(tmp_path / "m", name, experiment="longterm"), run(*entries, confidence=[np.nan] + [0.9] * 5))
     assert (tmp_path / "m" / "longterm" / "a" / "a_001_confidence.value").read_text() == "\n" + "0.900000\n" * 5
-    scores = score_trackers(dataset, [tmp_path / "m"], mode="both", with_tracks=True)
+    scores = score_trackers(dataset, [tmp_path / "m"], mode="both", with_timelines=True)
     score = scores.trackers[0]
     assert score.numbers["recall"] == pytest.approx((3 / 4 + 5 / 6) / 2) and score.numbers[
         "precision"
@@ -198,8 +198,8 @@ def test_scores_by_attribute(tmp_path):
     (tmp_path / "VOT2018-LT.json").write_text(json.dumps(meta))
     dataset = load_dataset("VOT2018-LT", tmp_path)
     for name, box in names.items():
-        save_vot(vot_file(tmp_path / "m", name, experiment="longterm"), run(box, box, scores=[np.nan, 0.2, 0.9]))
-    scores = score_trackers(dataset, [tmp_path / "m"], with_tracks=True)
+        save_vot(vot_file(tmp_path / "m", name, experiment="longterm"), run(box, box, confidence=[np.nan, 0.2, 0.9]))
+    scores = score_trackers(dataset, [tmp_path / "m"], with_timelines=True)
     score = scores.trackers[0]
     alone = score_trackers(dataset.only(["good"]), [tmp_path / "m"]).trackers[0]
     assert (
@@ -236,9 +236,9 @@ def test_tables_of_the_official_arithmetic(tmp_path):
     for name in names:
         boxes = [[BOX[0] + shift, *BOX[1:]] for shift in rng.integers(0, 15, 29).tolist()]
         save_vot(
-            vot_file(tmp_path / "m", name, experiment="longterm"), run(*boxes, scores=np.r_[np.nan, rng.random(29)])
+            vot_file(tmp_path / "m", name, experiment="longterm"), run(*boxes, confidence=np.r_[np.nan, rng.random(29)])
         )
-    scores = score_trackers(dataset, [tmp_path / "m"], mode="both", with_tracks=True)
+    scores = score_trackers(dataset, [tmp_path / "m"], mode="both", with_timelines=True)
     score = scores.trackers[0]
     for name in names:
         alone = score_trackers(dataset.only([name]), [tmp_path / "m"], mode="official").trackers[0]
@@ -270,7 +270,7 @@ def test_sizes_nobody_knows(tmp_path):
         and dataset.sequences[0].width is None
         and find_protocol(dataset).experiment == "longterm"
     )
-    save_vot(vot_file(tmp_path / "m", "a", experiment="longterm"), run(BOX, BOX, scores=[np.nan, 0.2, 0.9]))
+    save_vot(vot_file(tmp_path / "m", "a", experiment="longterm"), run(BOX, BOX, confidence=[np.nan, 0.2, 0.9]))
     assert score_trackers(dataset, [tmp_path / "m"]).trackers[0].numbers == {
         "f1": pytest.approx(2 / 3),
         "precision": 1,
@@ -474,7 +474,7 @@ def test_regions_that_are_no_numbers_are_no_regions(tmp_path):
 def test_the_last_frames_may_have_no_confidence(tmp_path):
     (tmp_path / "a_001.txt").write_text("1\n1,2,3,4\n0\n")
     (tmp_path / "a_001_confidence.value").write_text("\n0.5\n\n")
-    np.testing.assert_array_equal(load_run(tmp_path / "a_001.txt", 3).scores, [np.nan, 0.5, np.nan])
+    np.testing.assert_array_equal(load_run(tmp_path / "a_001.txt", 3).confidence, [np.nan, 0.5, np.nan])
 
 
 def test_damaged_confidences_are_named(tmp_path):
@@ -494,7 +494,7 @@ def test_commands(tmp_path):
     (tmp_path / "VOT2018-LT.json").write_text(json.dumps({"a": video}))
     save_vot(
         vot_file(tmp_path / "results" / "VOT2018-LT" / "m", "a", experiment="longterm"),
-        run(BOX, BOX, scores=[np.nan, 0.2, 0.9]),
+        run(BOX, BOX, confidence=[np.nan, 0.2, 0.9]),
     )
 
     def evaluate(*more):
@@ -585,13 +585,14 @@ def test_pictures_and_page(tmp_path, kind, axes):
             save_vot(anchor_file(tmp_path / name, video, 0), run(*[good] * 39))
         else:
             save_vot(
-                vot_file(tmp_path / name, video, experiment=experiment), run(*[good] * 20, *[away] * 19, scores=scores)
+                vot_file(tmp_path / name, video, experiment=experiment),
+                run(*[good] * 20, *[away] * 19, confidence=scores),
             )
     folders = [tmp_path / "m", tmp_path / "n"]
-    found = score_trackers(dataset, folders, experiment=experiment, partial=True, with_tracks=True)
+    found = score_trackers(dataset, folders, experiment=experiment, partial=True, with_timelines=True)
     assert [score.covers for score in sorted(found.trackers, key=lambda score: score.name)] == ["", "1 of 2 videos"]
-    track = found.tracks("a")["m"]
-    assert track.losses == ([9] if kind == "multistart" else [21]) and len(track.overlap) == 40
+    timeline = found.timelines("a")["m"]
+    assert timeline.losses == ([9] if kind == "multistart" else [21]) and len(timeline.overlap) == 40
     page = write_report(tmp_path / "out.html", found, {}).read_text()
     assert "1 of 2 videos" in page and "left out" in page and page.count("<details") == 2 and axes in page
     written = write_figures(tmp_path / "plots", found, "svg")
@@ -603,4 +604,4 @@ def test_pictures_and_page(tmp_path, kind, axes):
 
 
 def test_trajectory_of_one_run():
-    assert trajectory(5).scores is None and run(BOX, scores=[0, 1]).scores.tolist() == [0, 1]
+    assert trajectory(5).confidence is None and run(BOX, confidence=[0, 1]).confidence.tolist() == [0, 1]

@@ -44,7 +44,7 @@ def cases(seed, absent=0):
                 entries[frame] = 0
         yield (
             make_sequence(f"s{index}", truth=truth, width=size[0], height=size[1]),
-            Trajectory.from_frames(entries, scores=scores),
+            Trajectory.from_frames(entries, confidence=scores),
             entries,
         )
 
@@ -65,11 +65,11 @@ def test_long_term_of_the_official_toolkit(tmp_path):
     expected = ask_vot_toolkit(
         tmp_path,
         "longterm",
-        cases=[as_case(sequence, entries, scores=list(result.scores)) for sequence, result, entries in found],
+        cases=[as_case(sequence, entries, scores=list(result.confidence)) for sequence, result, entries in found],
     )
     visible = [sum(bool(np.isfinite(region).all()) for region in sequence.ground_truth) for sequence, _, _ in found]
     videos = [
-        longterm.Video(run_overlaps(sequence, result), result.scores, count)
+        longterm.Video(run_overlaps(sequence, result), result.confidence, count)
         for (sequence, result, _), count in zip(found, visible, strict=True)
     ]
     score = longterm.long_term_score(videos, official=True)

@@ -13,7 +13,7 @@ from toolkit_data import ShakingTracker, box_sequence, moving_polygons, trajecto
 from pysot.toolkit.datasets.sequence import Dataset, VotSettings
 from pysot.toolkit.experiments.runner import frames_to_track, run_dataset
 from pysot.toolkit.experiments.scoring import score_trackers
-from pysot.toolkit.protocol import NAN, Protocol, Report, Task, Track, TrackerScore
+from pysot.toolkit.protocol import NAN, Protocol, Report, Task, Timeline, TrackerScore
 from pysot.toolkit.protocols import find_protocol, table
 from pysot.toolkit.report import html_parts
 from pysot.toolkit.report.canvas import new_figure, save
@@ -91,12 +91,14 @@ def load(dataset, sequence, tracker_dir, notes):
     return load_run(vot_file(tracker_dir, sequence.name, experiment="widths"), len(sequence))
 
 
-def score(dataset, results, mode, with_tracks):
+def score(dataset, results, mode, with_timelines):
     videos = {name: float(np.nanmean(run.regions[:, 2])) for name, run in results.items()}
-    tracks = (
-        {name: Track(np.full(len(run), 0.5), [3], run.regions) for name, run in results.items()} if with_tracks else {}
+    timelines = (
+        {name: Timeline(np.full(len(run), 0.5), [3], run.regions) for name, run in results.items()}
+        if with_timelines
+        else {}
     )
-    return WidthScore(width=float(np.mean(list(videos.values()))), videos=videos, tracks=tracks)
+    return WidthScore(width=float(np.mean(list(videos.values()))), videos=videos, timelines=timelines)
 
 
 def text(scores, mode, spread):
@@ -149,7 +151,7 @@ def test_a_protocol_that_a_test_registers(tmp_path, monkeypatch):
     )
     vot_file(tmp_path / "n", "b", experiment="widths").unlink()
 
-    scores = score_trackers(dataset, [tmp_path / "m", tmp_path / "n"], with_tracks=True)
+    scores = score_trackers(dataset, [tmp_path / "m", tmp_path / "n"], with_timelines=True)
     width = np.ptp(truth[0][0::2])
     assert scores.to_json() == {"m": {"width": pytest.approx(width, abs=1e-3)}} and json.dumps(scores.to_json())
     assert full_text(scores, "pysot", True).startswith(
@@ -166,7 +168,7 @@ def test_a_protocol_that_a_test_registers(tmp_path, monkeypatch):
     assert not score_trackers(dataset, [tmp_path / "n"], partial=True).trackers[0].problems
 
 
-def test_reports_need_tracks(tmp_path):
+def test_reports_need_timelines(tmp_path):
     dataset = data_set("supervised", SETTINGS)
     dataset = replace(dataset, tags=("all",))
     save_vot(vot_file(tmp_path / "m", "a"), trajectory(8))
@@ -175,7 +177,7 @@ def test_reports_need_tracks(tmp_path):
         lambda: write_report(tmp_path / "out.html", scores, {}),
         lambda: write_figures(tmp_path / "out", scores),
     ):
-        with pytest.raises(ValueError, match="made without tracks; ask for them: score_trackers"):
+        with pytest.raises(ValueError, match="made without timelines; ask for them: score_trackers"):
             report()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m"]
 

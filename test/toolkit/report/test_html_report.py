@@ -55,7 +55,7 @@ def supervised(folder, names=("good", "bad"), sequences=("a", "b")):
                 folder / str(place) / name.replace("/", "_"), sequence.name, trajectory(40, lost=[12] * place)
             )
     folders = [folder / str(place) / name.replace("/", "_") for place, name in enumerate(names)]
-    scores = score_trackers(dataset, folders, mode="both", with_tracks=True)
+    scores = score_trackers(dataset, folders, mode="both", with_timelines=True)
     return write_report(folder / "out.html", scores, {"mode": "both"}), dataset
 
 
@@ -95,7 +95,7 @@ def test_names_cannot_inject_markup(tmp_path):
         None,
     )
     save_ope(tmp_path / "m", EVIL.replace("/", "_"), np.array([[20.0, 20, 19, 19]] * 9))
-    scores = score_trackers(dataset, [tmp_path / "m"], with_tracks=True)
+    scores = score_trackers(dataset, [tmp_path / "m"], with_timelines=True)
     page = write_report(tmp_path / "ope.html", scores, {EVIL: EVIL}).read_text()
     assert Reader(page).tags.count("script") == 1 and Reader(page).loaded == []
 
@@ -116,7 +116,7 @@ def test_one_pass_and_trackers_that_are_not_scored(tmp_path):
             )
     (tmp_path / "broken" / "a.txt").write_text("1,2,3\n")
     folders = [tmp_path / name for name in ("m", "n", "broken")]
-    scores = score_trackers(dataset, folders, with_tracks=True)
+    scores = score_trackers(dataset, folders, with_timelines=True)
     text = " ".join(Reader(write_report(tmp_path / "out.html", scores, {}).read_text()).text)
     assert (
         "Remarks" in text
@@ -128,7 +128,7 @@ def test_one_pass_and_trackers_that_are_not_scored(tmp_path):
     (tmp_path / "m" / "a.txt").write_text("")
     (tmp_path / "n" / "a.txt").write_text("")
     with pytest.raises(ValueError, match="nothing to report"):
-        write_report(tmp_path / "no.html", score_trackers(dataset, folders, with_tracks=True), {})
+        write_report(tmp_path / "no.html", score_trackers(dataset, folders, with_timelines=True), {})
     assert not (tmp_path / "no.html").exists()
 
 
@@ -139,12 +139,12 @@ def test_pictures_around_a_loss(tmp_path):
     object.__setattr__(sequence, "frame_paths", paths)
     dataset = Dataset("SET", [sequence], EAO_TAGS, VotSettings(5, 20, 10))
     save_baseline(tmp_path / "m", "a", trajectory(40, lost=[12]))
-    scores = score_trackers(dataset, [tmp_path / "m"], with_tracks=True)
+    scores = score_trackers(dataset, [tmp_path / "m"], with_timelines=True)
     page = write_report(tmp_path / "out.html", scores, {}).read_text()
     assert Reader(page).tags.count("img") == 4 and "m loses it at frame 13" in page and "frame 5" in page
     (tmp_path / "m" / "baseline" / "a" / "a_001.txt").write_text("1\n2\n" * 20)
     page = write_report(
-        tmp_path / "out.html", score_trackers(dataset, [tmp_path / "m"], with_tracks=True), {}
+        tmp_path / "out.html", score_trackers(dataset, [tmp_path / "m"], with_timelines=True), {}
     ).read_text()
     assert page.count("m loses it at frame") == 10 and "10 more losses of m have no pictures here" in page
     save_baseline(tmp_path / "m", "a", trajectory(40, lost=[12]))
@@ -158,7 +158,7 @@ def test_a_tracker_that_never_settles_has_no_dot(tmp_path):
     for name, lost in (("good", []), ("dead", [1, 7, 13, 19, 25, 31, 37])):
         save_baseline(tmp_path / name, "a", trajectory(40, lost=lost))
     folders = [tmp_path / "good", tmp_path / "dead"]
-    page = write_report(tmp_path / "out.html", score_trackers(dataset, folders, with_tracks=True), {}).read_text()
+    page = write_report(tmp_path / "out.html", score_trackers(dataset, folders, with_timelines=True), {}).read_text()
     assert page.count("<circle") == 1 and 'cy="nan"' not in page
 
 

@@ -171,7 +171,7 @@ def supervised(folder: Path, names=("good", "bad"), sequences=("a", "b"), repeti
                     folder / name, sequence.name, trajectory(40, lost=[12] * (place + repetition - 1 > 0)), repetition
                 )
     folders = [folder / name for name in names]
-    return dataset, folders, score_trackers(dataset, folders, with_tracks=True)
+    return dataset, folders, score_trackers(dataset, folders, with_timelines=True)
 
 
 def test_all_figures_of_a_supervised_set(tmp_path):
@@ -208,7 +208,7 @@ def test_all_figures_of_a_one_pass_set(tmp_path):
         (tmp_path / "broken").mkdir(exist_ok=True)
         (tmp_path / "broken" / "a.txt").write_text("1,2,3\n")
         folders = [tmp_path / name for name in ("m", "n", "broken")]
-        return write_figures(tmp_path / "out", score_trackers(dataset, folders, with_tracks=True), "svg")
+        return write_figures(tmp_path / "out", score_trackers(dataset, folders, with_timelines=True), "svg")
 
     assert [path.name for path in draw(("Blur", "Scale"))] == ["OTB100_scores.svg", "OTB100_timelines"]
     written = draw(("Blur", "Scale", "Fast"))
@@ -227,11 +227,11 @@ def test_the_curve_averages_to_eao_over_all_repetitions(tmp_path):
     assert set(tag_values(scores)["good"]) == set(EAO_TAGS)
 
 
-def test_tracks_are_of_the_first_repetition_that_is_there(tmp_path):
+def test_timelines_are_of_the_first_repetition_that_is_there(tmp_path):
     dataset, folders, _ = supervised(tmp_path, names=("good",), repetitions=2)
     (folders[0] / "baseline" / "a" / "a_001.txt").unlink()
-    track = score_trackers(dataset, folders, with_tracks=True).tracks("a")["good"]
-    assert track.losses == [12] and np.isnan(track.overlap[13]) and track.overlap[1] == 1
+    timeline = score_trackers(dataset, folders, with_timelines=True).timelines("a")["good"]
+    assert timeline.losses == [12] and np.isnan(timeline.overlap[13]) and timeline.overlap[1] == 1
 
 
 def test_forty_trackers_in_the_figures_of_scores(tmp_path):
@@ -260,7 +260,7 @@ def test_official_scores_are_drawn_where_they_are_asked_for(tmp_path):
     dataset = Dataset("SET", [box_sequence(40, name=name) for name in "ab"], EAO_TAGS, VotSettings(5, 20, 10))
     for sequence in dataset.sequences:
         save_baseline(tmp_path / "m", sequence.name, trajectory(40, lost=[12]))
-    scores = score_trackers(dataset, [tmp_path / "m"], mode="vot", with_tracks=True)
+    scores = score_trackers(dataset, [tmp_path / "m"], mode="vot", with_timelines=True)
     official, ours = scores.trackers[0].official.eao, scores.trackers[0].eao["all"]
     written = write_figures(tmp_path / "out", scores, "svg", official=True)
     assert f"{official:.3f}" != f"{ours:.3f}" and "losses per video" in texts(written[0])

@@ -17,8 +17,8 @@ BOX = [20.0, 20, 20, 20]
 SETTINGS = VotSettings(low=20, high=60, peak=20)
 
 
-def run(*entries, scores=None, seconds=None) -> Trajectory:
-    return Trajectory.from_frames([1, *entries], seconds, scores)
+def run(*entries, confidence=None, seconds=None) -> Trajectory:
+    return Trajectory.from_frames([1, *entries], seconds, confidence)
 
 
 def test_the_clock():

@@ -1,7 +1,7 @@
 """Watching over the other processes of a run: one that dies or hangs must end the run, not leave the others waiting in a collective for half an hour.
 
 Every process writes two counts into the store where the processes met. A thread raises the first one every second: where it stands still for PATIENCE
-seconds, the process is taken for dead. The main thread raises the second one with every step that ends, and says how long the next may take (`Pulse`): where
+seconds, the process is taken for dead. The main thread raises the second one with every step that ends, and says how long the next may take (`Heartbeat`): where
 that stands still for longer, the process hangs. One that fails says so.
 """
 
@@ -29,7 +29,7 @@ _WHERE = "Its own log has the reason, or the kernel's (dmesg) if it was killed"
 EXIT_STATUS = 3  # of a process that ends because of another one
 
 
-class Pulse:
+class Heartbeat:
     """What the main thread does, told by itself: `beat` when something has ended and the next thing begins."""
 
     def __init__(self):
@@ -48,18 +48,20 @@ class Pulse:
         self.beat(f"is in step {number}", FIRST_STEP if first else max(STEP, SLOWER * self._longest))
 
 
-class Watch:
+class Watchdog:
     """A thread that beats for this rank and listens to the others, over a store of its own, and another one for the case that the store, which is rank 0's or
     the launcher's, does not answer. `stop()` ends both. A request to end that another rank got is handed on to rank 0, which saves and ends first.
 
     Time is counted in turns of these threads, so that it stands still while the whole run is stopped, as by Ctrl-Z.
     """
 
-    def __init__(self, store: dist.Store, rank: int, world_size: int, request: StopRequest, pulse: Pulse):
-        self.request, self.pulse = request, pulse
+    def __init__(self, store: dist.Store, rank: int, world_size: int, request: StopRequest, heartbeat: Heartbeat):
+        self.request, self.heartbeat = request, heartbeat
         self.store, self.rank, self.others = store, rank, [other for other in range(world_size) if other != rank]
         self._ending, self._turns = threading.Event(), 0
-        self._threads = [threading.Thread(target=work, name="watch", daemon=True) for work in (self._run, self._guard)]
+        self._threads = [
+            threading.Thread(target=work, name="watchdog", daemon=True) for work in (self._run, self._guard)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -118,14 +120,14 @@ class Watch:
                 )  # the main thread may wait in a collective, where no exception reaches it
 
     def _beat(self, count: int) -> str:
-        pulse = self.pulse
+        heartbeat = self.heartbeat
         return json.dumps(
             {
                 "alive": count,
                 "signum": self.request.signum,
-                "count": pulse.count,
-                "doing": pulse.doing,
-                "patience": pulse.patience,
+                "count": heartbeat.count,
+                "doing": heartbeat.doing,
+                "patience": heartbeat.patience,
             }
         )
 

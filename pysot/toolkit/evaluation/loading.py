@@ -11,7 +11,7 @@ from pysot.toolkit.datasets.sequence import Dataset, Sequence
 
 
 @dataclass(frozen=True)
-class Gathered:
+class LoadedResults:
     """What `load` gave for each video, by name, and the data set of these videos. With `problems` the tracker is not to be scored. `notes` are for the reader
     of its scores, and `covers` tells how many videos they are of where it is not all.
     """
@@ -23,7 +23,7 @@ class Gathered:
     covers: str = ""
 
 
-def gather(dataset: Dataset, load: Callable[[Sequence], object], partial: bool = False) -> Gathered:
+def load_results(dataset: Dataset, load: Callable[[Sequence], object], partial: bool = False) -> LoadedResults:
     """Load the results of every video. A ValueError or OSError of `load` is a problem of the tracker; with `partial`, a note, and the video is left out."""
     results, problems = {}, []
     for sequence in dataset.sequences:
@@ -32,11 +32,11 @@ def gather(dataset: Dataset, load: Callable[[Sequence], object], partial: bool =
         except (ValueError, OSError) as error:
             problems.append(str(error) if sequence.name in str(error) else f"{sequence.name}: {error}")
     if not problems:
-        return Gathered(dataset, results)
+        return LoadedResults(dataset, results)
     if not partial or not results:
-        return Gathered(dataset, problems=tuple(problems))
+        return LoadedResults(dataset, problems=tuple(problems))
     notes = tuple(f"left out: {problem}" for problem in problems)
-    return Gathered(dataset.only(results), results, notes=notes, covers=f"{len(results)} of {len(dataset)} videos")
+    return LoadedResults(dataset.only(results), results, notes=notes, covers=f"{len(results)} of {len(dataset)} videos")
 
 
 def repetition_notes(counts: Iterable[int], means: str = "some may be missing") -> list[str]:
@@ -47,7 +47,7 @@ def repetition_notes(counts: Iterable[int], means: str = "some may be missing") 
 
 
 def shown_regions(sequence: Sequence, regions: np.ndarray) -> np.ndarray | None:
-    """The regions of a `Track`: they are kept where they can be drawn on images alone, since long sets have millions of them."""
+    """The regions of a `Timeline`: they are kept where they can be drawn on images alone, since long sets have millions of them."""
     return regions if os.path.isfile(sequence.frame_paths[0]) else None
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from helpers import noisy_batches, small_trainer
-from pysot.engine.skips import LARGEST_NORM, LARGEST_STATISTIC, bad_batch, bad_norm, flat_statistics
+from pysot.engine.skipped_steps import LARGEST_NORM, LARGEST_STATISTIC, bad_batch, bad_norm, flat_statistics
 from test_distributed import launched
 
 SOUND, LARGEST = torch.tensor(1.0), torch.tensor(torch.finfo(torch.float32).max)
@@ -63,7 +63,7 @@ def test_nothing_bad_is_left_where_gradients_saturate(tmp_path, precision, spoil
     run.step(loader[1])
     after, momenta_after = state(run)
     assert [name for name, value in after.items() if not torch.equal(value, before[name])] == []
-    assert all(map(torch.equal, momenta, momenta_after)) and run.skips.flags[:, 0].tolist() == [1, 1]
+    assert all(map(torch.equal, momenta, momenta_after)) and run.skipped_steps.flags[:, 0].tolist() == [1, 1]
     if spoil != "statistics":
         run.step(loader[2])
         assert not torch.equal(state(run)[0]["rpn_head.cls.head.3.weight"], before["rpn_head.cls.head.3.weight"]), (
