@@ -15,6 +15,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["pysot", "pysot.*"]),
+    package_data={"pysot": ["py.typed"]},  # says that the annotations may be used
     install_requires=[
         "torch>=2.6",
         "numpy>=1.26",
