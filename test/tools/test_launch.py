@@ -178,41 +178,23 @@ def test_help_names_every_argument(copy):
         assert f"--{name}=" in done.stdout, name
 
 
-def test_runs_with_an_output_path_do_not_meet(copy, data, tmp_path):
-    """Cards 0 and 1 with another seed: in one folder the second is refused, with a path of its own it has its own network."""
-    places = [tmp_path / "first", tmp_path / "second"]
-    one = run("train_full_1p.sh", copy, data, f"--output_path={places[0]}", "--train_epochs=1")
+def test_training_runs_of_two_seeds_do_not_mix(copy, data, tmp_path):
+    """Another seed on another card is refused in the same folder; from scratch, it moves the earlier checkpoints aside."""
+    place = tmp_path / "outputs"
+    arguments = (f"--output_path={place}", "--train_epochs=1")
+    one = run("train_full_1p.sh", copy, data, *arguments)
     assert one.returncode == 0, one.stderr
-    assert (
-        checkpoints(places[0] / "snapshot_1p") == ["checkpoint_e1.pth"] and (places[0] / "0" / "train_0.log").exists()
-    )
+    assert checkpoints(place / "snapshot_1p") == ["checkpoint_e1.pth"] and (place / "0" / "train_0.log").exists()
     assert "the run ends after epoch 1; its learning rates are those of a schedule of " in one.stdout
-    mixed = run(
-        "train_full_1p.sh", copy, data, f"--output_path={places[0]}", "--device_id=1", "--seed=7", "--train_epochs=1"
-    )
-    assert (
-        mixed.returncode == 2
-        and "is of another run: the seed was 123456 and is 7" in mixed.stderr
-        and "--output_path" in mixed.stderr
-    ), mixed.stderr
+    other = ("--device_id=1", "--seed=7")
+    mixed = run("train_full_1p.sh", copy, data, *arguments, *other)
+    assert mixed.returncode == 2 and "--output_path" in mixed.stderr, mixed.stderr
+    assert "is of another run: the seed was 123456 and is 7" in mixed.stderr, mixed.stderr
     assert "Final Train Accuracy" not in mixed.stdout
-    two = run(
-        "train_full_1p.sh", copy, data, f"--output_path={places[1]}", "--device_id=1", "--seed=7", "--train_epochs=1"
-    )
-    assert two.returncode == 0 and checkpoints(places[1] / "snapshot_1p") == ["checkpoint_e1.pth"], two.stderr
-    anew = run(
-        "train_full_1p.sh",
-        copy,
-        data,
-        f"--output_path={places[0]}",
-        "--device_id=1",
-        "--seed=7",
-        "--train_epochs=1",
-        "--resume=none",
-    )
-    assert anew.returncode == 0 and checkpoints(places[0] / "snapshot_1p") == ["checkpoint_e1.pth", "earlier_1"], (
-        anew.stderr
-    )
+    scratch = run("train_full_1p.sh", copy, data, *arguments, *other, "--resume=none")
+    assert scratch.returncode == 0, scratch.stderr
+    assert checkpoints(place / "snapshot_1p") == ["checkpoint_e1.pth", "earlier_1"]
+    assert (place / "1" / "train_1.log").exists()
 
 
 @pytest.mark.parametrize("script", ["train_full_1p.sh", "train_performance_8p.sh"])
