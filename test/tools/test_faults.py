@@ -20,6 +20,7 @@ from helpers import ROOT, TINY, experiment, tiny_benchmark
 from test_distributed import free_port
 
 AFTER_THE_OTHER = 15  # seconds that the second process has after the first one
+PAIRS = 2  # of a step, over all processes
 STEPS = 40  # of an epoch; two epochs, the backbone trains in the second
 ROUNDS = int(os.environ.get("PYSOT_SOAK", "1"))  # of the soak's events
 
@@ -32,11 +33,11 @@ def data(tmp_path_factory):
 def options(data, folder, *opts: str, ranks: int = 2, workers: int = 1) -> list[str]:
     fixed = [
         "DATASET.VIDEOS_PER_EPOCH",
-        str(STEPS * 4),
+        str(STEPS * PAIRS),
         "TRAIN.EPOCH",
         "2",
         "TRAIN.BATCH_SIZE",
-        str(4 // ranks),
+        str(PAIRS // ranks),
         "TRAIN.NUM_WORKERS",
         str(workers),
         "BACKBONE.TRAIN_EPOCH",
@@ -307,7 +308,7 @@ def test_weights_that_are_no_numbers_are_not_written(data, tmp_path):
         r"latest.pth was not written: the network holds NaN or infinity in rpn_head", text
     ), text
     assert f"the last good state is {tmp_path / 'a' / 'snap' / 'latest.pth'}" in text, text
-    assert torch.load(tmp_path / "a" / "snap" / "latest.pth", weights_only=True)["pairs"] == 12
+    assert torch.load(tmp_path / "a" / "snap" / "latest.pth", weights_only=True)["pairs"] == 3 * PAIRS
 
 
 def test_two_runs_do_not_write_into_one_folder(data, tmp_path):
