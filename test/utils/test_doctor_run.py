@@ -1,11 +1,11 @@
-"""The doctor's work for every card, on the CPU: what it finds, and what it does about checks that fail, hang or take their process with them."""
+"""The doctor's checks of a card, executed on the CPU; checks that fail, hang or end their process."""
 
 import re
 import time
 
 import torch
 
-from pysot.utils.doctor_run import CHECKS, collective, run_on
+from pysot.utils.doctor_run import CHECKS, check_collective, run_on
 
 FAULTY = """
 import os, sys, time
@@ -24,9 +24,14 @@ def nothing(device, dtype):
     return [torch.full((3,), float("nan") if dtype == torch.float32 else 1.0)]
 
 print("a library says hello")
-doctor_run.CHECKS.update({"copy": wrong, "convolution": lambda *_: time.sleep(60), "grouped convolution": lambda *_: sys.exit("out of luck"),
-                          "batch-norm": fails, "backward": nothing})
-doctor_run.work(sys.argv[1], sys.argv[2:])
+doctor_run.CHECKS.update({
+    "copy": wrong,
+    "convolution": lambda *_: time.sleep(60),
+    "grouped convolution": lambda *_: sys.exit("out of luck"),
+    "batch-norm": fails,
+    "backward": nothing,
+})
+doctor_run.run_checks(sys.argv[1], sys.argv[2:])
 """
 
 
@@ -61,10 +66,10 @@ def test_a_device_that_cannot_be_opened_is_one_finding():
 
 
 def test_a_sum_that_fails_names_the_rank():
-    found = collective("cuda", 2) if not torch.cuda.is_available() else None
+    found = check_collective("cuda", 2) if not torch.cuda.is_available() else None
     assert (
         found is None
         or found.value == "sum over two devices fails"
         and found.problem.startswith("rank 0: RuntimeError: device cuda")
     ), found
-    assert collective("cpu", 1).value == "one card: nothing to sum over"
+    assert check_collective("cpu", 1).value == "one card: nothing to sum over"

@@ -1,4 +1,4 @@
-"""Worker processes: order, errors, and their end with the parent's."""
+"""Worker processes: order of results, errors, and their end with the parent."""
 
 import os
 import signal
