@@ -1,7 +1,7 @@
 """Names of frames and videos: natural order, the numbers in names, and the check of video names.
 
-Numbers in names count as numbers: frame_2 comes before frame_10. The number of a frame is a group of digits in its name that
-increases from frame to frame.
+Numbers in names count as numbers: frame_2 comes before frame_10. The number of a frame is a group of digits in its name
+that increases from frame to frame.
 """
 
 import itertools
@@ -55,15 +55,17 @@ def image_paths(folder: str | os.PathLike) -> list[str]:
 def _frame_number_group(names: Sequence[str | os.PathLike]) -> int | None:
     """Return which group of digits in the stems, counted from 0, is the frame number.
 
-    It is a group that increases in the natural order of the names. Of several, it is the last one if the names differ in
-    digits only, else the first. None if no group does, or if a name has no digits.
+    It is a group that increases in the natural order of the names. Of several, it is the last one if the names differ
+    in digits only, else the first. None if no group does, or if a name has no digits.
     """
     ordered = sorted((Path(name).name for name in names), key=natural_key)
     groups = [[int(digits) for digits in _DIGITS.findall(Path(name).stem)] for name in ordered]
     if not groups or not all(groups):
         return None
     increasing = [
-        group for group in range(min(map(len, groups))) if all(a[group] < b[group] for a, b in itertools.pairwise(groups))
+        group
+        for group in range(min(map(len, groups)))
+        if all(a[group] < b[group] for a, b in itertools.pairwise(groups))
     ]
     same_text = len({_DIGITS.sub("#", Path(name).stem) for name in ordered}) == 1
     return increasing[-1 if same_text else 0] if increasing else None
@@ -91,8 +93,8 @@ def places_by_number(names: Sequence[str | os.PathLike]) -> dict[int, int]:
         same_stem = ((a, b) for a, b in itertools.pairwise(ordered) if Path(a).stem == Path(b).stem)
         one, other = next(same_stem, (ordered[0], ordered[-1]))
         raise ValueError(
-            f"names such as {one} and {other} do not number the images: a number may mean either; keep only the frames in "
-            "their folder"
+            f"names such as {one} and {other} do not number the images: a number may mean either; keep only the frames "
+            "in their folder"
         )
     return dict(zip(numbers or (), numbered, strict=True))
 
@@ -125,8 +127,8 @@ def missing_images(images: Sequence[str | os.PathLike]) -> list[str]:
 def part_of(images: Sequence[PathLike], count: int, first: int | None = None) -> list[PathLike]:
     """Return the images that belong to `count` lines of ground truth, if there are more images than lines.
 
-    They are the first `count`, or those from number `first` on. Raises ValueError if an image between them is missing, or if
-    the names have no numbers: lines would belong to other images.
+    They are the first `count`, or those from number `first` on. Raises ValueError if an image between them is missing,
+    or if the names have no numbers: lines would belong to other images.
     """
     numbers, folder = frame_numbers(images), Path(images[0]).parent
     if numbers is None:

@@ -34,8 +34,8 @@ def problems(findings) -> dict[str, str]:
     return {finding.name: finding.problem for finding in findings if finding.problem}
 
 
-def versions(monkeypatch, **given):
-    have = {
+def set_versions(monkeypatch, **changes):
+    versions = {
         "torch": "2.13.0+cpu",
         "numpy": "2.4.6",
         "opencv-python": "4.9",
@@ -45,18 +45,18 @@ def versions(monkeypatch, **given):
         "pillow": "11",
         "tensorboardX": "2",
         "matplotlib": "3",
-        **given,
+        **changes,
     }
-    monkeypatch.setattr(doctor, "_version", have.get)
+    monkeypatch.setattr(doctor, "_version", versions.get)
 
 
 def test_packages(monkeypatch):
-    versions(monkeypatch)
+    set_versions(monkeypatch)
     assert problems(doctor.check_packages()) == {}
-    versions(monkeypatch, yacs=None, torch_npu="2.12.0")
-    found = problems(doctor.check_packages())
-    assert "pip install -r requirements.txt" in found["yacs"] and "torch_npu==2.13.0" in found["torch_npu"]
-    versions(monkeypatch, torch_npu="2.13.0.post2")
+    set_versions(monkeypatch, yacs=None, torch_npu="2.12.0")
+    problem = problems(doctor.check_packages())
+    assert "pip install -r requirements.txt" in problem["yacs"] and "torch_npu==2.13.0" in problem["torch_npu"]
+    set_versions(monkeypatch, torch_npu="2.13.0.post2")
     assert problems(doctor.check_packages()) == {}
 
 
@@ -64,9 +64,9 @@ def test_cann(monkeypatch, tmp_path):
     for name in ("ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME", "HCCL_EXEC_TIMEOUT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(doctor, "_CANN_HOMES", (str(tmp_path / "toolkit" / "latest"),))
-    versions(monkeypatch)
+    set_versions(monkeypatch)
     assert [finding.value for finding in doctor.check_ascend()] == ["none, and no torch_npu: this is no Ascend machine"]
-    versions(monkeypatch, torch_npu="2.13.0")
+    set_versions(monkeypatch, torch_npu="2.13.0")
     assert "not found: install it" in problems(doctor.check_ascend())["CANN"]
     home = tmp_path / "toolkit" / "latest"
     (home / "x86_64-linux").mkdir(parents=True)
@@ -77,10 +77,8 @@ def test_cann(monkeypatch, tmp_path):
     monkeypatch.setenv("ASCEND_HOME_PATH", str(home))
     monkeypatch.setenv("HCCL_EXEC_TIMEOUT", "half an hour")
     findings = list(doctor.check_ascend())
-    assert (
-        findings[0] == Finding("Ascend", "CANN", f"8.5.0 in {home}")
-        and "whole number of seconds" in problems(findings)["HCCL_EXEC_TIMEOUT"]
-    )
+    assert findings[0] == Finding("Ascend", "CANN", f"8.5.0 in {home}")
+    assert "whole number of seconds" in problems(findings)["HCCL_EXEC_TIMEOUT"]
     monkeypatch.setenv("ASCEND_HOME_PATH", str(tmp_path / "gone"))
     assert "which is no folder" in problems(doctor.check_ascend())["CANN"]
 
@@ -105,7 +103,5 @@ def cards(monkeypatch):
 
 
 def test_a_card_that_fails_is_a_finding(cards):
-    found = list(doctor.check_devices())
-    assert [(finding.value, finding.problem) for finding in found] == [
-        ("fails", "device cuda:0 is there but cannot be opened")
-    ]
+    (finding,) = doctor.check_devices()
+    assert (finding.value, finding.problem) == ("fails", "device cuda:0 is there but cannot be opened")
