@@ -149,8 +149,8 @@ class FrameWriter:
             video = self._try_open(size)
         if video is None:
             raise OSError(
-                f"cannot write the video {self.path}: no encoder, or no permission to write there. Name a folder to get "
-                "jpg frames instead"
+                f"cannot write the video {self.path}: no encoder, or no permission to write there. Name a folder to "
+                "get jpg frames instead"
             )
         return video
 
