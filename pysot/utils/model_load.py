@@ -78,7 +78,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     content = _with_state_dict(content, path)
     if not all(isinstance(name, str) for name in content["state_dict"]):
         raise ValueError(
-            f"checkpoint {path} has names that are no text; expected a state dict as written by "
+            f"checkpoint {path} has names that are not strings; expected a state dict as written by "
             "torch.save(model.state_dict(), ...)"
         )
     return content

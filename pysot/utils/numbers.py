@@ -1,4 +1,4 @@
-"""Read lines of numbers (ground truth, results, flags), for training data and evaluation alike."""
+"""Read lines of numbers (ground truth, results, flags), for training data and evaluation."""
 
 import contextlib
 import os

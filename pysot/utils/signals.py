@@ -61,7 +61,7 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """In this context, SIGTERM and SIGINT make the request that it yields.
+    """Yield the request that SIGTERM and SIGINT make during this context.
 
     A process that has not ended END_WITHIN seconds after the first signal, or END_AT_ONCE seconds after the second, is
     ended with status 128 + the number of the signal.

@@ -1,4 +1,4 @@
-"""The device functions on a machine that has only a CPU."""
+"""Device functions on a machine that has only a CPU."""
 
 import types
 

@@ -1,4 +1,4 @@
-"""The doctor's checks of a card, executed on the CPU; checks that fail, hang or end their process."""
+"""Checks of a card by the doctor, executed on the CPU; checks that fail, hang or end their process."""
 
 import re
 import time

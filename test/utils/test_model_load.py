@@ -200,7 +200,7 @@ def test_flipped_bytes_in_the_middle(tmp_path, model, crc):
 
 @pytest.mark.parametrize("content", [{1: torch.zeros(1)}, {"state_dict": {1: torch.zeros(1)}}])
 def test_names_that_are_no_text(tmp_path, content):
-    with pytest.raises(ValueError, match="names that are no text"):
+    with pytest.raises(ValueError, match="names that are not strings"):
         read_checkpoint(saved(tmp_path / "model.pth", content))
 
 
