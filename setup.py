@@ -1,4 +1,4 @@
-"""Install the package: pip install -e . (nothing is compiled). requirements.txt pins the versions that were tested."""
+"""Install the package: pip install -e . (nothing is compiled). requirements.txt pins the tested versions."""
 
 from pathlib import Path
 

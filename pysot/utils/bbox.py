@@ -1,34 +1,45 @@
 """Boxes: conversions, overlap and the axis-aligned box of a polygon.
 
-Conventions: xyxy = (x1, y1, x2, y2), xywh = (left, top, width, height), cxcywh = centre and size; all in pixels, x right, y down.
-A polygon is a flat array of 2K numbers x1, y1, x2, y2, ...
+Conventions: xyxy = (x1, y1, x2, y2), xywh = (left, top, width, height), cxcywh = centre and size. All are in pixels,
+x to the right, y down. A polygon is a flat array of 2K numbers x1, y1, x2, y2, ...
 """
 
 from collections import namedtuple
+from collections.abc import Iterable, Sequence
+from typing import Any, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 Corner = namedtuple("Corner", "x1 y1 x2 y2")
 BBox = Corner
 Center = namedtuple("Center", "x y w h")
 
 
-def corner2center(corner):
-    """Turn a Corner or four numbers/arrays xyxy into centre and size (a Center if a Corner came, else a tuple)."""
+@overload
+def corner2center(corner: Corner) -> Center: ...
+@overload
+def corner2center(corner: Iterable[Any]) -> tuple[Any, Any, Any, Any]: ...
+def corner2center(corner: Iterable[Any]) -> tuple[Any, Any, Any, Any]:
+    """Convert four numbers or arrays xyxy to cxcywh: a Corner to a Center, anything else to a tuple."""
     x1, y1, x2, y2 = corner
     center = Center((x1 + x2) * 0.5, (y1 + y2) * 0.5, x2 - x1, y2 - y1)
     return center if isinstance(corner, Corner) else tuple(center)
 
 
-def center2corner(center):
-    """Turn a Center or four numbers/arrays cxcywh into xyxy (a Corner if a Center came, else a tuple)."""
+@overload
+def center2corner(center: Center) -> Corner: ...
+@overload
+def center2corner(center: Iterable[Any]) -> tuple[Any, Any, Any, Any]: ...
+def center2corner(center: Iterable[Any]) -> tuple[Any, Any, Any, Any]:
+    """Convert four numbers or arrays cxcywh to xyxy: a Center to a Corner, anything else to a tuple."""
     x, y, w, h = center
     corner = Corner(x - w * 0.5, y - h * 0.5, x + w * 0.5, y + h * 0.5)
     return corner if isinstance(center, Center) else tuple(corner)
 
 
-def IoU(rect1, rect2):
-    """Overlap in [0, 1] of boxes given as four broadcastable arrays each, xyxy; 0 where both are empty."""
+def IoU(rect1: Iterable[Any], rect2: Iterable[Any]) -> np.ndarray:
+    """Return the overlap in [0, 1] of boxes, each given as four broadcastable arrays xyxy; 0 where both are empty."""
     x1, y1, x2, y2 = rect1
     tx1, ty1, tx2, ty2 = rect2
     width = np.maximum(0.0, np.minimum(x2, tx2) - np.maximum(x1, tx1))
@@ -38,21 +49,22 @@ def IoU(rect1, rect2):
     return np.divide(inter, union, out=np.zeros_like(np.asarray(inter, np.float64)), where=np.asarray(union) > 0)
 
 
-def cxy_wh_2_rect(pos, sz) -> np.ndarray:
-    """Centre (x, y) and size (w, h) as xywh."""
+def cxy_wh_2_rect(pos: Sequence[float] | np.ndarray, sz: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Convert a centre (x, y) and a size (w, h) to xywh."""
     return np.array([pos[0] - sz[0] / 2, pos[1] - sz[1] / 2, sz[0], sz[1]])
 
 
-def rect_2_cxy_wh(rect):
-    """xywh as a pair of arrays: centre (x, y) and size (w, h)."""
+def rect_2_cxy_wh(rect: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Convert xywh to two arrays: centre (x, y) and size (w, h)."""
     return np.array([rect[0] + rect[2] / 2, rect[1] + rect[3] / 2]), np.array([rect[2], rect[3]])
 
 
-def get_axis_aligned_bbox(region) -> tuple[float, float, float, float]:
-    """Centre x, centre y, width, height of the upright box that stands for a region.
+def get_axis_aligned_bbox(region: ArrayLike) -> tuple[float, float, float, float]:
+    """Return centre x, centre y, width and height of the upright box that represents a region.
 
-    A polygon of four corners gives the box with its centroid, the aspect of its bounds and its area (the VOT rule, one pixel added to each
-    side); four numbers are xywh. Raises ValueError for any other count of numbers and for NaN or infinity.
+    Four numbers are xywh. A polygon of four corners gives the box with its centroid, the aspect ratio of its bounds and
+    its area (the VOT rule, one pixel added to each side). Raises ValueError for any other count of numbers and for NaN
+    or infinity.
     """
     region = np.asarray(region, dtype=np.float64).reshape(-1)
     if region.size not in (4, 8):
@@ -74,8 +86,11 @@ def get_axis_aligned_bbox(region) -> tuple[float, float, float, float]:
     return xs.mean(), ys.mean(), scale * bound_w + 1, scale * bound_h + 1
 
 
-def get_min_max_bbox(region) -> tuple[float, float, float, float]:
-    """Centre x, centre y, width, height of the bounds of a region (4 numbers xywh or 2K of a polygon)."""
+def get_min_max_bbox(region: ArrayLike) -> tuple[float, float, float, float]:
+    """Return centre x, centre y, width and height of the bounds of a region (4 numbers xywh or 2K of a polygon).
+
+    The centre of a polygon is the mean of its corners.
+    """
     region = np.asarray(region, dtype=np.float64).reshape(-1)
     if region.size == 4:
         x, y, w, h = region
@@ -84,9 +99,9 @@ def get_min_max_bbox(region) -> tuple[float, float, float, float]:
     return xs.mean(), ys.mean(), np.ptp(xs), np.ptp(ys)
 
 
-def init_box_from_region(region) -> np.ndarray:
-    """The xywh box, float64 (4,), with which a tracker starts on an annotated region (4 or 8 numbers)."""
+def init_box_from_region(region: ArrayLike) -> np.ndarray:
+    """Return the xywh box, float64 (4,), from which a tracker starts on an annotated region (4 or 8 numbers)."""
     cx, cy, w, h = get_axis_aligned_bbox(region)
-    # pysot-compat: the corner is half a pixel right and down of cx - w/2; published trajectories were started from it.
+    # pysot-compat: the corner is half a pixel right of and below cx - w/2; published trajectories start from it.
     # test: utils/test_bbox.py::test_init_box_offset
     return np.array([cx - (w - 1) / 2, cy - (h - 1) / 2, w, h])

@@ -1,4 +1,4 @@
-"""The processor cores that this process may use, and its share of them among the processes on this machine; and the files that it may open."""
+"""CPU cores that this process may use, its share of them, and its limit of open files."""
 
 import contextlib
 import os
@@ -7,23 +7,27 @@ from pathlib import Path
 
 try:
     import resource
-except ImportError:  # not on Windows
-    resource = None
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 _CGROUP = Path("/sys/fs/cgroup")
-_FILES, _FILES_OF_WORKER = (
-    64,
-    48,
-)  # of a process, and for each of its loader processes: pipes, and nine arrays of each batch on its way
+_FILES = 64  # open files of the process itself
+_FILES_OF_WORKER = 48  # for each loader process: pipes, and nine arrays of each batch in transit
 
 
 def usable_cores() -> list[int]:
-    """Numbers of the cores that this process may run on: fewer than the machine has, under taskset or in a container with a cpuset."""
+    """Return the numbers of the cores that this process may run on.
+
+    They are fewer than the machine has under taskset or in a container with a cpuset.
+    """
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
 def core_quota(root: Path = _CGROUP) -> float:
-    """Processor time per second that the container grants, in cores; infinite without a limit. Reads cgroup v2 (cpu.max) or v1 (cpu.cfs_*)."""
+    """Return the processor time per second that the container grants, in cores; infinite without a limit.
+
+    Reads cgroup v2 (cpu.max) or v1 (cpu.cfs_*).
+    """
     try:
         if (root / "cpu.max").exists():
             quota, period = (root / "cpu.max").read_text().split()
@@ -35,51 +39,63 @@ def core_quota(root: Path = _CGROUP) -> float:
 
 
 def share_of_cores(cores: list[int], local_rank: int, local_world_size: int) -> list[int]:
-    """The part of `cores` that belongs to process `local_rank` of `local_world_size`: neighbours, equally many each; all where there are too few."""
+    """Return the part of `cores` that belongs to process `local_rank` of `local_world_size`.
+
+    All parts have the same size and consist of neighbours. With fewer cores than processes, each process gets all of
+    them.
+    """
     each = len(cores) // local_world_size
     return cores[local_rank * each : (local_rank + 1) * each] if each else cores
 
 
-def torch_npu_binds(conf: str, cards: int, cores: list[int], all_cores: int) -> bool:
-    """Whether torch_npu binds its threads by CPU_AFFINITY_CONF=`conf`, for so many visible cards, a process that may run on `cores`, and a machine of
-    `all_cores`. It does for mode 1 and 2, unless a core that it would give to any of the cards is not among `cores`; with force:1 it does not look.
+def torch_npu_binds_cores(affinity_conf: str, cards: int, usable: list[int], core_count: int) -> bool:
+    """Return whether torch_npu binds its threads to cores itself.
+
+    `affinity_conf` is the value of CPU_AFFINITY_CONF, `cards` the number of visible cards, `usable` the cores that the
+    process may run on, and `core_count` the number of cores of the machine. torch_npu binds in mode 1 and 2, unless a
+    core that it would give to any of the cards is not usable; with force:1 it does not check that.
     """
-    mode, force, given = "0", False, {}
-    for option in conf.split(","):
+    mode = "0"
+    force = False
+    cores_of_card: dict[int, set[int]] = {}
+    for option in affinity_conf.split(","):
         key, colon, value = option.partition(":")
         if not colon or key == "mode":
             mode = value if colon else key
         elif key == "force":
             force = value == "1"
         elif re.fullmatch(r"npu\d+", key) and (span := re.fullmatch(r"(\d+)(?:-(\d+))?", value)):
-            given.setdefault(int(key[3:]), set()).update(range(int(span[1]), int(span[2] or span[1]) + 1))
+            cores_of_card.setdefault(int(key[3:]), set()).update(range(int(span[1]), int(span[2] or span[1]) + 1))
     if mode not in ("1", "2") or not cards:
         return False
-    each = all_cores // cards
+    each = core_count // cards
     return force or all(
-        given.get(card, set(range(card * each, (card + 1) * each))) <= set(cores) for card in range(cards)
+        cores_of_card.get(card, set(range(card * each, (card + 1) * each))) <= set(usable) for card in range(cards)
     )
 
 
 def bind_to_cores(cores: list[int]) -> None:
-    """Keep this process, and those that it starts, on `cores`. Systems that cannot are left alone."""
+    """Keep this process, and those that it starts, on `cores`; do nothing where the system cannot."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
 
 
 def loader_workers(cores: int, local_world_size: int, quota: float) -> int:
-    """Loader processes for a process with `cores` of its own: two cores stay for the training and its threads; at least one, and no more than a container's
-    `quota` for all processes pays for.
+    """Return the number of loader processes for a training process that owns `cores` cores.
+
+    Two cores are left for the training process and its threads. The result is at least one, and no more than what the
+    container's `quota`, shared by all processes, allows.
     """
     paid = int(quota / local_world_size) - 1 if quota != float("inf") else cores
     return max(1, min(cores - 2, paid))
 
 
 def allow_open_files(workers: int, fewer: bool = False) -> int:
-    """Raise this process's limit of open files as far as it may go: a batch that a loader process hands over has a file for each of its arrays. Returns
-    `workers`, or where `fewer` will do as well, as many of them as there are files for.
+    """Raise this process's limit of open files as far as allowed, and return the number of loader processes to start.
 
-    Raises ValueError where the files are too few: loader processes would wait for each other for ever.
+    A batch from a loader process takes a file for each of its arrays. The result is `workers`; if `fewer` are
+    acceptable, it is reduced to the number that the limit allows. Raises ValueError if the limit is too low: loader
+    processes would wait for each other forever.
     """
     if resource is None:
         return workers
@@ -89,10 +105,11 @@ def allow_open_files(workers: int, fewer: bool = False) -> int:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
             soft = most
-    fed = workers if soft == resource.RLIM_INFINITY else (soft - _FILES) // _FILES_OF_WORKER
-    if 0 < workers > fed and (not fewer or fed < 1):
+    possible = workers if soft == resource.RLIM_INFINITY else (soft - _FILES) // _FILES_OF_WORKER
+    if 0 < workers > possible and (not fewer or possible < 1):
         raise ValueError(
-            f"this process may open {soft} files (ulimit -n), and {workers} loader process(es) need {_FILES + _FILES_OF_WORKER * workers}; raise "
-            "the limit, such as with ulimit -n 4096, or set TRAIN.NUM_WORKERS 0"
+            f"this process may open {soft} files (ulimit -n), and {workers} loader process(es) need "
+            f"{_FILES + _FILES_OF_WORKER * workers}; raise the limit, such as with ulimit -n 4096, or set "
+            "TRAIN.NUM_WORKERS 0"
         )
-    return min(workers, fed) if workers else 0
+    return min(workers, possible) if workers else 0

@@ -1,4 +1,4 @@
-"""The device that a command and a config ask for."""
+"""Open the device that a command and a config ask for."""
 
 import torch
 from yacs.config import CfgNode
@@ -7,8 +7,9 @@ from pysot.utils.device import choose_device, make_deterministic, set_gpu_switch
 
 
 def open_device(name: str, cfg: CfgNode, local_rank: int | None = None, deterministic: bool = False) -> torch.device:
-    """The device `name`, see `choose_device`, with the switches of the config's NPU or GPU section. Raises as `choose_device`."""
-    device, npu = choose_device(name, use_accelerator=cfg.CUDA, local_rank=local_rank), cfg.NPU
+    """Choose a device and set the switches of the config's NPU or GPU section. Raises as `choose_device`."""
+    device = choose_device(name, use_accelerator=cfg.CUDA, local_rank=local_rank)
+    npu = cfg.NPU
     set_npu_switches(
         device,
         jit_compile=npu.JIT_COMPILE,

@@ -1,4 +1,4 @@
-"""Several processes: who am I, start, reduce, end. One process needs none of it and passes through unchanged."""
+"""Several processes of one run: find the rank, join, reduce, leave. A single process passes through unchanged."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,18 +10,18 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 
-from pysot.utils.device import collective_timeout, distributed_backend
+from pysot.utils.device import distributed_backend
 from pysot.utils.signals import StopRequest
 from pysot.utils.watchdog import Heartbeat, Watchdog, attempt
 
 T = TypeVar("T")
 _PORT = "29500"  # torchrun's default
-_MEETING = timedelta(minutes=5)  # to find each other: machines may start minutes apart
+_JOIN_TIMEOUT = timedelta(minutes=5)  # machines may start minutes apart
 
 
 @dataclass(frozen=True)
 class Rank:
-    """This process: its number among all, the number of all, its number on this machine, and the number of all on this machine."""
+    """Number of this process among all processes, their count, and the same two numbers on this machine."""
 
     index: int = 0
     world_size: int = 1
@@ -30,25 +30,27 @@ class Rank:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process prints and writes."""
+        """True for the main process, which prints and writes."""
         return self.index == 0
 
 
 def find_rank(local_rank: int | None = None) -> Rank:
-    """This process's place, from the environment that torchrun or a script sets for each process: RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT.
-    `local_rank` is that of the old launcher, which stands in for LOCAL_RANK; where only WORLD_SIZE is set, all processes are on this machine.
+    """Read this process's rank from the environment that torchrun or a script sets for each process.
+
+    The variables are RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT. `local_rank` is the argument of the old
+    launcher and replaces LOCAL_RANK. If only WORLD_SIZE is set, all processes are on this machine.
 
     Raises ValueError if the environment is incomplete or contradicts itself.
     """
     env = os.environ
     if local_rank is not None and not env.get("RANK") and env.get("WORLD_SIZE", "1") != "1":
-        alone = {
+        defaults = {
             "RANK": str(local_rank),
             "LOCAL_WORLD_SIZE": env["WORLD_SIZE"],
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": _PORT,
         }
-        env.update({name: value for name, value in alone.items() if not env.get(name)})
+        env.update({name: value for name, value in defaults.items() if not env.get(name)})
     names = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": local_rank or 0, "LOCAL_WORLD_SIZE": 1}
     try:
         rank, world_size, local, local_world = (int(env.get(name) or default) for name, default in names.items())
@@ -56,15 +58,15 @@ def find_rank(local_rank: int | None = None) -> Rank:
         raise ValueError(f"{', '.join(names)} must be whole numbers: {error}") from None
     if not 0 <= rank < world_size or local < 0:
         raise ValueError(
-            f"RANK is {rank} and WORLD_SIZE {world_size}, LOCAL_RANK {local}; expected RANK from 0 to {world_size - 1}. Start with torchrun "
-            "--nproc_per_node=N"
+            f"RANK is {rank} and WORLD_SIZE {world_size}, LOCAL_RANK {local}; expected RANK from 0 to {world_size - 1}."
+            " Start with torchrun --nproc_per_node=N"
         )
     needed = ["RANK", "MASTER_ADDR", "MASTER_PORT", *(["LOCAL_RANK"] if local_rank is None else [])]
     missing = [name for name in needed if world_size > 1 and not env.get(name)]
     if missing:
         raise ValueError(
-            f"WORLD_SIZE is {world_size} but {' and '.join(missing)} is not set; start with torchrun --nproc_per_node=N, or export it "
-            "(--local_rank stands in for LOCAL_RANK)"
+            f"WORLD_SIZE is {world_size} but {' and '.join(missing)} is not set; start with torchrun "
+            "--nproc_per_node=N, or export it (--local_rank replaces LOCAL_RANK)"
         )
     port = env.get("MASTER_PORT", "")
     if world_size > 1 and not (port.isdecimal() and 0 < int(port) < 65536):
@@ -72,12 +74,29 @@ def find_rank(local_rank: int | None = None) -> Rank:
     return Rank(rank, world_size, local, max(1, local_world))
 
 
+def collective_timeout(device: torch.device) -> timedelta:
+    """Return how long a collective may wait for its peers.
+
+    It is longer than HCCL's own limit, so that HCCL's message, which names the peer, comes first.
+    """
+    seconds = 30 * 60.0
+    if device.type == "npu":
+        for name, default in (("HCCL_CONNECT_TIMEOUT", "120"), ("HCCL_EXEC_TIMEOUT", "1836")):
+            text = os.environ.get(name) or default
+            if not text.isdecimal():
+                raise ValueError(f"{name} is {text!r}; expected a whole number of seconds")
+            seconds = max(seconds, int(text))
+    return timedelta(seconds=seconds + 600)
+
+
 @contextmanager
 def process_group(
     rank: Rank, device: torch.device, request: StopRequest | None = None, heartbeat: Heartbeat | None = None
 ) -> Iterator[None]:
-    """The process group of a run of several processes, left in order at the end. While it lasts, a process that dies, fails, or hangs by its `heartbeat` ends all
-    others, and a `request` to end that any process gets reaches rank 0.
+    """Join the process group for this context, and leave it in order at the end; do nothing for a single process.
+
+    In the context, a process that dies, fails, or hangs according to its `heartbeat` ends all others. A `request` to
+    stop that any process receives is passed on to rank 0.
 
     Raises RuntimeError if the processes do not find each other.
     """
@@ -85,51 +104,43 @@ def process_group(
         yield
         return
     heartbeat = heartbeat or Heartbeat()
-    watchdog = _meet(rank, device, request or StopRequest(), heartbeat)
+    watchdog = _join_process_group(rank, device, request or StopRequest(), heartbeat)
     try:
         yield
     except BaseException as error:
-        other = watchdog.explain() if isinstance(error, RuntimeError) else None
+        cause = watchdog.diagnose() if isinstance(error, RuntimeError) else None
         watchdog.stop(failure=f"{type(error).__name__}: {error}")
-        if other:
-            raise RuntimeError(f"rank {rank.index} ends: {other} ({str(error).splitlines()[0][:160]})") from error
+        if cause:
+            raise RuntimeError(f"rank {rank.index} ends: {cause} ({str(error).splitlines()[0][:160]})") from error
         raise
     heartbeat.beat("waits for the others at the end")
-    barrier()  # rank 0 may hold the store: nobody leaves before all are done
+    barrier()  # rank 0 may hold the store: no process may leave before all are done
     watchdog.stop()
     dist.destroy_process_group()
 
 
-def _meet(rank: Rank, device: torch.device, request: StopRequest, heartbeat: Heartbeat) -> Watchdog:
+def _join_process_group(rank: Rank, device: torch.device, request: StopRequest, heartbeat: Heartbeat) -> Watchdog:
+    """Connect to the store of the run, start the watchdog and initialize torch.distributed."""
     host, port = os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]
     timeout = collective_timeout(device)
     try:
-        store, _, _ = next(dist.rendezvous("env://", rank.index, rank.world_size, timeout=_MEETING))
+        store, _, _ = next(dist.rendezvous("env://", rank.index, rank.world_size, timeout=_JOIN_TIMEOUT))
         store = dist.PrefixStore(f"pysot/{attempt()}", store)
-        watchdog = Watchdog(
-            dist.TCPStore(host, int(port), is_master=False, timeout=_MEETING),
-            rank.index,
-            rank.world_size,
-            request,
-            heartbeat,
-        )
-        card = None if device.type == "cpu" else device
+        watchdog_store = dist.TCPStore(host, int(port), is_master=False, timeout=_JOIN_TIMEOUT)
+        watchdog = Watchdog(watchdog_store, rank.index, rank.world_size, request, heartbeat)
         dist.init_process_group(
             distributed_backend(device),
             store=store,
             rank=rank.index,
             world_size=rank.world_size,
             timeout=timeout,
-            device_id=card,
+            device_id=None if device.type == "cpu" else device,
         )
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        taken = "EADDRINUSE" in str(error) or "address already in use" in str(error)
-        remedy = (
-            f"port {port} is taken by another program: set another MASTER_PORT"
-            if taken
-            else f"is {host}:{port} the address of rank 0, and does it run?"
-        )
+        remedy = f"is {host}:{port} the address of rank 0, and is rank 0 running?"
+        if "EADDRINUSE" in str(error) or "address already in use" in str(error):
+            remedy = f"port {port} is taken by another program: set another MASTER_PORT"
         raise RuntimeError(
             f"rank {rank.index}: the {rank.world_size} processes did not meet at {host}:{port} ({reason}); {remedy}"
         ) from error
@@ -137,8 +148,10 @@ def _meet(rank: Rank, device: torch.device, request: StopRequest, heartbeat: Hea
 
 
 def ask_all(flag: torch.Tensor) -> Callable[[], torch.Tensor]:
-    """Begin to ask all processes whether a scalar bool is true in any of them. What is returned gives the answer, a tensor on the same device: it waits for it
-    like any operator, the host only for processes on CPUs.
+    """Start to compute whether a scalar bool is true in any process, and return a function that gives the answer.
+
+    The answer is a tensor on the same device. The device waits for it as for any operator; the host waits only for
+    processes on CPUs.
     """
     value = flag.float()
     work = dist.all_reduce(value, op=dist.ReduceOp.MAX, async_op=True)
@@ -151,7 +164,10 @@ def ask_all(flag: torch.Tensor) -> Callable[[], torch.Tensor]:
 
 
 def mean_over_ranks(values: dict[str, torch.Tensor], flags: torch.Tensor) -> tuple[dict[str, float], list[float]]:
-    """Scalars and the elements of `flags` (N,), averaged over all processes in one reduction, as numbers. It waits for the device."""
+    """Average scalars and the elements of `flags` (N,) over all processes in one reduction, and return them as numbers.
+
+    Waits for the device.
+    """
     packed = torch.cat([torch.stack([v.detach().float() for v in values.values()]), flags])
     if dist.is_initialized():
         dist.all_reduce(packed)
@@ -161,16 +177,16 @@ def mean_over_ranks(values: dict[str, torch.Tensor], flags: torch.Tensor) -> tup
 
 
 def from_main(make: Callable[[], T]) -> T:
-    """What make() gives in process 0, in every process. It may hold tensors on the CPU."""
+    """Return the result of `make()` in process 0 to every process. It may hold tensors on the CPU."""
     if not dist.is_initialized():
         return make()
-    box = [make() if dist.get_rank() == 0 else None]
-    dist.broadcast_object_list(box)
-    return box[0]
+    values: list = [make() if dist.get_rank() == 0 else None]
+    dist.broadcast_object_list(values)
+    return values[0]
 
 
 def from_all(value: T) -> list[T]:
-    """The value of every process, by rank."""
+    """Return the values of all processes, by rank."""
     if not dist.is_initialized():
         return [value]
     values: list = [None] * dist.get_world_size()
@@ -179,6 +195,6 @@ def from_all(value: T) -> list[T]:
 
 
 def barrier() -> None:
-    """Wait until every process has come here."""
+    """Wait until every process has reached this call."""
     if dist.is_initialized():
         dist.barrier()

@@ -1,4 +1,4 @@
-"""Several files in a few words, as a shell writes them, on every system and where a shell has left them quoted."""
+"""Expand patterns of file names as a shell does, on every system and for quoted patterns."""
 
 import glob
 import os
@@ -10,20 +10,23 @@ import bracex
 from pysot.utils.names import natural_key
 
 
-def expand_paths(patterns: Iterable[str], what: str) -> list[Path]:
-    """The files that patterns name: braces as in a shell ({1..3}, {a,b}), then *, ? and [...]; numbers in names count as numbers in the order of a glob.
+def expand_paths(patterns: Iterable[str], option: str) -> list[Path]:
+    """Return the files that `patterns` name: braces as in a shell ({1..3}, {a,b}), then *, ? and [...].
 
-    Raises FileNotFoundError for a pattern, or a part of one in braces, that names no file, and ValueError for two files of the same name.
+    The files of a glob are in natural order: numbers in names count as numbers. `option` names the source of the
+    patterns in errors. Raises FileNotFoundError for a pattern, or an alternative in braces, without a file, and
+    ValueError for two files of the same name.
     """
-    found: list[Path] = []
+    paths: list[Path] = []
     for text in (part for pattern in patterns for part in bracex.expand(pattern)):
         files = [text] if os.path.isfile(text) else sorted(glob.glob(text), key=natural_key)
         if not files:
-            raise FileNotFoundError(f"{what}: no file {text}")
-        found += [path for path in map(Path, files) if path not in found]
-    twice = [path for path in found if sum(path.stem == other.stem for other in found) > 1]
-    if twice:
+            raise FileNotFoundError(f"{option}: no file {text}")
+        paths += [path for path in map(Path, files) if path not in paths]
+    same_name = [path for path in paths if sum(path.stem == other.stem for other in paths) > 1]
+    if same_name:
         raise ValueError(
-            f"{what}: {' and '.join(map(str, twice[:2]))} have the same name, and so would their results; give one at a time"
+            f"{option}: {' and '.join(map(str, same_name[:2]))} have the same name, and so would their results; give "
+            "one at a time"
         )
-    return found
+    return paths

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: every output is written under a temporary name and renamed."""
+"""Files that are either complete or absent: every output is written under a temporary name and renamed."""
 
 import contextlib
 import errno
@@ -14,27 +14,29 @@ from typing import IO, Any
 
 try:
     import fcntl
-except ImportError:  # not on Windows
-    fcntl = None
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
 REPO_ROOT = Path(__file__).resolve().parents[2]
-_ABANDONED = 3600  # seconds after which a temporary file belongs to nobody
+_ABANDONED = 3600  # seconds after which a temporary file belongs to no process any more
 
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
-    """Open a temporary file beside `path` for writing; on success it is flushed to disk and takes the name `path`, on any error it is removed
-    and what stood at `path` before stays. Parent folders are made. Mode is "w" (UTF-8, \\n line ends) or "wb". Raises OSError that names `path`
-    when the folder can't be written or the disk is full.
+    """Open a temporary file beside `path` for writing, and rename it to `path` on success.
+
+    The content is flushed to disk first. On any error the temporary file is removed, and an existing `path` stays as it
+    was. Parent folders are made. `mode` is "w" (UTF-8, \\n line ends) or "wb". Raises OSError that names `path` if the
+    folder cannot be written or the disk is full.
     """
     path = Path(path)
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-        with os.fdopen(handle, mode, **text) as stream:
+        options: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+        with os.fdopen(handle, mode, **options) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -54,7 +56,10 @@ def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
 
 
 def flush_folder(folder: str | os.PathLike) -> None:
-    """Write the names in a folder to the disk: a file that was renamed has its new name after a loss of power as well. Systems that cannot are left alone."""
+    """Write the names in a folder to disk, so that a renamed file keeps its new name after a power failure.
+
+    Does nothing on systems that cannot.
+    """
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -64,13 +69,19 @@ def flush_folder(folder: str | os.PathLike) -> None:
 
 
 def flush_disk() -> None:
-    """Write all that was written so far to the disk, which for many small files is quicker than one by one. Nothing where the system cannot."""
+    """Write everything written so far to disk, which for many small files is faster than one by one.
+
+    Does nothing on systems that cannot.
+    """
     with contextlib.suppress(AttributeError):
         os.sync()
 
 
 def publish_folder(part: str | os.PathLike, folder: str | os.PathLike) -> None:
-    """Give a folder that is complete its name, with all that lies in it on the disk: a loss of power leaves no empty files under a name that says so."""
+    """Rename a complete folder from `part` to `folder` after its content is on disk.
+
+    So a power failure never leaves empty files in a folder that counts as complete.
+    """
     flush_disk()
     os.replace(part, folder)
     flush_folder(Path(folder).parent)
@@ -78,8 +89,11 @@ def publish_folder(part: str | os.PathLike, folder: str | os.PathLike) -> None:
 
 @contextlib.contextmanager
 def lock_for_writing(path: str | os.PathLike, holder: str) -> Iterator[None]:
-    """Hold the lock of a file that says who `holder` is. It ends with the process, and helper processes do not inherit it. Raises BlockingIOError, whose
-    strerror is the holder, if another process has it; OSError that names the file if it can't be written. A file system without locks is told.
+    """Hold the lock of a file in which `holder` is written.
+
+    The lock ends with the process, and helper processes do not inherit it. A file system without locks is reported as a
+    warning. Raises BlockingIOError, whose strerror is the holder, if another process has the lock, and OSError that
+    names the file if it cannot be written.
     """
     path = Path(path)
     try:
@@ -98,7 +112,7 @@ def lock_for_writing(path: str | os.PathLike, holder: str) -> Iterator[None]:
                 stream.seek(0)
                 raise BlockingIOError(error.errno, stream.read().strip() or "unknown") from None
             logger.warning(
-                "%s cannot be locked (%s): see to it that no other run writes into its folder", path, error.strerror
+                "%s cannot be locked (%s): make sure that no other run writes into its folder", path, error.strerror
             )
         with contextlib.suppress(OSError):  # a full disk: the name is for messages only
             stream.truncate(0)
@@ -108,23 +122,26 @@ def lock_for_writing(path: str | os.PathLike, holder: str) -> Iterator[None]:
 
 
 def check_folder(folder: str | os.PathLike) -> None:
-    """Make the folder, try to write in it before hours are spent, and remove what a killed `atomic_write` left. Raises OSError that names it. Any number of
-    processes may do so at once.
+    """Make a folder, check that it can be written, and remove the files that a killed `atomic_write` left.
+
+    Any number of processes may do so at once. Raises OSError that names the folder.
     """
     probe = Path(folder) / f".writable.{os.getpid()}.{threading.get_ident()}"
     with atomic_write(probe) as stream:
         stream.write("")
     probe.unlink()
-    for left in Path(folder).glob(".*.tmp"):
+    for temporary in Path(folder).glob(".*.tmp"):
         with contextlib.suppress(FileNotFoundError):  # another process may be faster
-            if time.time() - left.stat().st_mtime > _ABANDONED:
-                left.unlink()
+            if time.time() - temporary.stat().st_mtime > _ABANDONED:
+                temporary.unlink()
 
 
 @contextlib.contextmanager
 def file_lock(path: str | os.PathLike, keep: bool = False) -> Iterator[bool]:
-    """Hold a file's lock; whether that was possible, which it is not in a folder that can't be written. Without `keep` the file is removed afterwards, and a
-    process that waits for it may then hold it beside another: for work that may be done twice.
+    """Hold the lock of a file; yield whether that was possible, which it is not in a folder that cannot be written.
+
+    Without `keep` the file is removed afterwards. A process that waits for it may then hold the lock together with
+    another one, so this is for work that may be done twice.
     """
     try:
         stream = open(path, "w") if fcntl else None
@@ -134,7 +151,7 @@ def file_lock(path: str | os.PathLike, keep: bool = False) -> Iterator[bool]:
         yield fcntl is None
         return
     with stream:
-        with contextlib.suppress(OSError):  # a file system without locks: the last one to finish wins, all are whole
+        with contextlib.suppress(OSError):  # a file system without locks: the last process wins, its files are complete
             fcntl.flock(stream, fcntl.LOCK_EX)
         try:
             yield True
@@ -145,8 +162,10 @@ def file_lock(path: str | os.PathLike, keep: bool = False) -> Iterator[bool]:
 
 
 def find_path(path: str | os.PathLike, what: str, remedy: str, folder: str | os.PathLike | None = None) -> Path:
-    """A path of the config as it is found: absolute, relative to the current folder, or relative to the repository. With `folder`, relative to that alone,
-    with or without the path's first part (training_dataset). Raises FileNotFoundError.
+    """Find a path of the config: absolute, relative to the current folder, or relative to the repository.
+
+    With `folder`, the path is relative to that folder only, with or without its first part (training_dataset). `what`
+    names the path in errors. Raises FileNotFoundError.
     """
     path = Path(path).expanduser()
     if path.is_absolute():
@@ -164,22 +183,25 @@ def find_path(path: str | os.PathLike, what: str, remedy: str, folder: str | os.
 
 
 def write_json(path: str | os.PathLike, value: Any, indent: int | None = None) -> None:
-    """Write `value` as JSON, whole or not at all. Raises OSError as `atomic_write`, TypeError for values that JSON has no form for."""
+    """Write `value` as JSON, completely or not at all.
+
+    Raises OSError as `atomic_write`, and TypeError for values that JSON cannot represent.
+    """
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     with atomic_write(path) as stream:
         stream.write(text + "\n")
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:
-    """Write a file, whole or not at all. Raises OSError as `atomic_write`."""
+    """Write a file, completely or not at all. Raises OSError as `atomic_write`."""
     with atomic_write(path, "wb") as stream:
         stream.write(data)
 
 
 def read_json(path: str | os.PathLike, what: str) -> Any:
-    """The value in a JSON file. `what` says in the error what the file is for, as in "annotation of COCO".
+    """Return the value in a JSON file. `what` names the file in errors, as in "annotation of COCO".
 
-    Raises FileNotFoundError if it is missing, ValueError if it is empty, cut off or not JSON that can be read.
+    Raises FileNotFoundError if it is missing, ValueError if it is empty, cut off or not readable as JSON.
     """
     path = Path(path)
     try:
@@ -193,13 +215,14 @@ def read_json(path: str | os.PathLike, what: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        state = (
-            "is empty"
-            if not text.strip()
-            else f"is cut off or not JSON ({error.msg}, line {error.lineno} column {error.colno})"
-        )
+        state = f"is cut off or not JSON ({error.msg}, line {error.lineno} column {error.colno})"
+        if not text.strip():
+            state = "is empty"
         raise ValueError(f"{what}: {path} {state}; make the file again") from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # a number with thousands of digits, or brackets nested thousands deep
         raise ValueError(f"{what}: {path} cannot be read as JSON ({error}); make the file again") from None
 
 

@@ -1,4 +1,4 @@
-"""Images in and crops out.
+"""Read images and cut square crops.
 
 An image is a (H, W, 3) uint8 array in BGR order. Positions are pixels; pixel (0, 0) has its centre at (0, 0).
 """
@@ -8,9 +8,11 @@ import functools
 import logging
 import os
 import struct
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 
 logger = logging.getLogger(__name__)
@@ -20,14 +22,14 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 def read_image(path: str | os.PathLike) -> np.ndarray:
     """Decode an image file to (H, W, 3) uint8 BGR; grey, CMYK, 16-bit and transparent files are converted.
 
-    EXIF orientation is ignored, since annotations are made on the stored pixels. Raises FileNotFoundError if there is none, ValueError if it is
-    empty, cut off, or no image.
+    EXIF orientation is ignored, since annotations are made on the stored pixels. Raises FileNotFoundError if the file
+    is missing, ValueError if it is empty, cut off, or no image.
     """
     return decode_image(read_file(path), path)
 
 
 def read_file(path: str | os.PathLike) -> bytes:
-    """The bytes of an image file. Raises FileNotFoundError if there is none."""
+    """Return the bytes of an image file. Raises FileNotFoundError if it is missing."""
     try:
         with open(path, "rb") as stream:
             return stream.read()
@@ -38,7 +40,7 @@ def read_file(path: str | os.PathLike) -> bytes:
 
 
 def decode_image(data: bytes, path: object) -> np.ndarray:
-    """As `read_image`, for the bytes of a file; `path`, as text, names them in errors."""
+    """Decode the bytes of an image file as `read_image` does; `path` names them in errors."""
     if not data:
         raise ValueError(f"image {path} is an empty file; copy or extract it again")
     if _is_cut_off(data):
@@ -53,46 +55,53 @@ def decode_image(data: bytes, path: object) -> np.ndarray:
         raise ValueError(
             f"image {path} cannot be decoded (not an image, or damaged); copy it again or convert it to JPEG"
         )
-    return _bright(data, image, path) if _may_be_deep(data) else image
+    return _reduce_to_8_bits(data, image, path) if _may_have_16_bits(data) else image
 
 
-def _may_be_deep(data: bytes) -> bool:
-    """Whether a file may have 16 bits per value: PNG files that say so, and TIFF files."""
+def _may_have_16_bits(data: bytes) -> bool:
+    """Return whether a file may have 16 bits per value: PNG files with that bit depth, and all TIFF files."""
     return data[:8] == b"\x89PNG\r\n\x1a\n" and data[24:25] == b"\x10" or data[:4] in (b"II*\0", b"MM\0*")
 
 
-def _bright(data: bytes, image: np.ndarray, path: object) -> np.ndarray:
-    """The image with its highest 8 bits: of 16, as it was decoded, or of fewer where the files of its folder use no more, as those of many sensors."""
-    bits = _bits_of(os.path.dirname(path), os.path.splitext(path)[1]) if isinstance(path, str | os.PathLike) else 16
-    deep = _deep(data) if bits < 16 else None
-    return image if deep is None else np.minimum(deep >> (bits - 8), 255).astype(np.uint8)
+def _reduce_to_8_bits(data: bytes, image: np.ndarray, path: object) -> np.ndarray:
+    """Return the highest 8 bits of an image: of 16, as in `image`, or of fewer if the files of its folder use no more.
+
+    Many sensors use 10, 12 or 14 bits.
+    """
+    bits = 16
+    if isinstance(path, str | os.PathLike):
+        bits = _bits_in_folder(os.path.dirname(path), os.path.splitext(path)[1])
+    raw = _decode_16_bit(data) if bits < 16 else None
+    return image if raw is None else np.minimum(raw >> (bits - 8), 255).astype(np.uint8)
 
 
-def _deep(data: bytes) -> np.ndarray | None:
-    image = (
-        cv2.imdecode(
-            np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-        )
-        if data
-        else None
-    )
+def _decode_16_bit(data: bytes) -> np.ndarray | None:
+    """Decode an image to uint16; None if it has other values."""
+    if not data:
+        return None
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     return image if image is not None and image.dtype == np.uint16 else None
 
 
 @functools.lru_cache(maxsize=256)
-def _bits_of(folder: str, suffix: str) -> int:
-    """How many bits the images of a folder use, by eight of them, so that all frames of a video are alike; less than 16 are told."""
+def _bits_in_folder(folder: str, suffix: str) -> int:
+    """Return how many bits the 16-bit images of a folder use, judged by eight of them; log if fewer than 16.
+
+    The result is the same for all frames of a video.
+    """
     names = sorted(name for name in os.listdir(folder or ".") if name.endswith(suffix))
     largest = 0
     for name in names[:: max(1, len(names) // 7)]:
         with contextlib.suppress(OSError, cv2.error):
             with open(os.path.join(folder, name), "rb") as stream:
-                deep = _deep(stream.read())
-            largest = max(largest, 0 if deep is None else int(deep.max()))
+                raw = _decode_16_bit(stream.read())
+            largest = max(largest, 0 if raw is None else int(raw.max()))
     bits = next((bits for bits in (8, 10, 12, 14) if largest < 1 << bits), 16) if largest else 16
     if bits < 16:
         logger.warning(
-            "the images of 16 bits in %s use %d of them: these count as the whole range, so that they are not almost black",
+            "the images of 16 bits in %s use %d of them: these count as the full range; otherwise the images would be "
+            "almost black",
             folder or ".",
             bits,
         )
@@ -100,7 +109,10 @@ def _bits_of(folder: str, suffix: str) -> int:
 
 
 def image_size(path: str | os.PathLike) -> tuple[int, int]:
-    """Width and height, from the head of the file. Raises FileNotFoundError if there is none, ValueError if it is no image."""
+    """Read width and height from the header of an image file.
+
+    Raises FileNotFoundError if the file is missing, ValueError if it is no image.
+    """
     try:
         with Image.open(path) as image:
             return image.size
@@ -111,8 +123,9 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
 
 
 def as_bgr(frame: np.ndarray) -> np.ndarray:
-    """A frame as (H, W, 3) uint8 BGR: (H, W) and (H, W, 1) are repeated, a fourth (alpha) channel is dropped. Raises ValueError for other shapes,
-    types other than uint8, and frames without pixels.
+    """Convert a frame to (H, W, 3) uint8 BGR: (H, W) and (H, W, 1) are repeated, a fourth (alpha) channel is dropped.
+
+    Raises ValueError for other shapes, types other than uint8, and frames without pixels.
     """
     if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.size == 0:
         got = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
@@ -124,11 +137,13 @@ def as_bgr(frame: np.ndarray) -> np.ndarray:
     return np.repeat(frame, 3, axis=2) if frame.shape[2] == 1 else frame[:, :, :3]
 
 
-def crop_square(image: np.ndarray, center, side: float, out_side: int, fill) -> np.ndarray:
+def crop_square(
+    image: np.ndarray, center: Sequence[float] | np.ndarray, side: float, out_side: int, fill: ArrayLike
+) -> np.ndarray:
     """Cut the square of `side` pixels around `center` (x, y) and scale it to (out_side, out_side, C) uint8.
 
-    What lies outside the image is `fill` (one number per channel, as the original: truncated to uint8). Memory is that of the visible part and of
-    the output, however large `side` is. side below one pixel counts as one.
+    Pixels outside the image are `fill` (one number per channel, truncated to uint8 as in the original). Memory is
+    limited by the visible part and the output, however large `side` is. A `side` below one pixel counts as one.
     """
     side = max(1, int(side))
     offset = (side + 1) / 2
@@ -137,13 +152,13 @@ def crop_square(image: np.ndarray, center, side: float, out_side: int, fill) -> 
     if left >= 0 and top >= 0 and left + side <= width and top + side <= height:
         patch = image[top : top + side, left : left + side]
     elif side <= max(4 * out_side, 2 * max(height, width)):
-        patch = _padded(image, left, top, side, fill)
+        patch = _cut_padded(image, left, top, side, fill)
     else:
-        return _warped(image, left, top, side, out_side, fill)
+        return _warp(image, left, top, side, out_side, fill)
     return patch.copy() if side == out_side else cv2.resize(patch, (out_side, out_side))
 
 
-def _padded(image, left, top, side, fill):
+def _cut_padded(image: np.ndarray, left: int, top: int, side: int, fill: ArrayLike) -> np.ndarray:
     height, width = image.shape[:2]
     patch = np.empty((side, side, image.shape[2]), image.dtype)
     patch[:] = np.asarray(fill).astype(image.dtype)
@@ -153,8 +168,8 @@ def _padded(image, left, top, side, fill):
     return patch
 
 
-def _warped(image, left, top, side, out_side, fill):
-    """The same crop without the padded square in memory: same sampling positions as cv2.resize (pixel centres)."""
+def _warp(image: np.ndarray, left: int, top: int, side: int, out_side: int, fill: ArrayLike) -> np.ndarray:
+    """Make the same crop without the padded square in memory, sampled like cv2.resize (pixel centres)."""
     scale = side / out_side
     shift = 0.5 * scale - 0.5
     matrix = np.array([[scale, 0, left + shift], [0, scale, top + shift]])
@@ -165,6 +180,7 @@ def _warped(image, left, top, side, out_side, fill):
 
 
 def _is_cut_off(data: bytes) -> bool:
+    """True if the end marker of a JPEG or PNG file is missing."""
     if data[:2] == b"\xff\xd8":
         if data[-2:] == b"\xff\xd9":
             return b"\xff\xda" not in data[: 1 << 16] and b"\xff\xda" not in data

@@ -1,4 +1,4 @@
-"""Lines that people and Ascend's scripts read from training logs, and running means."""
+"""Lines of training logs, read by people and by Ascend's scripts, and the means and speeds in them."""
 
 import statistics
 from datetime import timedelta
@@ -9,66 +9,74 @@ WARM_UP_STEPS = 5  # not counted in FPS: first kernels are built, caches are col
 class RunningMean:
     """Mean of the last `size` values per name."""
 
-    def __init__(self, size: int = 50):
+    def __init__(self, size: int = 50) -> None:
         self.size = size
         self._values: dict[str, list[float]] = {}
 
     def add(self, **values: float) -> None:
-        """Take in one value per name."""
+        """Add one value per name."""
         for name, value in values.items():
-            kept = self._values.setdefault(name, [])
-            kept.append(value)
-            del kept[: -self.size]
+            recent = self._values.setdefault(name, [])
+            recent.append(value)
+            del recent[: -self.size]
 
     def mean(self, name: str) -> float:
-        """The mean of a name's last values; 0 before any."""
-        kept = self._values.get(name, [])
-        return sum(kept) / len(kept) if kept else 0.0
+        """Return the mean of the last values of a name; 0 without values."""
+        recent = self._values.get(name, [])
+        return sum(recent) / len(recent) if recent else 0.0
 
     def state_dict(self) -> dict[str, list[float]]:
-        """The kept values per name."""
-        return {name: list(kept) for name, kept in self._values.items()}
+        """Return the last values per name."""
+        return {name: list(recent) for name, recent in self._values.items()}
 
     def load_state_dict(self, state: dict[str, list[float]]) -> None:
-        """Go on from values of `state_dict`."""
-        self._values = {name: list(kept) for name, kept in state.items()}
+        """Continue from the values of `state_dict`."""
+        self._values = {name: list(recent) for name, recent in state.items()}
 
 
 class SpeedMeter:
-    """Pairs per second of a run of steps after its first WARM_UP_STEPS (of all, where there are no more).
+    """Training speed in pairs per second after the first WARM_UP_STEPS steps (over all steps if there are no more).
 
-    Steps are gathered in windows that end where the device was waited for: the time of a single step says little on a device that works behind the host.
+    Steps are grouped into windows that end when the host has waited for the device: the time of a single step says
+    little on a device that works asynchronously.
     """
 
-    def __init__(self, pairs_per_step: int):
-        self.pairs, self._steps, self._windows, self._open = pairs_per_step, 0, [], [0, 0.0]
+    def __init__(self, pairs_per_step: int) -> None:
+        self.pairs = pairs_per_step
+        self._steps = 0
+        self._windows: list[tuple[int, int, float]] = []  # number of the last step, count of steps, seconds
+        self._open_steps = 0  # of the window that has not ended
+        self._open_seconds = 0.0
 
     @property
     def warms_up(self) -> bool:
-        """Whether the step that is under way is the last of the warm-up, after which the device is to be waited for."""
+        """True if the current step is the last one of the warm-up, after which the caller waits for the device."""
         return self._steps + 1 == WARM_UP_STEPS
 
     def add(self, seconds: float, mark: bool) -> None:
-        """Take in a step; `mark` ends a window."""
+        """Add a step; `mark` ends a window."""
         self._steps += 1
-        self._open = [self._open[0] + 1, self._open[1] + seconds]
+        self._open_steps += 1
+        self._open_seconds += seconds
         if mark or self._steps == WARM_UP_STEPS:
-            self._windows.append((self._steps, *self._open))
-            self._open = [0, 0.0]
+            self._windows.append((self._steps, self._open_steps, self._open_seconds))
+            self._open_steps = 0
+            self._open_seconds = 0.0
 
     def _counted(self) -> list[tuple[int, float]]:
+        """Return steps and seconds of the windows after the warm-up; of all if there are none."""
         counted = [(steps, seconds) for end, steps, seconds in self._windows if end > WARM_UP_STEPS]
         return counted or [(steps, seconds) for _, steps, seconds in self._windows]
 
     @property
     def mean(self) -> float:
-        """Pairs per second over all windows."""
+        """Pairs per second over all counted windows."""
         counted = self._counted()
         return self.pairs * sum(steps for steps, _ in counted) / sum(seconds for _, seconds in counted)
 
     @property
     def latest(self) -> float:
-        """Pairs per second of the last window; 0 before any."""
+        """Pairs per second of the last window; 0 without one."""
         return self.pairs * self._windows[-1][1] / self._windows[-1][2] if self._windows else 0.0
 
     @property
@@ -78,25 +86,30 @@ class SpeedMeter:
         return statistics.pstdev(speeds)
 
     def line(self) -> str:
-        """`FPS <number>` with what it is made of."""
+        """Return `FPS <number>` with its spread and the number of steps and windows."""
         counted = self._counted()
-        return f"FPS {self.mean:.2f} +- {self.spread:.2f} pairs/s, {sum(steps for steps, _ in counted)} steps in {len(counted)} window(s)"
+        steps = sum(steps for steps, _ in counted)
+        return f"FPS {self.mean:.2f} +- {self.spread:.2f} pairs/s, {steps} steps in {len(counted)} window(s)"
 
 
 def epoch_line(epoch: int, step: int, steps: int, lr: float, values: dict[str, float]) -> str:
-    """`Epoch: [e][i/n] lr: ...` with the values behind it; epoch and step count from 1."""
-    return f"Epoch: [{epoch}][{step}/{steps}] lr: {lr:.6f}  " + "  ".join(
-        f"{name}: {value:.5f}" for name, value in values.items()
-    )
+    """Return `Epoch: [e][i/n] lr: ...` followed by `values`; epoch and step count from 1."""
+    listed = "  ".join(f"{name}: {value:.5f}" for name, value in values.items())
+    return f"Epoch: [{epoch}][{step}/{steps}] lr: {lr:.6f}  {listed}"
 
 
 def speed_line(step: int, seconds: float, steps: int) -> str:
-    """`Progress: i / n [p%], Speed: t s/iter, ETA d:hh:mm` for the whole run."""
-    left = timedelta(seconds=seconds * max(0, steps - step))
-    hours, minutes = left.seconds // 3600, left.seconds // 60 % 60
-    return f"Progress: {step} / {steps} [{100 * step // max(1, steps)}%], Speed: {seconds:.3f} s/iter, ETA {left.days}:{hours:02d}:{minutes:02d} (D:H:M)"
+    """Return `Progress: i / n [p%], Speed: t s/iter, ETA d:hh:mm` for the entire training run."""
+    remaining = timedelta(seconds=seconds * max(0, steps - step))
+    hours, minutes = remaining.seconds // 3600, remaining.seconds // 60 % 60
+    eta = f"{remaining.days}:{hours:02d}:{minutes:02d} (D:H:M)"
+    percent = 100 * step // max(1, steps)
+    return f"Progress: {step} / {steps} [{percent}%], Speed: {seconds:.3f} s/iter, ETA {eta}"
 
 
 def live_line(loss: float, lr: float, speed: float, waiting: float) -> str:
-    """What stands behind the bar of an epoch: speed in pairs per second, and the share of the time that goes by in waiting for data."""
+    """Return the text behind the progress bar of an epoch.
+
+    `speed` is in pairs per second, `waiting` the share of time spent waiting for data.
+    """
     return f"loss {loss:.3f}, lr {lr:.2g}, {speed:.1f} pairs/s, data wait {waiting:.0%}"

@@ -1,4 +1,4 @@
-"""What work costs on a device: time by the device's own clock, and memory beyond what `pysot.utils.device` counts."""
+"""Measure work on a device: time by the device's own clock, and memory that `pysot.utils.device` does not count."""
 
 import time
 from collections.abc import Callable
@@ -9,12 +9,15 @@ from pysot.utils.device import device_module
 
 
 def elapsed_ms(device: torch.device, work: Callable[[], object]) -> float:
-    """Milliseconds that a piece of work takes on the device, between two events in its queue; by the clock of the host on a CPU. Waits for the work."""
+    """Return the milliseconds that `work` takes on the device, and wait for it.
+
+    Time is measured between two events in the queue of the device; on a CPU, by the clock of the host.
+    """
     module = device_module(device)
     if module is None:
-        began = time.perf_counter()
+        start = time.perf_counter()
         work()
-        return 1000 * (time.perf_counter() - began)
+        return 1000 * (time.perf_counter() - start)
     first, last = (module.Event(enable_timing=True) for _ in range(2))
     first.record()
     work()
@@ -24,8 +27,9 @@ def elapsed_ms(device: torch.device, work: Callable[[], object]) -> float:
 
 
 def reserved_memory_mib(device: torch.device) -> float | None:
-    """The most memory that torch's allocator took from the device at a time, in use or kept for later, MiB: other processes could not have it. None on a CPU.
-    `forget_peak_memory` lets it count anew.
+    """Return the peak memory in MiB that torch's allocator reserved on the device, in use or cached; None on a CPU.
+
+    Other processes cannot use that memory. `forget_peak_memory` makes it count from scratch.
     """
     module = device_module(device)
     return None if module is None else module.max_memory_reserved(device) / 2**20

@@ -1,7 +1,7 @@
-"""Read checkpoints and put their weights into networks.
+"""Read checkpoints and load their weights into networks.
 
-Files are read with `weights_only=True`: code in a pickle is refused, never run. Numbers and arrays of numbers of NumPy, which learning-rate schedules leave in
-optimizers, are plain values; they come back as numbers and tensors.
+Files are read with `weights_only=True`: code in a pickle is refused, never executed. NumPy's numbers and arrays of
+numbers, which learning-rate schedules leave in optimizers, are accepted; they become numbers and tensors.
 """
 
 import logging
@@ -11,44 +11,50 @@ import zipfile
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 logger = logging.getLogger(__name__)
-# Where weights lie in checkpoints of other programs, the first that is there.
+KeyPath = tuple[Any, ...]  # keys from the root of a checkpoint to a nested dict
+# Keys of the weights in checkpoints of other programs, in the order of preference.
 _KEYS = ("state_dict", "model", "net", "network", "model_state_dict", "model_state", "weights", "params")
-_PARTS = ("backbone", "neck", "rpn_head")  # of a network, where each has a dict of its own
-_DEPTH = 3  # dicts within dicts in which weights are looked for
-_NUMBERS = "?bBhHiIlLqQefdFD"  # NumPy's types of truth values and numbers
+_PARTS = ("backbone", "neck", "rpn_head")  # of a network, if each has a separate dict
+_DEPTH = 3  # levels of nested dicts that are searched for weights
+_NUMBERS = "?bBhHiIlLqQefdFD"  # NumPy's type codes of booleans and numbers
 
 
-def _safe_numpy() -> list:
-    """What pickles of NumPy's plain values name, by the names of NumPy 1 and 2."""
-    scalar, array = np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]
+def _safe_numpy() -> list[Any]:
+    """Return the functions and types in pickles of NumPy's plain values, under the names of NumPy 1 and 2."""
+    make_scalar: Any = np.float64(0).__reduce__()[0]
+    make_array: Any = np.zeros(0).__reduce__()[0]
     functions = [
-        (made, f"numpy.{core}.multiarray.{name}")
-        for made, name in ((scalar, "scalar"), (array, "_reconstruct"))
+        (function, f"numpy.{core}.multiarray.{name}")
+        for function, name in ((make_scalar, "scalar"), (make_array, "_reconstruct"))
         for core in ("core", "_core")
     ]
     return [*functions, np.ndarray, np.dtype, *{type(np.dtype(kind)) for kind in _NUMBERS}]
 
 
-def read_checkpoint(path: str | Path) -> dict:
-    """The dict in a checkpoint file, tensors on the CPU, its weights under "state_dict", whether they lie there, under another usual key, or are all of it.
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Return the dict in a checkpoint file, with tensors on the CPU and the weights under "state_dict".
 
-    Raises FileNotFoundError if there is none, ValueError if the file is cut off, damaged, no checkpoint, or holds anything but tensors and plain values.
+    The file may have its weights there, under another common key, or consist of them. Raises FileNotFoundError if the
+    file is missing, ValueError if it is cut off, damaged, no checkpoint, or holds anything but tensors and plain
+    values.
     """
     path = Path(path)
     damaged = _damaged_part(path)
     if damaged:
         raise ValueError(
-            f"checkpoint {path} is damaged: {damaged} in it does not have its checksum; copy it again or take an earlier one"
+            f"checkpoint {path} is damaged: {damaged} in it does not have its checksum; copy it again or take an "
+            "earlier one"
         )
     try:
         with torch.serialization.safe_globals(_safe_numpy()):
-            content = _plain(torch.load(path, map_location="cpu", weights_only=True))
+            content = _without_numpy(torch.load(path, map_location="cpu", weights_only=True))
     except (FileNotFoundError, IsADirectoryError):
         raise FileNotFoundError(f"no checkpoint file {path}") from None
     except PermissionError:
@@ -58,9 +64,9 @@ def read_checkpoint(path: str | Path) -> dict:
         reason = f", such as {name.group(1)}" if name else ""
         raise ValueError(
             f"checkpoint {path} was refused: it is damaged or holds more than tensors and plain values{reason}. "
-            "Its code was not run; get the file from a source that you trust"
+            "Its code was not executed; get the file from a source that you trust"
         ) from None
-    except Exception as error:  # a damaged file may raise anything on its way through the reader
+    except Exception as error:  # the reader may raise anything for a damaged file
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
             f"checkpoint {path} is cut off or no checkpoint ({reason}); copy it again or take an earlier one"
@@ -72,140 +78,161 @@ def read_checkpoint(path: str | Path) -> dict:
     content = _with_state_dict(content, path)
     if not all(isinstance(name, str) for name in content["state_dict"]):
         raise ValueError(
-            f"checkpoint {path} has names that are no text; expected a state dict as torch.save(model.state_dict(), ...) writes it"
+            f"checkpoint {path} has names that are not strings; expected a state dict as written by "
+            "torch.save(model.state_dict(), ...)"
         )
     return content
 
 
 def _damaged_part(path: Path) -> str:
-    """The first file in a checkpoint whose bytes are not those that were written, which PyTorch does not look at; "" if there is none, or no checksums."""
+    """Return the first file in a checkpoint whose checksum is wrong; "" if all are right or there are no checksums.
+
+    PyTorch does not check them.
+    """
     try:
         with zipfile.ZipFile(path) as parts:
             for part in parts.infolist():
-                if part.CRC:  # 0: written without, by torch.serialization.set_crc32_options(False)
+                if part.CRC:  # 0 without a checksum, see torch.serialization.set_crc32_options
                     try:
                         with parts.open(part) as stream:
                             while stream.read(1 << 24):
                                 pass
                     except zipfile.BadZipFile:
                         return part.filename
-    except (OSError, zipfile.BadZipFile):  # of an old layout, or no checkpoint
+    except (OSError, zipfile.BadZipFile):  # a checkpoint in the old format, or no checkpoint
         pass
     return ""
 
 
-def _plain(value):
-    """A value without NumPy: numbers for its scalars, tensors for its arrays."""
+def _without_numpy(value: Any) -> Any:
+    """Return a value with numbers in place of NumPy's scalars, and tensors in place of its arrays."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value.astype(value.dtype.newbyteorder("="), copy=True))
     if isinstance(value, dict):
-        return {_plain(key): _plain(part) for key, part in value.items()}
-    return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
+        return {_without_numpy(key): _without_numpy(item) for key, item in value.items()}
+    return type(value)(map(_without_numpy, value)) if type(value) in (list, tuple) else value
 
 
-def _with_state_dict(content: dict, path: Path) -> dict:
-    """The content with its weights under "state_dict", wherever in it they lie. Raises ValueError where they may be in several places."""
-    found = _with_parts_joined(dict(_weights_in(content)))
-    if ("state_dict",) in found:
-        return {**content, "state_dict": found["state_dict",]}
-    if not found:
+def _with_state_dict(content: dict[Any, Any], path: Path) -> dict[str, Any]:
+    """Return the content with its weights under "state_dict". Raises ValueError if several dicts may be the weights."""
+    weights = _join_parts(dict(_find_weights(content)))
+    if ("state_dict",) in weights:
+        return {**content, "state_dict": weights["state_dict",]}
+    if not weights:
         return content if isinstance(content.get("state_dict"), dict) else {"state_dict": content}
-    counts = {
-        place: sum(isinstance(value, torch.Tensor) for value in weights.values()) for place, weights in found.items()
-    }
-    likely = {place: found[place] for place, count in counts.items() if 2 * count > max(counts.values())}
-    named = [place for place in likely if place and place[-1] in _KEYS] or list(likely)
-    place = min(named, key=lambda place: (_KEYS.index(place[-1]) if place and place[-1] in _KEYS else -1, len(place)))
-    if len(likely) > 1 and not (place and place[-1] in _KEYS):
-        places = ", ".join(".".join(map(str, place)) for place in likely)
+    counts = {keys: sum(isinstance(value, torch.Tensor) for value in state.values()) for keys, state in weights.items()}
+    likely = [keys for keys in weights if 2 * counts[keys] > max(counts.values())]
+    named = [keys for keys in likely if keys and keys[-1] in _KEYS] or likely
+    chosen = min(named, key=_preference)
+    if len(likely) > 1 and not (chosen and chosen[-1] in _KEYS):
+        listed = ", ".join(".".join(map(str, keys)) for keys in likely)
         raise ValueError(
-            f"checkpoint {path} has weights under {places}, none of which is called state_dict; save the one that is meant alone, or join them"
+            f"checkpoint {path} has weights under {listed}, none of which is called state_dict; save only the ones "
+            "that you mean, or join them"
         )
-    if not place:
-        return {"state_dict": found[place]}
-    logger.info("%s has its weights under %s", path, ".".join(map(str, place)))
-    return {**{key: value for key, value in content.items() if key != place[0]}, "state_dict": found[place]}
+    if not chosen:
+        return {"state_dict": weights[chosen]}
+    logger.info("%s has its weights under %s", path, ".".join(map(str, chosen)))
+    return {**{key: value for key, value in content.items() if key != chosen[0]}, "state_dict": weights[chosen]}
 
 
-def _with_parts_joined(found: dict[tuple, dict]) -> dict[tuple, dict]:
-    """The places of weights, where dicts of parts that lie beside each other are one, with the names of the whole network."""
-    for parent in {place[:-1] for place in found if place}:
-        parts = {place: found[place] for place in ((*parent, key) for key in _PARTS) if place in found}
+def _preference(keys: KeyPath) -> tuple[int, int]:
+    """Return a sort key of weights: those under no known key first, then the order of `_KEYS`; shorter paths first."""
+    return (_KEYS.index(keys[-1]) if keys and keys[-1] in _KEYS else -1, len(keys))
+
+
+def _join_parts(weights: dict[KeyPath, dict[Any, Any]]) -> dict[KeyPath, dict[Any, Any]]:
+    """Join neighbouring dicts of the parts of a network into one, with the names of the entire network."""
+    for parent in {keys[:-1] for keys in weights if keys}:
+        parts = {keys: weights[keys] for keys in ((*parent, part) for part in _PARTS) if keys in weights}
         if len(parts) > 1:
-            joined = {
-                f"{place[-1]}.{name}": value for place, weights in parts.items() for name, value in weights.items()
-            }
-            found = {**{place: weights for place, weights in found.items() if place not in parts}, parent: joined}
-    return found
+            joined = {f"{keys[-1]}.{name}": value for keys, state in parts.items() for name, value in state.items()}
+            weights = {**{keys: state for keys, state in weights.items() if keys not in parts}, parent: joined}
+    return weights
 
 
-def _weights_in(content: dict, place: tuple = ()) -> Iterator[tuple[tuple, dict]]:
-    """(keys on the way, weights) of the dicts with tensors in a checkpoint, optimizers left out."""
+def _find_weights(content: dict[Any, Any], keys: KeyPath = ()) -> Iterator[tuple[KeyPath, dict[Any, Any]]]:
+    """Yield the path and content of each dict with tensors in a checkpoint, except in optimizers."""
     if any(isinstance(value, torch.Tensor) for value in content.values()):
-        yield place, content
+        yield keys, content
     for key, value in content.items():
-        if isinstance(value, dict) and len(place) < _DEPTH and "param_groups" not in value:
-            yield from _weights_in(value, (*place, key))
+        if isinstance(value, dict) and len(keys) < _DEPTH and "param_groups" not in value:
+            yield from _find_weights(value, (*keys, key))
 
 
-def without_wrappers(state: dict, own: Collection[str]) -> dict:
-    """The state with names as those of `own`: what wrappers put before all of them (module., _orig_mod., model.) is cut off."""
-    before = Counter(
-        ".".join(parts[:cut]) + "."
-        for name in state
-        for parts in (name.split("."),)
-        for cut in range(1, len(parts))
-        if ".".join(parts[cut:]) in own
-    )
-    prefix, count = before.most_common(1)[0] if before else ("", 0)
+def without_wrappers(state: dict[str, Any], own: Collection[str]) -> dict[str, Any]:
+    """Remove the prefix that wrappers put before all names (module., _orig_mod., model.), so that they match `own`."""
+    prefixes: Counter[str] = Counter()
+    for name in state:
+        parts = name.split(".")
+        prefixes.update(".".join(parts[:cut]) + "." for cut in range(1, len(parts)) if ".".join(parts[cut:]) in own)
+    prefix, count = prefixes.most_common(1)[0] if prefixes else ("", 0)
     if count <= sum(name in own for name in state):
         return state
+    # Other prefixes of equally many names, such as model_ema., mark further copies of the weights.
     copies = tuple(
         other
-        for other, others in before.items()
-        if others == count and other != prefix and not other.startswith(prefix)
-    )  # such as model_ema.
+        for other, other_count in prefixes.items()
+        if other_count == count and other != prefix and not other.startswith(prefix)
+    )
     return {name.removeprefix(prefix): value for name, value in state.items() if not name.startswith(copies)}
 
 
 def load_pretrain(model: nn.Module, pretrained_path: str | Path) -> nn.Module:
     """Load the weights of a checkpoint into a network or into its backbone alone, and return `model`.
 
-    Prefixes of wrappers, such as `module.`, are cut off. A network takes a whole checkpoint, or a file of backbone weights (the rest keeps its values, with a
-    warning). A backbone takes its share of a whole checkpoint, or a file of its own. Raises as `read_checkpoint`, and ValueError that lists the names when the
-    weights are those of another architecture; the network is then as it was.
+    Prefixes of wrappers, such as `module.`, are removed. A network takes a checkpoint of the entire network, or a file
+    of backbone weights (the rest keeps its values, with a warning). A backbone takes its part of a checkpoint of the
+    entire network, or a file of backbone weights. Raises as `read_checkpoint`, and ValueError that lists the names if
+    the weights belong to another architecture; the network is then unchanged.
     """
     load_state(model, read_checkpoint(pretrained_path)["state_dict"], source=str(pretrained_path))
     return model
 
 
-def load_state(model: nn.Module, state: dict, source: str) -> None:
+def load_state(model: nn.Module, state: dict[str, Any], source: str) -> None:
     """Load a state dict by the rules of `load_pretrain`; `source` names it in errors."""
     own = model.state_dict()
     state = without_wrappers({name: value for name, value in state.items() if isinstance(value, torch.Tensor)}, own)
-    whole_file = any(name.startswith("backbone.") for name in state)
-    whole_model = any(name.startswith("backbone.") for name in own)
-    if whole_model and not any(
-        not name.startswith("backbone.") if whole_file else name.startswith(("rpn_head.", "neck.")) for name in state
-    ):
+    is_network_file = any(name.startswith("backbone.") for name in state)
+    is_network = any(name.startswith("backbone.") for name in own)
+    if is_network and not _has_other_parts(state, is_network_file):
         logger.warning("%s holds backbone weights only; neck and heads keep their values", source)
-        load_state(model.backbone, state, source)
+        backbone = model.backbone
+        assert isinstance(backbone, nn.Module)
+        load_state(backbone, state, source)
         return
-    if whole_file and not whole_model:
+    if is_network_file and not is_network:
         state = {name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")}
-    if not whole_model and not set(state) & set(own) and {f"features.{n}" for n in state} & set(own):
+    if not is_network and not set(state) & set(own) and {f"features.{name}" for name in state} & set(own):
         state = {f"features.{name}": value for name, value in state.items()}
-    problems = _differences(own, state, whole_model)
-    if problems and (architecture := _torchvision(state)):
+    _check_state(own, state, is_network, source)
+    model.load_state_dict({name: state.get(name, value) for name, value in own.items()})
+    logger.info("loaded %d tensors from %s", len(set(state) & set(own)), source)
+
+
+def _has_other_parts(state: dict[str, Any], is_network_file: bool) -> bool:
+    """Return whether a state dict has weights of other parts than the backbone."""
+    if is_network_file:
+        return any(not name.startswith("backbone.") for name in state)
+    return any(name.startswith(("rpn_head.", "neck.")) for name in state)
+
+
+def _check_state(own: dict[str, Any], state: dict[str, Any], is_network: bool, source: str) -> None:
+    """Raise ValueError if `state` does not fit the weights `own` of a network, or has non-finite values."""
+    problems = _differences(own, state, is_network)
+    if problems and (architecture := _torchvision_architecture(state)):
         raise ValueError(
-            f"{source} holds ImageNet weights as torchvision has them; convert them first: python tools/convert_pretrained.py {architecture} "
-            f"{source} pretrained_models/{architecture}.model (pretrained_models/README.md)"
+            f"{source} holds ImageNet weights as torchvision has them; convert them first: python "
+            f"tools/convert_pretrained.py {architecture} {source} pretrained_models/{architecture}.model "
+            "(pretrained_models/README.md)"
         )
     if problems:
         raise ValueError(
-            f"{source} holds the weights of another architecture: {'; '.join(problems)}. Use the config that it was trained with"
+            f"{source} holds the weights of another architecture: {'; '.join(problems)}. Use the config that it was "
+            "trained with"
         )
     broken = [
         name
@@ -213,39 +240,38 @@ def load_state(model: nn.Module, state: dict, source: str) -> None:
         if name in state and state[name].is_floating_point() and not torch.isfinite(state[name]).all()
     ]
     if broken:
-        raise ValueError(f"{source} holds NaN or infinity in {_names('weights', broken)}; take an earlier checkpoint")
-    model.load_state_dict({name: state.get(name, value) for name, value in own.items()})
-    logger.info("loaded %d tensors from %s", len(set(state) & set(own)), source)
+        raise ValueError(f"{source} holds NaN or infinity in {_shorten('weights', broken)}; take an earlier checkpoint")
 
 
-def _torchvision(state: dict) -> str:
-    """The architecture whose weights these are, in torchvision's layout; "" for any other layout."""
+def _torchvision_architecture(state: dict[str, Any]) -> str:
+    """Return the architecture of weights in torchvision's layout; "" for any other layout."""
     shortcut = state.get("layer2.0.downsample.0.weight")
     if "conv1.weight" in state and shortcut is not None and shortcut.shape[-1] == 1:
-        return (
-            "resnet50"
-            if "layer1.0.conv3.weight" in state
-            else "resnet34"
-            if "layer3.5.conv1.weight" in state
-            else "resnet18"
-        )
+        if "layer1.0.conv3.weight" in state:
+            return "resnet50"
+        return "resnet34" if "layer3.5.conv1.weight" in state else "resnet18"
     if {"features.0.weight", "features.10.weight", "classifier.1.weight"} <= state.keys():
         return "alexnet"
     return "mobilenetv2" if {"features.0.0.weight", "features.18.0.weight"} <= state.keys() else ""
 
 
-def _differences(own: dict, state: dict, whole_model: bool) -> list[str]:
-    """What keeps `state` from filling `own`. A backbone file may hold more (a classifier, unused stages); counters of batches may be missing."""
-    missing = [n for n in own if n not in state and not n.endswith("num_batches_tracked")]
-    unknown = [n for n in state if n not in own] if whole_model else []
+def _differences(own: dict[str, Any], state: dict[str, Any], is_network: bool) -> list[str]:
+    """Describe why `state` does not fit `own`.
+
+    A backbone file may have more weights (a classifier, unused stages). Counters of batches may be missing.
+    """
+    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
+    unknown = [name for name in state if name not in own] if is_network else []
     shapes = [
-        f"{n} is {tuple(state[n].shape)}, expected {tuple(own[n].shape)}"
-        for n in own
-        if n in state and state[n].shape != own[n].shape
+        f"{name} is {tuple(state[name].shape)}, expected {tuple(own[name].shape)}"
+        for name in own
+        if name in state and state[name].shape != own[name].shape
     ]
-    return [text for text in (_names("missing", missing), _names("unknown", unknown), _names("shape", shapes)) if text]
+    texts = [_shorten("missing", missing), _shorten("unknown", unknown), _shorten("shape", shapes)]
+    return [text for text in texts if text]
 
 
-def _names(what: str, names: list[str]) -> str:
+def _shorten(title: str, names: list[str]) -> str:
+    """Return a title and the first three names; "" without names."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{what}: {', '.join(names[:3])}{more}" if names else ""
+    return f"{title}: {', '.join(names[:3])}{more}" if names else ""

@@ -1,4 +1,4 @@
-"""Lines of numbers, as ground truth, results and flags are written: one reader for training data and evaluation."""
+"""Read lines of numbers (ground truth, results, flags), for training data and evaluation."""
 
 import contextlib
 import os
@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 
 def split_numbers(line: str) -> list[float]:
-    """The numbers of a line between commas, semicolons, tabs or blanks; one separator at its end does not count.
+    """Return the numbers of a line between commas, semicolons, tabs or blanks; one separator at its end does not count.
 
-    Raises ValueError for words, and for commas beside other separators: 1,5;2,5 may be two numbers or four.
+    Raises ValueError for words, and for commas together with other separators: 1,5;2,5 may be two numbers or four.
     """
-    with contextlib.suppress(ValueError):  # the usual forms, in a tenth of the time
+    with contextlib.suppress(ValueError):  # the common forms, in a tenth of the time
         if numbers := [float(word) for word in line.split("," if "," in line else None)]:
             return numbers
     text = re.sub(r"[,;]$", "", re.sub(r"\s*([,;])\s*", r"\1", line.strip()))
@@ -30,33 +30,35 @@ def split_numbers(line: str) -> list[float]:
 
 
 def number_lines(path: str | os.PathLike, blank: bool = False) -> list[np.ndarray]:
-    """The numbers of each line, see `split_numbers`. Empty lines at the end do not count; others are arrays of no
-    numbers where `blank` ones are allowed, else an error. Raises as `read_each`.
+    """Read the numbers of each line, see `split_numbers`.
+
+    Empty lines at the end do not count. Other empty lines are arrays without numbers if `blank` lines are allowed, else
+    an error. Raises as `read_each`.
     """
     return read_each(path, lambda line: np.array(split_numbers(line) if line.strip() or not blank else []))
 
 
 def read_each(path: str | os.PathLike, read: Callable[[str], T]) -> list[T]:
-    """What `read` makes of each line; empty lines at the end do not count.
+    """Return read(line) of each line; empty lines at the end do not count.
 
-    Raises ValueError with file and line where `read` raises it, and for a file that is no text; OSError.
+    Raises ValueError with file and line if `read` raises it, and for a file that is no text; OSError.
     """
-    found = []
+    values = []
     for number, line in enumerate(read_text(path).rstrip().splitlines(), start=1):
         try:
-            found.append(read(line))
+            values.append(read(line))
         except ValueError as error:
             raise ValueError(f"{path} line {number} {error}") from None
-    return found
+    return values
 
 
 def listed_names(path: str | os.PathLike) -> list[str]:
-    """The names in a list.txt, one a line. Raises ValueError for a file that is no text; OSError."""
+    """Read the names in a list.txt, one per line. Raises ValueError for a file that is no text; OSError."""
     return [line.strip() for line in read_text(path).splitlines() if line.strip()]
 
 
 def read_text(path: str | os.PathLike) -> str:
-    """A text file without its byte order mark. Raises ValueError that names it if it is not UTF-8; OSError."""
+    """Read a text file without its byte order mark. Raises ValueError that names it if it is not UTF-8; OSError."""
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,16 +1,20 @@
-"""Which images and lines of raw OTB videos the protocol uses (Wu, Lim, Yang, 2013 and 2015): some have images, or lines as well, that it leaves out."""
+"""Select the images and lines of raw OTB videos that the protocol uses (Wu, Lim, Yang, 2013 and 2015).
+
+Some videos have images, or images and lines, that the protocol leaves out.
+"""
 
 import logging
 import os
-from collections.abc import Iterable
-from collections.abc import Sequence as Listing
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from pysot.utils.names import PathLike, frame_numbers, part_of
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
-# The numbers of the first and the last image, by name in lower case; published results have as many lines.
+# Numbers of the first and the last image, by name in lower case. Published results have a line for each of them.
 SPANS = {
     "david": (300, 770),
     "blurcar1": (247, 988),
@@ -24,16 +28,20 @@ SPANS = {
 }
 
 
-def protocol_part(video: str, images: Listing[str | os.PathLike], lines: int) -> tuple[slice, slice]:
-    """The images, and the lines of ground truth, that belong together, as slices: all of them, unless the video has a span (its name in any case of letters)
-    and there are images whose numbers lie outside it. Lines may be of the span only, or of all images.
+def protocol_part(video: str, images: Sequence[str | os.PathLike], lines: int) -> tuple[slice, slice]:
+    """Return slices of the images and of the lines of ground truth that belong together.
+
+    They select everything, unless the video has a span (names are compared in lower case) and images with numbers
+    outside it. The lines may cover the span only, or all images.
     """
     everything = slice(None), slice(None)
-    first, last = SPANS.get(video.lower(), (None, None))
-    numbers = None if first is None else frame_numbers(images)
+    if video.lower() not in SPANS:
+        return everything
+    first, last = SPANS[video.lower()]
+    numbers = frame_numbers(images)
     if numbers is None or lines == len(numbers) == last - first + 1:
         return everything
-    inside = [place for place, number in enumerate(numbers) if first <= number <= last]
+    inside = [index for index, number in enumerate(numbers) if first <= number <= last]
     if not inside or len(inside) == len(numbers):
         return everything
     part = slice(inside[0], inside[-1] + 1)
@@ -49,10 +57,10 @@ def protocol_part(video: str, images: Listing[str | os.PathLike], lines: int) ->
     return part, part
 
 
-def pair(video: str, images: list[PathLike], lines: list) -> tuple[list[PathLike], list]:
-    """The images of a raw video and the lines of ground truth of the protocol, one for one from the first on.
+def pair(video: str, images: list[PathLike], lines: list[T]) -> tuple[list[PathLike], list[T]]:
+    """Return the images and the lines of ground truth of a raw video that the protocol uses, one to one from the first.
 
-    Images beyond the lines are left out at the end; lines beyond the images are not. Raises ValueError as `part_of`.
+    Surplus images at the end are left out, surplus lines are not. Raises ValueError as `part_of`.
     """
     part_of_images, part_of_lines = protocol_part(video, images, len(lines))
     chosen, lines = images[part_of_images], lines[part_of_lines]
@@ -62,8 +70,9 @@ def pair(video: str, images: list[PathLike], lines: list) -> tuple[list[PathLike
 
 
 def with_boxes(files: Iterable[Path]) -> list[Path]:
-    """The files of ground truth of a video in their order, without empty ones unless all are: Human4 of OTB100 has one
-    for its first target.
+    """Return the ground-truth files of a video in order, without empty ones unless all are empty.
+
+    Human4 of OTB100 has an empty file for its first target.
     """
     ordered = sorted(files)
     return [path for path in ordered if path.stat().st_size] or ordered

@@ -1,4 +1,4 @@
-"""Look-up in tables whose keys come from the config."""
+"""Look up entries in tables whose keys come from the config."""
 
 import inspect
 from collections.abc import Mapping
@@ -8,17 +8,20 @@ Value = TypeVar("Value")
 
 
 def lookup(table: Mapping[str, Value], name: str, *, key: str) -> Value:
-    """Return table[name]. Raises ValueError that says which config key is wrong and what it may be."""
+    """Return table[name]. Raises ValueError that names the wrong config key and its valid values."""
     if name not in table:
         raise ValueError(f"{key} is {name!r}; known: {', '.join(sorted(table))}")
     return table[name]
 
 
 def construct(table: Mapping[str, Any], section: Mapping[str, Any], *, key: str) -> Any:
-    """Call the entry that section["TYPE"] names with section["KWARGS"]. Raises ValueError for an unknown type or arguments that it does not take."""
-    make = lookup(table, section["TYPE"], key=f"{key}.TYPE")
+    """Call the entry named by section["TYPE"] with section["KWARGS"].
+
+    Raises ValueError for an unknown type or arguments that it does not take.
+    """
+    factory = lookup(table, section["TYPE"], key=f"{key}.TYPE")
     try:
-        inspect.signature(make).bind(**section["KWARGS"])
+        inspect.signature(factory).bind(**section["KWARGS"])
     except TypeError as error:
         raise ValueError(f"{key}.KWARGS does not fit {key}.TYPE {section['TYPE']}: {error}") from None
-    return make(**section["KWARGS"])
+    return factory(**section["KWARGS"])

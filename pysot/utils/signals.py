@@ -1,7 +1,8 @@
-"""SIGTERM and SIGINT as requests: the run finishes its step, saves its state, and ends. It ends in bounded time whatever it waits for.
+"""SIGTERM and SIGINT as requests to stop: the run finishes its step, saves its state, and ends in bounded time.
 
-Python handles a signal in the main thread, between two of its instructions, which a thread that waits in a collective or for a driver never reaches. So a
-second thread hears of signals through a pipe (signal.set_wakeup_fd) and ends the process when its time is up.
+Python handles a signal in the main thread, between two of its instructions. A thread that waits in a collective or for
+a driver never gets there. So a second thread receives signals through a pipe (signal.set_wakeup_fd) and ends the
+process when its time is up.
 """
 
 import contextlib
@@ -13,33 +14,40 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
+from types import FrameType
 
 logger = logging.getLogger(__name__)
 
 END_WITHIN = 60.0  # seconds from the first signal to the end of a process that has a state to save
-END_AT_ONCE = 5.0  # seconds from a second signal, or from a first one before there is anything to save
+END_AT_ONCE = 5.0  # seconds from a second signal, or from a first one before there is a state to save
 _PR_SET_PDEATHSIG = 1
-_ASKED = (signal.SIGTERM, signal.SIGINT)
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interrupted(BaseException):
-    """A run that ended because it was asked to; `signum` is the signal. As KeyboardInterrupt, it is no error that anybody may handle in passing."""
+    """Requested end of a run; `signum` is the signal.
 
-    def __init__(self, signum: int, message: str):
+    Like KeyboardInterrupt it is no Exception, so that general error handlers do not catch it.
+    """
+
+    def __init__(self, signum: int, message: str) -> None:
         super().__init__(message)
         self.signum = signum
 
 
 class StopRequest:
-    """Whether the run is to end: `signum` is the signal that asked for it, 0 before. While `saves` is true there is a state to save, and a first signal is a
-    request; otherwise it ends the process at once.
+    """Request to stop the run: `signum` is the signal that made it, 0 without a request.
+
+    While `saves` is true there is a state to save, and a first signal only makes the request. Otherwise it ends the
+    process at once.
     """
 
     signum = 0
     saves = False
 
-    def ask(self, signum: int, _frame=None) -> None:
-        """A signal handler. A second signal, of an impatient user, ends the process at once. Raises Interrupted."""
+    def ask(self, signum: int, _frame: FrameType | None = None) -> None:
+        """Handle a signal. A second one ends the process at once by raising Interrupted."""
         if self.signum:
             raise Interrupted(signum, "interrupted twice: the step under way is lost")
         self.signum = signum
@@ -47,120 +55,125 @@ class StopRequest:
             raise Interrupted(signum, f"ended by {signal.Signals(signum).name}; there was nothing to save")
 
     def pass_on(self, signum: int) -> None:
-        """A request that came to another process of the run."""
+        """Take over a request that another process of the run received."""
         self.signum = self.signum or signum
 
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """While it lasts, SIGTERM and SIGINT make the request that it yields. A process that has not ended END_WITHIN seconds after the first one, or END_AT_ONCE
-    seconds after the second, is ended with status 128 and the number of the signal.
+    """Yield the request that SIGTERM and SIGINT make during this context.
+
+    A process that has not ended END_WITHIN seconds after the first signal, or END_AT_ONCE seconds after the second, is
+    ended with status 128 + the number of the signal.
     """
-    request, (heard, told) = StopRequest(), os.pipe()
-    os.set_blocking(told, False)
-    before = {signum: signal.signal(signum, request.ask) for signum in _ASKED}
-    wakeup = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    request = StopRequest()
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    handlers = {signum: signal.signal(signum, request.ask) for signum in _STOP_SIGNALS}
+    wakeup = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     deadlines: list[threading.Timer] = []
-    listener = threading.Thread(target=_listen, args=(heard, request, deadlines), name="signals", daemon=True)
+    listener = threading.Thread(target=_set_deadlines, args=(read_end, request, deadlines), name="signals", daemon=True)
     listener.start()
     try:
         yield request
     finally:
         signal.set_wakeup_fd(wakeup)
-        for signum, handler in before.items():
+        for signum, handler in handlers.items():
             signal.signal(signum, handler)
-        os.close(told)
+        os.close(write_end)
         listener.join()
         for deadline in deadlines:
             deadline.cancel()
 
 
-def _listen(pipe: int, request: StopRequest, deadlines: list[threading.Timer]) -> None:
+def _set_deadlines(pipe: int, request: StopRequest, deadlines: list[threading.Timer]) -> None:
     """Set a deadline for each signal that comes through the pipe, until it is closed."""
     with os.fdopen(pipe, "rb", buffering=0) as stream:
         while received := stream.read(1):
-            if received[0] in _ASKED:
+            signum = received[0]
+            if signum in _STOP_SIGNALS:
                 seconds = END_WITHIN if request.saves and not deadlines else END_AT_ONCE
-                deadlines.append(
-                    threading.Timer(
-                        seconds,
-                        end_process,
-                        (
-                            128 + received[0],
-                            f"did not end within {seconds:.0f} s of "
-                            f"{signal.Signals(received[0]).name}; its last checkpoint stands",
-                        ),
-                    )
+                reason = (
+                    f"did not end within {seconds:.0f} s of {signal.Signals(signum).name}; its last checkpoint stands"
                 )
-                deadlines[-1].daemon = True
-                deadlines[-1].start()
+                deadline = threading.Timer(seconds, end_process, (128 + signum, reason))
+                deadline.daemon = True
+                deadlines.append(deadline)
+                deadline.start()
 
 
-def end_process(status: int, why: str) -> None:
-    """End this process and its helper processes without another word of the main thread, which may wait for something that never comes."""
-    teller = threading.Thread(target=_tell, args=(why,), daemon=True)
-    teller.start()
-    teller.join(2.0)  # the stream may be full, or the main thread may hold its lock
+def end_process(status: int, reason: str) -> None:
+    """End this process and its helpers without the main thread, which may wait for something that never comes."""
+    reporter = threading.Thread(target=_log_reason, args=(reason,), daemon=True)
+    reporter.start()
+    reporter.join(2.0)  # the stream may be full, or the main thread may hold its lock
     os._exit(status)  # helper processes die with it
 
 
-def _tell(why: str) -> None:
-    logger.error("this process %s", why)
+def _log_reason(reason: str) -> None:
+    logger.error("this process %s", reason)
     for handler in logging.getLogger().handlers:
         handler.flush()
 
 
 @contextlib.contextmanager
-def time_limit(seconds: float, words: str) -> Iterator[None]:
-    """Raise TimeoutError with `words` where this thread, if it is the main one, still waits in Python's own calls after so many seconds."""
+def time_limit(seconds: float, message: str) -> Iterator[None]:
+    """Raise TimeoutError with `message` if the context is not left within `seconds`.
+
+    Works in the main thread only, and interrupts only waits in Python's own calls.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def late(_signum, _frame):
-        raise TimeoutError(words)
+    def raise_timeout(_signum: int, _frame: FrameType | None) -> None:
+        raise TimeoutError(message)
 
-    before = signal.signal(signal.SIGALRM, late)
+    handler = signal.signal(signal.SIGALRM, raise_timeout)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, handler)
 
 
 def die_with_parent() -> None:
-    """In a helper process (elsewhere nothing happens): it ends when its parent does, however that ends, and not before. A signal to the whole group is the
-    parent's matter, which may need its helpers to finish a step; `end_helpers` ends them.
+    """Make this helper process end when its parent does, however that ends, and not before; do nothing elsewhere.
+
+    The helper ignores signals to the entire process group: its parent may need it to finish a step, and ends it with
+    `end_helpers`.
     """
     parent = multiprocessing.parent_process()
     if parent is None:
         return
-    for signum in _ASKED:
+    for signum in _STOP_SIGNALS:
         signal.signal(signum, signal.SIG_IGN)
-    signal.set_wakeup_fd(-1)  # of the parent, if this is a fork of it
+    signal.set_wakeup_fd(-1)  # a fork has inherited that of the parent
     if sys.platform != "linux":
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
         return
-    ctypes.CDLL(None).prctl(
-        _PR_SET_PDEATHSIG, signal.SIGKILL
-    )  # a thread may never get its turn: an orphan may wait for ever to hand over a batch
+    # A thread may never be scheduled: an orphan may wait forever to hand over a batch.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if not parent.is_alive():  # it ended before that call
         os._exit(1)
 
 
-def _end_after(parent) -> None:
+def _end_after(parent: BaseProcess) -> None:
     parent.join()
     os._exit(1)
 
 
 def end_helpers() -> None:
-    """End the helper processes that are left at the end of a run."""
+    """Kill the helper processes that remain at the end of a run."""
     for helper in multiprocessing.active_children():
         helper.kill()
 
 
 def keep_steps_whole() -> None:
-    """torch's loader raises the death of a loader process wherever the training just is. Without its handler it does so when the next batch is fetched."""
+    """Make torch's loader report a dead loader process when the next batch is fetched, not in the middle of a step.
+
+    The loader's signal handler raises the error wherever the main thread is; this removes the handler.
+    """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""The box a tracker starts from, typed or drawn by a person."""
+"""Get the box from which a tracker starts, typed or drawn by a person."""
 
 import os
 import sys
@@ -8,11 +8,12 @@ import numpy as np
 
 
 def start_box(frame: np.ndarray, text: str | None) -> list[float]:
-    """Box xywh on `frame` from "x,y,w,h", or drawn in a window where there is no text.
+    """Return a box xywh on `frame`, from the text "x,y,w,h" or, without text, drawn in a window.
 
-    Raises ValueError if the text is no box of positive size, if the box is wholly outside the frame, or if there is no way to open a window.
+    Raises ValueError if the text is no box of positive size, if the box is entirely outside the frame, or if no window
+    can be opened.
     """
-    box = _parse(text) if text else _draw(frame)
+    box = _parse_box(text) if text else _draw_box(frame)
     height, width = frame.shape[:2]
     if box[0] >= width or box[1] >= height or box[0] + box[2] <= 0 or box[1] + box[3] <= 0:
         raise ValueError(
@@ -21,7 +22,7 @@ def start_box(frame: np.ndarray, text: str | None) -> list[float]:
     return box
 
 
-def _parse(text):
+def _parse_box(text: str) -> list[float]:
     try:
         box = [float(word) for word in text.split(",")]
     except ValueError:
@@ -33,7 +34,7 @@ def _parse(text):
     return box
 
 
-def _draw(frame):
+def _draw_box(frame: np.ndarray) -> list[float]:
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise ValueError("there is no display to draw the start box in: give it as --init x,y,w,h")
     try:
@@ -41,7 +42,8 @@ def _draw(frame):
         cv2.destroyAllWindows()
     except cv2.error:
         raise ValueError(
-            "this OpenCV has no windows (opencv-python-headless): give the box as --init x,y,w,h, or install opencv-python"
+            "this OpenCV has no windows (opencv-python-headless): give the box as --init x,y,w,h, or install "
+            "opencv-python"
         ) from None
     if min(box[2:]) <= 0:
         raise ValueError("no box was drawn")

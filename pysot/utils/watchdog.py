@@ -1,8 +1,9 @@
-"""Watching over the other processes of a run: one that dies or hangs must end the run, not leave the others waiting in a collective for half an hour.
+"""Watch the other processes of a run, so that one that dies or hangs ends the run.
 
-Every process writes two counts into the store where the processes met. A thread raises the first one every second: where it stands still for PATIENCE
-seconds, the process is taken for dead. The main thread raises the second one with every step that ends, and says how long the next may take (`Heartbeat`): where
-that stands still for longer, the process hangs. One that fails says so.
+Without this, the others would wait in a collective for half an hour. Each process writes two counts into the store in
+which the processes met. A thread raises the first count every second: if it stands still for PATIENCE seconds, the
+process is considered dead. The main thread raises the second count after every step, and writes how long the next step
+may take (`Heartbeat`): if it stands still for longer, the process hangs. A process that fails writes that as well.
 """
 
 import json
@@ -11,6 +12,7 @@ import math
 import os
 import threading
 import time
+from typing import Any
 
 import torch.distributed as dist
 
@@ -19,107 +21,127 @@ from pysot.utils.signals import StopRequest, end_process
 logger = logging.getLogger(__name__)
 
 PATIENCE = 30.0  # seconds without a sign of life
-START = 1800.0  # seconds for all that comes before the first step: an index is made, networks are loaded
+START = 1800.0  # seconds for everything before the first step: making an index, loading networks
 FIRST_STEP = 600.0  # seconds for a step in which operators may be compiled, and for a checkpoint
 STEP = 60.0  # seconds for any other step
-SLOWER = 10.0  # ... and as many times the longest one so far
-GRACE = 5.0  # seconds between the message and the end: the launcher, or an orderly end of this process, may come first
+SLOWER = 10.0  # ... or this multiple of the longest step so far, whichever is more
+GRACE = 5.0  # seconds between message and end: the launcher, or an orderly end of this process, may come first
 INTERVAL = 1.0
-_WHERE = "Its own log has the reason, or the kernel's (dmesg) if it was killed"
+_HINT = "Its own log has the reason, or the kernel's (dmesg) if it was killed"
 EXIT_STATUS = 3  # of a process that ends because of another one
 
 
 class Heartbeat:
-    """What the main thread does, told by itself: `beat` when something has ended and the next thing begins."""
+    """Activity of the main thread, as it reports it: it calls `beat` at the start of each activity."""
 
-    def __init__(self):
-        self.count, self.doing, self.patience = 0, "starts", START
-        self._longest, self._since = 0.0, time.monotonic()
+    def __init__(self) -> None:
+        self.count = 0
+        self.doing = "starts"
+        self.patience = START
+        self._longest = 0.0
+        self._since = time.monotonic()
 
     def beat(self, doing: str, patience: float = math.inf) -> None:
-        """Begin to do something that takes at most `patience` seconds; without a limit, where this process waits for others, which have one."""
+        """Begin an activity that takes at most `patience` seconds.
+
+        There is no limit for waiting for other processes, which have limits themselves.
+        """
         self.doing, self.patience, self._since = doing, patience, time.monotonic()
         self.count += 1
 
     def step(self, number: int, first: bool) -> None:
-        """Begin step `number` when the one before has ended; the `first` ones of an epoch may take long."""
+        """Begin step `number` after the previous one has ended; the `first` steps of an epoch may take long."""
         if not first:
             self._longest = max(self._longest, time.monotonic() - self._since)
         self.beat(f"is in step {number}", FIRST_STEP if first else max(STEP, SLOWER * self._longest))
 
 
 class Watchdog:
-    """A thread that beats for this rank and listens to the others, over a store of its own, and another one for the case that the store, which is rank 0's or
-    the launcher's, does not answer. `stop()` ends both. A request to end that another rank got is handed on to rank 0, which saves and ends first.
+    """Threads that report this rank and check the others.
 
-    Time is counted in turns of these threads, so that it stands still while the whole run is stopped, as by Ctrl-Z.
+    One thread reports and checks over a store connection that no other code uses. The other one ends the process if
+    that store, which belongs to rank 0 or the launcher, does not answer. `stop()` ends both. A request to stop that
+    another rank received is passed on to rank 0, which saves and ends first.
+
+    Time is counted in rounds of these threads, so that it stands still while the entire run is suspended, as by Ctrl-Z.
     """
 
-    def __init__(self, store: dist.Store, rank: int, world_size: int, request: StopRequest, heartbeat: Heartbeat):
-        self.request, self.heartbeat = request, heartbeat
-        self.store, self.rank, self.others = store, rank, [other for other in range(world_size) if other != rank]
-        self._ending, self._turns = threading.Event(), 0
+    def __init__(
+        self, store: dist.Store, rank: int, world_size: int, request: StopRequest, heartbeat: Heartbeat
+    ) -> None:
+        self.request = request
+        self.heartbeat = heartbeat
+        self.store = store
+        self.rank = rank
+        self.others = [other for other in range(world_size) if other != rank]
+        self._ending = threading.Event()
+        self._rounds = 0
         self._threads = [
-            threading.Thread(target=work, name="watchdog", daemon=True) for work in (self._run, self._guard)
+            threading.Thread(target=loop, name="watchdog", daemon=True) for loop in (self._run, self._guard_store)
         ]
         for thread in self._threads:
             thread.start()
 
     def stop(self, failure: str | None = None) -> None:
-        """Stop listening; `failure` tells the others that this process ends with an error."""
+        """Stop watching; `failure` is the error with which this process ends, reported to the others."""
         self._ending.set()
-        telling = threading.Thread(target=self._tell, args=(failure,), daemon=True)
-        telling.start()
-        telling.join(GRACE)  # a store that does not answer must not keep this process
+        reporter = threading.Thread(target=self._report_failure, args=(failure,), daemon=True)
+        reporter.start()
+        reporter.join(GRACE)  # a store that does not answer must not block this process
 
-    def explain(self) -> str | None:
-        """After an error in a collective: which rank has gone, if one is silent for a few beats or has said that it failed."""
-        seen = _Seen()
+    def diagnose(self) -> str | None:
+        """Return which rank has ended, if one is silent for a few intervals or has reported a failure.
+
+        Called after an error in a collective.
+        """
+        history = _History()
         try:
-            problem = self._listen(seen)
+            problem = self._check_ranks(history)
             time.sleep(3 * INTERVAL)
-            before = dict(seen.lives)
-            problem = problem or self._listen(seen)
+            before = dict(history.alive)
+            problem = problem or self._check_ranks(history)
         except RuntimeError:
             return "the store of the run does not answer: rank 0 or the launcher has ended"
-        silent = [str(rank) for rank, life in before.items() if rank != self.rank and seen.lives[rank][0] == life[0]]
-        return problem or (f"rank {', '.join(silent)} has died. {_WHERE}" if silent else None)
+        silent = [
+            str(rank) for rank, (count, _) in before.items() if rank != self.rank and history.alive[rank][0] == count
+        ]
+        return problem or (f"rank {', '.join(silent)} has died. {_HINT}" if silent else None)
 
-    def _tell(self, failure: str | None) -> None:
+    def _report_failure(self, failure: str | None) -> None:
         self._threads[0].join()
         if failure is not None:
             try:
                 self.store.set(_key(self.rank), json.dumps({"failed": failure}))
             except RuntimeError:
-                logger.debug("the others could not be told of %s", failure, exc_info=True)
+                logger.debug("could not report to the other ranks: %s", failure, exc_info=True)
 
-    def _guard(self) -> None:
+    def _guard_store(self) -> None:
         """End this process if the other thread has waited for the store for longer than PATIENCE."""
-        turns, waited = self._turns, 0.0
+        rounds, waited = self._rounds, 0.0
         while not self._ending.wait(INTERVAL):
-            turns, waited = (turns, waited + INTERVAL) if turns == self._turns else (self._turns, 0.0)
+            rounds, waited = (rounds, waited + INTERVAL) if rounds == self._rounds else (self._rounds, 0.0)
             if waited > PATIENCE:
                 end_process(
                     EXIT_STATUS,
-                    f"(rank {self.rank}) ends: rank 0 or the launcher, which has the store of the run, gives no answer for "
-                    f"{PATIENCE:.0f} s. {_WHERE}",
+                    f"(rank {self.rank}) ends: rank 0 or the launcher, which has the store of the run, gives no answer "
+                    f"for {PATIENCE:.0f} s. {_HINT}",
                 )
 
     def _run(self) -> None:
-        seen = _Seen()
-        while not self._ending.wait(INTERVAL if self._turns else 0):
-            self._turns += 1
+        history = _History()
+        while not self._ending.wait(INTERVAL if self._rounds else 0):
+            self._rounds += 1
             try:
-                self.store.set(_key(self.rank), self._beat(self._turns))
-                problem = self._listen(seen)
+                self.store.set(_key(self.rank), self._report(self._rounds))
+                problem = self._check_ranks(history)
             except RuntimeError as error:
-                problem = f"the store of the run does not answer ({str(error).splitlines()[0][:120]}): rank 0 or the launcher has ended"
+                reason = str(error).splitlines()[0][:120]
+                problem = f"the store of the run does not answer ({reason}): rank 0 or the launcher has ended"
             if problem and not self._ending.wait(GRACE):
-                end_process(
-                    EXIT_STATUS, f"(rank {self.rank}) ends: {problem}"
-                )  # the main thread may wait in a collective, where no exception reaches it
+                # The main thread may wait in a collective, where no exception reaches it.
+                end_process(EXIT_STATUS, f"(rank {self.rank}) ends: {problem}")
 
-    def _beat(self, count: int) -> str:
+    def _report(self, count: int) -> str:
         heartbeat = self.heartbeat
         return json.dumps(
             {
@@ -131,58 +153,64 @@ class Watchdog:
             }
         )
 
-    def _listen(self, seen: "_Seen") -> str | None:
-        """What is wrong with a rank, if anything: with this one too, whose main thread may hang while this thread goes on."""
-        here = [rank for rank in (self.rank, *self.others) if rank in seen.lives or self.store.check([_key(rank)])]
-        beats = self.store.multi_get([_key(rank) for rank in here]) if here else []
-        for rank, text in zip(here, beats, strict=True):
-            beat = json.loads(text)
-            if "failed" in beat:
-                return f"rank {rank} failed: {beat['failed']}"
-            if beat["signum"] and self.rank == 0:
-                self.request.pass_on(beat["signum"])
-            seen.take(rank, beat)
-        return seen.turn()
+    def _check_ranks(self, history: "_History") -> str | None:
+        """Return the problem of a rank, if any; also of this one, whose main thread may hang while this thread runs."""
+        ranks = [rank for rank in (self.rank, *self.others) if rank in history.alive or self.store.check([_key(rank)])]
+        reports = self.store.multi_get([_key(rank) for rank in ranks]) if ranks else []
+        for rank, text in zip(ranks, reports, strict=True):
+            report = json.loads(text)
+            if "failed" in report:
+                return f"rank {rank} failed: {report['failed']}"
+            if report["signum"] and self.rank == 0:
+                self.request.pass_on(report["signum"])
+            history.add(rank, report)
+        return history.end_round()
 
 
-class _Seen:
-    """When each rank was last heard of, and when its main thread last got on, by the turns of this process."""
+class _History:
+    """Last change of each rank's two counts, in time counted by the rounds of this process."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.now = 0.0
-        self.lives: dict[int, tuple[int, float]] = {}
-        self.beats: dict[int, tuple[dict, float]] = {}
+        self.alive: dict[int, tuple[int, float]] = {}  # the thread's count of each rank, and when it changed
+        self.beats: dict[int, tuple[dict[str, Any], float]] = {}  # the report with the main thread's count, likewise
 
-    def take(self, rank: int, beat: dict) -> None:
-        """Note what a rank says of itself."""
-        if rank not in self.lives or self.lives[rank][0] != beat["alive"]:
-            self.lives[rank] = beat["alive"], self.now
-        if rank not in self.beats or self.beats[rank][0]["count"] != beat["count"]:
-            self.beats[rank] = beat, self.now
+    def add(self, rank: int, report: dict[str, Any]) -> None:
+        """Take in the report of a rank."""
+        if rank not in self.alive or self.alive[rank][0] != report["alive"]:
+            self.alive[rank] = report["alive"], self.now
+        if rank not in self.beats or self.beats[rank][0]["count"] != report["count"]:
+            self.beats[rank] = report, self.now
 
-    def turn(self) -> str | None:
-        """End a turn: what is wrong, if anything."""
+    def end_round(self) -> str | None:
+        """End a round and return the problem, if any."""
         self.now += INTERVAL
         now = self.now
-        for rank, (_, since) in self.lives.items():
+        for rank, (_, since) in self.alive.items():
             if now - since > PATIENCE:
-                return f"rank {rank} has died or hangs: no sign of life for {PATIENCE:.0f} s. {_WHERE}"
-        if any(now - since > beat["patience"] for beat, since in self.beats.values()):
-            doing = "; ".join(
-                f"rank {rank} {beat['doing']} (for {now - since:.0f} s)"
-                for rank, (beat, since) in sorted(self.beats.items())
+                return f"rank {rank} has died or hangs: no sign of life for {PATIENCE:.0f} s. {_HINT}"
+        if any(now - since > report["patience"] for report, since in self.beats.values()):
+            activities = "; ".join(
+                f"rank {rank} {report['doing']} (for {now - since:.0f} s)"
+                for rank, (report, since) in sorted(self.beats.items())
             )
-            return f"a rank hangs: {doing}. One that is a step behind, or does what the others do not, is the one; its log may have the reason"
+            return (
+                f"a rank hangs: {activities}. It is the one that is a step behind or does something else than the "
+                "others; its log may have the reason"
+            )
         return None
 
 
 def attempt() -> str:
-    """How often torchrun --max-restarts has started all ranks anew: they meet in the same store, where the words of the last attempt still are."""
+    """Return how often torchrun --max-restarts has restarted all ranks.
+
+    They meet in the same store, which still holds the entries of the previous attempt.
+    """
     return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
 
 
 def launch() -> str:
-    """A name for this launch of torchrun, the same in all its attempts; "" without torchrun."""
+    """Return a name for this launch of torchrun, the same in all its attempts; "" without torchrun."""
     name = os.environ.get("TORCHELASTIC_RUN_ID", "")
     return f"{name} {os.getppid()}" if name == "none" else name
 

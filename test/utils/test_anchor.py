@@ -1,4 +1,4 @@
-"""Anchors against the original's numbers."""
+"""Anchors, compared with those of the original code."""
 
 import numpy as np
 

@@ -30,14 +30,14 @@ def test_region_with_nan():
 
 def test_axis_aligned_box_of_a_rectangle():
     assert get_axis_aligned_bbox([10, 20, 30, 40]) == (25, 40, 30, 40)
-    # a polygon counts its border pixels: one more each way
+    # A polygon counts its border pixels: one more in width and height.
     np.testing.assert_allclose(get_axis_aligned_bbox([10, 20, 40, 20, 40, 60, 10, 60]), (25, 40, 31, 41))
 
 
 def test_axis_aligned_box_keeps_the_area_of_a_rotated_one():
     angle, corners = np.radians(30), np.array([[-20, -10], [20, -10], [20, 10], [-20, 10]])
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    _, _, w, h = get_axis_aligned_bbox((corners @ turn.T).ravel())
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    _, _, w, h = get_axis_aligned_bbox((corners @ rotation.T).ravel())
     assert (w - 1) * (h - 1) == pytest.approx(800)
 
 

@@ -1,4 +1,4 @@
-"""Cores of a process and its share of them."""
+"""Cores of a process, its share of them, and its limit of open files."""
 
 import os
 import subprocess
@@ -92,7 +92,10 @@ def test_open_files(soft, hard, workers, outcome):
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or len(usable_cores()) < 2, reason="needs two cores and Linux")
 def test_taskset_and_binding_count():
     one = usable_cores()[1]
-    code = "from pysot.utils.cores import *; print(usable_cores()); bind_to_cores(usable_cores()[:1]); print(usable_cores())"
+    code = (
+        "from pysot.utils.cores import *; print(usable_cores()); "
+        "bind_to_cores(usable_cores()[:1]); print(usable_cores())"
+    )
     done = subprocess.run(
         ["taskset", "-c", str(one), sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""The device layer on a machine with nothing but a CPU."""
+"""Device functions on a machine that has only a CPU."""
 
 import types
 
@@ -11,7 +11,6 @@ from pysot.utils.device import (
     autocast,
     binds_cores,
     choose_device,
-    collective_timeout,
     distributed_backend,
     make_deterministic,
     make_scaler,
@@ -20,6 +19,7 @@ from pysot.utils.device import (
     seed_everything,
     synchronize,
 )
+from pysot.utils.distributed import collective_timeout
 
 CPU = torch.device("cpu")
 
@@ -51,7 +51,7 @@ def test_absent_devices_are_errors_not_the_cpu(monkeypatch, kind):
 
 
 class Cards(types.SimpleNamespace):
-    """Stands in for torch.npu or torch.cuda."""
+    """Stub of torch.npu or torch.cuda."""
 
     def __init__(self, count):
         super().__init__(chosen=[], is_available=lambda: count > 0, device_count=lambda: count)
@@ -118,10 +118,10 @@ def test_collectives_wait_longer_than_hccl(monkeypatch):
     ],
 )
 def test_only_one_binds_cores(monkeypatch, value, binds, with_half):
-    """Two cards and eight cores, all of them usable or the first half."""
-    monkeypatch.setenv("CPU_AFFINITY_CONF", value) if value is not None else monkeypatch.delenv(
-        "CPU_AFFINITY_CONF", raising=False
-    )
+    """Two cards and eight cores; either all cores are usable or the first half."""
+    monkeypatch.delenv("CPU_AFFINITY_CONF", raising=False)
+    if value is not None:
+        monkeypatch.setenv("CPU_AFFINITY_CONF", value)
     monkeypatch.setattr(layer, "_module", {"npu": Cards(2)}.get)
     monkeypatch.setattr(layer.os, "cpu_count", lambda: 8)
     for usable, expected in ((range(8), binds), (range(4), with_half)):
@@ -151,7 +151,7 @@ def test_seed():
 
 @pytest.fixture
 def switches(monkeypatch):
-    """Torch's switches, put back at the end."""
+    """Restore torch's switches at the end."""
     for name in ("CUBLAS_WORKSPACE_CONFIG", "HCCL_DETERMINISTIC"):
         monkeypatch.setenv(name, "false")
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
@@ -165,19 +165,14 @@ def test_deterministic(monkeypatch, switches):
     levels = []
     monkeypatch.setattr(layer, "_module", {"npu": types.SimpleNamespace(set_deterministic_level=levels.append)}.get)
     make_deterministic(CPU)
-    assert (
-        torch.are_deterministic_algorithms_enabled()
-        and torch.backends.cudnn.deterministic
-        and not torch.backends.cudnn.benchmark
-        and levels == []
-    )
+    assert torch.are_deterministic_algorithms_enabled() and levels == []
+    assert torch.backends.cudnn.deterministic and not torch.backends.cudnn.benchmark
     assert layer.os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8" and layer.os.environ["HCCL_DETERMINISTIC"] == "true"
     monkeypatch.setenv("HCCL_DETERMINISTIC", "strict")
     make_deterministic(types.SimpleNamespace(type="npu"))
     assert levels == [1] and layer.os.environ["HCCL_DETERMINISTIC"] == "strict"
-    monkeypatch.setattr(
-        layer, "_module", {"npu": types.SimpleNamespace()}.get
-    )  # an older torch_npu obeys torch's switch alone
+    # An older torch_npu has torch's switch only.
+    monkeypatch.setattr(layer, "_module", {"npu": types.SimpleNamespace()}.get)
     make_deterministic(types.SimpleNamespace(type="npu"))
 
 

@@ -1,4 +1,4 @@
-"""Files are whole or absent."""
+"""Files are complete or absent."""
 
 import errno
 import os
@@ -53,10 +53,13 @@ def test_full_disk_keeps_what_was_there(tmp_path, monkeypatch):
 
 
 def test_the_name_of_a_file_reaches_the_disk_after_its_content(tmp_path, monkeypatch):
-    flushed, real = [], os.fsync
-    monkeypatch.setattr(
-        os, "fsync", lambda handle: (flushed.append(os.readlink(f"/proc/self/fd/{handle}")), real(handle))
-    )
+    flushed, real_fsync = [], os.fsync
+
+    def fsync(handle):
+        flushed.append(os.readlink(f"/proc/self/fd/{handle}"))
+        real_fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
     with atomic_write(tmp_path / "a.txt") as stream:
         stream.write("content")
     assert len(flushed) == 2 and ".a.txt." in flushed[0] and flushed[1] == str(tmp_path)
@@ -92,7 +95,7 @@ def test_paths_are_found_from_here_then_from_the_repository(tmp_path, monkeypatc
 
 
 def test_many_processes_check_a_folder_at_once(tmp_path):
-    """None trips over what another one removes."""
+    """No process fails because another one removes a file first."""
     for number in range(200):
         (tmp_path / f".old{number}.tmp").write_text("")
         os.utime(tmp_path / f".old{number}.tmp", (time.time() - 7200,) * 2)

@@ -138,19 +138,20 @@ def test_a_folder_whose_name_is_a_number_is_no_camera(tmp_path, monkeypatch):
 
 
 class Stream:
-    """What OpenCV gives for a source: opens if it is `good`."""
+    """Stub of OpenCV's VideoCapture; it opens if the source is `good`."""
 
     def __init__(self, source, frames=3):
-        self.source, self.left = source, frames
+        self.source = source
+        self.remaining = frames
 
     def isOpened(self):
         return "good" in str(self.source) or "/dev" in str(self.source)
 
     def read(self):
-        self.left -= 1
-        return self.left >= 0, np.full((4, 4, 3), 7, np.uint8) if self.left >= 0 else None
+        self.remaining -= 1
+        return self.remaining >= 0, np.full((4, 4, 3), 7, np.uint8) if self.remaining >= 0 else None
 
-    def get(self, what):
+    def get(self, property_id):
         return 30.0
 
     def release(self):
@@ -169,8 +170,8 @@ class Stream:
 )
 def test_streams_and_cameras_by_path(monkeypatch, source, name):
     monkeypatch.setattr(cv2, "VideoCapture", Stream)
-    found = open_frames(source)
-    assert found.name == name and found.count is None and found.fps == 30 and len(list(found.frames)) == 3
+    opened = open_frames(source)
+    assert opened.name == name and opened.count is None and opened.fps == 30 and len(list(opened.frames)) == 3
 
 
 @pytest.mark.parametrize("source", ["rtsp://nobody/live", "http://nobody/x.mp4"])

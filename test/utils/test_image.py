@@ -8,7 +8,7 @@ from helpers import drawn_image
 from pysot.utils.image import as_bgr, crop_square, read_image
 
 
-def written(path, suffix=".jpg", image=None):
+def write_image(path, suffix=".jpg", image=None):
     ok, data = cv2.imencode(suffix, drawn_image("a", 60, 80) if image is None else image)
     path.write_bytes(data.tobytes())
     return path
@@ -29,7 +29,7 @@ def test_files_that_are_no_images(tmp_path, content, words):
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 @pytest.mark.parametrize("share", [0.3, 0.8, 0.99])
 def test_cut_off(tmp_path, suffix, share):
-    path = written(tmp_path / f"a{suffix}", suffix)
+    path = write_image(tmp_path / f"a{suffix}", suffix)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     with pytest.raises(ValueError, match="cut off"):
@@ -37,7 +37,7 @@ def test_cut_off(tmp_path, suffix, share):
 
 
 def test_bytes_behind_a_jpeg_are_no_harm(tmp_path):
-    path = written(tmp_path / "a.jpg")
+    path = write_image(tmp_path / "a.jpg")
     path.write_bytes(path.read_bytes() + b"\0" * 1000)
     assert read_image(path).shape == (60, 80, 3)
 
@@ -45,7 +45,7 @@ def test_bytes_behind_a_jpeg_are_no_harm(tmp_path):
 def test_grey_sixteen_bit_and_transparent(tmp_path):
     grey = drawn_image("a", 60, 80)[:, :, 0]
     for image in (grey, grey.astype(np.uint16) * 257, np.dstack([grey] * 4)):
-        got = read_image(written(tmp_path / "a.png", ".png", image))
+        got = read_image(write_image(tmp_path / "a.png", ".png", image))
         assert got.shape == (60, 80, 3) and got.dtype == np.uint8
         np.testing.assert_allclose(got[:, :, 0], grey, atol=1)
 
@@ -58,7 +58,7 @@ def test_cmyk(tmp_path):
 
 
 def test_non_ascii_names(tmp_path):
-    assert read_image(written(tmp_path / "ägypten 图像.jpg")).shape == (60, 80, 3)
+    assert read_image(write_image(tmp_path / "ägypten 图像.jpg")).shape == (60, 80, 3)
 
 
 def test_as_bgr_keeps_colour():
@@ -67,7 +67,7 @@ def test_as_bgr_keeps_colour():
 
 
 def slow_crop(image, center, side, out, fill):
-    """By the definition: a padded copy of the whole image."""
+    """Crop by the definition, from a padded copy of the entire image."""
     c = (side + 1) / 2
     left, top = int(np.floor(center[0] - c + 0.5)), int(np.floor(center[1] - c + 0.5))
     pad = side + max(abs(left), abs(top)) + max(image.shape)
@@ -108,16 +108,15 @@ def test_a_crop_is_a_copy():
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
 def test_images_of_16_bits_are_not_black(tmp_path, caplog, suffix, bits):
-    """Of a sensor with 14 bits the highest value is white, and a sentence says so; frames of one folder are all treated alike, so that none flickers."""
+    """With 14 of 16 bits in use, the highest 14-bit value becomes white, and a message says so.
+
+    All frames of a folder are treated in the same way, so that a video does not flicker.
+    """
     ramp = np.repeat(np.linspace(0, 2**bits - 1, 64).astype(np.uint16)[None, :, None], 3, axis=2)
     for number, scale in enumerate((1.0, 0.2, 1.0)):
         cv2.imwrite(str(tmp_path / f"{number}{suffix}"), np.repeat((ramp * scale).astype(np.uint16), 8, axis=0))
     image, dark = (read_image(tmp_path / f"{number}{suffix}") for number in (0, 1))
-    assert (
-        image.dtype == np.uint8
-        and image[0, 0, 0] == 0
-        and image[0, -1, 0] == 255
-        and abs(int(image[0, 32, 0]) - 129) <= 1
-    )
+    assert image.dtype == np.uint8 and image[0, 0, 0] == 0 and image[0, -1, 0] == 255
+    assert abs(int(image[0, 32, 0]) - 129) <= 1
     assert abs(int(dark[0, -1, 0]) - 51) <= 1 and (f"use {bits} of them" in caplog.text) == (bits < 16)
     assert read_image(str(tmp_path / f"0{suffix}")).tolist() == image.tolist() and caplog.text.count("of them") <= 1

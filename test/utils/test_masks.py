@@ -1,4 +1,4 @@
-"""Painted regions as text and as boxes, and ground truth that has some."""
+"""Masks as text and as boxes, and ground truth that contains masks."""
 
 import numpy as np
 import pytest
@@ -28,9 +28,8 @@ def test_damaged_masks_are_errors(tmp_path, text):
 
 def test_an_empty_mask():
     mask = parse_mask("m5,6,3,2,6")
-    assert (
-        not mask.pixels.any() and mask.box.tolist() == [0, 0, 0, 0] and parse_mask("m0,0,0,0,0").pixels.shape == (0, 0)
-    )
+    assert not mask.pixels.any() and mask.box.tolist() == [0, 0, 0, 0]
+    assert parse_mask("m0,0,0,0,0").pixels.shape == (0, 0)
 
 
 def test_text_by_hand_and_back():
@@ -45,7 +44,7 @@ def test_text_by_hand_and_back():
 
 
 def test_ground_truth_with_masks(tmp_path):
-    """A mask counts as its box; nothing painted, or a single number beside masks, is a frame without ground truth."""
+    """A mask counts as its box. An empty mask, or a single number in a file with masks, is no ground truth."""
     path = tmp_path / "groundtruth.txt"
     path.write_text("\ufeffm10,20,4,2,1,2,2,1\nm0,0,2,2,4\n0\n1,2,3,4\n\n", encoding="utf-8")
     regions, masks = region_lines(path)

@@ -1,4 +1,4 @@
-"""Time and memory by the device's own counters, which a CPU has not: stand-ins for them."""
+"""Time and memory by the counters of a device. A CPU does not have them, so stubs replace them."""
 
 import types
 
@@ -12,23 +12,24 @@ CPU = torch.device("cpu")
 
 
 class Queue:
-    """Stands in for torch.cuda: work and events in the order in which they were given."""
+    """Stub of torch.cuda that records work and events in their order."""
 
     def __init__(self):
-        self.given, queue = [], self
+        self.queued = []
+        queue = self
 
         class Event:
             def __init__(self, enable_timing):
                 assert enable_timing
 
             def record(self):
-                queue.given.append(self)
+                queue.queued.append(self)
 
             def synchronize(self):
-                queue.given.append("waited")
+                queue.queued.append("waited")
 
             def elapsed_time(self, other):
-                return 10.0 * (queue.given.index(other) - queue.given.index(self))
+                return 10.0 * (queue.queued.index(other) - queue.queued.index(self))
 
         self.Event = Event
         self.max_memory_reserved = lambda device: 3 * 2**20
@@ -37,8 +38,8 @@ class Queue:
 def test_work_is_timed_between_two_events(monkeypatch):
     queue = Queue()
     monkeypatch.setattr(meter, "device_module", lambda device: queue)
-    assert elapsed_ms(types.SimpleNamespace(type="npu"), lambda: queue.given.append("work")) == 20
-    assert queue.given[1] == "work" and queue.given[3] == "waited"
+    assert elapsed_ms(types.SimpleNamespace(type="npu"), lambda: queue.queued.append("work")) == 20
+    assert queue.queued[1] == "work" and queue.queued[3] == "waited"
 
 
 def test_reserved_memory(monkeypatch):

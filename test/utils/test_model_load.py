@@ -1,4 +1,4 @@
-"""Checkpoints: what is taken, what is refused, and what is said."""
+"""Checkpoints that are accepted, checkpoints that are refused, and the messages."""
 
 import os
 import pickle
@@ -72,7 +72,7 @@ def test_code_in_a_pickle_is_refused(tmp_path, monkeypatch, write):
 
 
 def parts_of(state):
-    """A dict for each part of the network, as some programs save them."""
+    """Return a dict for each part of the network, as some programs save them."""
     parts = {}
     for name, value in state.items():
         first, rest = name.split(".", 1)
@@ -134,35 +134,24 @@ def test_backbone_files(tmp_path, model, caplog):
 
 
 def test_a_file_of_the_backbone_of_a_network(tmp_path, model, caplog):
-    """With the names that it has there."""
+    """The backbone weights have their names in the network."""
     other = build_model(tiny_config())
+    state = model.state_dict()
     before = {name: value.clone() for name, value in other.rpn_head.state_dict().items()}
-    load_pretrain(
-        other,
-        saved(
-            tmp_path / "b.pth",
-            {name: value for name, value in model.state_dict().items() if name.startswith("backbone.")},
-        ),
-    )
+    backbone = {name: value for name, value in state.items() if name.startswith("backbone.")}
+    load_pretrain(other, saved(tmp_path / "b.pth", backbone))
     assert equal(model.backbone, other.backbone) and "backbone weights only" in caplog.text
-    with pytest.raises(ValueError, match="another architecture"):  # the heads of another tracker are not passed over
-        load_pretrain(
-            other,
-            saved(
-                tmp_path / "c.pth",
-                {name.replace("rpn_head", "box_head"): value for name, value in model.state_dict().items()},
-            ),
-        )
+    other_heads = {name.replace("rpn_head", "box_head"): value for name, value in state.items()}
+    with pytest.raises(ValueError, match="another architecture"):  # the heads of another tracker are not ignored
+        load_pretrain(other, saved(tmp_path / "c.pth", other_heads))
     assert all(torch.equal(value, before[name]) for name, value in other.rpn_head.state_dict().items())
 
 
 def test_legacy_alexnet_without_its_prefix(tmp_path):
     config = load_config(experiment("siamrpn_alex_dwxcorr"))
     model, other = build_model(config), build_model(config)
-    load_pretrain(
-        other.backbone,
-        saved(tmp_path / "b.pth", {k.removeprefix("features."): v for k, v in model.backbone.state_dict().items()}),
-    )
+    state = {name.removeprefix("features."): value for name, value in model.backbone.state_dict().items()}
+    load_pretrain(other.backbone, saved(tmp_path / "b.pth", state))
     assert equal(model.backbone, other.backbone)
 
 
@@ -188,7 +177,7 @@ def test_another_architecture_is_named_and_changes_nothing(tmp_path, model, chan
 
 @pytest.mark.parametrize("crc", [True, False])
 def test_flipped_bytes_in_the_middle(tmp_path, model, crc):
-    """Where the file has checksums; without them, which is an option of PyTorch, it is read as it is."""
+    """Damage is found by checksums; a file without them, an option of PyTorch, is read as it is."""
     torch.serialization.set_crc32_options(crc)
     try:
         path = saved(tmp_path / "model.pth", {"state_dict": model.state_dict(), "epoch": 1})
@@ -196,22 +185,22 @@ def test_flipped_bytes_in_the_middle(tmp_path, model, crc):
         torch.serialization.set_crc32_options(True)
     assert read_checkpoint(path)["epoch"] == 1
     data = bytearray(path.read_bytes())
-    place = data.find(model.state_dict()["rpn_head.cls.head.0.weight"].numpy().tobytes())
-    data[place : place + 64] = bytes(64)
+    start = data.find(model.state_dict()["rpn_head.cls.head.0.weight"].numpy().tobytes())
+    data[start : start + 64] = bytes(64)
     path.write_bytes(data)
     if not crc:
         assert read_checkpoint(path)["epoch"] == 1
         return
+    words = "copy it again or take an earlier one"
     with pytest.raises(
-        ValueError,
-        match="model.pth is damaged: .*/data/[0-9]+ in it does not have its checksum; copy it again or take an earlier one",
+        ValueError, match=f"model.pth is damaged: .*/data/[0-9]+ in it does not have its checksum; {words}"
     ):
         read_checkpoint(path)
 
 
 @pytest.mark.parametrize("content", [{1: torch.zeros(1)}, {"state_dict": {1: torch.zeros(1)}}])
 def test_names_that_are_no_text(tmp_path, content):
-    with pytest.raises(ValueError, match="names that are no text"):
+    with pytest.raises(ValueError, match="names that are not strings"):
         read_checkpoint(saved(tmp_path / "model.pth", content))
 
 
@@ -226,20 +215,15 @@ def test_weights_that_are_no_numbers(tmp_path, model, value):
 def test_the_refusal_names_the_object_and_gives_no_advice_to_run_it(tmp_path):
     with pytest.raises(ValueError, match="was refused") as caught:
         read_checkpoint(saved(tmp_path / "model.pth", {"state_dict": {}, "x": Evil()}))
-    assert (
-        "mkdir" in str(caught.value)
-        and "\x1b" not in str(caught.value)
-        and "can still be loaded" not in str(caught.value)
-    )
+    message = str(caught.value)
+    assert "mkdir" in message and "\x1b" not in message and "can still be loaded" not in message
 
 
 @pytest.mark.parametrize("prefix", ["module.", "model.backbone.", "module.module.backbone."])
 def test_backbones_under_wrappers(tmp_path, model, prefix):
     other = build_model(tiny_config())
-    load_pretrain(
-        other.backbone,
-        saved(tmp_path / "b.pth", {"net": {f"{prefix}{k}": v for k, v in model.backbone.state_dict().items()}}),
-    )
+    state = {f"{prefix}{name}": value for name, value in model.backbone.state_dict().items()}
+    load_pretrain(other.backbone, saved(tmp_path / "b.pth", {"net": state}))
     assert equal(model.backbone, other.backbone)
     if prefix == "module.":
         load_pretrain(other, tmp_path / "b.pth")
@@ -282,10 +266,8 @@ def test_weights_in_several_places_are_named(tmp_path, model):
 def test_torchvisions_layout_is_named(tmp_path, experiment_name, names, architecture):
     backbone = build_model(load_config(experiment(experiment_name))).backbone
     path = saved(tmp_path / "torchvision.pth", {name: torch.zeros(shape) for name, shape in names.items()})
-    with pytest.raises(
-        ValueError,
-        match=f"as torchvision has them; convert them first: python tools/convert_pretrained.py {architecture} .*torchvision.pth",
-    ):
+    command = f"python tools/convert_pretrained.py {architecture} .*torchvision.pth"
+    with pytest.raises(ValueError, match=f"as torchvision has them; convert them first: {command}"):
         load_pretrain(backbone, path)
 
 
@@ -294,32 +276,29 @@ NUMBERS = [np.float64(0.005), np.float32(1.5), np.int64(7), np.bool_(True), np.c
 
 @pytest.mark.parametrize("name", ["numpy._core.multiarray", "numpy.core.multiarray"])
 def test_numbers_of_numpy_are_plain_values(tmp_path, name):
-    """As schedules leave them in an optimizer's groups, with the names of NumPy 1 and 2."""
+    """Learning-rate schedules leave such numbers in an optimizer's groups; the names are those of NumPy 1 and 2."""
     groups = [{"lr": NUMBERS[0], "all": (*NUMBERS,)}]
-    content = {
-        "state_dict": {"a": torch.zeros(1)},
-        "optimizer": {"param_groups": groups},
-        "curve": np.arange(6.0).reshape(2, 3),
-    }
-    torch.save(content, tmp_path / "made.pth")
-    with zipfile.ZipFile(tmp_path / "made.pth") as made, zipfile.ZipFile(tmp_path / "model.pth", "w") as changed:
-        for item in made.namelist():
-            data = made.read(item)
-            changed.writestr(item, _renamed(data, name) if item.endswith("data.pkl") else data)
-    found = read_checkpoint(tmp_path / "model.pth")
-    group = found["optimizer"]["param_groups"][0]
-    assert (
-        type(group["lr"]) is float
-        and list(group["all"]) == [number.item() for number in NUMBERS]
-        and {type(number) for number in group["all"]} <= {float, int, bool, complex}
-    )
-    assert isinstance(found["curve"], torch.Tensor) and found["curve"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    state, curve = {"a": torch.zeros(1)}, np.arange(6.0).reshape(2, 3)
+    content = {"state_dict": state, "optimizer": {"param_groups": groups}, "curve": curve}
+    torch.save(content, tmp_path / "original.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "original.pth") as original,
+        zipfile.ZipFile(tmp_path / "model.pth", "w") as changed,
+    ):
+        for item in original.namelist():
+            data = original.read(item)
+            changed.writestr(item, _with_module_name(data, name) if item.endswith("data.pkl") else data)
+    checkpoint = read_checkpoint(tmp_path / "model.pth")
+    group = checkpoint["optimizer"]["param_groups"][0]
+    assert type(group["lr"]) is float and list(group["all"]) == [number.item() for number in NUMBERS]
+    assert {type(number) for number in group["all"]} <= {float, int, bool, complex}
+    assert isinstance(checkpoint["curve"], torch.Tensor) and checkpoint["curve"].tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
-def _renamed(data, name):
-    return data.replace(b"cnumpy._core.multiarray\n", b"c" + name.encode() + b"\n").replace(
-        b"cnumpy.core.multiarray\n", b"c" + name.encode() + b"\n"
-    )
+def _with_module_name(data, name):
+    for module in (b"numpy._core.multiarray", b"numpy.core.multiarray"):
+        data = data.replace(b"c" + module + b"\n", b"c" + name.encode() + b"\n")
+    return data
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Images of a folder."""
+"""Images of a folder and the numbers in their names."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The one reader of lines of numbers."""
+"""Reading lines of numbers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Training and evaluation pair the same images of a raw OTB video with the same lines of ground truth."""
+"""Training and evaluation pair the images of a raw OTB video with ground truth in the same way."""
 
 import tempfile
 from collections import Counter
@@ -14,7 +14,7 @@ from pysot.utils.otb import SPANS, with_boxes
 
 
 def for_training(root: Path) -> list[tuple[str, float]] | None:
-    """(image, x of its box) of the frames of the only video; None where it is left out."""
+    """Return (image, x of its box) of the frames of the only video; None if it is left out."""
     try:
         (video,) = RAW_SETS["otb"].videos(root, "train", Counter())
     except ValueError:
@@ -32,11 +32,11 @@ def for_evaluation(root: Path) -> list[tuple[str, float]] | None:
 
 
 def make_video(folder: Path, images: list[int | str], lines: int, truth: str = "groundtruth_rect.txt") -> None:
-    """Empty images of these numbers or names; the x of a line is its place, from 0."""
+    """Write empty images with these numbers or names, and ground truth; the x of a line is its index, from 0."""
     (folder / "img").mkdir(parents=True, exist_ok=True)
     for image in images:
         (folder / "img" / f"{image:0>4}.jpg").touch()
-    (folder / truth).write_text("".join(f"{place},2,30,40\n" for place in range(lines)))
+    (folder / truth).write_text("".join(f"{index},2,30,40\n" for index in range(lines)))
 
 
 def numbered(first: int, last: int) -> list[int]:
@@ -45,7 +45,7 @@ def numbered(first: int, last: int) -> list[int]:
 
 @st.composite
 def videos(draw):
-    """Name, images around the first or the last one of the protocol, with a gap or not, and lines for all or some."""
+    """Draw a name, images around the first or last one of the protocol, perhaps with a gap, and a number of lines."""
     name = draw(st.sampled_from([*SPANS, "David", "Tiger1", "BlurCar1", "Diving", "deer"]))
     edge = draw(st.sampled_from(SPANS.get(name.lower(), (1, 1))))
     first = max(0, edge - draw(st.integers(0, 6)))
@@ -72,8 +72,8 @@ def test_both_sides_agree(video):
         pairs = for_evaluation(Path(folder))
         assert for_training(Path(folder)) == pairs, video
         if pairs is not None:
-            places = [x for _, x in pairs]
-            assert places == numbered(int(places[0]), int(places[-1])) and places[-1] < lines
+            indices = [x for _, x in pairs]
+            assert indices == numbered(int(indices[0]), int(indices[-1])) and indices[-1] < lines
 
 
 @pytest.mark.parametrize(

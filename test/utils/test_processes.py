@@ -1,4 +1,4 @@
-"""Worker processes: order, errors, and their end with the parent's."""
+"""Worker processes: order of results, errors, and their end with the parent."""
 
 import os
 import signal
@@ -15,9 +15,9 @@ from worker_functions import cannot_begin, dies, pid_and_square, sleeper, tell_n
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_order(workers):
-    found = list(map_in_processes(pid_and_square, range(6), workers))
-    assert [square for _, square in found] == [0, 1, 4, 9, 16, 25]
-    assert (os.getpid() in {pid for pid, _ in found}) == (workers == 1)
+    results = list(map_in_processes(pid_and_square, range(6), workers))
+    assert [square for _, square in results] == [0, 1, 4, 9, 16, 25]
+    assert (os.getpid() in {pid for pid, _ in results}) == (workers == 1)
 
 
 def test_each_process_has_its_number():

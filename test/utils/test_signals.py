@@ -1,4 +1,4 @@
-"""Requests to end, and the time until a process has ended, whatever its main thread waits for."""
+"""Requests to stop, and the time until a process has ended, for any wait of its main thread."""
 
 import os
 import signal
@@ -23,12 +23,13 @@ with signals.stop_on_signals() as request:
     print("waits", flush=True)
     lock, own = ctypes.CDLL(None).pthread_mutex_lock, ctypes.create_string_buffer(64)
     lock(own)
-    lock(own)  # for ever: no signal ends it
+    lock(own)  # forever: no signal ends it
 """
 
 
 @pytest.mark.parametrize(
-    ("saves", "count", "least", "most"), [("saves", 1, 2.5, 8), ("saves", 2, 0.5, 2.5), ("nothing", 1, 0.5, 2.5)]
+    ("saves", "count", "least", "most"),
+    [("saves", 1, 2.5, 8), ("saves", 2, 0.5, 2.5), ("nothing", 1, 0.5, 2.5)],
 )
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_process_that_never_returns_to_python_is_ended(saves, count, least, most, signum):

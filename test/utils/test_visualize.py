@@ -24,11 +24,8 @@ def test_region_that_is_not_finite_is_left_out():
 
 def test_box_and_polygon_are_drawn_in_their_colour():
     image = draw_region(grey(), [20, 30, 40, 20], PREDICTED)
-    assert (
-        image[30, 40].tolist() == list(PREDICTED)
-        and image[50, 40].tolist() == list(PREDICTED)
-        and (image[40, 40] == 90).all()
-    )
+    assert image[30, 40].tolist() == image[50, 40].tolist() == list(PREDICTED)
+    assert (image[40, 40] == 90).all()
     image = draw_region(grey(), [20, 30, 60, 30, 60, 50, 20, 50], TRUTH)
     assert image[40, 20].tolist() == list(TRUTH)
 
