@@ -1,4 +1,4 @@
-"""A small training set of drawn crops, and its config."""
+"""Small synthetic training set and its config."""
 
 import json
 
@@ -13,7 +13,7 @@ VIDEOS, FRAMES = 4, 5
 
 
 def make_crops(folder, videos=VIDEOS, frames=FRAMES):
-    """crop511 and train.json of bright boxes on dark noise; their shape and brightness change with the frame."""
+    """Write crop511 and train.json: bright boxes on dark noise whose shape and brightness change with the frame."""
     rng, content = np.random.default_rng(0), {}
     for video in range(videos):
         track = content.setdefault(f"v{video}", {}).setdefault("00", {})
@@ -66,7 +66,7 @@ def make_config(folder, **changes):
     return cfg
 
 
-def items_of(loader, epoch):
+def load_items(loader, epoch):
     loader.batch_sampler.set_epoch(epoch)
     return [{key: value[i] for key, value in batch.items()} for batch in loader for i in range(len(batch["bbox"]))]
 
