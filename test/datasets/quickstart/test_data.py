@@ -1,4 +1,4 @@
-"""Tests of the quick-start data: what is refused, what is on disk, whether truth and tags tell what is drawn."""
+"""Quick-start data: refused arguments, files on disk, and ground truth and tags that match the rendered images."""
 
 import subprocess
 import sys
@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
-for _name in ("skimage", "matplotlib"):  # the photographs are theirs
+for _name in ("skimage", "matplotlib"):  # they ship the photographs
     pytest.importorskip(_name)
 
 from pysot.datasets.quickstart import data as quickstart_data  # noqa: E402
 from pysot.datasets.quickstart import photos as quickstart_photos  # noqa: E402
 from pysot.datasets.quickstart.data import QuickstartSettings, draw_recipe, generate  # noqa: E402
 from pysot.datasets.quickstart.photos import SPLITS, load_photographs, photograph_path  # noqa: E402
-from pysot.datasets.quickstart.render import COVERED, render_frame, tags  # noqa: E402
+from pysot.datasets.quickstart.render import OCCLUDED_SHARE, compute_tags, render_frame  # noqa: E402
 from pysot.datasets.quickstart.scene import SHAPES, draw_mask, draw_scene  # noqa: E402
 
 TOOL = Path(__file__).resolve().parents[3] / "tools" / "make_quickstart_data.py"
@@ -31,14 +31,14 @@ def photos():
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A small test split on disk: all eight sequences, 6 to 15 frames each."""
+    """Small test split on disk: all eight sequences, 6 to 15 frames each."""
     root = tmp_path_factory.mktemp("quickstart") / "test"
     generate(root, "test", frames=10)
     return root
 
 
 def scene_of(photos, index, frames=100, **changes):
-    """Scene `index` of the test split; `changes` go to its recipe."""
+    """Draw scene `index` of the test split; `changes` go to its recipe."""
     rng = np.random.default_rng([0, SPLITS["test"].number, index])
     recipe = draw_recipe(rng, QuickstartSettings("test", 0, 8, frames), index)
     return draw_scene(rng, replace(recipe, **changes), photos, SPLITS["test"].objects)
@@ -49,7 +49,7 @@ def without_target(scene):
 
 
 def difference(a, b):
-    """(H, W) bool: the pixels in which two images differ by more than rounding."""
+    """Return (H, W) bool, true where two images differ by more than rounding."""
     return np.abs(a.astype(int) - b.astype(int)).max(axis=2) > 3
 
 
@@ -57,7 +57,7 @@ def files_of(root):
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
-# --- what is refused ------------------------------------------------------------------------------------------------
+# --- refused arguments ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -142,10 +142,10 @@ def test_photographs_come_from_the_wheels(split, capfd):
     for name, photo in load_photographs(split).items():
         assert "site-packages" in photograph_path(name).parts or "dist-packages" in photograph_path(name).parts
         assert photo.dtype == np.uint8 and photo.ndim == 3 and min(photo.shape[:2]) > 150 and photo.std() > 5
-    assert capfd.readouterr().err == ""  # chelsea.png has a colour profile that libpng complains of
+    assert capfd.readouterr().err == ""  # chelsea.png has a colour profile about which libpng warns
 
 
-# --- what is on disk ------------------------------------------------------------------------------------------------
+# --- files on disk --------------------------------------------------------------------------------------------------
 
 
 def test_same_seed_same_files(tmp_path):
@@ -184,13 +184,13 @@ def test_files_hold_the_scene(made, photos, index):
     drawn = [render_frame(scene, t) for t in range(len(scene))]
     stored = cv2.imread(str(made / name / "color" / f"{len(scene):08d}.jpg"))
     assert np.abs(stored.astype(int) - drawn[-1][0]).mean() < 6
-    for tag, flags in tags(scene, np.array([visible for _, visible in drawn])).items():
+    for tag, flags in compute_tags(scene, np.array([visible for _, visible in drawn])).items():
         assert np.loadtxt(made / name / f"{tag}.tag", dtype=int).tolist() == flags.astype(int).tolist()
 
 
 def test_killed_run_is_resumed(tmp_path, monkeypatch):
     settings = dict(split="train", sequences=3, frames=4)
-    generate(tmp_path / "whole", **settings)
+    generate(tmp_path / "complete", **settings)
 
     calls = []
 
@@ -213,7 +213,7 @@ def test_killed_run_is_resumed(tmp_path, monkeypatch):
     seen = []
     folders = generate(root, **settings, progress=lambda numbers: (seen.append(n) or n for n in numbers))
     assert seen == [0, 1, 2] and [folder.name for folder in folders] == (root / "list.txt").read_text().split()
-    assert files_of(root) == files_of(tmp_path / "whole")
+    assert files_of(root) == files_of(tmp_path / "complete")
     assert not list(root.glob(".*"))
     assert (complete[0] / "groundtruth.txt").stat().st_mtime_ns == written
 
@@ -281,11 +281,11 @@ def test_occlusion_is_set_where_the_target_is_covered(photos, index):
         target = difference(bare, render_frame(without_target(replace(scene, occluders=())), t)[0])
         covered.append((difference(image, bare) & target).sum() / target.sum())
         reported.append(1 - visible)
-        flags.append(tags(scene, np.full(len(scene), visible))["occlusion"][t])
+        flags.append(compute_tags(scene, np.full(len(scene), visible))["occlusion"][t])
     flags, covered = np.array(flags), np.array(covered)
     np.testing.assert_allclose(reported, covered, atol=0.06)
     assert 2 <= flags.sum() < len(flags) / 2
-    assert covered[flags].min() > COVERED * 0.6 and covered[~flags].max() < COVERED * 1.6
+    assert covered[flags].min() > OCCLUDED_SHARE * 0.6 and covered[~flags].max() < OCCLUDED_SHARE * 1.6
     assert 0.25 < covered.max() < 0.8
 
 
@@ -294,7 +294,7 @@ def test_camera_motion_is_set_where_the_background_moves(photos):
     scene = replace(scene, noise=np.zeros_like(scene.noise))
     images = [render_frame(scene, t)[0].astype(float) for t in range(len(scene))]
     moved = np.array([0.0] + [np.abs(b - a).mean() for a, b in zip(images, images[1:], strict=False)])
-    flags = tags(scene, np.ones(len(scene)))["camera_motion"]
+    flags = compute_tags(scene, np.ones(len(scene)))["camera_motion"]
     assert 5 < flags.sum() < len(flags) - 5
     assert moved[flags].min() > moved[~flags].max()
 
@@ -305,7 +305,7 @@ def test_illum_change_is_set_where_the_light_changes(photos):
     scene = replace(scene, contrast=np.ones(len(scene)))
     mean = np.array([render_frame(scene, t)[0].mean() for t in range(len(scene))])
     change = np.abs(np.diff(np.log(mean), prepend=np.log(mean[0])))
-    flags = tags(scene, np.ones(len(scene)))["illum_change"]
+    flags = compute_tags(scene, np.ones(len(scene)))["illum_change"]
     assert 5 < flags.sum() < len(flags) / 2
     assert change[flags].min() > 0.004 and change[~flags].max() < 0.013
 
@@ -313,7 +313,7 @@ def test_illum_change_is_set_where_the_light_changes(photos):
 def test_size_and_motion_tags_follow_from_the_ground_truth(photos):
     for index in range(8):
         scene = scene_of(photos, index)
-        flags = tags(scene, np.ones(len(scene)))
+        flags = compute_tags(scene, np.ones(len(scene)))
         polygons = np.array([scene.target.polygon(t) for t in range(len(scene))]).reshape(-1, 4, 2).astype(np.float32)
         side = np.sqrt([cv2.contourArea(polygon) for polygon in polygons])
         growth = np.abs(np.diff(side)) / side[1:]
@@ -330,7 +330,7 @@ def test_tags_overlap_and_some_frames_have_none(photos):
     every = []
     for index in range(8):
         scene = scene_of(photos, index)
-        flags = tags(scene, np.ones(len(scene)))
+        flags = compute_tags(scene, np.ones(len(scene)))
         assert tuple(sorted(flags)) == TAG_NAMES
         every.append(np.stack([flags[name] for name in TAG_NAMES]))
     every = np.concatenate(every, axis=1)
