@@ -1,4 +1,4 @@
-"""Small synthetic training set and its config."""
+"""Small synthetic training sets: crops with their config, and raw videos."""
 
 import json
 
@@ -8,6 +8,7 @@ import torch
 from yacs.config import CfgNode
 
 from pysot.datasets.augmentation import centred_box
+from pysot.datasets.raw.video import RawFrame, RawVideo
 
 VIDEOS, FRAMES = 4, 5
 
@@ -76,3 +77,26 @@ def assert_equal(first, second):
     for a, b in zip(first, second, strict=True):
         assert a.keys() == b.keys()
         assert all(torch.equal(torch.as_tensor(a[key]), torch.as_tensor(b[key])) for key in a)
+
+
+def square_image(box, shape=(240, 320)):
+    image = np.zeros((*shape, 3), np.uint8)
+    image[:] = (10, 20, 30)
+    image[box[1] : box[3], box[0] : box[2]] = 255
+    return image
+
+
+def make_video(folder, name="clip", frames=4, tracks=1):
+    """Write images of a moving white square and return them as a RawVideo."""
+    raw_frames = []
+    for number in range(frames):
+        box = (40 + 10 * number, 60, 90 + 10 * number, 100)
+        path = folder / name / f"{number:04d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), square_image(box))
+        raw_frames.append(RawFrame(path, number, {f"{track:02d}": tuple(map(float, box)) for track in range(tracks)}))
+    return RawVideo(name, tuple(raw_frames))
+
+
+def files_below(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())

@@ -237,7 +237,7 @@ def test_blur_sizes_and_shares(monkeypatch):
 
 @pytest.mark.parametrize("size", [5, 25, 45])
 def test_colour_may_follow_blur_in_whole_grey_values(size):
-    """The published order, colour then blur in float32, gives the same within one grey value, a third on average."""
+    """Colour then blur in float32, the published order, gives the same within one grey value, a third on average."""
     image, light = textured(127), np.array([3.7, -12.2, 0.4], np.float32)
     published = cross_blur(image.astype(np.float32) - light, size, 0.3)
     difference = cross_blur(image, size, 0.3) - light - published

@@ -1,46 +1,18 @@
-import errno
+"""Crops of raw videos: their geometry, their files, and what is skipped or made again."""
+
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from toy_data import files_below, make_video, square_image
 
 from pysot.datasets import crop
 from pysot.datasets.augmentation import centred_box
-from pysot.datasets.crop import CropResult, crop511, crop_all, crop_video, crop_videos, read_origin
+from pysot.datasets.crop import CropResult, crop511, crop_all, crop_video, read_origin
 from pysot.datasets.raw.video import RawFrame, RawVideo, annotation_json
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def square_image(box, shape=(240, 320)):
-    image = np.zeros((*shape, 3), np.uint8)
-    image[:] = (10, 20, 30)
-    image[box[1] : box[3], box[0] : box[2]] = 255
-    return image
-
-
-def make_video(folder, name="clip", frames=4, tracks=1):
-    """Write images of a moving white square and return them as a RawVideo."""
-    raw_frames = []
-    for number in range(frames):
-        box = (40 + 10 * number, 60, 90 + 10 * number, 100)
-        path = folder / name / f"{number:04d}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), square_image(box))
-        raw_frames.append(RawFrame(path, number, {f"{track:02d}": tuple(map(float, box)) for track in range(tracks)}))
-    return RawVideo(name, tuple(raw_frames))
-
-
-def files_below(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize(
@@ -161,7 +133,7 @@ def test_crops_of_another_image_or_box_are_made_again(tmp_path):
 
 
 def test_crops_of_an_image_that_was_replaced_are_made_again(tmp_path):
-    """An image of the same name but another size counts as another one. Without the images, crops stay."""
+    """Images of the same name but another size count as other images. Without the images, crops stay."""
     video = make_video(tmp_path, frames=3)
     crop_video(video, tmp_path / "out", with_z=True)
     cv2.imwrite(str(video.frames[0].image), np.zeros_like(cv2.imread(str(video.frames[0].image))))
@@ -233,100 +205,6 @@ def test_folder_that_cannot_be_written(tmp_path, procs):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(OSError, match=r"cannot write .*000000\.00\.x\.jpg.*run the same command again"):
         crop_all([make_video(tmp_path)], tmp_path / "out", procs)
-
-
-def test_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
-    video, written = make_video(tmp_path), []
-
-    def write_bytes(path, data):
-        with open(path, "wb") as stream:
-            written.append(path)
-            if len(written) > 2:
-                stream.write(data[:100])
-                raise OSError(errno.ENOSPC, "No space left on device")
-            stream.write(data)
-
-    monkeypatch.setattr(Path, "write_bytes", write_bytes)
-    with pytest.raises(OSError, match="No space left") as caught:
-        crop_all([video], tmp_path / "out")
-    assert caught.value.errno == errno.ENOSPC and "finished crops are kept" in str(caught.value)
-    assert files_below(tmp_path / "out") == ["clip/000000.00.x.jpg", "clip/000001.00.x.jpg"]
-    assert all(path.suffix == ".part" for path in written)  # a crop is never incomplete under its final name
-    monkeypatch.undo()
-    assert crop_all([video], tmp_path / "out") == CropResult(written=2, present=2)
-
-
-def test_interrupt_while_writing(tmp_path, monkeypatch):
-    def interrupted(source, target):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "replace", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        crop_video(make_video(tmp_path), tmp_path / "out")
-    assert files_below(tmp_path / "out") == []
-
-
-def die(video, out, size):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_killed_process_is_reported(tmp_path, monkeypatch):
-    monkeypatch.setattr(crop, "crop_video", die)
-    videos = [make_video(tmp_path, f"v{number}", frames=1) for number in range(3)]
-    with pytest.raises(ChildProcessError, match="killed while working on v0"):
-        list(crop_videos(videos, tmp_path / "out", procs=2))
-
-
-SCRIPT = """
-import signal
-import sys
-from pathlib import Path
-from pysot.datasets.crop import crop_all
-from pysot.datasets.raw.video import RawFrame, RawVideo
-if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs inherit that it is ignored
-    paths = sorted(Path(sys.argv[1]).glob("*.jpg"))
-    frames = [RawFrame(path, number, {"00": (40.0, 60.0, 90.0, 100.0)}) for number, path in enumerate(paths)]
-    videos = [RawVideo(f"v{number}", tuple(frames)) for number in range(200)]
-    crop_all(videos, Path(sys.argv[2]), procs=int(sys.argv[3]))
-"""
-
-
-def children(pid):
-    """Return the ids of a process's child processes, empty if /proc has no such list."""
-    listing = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(word) for word in listing.read_text().split()] if listing.exists() else []
-
-
-def is_alive(pid):
-    status = Path(f"/proc/{pid}/stat")
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-@pytest.mark.parametrize("procs, number", [(1, signal.SIGKILL), (2, signal.SIGKILL), (2, signal.SIGINT)])
-def test_run_that_is_killed_can_be_continued(tmp_path, procs, number):
-    video = make_video(tmp_path, "raw", frames=10)
-    (tmp_path / "script.py").write_text(SCRIPT)
-    process = subprocess.Popen(
-        [sys.executable, tmp_path / "script.py", tmp_path / "raw", tmp_path / "out", str(procs)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 60
-    while len(list(tmp_path.glob("out/*/*.x.jpg"))) < 30 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    workers = children(process.pid)
-    process.send_signal(number)
-    assert process.wait(60) != 0
-    while any(map(is_alive, workers)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(map(is_alive, workers))
-    finished = sorted(path for path in tmp_path.glob("out/*/*.x.jpg") if not path.name.startswith("."))
-    assert 30 <= len(finished) < 2000
-    assert all(cv2.imread(str(path)).shape == (511, 511, 3) for path in finished)
-    again = crop_all([RawVideo(f"v{number}", video.frames) for number in range(8)], tmp_path / "out")
-    assert again.written + again.present == 80 and again.present > 0
-    assert not list(tmp_path.glob("out/v[0-7]/.*.part"))
 
 
 def test_a_cut_off_crop_is_made_again(tmp_path):

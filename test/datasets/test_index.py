@@ -1,4 +1,4 @@
-"""The mapped index beside an annotation: same arrays, made once, made again when its source changes."""
+"""Mapped index beside an annotation: same arrays, made once, made again when its source changes."""
 
 import json
 import os

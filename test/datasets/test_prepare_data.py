@@ -212,8 +212,8 @@ def test_all_videos_of_a_folder_are_extracted(tmp_path):
     done = extract_frames(tmp_path, "videos", "--out", "out")
     assert done.returncode == 2 and "1 of 7 videos could not be read: videos/a.mp4 is not a video" in done.stderr
     assert "passed over 1 files that are no videos: notes.txt" in done.stdout
-    found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("000002.jpg"))
-    assert found == [f"{name}/000002.jpg" for name in ("b", "c_MOV", "c_mts", "c_wmv", "d", "day/b")]
+    frames = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("000002.jpg"))
+    assert frames == [f"{name}/000002.jpg" for name in ("b", "c_MOV", "c_mts", "c_wmv", "d", "day/b")]
     video(tmp_path / "videos/b.mkv.avi")
     (tmp_path / "videos/b.mkv.avi").rename(tmp_path / "videos/b.mkv")
     done = extract_frames(tmp_path, "videos", "--out", "out")
@@ -221,7 +221,7 @@ def test_all_videos_of_a_folder_are_extracted(tmp_path):
 
 
 def test_frames_beside_folders_of_other_videos(tmp_path):
-    """A video and a folder of the same name share a folder of frames, whichever came first.
+    """Videos and folders of the same name share a folder of frames, whichever came first.
 
     An interrupted move is resumed.
     """
@@ -248,8 +248,8 @@ def test_frames_beside_folders_of_other_videos(tmp_path):
 @pytest.mark.parametrize("content", ["ROOT: [", "ROOT: crop511", "3", "ROOT: 1\nANNO: a\nFRAME_RANGE: 1\nNUM_USE: 1"])
 def test_a_bad_description_is_named(tmp_path, content):
     write_description(tmp_path / "training_dataset" / "my set", "train", 3, -1)
-    found = find_description("MY_SET", tmp_path)
-    assert found == {
+    description = find_description("MY_SET", tmp_path)
+    assert description == {
         "ROOT": str(tmp_path / "training_dataset/my set/crop511"),
         "ANNO": str(tmp_path / "training_dataset/my set/train.json"),
         "FRAME_RANGE": 3,
