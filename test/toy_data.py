@@ -1,4 +1,4 @@
-"""A small training set of drawn crops, and its config."""
+"""Small synthetic training sets: crops with their config, and raw videos."""
 
 import json
 
@@ -8,12 +8,13 @@ import torch
 from yacs.config import CfgNode
 
 from pysot.datasets.augmentation import centred_box
+from pysot.datasets.raw.video import RawFrame, RawVideo
 
 VIDEOS, FRAMES = 4, 5
 
 
 def make_crops(folder, videos=VIDEOS, frames=FRAMES):
-    """crop511 and train.json of bright boxes on dark noise; their shape and brightness change with the frame."""
+    """Write crop511 and train.json: bright boxes on dark noise whose shape and brightness change with the frame."""
     rng, content = np.random.default_rng(0), {}
     for video in range(videos):
         track = content.setdefault(f"v{video}", {}).setdefault("00", {})
@@ -66,7 +67,7 @@ def make_config(folder, **changes):
     return cfg
 
 
-def items_of(loader, epoch):
+def load_items(loader, epoch):
     loader.batch_sampler.set_epoch(epoch)
     return [{key: value[i] for key, value in batch.items()} for batch in loader for i in range(len(batch["bbox"]))]
 
@@ -76,3 +77,26 @@ def assert_equal(first, second):
     for a, b in zip(first, second, strict=True):
         assert a.keys() == b.keys()
         assert all(torch.equal(torch.as_tensor(a[key]), torch.as_tensor(b[key])) for key in a)
+
+
+def square_image(box, shape=(240, 320)):
+    image = np.zeros((*shape, 3), np.uint8)
+    image[:] = (10, 20, 30)
+    image[box[1] : box[3], box[0] : box[2]] = 255
+    return image
+
+
+def make_video(folder, name="clip", frames=4, tracks=1):
+    """Write images of a moving white square and return them as a RawVideo."""
+    raw_frames = []
+    for number in range(frames):
+        box = (40 + 10 * number, 60, 90 + 10 * number, 100)
+        path = folder / name / f"{number:04d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), square_image(box))
+        raw_frames.append(RawFrame(path, number, {f"{track:02d}": tuple(map(float, box)) for track in range(tracks)}))
+    return RawVideo(name, tuple(raw_frames))
+
+
+def files_below(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())

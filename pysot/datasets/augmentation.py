@@ -1,20 +1,24 @@
-"""From a 511x511 crop with its target in the middle to a network input.
+"""Augmentation: cut a network input from a 511x511 crop with its target in the middle.
 
-Images are (H, W, 3) uint8 in BGR order, boxes are Corner xyxy in pixels of the image they belong to. All random numbers come from the generator that the
-caller passes. A change of light is given as a number per channel, to be subtracted where the image becomes float: see pysot/engine/batch.py.
+Images are (H, W, 3) uint8 in BGR order. Boxes are Corner xyxy in pixels of the image they belong to. All random numbers
+come from the generator that the caller passes. A lighting offset is one number per channel. It is subtracted where the
+image becomes float: see pysot/engine/batch.py.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
-from pysot.datasets.storage import Picture
+from pysot.datasets.storage import CropView
 from pysot.utils.bbox import Center, Corner, center2corner
 
-CONTEXT = 0.5  # part of (w + h) that is added to each side of the target to get the exemplar square
-# pysot-compat: AlexNet-style lighting noise with the published matrix, whose scale (about 7 grey values) the trained networks have seen.
+CONTEXT = 0.5  # share of (w + h) that is added to each side of the target to get the exemplar square
+# pysot-compat: AlexNet-style lighting noise with the published matrix. The trained networks have seen its scale, about
+# 7 grey values.
 # test: datasets/test_augmentation.py::test_colour_offsets_have_the_published_covariance
 LIGHTING = np.array(
     [
@@ -26,8 +30,12 @@ LIGHTING = np.array(
 BLUR_SIZES = np.arange(5, 46, 2)
 
 
-def centred_box(image_shape, box, exemplar_size: int = 127) -> Corner:
-    """The target in a crop511: in the middle, scaled so that its exemplar square has exemplar_size pixels. `box` is xyxy in the raw image."""
+def centred_box(image_shape: Sequence[int], box: Sequence[float] | np.ndarray, exemplar_size: int = 127) -> Corner:
+    """Return the box of the target in its crop511.
+
+    The target is in the middle, scaled so that its exemplar square has exemplar_size pixels. `box` is xyxy in the raw
+    image.
+    """
     height, width = image_shape[:2]
     w, h = float(box[2] - box[0]), float(box[3] - box[1])
     context = CONTEXT * (w + h)
@@ -35,8 +43,11 @@ def centred_box(image_shape, box, exemplar_size: int = 127) -> Corner:
     return center2corner(Center(width // 2, height // 2, w * scale, h * scale))
 
 
-def warp_box(image: np.ndarray, roi: Corner, size: int, fill=0) -> np.ndarray:
-    """The region `roi` resampled to (size, size): x1 lands on pixel 0, x2 on pixel size - 1; outside of the image is `fill`."""
+def warp_box(image: np.ndarray, roi: Corner, size: int, fill: ArrayLike = 0) -> np.ndarray:
+    """Resample the region `roi` to (size, size): x1 lands on pixel 0, x2 on pixel size - 1.
+
+    Pixels outside of the image are `fill`, one value or one per channel.
+    """
     a, b = (size - 1) / (roi.x2 - roi.x1), (size - 1) / (roi.y2 - roi.y1)
     matrix = np.array([[a, 0, -a * roi.x1], [0, b, -b * roi.y1]])
     border = [float(value) for value in np.broadcast_to(fill, 3)]
@@ -45,7 +56,11 @@ def warp_box(image: np.ndarray, roi: Corner, size: int, fill=0) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a crop moves (shift: pixels, scale: share of its side) and how likely blur, flip and colour are."""
+    """Ranges and probabilities of the random changes of a crop.
+
+    shift: largest translation in pixels. scale: largest change of the side, as a share of it. blur, flip, color:
+    probabilities.
+    """
 
     shift: float
     scale: float
@@ -53,7 +68,7 @@ class Augmentation:
     flip: float
     color: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             upper = float("inf") if field.name == "shift" else 1.0
@@ -62,15 +77,16 @@ class Augmentation:
                     f"augmentation {field.name.upper()} must be in [0, {upper}] (SCALE below 1), got {value!r}"
                 )
 
-    def needs(self, size: int) -> int:
-        """The side of the square in the middle of an image in which every crop of `size` lies."""
+    def required_side(self, size: int) -> int:
+        """Return the side of the centred square that contains every possible crop of `size`."""
         return 2 * math.ceil((size * (1 + self.scale) / 2) + self.shift + 1)
 
     def __call__(
-        self, rng: np.random.Generator, image: Picture, box: Corner, size: int, gray: bool = False
+        self, rng: np.random.Generator, image: CropView, box: Corner, size: int, gray: bool = False
     ) -> tuple[np.ndarray, Corner, np.ndarray]:
-        """A (size, size, 3) crop around the middle of the whole image, the box in it, and what is to be subtracted from its channels, (3,) float32; `gray`
-        takes the colour away first.
+        """Return a (size, size, 3) crop around the middle of the complete image, the box in it, and a lighting offset.
+
+        The offset, (3,) float32, is to be subtracted from the channels. `gray` first converts the crop to grey.
         """
         left, top, width, height = self._window(rng, (image.height, image.width), size)
         row, column = top - image.top, left - image.left
@@ -92,23 +108,28 @@ class Augmentation:
             box = Corner(size - 1 - box.x2, box.y1, size - 1 - box.x1, box.y2)
         return crop, box, light
 
-    def _window(self, rng, image_shape, size: int) -> tuple[int, int, int, int]:
-        """The region to cut in whole pixels, left, top, width, height: the nearest to that of `_roi`. Its edges are those of pixels, as resampling whole images
-        has it and four times as fast as a warp; the box follows exactly.
+    def _window(self, rng: np.random.Generator, image_shape: Sequence[int], size: int) -> tuple[int, int, int, int]:
+        """Return the region to cut as left, top, width, height in whole pixels, nearest to the region of `_roi`.
+
+        It ends at pixel edges, as in resampling a complete image, which is four times as fast as a warp. The box
+        follows exactly.
         """
         roi, *scales = self._roi(rng, image_shape, size)
-        sides = [
-            min(side, max(1, round(size * scale)))
-            for side, scale in zip((image_shape[1], image_shape[0]), scales, strict=True)
-        ]
-        corner = [
-            min(side - length, max(0, round(start + 0.5 - 0.5 * scale)))
-            for side, length, start, scale in zip((image_shape[1], image_shape[0]), sides, roi[:2], scales, strict=True)
-        ]
-        return *corner, *sides
+        image_sides = (image_shape[1], image_shape[0])
+        width, height = (
+            min(image_side, max(1, round(size * scale))) for image_side, scale in zip(image_sides, scales, strict=True)
+        )
+        left, top = (
+            min(image_side - side, max(0, round(start + 0.5 - 0.5 * scale)))
+            for image_side, side, start, scale in zip(image_sides, (width, height), roi[:2], scales, strict=True)
+        )
+        return left, top, width, height
 
-    def _roi(self, rng, image_shape, size: int) -> tuple[Corner, float, float]:
-        """The region to cut and its scales against (size - 1): scaled within the image's size, then shifted within its borders."""
+    def _roi(self, rng: np.random.Generator, image_shape: Sequence[int], size: int) -> tuple[Corner, float, float]:
+        """Draw the region to cut and its scales relative to (size - 1).
+
+        It is scaled up to the image's size, then shifted within the image's borders.
+        """
         height, width = image_shape[:2]
         scale_x, scale_y = (1 + rng.uniform(-1, 1, 2) * self.scale).tolist()
         shift_x, shift_y = (rng.uniform(-1, 1, 2) * self.shift).tolist()
@@ -122,13 +143,15 @@ class Augmentation:
 
 
 def lighting_offset(rng: np.random.Generator) -> np.ndarray:
-    """A random change of light, (3,) float32 in BGR order, to be subtracted."""
+    """Draw a lighting offset, (3,) float32 in BGR order, to be subtracted."""
     return (LIGHTING @ rng.standard_normal(3))[::-1].astype(np.float32)
 
 
 def cross_blur(image: np.ndarray, size: int, vertical: float) -> np.ndarray:
-    """Filter with a cross of `size` pixels: share `vertical` on its upright line, the rest on the level one. Two box filters, since they are fast; whole
-    grey values, off by one at most.
+    """Blur with a cross-shaped kernel of `size` pixels; share `vertical` of its weight is on the vertical line.
+
+    Computed by two box filters, which are fast. Grey values are rounded, off by one at most.
     """
-    upright, level = cv2.blur(image, (1, size)), cv2.blur(image, (size, 1))
-    return cv2.addWeighted(upright, vertical, level, 1 - vertical, 0)
+    vertical_blur = cv2.blur(image, (1, size))
+    horizontal_blur = cv2.blur(image, (size, 1))
+    return cv2.addWeighted(vertical_blur, vertical, horizontal_blur, 1 - vertical, 0)

@@ -1,12 +1,13 @@
-"""Looks a training set over before hours are spent on it: do the crops exist and decode, do the boxes make sense, is anything there twice.
+"""Checks of a training set before hours are spent on it: missing or damaged crops, implausible boxes, duplicates.
 
-Boxes are xyxy in pixels of the raw image. Of a crop only the shape of its target is known (the exemplar square always has 127 of 511 pixels), so a wrong
-scale, such as YouTube-BB's shares of the image, shows in the numbers and not in the pictures.
+Boxes are xyxy in pixels of the raw image. A crop shows only the shape of its target, since the exemplar square always
+has 127 of 511 pixels. A wrong scale, such as YouTube-BB's boxes relative to the image size, therefore shows in the
+numbers and not in the pictures.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -18,17 +19,29 @@ from pysot.datasets.storage import CropFiles, CropPack, open_storage
 from pysot.utils.image import decode_image
 
 SIDE = 511
-TINY = 2.0  # pixels: smaller targets teach nothing
-THIN = 20.0  # longer than that many times their width
-SHARE = 1.5  # boxes that end within so many pixels of the corner are no boxes of pixels
-_SHARES = "the boxes look like shares of the image in place of pixels; prepare the set again with tools/prepare_data.py"
-SHEET = (8, 6)  # pictures across and down
-CELL = 160
+MIN_SIDE = 2.0  # pixels: smaller targets carry no signal
+MAX_ASPECT = 20.0  # longer side relative to the shorter one
+RELATIVE_LIMIT = 1.5  # boxes that end within this many pixels of the corner are relative coordinates, not pixels
+_RELATIVE_BOXES = (
+    "boxes look like fractions of the image size instead of pixels; prepare the set again with tools/prepare_data.py"
+)
+ODD_BOXES = (  # counts that make a set suspicious
+    "smaller than 2 pixels",
+    "more than 20 times as long as wide",
+    "begin far outside of the image",
+    "frames that a track has twice",
+)
+SHEET_GRID = (8, 6)  # pictures across and down
+CELL_SIDE = 160
 
 
 @dataclass
-class Report:
-    """What was found. `bad` are boxes whose crop cannot be used: video, track, frame and reason; `suspicious` are sentences about the whole set."""
+class CheckReport:
+    """Findings about one set.
+
+    `bad` are boxes whose crop cannot be used: video, track, frame and reason. `suspicious` are sentences about the
+    entire set.
+    """
 
     name: str
     boxes: int
@@ -39,96 +52,88 @@ class Report:
     sizes: dict[str, list[float]] = field(default_factory=dict)
 
     def as_json(self) -> dict:
-        """For machines: the fields, and how many crops are bad."""
+        """Return the fields and the number of bad crops, for JSON."""
         return {**vars(self), "bad_count": len(self.bad)}
 
 
-def check_boxes(annotation: TrackAnnotation) -> Report:
-    """What the numbers say: sizes, shapes, shares in place of pixels, negative corners, boxes that come twice."""
-    report, boxes = Report(annotation.name, len(annotation.boxes)), annotation.boxes
+def check_boxes(annotation: TrackAnnotation) -> CheckReport:
+    """Check the numbers: sizes, shapes, relative coordinates, negative corners, duplicate boxes."""
+    report, boxes = CheckReport(annotation.name, len(annotation.boxes)), annotation.boxes
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     longer, shorter = np.maximum(width, height), np.minimum(width, height)
-    percent = (0, 1, 10, 50, 90, 99, 100)
+    percentiles = (0, 1, 10, 50, 90, 99, 100)
     report.sizes = {
-        "percentiles": list(percent),
-        "square root of area": np.percentile(np.sqrt(width * height), percent).round(2).tolist(),
-        "width / height": np.percentile(width / height, percent).round(3).tolist(),
-        "boxes per track": np.percentile(np.diff(annotation.box_offset), percent).tolist(),
+        "percentiles": list(percentiles),
+        "square root of area": np.percentile(np.sqrt(width * height), percentiles).round(2).tolist(),
+        "width / height": np.percentile(width / height, percentiles).round(3).tolist(),
+        "boxes per track": np.percentile(np.diff(annotation.box_offset), percentiles).tolist(),
     }
-    starts = np.zeros(len(boxes), bool)
-    starts[annotation.box_offset[:-1]] = True
-    repeats = (np.diff(annotation.frames, prepend=-1) == 0) & ~starts
+    is_first_of_track = np.zeros(len(boxes), bool)
+    is_first_of_track[annotation.box_offset[:-1]] = True
+    repeats = (np.diff(annotation.frames, prepend=-1) == 0) & ~is_first_of_track
     report.counts = {
         "videos": annotation.video_count,
         "tracks": annotation.track_count,
         "boxes": len(boxes),
-        "smaller than 2 pixels": int((longer < TINY).sum()),
-        "more than 20 times as long as wide": int((longer > THIN * shorter).sum()),
+        "smaller than 2 pixels": int((longer < MIN_SIDE).sum()),
+        "more than 20 times as long as wide": int((longer > MAX_ASPECT * shorter).sum()),
         "begin far outside of the image": int(((boxes[:, 0] < -width) | (boxes[:, 1] < -height)).sum()),
         "frames that a track has twice": int(repeats.sum()),
-        **{f"left out: {what}": count for what, count in annotation.dropped.items() if count},
+        **{f"left out: {kind}": count for kind, count in annotation.dropped.items() if count},
     }
-    shares = (boxes.max(axis=1) <= SHARE).mean()
-    if shares > 0.01:
-        report.suspicious.append(f"{shares:.0%} of them: {_SHARES}")
-    for what in (
-        "smaller than 2 pixels",
-        "more than 20 times as long as wide",
-        "begin far outside of the image",
-        "frames that a track has twice",
-    ):
-        if report.counts[what] > 0.01 * len(boxes):
-            report.suspicious.append(f"{report.counts[what]} boxes: {what}")
+    relative = (boxes.max(axis=1) <= RELATIVE_LIMIT).mean()
+    if relative > 0.01:
+        report.suspicious.append(f"{relative:.0%} of the {_RELATIVE_BOXES}")
+    for kind in ODD_BOXES:
+        if report.counts[kind] > 0.01 * len(boxes):
+            report.suspicious.append(f"{report.counts[kind]} boxes: {kind}")
     if np.diff(annotation.box_offset).max() == 1 and annotation.frames.max() > 0:
         report.suspicious.append(
-            "no track has more than one frame, though there are videos: frames may have become tracks"
+            "no track has more than one frame although there are videos: frames may have been read as tracks"
         )
     return report
 
 
-def check_crops(annotation: TrackAnnotation, report: Report, sample: int | None, progress: Callable) -> np.ndarray:
-    """Read crops, all or `sample` of them at random, note bad ones and pictures that come again in `report`, and return a contact sheet (h, w, 3) uint8 of
-    some of them. `progress` wraps the boxes, as tqdm does.
+def check_crops(
+    annotation: TrackAnnotation, report: CheckReport, sample: int | None, progress: Callable[..., Iterable]
+) -> np.ndarray:
+    """Read all crops, or a random `sample` of them, and return a contact sheet (h, w, 3) uint8 of some of them.
+
+    Bad crops and duplicate pictures are added to `report`. `progress` wraps the boxes, as tqdm does.
     """
-    storage, seen, pictures = open_storage(annotation), {}, []
-    chosen = np.arange(len(annotation.boxes)) if sample is None else chosen_boxes(annotation, sample)
-    shown = set(np.random.default_rng(0).permutation(chosen)[: SHEET[0] * SHEET[1]].tolist())
-    again: Counter = Counter()
+    storage, seen = open_storage(annotation), set()
+    pictures: list[tuple[str, np.ndarray, np.ndarray]] = []
+    chosen = np.arange(len(annotation.boxes)) if sample is None else sample_boxes(annotation, sample)
+    shown = set(np.random.default_rng(0).permutation(chosen)[: SHEET_GRID[0] * SHEET_GRID[1]].tolist())
+    odd_pictures: Counter[str] = Counter()
     for video, track, box in progress(annotation.targets(chosen), total=len(chosen)):
         report.checked += 1
+        name = storage.name(video, track, box)
         try:
-            data = storage.data(video, track, box)
-            pixels = decode_image(data, storage.name(video, track, box))
+            pixels = decode_image(storage.data(video, track, box), name)
             if pixels.shape != (SIDE, SIDE, 3):
                 raise ValueError(
-                    f"{storage.name(video, track, box)} has {pixels.shape[1]} x {pixels.shape[0]} pixels, expected {SIDE} x {SIDE}; make it again"
+                    f"{name} has {pixels.shape[1]} x {pixels.shape[0]} pixels, expected {SIDE} x {SIDE}; make it again"
                 )
         except (OSError, ValueError) as error:
-            report.bad.append(
-                (
-                    annotation.videos[video].decode(),
-                    annotation.tracks[track].decode(),
-                    int(annotation.frames[box]),
-                    str(error),
-                )
-            )
+            video_name, track_name = annotation.videos[video].decode(), annotation.tracks[track].decode()
+            report.bad.append((video_name, track_name, int(annotation.frames[box]), str(error)))
             continue
         digest = hashlib.blake2b(pixels.tobytes(), digest_size=8).digest()
-        again["the same picture as another crop"] += digest in seen
-        seen[digest] = box
-        again["of one colour"] += int(pixels.std() < 1)
+        odd_pictures["the same picture as another crop"] += digest in seen
+        seen.add(digest)
+        odd_pictures["of one colour"] += int(pixels.std() < 1)
         if box in shown:
-            pictures.append((storage.name(video, track, box), pixels, annotation.boxes[box]))
-    report.counts |= {what: count for what, count in again.items() if count}
-    if report.checked and sum(again.values()) > 0.01 * report.checked:
-        report.suspicious.append(
-            ", ".join(f"{count} crops are {what}" for what, count in again.items() if count) + f", of {report.checked}"
-        )
+            pictures.append((name, pixels, annotation.boxes[box]))
+    report.counts |= {kind: count for kind, count in odd_pictures.items() if count}
+    if report.checked and sum(odd_pictures.values()) > 0.01 * report.checked:
+        sentence = ", ".join(f"{count} crops are {kind}" for kind, count in odd_pictures.items() if count)
+        report.suspicious.append(f"{sentence}, of {report.checked}")
     return contact_sheet(pictures)
 
 
-def chosen_boxes(annotation: TrackAnnotation, sample: int, seed: int = 0) -> np.ndarray:
-    """Random boxes, in order, at most as many as there are."""
+def sample_boxes(annotation: TrackAnnotation, sample: int, seed: int = 0) -> np.ndarray:
+    """Draw the indices of `sample` random boxes, or of all if there are fewer, in rising order."""
     count = len(annotation.boxes)
     return np.sort(np.random.default_rng(seed).choice(count, min(sample, count), replace=False))
 
@@ -136,57 +141,57 @@ def chosen_boxes(annotation: TrackAnnotation, sample: int, seed: int = 0) -> np.
 def check_annotations(
     annotations: Sequence[TrackAnnotation], storages: Sequence[CropFiles | CropPack], sample: int = 32, seed: int = 0
 ) -> list[str]:
-    """Read a few crops of each set, quick enough for the start of a training run, and look at their boxes: what is suspicious, as sentences.
+    """Check the boxes and a few crops of each set, and return what is suspicious as sentences.
 
-    Raises ValueError for a set of which not one crop can be read and has the size that training needs.
+    Quick enough for the start of a training run. Raises ValueError for a set without one sampled crop that can be read
+    and has the size that training needs.
     """
-    found = []
+    sentences = []
     for annotation, storage in zip(annotations, storages, strict=True):
-        wrong, other, chosen = [], [], chosen_boxes(annotation, sample, seed)
+        unreadable, other_sizes, chosen = [], [], sample_boxes(annotation, sample, seed)
         for target in annotation.targets(chosen):
             try:
-                picture = storage.read(*target)
-                if (picture.width, picture.height) != (SIDE, SIDE):
-                    other.append(f"{storage.name(*target)} has {picture.width} x {picture.height} pixels")
+                crop = storage.read(*target)
+                if (crop.width, crop.height) != (SIDE, SIDE):
+                    other_sizes.append(f"{storage.name(*target)} has {crop.width} x {crop.height} pixels")
             except (OSError, ValueError) as error:
-                wrong.append(str(error))
-        if other:
-            told = (
-                f"{annotation.name}: {len(other)} of {len(chosen)} crops drawn at random have other sizes than the {SIDE} x {SIDE} pixels that training "
-                f"needs: {other[0]}. Make them again (par_crop.py {SIDE}), or correct DATASET.{annotation.name}.ROOT"
+                unreadable.append(str(error))
+        setting = f"DATASET.{annotation.name}.ROOT"
+        if other_sizes:
+            sentence = (
+                f"{annotation.name}: {len(other_sizes)} of {len(chosen)} randomly drawn crops do not have the "
+                f"{SIDE} x {SIDE} pixels that training needs: {other_sizes[0]}. Make them again (par_crop.py {SIDE}), "
+                f"or correct {setting}"
             )
-            if len(other) + len(wrong) == len(chosen):
-                raise ValueError(told)
-            found.append(told)
-        if len(wrong) == len(chosen):
+            if len(other_sizes) + len(unreadable) == len(chosen):
+                raise ValueError(sentence)
+            sentences.append(sentence)
+        if len(unreadable) == len(chosen):
             raise ValueError(
-                f"{annotation.name}: none of {len(chosen)} crops drawn at random can be read: {wrong[0]}. Is DATASET.{annotation.name}.ROOT "
-                "right?"
+                f"{annotation.name}: none of {len(chosen)} randomly drawn crops can be read: {unreadable[0]}. Check "
+                f"{setting}"
             )
-        if wrong:
-            found.append(
-                f"{annotation.name}: {len(wrong)} of {len(chosen)} crops drawn at random cannot be read, the first: {wrong[0]}. tools/check_data.py "
-                "lists all of them, to be left out"
+        if unreadable:
+            sentences.append(
+                f"{annotation.name}: {len(unreadable)} of {len(chosen)} randomly drawn crops cannot be read, the "
+                f"first: {unreadable[0]}. tools/check_data.py lists all of them, to exclude them from training"
             )
-        if (annotation.boxes[chosen].max(axis=1) <= SHARE).mean() > 0.5:
-            found.append(f"{annotation.name}: {_SHARES}")
-    return found
+        if (annotation.boxes[chosen].max(axis=1) <= RELATIVE_LIMIT).mean() > 0.5:
+            sentences.append(f"{annotation.name}: the {_RELATIVE_BOXES}")
+    return sentences
 
 
 def contact_sheet(pictures: list[tuple[str, np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Crops in rows with the box that training sees, and the ends of their names."""
-    across, down = SHEET
-    sheet = np.full((down * (CELL + 14), across * CELL, 3), 255, np.uint8)
-    for place, (name, pixels, box) in enumerate(pictures):
-        row, column = divmod(place, across)
-        drawn = pixels.copy()
+    """Draw crops in rows, each with the box that training sees and the end of its name."""
+    across, down = SHEET_GRID
+    sheet = np.full((down * (CELL_SIDE + 14), across * CELL_SIDE, 3), 255, np.uint8)
+    for index, (name, pixels, box) in enumerate(pictures):
+        row, column = divmod(index, across)
+        picture = pixels.copy()
         x1, y1, x2, y2 = (round(value) for value in centred_box(pixels.shape, box))
-        cv2.rectangle(drawn, (x1, y1), (x2, y2), (0, 220, 255), 3)
-        top, left = row * (CELL + 14), column * CELL
-        sheet[top : top + CELL - 2, left : left + CELL - 2] = cv2.resize(
-            drawn, (CELL - 2, CELL - 2), interpolation=cv2.INTER_AREA
-        )
-        cv2.putText(
-            sheet, name[-30:-6], (left + 2, top + CELL + 9), cv2.FONT_HERSHEY_SIMPLEX, 0.32, (0, 0, 0), 1, cv2.LINE_AA
-        )
+        cv2.rectangle(picture, (x1, y1), (x2, y2), (0, 220, 255), 3)
+        top, left, side = row * (CELL_SIDE + 14), column * CELL_SIDE, CELL_SIDE - 2
+        sheet[top : top + side, left : left + side] = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+        text_position = (left + 2, top + CELL_SIDE + 9)
+        cv2.putText(sheet, name[-30:-6], text_position, cv2.FONT_HERSHEY_SIMPLEX, 0.32, (0, 0, 0), 1, cv2.LINE_AA)
     return sheet

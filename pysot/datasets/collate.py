@@ -1,4 +1,7 @@
-"""Items to a batch, with one copy of each array: into shared memory where a loader process does it, so that none is needed to send it."""
+"""Batch collation that copies each array once.
+
+In a loader process the copy goes straight to shared memory, so sending the batch needs no further copy.
+"""
 
 from collections.abc import Sequence
 
@@ -8,11 +11,12 @@ from torch.utils.data import get_worker_info
 
 
 def collate(items: Sequence[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
-    """The arrays of the items, stacked by their names."""
-    shared, batch = get_worker_info() is not None, {}
+    """Stack the arrays of the items by their names."""
+    in_worker = get_worker_info() is not None
+    batch = {}
     for name, first in items[0].items():
         stacked = torch.empty((len(items), *first.shape), dtype=torch.from_numpy(first).dtype)
-        if shared:
+        if in_worker:
             stacked.share_memory_()
         np.stack([item[name] for item in items], out=stacked.numpy())
         batch[name] = stacked

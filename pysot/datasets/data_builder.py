@@ -17,7 +17,7 @@ from pysot.utils.cores import allow_open_files
 
 
 def build_train_loader(
-    cfg,
+    cfg: CfgNode,
     *,
     seed: int,
     rank: int = 0,
@@ -26,15 +26,16 @@ def build_train_loader(
     workers: int = 1,
     data_path: str | None = None,
 ) -> DataLoader:
-    """Batches of cfg.TRAIN.BATCH_SIZE training items for one rank; its length is the steps of an epoch. `workers` processes load them where
-    cfg.TRAIN.NUM_WORKERS is -1. `data_path` is a folder to look for the data sets in first.
+    """Build the loader of batches of cfg.TRAIN.BATCH_SIZE training items for one rank.
 
-    Call `loader.batch_sampler.set_epoch(epoch)` before each epoch. All ranks must pass the same seed. Raises ValueError or FileNotFoundError when
-    a data set is not there, the config can't give one batch, or this process may not open enough files.
+    Its length is the number of steps of an epoch. `workers` processes load the items if cfg.TRAIN.NUM_WORKERS is -1.
+    `data_path` is the folder where the data sets are searched first. Call `loader.batch_sampler.set_epoch(epoch)`
+    before each epoch. All ranks must pass the same seed. Raises ValueError or FileNotFoundError when a data set is
+    missing, the config can't give one batch, or this process may not open enough files.
     """
     sampler = EpochBatchSampler(cfg.DATASET.VIDEOS_PER_EPOCH, cfg.TRAIN.BATCH_SIZE, rank, world_size)
-    chosen = cfg.TRAIN.NUM_WORKERS >= 0
-    workers = allow_open_files(cfg.TRAIN.NUM_WORKERS if chosen else workers, fewer=not chosen)
+    is_configured = cfg.TRAIN.NUM_WORKERS >= 0
+    workers = allow_open_files(cfg.TRAIN.NUM_WORKERS if is_configured else workers, fewer=not is_configured)
     return DataLoader(
         build_dataset(cfg, seed=seed, data_path=data_path),
         batch_sampler=sampler,
@@ -46,66 +47,72 @@ def build_train_loader(
     )
 
 
-def find_sets(cfg, data_path: str | None = None) -> list[tuple[str, Path, Path]]:
-    """Name, folder of crops (or pack) and annotation of each set of cfg.DATASET.NAMES. Raises as `build_train_loader`."""
-    nodes = [(name, _node(cfg, name, data_path)) for name in cfg.DATASET.NAMES]
+def find_sets(cfg: CfgNode, data_path: str | None = None) -> list[tuple[str, Path, Path]]:
+    """Return name, folder of crops (or pack) and annotation of each set of cfg.DATASET.NAMES.
+
+    Raises as `build_train_loader`.
+    """
+    sections = [(name, _dataset_section(cfg, name, data_path)) for name in cfg.DATASET.NAMES]
     return [
         (
             name,
-            find_data_path(node.ROOT, f"DATASET.{name}.ROOT", data_path),
-            find_data_path(node.ANNO, f"DATASET.{name}.ANNO", data_path),
+            find_data_path(section.ROOT, f"DATASET.{name}.ROOT", data_path),
+            find_data_path(section.ANNO, f"DATASET.{name}.ANNO", data_path),
         )
-        for name, node in nodes
+        for name, section in sections
     ]
 
 
-def build_dataset(cfg, *, seed: int, data_path: str | None = None) -> TrackingPairDataset:
-    """The training items of cfg.DATASET.NAMES."""
-    nodes = [_node(cfg, name, data_path) for name in cfg.DATASET.NAMES]
-    if not nodes:
+def build_dataset(cfg: CfgNode, *, seed: int, data_path: str | None = None) -> TrackingPairDataset:
+    """Build the data set of training items from cfg.DATASET.NAMES."""
+    sections = [_dataset_section(cfg, name, data_path) for name in cfg.DATASET.NAMES]
+    if not sections:
         raise ValueError("DATASET.NAMES is empty: name at least one data set to train on")
     return TrackingPairDataset(
         [
-            load_annotation(name, node.ROOT, node.ANNO, data_path)
-            for name, node in zip(cfg.DATASET.NAMES, nodes, strict=True)
+            load_annotation(name, section.ROOT, section.ANNO, data_path)
+            for name, section in zip(cfg.DATASET.NAMES, sections, strict=True)
         ],
-        [node.FRAME_RANGE for node in nodes],
-        [node.NUM_USE for node in nodes],
+        [section.FRAME_RANGE for section in sections],
+        [section.NUM_USE for section in sections],
         length=cfg.DATASET.VIDEOS_PER_EPOCH,
         seed=seed,
         template_size=cfg.TRAIN.EXEMPLAR_SIZE,
         search_size=cfg.TRAIN.SEARCH_SIZE,
-        template_augmentation=_augmentation(cfg.DATASET.TEMPLATE, "TEMPLATE"),
-        search_augmentation=_augmentation(cfg.DATASET.SEARCH, "SEARCH"),
-        anchor_target=_anchor_target(cfg),
+        template_augmentation=_build_augmentation(cfg.DATASET.TEMPLATE, "TEMPLATE"),
+        search_augmentation=_build_augmentation(cfg.DATASET.SEARCH, "SEARCH"),
+        anchor_target=_build_anchor_target(cfg),
         negative_share=cfg.DATASET.NEG,
         gray_share=cfg.DATASET.GRAY,
     )
 
 
-def _node(cfg, name: str, data_path: str | None):
-    """The section of a data set: that of the config, else what the set says of itself."""
+def _dataset_section(cfg: CfgNode, name: str, data_path: str | None) -> CfgNode:
+    """Return the section of a data set: from the config, else from the set's own description."""
     if name in cfg.DATASET and hasattr(cfg.DATASET[name], "ANNO"):
         return cfg.DATASET[name]
-    described = find_description(name, data_path)
-    if described is None:
+    description = find_description(name, data_path)
+    if description is None:
         known = sorted(key for key, value in cfg.DATASET.items() if hasattr(value, "ANNO"))
         raise ValueError(
-            f"DATASET.NAMES lists {name!r}, but the config has no section DATASET.{name} (known: {', '.join(known)}), and no folder in "
-            f"training_dataset of that name has a {DESCRIPTION}. Prepare it with tools/prepare_data.py --name {name.lower()}, or add a section "
-            "with ROOT, ANNO, FRAME_RANGE and NUM_USE"
+            f"DATASET.NAMES lists {name!r}, but the config has no section DATASET.{name} (known: {', '.join(known)}), "
+            f"and no folder of that name in training_dataset has a {DESCRIPTION}. Prepare it with "
+            f"tools/prepare_data.py --name {name.lower()}, or add a section with ROOT, ANNO, FRAME_RANGE and NUM_USE"
         )
-    return CfgNode(described)
+    return CfgNode(description)
 
 
-def _augmentation(node, key: str) -> Augmentation:
+def _build_augmentation(section: CfgNode, key: str) -> Augmentation:
+    """Build the augmentation of the section DATASET.<key>. Raises ValueError that names it."""
     try:
-        return Augmentation(shift=node.SHIFT, scale=node.SCALE, blur=node.BLUR, flip=node.FLIP, color=node.COLOR)
+        return Augmentation(
+            shift=section.SHIFT, scale=section.SCALE, blur=section.BLUR, flip=section.FLIP, color=section.COLOR
+        )
     except ValueError as error:
         raise ValueError(f"DATASET.{key}: {error}") from None
 
 
-def _anchor_target(cfg) -> AnchorTarget:
+def _build_anchor_target(cfg: CfgNode) -> AnchorTarget:
     train = cfg.TRAIN
     return AnchorTarget(
         stride=cfg.ANCHOR.STRIDE,

@@ -1,4 +1,4 @@
-"""A word for the content of a training set, the same on every machine that has the same boxes and crops."""
+"""Hash of a training set's content, equal on every machine that has the same boxes and crops."""
 
 import hashlib
 
@@ -7,23 +7,27 @@ import numpy as np
 from pysot.datasets.annotation import ARRAYS, TrackAnnotation
 from pysot.datasets.storage import CropFiles, CropPack
 
-SAMPLE = 32  # crops; all of them would take hours to read
+SAMPLED_CROPS = 32  # reading all crops would take hours
 
 
 def annotation_fingerprint(annotation: TrackAnnotation) -> str:
-    """A word for all names, frames and boxes, wherever they lie."""
+    """Return the hash of all names, frames and boxes, independent of where the files are."""
     digest = hashlib.sha256()
     for field in ARRAYS:
         array = np.ascontiguousarray(getattr(annotation, field))
         digest.update(f"{field} {array.dtype} {array.shape} ".encode())
-        digest.update(array.view(np.uint8).reshape(-1) if array.size else b"")
+        digest.update(array.view(np.uint8).reshape(-1).data if array.size else b"")
     return digest.hexdigest()
 
 
 def fingerprint(annotation: TrackAnnotation, storage: CropFiles | CropPack) -> str:
-    """A word for the boxes, and for the bytes of SAMPLE crops that are drawn from them; a crop that cannot be read counts as missing."""
-    digest, count = hashlib.sha256(annotation_fingerprint(annotation).encode()), len(annotation.boxes)
-    chosen = np.random.default_rng(0).choice(count, min(SAMPLE, count), replace=False)
+    """Return the hash of the boxes and of the bytes of SAMPLED_CROPS random crops.
+
+    A crop that cannot be read counts as missing.
+    """
+    digest = hashlib.sha256(annotation_fingerprint(annotation).encode())
+    count = len(annotation.boxes)
+    chosen = np.random.default_rng(0).choice(count, min(SAMPLED_CROPS, count), replace=False)
     for target in annotation.targets(np.sort(chosen)):
         try:
             digest.update(hashlib.sha256(storage.data(*target)).digest())

@@ -1,7 +1,8 @@
-"""What an epoch shows and in which order.
+"""Sampling of an epoch's training pairs and their order.
 
-Everything is a function of (seed, epoch, position): neither the number of workers nor that of ranks changes which pairs are drawn. A *pick* is
-(data set, video); position p of an epoch starts from pick p, and from the item's own random numbers comes the pair of crops.
+Everything is a function of (seed, epoch, position): neither the number of workers nor of ranks changes which pairs are
+drawn. A *pick* is (data set, video). Position p of an epoch starts from pick p, and the random numbers of the item
+determine the pair of crops.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,15 +12,13 @@ import numpy as np
 
 from pysot.datasets.annotation import TrackAnnotation
 
-ORDER_STREAM = (
-    0,
-    1,
-)  # keeps the order's random numbers apart from those of the items, default_rng([seed, epoch, position])
+# Separates the order's random numbers from those of the items, default_rng([seed, epoch, position]).
+ORDER_STREAM = (0, 1)
 
 
 @dataclass(frozen=True)
 class Target:
-    """One box of one track: indices into `TrackAnnotation` number `dataset`."""
+    """One box of one track, as indices into `TrackAnnotation` number `dataset`."""
 
     dataset: int
     video: int
@@ -41,18 +40,20 @@ class Pair:
 
 
 def epoch_order(seed: int, epoch: int, video_counts: Sequence[int], num_use: Sequence[int], length: int) -> np.ndarray:
-    """The picks of an epoch, (length, 2) int32: data set and video.
+    """Draw the picks of an epoch, (length, 2) int32: data set and video.
 
-    Every data set gives num_use picks, its videos shuffled as often as that needs (-1: every video once); the union is shuffled, and all that is
-    repeated until there are `length` picks. Raises ValueError when there is nothing to pick or num_use is below -1.
+    Every data set gives num_use picks from its shuffled videos, shuffled again when they are used up (-1: every video
+    once). The union is shuffled. This repeats until there are `length` picks. Raises ValueError when there is nothing
+    to pick or num_use is below -1.
     """
     _check_counts(video_counts, num_use, length)
     rng = np.random.default_rng([seed, epoch, *ORDER_STREAM])
-    order, filled = np.empty((length, 2), np.int32), 0
+    order = np.empty((length, 2), np.int32)
+    filled = 0
     while filled < length:
         union = np.concatenate(
             [
-                _picks(rng, dataset, count, use)
+                _draw_picks(rng, dataset, count, use)
                 for dataset, (count, use) in enumerate(zip(video_counts, num_use, strict=True))
             ]
         )
@@ -62,7 +63,7 @@ def epoch_order(seed: int, epoch: int, video_counts: Sequence[int], num_use: Seq
     return order
 
 
-def _check_counts(video_counts, num_use, length):
+def _check_counts(video_counts: Sequence[int], num_use: Sequence[int], length: int) -> None:
     if length < 1:
         raise ValueError(f"DATASET.VIDEOS_PER_EPOCH must be 1 or more, got {length}")
     if any(use < -1 for use in num_use):
@@ -73,7 +74,8 @@ def _check_counts(video_counts, num_use, length):
         )
 
 
-def _picks(rng, dataset: int, count: int, use: int) -> np.ndarray:
+def _draw_picks(rng: np.random.Generator, dataset: int, count: int, use: int) -> np.ndarray:
+    """Draw `use` picks, (use, 2) int32, from the `count` videos of a data set."""
     use = count if use == -1 else use
     if count == 0 or use == 0:
         return np.empty((0, 2), np.int32)
@@ -88,54 +90,62 @@ def draw_pair(
     rng: np.random.Generator,
     annotations: Sequence[TrackAnnotation],
     frame_ranges: Sequence[int],
-    pick,
+    pick: Sequence[int] | np.ndarray,
     negative_share: float,
 ) -> Pair:
-    """Template and search target for a pick (data set, video).
+    """Draw template and search target for a pick (data set, video).
 
-    Positive: two frames of a random track, at most frame_range places apart. With probability negative_share instead: any frame of the video, and a
-    random target of a random data set that is another object.
+    A positive pair is two boxes of a random track, at most frame_range entries of the track apart. With probability
+    negative_share the pair is negative: any box of the video, and a random target of a random data set that is another
+    object.
     """
     dataset, video = int(pick[0]), int(pick[1])
-    template = _random_target(rng, annotations, dataset, video)
+    template = _draw_target(rng, annotations, dataset, video)
     if rng.random() >= negative_share:
-        first, end = annotations[dataset].boxes_of(template.track)
-        reach = frame_ranges[dataset]
-        box = rng.integers(max(first, template.box - reach), min(end - 1, template.box + reach) + 1)
+        first, end = annotations[dataset].box_range(template.track)
+        frame_range = frame_ranges[dataset]
+        box = rng.integers(max(first, template.box - frame_range), min(end - 1, template.box + frame_range) + 1)
         return Pair(template, Target(dataset, video, template.track, int(box)), negative=False)
-    return Pair(template, _other_object(rng, annotations, template), negative=True)
+    return Pair(template, _draw_other_object(rng, annotations, template), negative=True)
 
 
-def _random_target(rng, annotations, dataset: int, video: int) -> Target:
-    track = int(rng.integers(*annotations[dataset].tracks_of(video)))
-    return Target(dataset, video, track, int(rng.integers(*annotations[dataset].boxes_of(track))))
+def _draw_target(rng: np.random.Generator, annotations: Sequence[TrackAnnotation], dataset: int, video: int) -> Target:
+    """Draw a random track of a video and a random box of it."""
+    annotation = annotations[dataset]
+    track = int(rng.integers(*annotation.track_range(video)))
+    return Target(dataset, video, track, int(rng.integers(*annotation.box_range(track))))
 
 
-def _other_object(rng, annotations, template: Target) -> Target:
-    """A random target that is not the template's object. With two objects or more, at least every second draw is one."""
+def _draw_other_object(rng: np.random.Generator, annotations: Sequence[TrackAnnotation], template: Target) -> Target:
+    """Draw a random target that is not the template's object.
+
+    The draw is repeated until it is another object. With two objects or more, that takes two draws on average at most.
+    """
     require_two_objects(annotations)
     while True:
         dataset = int(rng.integers(len(annotations)))
-        target = _random_target(rng, annotations, dataset, int(rng.integers(annotations[dataset].video_count)))
+        target = _draw_target(rng, annotations, dataset, int(rng.integers(annotations[dataset].video_count)))
         if target.object != template.object:
             return target
 
 
 def require_two_objects(annotations: Sequence[TrackAnnotation]) -> None:
-    """Raise ValueError where no negative pair can be drawn."""
+    """Raise ValueError if no negative pair can be drawn."""
     if sum(annotation.track_count for annotation in annotations) < 2:
         raise ValueError(
-            "negative pairs need two objects, and the training data has one: set DATASET.NEG to 0 or add data"
+            "negative pairs need two objects, but the training data has one: set DATASET.NEG to 0 or add data"
         )
 
 
 class EpochBatchSampler:
-    """Batches of (epoch, position) for one rank: global batch g is positions g*B*W to (g+1)*B*W, rank r takes the r-th B of them.
+    """Batches of (epoch, position) for one rank.
 
-    `set_epoch` comes before every epoch. Its start_step skips the batches that a resumed run has done already.
+    Global batch g is the positions g*B*W to (g+1)*B*W for batch size B and world size W. Rank r takes the r-th B of
+    them. Call `set_epoch` before every epoch. Its start_step skips the batches that a resumed training run has done
+    already.
     """
 
-    def __init__(self, length: int, batch_size: int, rank: int = 0, world_size: int = 1):
+    def __init__(self, length: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
         if batch_size < 1 or not 0 <= rank < world_size:
             raise ValueError(
                 f"expected TRAIN.BATCH_SIZE >= 1 and 0 <= rank < world size, got {batch_size}, {rank}, {world_size}"
@@ -146,17 +156,21 @@ class EpochBatchSampler:
                 f"an epoch of {length} pairs has no full batch of {batch_size} x {world_size} processes: raise "
                 "DATASET.VIDEOS_PER_EPOCH or lower TRAIN.BATCH_SIZE"
             )
-        self.batch_size, self.rank, self.world_size = batch_size, rank, world_size
-        self.epoch, self.start_step = 0, 0
+        self.batch_size = batch_size
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+        self.start_step = 0
 
     def set_epoch(self, epoch: int, start_step: int = 0) -> None:
-        """Choose the epoch of the next iteration and the step it starts at."""
+        """Set the epoch of the next iteration and the step it starts at."""
         if epoch < 0 or not 0 <= start_step <= self.steps:
             raise ValueError(f"expected epoch >= 0 and 0 <= start_step <= {self.steps}, got {epoch} and {start_step}")
-        self.epoch, self.start_step = epoch, start_step
+        self.epoch = epoch
+        self.start_step = start_step
 
     def __len__(self) -> int:
-        """Steps of a whole epoch, also when start_step skips some of them."""
+        """Return the number of steps of a complete epoch, also when start_step skips some of them."""
         return self.steps
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
@@ -165,6 +179,6 @@ class EpochBatchSampler:
             yield self.batch(epoch, step)
 
     def batch(self, epoch: int, step: int) -> list[tuple[int, int]]:
-        """The items of this rank in a step."""
+        """Return the items of this rank in a step."""
         first = (step * self.world_size + self.rank) * self.batch_size
         return [(epoch, position) for position in range(first, first + self.batch_size)]

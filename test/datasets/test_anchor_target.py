@@ -26,7 +26,7 @@ def rng(seed=0):
 
 
 def brute_force_boxes(setting):
-    """Centre and size of every anchor, by loops."""
+    """Return centre and size of every anchor, computed with loops."""
     boxes = {}
     size, stride = setting["output_size"], setting["stride"]
     for a, ratio in enumerate(setting["ratios"]):
@@ -65,45 +65,37 @@ def test_settings_that_contradict(change):
 def test_matches_brute_force(setting, target):
     labels, offsets, weights = AnchorTarget(**setting)(rng(), target, negative=False)
     count, size = len(setting["ratios"]), setting["output_size"]
-    assert (labels.shape, offsets.shape, weights.shape) == (
-        (count, size, size),
-        (4, count, size, size),
-        (count, size, size),
-    )
+    assert labels.shape == weights.shape == (count, size, size) and offsets.shape == (4, count, size, size)
     assert (labels.dtype, offsets.dtype, weights.dtype) == (np.int64, np.float32, np.float32)
     boxes = brute_force_boxes(setting)
-    could_be = {1: set(), 0: set()}
-    tx, ty, tw, th = (
-        (target[0] + target[2]) / 2,
-        (target[1] + target[3]) / 2,
-        target[2] - target[0],
-        target[3] - target[1],
-    )
-    for place, (cx, cy, w, h) in boxes.items():
+    candidates = {1: set(), 0: set()}
+    tx, ty = (target[0] + target[2]) / 2, (target[1] + target[3]) / 2
+    tw, th = target[2] - target[0], target[3] - target[1]
+    for index, (cx, cy, w, h) in boxes.items():
         value = overlap((cx, cy, w, h), target)
         if value > 0.6:
-            could_be[1].add(place)
+            candidates[1].add(index)
         elif value < 0.3:
-            could_be[0].add(place)
+            candidates[0].add(index)
         np.testing.assert_allclose(
-            offsets[(slice(None), *place)],
+            offsets[(slice(None), *index)],
             [(tx - cx) / w, (ty - cy) / h, math.log(tw / w), math.log(th / h)],
             atol=1e-5,
         )
-    is_now = {label: set(zip(*np.nonzero(labels == label), strict=True)) for label in (0, 1)}
+    labelled = {label: set(zip(*np.nonzero(labels == label), strict=True)) for label in (0, 1)}
     for label, most in ((1, 16), (0, 48)):  # 48 = TOTAL_NUM - POS_NUM, also with fewer positives
-        assert is_now[label] <= could_be[label] and len(is_now[label]) == min(most, len(could_be[label]))
-    positives = len(is_now[1])
+        assert labelled[label] <= candidates[label] and len(labelled[label]) == min(most, len(candidates[label]))
+    positives = len(labelled[1])
     np.testing.assert_allclose(weights, np.where(labels == 1, 1 / (positives + 1e-6), 0), rtol=1e-6)
 
 
 def test_more_positives_than_kept_are_chosen_at_random():
     target = Corner(95.0, 95.0, 159.0, 159.0)
-    target_of = AnchorTarget(**{**SETTING, "pos_num": 2})
-    labels = [target_of(rng(seed), target, negative=False)[0] for seed in range(40)]
+    anchor_target = AnchorTarget(**{**SETTING, "pos_num": 2})
+    labels = [anchor_target(rng(seed), target, negative=False)[0] for seed in range(40)]
     assert all((label == 1).sum() == 2 and (label == 0).sum() == 62 for label in labels)
     assert (np.array(labels) == 1).any(axis=0).sum() > 4
-    np.testing.assert_array_equal(target_of(rng(3), target, negative=False)[0], labels[3])
+    np.testing.assert_array_equal(anchor_target(rng(3), target, negative=False)[0], labels[3])
 
 
 def test_no_anchor_fits():
@@ -114,9 +106,9 @@ def test_no_anchor_fits():
 @pytest.mark.parametrize("cx, cy", [(127, 127), (190, 70), (63.5, 191), (20, 222)])
 def test_negative_pair(cx, cy):
     target = Corner(cx - 20.0, cy - 10.0, cx + 20.0, cy + 10.0)
-    target_of, seen = AnchorTarget(**SETTING), np.zeros((5, 25, 25), bool)
+    anchor_target, seen = AnchorTarget(**SETTING), np.zeros((5, 25, 25), bool)
     for seed in range(200):
-        labels, offsets, weights = target_of(rng(seed), target, negative=True)
+        labels, offsets, weights = anchor_target(rng(seed), target, negative=True)
         assert set(np.unique(labels)) == {-1, 0} and (labels == 0).sum() == 16
         assert not offsets.any() and not weights.any()
         seen |= labels == 0

@@ -14,7 +14,7 @@ GOOD = {
 
 
 def index(content):
-    return index_annotation("SET", "root", content, where="train.json")
+    return index_annotation("SET", "root", content, source="train.json")
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_box_of_another_form_is_named(box):
 def test_flat_arrays():
     data = index(GOOD)
     assert (data.video_count, data.track_count, len(data.boxes)) == (2, 3, 4)
-    assert [data.tracks_of(v) for v in range(2)] == [(0, 1), (1, 3)]
-    assert [data.boxes_of(t) for t in range(3)] == [(0, 2), (2, 3), (3, 4)]
+    assert [data.track_range(v) for v in range(2)] == [(0, 1), (1, 3)]
+    assert [data.box_range(t) for t in range(3)] == [(0, 2), (2, 3), (3, 4)]
     np.testing.assert_array_equal(data.frames, [0, 2, 7, 1])  # rising within a track, although the json has 2 before 0
     np.testing.assert_allclose(data.boxes, [[1, 2, 3, 5], [0, 0, 10, 20], [0, 0, 30, 40], [5.5, 5, 6, 9]])
     assert data.crop_path(0, 0, 1).as_posix() == "root/b/clip/000002.00.x.jpg"

@@ -13,7 +13,7 @@ from pysot.datasets.augmentation import (
     lighting_offset,
     warp_box,
 )
-from pysot.datasets.storage import whole
+from pysot.datasets.storage import full_view
 from pysot.engine.batch import float_images
 from pysot.utils.bbox import Corner
 
@@ -22,7 +22,7 @@ SEARCH = {"shift": 64, "scale": 0.18, "blur": 0.2, "flip": 0.3, "color": 1.0}
 
 
 class Scripted:
-    """A generator that gives the uniform numbers it was made with."""
+    """Random generator that returns given uniform numbers."""
 
     def __init__(self, *pairs):
         self.pairs = list(pairs)
@@ -41,7 +41,7 @@ def textured(side=511):
 
 
 def literal_region(draws, image, size, setting):
-    """The published recipe word by word, for drawn numbers: where a crop begins, and its scales."""
+    """Apply the published recipe literally to drawn numbers; return the corner of the crop and its scales."""
     image_h, image_w = image.shape[:2]
     half = (size - 1) / 2
     scale_x = min(1 + draws["scale"][0] * setting["scale"], image_w / (size - 1))
@@ -54,7 +54,7 @@ def literal_region(draws, image, size, setting):
 
 
 def literal_crop(image, size, x1, y1, scale_x, scale_y):
-    """Pixel by pixel, in float64: pixel (0, 0) of the crop at (x1, y1), one pixel further is scale_x, scale_y."""
+    """Resample bilinearly in float64: pixel (0, 0) of the crop is at (x1, y1), the step is scale_x, scale_y."""
     image_h, image_w = image.shape[:2]
     crop = np.zeros((size, size, 3))
     for row in range(size):
@@ -101,7 +101,7 @@ def test_the_region_is_that_of_the_literal_recipe_in_whole_pixels(scale, shift, 
     begins = left - 0.5 + 0.5 * width / size, top - 0.5 + 0.5 * height / size  # the middle of the crop's first pixel
     np.testing.assert_allclose(begins, [x1, y1], atol=1.01)
     box = Corner(200.0, 220.0, 290.0, 300.0)
-    crop, moved, light = augmentation(Scripted(scale, shift), whole(image), box, size)
+    crop, moved, light = augmentation(Scripted(scale, shift), full_view(image), box, size)
     ours = (*begins, width / size, height / size)
     np.testing.assert_allclose(
         moved,
@@ -114,13 +114,10 @@ def test_the_region_is_that_of_the_literal_recipe_in_whole_pixels(scale, shift, 
 
 
 def test_regions_are_not_biased():
-    """Whole pixels move a region by half a pixel at most, and by nothing on average."""
+    """Rounding to whole pixels moves a region by half a pixel at most, and by zero on average."""
     setting, rng = {**NOTHING, "shift": 64, "scale": 0.18}, np.random.default_rng(0)
-    image, augmentation, errors = (
-        np.zeros((511, 511, 3), np.uint8),
-        Augmentation(**{**NOTHING, "shift": 64, "scale": 0.18}),
-        [],
-    )
+    image, augmentation = np.zeros((511, 511, 3), np.uint8), Augmentation(**setting)
+    errors = []
     for _ in range(2000):
         draws = {"scale": rng.uniform(-1, 1, 2), "shift": rng.uniform(-1, 1, 2)}
         left, top, width, height = augmentation._window(Scripted(draws["scale"], draws["shift"]), image.shape, 255)
@@ -143,7 +140,8 @@ def test_shift_is_clipped_and_large_scale_capped():
     augmentation = Augmentation(**{**NOTHING, "shift": 1000, "scale": 0.5})
     roi, scale_x, scale_y = augmentation._roi(Scripted((1, -1), (1, -1)), image.shape, 255)
     assert scale_x == 300 / 254 and scale_y == 0.5
-    # pysot-compat: 300 wide in an image of 300 reaches one pixel past the last one, so the shift ends left of the border
+    # pysot-compat: 300 wide in an image of 300 reaches one pixel past the last one, so the shift ends left of the
+    # border
     assert (roi.x1, roi.x2, roi.y1) == (0, 300, 0)
 
 
@@ -152,7 +150,7 @@ def test_box_follows_the_picture():
     image[215:296, 225:286] = 255  # x 225..285, y 215..295
     for seed in range(20):
         crop, box, _ = Augmentation(**{**NOTHING, "shift": 64, "scale": 0.18, "flip": 0.5})(
-            np.random.default_rng(seed), whole(image), Corner(225.0, 215.0, 285.0, 295.0), 255
+            np.random.default_rng(seed), full_view(image), Corner(225.0, 215.0, 285.0, 295.0), 255
         )
         rows, columns = np.flatnonzero(crop[:, :, 0].max(axis=1) > 127), np.flatnonzero(crop[:, :, 0].max(axis=0) > 127)
         np.testing.assert_allclose(box, [columns[0], rows[0], columns[-1], rows[-1]], atol=1.1)
@@ -166,11 +164,11 @@ def test_warp_box_puts_the_sides_on_the_outer_pixels():
 
 
 def test_distribution_of_boxes():
-    """Moments of the box over many draws against those of the literal arithmetic, drawn by another generator."""
+    """Moments of the box over many draws equal those of the literal recipe, drawn with another generator."""
     setting, count = {**NOTHING, "shift": 64, "scale": 0.18}, 4000
     image, box = np.zeros((511, 511, 3), np.uint8), Corner(215.0, 225.0, 295.0, 285.0)
     augmentation, rng = Augmentation(**setting), np.random.default_rng(0)
-    ours = np.array([augmentation(rng, whole(image), box, 255)[1] for _ in range(count)])
+    ours = np.array([augmentation(rng, full_view(image), box, 255)[1] for _ in range(count)])
     other = np.random.default_rng(1)
     theirs = []
     for _ in range(count):
@@ -201,19 +199,17 @@ def test_colour_offsets_have_the_published_covariance():
 
 def test_colour_is_one_offset_per_image_without_clipping():
     image, box = np.full((511, 511, 3), 255, np.uint8), Corner(0.0, 0.0, 9.0, 9.0)
-    crop, _, light = Augmentation(**{**NOTHING, "color": 1.0})(np.random.default_rng(3), whole(image), box, 63)
+    crop, _, light = Augmentation(**{**NOTHING, "color": 1.0})(np.random.default_rng(3), full_view(image), box, 63)
     again, _, same = Augmentation(**{**NOTHING, "color": 1.0, "flip": 1.0})(
-        np.random.default_rng(3), whole(image), box, 63
+        np.random.default_rng(3), full_view(image), box, 63
     )
     batch = {name: torch.from_numpy(crop.transpose(2, 0, 1))[None] for name in ("template", "search")}
     batch |= {"search_light": torch.from_numpy(light)[None], "template_light": torch.zeros(1, 3)}
     changed = float_images(batch)["search"]
     assert light.shape == (3,) and len(np.unique(light)) == 3 and (crop == 255).all()
     np.testing.assert_array_equal(light, same)
-    assert (
-        torch.equal(changed, (255 - torch.from_numpy(light))[None, :, None, None].expand(1, 3, 63, 63))
-        and changed.max() > 255
-    )
+    expected = (255 - torch.from_numpy(light))[None, :, None, None].expand(1, 3, 63, 63)
+    assert torch.equal(changed, expected) and changed.max() > 255
 
 
 @pytest.mark.parametrize("size, vertical", [(5, 0.25), (17, 0.0), (45, 0.9)])
@@ -232,7 +228,7 @@ def test_blur_sizes_and_shares(monkeypatch):
     )
     augmentation, rng = Augmentation(**{**NOTHING, "blur": 0.5}), np.random.default_rng(0)
     for _ in range(600):
-        augmentation(rng, whole(np.zeros((99, 99, 3), np.uint8)), Corner(0.0, 0.0, 9.0, 9.0), 63)
+        augmentation(rng, full_view(np.zeros((99, 99, 3), np.uint8)), Corner(0.0, 0.0, 9.0, 9.0), 63)
     sizes, shares = zip(*drawn, strict=True)
     assert 250 < len(sizes) < 350
     assert set(sizes) == set(BLUR_SIZES.tolist()) == set(range(5, 46, 2))
@@ -241,21 +237,20 @@ def test_blur_sizes_and_shares(monkeypatch):
 
 @pytest.mark.parametrize("size", [5, 25, 45])
 def test_colour_may_follow_blur_in_whole_grey_values(size):
-    """The published order is colour, then blur, in float32: the same within a grey value, on average within a third."""
+    """Colour then blur in float32, the published order, gives the same within one grey value, a third on average."""
     image, light = textured(127), np.array([3.7, -12.2, 0.4], np.float32)
     published = cross_blur(image.astype(np.float32) - light, size, 0.3)
-    error = np.abs(cross_blur(image, size, 0.3) - light - published)
-    assert (
-        error.max() <= 1.01
-        and error.mean() < 0.35
-        and abs((cross_blur(image, size, 0.3) - light - published).mean()) < 0.05
-    )
+    difference = cross_blur(image, size, 0.3) - light - published
+    error = np.abs(difference)
+    assert error.max() <= 1.01 and error.mean() < 0.35 and abs(difference.mean()) < 0.05
 
 
 def test_flip_mirrors_picture_and_box():
     image, box = textured(), Corner(200.0, 220.0, 290.0, 300.0)
-    plain, plain_box, _ = Augmentation(**NOTHING)(np.random.default_rng(0), whole(image), box, 255)
-    flipped, flipped_box, _ = Augmentation(**{**NOTHING, "flip": 1.0})(np.random.default_rng(0), whole(image), box, 255)
+    plain, plain_box, _ = Augmentation(**NOTHING)(np.random.default_rng(0), full_view(image), box, 255)
+    flipped, flipped_box, _ = Augmentation(**{**NOTHING, "flip": 1.0})(
+        np.random.default_rng(0), full_view(image), box, 255
+    )
     np.testing.assert_array_equal(flipped, plain[:, ::-1])
     np.testing.assert_allclose(flipped_box, [254 - plain_box.x2, plain_box.y1, 254 - plain_box.x1, plain_box.y2])
 
@@ -263,7 +258,7 @@ def test_flip_mirrors_picture_and_box():
 def test_gray_comes_before_colour():
     image, box = textured(), Corner(200.0, 220.0, 290.0, 300.0)
     crop, _, light = Augmentation(**{**NOTHING, "color": 1.0})(
-        np.random.default_rng(0), whole(image), box, 127, gray=True
+        np.random.default_rng(0), full_view(image), box, 127, gray=True
     )
     assert np.ptp(crop, axis=2).max() == 0 and np.ptp(light) > 0.1
 
@@ -271,29 +266,29 @@ def test_gray_comes_before_colour():
 def test_all_together_is_a_function_of_the_generator():
     image, box = textured(), Corner(200.0, 220.0, 290.0, 300.0)
     augmentation = Augmentation(**SEARCH)
-    first, again, other = (augmentation(np.random.default_rng(seed), whole(image), box, 255) for seed in (4, 4, 5))
+    first, again, other = (augmentation(np.random.default_rng(seed), full_view(image), box, 255) for seed in (4, 4, 5))
     np.testing.assert_array_equal(first[0], again[0])
     np.testing.assert_array_equal(first[2], again[2])
     assert first[1] == again[1] != other[1]
 
 
 def test_distribution_of_crops():
-    """Means and deviations of the pixels, over many draws, against warps to the region of the literal recipe."""
+    """Mean and deviation of the pixels over many draws equal those of warps to the literal recipe's region."""
     setting, image = {**NOTHING, "shift": 64, "scale": 0.18}, cv2.GaussianBlur(textured(), (5, 5), 0)
     image[:, 300:] //= 2
     augmentation, rng, other, count = Augmentation(**setting), np.random.default_rng(0), np.random.default_rng(1), 1500
-    figures = {"ours": [], "literal": []}
+    statistics = {"ours": [], "literal": []}
     for _ in range(count):
-        crop = augmentation(rng, whole(image), Corner(215.0, 225.0, 295.0, 285.0), 63)[0]
+        crop = augmentation(rng, full_view(image), Corner(215.0, 225.0, 295.0, 285.0), 63)[0]
         x1, y1, scale_x, scale_y = literal_region(
             {"scale": other.uniform(-1, 1, 2), "shift": other.uniform(-1, 1, 2)}, image, 63, setting
         )
         warped = warp_box(image, Corner(x1, y1, x1 + 62 * scale_x, y1 + 62 * scale_y), 63)
         for name, pixels in (("ours", crop), ("literal", warped)):
-            figures[name].append(
+            statistics[name].append(
                 [pixels.mean(), pixels.std(), pixels[:, :31].mean(), pixels[:, 32:].mean(), pixels[31, 31].mean()]
             )
-    ours, literal = (np.array(figures[name]) for name in ("ours", "literal"))
+    ours, literal = (np.array(statistics[name]) for name in ("ours", "literal"))
     error = literal.std(axis=0) / np.sqrt(count)
     assert (np.abs(ours.mean(axis=0) - literal.mean(axis=0)) < 5 * error).all()
     np.testing.assert_allclose(ours.std(axis=0), literal.std(axis=0), rtol=0.08)

@@ -1,4 +1,4 @@
-"""What is wrong with a training set is found, listed and left out."""
+"""Problems of a training set are detected, listed and excluded from training."""
 
 import json
 import subprocess
@@ -16,38 +16,39 @@ from pysot.datasets.index import load_annotation, read_excluded, remember_exclud
 from pysot.datasets.storage import open_storage
 
 
-def bar(boxes, total):
+def no_progress(boxes, total):
     return boxes
 
 
-def boxes(*rows, first=0):
+def check_rows(*rows, first=0):
     content = {"v": {"00": {f"{number:06d}": list(row) for number, row in enumerate(rows, first)}}}
     return check_boxes(index_annotation("SET", "root", content, "x"))
 
 
 def test_shares_in_place_of_pixels():
-    """As the original's YouTube-BB annotation has them."""
-    report = boxes((0.1, 0.2, 0.5, 0.9), (0.0, 0.1, 1.0, 1.0))
-    assert "100% of them: the boxes look like shares of the image" in report.suspicious[0]
-    assert not boxes((10, 20, 50, 90), (11, 20, 50, 90)).suspicious
+    """Relative coordinates are reported, as in the original YouTube-BB annotation."""
+    report = check_rows((0.1, 0.2, 0.5, 0.9), (0.0, 0.1, 1.0, 1.0))
+    assert "100% of the boxes look like fractions of the image size" in report.suspicious[0]
+    assert not check_rows((10, 20, 50, 90), (11, 20, 50, 90)).suspicious
 
 
 @pytest.mark.parametrize(
-    "row, what",
+    "row, kind",
     [
         ((5, 5, 6.5, 6.5), "smaller than 2 pixels"),
         ((5, 5, 6, 90), "more than 20 times as long as wide"),
         ((-90, 5, -50, 40), "begin far outside of the image"),
     ],
 )
-def test_odd_boxes(row, what):
-    report = boxes((10, 20, 50, 90), row)
-    assert report.counts[what] == 1 and any(what in sentence for sentence in report.suspicious)
+def test_odd_boxes(row, kind):
+    report = check_rows((10, 20, 50, 90), row)
+    assert report.counts[kind] == 1 and any(kind in sentence for sentence in report.suspicious)
 
 
 def test_frames_as_tracks_and_frames_that_come_twice():
     content = {f"v{video}": {"00": {f"{video:06d}": [1, 2, 30, 40]}} for video in range(9)}
-    assert "frames may have become tracks" in check_boxes(index_annotation("SET", "root", content, "x")).suspicious[0]
+    report = check_boxes(index_annotation("SET", "root", content, "x"))
+    assert "frames may have been read as tracks" in report.suspicious[0]
     content = {"v": {"00": {"1": [1, 2, 30, 40], "01": [1, 2, 30, 40]}}}
     assert check_boxes(index_annotation("SET", "root", content, "x")).counts["frames that a track has twice"] == 1
 
@@ -66,22 +67,16 @@ def test_bad_crops(toy):
     cv2.imwrite(str(toy / "crop511/v3/000002.00.x.jpg"), np.full((511, 511, 3), 7, np.uint8))
     annotation = load_annotation("TOY", toy / "crop511", toy / "train.json")
     report = check_boxes(annotation)
-    sheet = check_crops(annotation, report, None, bar)
-    assert [item[:3] for item in report.bad] == [
-        ("v0", "00", 1),
-        ("v1", "00", 0),
-        ("v2", "00", 2),
-    ] and report.checked == 20
+    sheet = check_crops(annotation, report, None, no_progress)
+    assert [item[:3] for item in report.bad] == [("v0", "00", 1), ("v1", "00", 0), ("v2", "00", 2)]
+    assert report.checked == 20
     assert all(
         word in item[3] for word, item in zip(("no image", "empty", "511 x 300 pixels"), report.bad, strict=True)
     )
-    assert (
-        report.counts["the same picture as another crop"] == 1
-        and report.counts["of one colour"] == 1
-        and sheet.std() > 20
-    )
+    assert report.counts["the same picture as another crop"] == report.counts["of one colour"] == 1
+    assert sheet.std() > 20
     few = check_boxes(annotation)
-    check_crops(annotation, few, 5, bar)
+    check_crops(annotation, few, 5, no_progress)
     assert few.checked == 5
 
 
@@ -90,16 +85,19 @@ def excluded(toy, root="crop511"):
 
 
 def test_the_list_of_what_is_left_out_holds_as_long_as_its_cause(toy):
-    """A list made with another folder of crops, or before these were whole, blocks nothing; what was damaged and is unchanged stays out."""
+    """Only crops that were damaged and have not changed since are excluded.
+
+    A list of another folder of crops, or one made before the crops were complete, excludes nothing.
+    """
     path = toy / "crop511/v0/000001.00.x.jpg"
-    whole = path.read_bytes()
+    complete = path.read_bytes()
     remember_excluded(toy / "train.json", toy / "wrong", [("v0", "00", number, "no image") for number in range(2)])
     assert len(excluded(toy, "wrong")) == 2 and excluded(toy) == []
-    path.write_bytes(whole[:100])
+    path.write_bytes(complete[:100])
     remember_excluded(toy / "train.json", toy / "crop511", [("v0", "00", 1, "cut off"), ("v0", "00", 99, "no image")])
     assert len(excluded(toy, "wrong")) == 2 and excluded(toy) == [("v0", "00", 1), ("v0", "00", 99)]
     before = load_annotation("TOY", toy / "crop511", toy / "train.json")
-    path.write_bytes(whole)
+    path.write_bytes(complete)
     assert excluded(toy) == [("v0", "00", 99)]
     after = load_annotation("TOY", toy / "crop511", toy / "train.json")
     assert (len(before.boxes), len(after.boxes)) == (19, 20)  # the index is made again
@@ -124,23 +122,21 @@ def test_a_list_of_everything_is_named(toy):
         for v, t, b in annotation.targets(np.arange(20))
     ]
     remember_excluded(toy / "train.json", toy / "crop511", boxes)
-    with pytest.raises(ValueError, match="20 boxes are left out by .*train.json.excluded.json"):
+    with pytest.raises(ValueError, match="20 boxes are excluded by .*train.json.excluded.json"):
         load_annotation("TOY", toy / "crop511", toy / "train.json")
 
 
 def test_crops_of_another_size(toy):
-    """crop255 in place of crop511 does not train; a few of them are told."""
+    """crop255 instead of crop511 is an error; a few crops of another size are reported."""
     annotation = load_annotation("TOY", toy / "crop511", toy / "train.json")
     paths = sorted((toy / "crop511").rglob("*.jpg"))
     for path in paths:
         if path is paths[1]:
             (sentence,) = check_annotations([annotation], [open_storage(annotation)])
-            assert (
-                "1 of 20 crops drawn at random have other sizes than the 511 x 511 pixels" in sentence
-                and "255 x 255" in sentence
-            )
+            assert "1 of 20 randomly drawn crops do not have the 511 x 511 pixels" in sentence
+            assert "255 x 255" in sentence
         cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path)), (255, 255)))
-    with pytest.raises(ValueError, match="20 of 20 crops .* other sizes .*DATASET.TOY.ROOT"):
+    with pytest.raises(ValueError, match="20 of 20 randomly drawn crops do not have .*DATASET.TOY.ROOT"):
         check_annotations([annotation], [open_storage(annotation)])
 
 
@@ -150,67 +146,39 @@ def test_the_look_at_the_start(toy):
     assert check_annotations([annotation], [storage]) == []
     (toy / "crop511/v0/000001.00.x.jpg").unlink()
     (sentence,) = check_annotations([annotation], [storage])
-    assert (
-        sentence.startswith("TOY: 1 of 20 crops drawn at random cannot be read, the first: no image")
-        and "check_data.py" in sentence
-    )
+    assert sentence.startswith("TOY: 1 of 20 randomly drawn crops cannot be read, the first: no image")
+    assert "check_data.py" in sentence
     for path in (toy / "crop511").rglob("*.jpg"):
         path.unlink()
-    with pytest.raises(ValueError, match="none of 20 crops drawn at random can be read: no image .*DATASET.TOY.ROOT"):
+    with pytest.raises(ValueError, match="none of 20 randomly drawn crops can be read: no image .*DATASET.TOY.ROOT"):
         check_annotations([annotation], [storage])
 
 
 def test_the_command_and_a_run_after_it(toy):
     (toy / "crop511/v0/000001.00.x.jpg").write_bytes(b"")
-    opts = [
-        "--opts",
-        *TINY,
-        "DATASET.NAMES",
-        "[QUICKSTART]",
-        "DATASET.QUICKSTART.ROOT",
-        "crop511",
-        "DATASET.QUICKSTART.ANNO",
-        "train.json",
-        "TRAIN.BATCH_SIZE",
-        "2",
-        "TRAIN.NUM_WORKERS",
-        "0",
-    ]
+    changes = {
+        "DATASET.NAMES": "[QUICKSTART]",
+        "DATASET.QUICKSTART.ROOT": "crop511",
+        "DATASET.QUICKSTART.ANNO": "train.json",
+        "TRAIN.BATCH_SIZE": "2",
+        "TRAIN.NUM_WORKERS": "0",
+    }
+    opts = ["--opts", *TINY, *(word for pair in changes.items() for word in pair)]
 
     def tool(name, *arguments):
-        return subprocess.run(
-            [
-                sys.executable,
-                ROOT / "tools" / name,
-                "--cfg",
-                experiment("quickstart"),
-                "--device",
-                "cpu",
-                *arguments,
-                *opts,
-            ],
-            cwd=toy,
-            capture_output=True,
-            text=True,
-            timeout=200,
-        )
+        command = [sys.executable, ROOT / "tools" / name, "--cfg", experiment("quickstart"), "--device", "cpu"]
+        return subprocess.run([*command, *arguments, *opts], cwd=toy, capture_output=True, text=True, timeout=200)
 
     train = ["--max_step", "1", "--is_performance"]
-    assert "1 of 20 crops drawn at random cannot be read" in tool("train.py", *train).stderr
+    assert "1 of 20 randomly drawn crops cannot be read" in tool("train.py", *train).stderr
     done = tool("check_data.py", "--all", "--keep")
-    assert (
-        done.returncode == 0
-        and "20 of 20 crops read, 1 cannot be used" in done.stdout
-        and not (toy / "train.json.excluded.json").exists()
-    ), done.stderr
+    assert done.returncode == 0 and "20 of 20 crops read, 1 cannot be used" in done.stdout, done.stderr
+    assert not (toy / "train.json.excluded.json").exists()
     done = tool("check_data.py", "--all")
     assert "training leaves out the crops listed in" in done.stdout
     report = json.loads((toy / "data_check/QUICKSTART.json").read_text())
-    assert (
-        report["bad_count"] == 1
-        and report["bad"][0][:3] == ["v0", "00", 1]
-        and cv2.imread(str(toy / "data_check/QUICKSTART.jpg")) is not None
-    )
+    assert report["bad_count"] == 1 and report["bad"][0][:3] == ["v0", "00", 1]
+    assert cv2.imread(str(toy / "data_check/QUICKSTART.jpg")) is not None
     log = tool("train.py", *train).stderr
     assert "cannot be read" not in log and f"and 1 that {toy / 'train.json.excluded.json'} lists" in log
     assert "19 of 19 crops read, 0 cannot be used" in tool("check_data.py", "--all").stdout
@@ -225,7 +193,7 @@ def test_the_command_and_a_run_after_it(toy):
 @pytest.mark.skipif(not (ROOT.parent / "shared" / "data").is_dir(), reason="no ../shared/data")
 @pytest.mark.parametrize("name, boxes", [("coco", 1311), ("davis", 344), ("otb", 1000)])
 def test_real_data(tmp_path, name, boxes):
-    """Prepared as a user would, then looked over: nothing is bad, nothing suspicious."""
+    """Real data, prepared as a user would, has no bad crop and nothing suspicious."""
     raw = ROOT.parent / "shared" / "data" / name
     done = subprocess.run(
         [sys.executable, ROOT / "tools" / "prepare_data.py", name, raw, "--name", name],

@@ -5,10 +5,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from toy_data import FRAMES, VIDEOS, assert_equal, items_of, make_config, make_crops
+from toy_data import FRAMES, VIDEOS, assert_equal, load_items, make_config, make_crops
 
 from pysot.datasets.data_builder import build_dataset, build_train_loader
-from pysot.datasets.dataset import TOLD, TRIES, init_worker
+from pysot.datasets.dataset import MAX_DRAWS, MAX_NAMED_CROPS, init_worker
 from pysot.datasets.sampler import epoch_order
 
 
@@ -61,7 +61,7 @@ def test_batch_layout(toy):
 
 
 def test_box_is_around_the_target(toy):
-    """The bright box of the crop is where `bbox` says; labels of positive pairs agree with it."""
+    """`bbox` is the bright box of the crop, and labels of positive pairs agree with it."""
     dataset = build_dataset(
         make_config(toy, DATASET__NEG=0.0, DATASET__SEARCH__COLOR=0.0, DATASET__SEARCH__BLUR=0.0), seed=3
     )
@@ -88,9 +88,9 @@ def test_items_do_not_depend_on_workers_or_ranks(toy):
     assert workers.persistent_workers and not alone.persistent_workers
     epochs = []
     for epoch in range(2):
-        epochs.append(items_of(alone, epoch))
-        assert_equal(epochs[-1], items_of(workers, epoch))
-        halves = [items_of(loader, epoch) for loader in ranks]
+        epochs.append(load_items(alone, epoch))
+        assert_equal(epochs[-1], load_items(workers, epoch))
+        halves = [load_items(loader, epoch) for loader in ranks]
         assert_equal(
             epochs[-1], [item for step in range(3) for half in halves for item in half[4 * step : 4 * step + 4]]
         )
@@ -133,26 +133,23 @@ def crop_files(folder):
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut off", "no image"])
 def test_bad_crops_are_replaced(toy, damage):
-    for path in crop_files(toy)[:FRAMES]:  # the whole first video
+    for path in crop_files(toy)[:FRAMES]:  # all of the first video
         data = path.read_bytes()
-        path.write_bytes(
-            {"empty": b"", "cut off": data[: len(data) // 2], "no image": b"x" * 500, "missing": b""}[damage]
-        )
+        damaged = {"empty": b"", "cut off": data[: len(data) // 2], "no image": b"x" * 500, "missing": b""}
+        path.write_bytes(damaged[damage])
         if damage == "missing":
             path.unlink()
     loader = build_train_loader(make_config(toy, DATASET__NEG=0.0), seed=0)
-    items = items_of(loader, 0)
+    items = load_items(loader, 0)
     assert len(items) == 24
     dataset = loader.dataset
     assert dataset.unreadable >= 6
     count, *named = dataset.notes()
     assert count == f"{dataset.unreadable} crops could not be read and were replaced by other draws"
-    assert (
-        1 <= len(named) <= FRAMES and len(set(named)) == len(named) and "v0/00000" in named[0] and dataset.notes() == []
-    )
-    assert_equal(
-        items, items_of(build_train_loader(make_config(toy, DATASET__NEG=0.0, TRAIN__NUM_WORKERS=2), seed=0), 0)
-    )
+    assert 1 <= len(named) <= FRAMES and len(set(named)) == len(named) and "v0/00000" in named[0]
+    assert dataset.notes() == []
+    with_workers = build_train_loader(make_config(toy, DATASET__NEG=0.0, TRAIN__NUM_WORKERS=2), seed=0)
+    assert_equal(items, load_items(with_workers, 0))
 
 
 def test_unreadable_crops_are_counted_across_workers(toy):
@@ -161,20 +158,20 @@ def test_unreadable_crops_are_counted_across_workers(toy):
     counts = []
     for workers in (0, 2):
         loader = build_train_loader(make_config(toy, DATASET__NEG=0.0, TRAIN__NUM_WORKERS=workers), seed=0)
-        items_of(loader, 0)
+        load_items(loader, 0)
         counts.append(loader.dataset.unreadable)
         assert str(toy / "crop511" / "v0") in "".join(loader.dataset.notes())
     assert counts[0] == counts[1] > 0
 
 
 def test_notes_end_after_a_while(tmp_path):
-    make_crops(tmp_path, videos=3, frames=TOLD)
-    for path in crop_files(tmp_path)[TOLD:]:
+    make_crops(tmp_path, videos=3, frames=MAX_NAMED_CROPS)
+    for path in crop_files(tmp_path)[MAX_NAMED_CROPS:]:
         path.unlink()
     dataset = build_dataset(make_config(tmp_path, DATASET__NEG=0.0, DATASET__VIDEOS_PER_EPOCH=200), seed=0)
     for position in range(200):
         dataset[0, position]
-    assert dataset.unreadable > 2 * TOLD and len(set(dataset.notes())) == TOLD + 1
+    assert dataset.unreadable > 2 * MAX_NAMED_CROPS and len(set(dataset.notes())) == MAX_NAMED_CROPS + 1
 
 
 def test_an_item_is_described_by_its_crops(toy):
@@ -187,7 +184,7 @@ def test_an_item_is_described_by_its_crops(toy):
 def test_nothing_readable_is_an_error(toy):
     for path in crop_files(toy):
         path.write_bytes(b"")
-    with pytest.raises(ValueError, match=f"no readable pair of crops in {TRIES} draws.*empty file.*cropping"):
+    with pytest.raises(ValueError, match=f"no readable pair of crops in {MAX_DRAWS} draws.*empty file.*cropping"):
         build_dataset(make_config(toy), seed=0)[0, 0]
 
 
@@ -196,7 +193,7 @@ def test_grey_and_cmyk_crops(toy):
     for number, path in enumerate(crop_files(toy)):
         image_module.open(path).convert("L" if number % 2 else "CMYK").save(path)
     loader = build_train_loader(make_config(toy), seed=0)
-    assert len(items_of(loader, 0)) == 24 and loader.dataset.unreadable == 0
+    assert len(load_items(loader, 0)) == 24 and loader.dataset.unreadable == 0
 
 
 def test_video_of_one_frame(tmp_path):
@@ -213,7 +210,7 @@ def test_dataset_can_be_sent_to_another_process(toy):
 
 
 def test_workers_use_one_thread():
-    """Called in the main process, as a benchmark does, it leaves the signals as they are: Ctrl-C and SIGTERM end that."""
+    """In the main process, as in a benchmark, signal handlers stay: Ctrl-C and SIGTERM still end it."""
     before, handlers = cv2.getNumThreads(), [signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)]
     try:
         init_worker(0)

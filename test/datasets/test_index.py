@@ -1,4 +1,4 @@
-"""The mapped index beside an annotation: the same arrays, made once, made again when it must be."""
+"""Mapped index beside an annotation: same arrays, made once, made again when its source changes."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def load(anno) -> TrackAnnotation:
     return load_annotation("SET", anno.parent / "crop511", anno)
 
 
-def same(a: TrackAnnotation, b: TrackAnnotation) -> bool:
+def are_equal(a: TrackAnnotation, b: TrackAnnotation) -> bool:
     return all(
         np.array_equal(getattr(a, field.name), getattr(b, field.name))
         for field in fields(TrackAnnotation)
@@ -45,12 +45,8 @@ def same(a: TrackAnnotation, b: TrackAnnotation) -> bool:
 def test_the_index_is_the_annotation(anno):
     plain = index_annotation("SET", anno.parent / "crop511", CONTENT, "x")
     first, second = load(anno), load(anno)
-    assert (
-        isinstance(first, MappedAnnotation)
-        and isinstance(second.boxes.base, np.memmap)
-        and same(plain, first)
-        and same(plain, second)
-    )
+    assert isinstance(first, MappedAnnotation) and isinstance(second.boxes.base, np.memmap)
+    assert are_equal(plain, first) and are_equal(plain, second)
     assert sorted(path.name for path in anno.parent.iterdir()) == [".train.json.index", "crop511", "train.json"]
 
 
@@ -78,13 +74,12 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", list(DAMAGE))
 @pytest.mark.parametrize("name", [*(f"{field}.npy" for field in ARRAYS), "dropped.json", "made_from.json"])
 def test_a_damaged_index_is_made_again(anno, name, damage):
-    whole = load(anno)
+    expected = index_annotation("SET", load(anno).root, CONTENT, "x")
     path = anno.parent / ".train.json.index" / name
-    whole = index_annotation("SET", whole.root, CONTENT, "x")
     path.write_bytes(DAMAGE[damage](path.read_bytes()))
     for _ in range(2):
-        found = load(anno)
-        assert all(np.array_equal(getattr(whole, field), getattr(found, field)) for field in ARRAYS), (name, damage)
+        loaded = load(anno)
+        assert all(np.array_equal(getattr(expected, field), getattr(loaded, field)) for field in ARRAYS), (name, damage)
 
 
 def test_what_is_written_atomically_reaches_the_disk(anno, monkeypatch):
@@ -96,7 +91,7 @@ def test_what_is_written_atomically_reaches_the_disk(anno, monkeypatch):
     )
     monkeypatch.setattr(os, "sync", lambda: flushed.append("everything"))
     load(anno)
-    assert "everything" in flushed and flushed[-1] == anno.parent.name, "all that is in the folder, then its name"
+    assert "everything" in flushed and flushed[-1] == anno.parent.name, "first the folder's content, then its name"
 
 
 def test_a_fingerprint_is_of_content(anno, tmp_path):
@@ -110,9 +105,8 @@ def test_a_fingerprint_is_of_content(anno, tmp_path):
     moved = tmp_path / "elsewhere"
     shutil.copytree(anno.parent / "crop511", moved / "crop511")
     shutil.copy(anno, moved / "train.json")
-    assert len({first, second, third}) == 3 and third == fingerprint(
-        load(moved / "train.json"), open_storage(load(moved / "train.json"))
-    )
+    copied = load(moved / "train.json")
+    assert len({first, second, third}) == 3 and third == fingerprint(copied, open_storage(copied))
     anno.write_text(json.dumps({**CONTENT, "c": {"00": {"000005": [1, 2, 30, 41]}}}))
     assert fingerprint(load(anno), open_storage(load(anno))) != third
 
@@ -123,31 +117,28 @@ def test_boxes_that_are_listed_are_left_out(anno, caplog):
         json.dumps([["c", "00", 5, "empty file"], ["a/b é", "00", 0, "x"], ["gone", "00", 1, "x"]])
     )
     left = load(anno)
-    assert (
-        left.video_count == 1
-        and left.frames.tolist() == [1, 2]
-        and left.dropped == {"boxes": 0, "excluded": 2, "tracks": 1, "videos": 1}
-    )
+    assert left.video_count == 1 and left.frames.tolist() == [1, 2]
+    assert left.dropped == {"boxes": 0, "excluded": 2, "tracks": 1, "videos": 1}
     assert f"and 2 that {anno}.excluded.json lists" in caplog.text
     excluded_path(anno).write_text('{"a": 1}')
     with pytest.raises(ValueError, match="excluded.json must have a list of .*check_data.py"):
         load(anno)
     excluded_path(anno).write_text("")
-    assert load(anno).video_count == 2 and "excluded.json is empty, so no box is left out" in caplog.text
+    assert load(anno).video_count == 2 and "excluded.json is empty, so no box is excluded" in caplog.text
 
 
 def test_another_process_maps_it_too(anno):
     data = pickle.dumps(load(anno))
     assert len(data) < 400
     again = pickle.loads(data)
-    assert isinstance(again.boxes.base, np.memmap) and same(again, load(anno))
+    assert isinstance(again.boxes.base, np.memmap) and are_equal(again, load(anno))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 def test_a_folder_that_cannot_be_written(anno, caplog):
     anno.parent.chmod(0o555)
     try:
-        assert same(load(anno), index_annotation("SET", "x", CONTENT, "x"))
+        assert are_equal(load(anno), index_annotation("SET", "x", CONTENT, "x"))
     finally:
         anno.parent.chmod(0o755)
 
@@ -157,13 +148,9 @@ def test_a_full_disk_costs_the_index_only(anno, monkeypatch, caplog):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pysot.datasets.index.np.save", full)
-    found = load(anno)
-    assert (
-        not isinstance(found, MappedAnnotation)
-        and found.video_count == 2
-        and "no index of" in caplog.text
-        and "No space left" in caplog.text
-    )
+    loaded = load(anno)
+    assert not isinstance(loaded, MappedAnnotation) and loaded.video_count == 2
+    assert "no index of" in caplog.text and "No space left" in caplog.text
     assert sorted(path.name for path in anno.parent.iterdir()) == ["crop511", "train.json"]
 
 

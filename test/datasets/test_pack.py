@@ -1,4 +1,4 @@
-"""Packed crops: the same training items, found damaged when they are, and packing that goes on where it was stopped."""
+"""Packed crops: same training items as from loose files, damage is detected, interrupted packing is resumed."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import time
 import cv2
 import numpy as np
 import pytest
-from toy_data import assert_equal, items_of, make_config, make_crops
+from toy_data import assert_equal, load_items, make_config, make_crops
 
 from helpers import ROOT
 from pysot.datasets import pack as pack_module
@@ -23,27 +23,27 @@ from pysot.datasets.pack import pack, verify
 from pysot.datasets.storage import CropPack, is_pack, shard_path
 
 
-def bar(results, total):
+def no_progress(results, total):
     return results
 
 
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
-    monkeypatch.setattr(pack_module, "PER_SHARD", 8)  # 20 boxes: three tars
+    monkeypatch.setattr(pack_module, "BOXES_PER_SHARD", 8)  # 20 boxes: three tars
     make_crops(tmp_path)
     return tmp_path
 
 
 def packed(toy, centre=160, procs=1):
     annotation = load_annotation("TOY", toy / "crop511", toy / "train.json")
-    return pack(annotation, toy / "pack", centre, procs, toy / "train.json", bar)
+    return pack(annotation, toy / "pack", centre, procs, toy / "train.json", no_progress)
 
 
 def open_pack(toy):
     return load_annotation("TOY", toy / "pack", toy / "train.json")
 
 
-@pytest.mark.parametrize("centre", [160, 130])  # 130 is less than templates need: they read the whole crop
+@pytest.mark.parametrize("centre", [160, 130])  # 130 is less than templates need: they read the complete crop
 @pytest.mark.parametrize("workers", [0, 2])
 def test_items_are_those_of_the_loose_files(toy, centre, workers):
     assert packed(toy, centre) == (20, [])
@@ -52,7 +52,7 @@ def test_items_are_those_of_the_loose_files(toy, centre, workers):
         make_config(toy, DATASET__TOY__ROOT=str(toy / "pack"), TRAIN__NUM_WORKERS=workers), seed=1
     )
     for epoch in (0, 1):
-        assert_equal(items_of(loose, epoch), items_of(other, epoch))
+        assert_equal(load_items(loose, epoch), load_items(other, epoch))
 
 
 def test_what_lies_in_a_pack(toy):
@@ -63,7 +63,7 @@ def test_what_lies_in_a_pack(toy):
         names = tar.getnames()
         assert names[:2] == ["v1/000003.00.x.jpg", "v1/000003.00.z.ppm"] and len(names) == 16
         assert tar.extractfile(names[0]).read() == (toy / "crop511" / names[0]).read_bytes()
-    assert verify(open_pack(toy), bar) == []
+    assert verify(open_pack(toy), no_progress) == []
     assert os.stat(toy / "pack" / "crops-00000.tar").st_mode & 0o444 == 0o444
 
 
@@ -74,7 +74,7 @@ def test_names_beyond_ascii_and_long_ones(toy):
     content = json.loads((toy / "train.json").read_text())
     content[name] = content.pop("v0")
     (toy / "train.json").write_text(json.dumps(content))
-    assert packed(toy) == (20, []) and verify(open_pack(toy), bar) == []
+    assert packed(toy) == (20, []) and verify(open_pack(toy), no_progress) == []
 
 
 def test_crops_that_cannot_be_read_are_named_and_left_out(toy):
@@ -86,9 +86,8 @@ def test_crops_that_cannot_be_read_are_named_and_left_out(toy):
     loose = build_dataset(make_config(toy), seed=1)
     items, others = ([data[0, position] for position in range(24)] for data in (dataset, loose))
     assert_equal(items, others)
-    assert dataset.unreadable == loose.unreadable > 0 and "was not there when the data set was packed" in " ".join(
-        dataset.notes()
-    )
+    assert dataset.unreadable == loose.unreadable > 0
+    assert "did not exist when the data set was packed" in " ".join(dataset.notes())
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "gone"])
@@ -101,12 +100,11 @@ def test_damage_is_found(toy, damage):
     path.write_bytes(data[: len(data) // 2] if damage == "cut" else data)
     if damage == "gone":
         path.unlink()
-    wrong = verify(open_pack(toy), bar)
+    wrong = verify(open_pack(toy), no_progress)
     assert len(wrong) == {"flip": 1, "cut": 4, "gone": 8}[damage] or damage == "cut" and 3 <= len(wrong) <= 5
     assert all("crops-00001.tar" in problem for problem in wrong)
-    assert items_of(
-        build_train_loader(make_config(toy, DATASET__TOY__ROOT=str(toy / "pack")), seed=1), 0
-    )  # others are drawn instead
+    loader = build_train_loader(make_config(toy, DATASET__TOY__ROOT=str(toy / "pack")), seed=1)
+    assert load_items(loader, 0)  # other crops are drawn instead
 
 
 def test_a_pack_of_something_else(toy):
@@ -126,7 +124,7 @@ def test_a_pack_of_something_else(toy):
 
 
 def test_a_pack_of_corrected_boxes(toy):
-    """As many bytes, other numbers; packs of earlier versions have no checksum."""
+    """Same size, other numbers. Packs of earlier versions have no checksum."""
     packed(toy)
     source = toy / "train.json"
     text = source.read_text()
@@ -134,9 +132,9 @@ def test_a_pack_of_corrected_boxes(toy):
     source.write_text(text.replace("1", "2", 1))
     with pytest.raises(ValueError, match="was packed from another annotation than"):
         open_pack(toy)
-    described = json.loads((toy / "pack/pack.json").read_text())
-    del described["source_crc"]
-    (toy / "pack/pack.json").write_text(json.dumps(described))
+    description = json.loads((toy / "pack/pack.json").read_text())
+    del description["source_crc"]
+    (toy / "pack/pack.json").write_text(json.dumps(description))
     assert open_pack(toy).video_count == 4
 
 
@@ -147,8 +145,8 @@ def test_a_prepared_set_uses_its_pack(toy):
     command = [sys.executable, str(ROOT / "tools" / "pack_data.py"), "train.json", "--use"]
     done = subprocess.run(command, cwd=toy, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0 and "dataset.yaml names it" in done.stdout, done.stderr
-    found = find_description("TOY", toy)
-    assert found["ROOT"].endswith("train.pack") and is_pack(found["ROOT"]) and found["NUM_USE"] == -1
+    description = find_description("TOY", toy)
+    assert description["ROOT"].endswith("train.pack") and is_pack(description["ROOT"]) and description["NUM_USE"] == -1
     (toy / "dataset.yaml").write_text((toy / "dataset.yaml").read_text().replace("train.json", "val.json"))
     done = subprocess.run(command, cwd=toy, capture_output=True, text=True, timeout=100)
     assert done.returncode == 2 and "val.json, not train.json" in done.stderr
@@ -171,8 +169,8 @@ def test_a_storage_can_be_sent_to_another_process(toy):
     np.testing.assert_array_equal(storage.read(3, 3, 19, 100).pixels, again.read(3, 3, 19, 100).pixels)
 
 
-def test_a_full_disk_leaves_whole_tars_only(toy, monkeypatch):
-    real, calls = pack_module._add, []
+def test_a_full_disk_leaves_complete_tars_only(toy, monkeypatch):
+    real, calls = pack_module._append_file, []
 
     def full(*arguments):
         calls.append(1)
@@ -180,36 +178,27 @@ def test_a_full_disk_leaves_whole_tars_only(toy, monkeypatch):
             raise OSError(28, "No space left on device")
         return real(*arguments)
 
-    monkeypatch.setattr(pack_module, "_add", full)
+    monkeypatch.setattr(pack_module, "_append_file", full)
     with pytest.raises(OSError, match="No space left"):
         packed(toy)
-    assert [path.name for path in sorted((toy / "pack").glob("crops*"))] == ["crops-00000.tar"] and not list(
-        (toy / "pack").glob("*.tmp")
-    )
+    assert [path.name for path in sorted((toy / "pack").glob("crops*"))] == ["crops-00000.tar"]
+    assert not list((toy / "pack").glob("*.tmp"))
     monkeypatch.undo()
-    monkeypatch.setattr(pack_module, "PER_SHARD", 8)
+    monkeypatch.setattr(pack_module, "BOXES_PER_SHARD", 8)
     first = shard_path(toy / "pack", 0).stat().st_mtime_ns
-    assert (
-        packed(toy)[0] == 20
-        and shard_path(toy / "pack", 0).stat().st_mtime_ns == first
-        and verify(open_pack(toy), bar) == []
-    )
+    assert packed(toy)[0] == 20 and shard_path(toy / "pack", 0).stat().st_mtime_ns == first
+    assert verify(open_pack(toy), no_progress) == []
 
 
-def test_a_run_that_is_killed_goes_on(tmp_path):
+def test_killed_packing_is_resumed(tmp_path):
     make_crops(tmp_path, videos=30, frames=10)
-    command = [
-        sys.executable,
-        "-c",
-        "import sys; sys.path.insert(0, sys.argv[1]); sys.argv = sys.argv[2:]; import pysot.datasets.pack as p; p.PER_SHARD = 8\n"
-        "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')",
-        str(ROOT / "tools"),
-        str(ROOT / "tools" / "pack_data.py"),
-        str(tmp_path / "train.json"),
-        "--procs",
-        "1",
-    ]
-    command[2] = command[2].replace("import sys;", f"import sys; sys.path.insert(0, {str(ROOT)!r});", 1)
+    script = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.path.insert(0, sys.argv[1]); sys.argv = sys.argv[2:]\n"
+        "import pysot.datasets.pack as p; p.BOXES_PER_SHARD = 8\n"
+        "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    tools, anno = ROOT / "tools", tmp_path / "train.json"
+    command = [sys.executable, "-c", script, str(tools), str(tools / "pack_data.py"), str(anno), "--procs", "1"]
     out = tmp_path / "train.pack"
     running = subprocess.Popen(command, cwd=tmp_path)
     deadline = time.monotonic() + 60

@@ -73,7 +73,7 @@ def test_a_pack_that_is_no_longer_named_is_told(otb):
         in done.stdout
     )
     assert yaml.safe_load((otb / "training_dataset/x/dataset.yaml").read_text())["ROOT"] == "crop511"
-    for damaged in (False, True):  # a description that is not whole is written anew
+    for damaged in (False, True):  # a damaged description is written again
         if damaged:
             (otb / "training_dataset/x/dataset.yaml").write_text("ROOT: [")
         done = prepare("otb", "raw", "--name", "x", "--procs", 1, cwd=otb)
@@ -128,7 +128,7 @@ def test_errors_are_one_sentence(otb, arguments, message):
 
 
 def test_from_a_folder_of_videos_to_a_training_run(tmp_path):
-    """The walk-through of training_dataset/README.md."""
+    """Run the walk-through of training_dataset/README.md."""
     lines = ["video,frame,track,x,y,w,h"]
     (tmp_path / "videos").mkdir()
     for name in ("boat 1", "boat 2"):
@@ -197,7 +197,10 @@ def video(path, frames=3):
 
 
 def test_all_videos_of_a_folder_are_extracted(tmp_path):
-    """Those in folders, of any ending, and those behind a damaged one, which is told at the end; what is passed over is named."""
+    """Videos in subfolders, with any suffix, and after a damaged one are extracted.
+
+    The damaged one is reported at the end. Other files are named.
+    """
     for name in ("b.avi", "day/b.avi"):
         video(tmp_path / "videos" / name)
     for ending in (".wmv", ".mts", ".MOV"):
@@ -209,8 +212,8 @@ def test_all_videos_of_a_folder_are_extracted(tmp_path):
     done = extract_frames(tmp_path, "videos", "--out", "out")
     assert done.returncode == 2 and "1 of 7 videos could not be read: videos/a.mp4 is not a video" in done.stderr
     assert "passed over 1 files that are no videos: notes.txt" in done.stdout
-    found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("000002.jpg"))
-    assert found == [f"{name}/000002.jpg" for name in ("b", "c_MOV", "c_mts", "c_wmv", "d", "day/b")]
+    frames = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("000002.jpg"))
+    assert frames == [f"{name}/000002.jpg" for name in ("b", "c_MOV", "c_mts", "c_wmv", "d", "day/b")]
     video(tmp_path / "videos/b.mkv.avi")
     (tmp_path / "videos/b.mkv.avi").rename(tmp_path / "videos/b.mkv")
     done = extract_frames(tmp_path, "videos", "--out", "out")
@@ -218,7 +221,10 @@ def test_all_videos_of_a_folder_are_extracted(tmp_path):
 
 
 def test_frames_beside_folders_of_other_videos(tmp_path):
-    """A video and a folder of one name share a folder of frames, whichever came first; a move that was stopped goes on."""
+    """Videos and folders of the same name share a folder of frames, whichever came first.
+
+    An interrupted move is resumed.
+    """
     video(tmp_path / "videos/day/a.avi")
     extract_frames(tmp_path, "videos", "--out", "out")
     video(tmp_path / "videos/day.avi")
@@ -235,15 +241,15 @@ def test_frames_beside_folders_of_other_videos(tmp_path):
     )
     assert not (tmp_path / "out/.day.part").exists()
     for frame in out.glob("*.jpg"):
-        frame.rename(frame.with_suffix(".png"))  # frames of another kind are frames
+        frame.rename(frame.with_suffix(".png"))  # frames in another format count too
     assert "day: was there" in extract_frames(tmp_path, "videos", "--out", "out").stdout
 
 
 @pytest.mark.parametrize("content", ["ROOT: [", "ROOT: crop511", "3", "ROOT: 1\nANNO: a\nFRAME_RANGE: 1\nNUM_USE: 1"])
 def test_a_bad_description_is_named(tmp_path, content):
     write_description(tmp_path / "training_dataset" / "my set", "train", 3, -1)
-    found = find_description("MY_SET", tmp_path)
-    assert found == {
+    description = find_description("MY_SET", tmp_path)
+    assert description == {
         "ROOT": str(tmp_path / "training_dataset/my set/crop511"),
         "ANNO": str(tmp_path / "training_dataset/my set/train.json"),
         "FRAME_RANGE": 3,

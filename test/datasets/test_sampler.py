@@ -12,7 +12,7 @@ def annotation(name, videos, tracks=2, frames=10):
     content = {
         f"v{v}": {f"{t:02d}": {f"{f:06d}": box for f in range(frames)} for t in range(tracks)} for v in range(videos)
     }
-    return index_annotation(name, "root", content, where=name)
+    return index_annotation(name, "root", content, source=name)
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,8 @@ def test_order_depends_on_seed_and_epoch_only():
 
 def test_order_and_items_use_other_random_numbers():
     order = np.random.default_rng([7, 3, *ORDER_STREAM]).random()
-    assert order not in {
-        np.random.default_rng([7, 3, position]).random() for position in range(100)
-    }  # [7, 3] alone would equal [7, 3, 0]
+    # A seed of [7, 3] alone would equal [7, 3, 0].
+    assert order not in {np.random.default_rng([7, 3, position]).random() for position in range(100)}
 
 
 def test_positive_pairs_stay_in_reach():
@@ -71,16 +70,16 @@ def test_positive_pairs_stay_in_reach():
         pair = draw_pair(rng, annotations, [5, 2], pick=(1, 2), negative_share=0.0)
         assert not pair.negative and pair.template.object == pair.search.object
         assert (pair.template.dataset, pair.template.video) == (1, 2)
-        first, end = annotations[1].boxes_of(pair.template.track)
+        first, end = annotations[1].box_range(pair.template.track)
         assert first <= pair.search.box < end
         seen[(pair.template.track, pair.template.box - first, pair.search.box - pair.template.box)] += 1
-    tracks, places, steps = (Counter() for _ in range(3))
-    for (track, place, step), count in seen.items():
+    tracks, frames, steps = (Counter() for _ in range(3))
+    for (track, frame, step), count in seen.items():
         tracks[track] += count
-        places[place] += count
+        frames[frame] += count
         steps[step] += count
     assert set(tracks) == {4, 5} and min(tracks.values()) > 1800
-    assert set(places) == set(range(9)) and min(places.values()) > 350  # uniform: 444 each
+    assert set(frames) == set(range(9)) and min(frames.values()) > 350  # uniform: 444 each
     assert set(steps) == {-2, -1, 0, 1, 2}
 
 
@@ -106,9 +105,8 @@ def test_negative_pairs_are_never_the_same_object(annotations):
         assert (pair.template.dataset, pair.template.video) == (0, 0)
         others.add(pair.search.object)
     objects = sum(data.track_count for data in annotations)
-    assert len(others) == (
-        objects if len(annotations[0].tracks) > 1 and annotations[0].tracks_of(0)[1] > 1 else objects - 1
-    )
+    template_varies = len(annotations[0].tracks) > 1 and annotations[0].track_range(0)[1] > 1
+    assert len(others) == (objects if template_varies else objects - 1)
 
 
 def test_negative_targets_choose_the_data_set_first():
@@ -151,10 +149,10 @@ def test_ranks_share_every_global_batch():
 
 def test_start_step_skips_what_is_done():
     sampler = EpochBatchSampler(20, batch_size=4, rank=1, world_size=2)
-    whole = list(sampler)
+    batches = list(sampler)
     sampler.set_epoch(0, start_step=1)
-    assert list(sampler) == whole[1:] and len(sampler) == 2
+    assert list(sampler) == batches[1:] and len(sampler) == 2
     sampler.set_epoch(1)
-    assert [position for _, position in sum(sampler, [])] == [position for _, position in sum(whole, [])]
+    assert [position for _, position in sum(sampler, [])] == [position for _, position in sum(batches, [])]
     with pytest.raises(ValueError, match="start_step"):
         sampler.set_epoch(0, start_step=3)

@@ -1,1 +1,1 @@
-"""The data of test/quickstart.sh: photographs that are moved, scaled, lit, blurred and occluded."""
+"""Data of test/quickstart.sh: sequences rendered from photographs with motion, lighting changes, blur and occlusion."""

@@ -1,13 +1,13 @@
-"""The quick-start data set: sequences rendered from photographs that scikit-image and matplotlib ship in their wheels.
+"""Quick-start data set: sequences rendered from photographs that scikit-image and matplotlib ship in their wheels.
 
-Nothing is downloaded. Layout of a root, that of the raw VOT data: list.txt (one sequence per line),
+Nothing is downloaded. The layout of a root is that of the raw VOT data: list.txt (one sequence per line),
 `<sequence>/color/%08d.jpg` from 1 on, `<sequence>/groundtruth.txt` (a polygon of 8 numbers per line, comma separated),
-`<sequence>/<tag>.tag` (0 or 1 per line); and quickstart.json, the settings that the root was made with. render.py has
-the pixel conventions and says what the tags mean.
+`<sequence>/<tag>.tag` (0 or 1 per line). In addition, quickstart.json holds the settings that the root was made with.
+render.py defines the pixel conventions and the tags.
 
 The splits 'train' and 'test' share no photograph. Sequence i is drawn from default_rng([seed, split, i]): the same
-settings give the same files. A sequence is written under a hidden name and renamed when it is complete, so that a run
-that was killed can be started again.
+settings give the same files. A sequence is written under a hidden name and renamed when it is complete, so the command
+can be repeated after it was killed.
 """
 
 import json
@@ -21,25 +21,38 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pysot.datasets.quickstart.photos import CAT, COINS, GRAVEL, HOPPER, PAGE, RETINA, ROCKET, SPLITS, load_photographs
-from pysot.datasets.quickstart.render import render_frame, tags
+from pysot.datasets.quickstart.photos import (
+    CAT,
+    COINS,
+    GRAVEL,
+    HOPPER,
+    PAGE,
+    RETINA,
+    ROCKET,
+    SPLITS,
+    Split,
+    load_photographs,
+)
+from pysot.datasets.quickstart.render import compute_tags, render_frame
 from pysot.datasets.quickstart.scene import SHAPES, Recipe, draw_scene
 from pysot.utils.files import publish_folder, write_bytes, write_json
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1  # of the rendering: a change that changes any file raises it
+VERSION = 1  # of the rendering; increase it with every change that alters a file
 JPEG_QUALITY = 88
 SETTINGS_FILE = "quickstart.json"
 IMAGE_SIZES = ((480, 360), (512, 352), (432, 384))  # width, height
 
-# The benchmark, eight real objects: photograph, background, length, image size, region, shape, side. The length is in
-# percent of QuickstartSettings.frames here.
+# The benchmark has eight real objects: photograph, background, length, image size, region, shape, side. The length is
+# in percent of QuickstartSettings.frames.
 _SMALL, _WIDE, _TALL = IMAGE_SIZES
 _BENCH = partial(Recipe, margin=0.9, growth=0.22, defocus=0.8)
 TEST_RECIPES = (
     _BENCH(CAT, GRAVEL, 64, _SMALL, (110, 60, 245, 210), "ellipse", 100, speed=(0.02, 0.06), light=0.25),
-    _BENCH(COINS, RETINA, 72, _SMALL, (313, 156, 65, 64), "ellipse", 62, speed=(0.03, 0.09), distractors=2, kin=True),
+    _BENCH(
+        COINS, RETINA, 72, _SMALL, (313, 156, 65, 64), "ellipse", 62, speed=(0.03, 0.09), distractors=2, lookalikes=True
+    ),
     _BENCH(HOPPER, CAT, 84, _TALL, (150, 20, 228, 295), "ellipse", 95, occlusions=1, camera=0.3),
     _BENCH(HOPPER, COINS, 96, _WIDE, (322, 486, 132, 42), "rounded", 60, rotation_deg=40, light=0.15),
     _BENCH(CAT, ROCKET, 104, _SMALL, (128, 78, 88, 78), "ellipse", 56, speed=(0.03, 0.1), light=0.3, distractors=1),
@@ -51,7 +64,10 @@ TEST_RECIPES = (
 
 @dataclass(frozen=True)
 class QuickstartSettings:
-    """What a root was made with. frames: the mean length of a sequence; the lengths are 0.6 to 1.5 times that."""
+    """Settings that a root is made with.
+
+    frames: mean length of a sequence; the lengths are 0.6 to 1.5 times that.
+    """
 
     split: str
     seed: int = 0
@@ -59,13 +75,18 @@ class QuickstartSettings:
     frames: int = 16
     version: int = VERSION
 
-    def __post_init__(self):
-        if self.split not in SPLITS:
-            raise ValueError(f"split is {self.split!r}; known: {', '.join(SPLITS)}")
-        for name, least in (("seed", 0), ("sequences", 1), ("frames", 4)):
+    def __post_init__(self) -> None:
+        _find_split(self.split)
+        for name, minimum in (("seed", 0), ("sequences", 1), ("frames", 4)):
             value = getattr(self, name)
-            if type(value) is not int or value < least:  # True is no number here
-                raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+            if type(value) is not int or value < minimum:  # True is not accepted as 1
+                raise ValueError(f"{name} must be an integer of at least {minimum}, got {value!r}")
+
+
+def _find_split(name: str) -> Split:
+    if name not in SPLITS:
+        raise ValueError(f"split is {name!r}; known: {', '.join(SPLITS)}")
+    return SPLITS[name]
 
 
 def generate(
@@ -77,22 +98,24 @@ def generate(
     frames: int | None = None,
     progress: Callable[[Iterable[int]], Iterable[int]] | None = None,
 ) -> list[Path]:
-    """Make the sequences of a split under `root` that are not there yet, and return the folders of all.
+    """Make the missing sequences of a split under `root`, and return the folders of all its sequences.
 
-    `sequences` and `frames` (mean length) default to those of the split: 200 x 16 for 'train', 8 x 100 for 'test'.
-    `progress` wraps the iteration over the sequences, e.g. `tqdm`.
+    `sequences` and `frames` (mean length) default to those of the split: 100 x 16 for 'train', 8 x 100 for 'test'.
+    `progress` wraps the iteration over the sequences, as `tqdm` does.
 
-    Raises ValueError for settings that make no sense or differ from those `root` was made with, ImportError where the
-    photographs' package is missing, OSError where a photograph is missing or `root` cannot be written.
+    Raises ValueError for invalid settings or settings that differ from those `root` was made with, ImportError if the
+    photographs' package is missing, OSError if a photograph is missing or `root` cannot be written.
     """
-    defaults = SPLITS.get(split)
-    if defaults is not None:
-        sequences = defaults.sequences if sequences is None else sequences
-        frames = defaults.frames if frames is None else frames
-    settings = QuickstartSettings(split, seed, sequences, frames)
+    defaults = _find_split(split)
+    settings = QuickstartSettings(
+        split,
+        seed,
+        defaults.sequences if sequences is None else sequences,
+        defaults.frames if frames is None else frames,
+    )
     photos = load_photographs(split)
     root = Path(root)
-    _claim(root, settings)
+    _claim_root(root, settings)
     folders = []
     for index in (progress or iter)(range(settings.sequences)):
         rng = np.random.default_rng([settings.seed, SPLITS[split].number, index])
@@ -107,12 +130,12 @@ def generate(
 
 
 def sequence_name(recipe: Recipe, index: int) -> str:
-    """The target's photograph and the index, e.g. 'coins_001'."""
+    """Return the name of a sequence: the target's photograph and the index, as in 'coins_001'."""
     return f"{Path(recipe.target).stem}_{index:03d}"
 
 
 def draw_recipe(rng: np.random.Generator, settings: QuickstartSettings, index: int) -> Recipe:
-    """The recipe of sequence `index`: from the table for 'test', drawn for 'train'."""
+    """Return the recipe of sequence `index`: from the table for 'test', drawn for 'train'."""
     if settings.split == "test":
         recipe = TEST_RECIPES[index % len(TEST_RECIPES)]
         return replace(recipe, frames=max(3, round(recipe.frames * settings.frames / 100)))
@@ -138,30 +161,30 @@ def draw_recipe(rng: np.random.Generator, settings: QuickstartSettings, index: i
         tint=0.2,
         occlusions=int(rng.integers(0, 3)),
         distractors=int(rng.integers(0, 4)),
-        kin=bool(rng.random() < 0.4),
+        lookalikes=bool(rng.random() < 0.4),
     )
 
 
-def _claim(root: Path, settings: QuickstartSettings) -> None:
-    """Make `root` and note the settings, or check that it was made with the same ones."""
-    record = root / SETTINGS_FILE
-    if record.is_file():
+def _claim_root(root: Path, settings: QuickstartSettings) -> None:
+    """Make `root` and record the settings, or check that it was made with the same ones."""
+    settings_path = root / SETTINGS_FILE
+    if settings_path.is_file():
         try:
-            found = json.loads(record.read_text())
+            recorded = json.loads(settings_path.read_text())
         except json.JSONDecodeError as error:
-            raise ValueError(f"{record} is damaged ({error}); delete {root} or pass another folder") from error
-        if found != asdict(settings):
+            raise ValueError(f"{settings_path} is damaged ({error}); delete {root} or pass another folder") from error
+        if recorded != asdict(settings):
             raise ValueError(
-                f"{root} was made with {found}, not with {asdict(settings)}; delete it or pass another folder"
+                f"{root} was made with {recorded}, not with {asdict(settings)}; delete it or pass another folder"
             )
         return
-    if root.is_dir() and any(not path.name.startswith(f".{record.name}.") for path in root.iterdir()):
+    if root.is_dir() and any(not path.name.startswith(f".{settings_path.name}.") for path in root.iterdir()):
         raise ValueError(
-            f"{root} is not empty and has no {SETTINGS_FILE}, so this did not make it; pass another folder"
+            f"{root} is not empty and has no {SETTINGS_FILE}, so it is not quick-start data; pass another folder"
         )
     try:
         root.mkdir(parents=True, exist_ok=True)
-        write_json(record, asdict(settings), indent=1)
+        write_json(settings_path, asdict(settings), indent=1)
     except OSError as error:
         raise OSError(
             f"cannot write the quick-start data to {root} ({error.strerror}); pass a folder that can be written"
@@ -171,8 +194,8 @@ def _claim(root: Path, settings: QuickstartSettings) -> None:
 def _write_sequence(
     folder: Path, rng: np.random.Generator, recipe: Recipe, photos: dict[str, np.ndarray], objects: tuple[str, ...]
 ) -> None:
-    """Render a sequence into a hidden folder and rename that when all is there."""
-    part = _part(folder)
+    """Render a sequence into a hidden folder and rename it when it is complete."""
+    part = _part_path(folder)
     if part.exists():
         shutil.rmtree(part)
     (part / "color").mkdir(parents=True)
@@ -185,11 +208,11 @@ def _write_sequence(
             raise OSError(f"cannot write {path}; is the disk full?")
     rows = (",".join(f"{number:.4f}" for number in scene.target.polygon(t)) for t in range(len(scene)))
     (part / "groundtruth.txt").write_text("".join(f"{row}\n" for row in rows))
-    for name, flags in tags(scene, visible).items():
+    for name, flags in compute_tags(scene, visible).items():
         (part / f"{name}.tag").write_text("".join(f"{int(flag)}\n" for flag in flags))
     publish_folder(part, folder)
 
 
-def _part(path: Path) -> Path:
-    """Hidden name that a file or folder has until it is complete."""
+def _part_path(path: Path) -> Path:
+    """Return the hidden name that a file or folder has until it is complete."""
     return path.with_name(f".{path.name}.part")

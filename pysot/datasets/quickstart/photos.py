@@ -1,4 +1,4 @@
-"""The photographs the quick-start data are cut from: files inside the wheels of scikit-image and matplotlib.
+"""Source photographs of the quick-start data: files inside the wheels of scikit-image and matplotlib.
 
 The splits 'train' and 'test' share no photograph. A photograph is named 'package/file'.
 """
@@ -18,7 +18,10 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 @dataclass(frozen=True)
 class Split:
-    """number: enters the seed. sequences, frames: defaults. objects, backgrounds: photographs as 'package/file'."""
+    """Settings of a split.
+
+    number: enters the seed. sequences, frames: defaults. objects, backgrounds: photographs as 'package/file'.
+    """
 
     number: int
     sequences: int
@@ -27,7 +30,7 @@ class Split:
     backgrounds: tuple[str, ...]
 
 
-# skimage's motorcycle_right.png is in neither split: it is the other eye's view of motorcycle_left.png.
+# skimage's motorcycle_right.png is in neither split: it is the other image of a stereo pair with motorcycle_left.png.
 _TRAIN_OBJECTS = ("astronaut.png", "coffee.png", "motorcycle_left.png", "camera.png", "ihc.png", "text.png")
 _TRAIN_GROUNDS = ("brick.png", "grass.png", "moon.png", "hubble_deep_field.jpg")
 CAT, COINS, PAGE, ROCKET = "skimage/chelsea.png", "skimage/coins.png", "skimage/page.png", "skimage/rocket.jpg"
@@ -52,9 +55,9 @@ SPLITS = {
 
 
 def photograph_path(name: str) -> Path:
-    """File of the photograph 'package/file'.
+    """Return the file of the photograph 'package/file'.
 
-    Raises ImportError where the package is not installed and FileNotFoundError where it has no such file.
+    Raises ImportError if the package is not installed, FileNotFoundError if it has no such file.
     """
     package, _, file = name.partition("/")
     pip_name = PIP_NAMES[package]
@@ -63,34 +66,35 @@ def photograph_path(name: str) -> Path:
         raise ImportError(f"the quick-start data need photographs from {pip_name}; install it: pip install {pip_name}")
     path = Path(spec.origin).parent / FOLDERS[package] / file
     if not path.is_file():
-        raise FileNotFoundError(f"the installed {pip_name} has no {path}; renew it: pip install --upgrade {pip_name}")
+        raise FileNotFoundError(f"the installed {pip_name} has no {path}; update it: pip install --upgrade {pip_name}")
     return path
 
 
 def load_photographs(split: str) -> dict[str, np.ndarray]:
-    """Name -> (H, W, 3) BGR uint8, for every photograph of the split.
+    """Load every photograph of a split, as name -> (H, W, 3) BGR uint8.
 
-    Raises what `photograph_path` raises, and OSError for a file that cannot be decoded.
+    Raises as `photograph_path`, and OSError for a file that cannot be decoded.
     """
     photos = {}
     for name in sorted({*SPLITS[split].objects, *SPLITS[split].backgrounds}):
         path = photograph_path(name)
-        photo = cv2.imdecode(np.frombuffer(_without_profile(path.read_bytes()), np.uint8), cv2.IMREAD_COLOR)
+        photo = cv2.imdecode(np.frombuffer(_remove_colour_profile(path.read_bytes()), np.uint8), cv2.IMREAD_COLOR)
         if photo is None:
             raise OSError(f"{path} is not an image that OpenCV can read; reinstall the package it belongs to")
         photos[name] = photo
     return photos
 
 
-def _without_profile(data: bytes) -> bytes:
-    """PNG bytes without their colour profile, of which libpng would complain on stderr; other bytes as they are."""
+def _remove_colour_profile(data: bytes) -> bytes:
+    """Remove the colour profile of a PNG, about which libpng warns on stderr; return other files unchanged."""
     if not data.startswith(PNG_SIGNATURE):
         return data
-    kept, at = [PNG_SIGNATURE], len(PNG_SIGNATURE)
-    while at < len(data):
-        (length,) = struct.unpack(">I", data[at : at + 4])
-        chunk = data[at : at + length + 12]  # length, name, content, checksum
+    kept = [PNG_SIGNATURE]
+    position = len(PNG_SIGNATURE)
+    while position < len(data):
+        (length,) = struct.unpack(">I", data[position : position + 4])
+        chunk = data[position : position + length + 12]  # length, name, content, checksum
         if chunk[4:8] != b"iCCP":
             kept.append(chunk)
-        at += len(chunk)
+        position += len(chunk)
     return b"".join(kept)

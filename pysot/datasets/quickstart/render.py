@@ -3,16 +3,16 @@
 Conventions: T frames per sequence; colours are BGR. Image coordinates are pixels with (0, 0) at the CENTRE of the top
 left pixel, x right, y down, so an image spans [-0.5, width - 0.5]. Angles are radians, positive turns x towards y. A
 polygon is the row (x1, y1, x2, y2, x3, y3, x4, y4): the corners of the rotated rectangle that bounds the target's
-mask, covered or not.
+mask, occluded or not.
 
-What the tags of frame t say, each computed from what is rendered (never from what was planned). Frame 0 has no frame
-before it, so only `occlusion` can be set there:
+Tags of frame t, each computed from the rendered scene. Frame 0 has no previous frame, so only `occlusion` can be set
+there:
 
     camera_motion  some corner of the background moved by more than CAMERA_PX since frame t - 1
     illum_change   the mean log gain of the light changed by more than LIGHT_STEP since frame t - 1
     motion_change  the step of the target differs from its step LAG frames earlier by more than MOTION_STEP of its side,
                    which is sqrt(w * h)
-    occlusion      other objects cover more than COVERED of the target's mask
+    occlusion      other objects cover more than OCCLUDED_SHARE of the target's mask
     size_change    the side of the target changed by more than SIZE_STEP (relative) since frame t - 1
 """
 
@@ -25,13 +25,13 @@ CAMERA_PX = 1.0
 LIGHT_STEP = 0.008
 LAG = 4
 MOTION_STEP = 0.03
-COVERED = 0.1
+OCCLUDED_SHARE = 0.1
 SIZE_STEP = 0.005
 
 
 @dataclass(frozen=True)
 class Sprite:
-    """A cut-out of a photograph and its way through the sequence.
+    """Cut-out of a photograph and its motion through the sequence.
 
     patch (h, w, 3) float32 in [0, 255]; mask (h, w) float32 in [0, 1], touching all four sides of the patch; centre_xy
     (T, 2) pixels; scale_xy (T, 2) along the patch's own axes; angle (T,).
@@ -43,7 +43,7 @@ class Sprite:
     scale_xy: np.ndarray
     angle: np.ndarray
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         frames = len(self.centre_xy)
         if self.patch.shape[:2] != self.mask.shape or self.patch.shape[2:] != (3,):
             raise ValueError(
@@ -53,20 +53,20 @@ class Sprite:
             raise ValueError(f"a sprite of {frames} frames needs centres (T, 2), scales (T, 2) and angles (T,)")
 
     def size_wh(self) -> np.ndarray:
-        """(T, 2) sides of the bounding rectangle in pixels."""
+        """Return the sides (T, 2) of the bounding rectangle in pixels."""
         return self.scale_xy * (self.mask.shape[1], self.mask.shape[0])
 
     def side(self) -> np.ndarray:
-        """(T,) square root of the bounding rectangle's area in pixels."""
+        """Return the square root (T,) of the bounding rectangle's area in pixels."""
         return np.sqrt(self.size_wh().prod(axis=1))
 
     def axes(self, t: int) -> np.ndarray:
-        """(2, 2) matrix that takes patch offsets from the centre to image offsets."""
+        """Return the (2, 2) matrix that maps offsets from the patch centre to image offsets."""
         cos, sin = np.cos(self.angle[t]), np.sin(self.angle[t])
         return np.array([[cos, -sin], [sin, cos]]) * self.scale_xy[t]
 
     def polygon(self, t: int) -> np.ndarray:
-        """(8,) corners of the rotated bounding rectangle, in the order they have around it."""
+        """Return the corners (8,) of the rotated bounding rectangle, in cyclic order."""
         height, width = self.mask.shape
         corners = np.array([[-width, -height], [width, -height], [width, height], [-width, height]]) / 2
         return (corners @ self.axes(t).T + self.centre_xy[t]).ravel()
@@ -74,12 +74,12 @@ class Sprite:
 
 @dataclass(frozen=True)
 class Scene:
-    """All that a sequence of T frames shows; `render_frame` draws it.
+    """Content of a sequence of T frames; `render_frame` draws it.
 
     background (H, W, 3) uint8; camera (T, 2, 3) affine maps from image to background pixels; gain (T, 3) light per
     channel; contrast (T,); defocus (T,) Gaussian sigma in pixels; noise (height + n, width + n, 3) int16, of which
-    frame t takes the window at noise_at[t] (y, x); shutter is the part of the time between two frames in which the
-    shutter is open. Distractors lie behind the target, occluders before it.
+    frame t takes the window at noise_at[t] (y, x); shutter is the share of the time between two frames in which the
+    shutter is open. Distractors are behind the target, occluders in front of it.
     """
 
     size_wh: tuple[int, int]
@@ -95,63 +95,64 @@ class Scene:
     distractors: tuple[Sprite, ...]
     occluders: tuple[Sprite, ...]
 
-    def __post_init__(self):
-        tracks = (self.gain, self.contrast, self.defocus, self.noise_at, self.target.angle)
-        tracks += tuple(sprite.angle for sprite in self.distractors + self.occluders)
-        if any(len(track) != len(self.camera) for track in tracks):
-            raise ValueError(
-                f"all tracks of a scene must have {len(self.camera)} frames, got {[len(track) for track in tracks]}"
-            )
+    def __post_init__(self) -> None:
+        sprite_angles = [sprite.angle for sprite in (self.target, *self.distractors, *self.occluders)]
+        lengths = [len(values) for values in (self.gain, self.contrast, self.defocus, self.noise_at, *sprite_angles)]
+        if any(length != len(self.camera) for length in lengths):
+            raise ValueError(f"all arrays of a scene must have {len(self.camera)} frames, got {lengths}")
 
     def __len__(self) -> int:
         return len(self.camera)
 
 
 def render_frame(scene: Scene, t: int) -> tuple[np.ndarray, float]:
-    """Return frame t, (height, width, 3) uint8, and the part in [0, 1] of the target's mask that no occluder covers."""
+    """Return frame t, (height, width, 3) uint8, and the visible share in [0, 1] of the target's mask."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     border = cv2.BORDER_REFLECT_101
     image = cv2.warpAffine(scene.background, scene.camera[t], scene.size_wh, flags=flags, borderMode=border)
     for sprite in scene.distractors:
         _paste(image, sprite, t, scene.shutter)
-    bare = np.zeros(image.shape[:2], np.float32)
+    target_mask = np.zeros(image.shape[:2], np.float32)
     window, alpha = _paste(image, scene.target, t, scene.shutter)
-    bare[window] = alpha
-    covered = bare.copy()
+    target_mask[window] = alpha
+    visible_mask = target_mask.copy()
     for sprite in scene.occluders:
         window, alpha = _paste(image, sprite, t, scene.shutter)
-        covered[window] *= 1 - alpha
-    visible = float(covered.sum() / max(bare.sum(), 1e-6))
-    return _photograph(image, scene, t), visible
+        visible_mask[window] *= 1 - alpha
+    visible = float(visible_mask.sum() / max(target_mask.sum(), 1e-6))
+    return _apply_camera_effects(image, scene, t), visible
 
 
-def tags(scene: Scene, visible: np.ndarray) -> dict[str, np.ndarray]:
-    """Name of a tag -> (T,) bool, by the rules at the top of this file; `visible` (T,) comes from `render_frame`."""
+def compute_tags(scene: Scene, visible: np.ndarray) -> dict[str, np.ndarray]:
+    """Return each tag as name -> (T,) bool, by the rules at the top of this file.
+
+    `visible` (T,) comes from `render_frame`.
+    """
     width, height = scene.size_wh
     corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]], float)
-    seen = np.einsum("tij,cj->tci", scene.camera, corners)
-    pixel = np.sqrt(np.abs(np.linalg.det(scene.camera[:, :, :2])))  # side of an image pixel in the background
-    camera_px = np.linalg.norm(_change(seen), axis=2).max(axis=1) / pixel
+    background_corners = np.einsum("tij,cj->tci", scene.camera, corners)
+    pixel_side = np.sqrt(np.abs(np.linalg.det(scene.camera[:, :, :2])))  # of an image pixel in the background
+    camera_px = np.linalg.norm(_change(background_corners), axis=2).max(axis=1) / pixel_side
     side = scene.target.side()
     step = _change(scene.target.centre_xy)
-    step[0] = step[min(1, len(step) - 1)]  # nothing is known before frame 0: no change of motion there
+    step[0] = step[min(1, len(step) - 1)]  # no motion is known before frame 0, so it cannot have changed there
     earlier = step[np.maximum(np.arange(len(step)) - LAG, 0)]
     return {
         "camera_motion": camera_px > CAMERA_PX,
         "illum_change": np.abs(_change(np.log(scene.gain).mean(axis=1))) > LIGHT_STEP,
         "motion_change": np.linalg.norm(step - earlier, axis=1) > MOTION_STEP * side,
-        "occlusion": np.asarray(visible) < 1 - COVERED,
+        "occlusion": np.asarray(visible) < 1 - OCCLUDED_SHARE,
         "size_change": np.abs(_change(np.log(side))) > SIZE_STEP,
     }
 
 
 def _change(values: np.ndarray) -> np.ndarray:
-    """Difference to the frame before; 0 at frame 0."""
+    """Return the difference to the previous frame; 0 at frame 0."""
     return np.diff(values, axis=0, prepend=values[:1])
 
 
 def _paste(image: np.ndarray, sprite: Sprite, t: int, shutter: float) -> tuple[tuple[slice, slice], np.ndarray]:
-    """Draw the sprite into the uint8 image; return the window (rows, columns) it fills and its (h, w) opacity there."""
+    """Draw a sprite into the uint8 image; return the filled window (rows, columns) and the opacity (h, w) in it."""
     step = np.zeros(2)
     if len(sprite.centre_xy) > 1:
         step = (sprite.centre_xy[max(t, 1)] - sprite.centre_xy[max(t, 1) - 1]) * shutter
@@ -164,19 +165,21 @@ def _paste(image: np.ndarray, sprite: Sprite, t: int, shutter: float) -> tuple[t
     height, width = sprite.mask.shape
     axes = sprite.axes(t)
     shift = sprite.centre_xy[t] - axes @ ((width - 1) / 2, (height - 1) / 2) - low
-    layer = np.dstack([sprite.patch * sprite.mask[..., None], sprite.mask])  # so that blur mixes no colour from outside
-    size_wh = tuple(int(n) for n in high - low)
-    layer = cv2.warpAffine(layer, np.column_stack([axes, shift]), size_wh, flags=cv2.INTER_LINEAR)
+    # Premultiplied, so that blur mixes in no colour from outside of the mask.
+    layer = np.dstack([sprite.patch * sprite.mask[..., None], sprite.mask])
+    layer_width, layer_height = (int(side) for side in high - low)
+    matrix = np.column_stack([axes, shift])
+    layer = cv2.warpAffine(layer, matrix, (layer_width, layer_height), flags=cv2.INTER_LINEAR)
     if np.abs(step).max() >= 1.5:
-        layer = cv2.filter2D(layer, -1, _line_kernel(step), borderType=cv2.BORDER_REPLICATE)
+        layer = cv2.filter2D(layer, -1, _motion_blur_kernel(step), borderType=cv2.BORDER_REPLICATE)
     window = (slice(low[1], high[1]), slice(low[0], high[0]))
     alpha = layer[..., 3]
     image[window] = np.clip(image[window] * (1 - alpha[..., None]) + layer[..., :3], 0, 255).astype(np.uint8)
     return window, alpha
 
 
-def _line_kernel(step_xy: np.ndarray) -> np.ndarray:
-    """Blur kernel, (k, k) with sum 1, of a point that moves by step_xy pixels while the shutter is open."""
+def _motion_blur_kernel(step_xy: np.ndarray) -> np.ndarray:
+    """Return the blur kernel (k, k) with sum 1 of a point that moves by step_xy pixels while the shutter is open."""
     half = int(np.ceil(np.abs(step_xy).max() / 2))
     kernel = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
     x, y = np.rint(np.linspace(-0.5, 0.5, 8 * half + 1)[:, None] * step_xy).astype(int).T + half
@@ -184,8 +187,8 @@ def _line_kernel(step_xy: np.ndarray) -> np.ndarray:
     return kernel / kernel.sum()
 
 
-def _photograph(image: np.ndarray, scene: Scene, t: int) -> np.ndarray:
-    """Light, lens and sensor: gain and contrast per channel, defocus, noise."""
+def _apply_camera_effects(image: np.ndarray, scene: Scene, t: int) -> np.ndarray:
+    """Apply the effects of light, lens and sensor: gain and contrast per channel, defocus, noise."""
     levels = (np.arange(256)[:, None] - 128) * scene.contrast[t] + 128
     table = np.clip(levels * scene.gain[t], 0, 255).astype(np.uint8)
     image = cv2.LUT(image, table.reshape(1, 256, 3))

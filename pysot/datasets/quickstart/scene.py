@@ -1,11 +1,12 @@
-"""Drawing lots for the quick-start sequences: which patches, what shapes, where everything moves.
+"""Random scenes of the quick-start sequences: patches, shapes and motion.
 
-A `Recipe` says how hard a sequence is; `draw_scene` turns it, some photographs and a random generator into a `Scene`.
-All randomness comes from the generator, all pixels from the photographs. Conventions are those of
-render.py. The tracks are simulated for frames * stride moments, of which every stride-th is kept: a large
-stride gives large steps between stored frames.
+A `Recipe` defines how hard a sequence is. `draw_scene` makes a `Scene` from it, some photographs and a random
+generator. All randomness comes from the generator, all pixels from the photographs. Conventions are those of render.py.
+Motion is simulated for M = frames * stride frames, of which every stride-th is kept: a large stride gives large steps
+between stored frames.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -14,21 +15,21 @@ import numpy as np
 from pysot.datasets.quickstart.render import Scene, Sprite
 
 SHAPES = ("ellipse", "rounded", "polygon", "blob")
-MIN_TEXTURE = 20.0  # standard deviation of the grey values of a patch that a random cut accepts
-MIN_CONTRAST = 18.0  # Lab distance between the mean colours of that patch and of the background
-CUT_TRIES = 30
+MIN_TEXTURE = 20.0  # standard deviation of the grey values of an accepted random patch
+MIN_CONTRAST = 18.0  # Lab distance between the mean colours of an accepted random patch and of the background
+MAX_CUTS = 30
 NOISE_MARGIN = 32
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one sequence is to be.
+    """Settings of one sequence.
 
     target, background: names of photographs. region_xywh: the object in the target's photograph, None for a random
     patch. side: sqrt(w * h) of the target in pixels when its scale is 1. speed: least and largest step per simulated
     frame, in sides. growth: largest |log scale|. light: largest |log gain|. stretch: largest |log| change of the
     aspect ratio. margin: distance, in sides, that the target's centre keeps from the image border. tint: spread of the
-    random colour gains. kin: distractors are cut from the target's photograph.
+    random colour gains. lookalikes: distractors are cut from the target's photograph.
     """
 
     target: str
@@ -50,18 +51,18 @@ class Recipe:
     tint: float = 0.0
     occlusions: int = 0
     distractors: int = 0
-    kin: bool = False
+    lookalikes: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.frames < 2 or self.stride < 1:
             raise ValueError(
                 f"a sequence needs at least 2 frames and a stride of 1, got {self.frames} and {self.stride}"
             )
         if self.shape not in SHAPES:
-            raise ValueError(f"the shape of a target is {self.shape!r}; known: {', '.join(SHAPES)}")
+            raise ValueError(f"unknown target shape {self.shape!r}; known: {', '.join(SHAPES)}")
 
     @property
-    def moments(self) -> int:
+    def simulated_frames(self) -> int:
         return self.frames * self.stride
 
 
@@ -70,35 +71,43 @@ def draw_scene(
 ) -> Scene:
     """Draw the scene of a recipe.
 
-    `photos` holds BGR uint8 photographs by name, at least the target's, the background's and those named in `objects`,
+    `photos` holds BGR uint8 photographs by name: at least the target's, the background's and those named in `objects`,
     from which occluders and distractors are cut.
     """
     background, camera = _draw_camera(rng, recipe, photos[recipe.background])
-    ground_lab = _mean_lab(background)
+    background_lab = _mean_lab(background)
     path_xy = _draw_path(rng, recipe, recipe.side * recipe.margin)
     photo = photos[recipe.target]
-    target = _draw_sprite(rng, recipe, photo, recipe.side, ground_lab, path_xy, recipe.region_xywh, recipe.shape)
+    target = _draw_sprite(rng, recipe, photo, recipe.side, background_lab, path_xy, recipe.region_xywh, recipe.shape)
     others = [name for name in objects if name not in (recipe.target, recipe.background)]
     distractors = []
     for _ in range(recipe.distractors):
-        photo = photos[recipe.target if recipe.kin else rng.choice(others)]
+        photo = photos[recipe.target if recipe.lookalikes else rng.choice(others)]
         side = recipe.side * rng.uniform(0.7, 1.1)
-        way_xy = _draw_path(rng, recipe, 0.4 * recipe.side)
-        distractors.append(_draw_sprite(rng, recipe, photo, side, ground_lab, way_xy))
+        distractor_xy = _draw_path(rng, recipe, 0.4 * recipe.side)
+        distractors.append(_draw_sprite(rng, recipe, photo, side, background_lab, distractor_xy))
     occluders = []
     for number in range(recipe.occlusions):
         sweep_xy = _draw_sweep(rng, recipe, path_xy, number)
         side = recipe.side * rng.uniform(0.75, 0.9)
-        occluders.append(_draw_sprite(rng, recipe, photos[rng.choice(others)], side, ground_lab, sweep_xy))
+        occluders.append(_draw_sprite(rng, recipe, photos[rng.choice(others)], side, background_lab, sweep_xy))
     return _assemble(rng, recipe, background, camera, target, tuple(distractors), tuple(occluders))
 
 
-def _assemble(rng, recipe: Recipe, background, camera, target: Sprite, distractors: tuple, occluders: tuple) -> Scene:
-    """Add light, lens and noise."""
+def _assemble(
+    rng: np.random.Generator,
+    recipe: Recipe,
+    background: np.ndarray,
+    camera: np.ndarray,
+    target: Sprite,
+    distractors: tuple[Sprite, ...],
+    occluders: tuple[Sprite, ...],
+) -> Scene:
+    """Draw light, lens and noise, and assemble the scene."""
     width, height = recipe.size_wh
-    light = _holds(rng, recipe.moments, [recipe.light] + [recipe.light * 0.25] * 3, quick=True)
+    light = _draw_levels(rng, recipe.simulated_frames, [recipe.light] + [recipe.light * 0.25] * 3, quick=True)
     gain, contrast = np.exp(light[:, :1] + light[:, 1:]), np.exp(-np.abs(light[:, 1]))
-    defocus = np.abs(_holds(rng, recipe.moments, [recipe.defocus])[:, 0])
+    defocus = np.abs(_draw_levels(rng, recipe.simulated_frames, [recipe.defocus])[:, 0])
     spread = rng.uniform(1.0, 3.0)
     noise = rng.normal(0, spread, (height + NOISE_MARGIN, width + NOISE_MARGIN, 3)).round().astype(np.int16)
     kept = slice(None, None, recipe.stride)
@@ -119,21 +128,23 @@ def _assemble(rng, recipe: Recipe, background, camera, target: Sprite, distracto
 
 
 def _smooth(values: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian smoothing of (T, D) values over time. The result stays inside the range of the values."""
-    reach = int(np.ceil(3 * sigma))
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    padded = np.pad(values, ((reach, reach), (0, 0)), mode="edge")
+    """Smooth (M, D) values over time with a Gaussian. The result stays inside the range of the values."""
+    radius = int(np.ceil(3 * sigma))
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    padded = np.pad(values, ((radius, radius), (0, 0)), mode="edge")
     return np.stack([np.convolve(column, weights / weights.sum(), mode="valid") for column in padded.T], axis=1)
 
 
-def _holds(rng, moments: int, amplitudes: list[float], *, quick: bool = False) -> np.ndarray:
-    """(moments, D) values that rest, move to new levels in [-amplitude, amplitude], and rest again; all D move at the
-    same time.
+def _draw_levels(
+    rng: np.random.Generator, frames: int, amplitudes: Sequence[float], *, quick: bool = False
+) -> np.ndarray:
+    """Draw (frames, D) values that rest, move to new levels in [-amplitude, amplitude], and rest again.
 
-    Levels alternate in sign so that every move is worth its name. `quick` moves take at most 16 moments.
+    All D values move at the same time. Levels alternate in sign so that every move is noticeable. `quick` moves take at
+    most 16 frames.
     """
-    moves = max(1, round(moments / 45))
-    slot = moments / moves
+    moves = max(1, round(frames / 45))
+    slot = frames / moves
     times, levels = [0.0], [np.zeros(len(amplitudes))]
     sign = rng.choice([-1, 1], len(amplitudes))
     for number in range(moves):
@@ -144,133 +155,146 @@ def _holds(rng, moments: int, amplitudes: list[float], *, quick: bool = False) -
         times += [start, start + length]
         levels += [levels[-1], sign * rng.uniform(0.5, 1.0, len(amplitudes)) * amplitudes]
     columns = np.array(levels).T
-    return _smooth(np.stack([np.interp(np.arange(moments), times, column) for column in columns], axis=1), 2.0)
+    return _smooth(np.stack([np.interp(np.arange(frames), times, column) for column in columns], axis=1), 2.0)
 
 
-def _draw_path(rng, recipe: Recipe, margin: float) -> np.ndarray:
-    """(moments, 2) centres on a way with rounded corners that keeps `margin` pixels from the image border."""
+def _draw_path(rng: np.random.Generator, recipe: Recipe, margin: float) -> np.ndarray:
+    """Draw centres (M, 2) on a path with rounded corners that stays `margin` pixels away from the image border."""
     size = np.array(recipe.size_wh, float)
     low, high = np.full(2, margin), size - 1 - margin
     points, times = [rng.uniform(low, high)], [0.0]
-    while times[-1] < recipe.moments:
-        turn, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.8, 3.0) * recipe.side
-        point = np.clip(points[-1] + reach * np.array([np.cos(turn), np.sin(turn)]), low, high)
+    while times[-1] < recipe.simulated_frames:
+        angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.8, 3.0) * recipe.side
+        point = np.clip(points[-1] + distance * np.array([np.cos(angle), np.sin(angle)]), low, high)
         length = np.linalg.norm(point - points[-1])
-        if length < 0.5 * recipe.side:  # the border cut this leg short: draw another
+        if length < 0.5 * recipe.side:  # the border cuts this segment short: draw another
             continue
         points.append(point)
         times.append(times[-1] + length / (recipe.side * rng.uniform(*recipe.speed)))
     columns = np.array(points).T
-    return _smooth(np.stack([np.interp(np.arange(recipe.moments), times, column) for column in columns], axis=1), 2.5)
+    frames = np.arange(recipe.simulated_frames)
+    return _smooth(np.stack([np.interp(frames, times, column) for column in columns], axis=1), 2.5)
 
 
-def _draw_sweep(rng, recipe: Recipe, path_xy: np.ndarray, number: int) -> np.ndarray:
-    """(moments, 2) centres of an occluder that passes once over the target, in the number-th part of the sequence."""
-    part = recipe.moments / recipe.occlusions
+def _draw_sweep(rng: np.random.Generator, recipe: Recipe, path_xy: np.ndarray, number: int) -> np.ndarray:
+    """Draw centres (M, 2) of an occluder that passes once over the target, in the number-th part of the sequence."""
+    part = recipe.simulated_frames / recipe.occlusions
     middle = part * (number + rng.uniform(0.35, 0.65))
-    turn = rng.uniform(0, 2 * np.pi)
-    along = np.array([np.cos(turn), np.sin(turn)])
-    aside = np.array([-along[1], along[0]]) * rng.uniform(0.3, 0.42) * rng.choice([-1, 1])
-    pace = rng.uniform(0.08, 0.14)  # sides per simulated frame, relative to the target
-    offset = (np.arange(recipe.moments) - middle)[:, None] * pace * along + aside
+    angle = rng.uniform(0, 2 * np.pi)
+    direction = np.array([np.cos(angle), np.sin(angle)])
+    sideways = np.array([-direction[1], direction[0]]) * rng.uniform(0.3, 0.42) * rng.choice([-1, 1])
+    speed = rng.uniform(0.08, 0.14)  # sides per simulated frame, relative to the target
+    offset = (np.arange(recipe.simulated_frames) - middle)[:, None] * speed * direction + sideways
     return path_xy + recipe.side * offset
 
 
-def _draw_camera(rng, recipe: Recipe, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the background, larger than the view, and the (moments, 2, 3) maps from image to background pixels."""
+def _draw_camera(rng: np.random.Generator, recipe: Recipe, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the background, larger than the view, and the maps (M, 2, 3) from image to background pixels."""
     view = np.array(recipe.size_wh, float)
-    photo = _tinted(rng, photo, recipe.tint)
+    photo = _tint(rng, photo, recipe.tint)
     factor = rng.uniform(1.35, 1.7) * max(view / (photo.shape[1], photo.shape[0]))
     method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
     background = cv2.resize(photo, None, fx=factor, fy=factor, interpolation=method)
     middle = np.array([background.shape[1], background.shape[0]]) / 2
     amplitudes = [recipe.camera] * 2 + [0.12 * recipe.camera, 0.08 * recipe.camera]
-    pan, zoom, roll = np.split(_holds(rng, recipe.moments, amplitudes), [2, 3], axis=1)
+    pan, zoom, roll = np.split(_draw_levels(rng, recipe.simulated_frames, amplitudes), [2, 3], axis=1)
     scale, roll = np.exp(zoom[:, 0]) * 0.9, roll[:, 0]
     centre = middle + pan * (middle - 0.55 * view)
-    turns = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]]).transpose(2, 0, 1)
-    axes = scale[:, None, None] * turns
+    rotations = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]]).transpose(2, 0, 1)
+    axes = scale[:, None, None] * rotations
     shift = centre - axes @ ((view - 1) / 2)
     return background, np.concatenate([axes, shift[:, :, None]], axis=2)
 
 
 def _draw_sprite(
-    rng, recipe: Recipe, photo, side: float, ground_lab, path_xy, region_xywh=None, shape: str | None = None
+    rng: np.random.Generator,
+    recipe: Recipe,
+    photo: np.ndarray,
+    side: float,
+    background_lab: np.ndarray,
+    path_xy: np.ndarray,
+    region_xywh: tuple[int, int, int, int] | None = None,
+    shape: str | None = None,
 ) -> Sprite:
-    """Cut a patch of about side * side pixels, shape its mask and let it move along path_xy (moments, 2)."""
+    """Cut a patch of about side * side pixels, shape its mask and move it along path_xy (M, 2)."""
     if region_xywh is None:
-        patch = _cut(rng, photo, side, ground_lab)
+        patch = _cut_patch(rng, photo, side, background_lab)
         patch = patch[:, ::-1] if rng.random() < 0.5 else patch
     else:
         x, y, width, height = region_xywh
         factor = side / np.sqrt(width * height)
         size_wh = max(4, round(width * factor)), max(4, round(height * factor))
-        patch = _resized(photo[y : y + height, x : x + width], size_wh)
-    patch = _tinted(rng, patch, recipe.tint)
+        patch = _resize(photo[y : y + height, x : x + width], size_wh)
+    patch = _tint(rng, patch, recipe.tint)
     mask = draw_mask(rng, shape or str(rng.choice(SHAPES)), (patch.shape[1], patch.shape[0]))
     amplitudes = [np.deg2rad(recipe.rotation_deg), recipe.growth, recipe.stretch]
-    turn, grow, stretch = _holds(rng, recipe.moments, amplitudes).T
-    first_turn = rng.uniform(-0.25, 0.25) * np.deg2rad(recipe.rotation_deg)
-    scale_xy = np.exp(np.stack([grow + stretch, grow - stretch], axis=1))
+    rotation, growth, stretch = _draw_levels(rng, recipe.simulated_frames, amplitudes).T
+    first_angle = rng.uniform(-0.25, 0.25) * np.deg2rad(recipe.rotation_deg)
+    scale_xy = np.exp(np.stack([growth + stretch, growth - stretch], axis=1))
     kept = slice(None, None, recipe.stride)
-    return Sprite(patch.astype(np.float32), mask, path_xy[kept], scale_xy[kept], first_turn + turn[kept])
+    return Sprite(patch.astype(np.float32), mask, path_xy[kept], scale_xy[kept], first_angle + rotation[kept])
 
 
-def _cut(rng, photo: np.ndarray, side: float, ground_lab: np.ndarray) -> np.ndarray:
-    """A random textured patch that differs in colour from the background; the best of CUT_TRIES if none is good."""
-    best, best_score = None, -1.0
+def _cut_patch(rng: np.random.Generator, photo: np.ndarray, side: float, background_lab: np.ndarray) -> np.ndarray:
+    """Cut a random textured patch that differs in colour from the background; the best of MAX_CUTS if none is good."""
+    best, best_quality = None, -1.0
     limit = np.array([photo.shape[1], photo.shape[0]])
-    for _ in range(CUT_TRIES):
+    for _ in range(MAX_CUTS):
         aspect = np.exp(rng.uniform(-0.4, 0.4))
         size = np.array([side * aspect, side / aspect])
         region = size * min(rng.uniform(0.8, 1.8), *(limit / size * 0.9))
         x, y = rng.uniform((0, 0), limit - region).astype(int)
         width, height = region.astype(int)
-        patch = _resized(photo[y : y + height, x : x + width], tuple(int(n) for n in size.round()))
+        patch_width, patch_height = (int(length) for length in size.round())
+        patch = _resize(photo[y : y + height, x : x + width], (patch_width, patch_height))
         texture = float(cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY).std())
-        contrast = float(np.linalg.norm(_mean_lab(patch) - ground_lab))
-        score = min(texture / MIN_TEXTURE, 1.0) + min(contrast / MIN_CONTRAST, 1.0)
-        if score > best_score:
-            best, best_score = patch, score
-        if score >= 2.0:
+        contrast = float(np.linalg.norm(_mean_lab(patch) - background_lab))
+        quality = min(texture / MIN_TEXTURE, 1.0) + min(contrast / MIN_CONTRAST, 1.0)
+        if quality > best_quality:
+            best, best_quality = patch, quality
+        if quality >= 2.0:
             break
+    assert best is not None
     return best
 
 
 def draw_mask(rng: np.random.Generator, shape: str, size_wh: tuple[int, int]) -> np.ndarray:
-    """(h, w) float32 mask in [0, 1] with a soft edge, of one of SHAPES, touching all four sides of the rectangle."""
-    around = np.linspace(0, 2 * np.pi, 96, endpoint=False)
+    """Draw a mask (h, w) float32 in [0, 1] with a soft edge that touches all four sides of the rectangle.
+
+    `shape` is one of SHAPES.
+    """
+    angles = np.linspace(0, 2 * np.pi, 96, endpoint=False)
     if shape == "polygon":
         corners = int(rng.integers(5, 9))
-        around = (np.arange(corners) + rng.uniform(-0.3, 0.3, corners)) * 2 * np.pi / corners
-        around = around + rng.uniform(0, 2 * np.pi)
-    outline = np.stack([np.cos(around), np.sin(around)], axis=1)
+        angles = (np.arange(corners) + rng.uniform(-0.3, 0.3, corners)) * 2 * np.pi / corners
+        angles = angles + rng.uniform(0, 2 * np.pi)
+    outline = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     if shape == "rounded":  # a superellipse
         outline = np.sign(outline) * np.abs(outline) ** 0.4
     if shape == "blob":
         waves = np.arange(2, 5)
-        bumps = rng.uniform(0.04, 0.12, 3) * np.cos(around[:, None] * waves + rng.uniform(0, 2 * np.pi, 3))
+        bumps = rng.uniform(0.04, 0.12, 3) * np.cos(angles[:, None] * waves + rng.uniform(0, 2 * np.pi, 3))
         outline = outline * (1 + bumps.sum(axis=1, keepdims=True))
     low, high = outline.min(axis=0), outline.max(axis=0)
-    fine = np.array(size_wh) * 4
-    corners = ((outline - low) / (high - low) * (fine - 1)).round().astype(np.int32)
-    mask = np.zeros((fine[1], fine[0]), np.float32)
-    cv2.fillPoly(mask, [corners], 1.0)
-    return np.clip(cv2.GaussianBlur(_resized(mask, size_wh), (0, 0), 0.7), 0, 1)
+    fine_wh = np.array(size_wh) * 4
+    vertices = ((outline - low) / (high - low) * (fine_wh - 1)).round().astype(np.int32)
+    mask = np.zeros((fine_wh[1], fine_wh[0]), np.float32)
+    cv2.fillPoly(mask, [vertices], 1.0)
+    return np.clip(cv2.GaussianBlur(_resize(mask, size_wh), (0, 0), 0.7), 0, 1)
 
 
-def _resized(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+def _resize(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     shrinks = image.shape[1] > size_wh[0]
     return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
 
 def _mean_lab(image: np.ndarray) -> np.ndarray:
-    """(3,) mean colour in OpenCV's 8-bit Lab."""
+    """Return the mean colour (3,) in OpenCV's 8-bit Lab."""
     return cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_BGR2LAB).reshape(-1, 3).mean(axis=0)
 
 
-def _tinted(rng, image: np.ndarray, spread: float) -> np.ndarray:
-    """Random gains per channel; photographs without colour always get some."""
-    grey = bool((image[..., 0] == image[..., 2]).all())
-    gains = np.exp(rng.uniform(-1, 1, 3) * max(spread, 0.25 if grey else 0.0))
+def _tint(rng: np.random.Generator, image: np.ndarray, spread: float) -> np.ndarray:
+    """Apply random gains per channel; photographs without colour always get a tint."""
+    is_grey = bool((image[..., 0] == image[..., 2]).all())
+    gains = np.exp(rng.uniform(-1, 1, 3) * max(spread, 0.25 if is_grey else 0.0))
     return np.clip(image * gains, 0, 255).astype(np.uint8)

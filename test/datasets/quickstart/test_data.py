@@ -1,4 +1,4 @@
-"""Tests of the quick-start data: what is refused, what is on disk, whether truth and tags tell what is drawn."""
+"""Quick-start data: refused arguments, files on disk, and ground truth that matches the rendered images."""
 
 import subprocess
 import sys
@@ -8,56 +8,34 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from quickstart_scenes import PLAIN, TAG_NAMES, difference, draw_test_scene, without_target
 
-for _name in ("skimage", "matplotlib"):  # the photographs are theirs
+for _name in ("skimage", "matplotlib"):  # they ship the photographs
     pytest.importorskip(_name)
 
 from pysot.datasets.quickstart import data as quickstart_data  # noqa: E402
 from pysot.datasets.quickstart import photos as quickstart_photos  # noqa: E402
 from pysot.datasets.quickstart.data import QuickstartSettings, draw_recipe, generate  # noqa: E402
 from pysot.datasets.quickstart.photos import SPLITS, load_photographs, photograph_path  # noqa: E402
-from pysot.datasets.quickstart.render import COVERED, render_frame, tags  # noqa: E402
-from pysot.datasets.quickstart.scene import SHAPES, draw_mask, draw_scene  # noqa: E402
+from pysot.datasets.quickstart.render import compute_tags, render_frame  # noqa: E402
+from pysot.datasets.quickstart.scene import SHAPES, draw_mask  # noqa: E402
 
 TOOL = Path(__file__).resolve().parents[3] / "tools" / "make_quickstart_data.py"
-TAG_NAMES = ("camera_motion", "illum_change", "motion_change", "occlusion", "size_change")
-PLAIN = dict(defocus=0.0, light=0.0)
-
-
-@pytest.fixture(scope="module")
-def photos():
-    return load_photographs("test")
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A small test split on disk: all eight sequences, 6 to 15 frames each."""
+    """Small test split on disk: all eight sequences, 6 to 15 frames each."""
     root = tmp_path_factory.mktemp("quickstart") / "test"
     generate(root, "test", frames=10)
     return root
-
-
-def scene_of(photos, index, frames=100, **changes):
-    """Scene `index` of the test split; `changes` go to its recipe."""
-    rng = np.random.default_rng([0, SPLITS["test"].number, index])
-    recipe = draw_recipe(rng, QuickstartSettings("test", 0, 8, frames), index)
-    return draw_scene(rng, replace(recipe, **changes), photos, SPLITS["test"].objects)
-
-
-def without_target(scene):
-    return replace(scene, target=replace(scene.target, mask=np.zeros_like(scene.target.mask)))
-
-
-def difference(a, b):
-    """(H, W) bool: the pixels in which two images differ by more than rounding."""
-    return np.abs(a.astype(int) - b.astype(int)).max(axis=2) > 3
 
 
 def files_of(root):
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
-# --- what is refused ------------------------------------------------------------------------------------------------
+# --- refused arguments ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -142,10 +120,10 @@ def test_photographs_come_from_the_wheels(split, capfd):
     for name, photo in load_photographs(split).items():
         assert "site-packages" in photograph_path(name).parts or "dist-packages" in photograph_path(name).parts
         assert photo.dtype == np.uint8 and photo.ndim == 3 and min(photo.shape[:2]) > 150 and photo.std() > 5
-    assert capfd.readouterr().err == ""  # chelsea.png has a colour profile that libpng complains of
+    assert capfd.readouterr().err == ""  # chelsea.png has a colour profile about which libpng warns
 
 
-# --- what is on disk ------------------------------------------------------------------------------------------------
+# --- files on disk --------------------------------------------------------------------------------------------------
 
 
 def test_same_seed_same_files(tmp_path):
@@ -178,19 +156,19 @@ def test_raw_vot_layout(made):
 @pytest.mark.parametrize("index", [0, 2])  # without and with occlusion
 def test_files_hold_the_scene(made, photos, index):
     name = (made / "list.txt").read_text().split()[index]
-    scene = scene_of(photos, index, frames=10)
+    scene = draw_test_scene(photos, index, frames=10)
     rows = (made / name / "groundtruth.txt").read_text().splitlines()
     assert rows == [",".join(f"{number:.4f}" for number in scene.target.polygon(t)) for t in range(len(scene))]
     drawn = [render_frame(scene, t) for t in range(len(scene))]
     stored = cv2.imread(str(made / name / "color" / f"{len(scene):08d}.jpg"))
     assert np.abs(stored.astype(int) - drawn[-1][0]).mean() < 6
-    for tag, flags in tags(scene, np.array([visible for _, visible in drawn])).items():
+    for tag, flags in compute_tags(scene, np.array([visible for _, visible in drawn])).items():
         assert np.loadtxt(made / name / f"{tag}.tag", dtype=int).tolist() == flags.astype(int).tolist()
 
 
 def test_killed_run_is_resumed(tmp_path, monkeypatch):
     settings = dict(split="train", sequences=3, frames=4)
-    generate(tmp_path / "whole", **settings)
+    generate(tmp_path / "complete", **settings)
 
     calls = []
 
@@ -213,7 +191,7 @@ def test_killed_run_is_resumed(tmp_path, monkeypatch):
     seen = []
     folders = generate(root, **settings, progress=lambda numbers: (seen.append(n) or n for n in numbers))
     assert seen == [0, 1, 2] and [folder.name for folder in folders] == (root / "list.txt").read_text().split()
-    assert files_of(root) == files_of(tmp_path / "whole")
+    assert files_of(root) == files_of(tmp_path / "complete")
     assert not list(root.glob(".*"))
     assert (complete[0] / "groundtruth.txt").stat().st_mtime_ns == written
 
@@ -224,7 +202,7 @@ def test_killed_run_is_resumed(tmp_path, monkeypatch):
 def test_lengths_and_motion_of_the_benchmark(photos):
     lengths, turned, steps = [], [], []
     for index in range(8):
-        scene = scene_of(photos, index)
+        scene = draw_test_scene(photos, index)
         polygons = np.array([scene.target.polygon(t) for t in range(len(scene))]).reshape(-1, 4, 2)
         centres = polygons.mean(axis=1)
         assert (centres > 0).all() and (centres < np.array(scene.size_wh) - 1).all()
@@ -244,7 +222,7 @@ def test_lengths_and_motion_of_the_benchmark(photos):
 
 @pytest.mark.parametrize("index", range(8))
 def test_polygon_bounds_what_is_drawn(photos, index):
-    scene = replace(scene_of(photos, index, frames=30, **PLAIN), occluders=(), shutter=0.0)
+    scene = replace(draw_test_scene(photos, index, frames=30, **PLAIN), occluders=(), shutter=0.0)
     t = len(scene) - 1
     changed = difference(render_frame(scene, t)[0], render_frame(without_target(scene), t)[0])
     polygon = scene.target.polygon(t).reshape(4, 2)
@@ -265,74 +243,3 @@ def test_masks_touch_their_rectangle(shape):
     filled = mask > 0.3
     assert filled.any(axis=0)[[1, -2]].all() and filled.any(axis=1)[[1, -2]].all()
     assert 0.4 < filled.mean() <= 1 and not filled[0, 0]
-
-
-# --- the tags -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("index", [2, 6])
-def test_occlusion_is_set_where_the_target_is_covered(photos, index):
-    scene = replace(scene_of(photos, index, **PLAIN), shutter=0.0)
-    flags, covered, reported = [], [], []
-    for t in range(0, len(scene), 3):
-        image, visible = render_frame(scene, t)
-        bare, everything = render_frame(replace(scene, occluders=()), t)
-        assert everything == 1.0
-        target = difference(bare, render_frame(without_target(replace(scene, occluders=())), t)[0])
-        covered.append((difference(image, bare) & target).sum() / target.sum())
-        reported.append(1 - visible)
-        flags.append(tags(scene, np.full(len(scene), visible))["occlusion"][t])
-    flags, covered = np.array(flags), np.array(covered)
-    np.testing.assert_allclose(reported, covered, atol=0.06)
-    assert 2 <= flags.sum() < len(flags) / 2
-    assert covered[flags].min() > COVERED * 0.6 and covered[~flags].max() < COVERED * 1.6
-    assert 0.25 < covered.max() < 0.8
-
-
-def test_camera_motion_is_set_where_the_background_moves(photos):
-    scene = without_target(replace(scene_of(photos, 0, **PLAIN), occluders=(), distractors=()))
-    scene = replace(scene, noise=np.zeros_like(scene.noise))
-    images = [render_frame(scene, t)[0].astype(float) for t in range(len(scene))]
-    moved = np.array([0.0] + [np.abs(b - a).mean() for a, b in zip(images, images[1:], strict=False)])
-    flags = tags(scene, np.ones(len(scene)))["camera_motion"]
-    assert 5 < flags.sum() < len(flags) - 5
-    assert moved[flags].min() > moved[~flags].max()
-
-
-def test_illum_change_is_set_where_the_light_changes(photos):
-    scene = without_target(replace(scene_of(photos, 4), occluders=(), distractors=()))
-    scene = replace(scene, camera=np.repeat(scene.camera[:1], len(scene), axis=0), noise=np.zeros_like(scene.noise))
-    scene = replace(scene, contrast=np.ones(len(scene)))
-    mean = np.array([render_frame(scene, t)[0].mean() for t in range(len(scene))])
-    change = np.abs(np.diff(np.log(mean), prepend=np.log(mean[0])))
-    flags = tags(scene, np.ones(len(scene)))["illum_change"]
-    assert 5 < flags.sum() < len(flags) / 2
-    assert change[flags].min() > 0.004 and change[~flags].max() < 0.013
-
-
-def test_size_and_motion_tags_follow_from_the_ground_truth(photos):
-    for index in range(8):
-        scene = scene_of(photos, index)
-        flags = tags(scene, np.ones(len(scene)))
-        polygons = np.array([scene.target.polygon(t) for t in range(len(scene))]).reshape(-1, 4, 2).astype(np.float32)
-        side = np.sqrt([cv2.contourArea(polygon) for polygon in polygons])
-        growth = np.abs(np.diff(side)) / side[1:]
-        expected = np.concatenate([[False], growth > 0.005])
-        assert (flags["size_change"] == expected).mean() > 0.98
-        centres = polygons.mean(axis=1)
-        for t in range(6, len(scene)):
-            turn = np.linalg.norm((centres[t] - centres[t - 1]) - (centres[t - 4] - centres[t - 5])) / side[t]
-            assert flags["motion_change"][t] == (turn > 0.03) or abs(turn - 0.03) < 1e-3
-        assert not any(flags[name][0] for name in TAG_NAMES)
-
-
-def test_tags_overlap_and_some_frames_have_none(photos):
-    every = []
-    for index in range(8):
-        scene = scene_of(photos, index)
-        flags = tags(scene, np.ones(len(scene)))
-        assert tuple(sorted(flags)) == TAG_NAMES
-        every.append(np.stack([flags[name] for name in TAG_NAMES]))
-    every = np.concatenate(every, axis=1)
-    assert every[[0, 1, 2, 4]].any(axis=1).all()
-    assert (every.sum(axis=0) >= 2).mean() > 0.1 and (every.sum(axis=0) == 0).mean() > 0.1
