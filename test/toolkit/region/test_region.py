@@ -30,7 +30,7 @@ def painted(polygon, width, height):
 
 
 def by_hand(a, b, width=SIZE, height=SIZE):
-    """Return the overlap of two polygons (8 numbers, none negative) by masks that begin where the first of the two begins.
+    """Return the overlap of two polygons (8 numbers, none negative) by masks that begin at their common upper left.
 
     The distance from there decides whether a crossing that should be an integer is truncated to it.
     """
