@@ -29,12 +29,14 @@ def find_protocol(dataset: Dataset, experiment: str | None = None) -> Protocol:
     if not known:
         names = ", ".join(dict.fromkeys(name for protocol in PROTOCOLS for name in protocol.dataset_protocols))
         raise ValueError(f"data set {dataset.name}: unknown protocol {dataset.protocol!r}, expected one of {names}")
-    chosen = next(
-        (protocol for protocol in known if (protocol.experiment == experiment if experiment else protocol.usual)), None
-    )
-    if chosen is None:
+    if experiment:
+        matching = [protocol for protocol in known if protocol.experiment == experiment]
+    else:
+        matching = [protocol for protocol in known if protocol.usual]
+    if not matching:
         listed = ", ".join(protocol.experiment or "one pass only" for protocol in known)
         raise ValueError(f"{dataset.name} has no experiment {experiment!r}; it has {listed}")
+    chosen = matching[0]
     if chosen.check:
         chosen.check(dataset)
     return chosen

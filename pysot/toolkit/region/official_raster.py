@@ -1,4 +1,4 @@
-"""Overlap as the official toolkit counts it (vot-toolkit 0.9), which differs from `region.raster` in what a pixel is.
+"""Overlap as the official toolkit counts it (vot-toolkit 0.9), whose pixels differ from those of `region.raster`.
 
 Numbers are rounded to integers, halves to even. A box x, y, w, h paints w x h pixels. A row of a quadrangle is painted
 from its first to its last crossing, both included, even where the two coincide. Only pixels of the image count. Two

@@ -37,9 +37,9 @@ def official(a, b):
 
 
 both_arithmetics = pytest.mark.parametrize("overlaps_of", [pysot, official])
-whole, quarters = st.integers(0, INNER), st.integers(0, 4 * INNER).map(lambda number: number / 4)
-whole_boxes = st.tuples(whole, whole, whole, whole).map(np.array)
-boxes = st.one_of(whole_boxes, st.tuples(quarters, quarters, quarters, quarters).map(np.array))
+integers, quarters = st.integers(0, INNER), st.integers(0, 4 * INNER).map(lambda number: number / 4)
+integer_boxes = st.tuples(integers, integers, integers, integers).map(np.array)
+boxes = st.one_of(integer_boxes, st.tuples(quarters, quarters, quarters, quarters).map(np.array))
 any_quads = st.lists(quarters, min_size=8, max_size=8).map(np.array)  # crossed and flat ones too
 regions = st.one_of(boxes, any_quads)
 
@@ -47,7 +47,7 @@ regions = st.one_of(boxes, any_quads)
 @st.composite
 def convex_quads(draw):
     """Draw four integer corners that turn in one direction."""
-    points = draw(st.lists(st.tuples(whole, whole), min_size=4, max_size=4, unique=True))
+    points = draw(st.lists(st.tuples(integers, integers), min_size=4, max_size=4, unique=True))
     x, y = np.mean(points, axis=0)
     points.sort(key=lambda point: math.atan2(point[1] - y, point[0] - x))
     sides = [(bx - ax, by - ay) for (ax, ay), (bx, by) in zip(points, points[1:] + points[:1], strict=True)]
@@ -101,7 +101,7 @@ def test_whole_pixels_inside_the_image_change_nothing(overlaps_of, a, b, shift):
 
 
 @both_arithmetics
-@given(box=whole_boxes, other=regions)
+@given(box=integer_boxes, other=regions)
 def test_a_box_is_the_polygon_of_its_corners(overlaps_of, box, other):
     """Corners are x to x + w for pysot, x to x + w - 1 for the official toolkit, whose boxes have w x h pixels.
 
@@ -174,7 +174,7 @@ def by_official_raster(a, b):
 
 
 @settings(max_examples=200)
-@given(a=st.one_of(whole_boxes, convex_quads()), b=st.one_of(whole_boxes, convex_quads()))
+@given(a=st.one_of(integer_boxes, convex_quads()), b=st.one_of(integer_boxes, convex_quads()))
 def test_overlap_agrees_with_a_raster_point_by_point(a, b):
     """Boxes of any size, including zero, and convex quadrangles."""
     value, expected = pysot([a], [b])[0], by_raster(a, b)
@@ -196,8 +196,8 @@ def test_many_at_once_are_those_one_by_one(overlaps_of, pairs):
 
 
 @given(
-    a=whole_boxes,
-    b=whole_boxes,
+    a=integer_boxes,
+    b=integer_boxes,
     shift=st.tuples(st.integers(-99, 99), st.integers(-99, 99)),
     scale=st.sampled_from([0.1, 0.5, 3, 1000]),
 )

@@ -123,8 +123,8 @@ def test_many_at_once_are_those_one_by_one(monkeypatch):
     rng = np.random.default_rng(0)
     a, b = (rng.uniform(0, 90, (40, 4, 2)).astype(np.float32) for _ in range(2))
     width, height = rng.integers(60, 100, (2, 40))
-    whole = overlaps(a, b, width, height)
+    complete = overlaps(a, b, width, height)
     monkeypatch.setattr("pysot.toolkit.region.raster._ROWS_AT_ONCE", 100)
-    np.testing.assert_array_equal(overlaps(a, b, width, height), whole)
+    np.testing.assert_array_equal(overlaps(a, b, width, height), complete)
     single = [overlaps(a[i : i + 1], b[i : i + 1], width[i], height[i])[0] for i in range(40)]
-    np.testing.assert_array_equal(single, whole)
+    np.testing.assert_array_equal(single, complete)
