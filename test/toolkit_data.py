@@ -1,4 +1,4 @@
-"""Sequences that move, trackers that shake the truth, and result folders for the evaluation tests."""
+"""Sequences, trackers and result folders for the evaluation tests."""
 
 import json
 import os
@@ -16,14 +16,14 @@ from pysot.toolkit.results.files import Trajectory, save_vot, vot_file
 
 
 def moving_polygons(frames: int, tilt: float = 0.3) -> list[np.ndarray]:
-    """A tilted rectangle of about 40 x 24 that drifts to the right and down."""
+    """Return a tilted rectangle of about 40 x 24 pixels that drifts to the right and down."""
     shape = np.array([[-20, -12], [20, -12], [20, 12], [-20, 12]], float)
     turn = np.array([[np.cos(tilt), np.sin(tilt)], [-np.sin(tilt), np.cos(tilt)]])
     return [(shape @ turn + [50 + 0.7 * i, 45 + 0.4 * i]).ravel() for i in range(frames)]
 
 
 def make_sequence(name="clip", frames=20, width=200, height=150, truth=None, tags=None, **more) -> Sequence:
-    """A sequence whose frames are not on the disk."""
+    """Return a sequence whose frames are not on the disk."""
     truth = moving_polygons(frames) if truth is None else truth
     return Sequence(
         name, [f"{name}/{i + 1:08d}.jpg" for i in range(len(truth))], truth, width, height, tags or {}, **more
@@ -31,12 +31,12 @@ def make_sequence(name="clip", frames=20, width=200, height=150, truth=None, tag
 
 
 def box_sequence(frames=30, **kwargs) -> Sequence:
-    """A box of 20 x 20 pixels that stands still."""
+    """Return a sequence of a box of 20 x 20 pixels that does not move."""
     return make_sequence(truth=[np.array([20.0, 20, 19, 19])] * frames, **kwargs)
 
 
 def trajectory(frames=30, lost=(), box=(20, 20, 19, 19)) -> Trajectory:
-    """Starts at 0 and after each loss, 5 frames later; else `box`."""
+    """Return a trajectory that starts at 0 and 5 frames after each loss; `box` on other frames."""
     entries = [1] + [list(box)] * (frames - 1)
     for frame in lost:
         entries[frame : frame + 6] = [2, 0, 0, 0, 0, 1][: frames - frame]
@@ -44,16 +44,19 @@ def trajectory(frames=30, lost=(), box=(20, 20, 19, 19)) -> Trajectory:
 
 
 def eao_of(runs, tags, settings) -> dict[str, float]:
-    """EAO per tag of runs."""
+    """Return the EAO per tag of runs."""
     return expected_average_overlap(expected_overlap(runs, tags, settings), tags, settings)
 
 
 class ShakingTracker:
-    """Knows the truth and returns its bounds, moved by `shift` pixels; on the calls named in `lose` a box far away."""
+    """Tracker that returns the bounds of the truth, moved by `shift` pixels; on the frames in `lose` a box far away."""
 
     def __init__(self, truth, shift=2.0, lose=()):
-        self.truth, self.shift, self.lose = truth, shift, set(lose)
-        self.calls, self.starts = 0, []
+        self.truth = truth
+        self.shift = shift
+        self.lose = set(lose)
+        self.calls = 0
+        self.starts = []
 
     def init(self, image, box_xywh):
         self.starts.append((int(image[0, 0, 0]), np.asarray(box_xywh)))
@@ -61,11 +64,10 @@ class ShakingTracker:
     def track(self, image):
         frame = int(image[0, 0, 0])
         region = np.asarray(self.truth[frame], float)
-        xs, ys = (
-            (region[0::2], region[1::2])
-            if len(region) == 8
-            else (region[[0]] + [0, region[2]], region[[1]] + [0, region[3]])
-        )
+        if len(region) == 8:
+            xs, ys = region[0::2], region[1::2]
+        else:
+            xs, ys = region[[0]] + [0, region[2]], region[[1]] + [0, region[3]]
         self.calls += 1
         if frame in self.lose:
             return {"bbox": [xs.max() + 30, ys.max() + 30, 10, 10], "best_score": 0.1}
@@ -73,11 +75,16 @@ class ShakingTracker:
 
 
 class TrackerInProcess(ShakingTracker):
-    """For sequences of the same polygons; notes its process in `folder`, and cannot start, fails or dies as `mode` says, on sequences that are marked green."""
+    """Tracker for sequences of the same polygons.
+
+    It writes its process number to `folder`, and by `mode` cannot start, fails or dies on sequences that are marked
+    green.
+    """
 
     def __init__(self, folder, mode, number):
         super().__init__(moving_polygons(20), lose=[6])
-        self.folder, self.mode = folder, mode
+        self.folder = folder
+        self.mode = mode
         if mode == "cannot start":
             raise FileNotFoundError("no such snapshot")
         (folder / f"process{number}").touch()
@@ -93,7 +100,7 @@ class TrackerInProcess(ShakingTracker):
 
 
 def write_frames(folder, count, width=200, height=150):
-    """Grey PNG frames under names of the raw VOT layout; pixel (0, 0) holds the frame number."""
+    """Write grey PNG frames with the names of the raw VOT layout; pixel (0, 0) holds the frame number."""
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(count):
         image = np.full((height, width, 3), 90, np.uint8)
@@ -102,7 +109,7 @@ def write_frames(folder, count, width=200, height=150):
 
 
 def make_raw_set(root):
-    """A raw VOT folder with two videos: `slow` (12 frames, polygons, a short tag) and `boxes` (8 frames, 4 numbers)."""
+    """Write a raw VOT folder: `slow` (12 frames, polygons, a short tag) and `boxes` (8 frames, 4 numbers)."""
     polygons = moving_polygons(12)
     boxes = [np.array([30.0 + i, 40, 25, 20]) for i in range(8)]
     for name, truth, color in (("slow", polygons, "color"), ("boxes", boxes, ".")):
@@ -134,18 +141,18 @@ def write_json_set(path, sequences):
 
 
 def save_baseline(tracker_dir, video, trajectory, repetition=1):
-    """Write a result of the supervised protocol where it belongs."""
+    """Write a result of the supervised protocol to its file."""
     return save_vot(vot_file(tracker_dir, video, repetition), trajectory)
 
 
 needs_vot_toolkit = pytest.mark.skipif(
-    not os.environ.get("VOT_TOOLKIT_PYTHON"), reason="VOT_TOOLKIT_PYTHON names no Python that has vot-toolkit"
+    not os.environ.get("VOT_TOOLKIT_PYTHON"), reason="VOT_TOOLKIT_PYTHON does not name a Python with vot-toolkit"
 )
 
 
-def ask_vot_toolkit(folder, what, **content):
-    """What the functions of vot-toolkit make of the content."""
-    (folder / "cases.json").write_text(json.dumps({"what": what, **content}))
+def ask_vot_toolkit(folder, experiment, **content):
+    """Return the scores that the functions of vot-toolkit compute from the content."""
+    (folder / "cases.json").write_text(json.dumps({"experiment": experiment, **content}))
     command = [
         os.environ["VOT_TOOLKIT_PYTHON"],
         Path(__file__).with_name("toolkit") / "evaluation" / "ask_vot_toolkit.py",
@@ -157,7 +164,7 @@ def ask_vot_toolkit(folder, what, **content):
 
 
 class SlowTracker(ShakingTracker):
-    """Notes the process it is in, and needs minutes for a sequence."""
+    """Tracker that writes its process id to `folder` and needs minutes for a sequence."""
 
     def __init__(self, folder, number):
         super().__init__(moving_polygons(20))
@@ -169,17 +176,10 @@ class SlowTracker(ShakingTracker):
 
 
 def slow_set(folder) -> Dataset:
-    """Two sequences of 20 frames on the disk."""
+    """Return a data set of two sequences of 20 frames on the disk."""
     sequences = []
     for name in "ab":
         write_frames(folder / name, 20)
-        sequences.append(
-            Sequence(
-                name,
-                [str(folder / name / f"{index + 1:08d}.png") for index in range(20)],
-                moving_polygons(20),
-                200,
-                150,
-            )
-        )
+        paths = [str(folder / name / f"{index + 1:08d}.png") for index in range(20)]
+        sequences.append(Sequence(name, paths, moving_polygons(20), 200, 150))
     return Dataset("SET", sequences, ("all",), VotSettings(2, 9, 5))

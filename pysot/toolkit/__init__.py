@@ -1,1 +1,1 @@
-"""Evaluation: data sets, the supervised protocol, result files, metrics, tables. Imports without torch, compiles nothing."""
+"""Evaluation: data sets, protocols, result files, metrics, tables. Imports without torch, compiles nothing."""

@@ -1,38 +1,44 @@
-"""What a protocol is: one record that says how the trackers of a data set are run, loaded, scored and reported.
+"""Types of a protocol: one record that says how the trackers of a data set are run, loaded, scored and reported.
 
-The records are in `protocols`, one file each. What they share is here: a task to track, a track to show, a tracker's score, and the scores of several trackers.
+The records are in `protocols`, one file each. Their parts are defined here: a task to track, a timeline to draw, the
+score of a tracker, and the scores of several trackers.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.results.trajectory import Trajectory
+from pysot.toolkit.tracking.step import Tracker
 from pysot.utils.registry import lookup
 
 NAN = float("nan")
 Rows = list[list[str]]  # cells of a table; the first row is the head
+# Accepted names of an arithmetic, and the name that is used for it.
 MODES = {
     "pysot": "pysot",
     "official": "official",
     "vot": "official",
     "both": "both",
-}  # arithmetics, by the names that they may have
+}
 
 
 def mode_of(name: str) -> str:
-    """ "pysot", "official" or "both". Raises ValueError for another name than those of MODES."""
+    """Return "pysot", "official" or "both". Raises ValueError for a name that is not in MODES."""
     return lookup(MODES, name, key="mode")
 
 
 @dataclass(frozen=True)
 class Task:
-    """A part of a sequence to track and the file that its result goes to. run(tracker, sequence, on_frame) tracks it, save(trajectory) writes the file, and
-    load(path, frames) reads it back or raises ResultError.
+    """Part of a sequence to track, and the file of its result.
+
+    run(tracker, sequence, on_frame) tracks it, save(trajectory) writes the file, and load(path, frames) reads it back
+    or raises ResultError.
     """
 
     sequence: Sequence
@@ -44,8 +50,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Timeline:
-    """What a tracker did on a sequence, to be drawn: overlap (N,), NaN where none counts; the frames, from 0, of its losses; regions (N, 4) or (N, 8), NaN
-    where there is none, or None where the sequence has no images on the disk.
+    """Timeline of a tracker on a sequence, for the report to draw.
+
+    overlap (N,): NaN on frames that do not count. losses: frames, from 0. regions (N, 4) or (N, 8): NaN on frames
+    without a region; None if the images of the sequence are not on the disk.
     """
 
     overlap: np.ndarray
@@ -55,9 +63,11 @@ class Timeline:
 
 @dataclass(frozen=True, kw_only=True)
 class TrackerScore(ABC):
-    """What the scores of all protocols have in common. With `problems` (sentences that name files and lines) the tracker is not scored. `notes` are sentences
-    on what was left out, repaired or simulated, and `covers`, such as "5 of 6 videos", says how much was scored where it is not all. `timelines` are by
-    sequence, where they were asked for.
+    """Score of one tracker: the fields that all protocols have in common.
+
+    With `problems` (sentences that name files and lines) the tracker is not scored. `notes` are sentences on results
+    that were left out, repaired or simulated. `covers`, such as "5 of 6 videos", says how much was scored if not all.
+    `timelines` are by sequence, if they were asked for.
     """
 
     name: str = ""
@@ -69,62 +79,65 @@ class TrackerScore(ABC):
     @property
     @abstractmethod
     def rank_by(self) -> float:
-        """The number that ranks, the more the better; NaN comes last."""
+        """Value that ranks the trackers, higher is better; NaN comes last."""
 
     @property
     @abstractmethod
     def by_video(self) -> dict[str, dict[str, float]]:
-        """The numbers of each video, by name."""
+        """Values of each video, by name."""
 
     @abstractmethod
-    def to_json(self) -> dict:
-        """The scores as plain values."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the score as plain values."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """How scores are reported. `mode` is "pysot", "official" or "both".
+    """Functions that report scores. `mode` is "pysot", "official" or "both"; a score is of the protocol's score class.
 
-    text(scores, mode, spread) is what is printed of the trackers; `spread` adds mean and spread of several.
-    tables(scores, mode) are rows by name: "" is the table of trackers, those of "attributes", "tags" and "videos" are called as `titles` says.
-    by_tag(score) is {tag or attribute: value} of one tracker.
-    figures(scores, named, official) draws to the files named(what) and returns them.
-    overview(scores, colours) is the first part of an HTML page; `colours` are by tracker.
+    text(scores, mode, spread) returns the printed text; `spread` adds mean and spread of several trackers.
+    tables(scores, mode) returns rows by name: "" is the table of trackers; `titles` has the titles of the tables
+    "attributes", "tags" and "videos".
+    by_tag(score) returns {tag or attribute: value} of one tracker.
+    figures(scores, named, official) draws to the files named(kind) and returns them.
+    overview(scores, colours) returns the first part of an HTML page; `colours` are by tracker.
     """
 
     text: Callable[["Scores", str, bool], str]
     tables: Callable[["Scores", str], dict[str, Rows]]
     titles: dict[str, str]
-    by_tag: Callable[[TrackerScore], dict[str, float]]
+    by_tag: Callable[[Any], dict[str, float]]
     figures: Callable[["Scores", Callable[[str], Path], bool], list[Path]]
     overview: Callable[["Scores", dict[str, str]], str]
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """A way to run and score trackers. It is handed to worker processes, so its functions are those of modules, or partials of them.
+    """Way to run and score trackers. Worker processes receive it, so its functions are module functions or partials.
 
-    `sets` are the values of `Dataset.protocol` that it is for, `experiment` is the folder of its results below that of a tracker, "" for that folder itself.
-    tasks(dataset, sequence, tracker_dir) lists what is to be tracked; `wrap`, if any, makes the tracker that is run of the one that is given;
-    check(dataset), if any, raises ValueError for a set that it can't run on.
+    `dataset_protocols` are the values of `Dataset.protocol` that it is for. `experiment` is the folder of its results
+    in the folder of a tracker, "" for that folder itself. tasks(dataset, sequence, tracker_dir) lists the tasks of a
+    sequence. wrap_tracker(tracker), if any, returns the tracker that is run instead. check(dataset), if any, raises
+    ValueError for a data set that the protocol can't run on.
 
-    load(dataset, sequence, tracker_dir, notes) reads what `score` needs to know of a sequence, raises ValueError for results that can't be used and adds to
-    `notes` what the reader of scores has to know. score(dataset, {sequence: what was loaded}, mode, with_timelines) computes a score, of the class `score_class`.
-    `sources` are other experiments that results may come from.
+    load(dataset, sequence, tracker_dir, notes) returns the results of a sequence for `score`, raises ValueError for
+    results that can't be used and appends remarks for the reader of the score to `notes`.
+    score(dataset, {sequence: loaded results}, mode, with_timelines) returns a score of the class `score_class`.
+    `sources` are other experiments whose results can be used.
 
-    `usual`: its sets are tracked this way where nobody says otherwise. `restarts`: trackers start again after a loss. `timed`: results depend on how long
-    frames take, so no other process should share the machine.
+    `usual`: its data sets are tracked this way by default. `restarts`: trackers start again after a loss. `timed`:
+    results depend on the time a frame takes, so no other process should share the machine.
     """
 
     name: str
-    sets: tuple[str, ...]
+    dataset_protocols: tuple[str, ...]
     experiment: str
     tasks: Callable[[Dataset, Sequence, Path], list[Task]]
     load: Callable[[Dataset, Sequence, Path, list[str]], object]
-    score: Callable[[Dataset, dict[str, object], str, bool], TrackerScore]
+    score: Callable[[Dataset, dict[str, Any], str, bool], TrackerScore]
     score_class: type[TrackerScore]
     report: Report
-    wrap: Callable | None = None
+    wrap_tracker: Callable[[Tracker], Tracker] | None = None
     check: Callable[[Dataset], None] | None = None
     sources: tuple[str, ...] = ()
     usual: bool = False
@@ -134,14 +147,14 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Scores:
-    """All trackers on one data set, the best first, those that could not be scored last."""
+    """Scores of all trackers on one data set, the best first; trackers that could not be scored come last."""
 
     dataset: Dataset
     protocol: Protocol
     trackers: list[TrackerScore]
 
-    def __post_init__(self):
-        def order(score: TrackerScore) -> tuple:
+    def __post_init__(self) -> None:
+        def order(score: TrackerScore) -> tuple[bool, bool, float, str]:
             rank = NAN if score.problems else score.rank_by
             return bool(score.problems), rank != rank, 0.0 if rank != rank else -rank, score.name
 
@@ -149,22 +162,26 @@ class Scores:
 
     @property
     def scored(self) -> list[TrackerScore]:
-        """The trackers that could be scored."""
+        """Scores of the trackers that could be scored."""
         return [score for score in self.trackers if not score.problems]
 
     @property
     def name(self) -> str:
-        """The name of the data set, with that of the experiment unless it is the usual one: what files of scores are called by."""
+        """Name of these scores in file names: that of the data set, and the experiment unless it is the default."""
         return self.dataset.name if self.protocol.usual else f"{self.dataset.name}_{self.protocol.experiment}"
 
     def timelines(self, sequence: str) -> dict[str, Timeline]:
-        """{tracker: its timeline} of those that were scored on a sequence. Raises ValueError if the scores were made without timelines."""
+        """Return {tracker: timeline} of the trackers that were scored on a sequence.
+
+        Raises ValueError if the scores were made without timelines.
+        """
         if not any(score.timelines for score in self.scored):
             raise ValueError(
-                f"the scores of {self.dataset.name} were made without timelines; ask for them: score_trackers(..., with_timelines=True)"
+                f"the scores of {self.dataset.name} were made without timelines; ask for them: "
+                "score_trackers(..., with_timelines=True)"
             )
         return {score.name: score.timelines[sequence] for score in self.scored if sequence in score.timelines}
 
-    def to_json(self) -> dict:
-        """{tracker: its scores} of the trackers that could be scored."""
+    def to_json(self) -> dict[str, Any]:
+        """Return {tracker: its score} of the trackers that could be scored."""
         return {score.name: score.to_json() for score in self.scored}

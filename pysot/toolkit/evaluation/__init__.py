@@ -1,1 +1,1 @@
-"""From results to scores."""
+"""Scores of results."""

@@ -1,6 +1,7 @@
-"""Accuracy, robustness and lost number of the supervised VOT protocol, in the arithmetic that papers built on pysot print."""
+"""Accuracy, robustness and losses of the supervised VOT protocol, in the arithmetic of papers built on pysot."""
 
 import warnings
+from collections.abc import Sequence as Listing
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,10 @@ from pysot.toolkit.results.files import START, Trajectory
 
 @dataclass(frozen=True)
 class Run:
-    """One repetition on one sequence. Overlaps (N,) are NaN where the tracker gave no region: `overlap` in the full image, for accuracy;
-    `overlap_eao` in the image less its last row and column, for EAO.
+    """One repetition on one sequence.
+
+    Overlaps (N,) are NaN where the tracker gave no region: `overlap` in the full image, for accuracy; `overlap_eao` in
+    the image without its last row and column, for EAO.
     """
 
     sequence: Sequence
@@ -23,7 +26,7 @@ class Run:
 
 
 def measure(sequences: list[Sequence], trajectories: list[Trajectory]) -> list[Run]:
-    """Overlaps of all trajectories with their sequences, in one sweep over the frames."""
+    """Return the runs of all trajectories on their sequences; their overlaps are computed together."""
     for sequence, trajectory in zip(sequences, trajectories, strict=True):
         if len(sequence) != len(trajectory):
             raise ValueError(f"{sequence.name} has {len(sequence)} frames, the trajectory {len(trajectory)}")
@@ -35,8 +38,8 @@ def measure(sequences: list[Sequence], trajectories: list[Trajectory]) -> list[R
     width = np.repeat([sequence.width for sequence in sequences], lengths)
     height = np.repeat([sequence.height for sequence in sequences], lengths)
     full = overlaps(predicted, truth, width, height)
-    # pysot-compat: accuracy is bounded by (width, height), EAO by (width - 1, height - 1); only regions at the right or lower edge see it.
-    # test: toolkit/evaluation/test_accuracy_robustness.py::test_eao_leaves_out_the_last_column
+    # pysot-compat: accuracy is bounded by (width, height), EAO by (width - 1, height - 1); only regions at the right or
+    # lower edge see it. test: toolkit/evaluation/test_accuracy_robustness.py::test_eao_leaves_out_the_last_column
     reach = np.fmax(reduce_corners(np.maximum, predicted), reduce_corners(np.maximum, truth))
     edge = np.flatnonzero((reach[:, 0] > width - 1) | (reach[:, 1] > height - 1))
     inner = full.copy()
@@ -47,8 +50,8 @@ def measure(sequences: list[Sequence], trajectories: list[Trajectory]) -> list[R
     ]
 
 
-def settled_overlap(run: Run, burn_in: int) -> np.ndarray:
-    """Overlaps for accuracy: NaN on the start frame and the burn_in - 1 frames after it."""
+def overlap_after_burn_in(run: Run, burn_in: int) -> np.ndarray:
+    """Return the overlaps for accuracy: NaN on each start frame and the burn_in - 1 frames after it."""
     overlap = run.overlap.copy()
     for start in np.flatnonzero(run.trajectory.codes == START):
         overlap[start : start + burn_in] = np.nan
@@ -57,7 +60,10 @@ def settled_overlap(run: Run, burn_in: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class VideoScore:
-    """Accuracy (mean overlap, NaN if no frame counts) and mean number of losses on one video; overlaps (N,) averaged over repetitions."""
+    """Score of one tracker on one video, averaged over repetitions.
+
+    Accuracy (mean overlap, NaN if no frame counts), number of losses, and overlaps (N,).
+    """
 
     accuracy: float
     lost: float
@@ -65,39 +71,42 @@ class VideoScore:
 
 
 def video_score(runs: list[Run], burn_in: int) -> VideoScore:
-    """Score of the repetitions on one sequence."""
-    overlap = nanmean([settled_overlap(run, burn_in) for run in runs], axis=0)
+    """Score the repetitions on one sequence."""
+    overlap = nanmean([overlap_after_burn_in(run, burn_in) for run in runs], axis=0)
     return VideoScore(float(nanmean(overlap)), float(np.mean([len(run.trajectory.failures) for run in runs])), overlap)
 
 
 def accuracy_robustness_lost(videos: list[VideoScore]) -> tuple[float, float, float]:
-    """Mean overlap of all frames of all videos, losses per 100 frames, number of losses (per repetition)."""
+    """Return mean overlap of all frames of all videos, losses per 100 frames, number of losses (per repetition)."""
     overlap = np.concatenate([video.overlap for video in videos])
     lost = float(sum(video.lost for video in videos))
     return float(nanmean(overlap)), lost / len(overlap) * 100, lost
 
 
 def tag_score(tag: str, grouped: dict[str, list[Run]], videos: dict[str, VideoScore]) -> tuple[float, float]:
-    """Accuracy of the frames with a tag, and the losses at them (per repetition), over all videos: their runs and their scores by name. `all` are all frames,
-    `empty` those without any tag.
+    """Return accuracy of the frames with a tag, and the number of losses at them (per repetition), over all videos.
+
+    `grouped` are the runs, `videos` the scores by the name of the video. The tag `all` means all frames, `empty` those
+    without any tag.
     """
     overlaps, lost = [], 0.0
     for name, runs in grouped.items():
-        chosen = _frames_with(tag, runs[0].sequence)
-        overlaps.append(videos[name].overlap[chosen])
-        lost += sum(int(chosen[run.trajectory.failures].sum()) for run in runs) / len(runs)
+        tagged = _frames_with(tag, runs[0].sequence)
+        overlaps.append(videos[name].overlap[tagged])
+        lost += sum(int(tagged[run.trajectory.failures].sum()) for run in runs) / len(runs)
     return float(nanmean(np.concatenate(overlaps))), lost
 
 
 def _frames_with(tag: str, sequence: Sequence) -> np.ndarray:
-    none = np.zeros(len(sequence), bool)
+    """Return whether each frame (N,) has the tag."""
+    no_frame = np.zeros(len(sequence), bool)
     if tag in ("all", "empty"):
-        return ~none if tag == "all" else ~np.any([none, *sequence.tags.values()], axis=0)
-    return sequence.tags.get(tag, none)
+        return ~no_frame if tag == "all" else ~np.any([no_frame, *sequence.tags.values()], axis=0)
+    return sequence.tags.get(tag, no_frame)
 
 
-def nanmean(values, axis=None):
-    """np.nanmean that is NaN, without a warning, where there is no number."""
+def nanmean(values: np.ndarray | Listing[np.ndarray], axis: int | None = None) -> np.ndarray:
+    """Return np.nanmean, NaN without a warning where there is no number; a scalar if `axis` is None."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return np.nanmean(values, axis=axis)

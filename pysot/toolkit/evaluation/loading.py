@@ -1,9 +1,10 @@
-"""A tracker's results on all videos of a set, or the reasons why some cannot be used."""
+"""Loading of a tracker's results on all videos of a set, with the reasons why some cannot be used."""
 
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -12,19 +13,25 @@ from pysot.toolkit.datasets.sequence import Dataset, Sequence
 
 @dataclass(frozen=True)
 class LoadedResults:
-    """What `load` gave for each video, by name, and the data set of these videos. With `problems` the tracker is not to be scored. `notes` are for the reader
-    of its scores, and `covers` tells how many videos they are of where it is not all.
+    """Results of each video, by name, and the data set of these videos.
+
+    With `problems` the tracker is not to be scored. `notes` are for the reader of its scores. `covers` is the number of
+    loaded videos, such as "5 of 6 videos", empty if all are loaded.
     """
 
     dataset: Dataset
-    results: dict[str, object] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     covers: str = ""
 
 
 def load_results(dataset: Dataset, load: Callable[[Sequence], object], partial: bool = False) -> LoadedResults:
-    """Load the results of every video. A ValueError or OSError of `load` is a problem of the tracker; with `partial`, a note, and the video is left out."""
+    """Load the results of every video.
+
+    A ValueError or OSError of `load` is a problem of the tracker; with `partial`, it is a note, and the video is left
+    out.
+    """
     results, problems = {}, []
     for sequence in dataset.sequences:
         try:
@@ -39,18 +46,22 @@ def load_results(dataset: Dataset, load: Callable[[Sequence], object], partial: 
     return LoadedResults(dataset.only(results), results, notes=notes, covers=f"{len(results)} of {len(dataset)} videos")
 
 
-def repetition_notes(counts: Iterable[int], means: str = "some may be missing") -> list[str]:
-    """A sentence on the numbers of repetitions of the videos, where these differ, and what that `means`."""
-    found = Counter(counts)
-    told = ", ".join(f"{videos} with {runs}" for runs, videos in sorted(found.items()))
-    return [f"videos have different numbers of repetitions ({told}): {means}"] if len(found) > 1 else []
+def repetition_notes(counts: Iterable[int], consequence: str = "some may be missing") -> list[str]:
+    """Return a note if the videos have different numbers of repetitions, else nothing; it ends in the consequence."""
+    videos_by_count = Counter(counts)
+    listed = ", ".join(f"{videos} with {repetitions}" for repetitions, videos in sorted(videos_by_count.items()))
+    note = f"videos have different numbers of repetitions ({listed}): {consequence}"
+    return [note] if len(videos_by_count) > 1 else []
 
 
-def shown_regions(sequence: Sequence, regions: np.ndarray) -> np.ndarray | None:
-    """The regions of a `Timeline`: they are kept where they can be drawn on images alone, since long sets have millions of them."""
+def drawable_regions(sequence: Sequence, regions: np.ndarray) -> np.ndarray | None:
+    """Return the regions of a `Timeline`; None without images to draw them on.
+
+    Long sets have millions of regions, so they are kept only where the report can draw them.
+    """
     return regions if os.path.isfile(sequence.frame_paths[0]) else None
 
 
-def drops(overlap: np.ndarray) -> list[int]:
-    """Frames at which an overlap (N,) becomes 0: the losses of a run without restarts."""
+def find_losses(overlap: np.ndarray) -> list[int]:
+    """Return the frames at which an overlap (N,) becomes 0: the losses of a run without restarts."""
     return (np.flatnonzero((overlap[1:] == 0) & (overlap[:-1] > 0)) + 1).tolist()

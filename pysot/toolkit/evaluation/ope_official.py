@@ -1,15 +1,19 @@
-"""One-pass scores as the sets' own toolkits count them: OTB and the many sets that took its toolkit over, LaSOT, TrackingNet, GOT-10k.
+"""One-pass scores as the sets' own toolkits count them: OTB and the sets with a copy of its toolkit, and three others.
 
-* OTB (tracker_benchmark 1.1; UAV123, TC128 and DTB70 have copies of it): the first box is the ground truth, and a box that is NaN or has no size the one
-  before; a frame whose ground truth has a number that is not positive is a miss of success and a hit of precision. All frames divide.
-* LaSOT (LaSOT_Evaluation_Toolkit): the same, and frames with full occlusion or out of view are no hits, though they divide.
-* TrackingNet (metrics.py of its devkit): whole pixels, the first box is the ground truth, areas by trapezoids over 21 thresholds.
-* GOT-10k (got10k 0.1.3): average overlap and success rates, see `ope.counted_overlaps`; frames a second as the mean of 1 / seconds.
+* OTB (tracker_benchmark 1.1; UAV123, TC128 and DTB70 have copies of it): the first box is the ground truth, and a box
+  that is NaN or has no size is replaced by the previous one; a frame whose ground truth has a number that is not
+  positive is a miss of success and a hit of precision. All frames are in the denominator.
+* LaSOT (LaSOT_Evaluation_Toolkit): the same, and frames with full occlusion or out of view are no hits, though they are
+  in the denominator.
+* TrackingNet (metrics.py of its devkit): integer pixels, the first box is the ground truth, areas by trapezoids over 21
+  thresholds.
+* GOT-10k (got10k 0.1.3): average overlap and success rates, see `ope.counted_overlaps`; frames per second as the mean
+  of 1 / seconds.
 
-Boxes are (N, 4) float64 xywh. `RULES` is the table of sets, `rule_of` the rule of one.
+Boxes are (N, 4) float64 xywh. `OFFICIAL_RULES` is the table of sets, `rule_of` returns the rule of one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,7 +26,7 @@ AREA_OVERLAPS, AREA_PIXELS = np.linspace(0, 1, 21), np.linspace(0, 50, 21)
 
 @dataclass(frozen=True)
 class SequenceResults:
-    """What is known of a tracker on a video: ground truth and the boxes of its first repetition, and of all, (N, 4) each; its seconds (K,), if any."""
+    """Results of a tracker on a sequence: ground truth and the boxes of each repetition, (N, 4) each; seconds (K,)."""
 
     sequence: Sequence
     truth: np.ndarray
@@ -31,23 +35,25 @@ class SequenceResults:
 
     @property
     def boxes(self) -> np.ndarray:
-        """The boxes of the first repetition."""
+        """Boxes of the first repetition."""
         return self.runs[0]
 
     @property
-    def counted(self) -> np.ndarray:
-        """The overlaps that GOT-10k counts."""
+    def counted_overlaps(self) -> np.ndarray:
+        """Overlaps that GOT-10k counts."""
         sequence = self.sequence
         visible = sequence.present if sequence.visible is None else sequence.visible
-        return ope.counted_overlaps(
-            self.truth, self.runs, visible, (sequence.width, sequence.height) if sequence.width else None
-        )
+        size = (sequence.width, sequence.height) if sequence.width and sequence.height else None
+        return ope.counted_overlaps(self.truth, self.runs, visible, size)
 
 
 @dataclass(frozen=True)
-class Rule:
-    """How a toolkit scores. `measure` gives values (K,) of a video by name, whose means over all videos' values are the tracker's numbers, the first one of
-    which ranks; K is 1 where videos weigh the same. `difference` tells why pysot's numbers are others, `remark` what the reader of a table has to know.
+class OfficialRule:
+    """Scoring rule of a toolkit.
+
+    `measure` returns values (K,) of a video by name. Their means over all videos' values are the tracker's values, the
+    first of which ranks; K is 1 if videos have the same weight. `difference` says why pysot's values differ, `remark`
+    what the reader of a table has to know.
     """
 
     toolkit: str
@@ -58,29 +64,32 @@ class Rule:
 
 @dataclass(frozen=True)
 class OfficialOpe:
-    """Numbers of one tracker by name, the first one ranks; the same of each video; and the one that ranks, of the videos with each attribute."""
+    """Values of one tracker by name, the first of which ranks; those of each video; the first one by attribute."""
 
     numbers: dict[str, float]
     videos: dict[str, dict[str, float]] = field(default_factory=dict)
     attributes: dict[str, float] = field(default_factory=dict)
 
 
-def repaired(truth: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """The boxes as OTB's toolkit takes them: one that is NaN or has no size becomes the one before where the frame has ground truth; the first is the truth."""
-    odd = ~np.isfinite(boxes).all(axis=1) | ~(boxes[:, 2:] > 0).all(axis=1)
-    odd &= ~np.isnan(truth).any(axis=1)
-    odd[0] = False
-    found = boxes[np.maximum.accumulate(np.where(odd, 0, np.arange(len(boxes))))]
-    found[0] = truth[0]
-    return found
+def replace_invalid_boxes(truth: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Return the boxes as OTB's toolkit uses them.
+
+    A box that is NaN or has no size becomes the previous one if the frame has ground truth; the first is the truth.
+    """
+    invalid = ~np.isfinite(boxes).all(axis=1) | ~(boxes[:, 2:] > 0).all(axis=1)
+    invalid &= ~np.isnan(truth).any(axis=1)
+    invalid[0] = False
+    replaced = boxes[np.maximum.accumulate(np.where(invalid, 0, np.arange(len(boxes))))]
+    replaced[0] = truth[0]
+    return replaced
 
 
 def measure_otb(tracked: SequenceResults) -> dict[str, np.ndarray]:
-    """Success, precision at 20 pixels and at a fifth of the size; frames that `present` rules out are no hits."""
-    truth, boxes, n = tracked.truth, repaired(tracked.truth, tracked.boxes), len(tracked.truth)
+    """Return success, precision at 20 pixels and at a fifth of the size; frames without the target are no hits."""
+    truth, boxes, n = tracked.truth, replace_invalid_boxes(tracked.truth, tracked.boxes), len(tracked.truth)
     if tracked.sequence.present is not None:
         truth, boxes = truth[tracked.sequence.present], boxes[tracked.sequence.present]
-    usable = (truth > 0).all(axis=1)
+    usable = np.all(truth > 0, axis=1)
     overlap = np.where(usable, ope.box_overlaps(truth, boxes), -1.0)
     offsets = ope.centres_of(truth) - ope.centres_of(boxes)
     size = np.where(usable[:, None], truth[:, 2:], 1.0)
@@ -88,28 +97,28 @@ def measure_otb(tracked: SequenceResults) -> dict[str, np.ndarray]:
         np.where(usable, np.linalg.norm(values, axis=1), -1.0) for values in (offsets, offsets / size)
     )
     return {
-        "auc": np.array([ope.above(overlap, ope.OVERLAPS).mean() / n]),
+        "auc": np.array([ope.count_above(overlap, ope.OVERLAPS).mean() / n]),
         "norm_precision20": np.array([(norm_distance <= ope.AT_SHARE).sum() / n]),
         "precision20": np.array([(distance <= ope.AT_PIXELS).sum() / n]),
     }
 
 
 def measure_trackingnet(tracked: SequenceResults) -> dict[str, np.ndarray]:
-    """The areas under the curves of success, normalised precision up to a half, and precision up to 50 pixels."""
+    """Return the areas under the curves of success, normalised precision (to 0.5) and precision (to 50 pixels)."""
     truth, boxes, n = np.rint(tracked.truth), np.rint(tracked.boxes), len(tracked.truth)
     boxes[0] = truth[0]
     distance = np.linalg.norm(truth[:, :2] + truth[:, 2:] / 2 - boxes[:, :2] - boxes[:, 2:] / 2, axis=1)
     curves = {
-        "auc": ope.above(ope.box_overlaps(truth, boxes), AREA_OVERLAPS),
-        "norm_precision_auc": ope.within(ope.whole_pixel_distances(truth, boxes), ope.SERVER_SHARES),
-        "precision_auc": ope.within(distance, AREA_PIXELS),
+        "auc": ope.count_above(ope.box_overlaps(truth, boxes), AREA_OVERLAPS),
+        "norm_precision_auc": ope.count_within(ope.rounded_box_distances(truth, boxes), ope.SERVER_SHARES),
+        "precision_auc": ope.count_within(distance, AREA_PIXELS),
     }
     return {name: np.array([(curve[:-1] + curve[1:]).mean() / 2 / n]) for name, curve in curves.items()}
 
 
 def measure_got10k(tracked: SequenceResults) -> dict[str, np.ndarray]:
-    """Average overlap, success rates and frames a second."""
-    overlaps = tracked.counted
+    """Return average overlap, success rates and frames per second."""
+    overlaps = tracked.counted_overlaps
     return {
         "ao": overlaps,
         "sr50": overlaps > 0.5,
@@ -119,35 +128,41 @@ def measure_got10k(tracked: SequenceResults) -> dict[str, np.ndarray]:
 
 
 _OTB_DIFFERS = (
-    "takes the first box for the ground truth and a box of NaN or without size for the one before, and frames whose ground truth has a number that "
-    "is not positive for misses of success and hits of precision; pysot takes boxes as they are, and looks at the size and at the centre alone"
+    "takes the first box for the ground truth and a box of NaN or without size for the one before, and frames whose "
+    "ground truth has a number that is not positive for misses of success and hits of precision; pysot takes boxes as "
+    "they are, and looks at the size and at the centre alone"
 )
-OTB = Rule("OTB's toolkit", measure_otb, f"OTB's toolkit {_OTB_DIFFERS}")
-UAV = Rule(
+OTB = OfficialRule("OTB's toolkit", measure_otb, f"OTB's toolkit {_OTB_DIFFERS}")
+UAV = OfficialRule(
     "UAV123's toolkit",
     measure_otb,
     f"UAV123's toolkit, a copy of OTB's, {_OTB_DIFFERS}; frames of NaN are the same in both",
 )
-LASOT = Rule(
-    "LaSOT's toolkit", measure_otb, f"LaSOT's toolkit {_OTB_DIFFERS}; frames without the target are the same in both"
+LASOT = OfficialRule(
+    "LaSOT's toolkit",
+    measure_otb,
+    f"LaSOT's toolkit {_OTB_DIFFERS}; frames without the target are the same in both",
 )
-TRACKINGNET = Rule(
+TRACKINGNET = OfficialRule(
     "TrackingNet's devkit",
     measure_trackingnet,
-    "TrackingNet's devkit takes areas by trapezoids over 21 thresholds, of precision up to 50 "
-    "pixels and of normalised precision up to a half, of boxes in whole pixels; pysot takes means over thresholds, and precision at 20 pixels",
+    "TrackingNet's devkit takes areas by trapezoids over 21 thresholds, of precision up to 50 pixels and of normalised "
+    "precision up to a half, of boxes in whole pixels; pysot takes means over thresholds, and precision at 20 pixels",
 )
-GOT10K = Rule(
+GOT10K = OfficialRule(
     "the got10k toolkit",
     measure_got10k,
-    "GOT-10k's toolkit has no success and precision in pysot's sense: it leaves the first frame and those "
-    "that do not show the target out, cuts boxes to the image and takes all repetitions; AO and SR are its own in all modes",
+    "GOT-10k's toolkit has no success and precision in pysot's sense: it leaves the first frame and those that do not "
+    "show the target out, cuts boxes to the image and takes all repetitions; AO and SR are its own in all modes",
 )
-UNKNOWN = Rule(
-    "OTB's toolkit", measure_otb, OTB.difference, "no toolkit of its own is known here for this set; official is OTB's"
+UNKNOWN = OfficialRule(
+    "OTB's toolkit",
+    measure_otb,
+    OTB.difference,
+    "no toolkit of its own is known here for this set; official is OTB's",
 )
 
-RULES = {
+OFFICIAL_RULES = {
     **dict.fromkeys(("otb50", "otb100", "otb2015", "otb2013", "cvpr13", "tc128", "dtb70"), OTB),
     **dict.fromkeys(("uav123", "uav123_10fps", "uav20l"), UAV),
     **dict.fromkeys(("lasot", "lasot_ext"), LASOT),
@@ -156,21 +171,23 @@ RULES = {
 }
 
 
-def rule_of(dataset: Dataset) -> Rule:
-    """The rule of a set, by its name."""
-    return RULES.get(dataset.name.lower(), UNKNOWN)
+def rule_of(dataset: Dataset) -> OfficialRule:
+    """Return the rule of a set, by its name."""
+    return OFFICIAL_RULES.get(dataset.name.lower(), UNKNOWN)
 
 
-def gather_official(videos: dict[str, dict[str, np.ndarray]], attributes: dict[str, list[str]]) -> OfficialOpe:
-    """A tracker's numbers from the values {video: {name: (K,)}} of `Rule.measure`, and {attribute: videos}."""
+def summarize_official(videos: dict[str, dict[str, np.ndarray]], attributes: dict[str, list[str]]) -> OfficialOpe:
+    """Return a tracker's values.
 
-    def pooled(names) -> dict[str, float]:
-        return {
-            what: _mean(np.concatenate([videos[name][what] for name in names])) for what in next(iter(videos.values()))
-        }
+    `videos` are the values of `OfficialRule.measure`, {video: {name: (K,)}}, `attributes` {attribute: videos}.
+    """
 
-    ranks = {attribute: next(iter(pooled(names).values())) for attribute, names in attributes.items()}
-    return OfficialOpe(pooled(videos), {name: pooled([name]) for name in videos}, ranks)
+    def mean_over(names: Iterable[str]) -> dict[str, float]:
+        value_names = next(iter(videos.values()))
+        return {key: _mean(np.concatenate([videos[name][key] for name in names])) for key in value_names}
+
+    ranking_values = {attribute: next(iter(mean_over(names).values())) for attribute, names in attributes.items()}
+    return OfficialOpe(mean_over(videos), {name: mean_over([name]) for name in videos}, ranking_values)
 
 
 def _mean(values: np.ndarray) -> float:

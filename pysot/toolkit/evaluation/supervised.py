@@ -1,15 +1,16 @@
-"""Scores of the supervised protocol: from the runs of a tracker to its accuracy, robustness and EAO."""
+"""Scores of the supervised protocol: accuracy, robustness and EAO from the runs of a tracker."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.evaluation.accuracy_robustness import Run, accuracy_robustness_lost, measure, tag_score, video_score
 from pysot.toolkit.evaluation.eao import expected_average_overlap, expected_overlap
-from pysot.toolkit.evaluation.loading import repetition_notes, shown_regions
+from pysot.toolkit.evaluation.loading import drawable_regions, repetition_notes
 from pysot.toolkit.evaluation.official import OfficialScore, named_pairs, official_score
 from pysot.toolkit.protocol import NAN, Timeline, TrackerScore
 from pysot.toolkit.results.files import load_baseline, vot_files
@@ -19,9 +20,11 @@ from pysot.toolkit.results.trajectory import Trajectory
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisedScore(TrackerScore):
-    """Robustness is losses per 100 frames, eao per tag, videos and tags {name: (accuracy, lost)}; where the tracker is not scored numbers are NaN and the rest
-    is empty. `curve` is the expected overlap (L,) by length, see `eao.expected_overlap`. `official` are the scores of the official toolkit's arithmetic, where
-    they were asked for.
+    """Score of one tracker in the supervised protocol.
+
+    Robustness is losses per 100 frames, eao per tag, videos and tags {name: (accuracy, lost)}; if the tracker is not
+    scored, numbers are NaN and the rest is empty. `curve` is the expected overlap (L,) by length, see
+    `eao.expected_overlap`. `official` are the scores in the official toolkit's arithmetic, if they were asked for.
     """
 
     accuracy: float = NAN
@@ -45,9 +48,12 @@ class SupervisedScore(TrackerScore):
             name: {"accuracy": float(accuracy), "losses": float(lost)} for name, (accuracy, lost) in self.videos.items()
         }
 
-    def to_json(self) -> dict:
-        """{accuracy, robustness, lost, eao: {tag: value}, videos: {name: {accuracy, lost}}, tags: {name: {accuracy, lost}}}, and vot: {accuracy, robustness,
-        lost, eao, videos} where the official scores were asked for. A value that does not exist (a tag that no frame has) is NaN.
+    def to_json(self) -> dict[str, Any]:
+        """Return the score as plain values.
+
+        {accuracy, robustness, lost, eao: {tag: value}, videos: {name: {accuracy, lost}}, tags: {name: {accuracy,
+        lost}}}, and vot: {accuracy, robustness, lost, eao, videos} if the official scores were asked for. A value that
+        does not exist (a tag that no frame has) is NaN.
         """
         return {
             "accuracy": self.accuracy,
@@ -63,10 +69,12 @@ class SupervisedScore(TrackerScore):
 def score_supervised(
     dataset: Dataset, results: dict[str, list[Trajectory]], mode: str, with_timelines: bool
 ) -> SupervisedScore:
-    """Score the repetitions on each sequence, unless `mode` is "pysot" also in the official toolkit's arithmetic."""
+    """Score the repetitions on each sequence, unless `mode` is "pysot" in the official toolkit's arithmetic too."""
     settings = dataset.settings
+    assert settings is not None  # the protocol's check requires them
     pairs = [(sequence, run) for sequence in dataset.sequences for run in results[sequence.name]]
-    runs, grouped = measure(*map(list, zip(*pairs, strict=True))), {sequence.name: [] for sequence in dataset.sequences}
+    runs = measure([sequence for sequence, _ in pairs], [run for _, run in pairs])
+    grouped: dict[str, list[Run]] = {sequence.name: [] for sequence in dataset.sequences}
     for run in runs:
         grouped[run.sequence.name].append(run)
     videos = {video: video_score(group, settings.burn_in) for video, group in grouped.items()}
@@ -87,7 +95,8 @@ def score_supervised(
 
 
 def _timeline(run: Run) -> Timeline:
-    return Timeline(run.overlap, run.trajectory.failures.tolist(), shown_regions(run.sequence, run.trajectory.regions))
+    regions = drawable_regions(run.sequence, run.trajectory.regions)
+    return Timeline(run.overlap, run.trajectory.failures.tolist(), regions)
 
 
 def load_supervised(
@@ -98,8 +107,10 @@ def load_supervised(
     experiment: str = "baseline",
     change: Callable[[Trajectory, Path], Trajectory] | None = None,
 ) -> list[Trajectory]:
-    """All repetitions on a sequence in the folder of an experiment, each passed with its path through `change`, if given. Raises ResultError that names each
-    file which cannot be used.
+    """Load all repetitions on a sequence from the folder of an experiment.
+
+    Each one and its path are passed through `change`, if given. Raises ResultError that names each file which cannot be
+    used.
     """
     runs, problems = [], []
     for path in vot_files(tracker_dir, sequence.name, experiment, sequence.alike):

@@ -1,1 +1,1 @@
-"""Whole data sets: track them, in one process or several, score the results, and draw them on their frames."""
+"""Experiments on complete data sets: tracking, in one process or several, scoring, and drawing on frames."""

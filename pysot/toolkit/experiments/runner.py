@@ -1,4 +1,4 @@
-"""Track a data set, by whatever protocol it has; a second call goes on where the first one stopped."""
+"""Tracking of a data set by any protocol; a second call resumes where the first one stopped."""
 
 import logging
 import os
@@ -12,14 +12,14 @@ from pysot.toolkit.protocol import Task
 from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.results.lines import ResultError
 from pysot.toolkit.results.trajectory import Trajectory
-from pysot.toolkit.tracking.step import Step
+from pysot.toolkit.tracking.step import Step, Tracker
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class Progress:
-    """Which videos of a set were tracked, which had a valid result already, and which failed, with the reason."""
+    """Videos of a set by outcome: tracked, kept because they had a valid result, or failed, with the reason."""
 
     tracked: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
@@ -29,22 +29,25 @@ class Progress:
 def frames_to_track(
     dataset: Dataset, sequence: Sequence, tracker_dir: str | os.PathLike, experiment: str | None = None
 ) -> int:
-    """How many frames the tasks of a sequence have, those that are tracked already included."""
-    return sum(
-        len(task.sequence) for task in find_protocol(dataset, experiment).tasks(dataset, sequence, Path(tracker_dir))
-    )
+    """Return the number of frames in the tasks of a sequence, including those that are tracked already."""
+    tasks = find_protocol(dataset, experiment).tasks(dataset, sequence, Path(tracker_dir))
+    return sum(len(task.sequence) for task in tasks)
 
 
-def run_sequence(tracker, tasks: list[Task], watch: Callable[[Step], None] | None = None) -> Trajectory | None:
-    """Track what has no valid result yet and write each result as soon as it is there. Returns the last trajectory, None if all were there. Raises what the
-    tracker or an image raises, as TrackingError, and OSError of writing as it is.
+def run_sequence(
+    tracker: Tracker, tasks: list[Task], on_frame: Callable[[Step], None] | None = None
+) -> Trajectory | None:
+    """Track the tasks that have no valid result, and write each result as soon as it exists.
+
+    Returns the last trajectory, None if all results existed. Raises exceptions of the tracker or of an image as
+    TrackingError, and OSError of writing as it is.
     """
     trajectory = None
     for task in tasks:
-        if _is_done(task):
+        if _has_valid_result(task):
             continue
         try:
-            trajectory = task.run(tracker, task.sequence, watch)
+            trajectory = task.run(tracker, task.sequence, on_frame)
         except Exception as error:  # a tracker may raise anything; the other sequences do not depend on it
             raise TrackingError(error) from error
         task.save(trajectory)
@@ -52,34 +55,33 @@ def run_sequence(tracker, tasks: list[Task], watch: Callable[[Step], None] | Non
 
 
 class TrackingError(Exception):
-    """What a tracker or an image raised on a sequence."""
+    """Exception of a tracker or an image on a sequence."""
 
-    def __init__(self, cause: Exception):
+    def __init__(self, cause: Exception) -> None:
         super().__init__(f"{type(cause).__name__}: {cause}")
 
 
 def run_dataset(
-    tracker,
+    tracker: Tracker,
     dataset: Dataset,
     tracker_dir: str | os.PathLike,
     on_frame: Callable[[Sequence, Step], None] | None = None,
     on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None = None,
     experiment: str | None = None,
 ) -> Progress:
-    """Track all sequences and write each result as soon as it is there: a second call goes on where a killed one stopped.
+    """Track all sequences and write each result as soon as it exists; a second call resumes where the first stopped.
 
-    A valid result that is already there is kept. An exception of the tracker or of an image ends that sequence only and is reported in `failed`; one
-    while writing (a full disk) is raised. on_sequence(sequence, 'kept' | 'tracked' | 'failed', trajectory if tracked) is called after each. `experiment` is
-    one of the set's, by default its usual one.
+    A valid result that exists is kept. An exception of the tracker or of an image ends that sequence only and is
+    reported in `failed`; an exception while writing (a full disk) is raised. on_sequence(sequence, 'kept' | 'tracked' |
+    'failed', trajectory if tracked) is called after each. `experiment` is one of the set's, by default its default one.
     """
     progress, protocol = Progress(), find_protocol(dataset, experiment)
-    tracker = protocol.wrap(tracker) if protocol.wrap else tracker
+    tracker = protocol.wrap_tracker(tracker) if protocol.wrap_tracker else tracker
     for sequence in dataset.sequences:
         state, trajectory = "failed", None
+        tasks = protocol.tasks(dataset, sequence, Path(tracker_dir))
         try:
-            trajectory = run_sequence(
-                tracker, protocol.tasks(dataset, sequence, Path(tracker_dir)), on_frame and partial(on_frame, sequence)
-            )
+            trajectory = run_sequence(tracker, tasks, on_frame and partial(on_frame, sequence))
         except TrackingError as error:
             progress.failed[sequence.name] = str(error)
             expected = isinstance(error.__cause__, (ValueError, OSError))
@@ -92,7 +94,7 @@ def run_dataset(
     return progress
 
 
-def _is_done(task: Task) -> bool:
+def _has_valid_result(task: Task) -> bool:
     if not task.path.exists():
         return False
     try:

@@ -1,8 +1,8 @@
-"""Score trackers on a data set, whatever its protocol, in one process or several."""
+"""Scoring of trackers on a data set of any protocol, in one process or several."""
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from pysot.utils.processes import map_in_processes
 
 def score_trackers(
     dataset: Dataset,
-    tracker_dirs: list,
+    tracker_dirs: Sequence[str | os.PathLike],
     workers: int = 1,
     on_done: Callable[[str], None] | None = None,
     experiment: str | None = None,
@@ -23,11 +23,12 @@ def score_trackers(
     partial: bool = False,
     with_timelines: bool = False,
 ) -> Scores:
-    """Score all folders in `workers` processes if more than one; on_done(name) is called after each tracker.
+    """Score all folders, in `workers` processes if more than one; on_done(name) is called after each tracker.
 
-    `experiment` is one of the set's, by default its usual one; `mode` "pysot", "official" (or "vot") or "both": with the latter two there are the scores of
-    the set's own toolkit as well, where they differ. `partial`: trackers are scored on the videos they have usable results for. `with_timelines`: the scores have
-    what trackers did on each sequence, for reports and figures. Raises ValueError for an experiment the set does not have.
+    `experiment` is one of the set's, by default its default one. `mode` is "pysot", "official" (or "vot") or "both";
+    the last two add the scores of the set's own toolkit where they differ. `partial`: trackers are scored on the videos
+    they have usable results for. `with_timelines`: the scores include the trackers' timelines on each sequence, for
+    reports and figures. Raises ValueError for an experiment the set does not have.
     """
     mode, protocol = mode_of(mode), find_protocol(dataset, experiment)
     if workers < 1:
@@ -47,21 +48,26 @@ def evaluate_tracker(
     mode: str = "pysot",
     partial: bool = False,
 ) -> TrackerScore:
-    """Score one tracker's folder, as `score_trackers` does. Results that are missing or damaged end in `problems`, not in an exception."""
+    """Score one tracker's folder, as `score_trackers` does.
+
+    Missing or damaged results are reported in `problems`, not raised.
+    """
     return score_trackers(dataset, [tracker_dir], experiment=experiment, mode=mode, partial=partial).trackers[0]
 
 
 def _score(
     protocol: Protocol, dataset: Dataset, mode: str, partial: bool, with_timelines: bool, tracker_dir: str | os.PathLike
 ) -> TrackerScore:
-    name, notes = Path(os.path.abspath(tracker_dir)).name, []
-    found = load_results(dataset, lambda sequence: protocol.load(dataset, sequence, Path(tracker_dir), notes), partial)
-    if found.problems:
-        return protocol.score_class(name=name, problems=found.problems)
+    name = Path(os.path.abspath(tracker_dir)).name
+    load_notes: list[str] = []
+    loaded = load_results(
+        dataset, lambda sequence: protocol.load(dataset, sequence, Path(tracker_dir), load_notes), partial
+    )
+    if loaded.problems:
+        return protocol.score_class(name=name, problems=loaded.problems)
     try:
-        score = protocol.score(found.dataset, found.results, mode, with_timelines)
+        score = protocol.score(loaded.dataset, loaded.results, mode, with_timelines)
     except ValueError as error:
         return protocol.score_class(name=name, problems=(str(error),))
-    return replace(
-        score, name=name, notes=tuple(dict.fromkeys((*notes, *score.notes, *found.notes))), covers=found.covers
-    )
+    notes = tuple(dict.fromkeys((*load_notes, *score.notes, *loaded.notes)))
+    return replace(score, name=name, notes=notes, covers=loaded.covers)

@@ -1,4 +1,4 @@
-"""The protocols, one file each, and the table of them."""
+"""Protocols, one file each, and the table of them."""
 
 from pysot.toolkit.protocols.table import find_protocol
 

@@ -1,10 +1,11 @@
 """Sets of many starts, VOT since 2020: a run from each anchor, without restarts; EAO, accuracy and robustness.
 
-There is the official toolkit's arithmetic only.
+Only the official toolkit's arithmetic exists.
 """
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,13 +13,13 @@ from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.evaluation import multistart
 from pysot.toolkit.evaluation.runs import Run, RunScore, score_runs
 from pysot.toolkit.protocol import Protocol, Task
-from pysot.toolkit.protocols.shared import needs_settings, run_report, run_task
+from pysot.toolkit.protocols.shared import check_settings, run_report, run_task
 from pysot.toolkit.results.files import anchor_file, anchor_files, load_run
 from pysot.toolkit.tracking.step import is_usable
 
 
 def tasks(dataset: Dataset, sequence: Sequence, tracker_dir: Path, experiment: str = "baseline") -> list[Task]:
-    """A run from each anchor."""
+    """Return one run from each anchor."""
     return [
         run_task(
             sequence.run_from(frame, backwards),
@@ -31,7 +32,7 @@ def tasks(dataset: Dataset, sequence: Sequence, tracker_dir: Path, experiment: s
 def load_starts(
     dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes: list[str], experiment: str = "baseline"
 ) -> list[Run]:
-    """The run from each anchor. Raises ResultError."""
+    """Load the run from each anchor. Raises ResultError."""
     runs, files = [], anchor_files(tracker_dir, sequence.name, experiment, sequence.alike)
     for frame, backwards in sequence.anchors:
         path = files.get(frame) or anchor_file(tracker_dir, sequence.name, frame, experiment, sequence.alike)
@@ -40,9 +41,11 @@ def load_starts(
     return runs
 
 
-def measure(dataset: Dataset, results: dict[str, list[Run]], mode: str) -> dict:
-    """EAO, accuracy and robustness, and the expected overlap by length; parts of a RunScore."""
-    everything, scores, videos, settings = [], [], {}, dataset.settings
+def measure(dataset: Dataset, results: dict[str, list[Run]], mode: str) -> dict[str, Any]:
+    """Return EAO, accuracy and robustness, and the expected overlap by length, as fields of a RunScore."""
+    settings = dataset.settings
+    assert settings is not None  # `check` requires them
+    all_runs, scores, videos = [], [], {}
     for sequence in dataset.sequences:
         runs = [
             multistart.AnchorRun(run.overlap, np.array([is_usable(region) for region in run.sequence.ground_truth]))
@@ -50,8 +53,8 @@ def measure(dataset: Dataset, results: dict[str, list[Run]], mode: str) -> dict:
         ]
         scores.append(multistart.sequence_score(runs, len(sequence)))
         videos[sequence.name] = {"accuracy": scores[-1].accuracy, "robustness": scores[-1].robustness}
-        everything += runs
-    curve = multistart.expected_overlap(everything, settings.high)
+        all_runs += runs
+    curve = multistart.expected_overlap(all_runs, settings.high)
     accuracy, robustness = multistart.accuracy_robustness(scores)
     numbers = {
         "eao": multistart.expected_average_overlap(curve, settings.low, settings.high),
@@ -63,18 +66,18 @@ def measure(dataset: Dataset, results: dict[str, list[Run]], mode: str) -> dict:
 
 def check(dataset: Dataset) -> None:
     """Raise ValueError for a set without settings, or with a sequence without anchors."""
-    needs_settings(dataset)
-    bare = [sequence.name for sequence in dataset.sequences if not sequence.anchors]
-    if bare:
+    check_settings(dataset)
+    without_anchors = [sequence.name for sequence in dataset.sequences if not sequence.anchors]
+    if without_anchors:
         raise ValueError(
-            f"data set {dataset.name} starts at anchors, but {', '.join(bare)} has none (anchor.value: 1 or -1 on the lines of start "
-            "frames, else 0)"
+            f"data set {dataset.name} is tracked from anchors, but these sequences have none: "
+            f"{', '.join(without_anchors)} (anchor.value: 1 or -1 on the lines of start frames, else 0)"
         )
 
 
 MULTI_START = Protocol(
     name="many starts",
-    sets=("multistart",),
+    dataset_protocols=("multistart",),
     experiment="baseline",
     tasks=tasks,
     load=load_starts,

@@ -1,4 +1,4 @@
-"""One pass, as OTB, LaSOT, TrackingNet and GOT-10k have it: success, precision and average overlap."""
+"""One pass, as in OTB, LaSOT, TrackingNet and GOT-10k: success, precision and average overlap."""
 
 from functools import partial
 from pathlib import Path
@@ -17,12 +17,11 @@ from pysot.toolkit.tracking.one_pass import run_one_pass
 
 
 def tasks(dataset: Dataset, sequence: Sequence, tracker_dir: Path) -> list[Task]:
-    """One run; results of GOT-10k are a folder for each video."""
+    """Return one run; GOT-10k's results have a folder for each video."""
     nested = is_nested(dataset)
+    path = ope_file(tracker_dir, sequence.name, nested)
     save = partial(_save, tracker_dir, sequence.name, nested)
-    return [
-        Task(sequence, ope_file(tracker_dir, sequence.name, nested), run_one_pass, save, partial(_load, timed=nested))
-    ]
+    return [Task(sequence, path, run_one_pass, save, partial(_load, timed=nested))]
 
 
 def _save(tracker_dir: Path, video: str, nested: bool, trajectory: Trajectory) -> None:
@@ -30,26 +29,27 @@ def _save(tracker_dir: Path, video: str, nested: bool, trajectory: Trajectory) -
 
 
 def _load(path: Path, frames: int, timed: bool) -> Trajectory:
-    """Boxes; `timed`: their seconds must be there as well, which the server of GOT-10k wants. Raises ResultError."""
+    """Load boxes. `timed`: their seconds must exist too, for GOT-10k's server. Raises ResultError."""
     boxes = load_ope(path, frames)
     if timed and not len(load_ope_seconds(path)):
         raise ResultError(f"{path} has no seconds per frame beside it")
-    return Trajectory.from_frames(boxes)
+    return Trajectory.from_frames(list(boxes))
 
 
 def check(dataset: Dataset) -> None:
-    """Raise ValueError for a set in which the results of one video would be called as the times of another."""
+    """Raise ValueError for a set in which the result file of one video has the name of the time file of another."""
     names = {sequence.name for sequence in dataset.sequences}
     timed = [sequence.name for sequence in dataset.sequences if f"{sequence.name}_time" in names]
     if timed:
         raise ValueError(
-            f"data set {dataset.name}: the results of {timed[0]}_time would be called as the times of {timed[0]}; rename one of the two"
+            f"data set {dataset.name}: the result file of {timed[0]}_time would have the name of the time file of "
+            f"{timed[0]}; rename one of the two"
         )
 
 
 ONE_PASS = Protocol(
     name="one pass",
-    sets=("one pass",),
+    dataset_protocols=("one pass",),
     experiment=OWN_FOLDER,
     tasks=tasks,
     load=load_one_pass,

@@ -1,5 +1,6 @@
-"""VOT's realtime experiment: the frames that pass while a tracker works are missed. Where there are no results of a supervised set, they are simulated from the
-times of the baseline experiment.
+"""VOT's realtime experiment: a tracker misses the frames that pass while it works.
+
+Supervised sets without such results are simulated from the times of the baseline experiment.
 """
 
 from dataclasses import replace
@@ -14,22 +15,22 @@ from pysot.toolkit.protocols.supervised import SUPERVISED
 from pysot.toolkit.protocols.supervised import tasks as supervised_tasks
 from pysot.toolkit.results.files import holds_results, load_seconds
 from pysot.toolkit.results.trajectory import Trajectory
-from pysot.toolkit.tracking.realtime import FPS, FrameClock, RealtimeTracker, simulate
+from pysot.toolkit.tracking.realtime import FPS, FrameClock, RealtimeTracker, simulate_realtime
 
 NAME = "realtime"
 
 
 def load_or_simulate(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes: list[str]) -> list[Trajectory]:
-    """All repetitions on a sequence, or what realtime is simulated to make of those of the baseline. Raises ResultError."""
+    """Load all repetitions on a sequence, or simulate them from the baseline experiment. Raises ResultError."""
     if holds_results(tracker_dir, NAME):
         return load_supervised(dataset, sequence, tracker_dir, notes, NAME)
 
-    def simulated(run: Trajectory, path: Path) -> Trajectory:
-        return simulate(
-            sequence, replace(run, seconds=load_seconds(path, len(sequence))), FrameClock(), dataset.settings.skipping
-        )
+    def simulate_run(run: Trajectory, path: Path) -> Trajectory:
+        assert dataset.settings is not None  # the protocol's check requires them
+        recorded = replace(run, seconds=load_seconds(path, len(sequence)))
+        return simulate_realtime(sequence, recorded, FrameClock(), dataset.settings.skipping)
 
-    runs = load_supervised(dataset, sequence, tracker_dir, notes, change=simulated)
+    runs = load_supervised(dataset, sequence, tracker_dir, notes, change=simulate_run)
     notes.append(f"simulated at {FPS:g} frames per second from the times of the baseline experiment")
     return runs
 
@@ -40,7 +41,7 @@ REALTIME_SUPERVISED = replace(
     experiment=NAME,
     tasks=partial(supervised_tasks, experiment=NAME),
     load=load_or_simulate,
-    wrap=RealtimeTracker,
+    wrap_tracker=RealtimeTracker,
     sources=(SUPERVISED.experiment,),
     usual=False,
     timed=True,
@@ -51,7 +52,7 @@ REALTIME_MULTI_START = replace(
     experiment=NAME,
     tasks=partial(tasks_of_starts, experiment=NAME),
     load=partial(load_starts, experiment=NAME),
-    wrap=RealtimeTracker,
+    wrap_tracker=RealtimeTracker,
     usual=False,
     timed=True,
 )

@@ -1,4 +1,4 @@
-"""What several protocols have in common: tasks of one run without restarts, how such runs are reported, and checks of data sets."""
+"""Functions that several protocols share: tasks and reports of runs without restarts, and checks of data sets."""
 
 from dataclasses import replace
 from functools import partial
@@ -14,23 +14,19 @@ from pysot.toolkit.results.trajectory import Trajectory
 from pysot.toolkit.tracking.one_pass import run_one_pass
 
 
-def one_run(
+def single_run_tasks(
     dataset: Dataset, sequence: Sequence, tracker_dir: Path, experiment: str, confidence: bool = False
 ) -> list[Task]:
-    """A run from the first frame to the last, with a 1 on the first line of its file; `scores`: confidences are saved as well."""
+    """Return the task of one run from the first frame to the last. `confidence`: confidences are saved as well."""
     path = vot_file(tracker_dir, sequence.name, experiment=experiment, alike=sequence.alike)
     return [run_task(sequence, path, confidence)]
 
 
 def run_task(sequence: Sequence, path: Path, confidence: bool = False) -> Task:
-    """The task of one run without restarts."""
-    return Task(
-        sequence,
-        path,
-        partial(run_one_pass, code=True),
-        partial(save_vot if confidence else save_without_confidence, path),
-        load_run,
-    )
+    """Return the task of one run without restarts, with a 1 on the first line of its file."""
+    run = partial(run_one_pass, with_start_code=True)
+    save = partial(save_vot if confidence else save_without_confidence, path)
+    return Task(sequence, path, run, save, load_run)
 
 
 def save_without_confidence(path: Path, trajectory: Trajectory) -> None:
@@ -38,14 +34,14 @@ def save_without_confidence(path: Path, trajectory: Trajectory) -> None:
     save_vot(path, replace(trajectory, confidence=None))
 
 
-def needs_settings(dataset: Dataset) -> None:
-    """Raise ValueError for a set without the numbers of VOT's protocols."""
+def check_settings(dataset: Dataset) -> None:
+    """Raise ValueError for a set without the settings of VOT's protocols."""
     if dataset.settings is None:
         raise ValueError(
-            f"data set {dataset.name}: the protocol {dataset.protocol!r} needs settings; give it VotSettings"
+            f"data set {dataset.name}: protocol {dataset.protocol!r} needs settings, got None; pass VotSettings"
         )
 
 
 def run_report(axes: str) -> Report:
-    """The report of runs without restarts, whose curves have these axes: "precision by recall"."""
+    """Return the report of runs without restarts; `axes` are those of its curves, such as "precision by recall"."""
     return Report(run_text, run_tables, TITLES, by_attribute, partial(run_figures, axes), partial(run_overview, axes))

@@ -6,7 +6,7 @@ from pathlib import Path
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.evaluation.supervised import SupervisedScore, load_supervised, score_supervised
 from pysot.toolkit.protocol import Protocol, Report, Task
-from pysot.toolkit.protocols.shared import needs_settings, save_without_confidence
+from pysot.toolkit.protocols.shared import check_settings, save_without_confidence
 from pysot.toolkit.report.overviews import supervised_overview
 from pysot.toolkit.report.plots import supervised_figures
 from pysot.toolkit.report.supervised_tables import TITLES, by_tag, supervised_tables, supervised_text
@@ -15,31 +15,25 @@ from pysot.toolkit.tracking.supervised import run_supervised
 
 
 def tasks(dataset: Dataset, sequence: Sequence, tracker_dir: Path, experiment: str = "baseline") -> list[Task]:
-    """One run with restarts."""
+    """Return the task of one run with restarts."""
+    assert dataset.settings is not None  # the protocol's check requires them
     path = vot_file(tracker_dir, sequence.name, experiment=experiment, alike=sequence.alike)
-    return [
-        Task(
-            sequence,
-            path,
-            partial(run_supervised, skipping=dataset.settings.skipping),
-            partial(save_without_confidence, path),
-            load_baseline,
-        )
-    ]
+    run = partial(run_supervised, skipping=dataset.settings.skipping)
+    return [Task(sequence, path, run, partial(save_without_confidence, path), load_baseline)]
 
 
 REPORT = Report(supervised_text, supervised_tables, TITLES, by_tag, supervised_figures, supervised_overview)
 
 SUPERVISED = Protocol(
     name="supervised",
-    sets=("supervised",),
+    dataset_protocols=("supervised",),
     experiment="baseline",
     tasks=tasks,
     load=load_supervised,
     score=score_supervised,
     score_class=SupervisedScore,
     report=REPORT,
-    check=needs_settings,
+    check=check_settings,
     usual=True,
     restarts=True,
 )

@@ -1,4 +1,4 @@
-"""The table of protocols. A new one is a file beside this one, and a line here."""
+"""Table of protocols. A new one is a file beside this one, and a line here."""
 
 from pysot.toolkit.datasets.sequence import Dataset
 from pysot.toolkit.protocol import Protocol
@@ -21,24 +21,27 @@ PROTOCOLS: tuple[Protocol, ...] = (
 
 
 def find_protocol(dataset: Dataset, experiment: str | None = None) -> Protocol:
-    """The protocol of an experiment of a data set, by default of its usual one. Raises ValueError for an experiment that the set does not have, and for a set
-    that does not fit its protocol.
+    """Return the protocol of an experiment of a data set, of its default experiment if None.
+
+    Raises ValueError for an experiment that the set does not have, and for a set that does not fit its protocol.
     """
-    known = [protocol for protocol in PROTOCOLS if dataset.protocol in protocol.sets]
+    known = [protocol for protocol in PROTOCOLS if dataset.protocol in protocol.dataset_protocols]
     if not known:
-        sets = ", ".join(dict.fromkeys(name for protocol in PROTOCOLS for name in protocol.sets))
-        raise ValueError(f"data set {dataset.name}: the protocol is one of {sets}; got {dataset.protocol!r}")
-    chosen = next(
-        (protocol for protocol in known if (protocol.experiment == experiment if experiment else protocol.usual)), None
-    )
-    if chosen is None:
-        listed = ", ".join(protocol.experiment or "one pass alone" for protocol in known)
+        names = ", ".join(dict.fromkeys(name for protocol in PROTOCOLS for name in protocol.dataset_protocols))
+        raise ValueError(f"data set {dataset.name}: unknown protocol {dataset.protocol!r}, expected one of {names}")
+    if experiment:
+        matching = [protocol for protocol in known if protocol.experiment == experiment]
+    else:
+        matching = [protocol for protocol in known if protocol.usual]
+    if not matching:
+        listed = ", ".join(protocol.experiment or "one pass only" for protocol in known)
         raise ValueError(f"{dataset.name} has no experiment {experiment!r}; it has {listed}")
+    chosen = matching[0]
     if chosen.check:
         chosen.check(dataset)
     return chosen
 
 
 def experiments() -> list[str]:
-    """The names of all experiments, in the order of the table."""
+    """Return the names of all experiments, in the order of the table."""
     return list(dict.fromkeys(protocol.experiment for protocol in PROTOCOLS if protocol.experiment))

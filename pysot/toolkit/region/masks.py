@@ -7,12 +7,13 @@ from pysot.utils.masks import Mask
 
 
 def mask_overlap(a: "Mask | np.ndarray", b: "Mask | np.ndarray", width: int, height: int) -> float:
-    """Overlap in [0, 1] of two regions, masks or 4 or 8 numbers, in an image of width x height pixels; two without extent count as equal."""
-    (left_a, top_a, right_a, bottom_a), (left_b, top_b, right_b, bottom_b) = _bounds(a), _bounds(b)
-    low, high = (
-        np.array([min(left_a, left_b), min(top_a, top_b)]),
-        np.array([max(right_a, right_b), max(bottom_a, bottom_b)]),
-    )
+    """Return the overlap in [0, 1] of two regions, masks or 4 or 8 numbers, in an image of width x height pixels.
+
+    Two regions without extent count as equal.
+    """
+    (left_a, top_a, right_a, bottom_a), (left_b, top_b, right_b, bottom_b) = _pixel_bounds(a), _pixel_bounds(b)
+    low = np.array([min(left_a, left_b), min(top_a, top_b)])
+    high = np.array([max(right_a, right_b), max(bottom_a, bottom_b)])
     if (low >= high).any():
         return 1.0
     origin, end = np.maximum(low, 0), np.minimum(high, [width - 1, height - 1])
@@ -24,8 +25,8 @@ def mask_overlap(a: "Mask | np.ndarray", b: "Mask | np.ndarray", width: int, hei
     return float((painted[0] & painted[1]).sum() / union) if union else 0.0
 
 
-def _bounds(region) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom pixel."""
+def _pixel_bounds(region: "Mask | np.ndarray") -> tuple[float, float, float, float]:
+    """Return the left, top, right and bottom pixel of a region, all included."""
     numbers = region.box if isinstance(region, Mask) else np.rint(region)
     if len(numbers) == 4:
         x, y, w, h = numbers
@@ -33,14 +34,14 @@ def _bounds(region) -> tuple[float, float, float, float]:
     return numbers[0::2].min(), numbers[1::2].min(), numbers[0::2].max(), numbers[1::2].max()
 
 
-def _paint(region, origin, size) -> np.ndarray:
+def _paint(region: "Mask | np.ndarray", origin: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Return the region as a bool mask of `size` (columns, rows) whose upper left pixel is `origin` (x, y)."""
     if not isinstance(region, Mask):
         return paint(np.rint(np.pad(region, (0, 8 - len(region)), constant_values=np.nan)), origin, size)
     columns, rows = size
     canvas = np.zeros((rows, columns), bool)
     left, top = region.x - origin[0], region.y - origin[1]
     height, width = region.pixels.shape
-    inside = slice(max(0, top), max(0, top + height)), slice(max(0, left), max(0, left + width))
-    shown = canvas[inside]
-    shown[:] = region.pixels[max(0, -top) :, max(0, -left) :][: shown.shape[0], : shown.shape[1]]
+    window = canvas[max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)]
+    window[:] = region.pixels[max(0, -top) :, max(0, -left) :][: window.shape[0], : window.shape[1]]
     return canvas

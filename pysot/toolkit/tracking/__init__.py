@@ -1,1 +1,1 @@
-"""Track one sequence: with restarts, in one pass, at the rate of its frames."""
+"""Tracking of one sequence: with restarts, in one pass, in realtime."""

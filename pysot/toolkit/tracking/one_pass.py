@@ -1,4 +1,4 @@
-"""One pass: the tracker starts on the first frame and goes on to the last, whatever happens."""
+"""One pass: the tracker starts on the first frame and continues to the last, with or without the target."""
 
 import time
 from collections.abc import Callable
@@ -7,15 +7,20 @@ import numpy as np
 
 from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.results.trajectory import START, Trajectory
-from pysot.toolkit.tracking.step import Step, is_usable, read_frame
+from pysot.toolkit.tracking.step import Step, Tracker, is_usable, read_frame
 from pysot.utils.bbox import init_box_from_region
 
 
 def run_one_pass(
-    tracker, sequence: Sequence, on_frame: Callable[[Step], None] | None = None, code: bool = False
+    tracker: Tracker,
+    sequence: Sequence,
+    on_frame: Callable[[Step], None] | None = None,
+    with_start_code: bool = False,
 ) -> Trajectory:
-    """Track one sequence from its first frame to the end; the first entry is the start box, or with `code` a 1. Tracker and errors as `run_supervised`; a
-    region that is not finite is the last one again.
+    """Track one sequence from its first frame to the last.
+
+    The first entry is the start box, or with `with_start_code` a 1. A non-finite region is replaced by the previous
+    one. Errors as `run_supervised`.
     """
     truth = sequence.ground_truth[0]
     if not is_usable(truth):
@@ -37,4 +42,4 @@ def run_one_pass(
             entries.append(region if np.isfinite(region).all() else entries[-1])
         if on_frame:
             on_frame(Step(index, image, entries[-1], outputs))
-    return Trajectory.from_frames([START, *entries[1:]] if code else entries, seconds, confidence)
+    return Trajectory.from_frames([START, *entries[1:]] if with_start_code else entries, seconds, confidence)

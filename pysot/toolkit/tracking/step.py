@@ -1,6 +1,7 @@
-"""What happens on a frame, whatever the protocol."""
+"""Parts that all ways of tracking a sequence share: the tracker's interface, one frame, usable ground truth."""
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -8,27 +9,44 @@ from pysot.toolkit.datasets.sequence import Sequence
 from pysot.utils.image import read_image
 
 
+class Tracker(Protocol):
+    """Interface of a tracker. Images are (H, W, 3) uint8 BGR, boxes xywh.
+
+    `track` returns {'bbox': xywh, 'best_score': confidence[, 'polygon': 8 numbers]}.
+    """
+
+    def init(self, image: np.ndarray, box_xywh: Any, /) -> object: ...
+
+    def track(self, image: np.ndarray, /) -> dict[str, Any]: ...
+
+
 @dataclass(frozen=True)
 class Step:
-    """What happened on one frame: its index from 0, its image (None if it was skipped and not read), the entry of the result file (0, 1, 2 or a
-    region), and what the tracker said (None unless it tracked). On a loss `outputs` still has the region that missed.
+    """Result of one frame.
+
+    `index` counts from 0; `image` is None if the frame was skipped and not read; `entry` is that of the result file (0,
+    1, 2 or a region); `outputs` are the tracker's, None unless it tracked. On a loss `outputs` still has the region
+    that missed.
     """
 
     index: int
     image: np.ndarray | None
-    entry: object
-    outputs: dict | None
+    entry: int | np.ndarray
+    outputs: dict[str, Any] | None
 
 
 def read_frame(sequence: Sequence, index: int) -> np.ndarray:
-    """The image (H, W, 3) uint8 BGR of a frame, from 0. Raises ValueError or FileNotFoundError that names sequence and frame."""
+    """Read the image (H, W, 3) uint8 BGR of a frame, from 0.
+
+    Raises ValueError or FileNotFoundError that names sequence and frame.
+    """
     try:
         return read_image(sequence.frame_paths[index])
     except (OSError, ValueError) as error:
-        kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
-        raise kind(f"sequence {sequence.name}, frame {index + 1}: {error}") from error
+        error_type = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+        raise error_type(f"sequence {sequence.name}, frame {index + 1}: {error}") from error
 
 
 def is_usable(region: np.ndarray) -> bool:
-    """Whether ground truth is known and has an area: a tracker may start on it, and can miss it."""
+    """Return whether ground truth is known and has an area: a tracker may start on it, and can miss it."""
     return bool(np.isfinite(region).all()) and (len(region) == 8 or min(region[2:]) > 0)

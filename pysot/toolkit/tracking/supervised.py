@@ -3,13 +3,14 @@
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.region.raster import overlap
 from pysot.toolkit.results.trajectory import LOST, SKIPPED, START, Trajectory
-from pysot.toolkit.tracking.step import Step, is_usable, read_frame
+from pysot.toolkit.tracking.step import Step, Tracker, is_usable, read_frame
 from pysot.utils.bbox import init_box_from_region
 
 logger = logging.getLogger(__name__)
@@ -18,38 +19,33 @@ SKIPPING = 5  # frames from a loss to the next start
 
 
 def run_supervised(
-    tracker, sequence: Sequence, on_frame: Callable[[Step], None] | None = None, skipping: int = SKIPPING
+    tracker: Tracker,
+    sequence: Sequence,
+    on_frame: Callable[[Step], None] | None = None,
+    skipping: int = SKIPPING,
 ) -> Trajectory:
-    """Track one sequence. The tracker has init(image, box_xywh) and track(image) -> {'bbox': xywh, 'best_score': float[, 'polygon': 8 numbers]}.
+    """Track one sequence; start again `skipping` frames after each loss.
 
-    A frame without ground truth (NaN, or four numbers without area) is never a loss and never a start. Raises ValueError or FileNotFoundError that names
-    sequence and frame when an image can't be read, ValueError when no frame has ground truth.
+    A frame without ground truth (NaN, or four numbers without area) is never a loss and never a start. Raises
+    ValueError or FileNotFoundError that names sequence and frame when an image can't be read, ValueError when no frame
+    has ground truth.
     """
-    empty = [
-        index
-        for index, region in enumerate(sequence.ground_truth, 1)
-        if np.isfinite(region).all() and not is_usable(region)
-    ]
-    if empty:
-        text = "sequence %s: %d frames count as without ground truth, since their box has no area; the first is %d"
-        logger.warning(text, sequence.name, len(empty), empty[0])
-    if not any(map(is_usable, sequence.ground_truth)):
-        raise ValueError(f"sequence {sequence.name} has no frame with ground truth to start from")
-    entries, seconds = [], []
+    _check_ground_truth(sequence)
+    entries: list[int | np.ndarray] = []
+    seconds = []
     start_at, started = 0, False
     for index, truth in enumerate(sequence.ground_truth):
         image, outputs, elapsed = None, None, 0.0
+        entry: int | np.ndarray = SKIPPED
         if started:
             image = read_frame(sequence, index)
-            entry, outputs, elapsed = _track(tracker, image, truth)
+            entry, outputs, elapsed = _track_frame(tracker, image, truth)
             if np.isscalar(entry):
                 started, start_at = False, index + skipping
         elif index >= start_at and is_usable(truth):
             image = read_frame(sequence, index)
-            elapsed = _init(tracker, image, truth)
+            elapsed = _start_tracker(tracker, image, truth)
             entry, started = START, True
-        else:
-            entry = SKIPPED
         entries.append(entry)
         seconds.append(elapsed)
         if on_frame:
@@ -57,21 +53,38 @@ def run_supervised(
     return Trajectory.from_frames(entries, seconds)
 
 
-def _init(tracker, image, truth):
+def _check_ground_truth(sequence: Sequence) -> None:
+    """Warn of ground truth boxes without area. Raises ValueError if no frame has usable ground truth."""
+    without_area = [
+        index
+        for index, region in enumerate(sequence.ground_truth, 1)
+        if np.isfinite(region).all() and not is_usable(region)
+    ]
+    if without_area:
+        text = "sequence %s: %d frames have a box without area and count as frames without ground truth; first: %d"
+        logger.warning(text, sequence.name, len(without_area), without_area[0])
+    if not any(map(is_usable, sequence.ground_truth)):
+        raise ValueError(f"sequence {sequence.name} has no frame with ground truth to start from")
+
+
+def _start_tracker(tracker: Tracker, image: np.ndarray, truth: np.ndarray) -> float:
+    """Start the tracker on the ground truth; returns the seconds it took."""
     began = time.perf_counter()
-    # pysot-compat: four numbers count as a polygon of pixel corners (x + w - 1) before the start box is taken from them, as for all VOT sets.
-    # test: toolkit/experiments/test_runner.py::test_first_box_of_four_numbers
+    # pysot-compat: four numbers count as a polygon of pixel corners (x + w - 1) before the start box is taken from
+    # them, as for all VOT sets. test: toolkit/experiments/test_runner.py::test_first_box_of_four_numbers
     tracker.init(image, init_box_from_region(_pixel_corners(truth)))
     return time.perf_counter() - began
 
 
-def _track(tracker, image, truth):
+def _track_frame(
+    tracker: Tracker, image: np.ndarray, truth: np.ndarray
+) -> tuple[int | np.ndarray, dict[str, Any], float]:
+    """Track one frame; returns its entry (LOST or the region), the tracker's outputs and the seconds it took."""
     began = time.perf_counter()
     outputs = tracker.track(image)
     elapsed = time.perf_counter() - began
-    region = np.asarray(
-        outputs["polygon"] if outputs.get("polygon") is not None else outputs["bbox"], np.float64
-    ).reshape(-1)
+    numbers = outputs["polygon"] if outputs.get("polygon") is not None else outputs["bbox"]
+    region = np.asarray(numbers, np.float64).reshape(-1)
     if region.size not in (4, 8):
         raise ValueError(
             f"the tracker returned a region of {region.size} numbers, expected 4 (x, y, w, h) or 8 (four corners)"
@@ -83,7 +96,8 @@ def _track(tracker, image, truth):
     return LOST if missed else region, outputs, elapsed
 
 
-def _pixel_corners(region):
+def _pixel_corners(region: np.ndarray) -> np.ndarray:
+    """Return a region as 8 numbers, the corner pixels of a box."""
     if len(region) == 8:
         return region
     x, y, w, h = region

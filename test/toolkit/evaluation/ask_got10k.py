@@ -1,4 +1,7 @@
-"""Run by test_got10k.py in an environment with got10k: the report of its experiment for a set in a folder and a tracker's results, as a line of json."""
+"""Print the report of a got10k experiment on a set and a tracker's results, as a line of JSON.
+
+test_got10k.py executes it in an environment with got10k.
+"""
 
 import json
 import sys

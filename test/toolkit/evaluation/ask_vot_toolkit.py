@@ -1,4 +1,7 @@
-"""Run by test_official.py and test_vot_toolkit.py in an environment with vot-toolkit: its scores of the cases in a json file, as a line of json."""
+"""Print vot-toolkit's scores of the cases in a JSON file, as a line of JSON.
+
+test_official.py and test_vot_toolkit.py execute it in an environment with vot-toolkit.
+"""
 
 import json
 import sys
@@ -23,7 +26,8 @@ def region(entry):
 
 class Video:
     def __init__(self, case):
-        self.truth, self.size = [region(entry) for entry in case["truth"]], tuple(case["size"])
+        self.truth = [region(entry) for entry in case["truth"]]
+        self.size = tuple(case["size"])
 
     def groundtruth(self):
         return self.truth
@@ -63,7 +67,7 @@ def longterm(content):
         compute_tpr_curves([region(entry) for entry in case["result"]], case["scores"], Video(case), thresholds)
         for case in content["cases"]
     ]
-    precision, recall = (np.mean([curve[place] for curve in curves], axis=0) for place in (0, 1))
+    precision, recall = (np.mean([curve[index] for curve in curves], axis=0) for index in (0, 1))
     f1 = 2 * precision * recall / (precision + recall)
     best = int(np.nanargmax(f1))
     return {"f1": float(f1[best]), "precision": float(precision[best]), "recall": float(recall[best])}
@@ -82,7 +86,7 @@ def unsupervised(content):
 
 
 def multistart(content):
-    """Each case is a run of a sequence; `number` is that of the sequence, `frames` is its length."""
+    """Score runs from anchors: each case is one of a sequence, which has `number` and the length `frames`."""
     scores, total, weight = {}, np.zeros(content["high"]), np.zeros(content["high"])
     for case in content["cases"]:
         video = Video(case)
@@ -117,14 +121,16 @@ def multistart(content):
 
 
 def realtime(content):
-    """Which of its outputs, by number, a tracker that needs `seconds` has at each frame after its start."""
+    """Return the number of the output that a tracker with times `seconds` shows at each frame after its start."""
     from vot.tracker import OnlineTrackerRuntime, RealtimeTrackerRuntime
 
     class Timed(OnlineTrackerRuntime):
         multiobject = False
 
         def __init__(self, seconds):
-            self._tracker, self.seconds, self.frame = None, seconds, 0
+            self._tracker = None
+            self.seconds = seconds
+            self.frame = 0
 
         def initialize(self, frame, new=None):
             return 0, self.seconds[0]
@@ -151,14 +157,14 @@ def realtime(content):
 def main(path):
     with open(path) as stream:
         content = json.load(stream)
-    what = {
+    experiments = {
         "supervised": supervised,
         "longterm": longterm,
         "unsupervised": unsupervised,
         "multistart": multistart,
         "realtime": realtime,
     }
-    print(json.dumps(what[content["what"]](content)))
+    print(json.dumps(experiments[content["experiment"]](content)))
 
 
 main(sys.argv[1])

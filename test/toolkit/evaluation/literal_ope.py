@@ -1,12 +1,14 @@
-"""What the toolkits of one-pass sets compute, frame by frame in plain Python: written for the tests from the toolkits' own definitions, and shares no code with
-pysot.toolkit. Boxes are lists of x, y, width, height; NaN where there is none.
+"""Scores of the toolkits of one-pass sets, frame by frame in plain Python.
+
+It is written for the tests from the toolkits' own definitions and shares no code with pysot.toolkit. Boxes are lists of
+x, y, width, height; NaN where there is none.
 """
 
 import math
 
 
 def overlap(a, b):
-    """Shared area over the area of both; NaN where that is not defined."""
+    """Return the shared area over the area of both; NaN where that is not defined."""
     width, height = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0]), min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     if any(math.isnan(number) for number in (*a, *b)):
         return math.nan
@@ -24,7 +26,7 @@ def distance(a, b, by=(1, 1)):
 
 
 def curves(overlaps, distances, norm_distances, frames):
-    """Success, precision at 20 pixels and normalised precision at 0.2 of one video."""
+    """Return success, precision at 20 pixels and normalised precision at 0.2 of one video."""
     success = [sum(value > 0.05 * step for value in overlaps) / frames for step in range(21)]
     return {
         "auc": sum(success) / 21,
@@ -34,46 +36,50 @@ def curves(overlaps, distances, norm_distances, frames):
 
 
 def pysot(truth, boxes, absent):
-    """The original's ope_benchmark and statistics: absent frames leave the hits and stay in the count; what has no size, or no positive centre, is -1."""
-    found = [], [], []
+    """Score a video as the original's ope_benchmark and statistics.
+
+    Absent frames are no hits but count; the value of a box without size, or without positive centre, is -1.
+    """
+    values = [], [], []
     for true, box, gone in zip(truth, boxes, absent, strict=True):
         if gone:
             continue
         middle = centre(true)
-        sized = true[2] > 0 and true[3] > 0
-        found[0].append(overlap(true, box) if sized else -1)
-        found[1].append(distance(middle, centre(box)) if middle[0] > 0 and middle[1] > 0 else -1)
+        has_size = true[2] > 0 and true[3] > 0
+        values[0].append(overlap(true, box) if has_size else -1)
+        values[1].append(distance(middle, centre(box)) if middle[0] > 0 and middle[1] > 0 else -1)
         by = true[2] + 1e-16, true[3] + 1e-16
         norm = middle[0] / by[0] > 0 and middle[1] / by[1] > 0
-        found[2].append(distance(middle, centre(box), by) if norm else -1)
-    return curves(*found, len(truth))
+        values[2].append(distance(middle, centre(box), by) if norm else -1)
+    return curves(*values, len(truth))
 
 
 def otb(truth, boxes, absent):
-    """calcSeqErrRobust of OTB, UAV123 and LaSOT: boxes without size are repaired, the first is the truth, and what has a number that is not positive is -1."""
+    """Score a video as calcSeqErrRobust of OTB, UAV123 and LaSOT.
+
+    Boxes without size are replaced, the first box is the truth, and truth with a number that is not positive gives -1.
+    """
     boxes = [list(box) for box in boxes]
     for index in range(1, len(boxes)):
-        odd = any(math.isnan(number) for number in boxes[index]) or boxes[index][2] <= 0 or boxes[index][3] <= 0
-        if odd and not any(math.isnan(number) for number in truth[index]):
+        invalid = any(math.isnan(number) for number in boxes[index]) or boxes[index][2] <= 0 or boxes[index][3] <= 0
+        if invalid and not any(math.isnan(number) for number in truth[index]):
             boxes[index] = boxes[index - 1]
     boxes[0] = truth[0]
-    found = [], [], []
+    values = [], [], []
     for true, box, gone in zip(truth, boxes, absent, strict=True):
         if gone:
             continue
         usable = sum(number > 0 for number in true) == 4
-        found[0].append(overlap(true, box) if usable else -1)
-        found[1].append(distance(centre(true), centre(box)) if usable else -1)
-        found[2].append(distance(centre(true), centre(box), true[2:]) if usable else -1)
-    return curves(*found, len(truth))
+        values[0].append(overlap(true, box) if usable else -1)
+        values[1].append(distance(centre(true), centre(box)) if usable else -1)
+        values[2].append(distance(centre(true), centre(box), true[2:]) if usable else -1)
+    return curves(*values, len(truth))
 
 
 def trackingnet(truth, boxes):
-    """metrics.py of the devkit: whole pixels, the first box is the truth, trapezoids over 21 thresholds."""
-    truth, boxes = (
-        [[round(number) if number == number else number for number in box] for box in truth],
-        [list(map(round, box)) for box in boxes],
-    )
+    """Score a video as metrics.py of the devkit: integer pixels, first box is the truth, 21 thresholds, trapezoids."""
+    truth = [[round(number) if number == number else number for number in box] for box in truth]
+    boxes = [list(map(round, box)) for box in boxes]
     boxes[0] = truth[0]
     overlaps = [overlap(true, box) for true, box in zip(truth, boxes, strict=True)]
     middles = [
@@ -94,14 +100,17 @@ def trackingnet(truth, boxes):
         return sum((low + high) / 2 / 20 for low, high in zip(shares, shares[1:], strict=False))
 
     return {
-        "auc": area(lambda step: lambda place: overlaps[place] > step / 20),
-        "precision_auc": area(lambda step: lambda place: distances[place] <= 2.5 * step),
-        "norm_precision_auc": area(lambda step: lambda place: norm[place] <= 0.025 * step),
+        "auc": area(lambda step: lambda frame: overlaps[frame] > step / 20),
+        "precision_auc": area(lambda step: lambda frame: distances[frame] <= 2.5 * step),
+        "norm_precision_auc": area(lambda step: lambda frame: norm[frame] <= 0.025 * step),
     }
 
 
 def got10k(truth, runs, cover, size):
-    """The overlaps that the got10k toolkit takes the mean of: all repetitions, without the first frame, where cover is positive, cut to the image."""
+    """Return the overlaps that the got10k toolkit averages.
+
+    They are of all repetitions, without the first frame, where cover is positive, of boxes clipped to the image.
+    """
 
     def cut(box):
         x, y = min(max(box[0], 0), size[0]), min(max(box[1], 0), size[1])

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 from toolkit_data import box_sequence, make_sequence, trajectory
 
-from pysot.toolkit.evaluation.accuracy_robustness import accuracy_robustness_lost, measure, settled_overlap, video_score
+from pysot.toolkit.evaluation.accuracy_robustness import (
+    accuracy_robustness_lost,
+    measure,
+    overlap_after_burn_in,
+    video_score,
+)
 
 
 def test_nothing_to_measure():
@@ -23,7 +28,7 @@ def test_one_frame_has_no_accuracy():
 
 def test_burn_in_leaves_out_ten_frames_from_every_start():
     run = measure([box_sequence()], [trajectory(lost=[12])])[0]
-    counted = np.flatnonzero(~np.isnan(settled_overlap(run, 10)))
+    counted = np.flatnonzero(~np.isnan(overlap_after_burn_in(run, 10)))
     assert counted.tolist() == [10, 11, 27, 28, 29]
     assert np.flatnonzero(~np.isnan(run.overlap)).tolist() == [*range(1, 12), *range(18, 30)]
 

@@ -29,7 +29,10 @@ def test_perfect_and_dead_tracker():
 
 
 def test_curve_of_one_loss_by_hand():
-    """30 frames, overlap 1/2, lost at 12, restarted at 17: a fragment of 18 frames followed by zeros, and one of 13 that ends."""
+    """30 frames, overlap 1/2, lost at 12, restarted at 17.
+
+    The fragments have 18 frames, followed by zeros, and 13 frames that just end.
+    """
     run = run_of(lost=[12], box=(20, 20, 19, 9))
     first = np.array([0.5] * 11 + [0] * 18)
     second = np.array([0.5] * 12)
@@ -47,7 +50,7 @@ def test_fragments():
     assert shape() == [(30, False)]
     assert shape(lost=[12]) == [(18, True), (13, False)]
     assert shape(lost=[12, 20]) == [(18, True), (9, True), (5, False)]
-    assert shape(lost=[25]) == [(30, True)]  # the restart would be frame 30, just behind the end
+    assert shape(lost=[25]) == [(30, True)]  # the restart would be at frame 30, just after the end
     assert shape(lost=[26]) == [(30, False)]
 
 
@@ -61,7 +64,7 @@ def test_weights_are_the_share_of_frames_with_the_tag():
 
 
 def test_empty_tag():
-    """Counts the annotated tags without any frame, over the length of the fragment."""
+    """The tag `empty` counts the annotated tags without any frame, over the length of the fragment."""
     tags = {"occlusion": [0] * 30, "size_change": [0], "camera_motion": [0, 1], "illum_change": []}
     names = ("all", "occlusion", "size_change", "camera_motion", "illum_change", "empty")
     parts = list(fragments_of(run_of(tags=tags), names, 5, 1))
@@ -88,6 +91,6 @@ def test_repetitions_share_the_weight_of_their_sequence():
 
 def test_blocks_of_fragments_add_up(monkeypatch):
     runs = [run_of(lost=[3 + index % 20], name=str(index)) for index in range(30)]
-    whole = expected_overlap(runs, ("all",), SETTINGS)
+    complete = expected_overlap(runs, ("all",), SETTINGS)
     monkeypatch.setattr("pysot.toolkit.evaluation.eao._FRAGMENTS_AT_ONCE", 7)
-    np.testing.assert_allclose(expected_overlap(runs, ("all",), SETTINGS), whole)
+    np.testing.assert_allclose(expected_overlap(runs, ("all",), SETTINGS), complete)

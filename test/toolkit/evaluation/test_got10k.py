@@ -1,5 +1,7 @@
-"""One-pass scores against the got10k package itself where it is installed, and where the definitions agree: GOT-10k's own, and success and precision of boxes
-that have no oddities (the package takes the first box for the ground truth, as official modes do).
+"""One-pass scores against the got10k package itself, where it is installed and the definitions agree.
+
+They agree on GOT-10k's own scores, and on success and precision of valid boxes. The package takes the ground truth as
+the first box, like the official modes.
 """
 
 import json
@@ -18,7 +20,7 @@ from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.results.files import save_ope
 
 needs_got10k = pytest.mark.skipif(
-    not os.environ.get("GOT10K_PYTHON"), reason="GOT10K_PYTHON names no Python that has got10k"
+    not os.environ.get("GOT10K_PYTHON"), reason="GOT10K_PYTHON does not name a Python with got10k"
 )
 
 
@@ -43,13 +45,12 @@ def test_got10k(tmp_path, tracker):
         images(video, len((video / "groundtruth.txt").read_text().splitlines()))
     results = ROOT / "test" / "parity" / "got10k_small" / "results"
     expected = ask("GOT-10k", tmp_path / "GOT-10k", results, tracker, tmp_path / "reports")
-    found = score_trackers(load_dataset("GOT-10k", tmp_path), [results / tracker], mode="official").to_json()[tracker][
-        "official"
-    ]
-    assert [found[what] for what in ("ao", "sr50", "fps")] == pytest.approx(
-        [expected["overall"][what] for what in ("ao", "sr", "speed_fps")], abs=1e-9
+    scores = score_trackers(load_dataset("GOT-10k", tmp_path), [results / tracker], mode="official")
+    official = scores.to_json()[tracker]["official"]
+    assert [official[key] for key in ("ao", "sr50", "fps")] == pytest.approx(
+        [expected["overall"][key] for key in ("ao", "sr", "speed_fps")], abs=1e-9
     )
-    assert {name: video["ao"] for name, video in found["videos"].items()} == pytest.approx(
+    assert {name: video["ao"] for name, video in official["videos"].items()} == pytest.approx(
         {name: video["ao"] for name, video in expected["seq_wise"].items()}
     )
 
@@ -63,12 +64,11 @@ def test_success_and_precision(tmp_path):
         np.savetxt(tmp_path / "DTB70" / f"v{index}" / "groundtruth_rect.txt", truth, fmt="%.4f", delimiter=",")
         save_ope(tmp_path / "results" / "m", f"v{index}", truth + rng.normal(0, 6, (count, 4)) * [1, 1, 0.3, 0.3])
     expected = ask("DTB70", tmp_path / "DTB70", tmp_path / "results", "m", tmp_path / "reports")
-    found = score_trackers(load_dataset("DTB70", tmp_path), [tmp_path / "results" / "m"], mode="official").to_json()[
-        "m"
-    ]["official"]
-    assert (found["auc"], found["precision20"]) == pytest.approx(
-        [expected["overall"][what] for what in ("success_score", "precision_score")], abs=1e-9
+    scores = score_trackers(load_dataset("DTB70", tmp_path), [tmp_path / "results" / "m"], mode="official")
+    official = scores.to_json()["m"]["official"]
+    assert (official["auc"], official["precision20"]) == pytest.approx(
+        [expected["overall"][key] for key in ("success_score", "precision_score")], abs=1e-9
     )
-    assert {name: video["auc"] for name, video in found["videos"].items()} == pytest.approx(
+    assert {name: video["auc"] for name, video in official["videos"].items()} == pytest.approx(
         {name: video["success_score"] for name, video in expected["seq_wise"].items()}, abs=1e-9
     )

@@ -1,4 +1,8 @@
-"""The official toolkit's arithmetic: its published behaviour on small cases, its numbers on real results, and itself where it is installed."""
+"""The official toolkit's arithmetic.
+
+Tested by its published behaviour on small cases, its numbers on real results, and the toolkit itself where it is
+installed.
+"""
 
 import json
 import subprocess
@@ -34,7 +38,7 @@ def one(a, b, width=100, height=80):
     [
         ((10, 10, 4, 4), (10, 10, 4, 4), 1),
         ((10, 10, 4, 4), (12, 10, 4, 4), 8 / 24),
-        ((10.5, 10, 4, 4), (10, 10, 4, 4), 1),  # halves go to even numbers
+        ((10.5, 10, 4, 4), (10, 10, 4, 4), 1),  # halves are rounded to even
         ((11.5, 10, 4, 4), (12, 10, 4, 4), 1),
         ((-2, 10, 4, 4), (0, 10, 2, 4), 1),
         ((98, 10, 10, 4), (98, 10, 2, 4), 1),
@@ -46,9 +50,11 @@ def one(a, b, width=100, height=80):
         ((10, 10, 14, 10, 14, 14, 10, 14), (10, 10, 5, 5), 1),
         ((10, 10, 10, 10, 10, 14, 10, 14), (10, 10, 4, 4), 0.25),
     ],
-)  # a quadrangle without width paints a column of five: four of them in the box
+)
 def test_overlaps_by_hand(a, b, expected):
-    if len(a) == 8 and a[0] == a[2]:
+    if (
+        len(a) == 8 and a[0] == a[2]
+    ):  # a quadrangle without width paints a column of five pixels, four of them in the box
         expected = 4 / 17
     assert one(a, b) == pytest.approx(expected)
 
@@ -62,18 +68,15 @@ def test_rows_as_intervals_equal_the_painted_masks():
         corners = centre + size * np.stack([np.cos(angle), np.sin(angle)], axis=1)
         quads.append((corners if rng.random() < 0.8 else corners[rng.permutation(4)]).reshape(-1))
     a, b = region_table([*boxes, *quads]), region_table([*quads, *quads[::-1]])
-    ours = official_overlaps(a, b, 100, 80)
-    for got, first, second in zip(ours, np.rint(a), np.rint(b), strict=True):
-        whole = [
+    for overlap, first, second in zip(official_overlaps(a, b, 100, 80), np.rint(a), np.rint(b), strict=True):
+        masks = [
             paint(region, np.array([-200.0, -200.0]), np.array([500, 500]))[200:280, 200:300]
             for region in (first, second)
         ]
-        union = (whole[0] | whole[1]).sum()
-        expected = (whole[0] & whole[1]).sum() / union if union else 0
-        assert got == pytest.approx(expected, abs=0.02), (
-            first,
-            second,
-        )  # columns left of the image are rounded towards it, so an edge may differ by a pixel
+        union = (masks[0] | masks[1]).sum()
+        expected = (masks[0] & masks[1]).sum() / union if union else 0
+        # columns left of the image are rounded towards it, so an edge may differ by a pixel
+        assert overlap == pytest.approx(expected, abs=0.02), (first, second)
 
 
 def test_the_table_says_what_is_partial_and_what_is_not_scored(tmp_path):
@@ -85,13 +88,8 @@ def test_the_table_says_what_is_partial_and_what_is_not_scored(tmp_path):
     rows = official_rows(
         score_trackers(dataset, [tmp_path / name for name in ("none", "part", "full")], mode="vot", partial=True)
     )
-    assert sorted(row[0] for row in rows[1:3]) == ["full", "part [1 of 2 videos]"] and rows[3] == [
-        "none [not scored]",
-        "-",
-        "-",
-        "-",
-        "-",
-    ]
+    assert sorted(row[0] for row in rows[1:3]) == ["full", "part [1 of 2 videos]"]
+    assert rows[3] == ["none [not scored]", "-", "-", "-", "-"]
 
 
 def test_fragments_and_scores_by_hand():
@@ -102,9 +100,8 @@ def test_fragments_and_scores_by_hand():
     score = official_score([run], VotSettings(5, 9, 7))
     assert score.lost == 1 and score.robustness == 1 and score.accuracy == 1
     curve = expected_overlap_curve([run])
-    assert (
-        curve[5] == pytest.approx(1) and curve[12] == pytest.approx((11 / 12 + 1) / 2) and score.eao == pytest.approx(1)
-    )
+    assert curve[5] == pytest.approx(1) and curve[12] == pytest.approx((11 / 12 + 1) / 2)
+    assert score.eao == pytest.approx(1)
     perfect = official_score(measure([sequence], [trajectory(30)]), VotSettings(5, 9, 7))
     assert (perfect.accuracy, perfect.robustness, perfect.eao) == (1, 0, 1)
     assert np.isnan(official_score(measure([sequence], [trajectory(30)]), VotSettings(50, 90, 70)).eao)
@@ -116,80 +113,51 @@ def test_parity_with_the_official_toolkit_on_published_results(shared):
     expected = json.loads((shared / "parity" / "real_results.expected_vot_toolkit.json").read_text())["VOT2018"]
     for tracker, numbers in expected.items():
         score = evaluate_tracker(dataset, shared / "data" / "results" / "VOT2018" / tracker, mode="vot").official
-        assert score.accuracy == pytest.approx(numbers["accuracy"], abs=1e-6) and score.eao == pytest.approx(
-            numbers["eao"][0], abs=1e-6
-        )
-        assert (
-            score.robustness == pytest.approx(numbers["robustness_per_sequence"], abs=1e-6)
-            and score.lost == numbers["failures"][0]
-        )
+        assert score.accuracy == pytest.approx(numbers["accuracy"], abs=1e-6)
+        assert score.eao == pytest.approx(numbers["eao"][0], abs=1e-6)
+        assert score.robustness == pytest.approx(numbers["robustness_per_sequence"], abs=1e-6)
+        assert score.lost == numbers["failures"][0]
 
 
 def test_modes_of_the_command(tmp_path):
     small = PARITY / "vot_small"
 
     def table(*more):
-        command = [
-            sys.executable,
-            ROOT / "tools" / "eval.py",
-            "-p",
-            small / "results",
-            "-d",
-            "VOT2016",
-            "--datasetdir",
-            small,
-            "--json",
-            "out.json",
-            *more,
-        ]
+        script, data = ROOT / "tools" / "eval.py", ["-d", "VOT2016", "--datasetdir", small]
+        command = [sys.executable, script, "-p", small / "results", *data, "--json", "out.json", *more]
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         return done.stdout, json.loads((tmp_path / "out.json").read_text())["tracker_a"]
 
-    pysot, plain = table()
-    vot, official = table("--mode", "vot")
-    both, same = table("--mode", "both")
-    assert (
-        "vot" not in plain
-        and official["vot"] == same["vot"]
-        and {**plain, "vot": same["vot"], "eao": None} == {**same, "eao": None}
-    )
-    assert "Accuracy pysot" in both and "Why they differ" in both and "EAO by tag" in pysot and "EAO by tag" not in vot
-    videos, plain_videos = table("--mode", "vot", "-s")[1]["vot"]["videos"], plain["videos"]
-    assert (
-        list(videos) == list(plain_videos)
-        and videos != plain_videos
-        and all(videos[name]["lost"] == plain_videos[name]["lost"] for name in videos)
-    )
+    pysot_text, pysot_json = table()
+    official_text, official_json = table("--mode", "vot")
+    both_text, both_json = table("--mode", "both")
+    assert "vot" not in pysot_json and official_json["vot"] == both_json["vot"]
+    assert {**pysot_json, "vot": both_json["vot"], "eao": None} == {**both_json, "eao": None}
+    assert "Accuracy pysot" in both_text and "Why they differ" in both_text
+    assert "EAO by tag" in pysot_text and "EAO by tag" not in official_text
+    videos, pysot_videos = table("--mode", "vot", "-s")[1]["vot"]["videos"], pysot_json["videos"]
+    assert list(videos) == list(pysot_videos) and videos != pysot_videos
+    assert all(videos[name]["lost"] == pysot_videos[name]["lost"] for name in videos)
     assert f"{videos['seq00']['accuracy']:.3f}" in table("--mode", "vot", "-s")[0]
-    assert f"{official['vot']['eao']:.3f}" in vot and f"{plain['eao']['all']:.3f}" in pysot
+    assert f"{official_json['vot']['eao']:.3f}" in official_text and f"{pysot_json['eao']['all']:.3f}" in pysot_text
 
 
 @needs_vot_toolkit
 def test_the_official_toolkit_itself(tmp_path):
-    """Boxes and quadrangles that shake around the truth, lost now and then, scored by the functions of vot-toolkit."""
+    """vot-toolkit's functions score boxes and quadrangles that shake around the truth and are lost now and then."""
     rng, runs, cases = np.random.default_rng(3), [], []
     for index in range(6):
         frames, polygons = int(rng.integers(60, 160)), index % 2 == 0
         start = rng.uniform(20, 100, 2)
-        corners = (
-            start
-            + np.cumsum(rng.normal(0, 2, (frames, 1, 2)), axis=0)
-            + np.array([[0, 0], [40, 5], [38, 30], [-3, 26]])
-        )
-        truth = list(
-            corners.reshape(frames, 8)
-            if polygons
-            else np.concatenate([corners[:, 0], rng.uniform(15, 40, (frames, 2))], axis=1)
-        )
+        shape = np.array([[0, 0], [40, 5], [38, 30], [-3, 26]])
+        corners = start + np.cumsum(rng.normal(0, 2, (frames, 1, 2)), axis=0) + shape
+        if polygons:
+            truth = list(corners.reshape(frames, 8))
+        else:
+            truth = list(np.concatenate([corners[:, 0], rng.uniform(15, 40, (frames, 2))], axis=1))
         sequence = make_sequence(name=f"s{index}", truth=truth, width=150, height=120)
-        entries = [
-            1,
-            *(
-                region[:4] + rng.normal(0, 4, 4) if len(region) == 4 else region + rng.normal(0, 4, 8)
-                for region in truth[1:]
-            ),
-        ]
+        entries = [1, *(region + rng.normal(0, 4, len(region)) for region in truth[1:])]
         entries = [
             entry if np.isscalar(entry) or len(entry) == 8 else np.maximum(entry, [-50, -50, 1, 1]) for entry in entries
         ]
@@ -203,6 +171,6 @@ def test_the_official_toolkit_itself(tmp_path):
     assert (score.accuracy, score.robustness, score.eao) == pytest.approx(
         (expected["accuracy"], expected["robustness"], expected["eao"]), abs=1e-4
     )
-    ours = np.concatenate([run.overlap for run in with_official_overlaps(runs)])
+    overlaps = np.concatenate([run.overlap for run in with_official_overlaps(runs)])
     tracked = np.concatenate([run.trajectory.codes == TRACKED for run in runs])
-    np.testing.assert_allclose(ours[tracked], np.array(expected["overlaps"])[tracked], atol=1e-6)
+    np.testing.assert_allclose(overlaps[tracked], np.array(expected["overlaps"])[tracked], atol=1e-6)

@@ -1,4 +1,4 @@
-"""One-pass sets: metrics by hand and against the original, layouts, names of result files, the runner and the commands."""
+"""One-pass sets: metrics by hand and against the original, layouts, names of result files, runner and commands."""
 
 import itertools
 import json
@@ -35,79 +35,80 @@ def boxes(*shifts):
 
 
 def test_curves_by_hand():
-    """Boxes of 40 x 20, moved by 0, 10 and 100 pixels: overlaps 1, 0.6 and 0, distances 0, 10 and 100, of the size 0, 0.25 and 2.5."""
+    """Boxes of 40 x 20, moved by 0, 10 and 100 pixels.
+
+    Overlaps are 1, 0.6 and 0, distances 0, 10 and 100, or 0, 0.25 and 2.5 of the size.
+    """
     curves = measure_video(boxes(0, 0, 0), boxes(0, 10, 100))
-    at = dict(zip(OVERLAPS.round(2).tolist(), curves.success.tolist(), strict=True))
-    assert (
-        at[0.0] == pytest.approx(2 / 3)
-        and at[0.55] == pytest.approx(2 / 3)
-        and at[0.65] == pytest.approx(1 / 3)
-        and at[1.0] == 0
-    )
-    assert curves.precision[DISTANCES.tolist().index(9)] == pytest.approx(
-        1 / 3
-    ) and curves.precision20 == pytest.approx(2 / 3)
-    assert curves.norm_precision20 == pytest.approx(1 / 3) and curves.norm_precision[
-        NORMALISED.tolist().index(0.25)
-    ] == pytest.approx(2 / 3)
-    assert (curves.ao, curves.sr50, curves.sr75, curves.later) == (pytest.approx(0.3), 0.5, 0, 2)
+    success = dict(zip(OVERLAPS.round(2).tolist(), curves.success.tolist(), strict=True))
+    assert success[0.0] == pytest.approx(2 / 3) and success[0.55] == pytest.approx(2 / 3)
+    assert success[0.65] == pytest.approx(1 / 3) and success[1.0] == 0
+    assert curves.precision[DISTANCES.tolist().index(9)] == pytest.approx(1 / 3)
+    assert curves.precision20 == pytest.approx(2 / 3)
+    assert curves.norm_precision20 == pytest.approx(1 / 3)
+    assert curves.norm_precision[NORMALISED.tolist().index(0.25)] == pytest.approx(2 / 3)
+    assert (curves.ao, curves.sr50, curves.sr75, curves.counted) == (pytest.approx(0.3), 0.5, 0, 2)
 
 
 @pytest.mark.filterwarnings("error")
 def test_normalised_precision_of_trackingnet():
-    """The area under the curve by the server's recipe, frame by frame: boxes in whole pixels, 21 thresholds up to a half, trapezoids."""
+    """The area under the curve by the server's recipe, frame by frame.
+
+    Boxes are in integer pixels, 21 thresholds go up to a half, areas are trapezoids.
+    """
     rng = np.random.default_rng(0)
     truth = np.concatenate([rng.uniform(5, 60, (40, 2)), rng.uniform(0.6, 40, (40, 2))], axis=1)
-    truth[0, 2] = 0.3  # no whole pixel: never within
-    found = truth + rng.normal(0, 4, (40, 4)) * [1, 1, 0.3, 0.3]
+    truth[0, 2] = 0.3  # rounds to no width: never within
+    predicted = truth + rng.normal(0, 4, (40, 4)) * [1, 1, 0.3, 0.3]
     shares, total = [0.025 * step for step in range(21)], 0.0
-    for (x, y, w, h), (a, b, c, d) in zip(truth.round(), found.round(), strict=True):
-        far = (
-            np.hypot((a + (c + 1) / 2 - x - (w + 1) / 2) / w, (b + (d + 1) / 2 - y - (h + 1) / 2) / h)
-            if w and h
-            else np.inf
-        )
-        hits = [float(far <= share) for share in shares]
+    for (x, y, w, h), (a, b, c, d) in zip(truth.round(), predicted.round(), strict=True):
+        distance = np.inf
+        if w and h:
+            distance = np.hypot((a + (c + 1) / 2 - x - (w + 1) / 2) / w, (b + (d + 1) / 2 - y - (h + 1) / 2) / h)
+        hits = [float(distance <= share) for share in shares]
         total += sum((low + high) / 2 * 0.025 for low, high in itertools.pairwise(hits)) / 0.5
-    curves = measure_video(truth, found)
+    curves = measure_video(truth, predicted)
     assert 0.2 < curves.norm_precision_auc < 0.9 and curves.norm_precision_auc == pytest.approx(total / 40, abs=1e-9)
     assert measure_video(truth[1:2], truth[1:2]).norm_precision_auc == 1
     assert curves.norm_precision20 != pytest.approx(curves.norm_precision_auc, abs=0.01)
-    shown = ope_rows(Scores(toy("a"), ONE_PASS, [OnePassScore(name="one", all=curves)]))
-    assert shown[1][shown[0].index("Norm Precision AUC")] == f"{curves.norm_precision_auc:.3f}"
-    assert mean_curves([curves, measure_video(truth[1:2], truth[1:2])]).norm_precision_auc == pytest.approx(
-        (total / 40 + 1) / 2
-    )
+    rows = ope_rows(Scores(toy("a"), ONE_PASS, [OnePassScore(name="one", all=curves)]))
+    assert rows[1][rows[0].index("Norm Precision AUC")] == f"{curves.norm_precision_auc:.3f}"
+    mean = mean_curves([curves, measure_video(truth[1:2], truth[1:2])])
+    assert mean.norm_precision_auc == pytest.approx((total / 40 + 1) / 2)
 
 
 def test_frames_without_the_target():
-    """Absent, they are no hits, of NaN, no success but a hit of precision; they divide all the same. Only average overlap leaves them out."""
-    truth, found = boxes(0, 0, 0), boxes(0, 0, 0)
-    left = measure_video(truth, found, np.array([True, True, False]))
-    assert left.auc == pytest.approx(20 / 21 * 2 / 3)
-    assert (left.precision20, left.norm_precision20, left.norm_precision_auc) == pytest.approx((2 / 3,) * 3)
-    assert (left.ao, left.later) == (1, 1)
+    """Absent frames are no hits; frames of NaN are no success but a hit of precision.
+
+    Both are in the denominator. Only average overlap leaves them out.
+    """
+    truth, predicted = boxes(0, 0, 0), boxes(0, 0, 0)
+    absent = measure_video(truth, predicted, np.array([True, True, False]))
+    assert absent.auc == pytest.approx(20 / 21 * 2 / 3)
+    assert (absent.precision20, absent.norm_precision20, absent.norm_precision_auc) == pytest.approx((2 / 3,) * 3)
+    assert (absent.ao, absent.counted) == (1, 1)
     truth[2] = np.nan
-    unknown = measure_video(truth, found)
-    assert (
-        unknown.auc == left.auc
-        and unknown.precision20 == unknown.norm_precision20 == 1
-        and (unknown.ao, unknown.later) == (1, 1)
-    )
-    assert measure_video(truth, found, np.zeros(3, bool)).auc == 0
-    with pytest.raises(ValueError, match="no frame with ground truth"):
-        measure_video(truth * np.nan, found)
+    unknown = measure_video(truth, predicted)
+    assert unknown.auc == absent.auc and unknown.precision20 == unknown.norm_precision20 == 1
+    assert (unknown.ao, unknown.counted) == (1, 1)
+    assert measure_video(truth, predicted, np.zeros(3, bool)).auc == 0
+    with pytest.raises(ValueError, match="no frame has ground truth"):
+        measure_video(truth * np.nan, predicted)
 
 
 def test_videos_without_a_counted_frame():
-    """A video whose first frame alone shows the target has no average overlap, and the others' is that of the set."""
-    bare = measure_video(np.concatenate([boxes(0), boxes(0) * np.nan]), boxes(0, 0))
-    assert bare.later == 0 and np.isnan(bare.ao) and measure_video(boxes(0), boxes(0)).ao == 1
-    assert mean_curves([bare, measure_video(boxes(0, 0), boxes(0, 0))]).ao == 1 and np.isnan(mean_curves([bare]).ao)
+    """A video with the target in its first frame only has no average overlap and does not change that of the set."""
+    uncounted = measure_video(np.concatenate([boxes(0), boxes(0) * np.nan]), boxes(0, 0))
+    assert uncounted.counted == 0 and np.isnan(uncounted.ao) and measure_video(boxes(0), boxes(0)).ao == 1
+    assert mean_curves([uncounted, measure_video(boxes(0, 0), boxes(0, 0))]).ao == 1
+    assert np.isnan(mean_curves([uncounted]).ao)
 
 
 def test_frames_with_odd_truth():
-    """As the original has it: no size is a miss at every threshold, a centre left of the image a hit at every distance. More in test_ope_rules.py."""
+    """As in the original: no size is a miss at every threshold, a centre left of the image a hit at every distance.
+
+    More in test_ope_rules.py.
+    """
     curves = measure_video(np.array([[20.0, 30, 0, 20], [-90, 30, 40, 20]]), boxes(0, 100))
     assert curves.success[0] == 0 and curves.precision[0] == 0.5
 
@@ -115,7 +116,9 @@ def test_frames_with_odd_truth():
 def test_mean_over_videos_and_over_frames():
     one, two = measure_video(boxes(0, 0), boxes(0, 0)), measure_video(boxes(*[0] * 10), boxes(0, *[100] * 9))
     mean = mean_curves([one, two])
-    assert mean.auc == pytest.approx((one.auc + two.auc) / 2) and mean.ao == pytest.approx(1 / 10) and mean.later == 10
+    assert (
+        mean.auc == pytest.approx((one.auc + two.auc) / 2) and mean.ao == pytest.approx(1 / 10) and mean.counted == 10
+    )
 
 
 def test_overlap_of_boxes():
@@ -150,53 +153,41 @@ def test_names_of_result_files(tmp_path, written):
     path = tmp_path / "model" / written
     path.parent.mkdir(parents=True)
     path.write_text("20\t30 40;20\r\n" * 6)
-    assert (
-        find_ope_runs(tmp_path / "model", "Jogging-1") == [path]
-        and find_ope_runs(tmp_path / "model", "Jogging-2")[0].name == "Jogging-2.txt"
-    )
+    assert find_ope_runs(tmp_path / "model", "Jogging-1") == [path]
+    assert find_ope_runs(tmp_path / "model", "Jogging-2")[0].name == "Jogging-2.txt"
     assert evaluate_tracker(toy("Jogging-1"), tmp_path / "model").all.auc == pytest.approx(20 / 21)
     assert [folder.name for folder in tracker_dirs(tmp_path, "OTB100", experiments=("",))] == ["model"]
 
 
-def alike(folder, *written, names=("car-1", "car_1", "Deer"), nested=False):
-    """Names of videos that a tracker has results for, one by one, or the reasons why not."""
+def results_by_video(folder, *written, names=("car-1", "car_1", "Deer"), nested=False):
+    """Return the name of the result of each video, or the error, for a tracker with the `written` results."""
     for index, name in enumerate(written):
         save_ope(folder / "m", name, np.stack([BOX + [index, 0, 0, 0]] * 6), nested=nested)
-    found = {}
+    results = {}
     for sequence in toy(*names).sequences:
         try:
-            found[sequence.name] = (
-                find_ope_runs(folder / "m", sequence.name, sequence.alike)[0]
-                .relative_to(folder / "m")
-                .parts[0]
-                .removesuffix(".txt")
-            )
+            path = find_ope_runs(folder / "m", sequence.name, sequence.alike)[0]
+            results[sequence.name] = path.relative_to(folder / "m").parts[0].removesuffix(".txt")
         except ValueError as error:
-            found[sequence.name] = str(error)
-    return found
+            results[sequence.name] = str(error)
+    return results
 
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_names_that_are_alike(tmp_path, nested):
-    """The file of one is never the other's; where a spelling may be either, that is told with both names."""
-    assert alike(tmp_path / "a", "car-1", "car_1", "deer", nested=nested) == {
-        "car-1": "car-1",
-        "car_1": "car_1",
-        "Deer": "deer",
-    }
-    only = alike(tmp_path / "b", "car_1", nested=nested)
-    assert (
-        only["car_1"] == "car_1" and only["car-1"] == "car-1" and not (tmp_path / "b" / "m" / "car-1.txt").exists()
-    )  # where it should be
-    told = alike(tmp_path / "c", "Car.1", nested=nested)
-    assert (
-        "Car.1 in" in told["car-1"]
-        and "may belong to car-1 or to car_1" in told["car-1"]
-        and "may belong to car_1 or to car-1" in told["car_1"]
-    )
-    assert alike(tmp_path / "d", "car-1", "CAR-1", nested=nested)["car_1"] == "CAR-1"  # which only the second can be
-    assert "DEER and deer in" in alike(tmp_path / "e", "DEER", "deer", nested=nested)["Deer"]
-    assert alike(tmp_path / "f", "DEER", "deer", "Deer", nested=nested)["Deer"] == "Deer"
+    """The file of one is never used for the other; a spelling that may be either is an error with both names."""
+    results = results_by_video(tmp_path / "a", "car-1", "car_1", "deer", nested=nested)
+    assert results == {"car-1": "car-1", "car_1": "car_1", "Deer": "deer"}
+    results = results_by_video(tmp_path / "b", "car_1", nested=nested)
+    assert results["car_1"] == "car_1"
+    assert results["car-1"] == "car-1" and not (tmp_path / "b" / "m" / "car-1.txt").exists()  # the expected path
+    errors = results_by_video(tmp_path / "c", "Car.1", nested=nested)
+    assert "Car.1 in" in errors["car-1"] and "may belong to car-1 or to car_1" in errors["car-1"]
+    assert "may belong to car_1 or to car-1" in errors["car_1"]
+    results = results_by_video(tmp_path / "d", "car-1", "CAR-1", nested=nested)
+    assert results["car_1"] == "CAR-1"  # car-1 has its exact name, so CAR-1 belongs to car_1
+    assert "DEER and deer in" in results_by_video(tmp_path / "e", "DEER", "deer", nested=nested)["Deer"]
+    assert results_by_video(tmp_path / "f", "DEER", "deer", "Deer", nested=nested)["Deer"] == "Deer"
 
 
 def test_two_layouts_of_one_result(tmp_path):
@@ -207,7 +198,7 @@ def test_two_layouts_of_one_result(tmp_path):
 
 
 def test_names_alike_are_scored_apart(tmp_path):
-    """One tracker that is right on the one and misses the other; a part of the set knows of the other as well."""
+    """A tracker is right on one and misses the other; a part of the set knows the other's name too."""
     dataset = toy("car-1", "car_1")
     save_ope(tmp_path / "m", "car_1", np.stack([BOX] * 6))
     assert evaluate_tracker(dataset, tmp_path / "m").problems == (
@@ -216,19 +207,16 @@ def test_names_alike_are_scored_apart(tmp_path):
     assert evaluate_tracker(dataset.only(["car-1"]), tmp_path / "m").problems
     assert toy("a-1", "a_1", "a.1").only(["a-1", "a_1"]).sequences[0].alike == ("a_1", "a.1")
     save_ope(tmp_path / "m", "car-1", np.stack([BOX + [100, 0, 0, 0]] * 6))
-    assert {
-        name: curves.auc for name, curves in evaluate_tracker(dataset, tmp_path / "m").videos.items()
-    } == pytest.approx({"car-1": 0, "car_1": 20 / 21})
+    success = {name: curves.auc for name, curves in evaluate_tracker(dataset, tmp_path / "m").videos.items()}
+    assert success == pytest.approx({"car-1": 0, "car_1": 20 / 21})
 
 
 def test_got10k_names_of_otb(tmp_path):
-    """Human4.txt is Human4-2, unless there is a sequence of that name."""
-    assert alike(tmp_path / "a", "Human4", names=("Human4-2", "Human4-1")) == {
-        "Human4-2": "Human4",
-        "Human4-1": "Human4-1",
-    }
-    assert alike(tmp_path / "b", "Human4", names=("Human4-2", "Human4"))["Human4-2"] == "Human4-2"
-    assert alike(tmp_path / "c", "Human4", "human4_2", names=("Human4-2",))["Human4-2"] == "human4_2"
+    """Human4.txt is the result of Human4-2, unless there is a sequence of that name."""
+    results = results_by_video(tmp_path / "a", "Human4", names=("Human4-2", "Human4-1"))
+    assert results == {"Human4-2": "Human4", "Human4-1": "Human4-1"}
+    assert results_by_video(tmp_path / "b", "Human4", names=("Human4-2", "Human4"))["Human4-2"] == "Human4-2"
+    assert results_by_video(tmp_path / "c", "Human4", "human4_2", names=("Human4-2",))["Human4-2"] == "human4_2"
 
 
 @pytest.mark.parametrize(
@@ -251,34 +239,28 @@ def test_a_damaged_result_is_never_scored_and_shows_in_the_table(tmp_path, text,
     scores = score_trackers(toy("a", "b"), [tmp_path / "bad", tmp_path / "good"])
     table = ope_table(scores)
     assert [score.name for score in scores.trackers] == ["good", "bad"] and list(scores.to_json()) == ["good"]
-    assert (
-        "bad [not scored]" in table
-        and "Warning: bad is not scored" in table
-        and "b.txt" in table
-        and "bad" not in str(ope_video_rows(scores))
-    )
+    assert "bad [not scored]" in table and "Warning: bad is not scored" in table and "b.txt" in table
+    assert "bad" not in str(ope_video_rows(scores))
 
 
-def test_boxes_that_are_none(tmp_path):
-    """Misses in pysot's arithmetic, the box before in the official one; the table tells both, and a run that goes on does not take them for a result."""
+def test_invalid_boxes(tmp_path):
+    """Invalid boxes are misses in pysot's arithmetic and replaced by the previous box in the official one.
+
+    The table says so, and a resumed run does not accept them as a result.
+    """
     for name, odd in (("good", "20,30,40,20"), ("odd", "nan,nan,nan,nan"), ("other", "20,30,-4,20")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.txt").write_text("20,30,40,20\n" * 3 + f"{odd}\n" * 2 + "20,30,40,20\n")
-    scores = score_trackers(
-        toy("a"), [tmp_path / name for name in ("good", "odd", "other")], mode="both", with_timelines=True
-    )
+    folders = [tmp_path / name for name in ("good", "odd", "other")]
+    scores = score_trackers(toy("a"), folders, mode="both", with_timelines=True)
     assert [score.all.auc for score in scores.trackers] == pytest.approx([20 / 21, *[20 / 21 * 4 / 6] * 2])
     assert [score.official.numbers["auc"] for score in scores.trackers] == pytest.approx([20 / 21] * 3)
     assert [len(score.notes) for score in scores.trackers] == [0, 1, 1]
     timelines = scores.timelines("a")
-    assert (
-        timelines["odd"].overlap.tolist() == [1, 1, 1, 0, 0, 1]
-        and timelines["odd"].regions is None
-        and timelines["good"].overlap.tolist() == [1] * 6
-    )
-    assert "Note: odd:" in ope_table(
-        scores
-    ) and "lines 4, 5 are no boxes (NaN or a negative size): misses in pysot's arithmetic" in ope_table(scores)
+    assert timelines["odd"].overlap.tolist() == [1, 1, 1, 0, 0, 1] and timelines["odd"].regions is None
+    assert timelines["good"].overlap.tolist() == [1] * 6
+    assert "Note: odd:" in ope_table(scores)
+    assert "lines 4, 5 are no boxes (NaN or a negative size): misses in pysot's arithmetic" in ope_table(scores)
     with pytest.raises(ResultError, match="line 4 has a number that is not finite"):
         load_ope(tmp_path / "odd" / "a.txt", 6)
 
@@ -292,46 +274,32 @@ def test_partial_results(tmp_path):
     assert score_trackers(toy("b", "c"), [tmp_path / "some"], partial=True).trackers[0].problems
 
 
+def set_with_attributes(attributes) -> Dataset:
+    sequences = [make_sequence(name, truth=[BOX] * 6, attributes=listed) for name, listed in attributes.items()]
+    return Dataset("OTB100", sequences, (), None)
+
+
 def test_attributes_that_a_partial_tracker_does_not_have(tmp_path):
-    has = {"a": ("Blur", "Fast", "Scale"), "b": ("Night",)}
-    dataset = Dataset(
-        "OTB100",
-        [make_sequence(name, truth=[BOX] * 6, attributes=attributes) for name, attributes in has.items()],
-        (),
-        None,
-    )
+    dataset = set_with_attributes({"a": ("Blur", "Fast", "Scale"), "b": ("Night",)})
     for name, videos in (("all", "ab"), ("some", "b"), ("few", "a")):
         for video in videos:
             save_ope(tmp_path / name, video, np.stack([BOX] * 6))
     folders = [tmp_path / name for name in ("all", "some", "few")]
     scores = score_trackers(dataset, folders, partial=True, with_timelines=True)
     rows = {row[0]: row[1:] for row in attribute_rows(scores)}
-    assert rows["Tracker Name"] == ["Blur", "Fast", "Night", "Scale"] and rows["some [1 of 2 videos]"] == [
-        "-",
-        "-",
-        "0.952",
-        "-",
-    ]
+    assert rows["Tracker Name"] == ["Blur", "Fast", "Night", "Scale"]
+    assert rows["some [1 of 2 videos]"] == ["-", "-", "0.952", "-"]
     assert "Night" in write_report(tmp_path / "out.html", scores, {}).read_text()
     assert [path.name for path in write_figures(tmp_path, scores)][1] == "OTB100_attributes.png"
 
 
 def test_attributes_and_plots(tmp_path):
-    dataset = Dataset(
-        "OTB100",
-        [
-            make_sequence(name, truth=[BOX] * 6, attributes=has)
-            for name, has in (("a", ("Blur", "Scale")), ("b", ("Scale",)))
-        ],
-        (),
-        None,
-    )
+    dataset = set_with_attributes({"a": ("Blur", "Scale"), "b": ("Scale",)})
     save_ope(tmp_path / "$m_", "a", np.stack([BOX] * 6))
     save_ope(tmp_path / "$m_", "b", np.stack([BOX + [100, 0, 0, 0]] * 6))
     scores = score_trackers(dataset, [tmp_path / "$m_"])
-    assert scores.trackers[0].attributes["Blur"].auc == pytest.approx(20 / 21) and scores.trackers[0].attributes[
-        "Scale"
-    ].auc == pytest.approx(10 / 21)
+    attributes = scores.trackers[0].attributes
+    assert attributes["Blur"].auc == pytest.approx(20 / 21) and attributes["Scale"].auc == pytest.approx(10 / 21)
     assert "Blur" in attribute_rows(scores)[0] and json.dumps(scores.to_json())
     assert plot_curves(scores, tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
     assert attribute_rows(score_trackers(toy("a"), [tmp_path / "$m_"])) == []
@@ -351,12 +319,8 @@ def test_folder_layouts(tmp_path):
         (tmp_path / f"OTB100/Jogging/groundtruth_rect.{target}.txt").write_text(f"{target},2,3,4\n" * 3)
     otb = load_dataset("OTB100", tmp_path)
     assert [sequence.name for sequence in otb.sequences] == ["David", "Jogging-1", "Jogging-2"] and otb.one_pass
-    assert otb.sequences[0].frame_paths[0].endswith("0300.jpg") and otb.sequences[2].ground_truth[0].tolist() == [
-        2,
-        2,
-        3,
-        4,
-    ]
+    assert otb.sequences[0].frame_paths[0].endswith("0300.jpg")
+    assert otb.sequences[2].ground_truth[0].tolist() == [2, 2, 3, 4]
     frames(tmp_path / "LaSOT/boat/boat-1/img", 3)
     (tmp_path / "LaSOT/boat/boat-1/groundtruth.txt").write_text("1,2,3,4\n" * 3)
     (tmp_path / "LaSOT/boat/boat-1/out_of_view.txt").write_text("0,1,0")
@@ -404,23 +368,21 @@ def test_the_runner(tmp_path, name, path):
     sequence = make_sequence("a", truth=[BOX] * 6)
     object.__setattr__(sequence, "frame_paths", paths)
     trajectory = run_one_pass(Still(), sequence)
-    assert (
-        trajectory.regions[0, :4].tolist() == pytest.approx([20.5, 30.5, 40, 20]) and len(trajectory.seconds) == 6
-    )  # as pysot starts on four numbers
+    assert trajectory.regions[0, :4].tolist() == pytest.approx([20.5, 30.5, 40, 20])  # pysot's start on four numbers
+    assert len(trajectory.seconds) == 6
     assert trajectory.regions[3, 0] == pytest.approx(23.5) == trajectory.regions[5, 0]
     dataset = Dataset(name, [sequence], (), None)
     assert run_dataset(Still(), dataset, tmp_path / "out").tracked == ["a"] and (tmp_path / "out" / path).is_file()
     assert len((tmp_path / "out" / path).with_name("a_time.txt").read_text().splitlines()) == 6
     assert run_dataset(Still(), dataset, tmp_path / "out").kept == ["a"]
-    (tmp_path / "out" / path).with_name("a_time.txt").unlink()  # which the server of GOT-10k wants
+    (tmp_path / "out" / path).with_name("a_time.txt").unlink()  # required by GOT-10k's server
     assert run_dataset(Still(), dataset, tmp_path / "out").tracked == (["a"] if name == "GOT-10k" else [])
-    assert run_dataset(
-        Still(), Dataset(name, [make_sequence("b", truth=[BOX * np.nan] * 2)], (), None), tmp_path / "out"
-    ).failed.keys() == {"b"}
+    without_truth = Dataset(name, [make_sequence("b", truth=[BOX * np.nan] * 2)], (), None)
+    assert run_dataset(Still(), without_truth, tmp_path / "out").failed.keys() == {"b"}
 
 
 def test_commands(tmp_path):
-    """test.py on a folder in OTB's layout, eval.py on what it wrote."""
+    """test.py tracks a folder in OTB's layout, eval.py scores its results."""
     for index in range(2):
         truth = moving_square(tmp_path / "made" / f"s{index}", seed=index)
         (tmp_path / "OTB100" / f"s{index}").mkdir(parents=True)
@@ -439,34 +401,16 @@ def test_commands(tmp_path):
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
 
-    done = tool(
-        "test.py",
-        "--config",
-        experiment("quickstart"),
-        "--dataset",
-        "OTB100",
-        "--datasetdir",
-        ".",
-        "--device",
-        "cpu",
-        "--vis",
-        "--opts",
-        *TINY,
-    )
+    data, device = ["--dataset", "OTB100", "--datasetdir", "."], ["--device", "cpu"]
+    done = tool("test.py", "--config", experiment("quickstart"), *data, *device, "--vis", "--opts", *TINY)
     assert done.returncode == 0 and "| Success |" in done.stdout, done.stderr
-    assert {path.name for path in (tmp_path / "results/OTB100/untrained").iterdir()} >= {
-        "s0.txt",
-        "s1.txt",
-        "s0_time.txt",
-        "network.json",
-        "vis",
-    }
+    written = {path.name for path in (tmp_path / "results/OTB100/untrained").iterdir()}
+    assert written >= {"s0.txt", "s1.txt", "s0_time.txt", "network.json", "vis"}
     done = tool(
         "eval.py", "-p", "results", "-d", "OTB100", "--datasetdir", ".", "-s", "--vis", "--json", "out.json", "-n", "2"
     )
     assert done.returncode == 0 and "untrained Success" in done.stdout, done.stderr
-    assert (tmp_path / "results/OTB100/OTB100_scores.png").is_file() and not (
-        tmp_path / "results/OTB100/OTB100_attributes.png"
-    ).exists()
+    assert (tmp_path / "results/OTB100/OTB100_scores.png").is_file()
+    assert not (tmp_path / "results/OTB100/OTB100_attributes.png").exists()
     assert {path.name for path in (tmp_path / "results/OTB100/OTB100_timelines").iterdir()} == {"s0.png", "s1.png"}
     assert set(json.loads((tmp_path / "out.json").read_text())["untrained"]["videos"]) == {"s0", "s1"}

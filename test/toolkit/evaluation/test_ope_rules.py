@@ -1,5 +1,7 @@
-"""Which frames count in which one-pass set, and by whose definition: the product against the toolkits' published numbers (test/parity) and against
-`literal_ope`; protocols and hidden truth of jsons; raw OTB sequences; results that are too long.
+"""Rules of one-pass sets: which frames count in which set, and by whose definition.
+
+Scores against the toolkits' published numbers (test/parity) and against `literal_ope`; protocols and hidden truth of
+JSON files; raw OTB sequences; results that are too long.
 """
 
 import json
@@ -13,7 +15,7 @@ import pytest
 
 from helpers import ROOT
 from pysot.toolkit.datasets import load_dataset
-from pysot.toolkit.evaluation.ope_official import RULES
+from pysot.toolkit.evaluation.ope_official import OFFICIAL_RULES
 from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.report.html_report import write_report
@@ -30,29 +32,26 @@ NAN = math.nan
 OLD = {"auc": "success", "precision20": "precision20", "norm_precision20": "norm_precision20"}
 
 
-# against the authorities' numbers
+# against published numbers
 
 
 @pytest.mark.parametrize("name", ["LaSOT", "UAV123", "DTB70"])
 def test_numbers_of_the_original(name):
     expected = json.loads((PARITY / "ope_small.expected.json").read_text())[name]
     dataset = load_dataset(name, PARITY / "ope_small")
-    found = score_trackers(
-        dataset, [PARITY / "ope_small" / "results" / name / tracker for tracker in expected]
-    ).to_json()
+    folders = [PARITY / "ope_small" / "results" / name / tracker for tracker in expected]
+    scores = score_trackers(dataset, folders).to_json()
     for tracker, numbers in expected.items():
-        assert [found[tracker][what] for what in OLD] == pytest.approx(
-            [numbers[what] for what in OLD.values()], abs=1e-6
-        )
+        score = scores[tracker]
+        assert [score[key] for key in OLD] == pytest.approx([numbers[key] for key in OLD.values()], abs=1e-6)
         for video, values in numbers["videos"].items():
-            assert [found[tracker]["videos"][video][what] for what in ("auc", "precision20")] == pytest.approx(
-                list(values.values()), abs=1e-6
-            )
+            video_score = [score["videos"][video][key] for key in ("auc", "precision20")]
+            assert video_score == pytest.approx(list(values.values()), abs=1e-6)
 
 
 @pytest.fixture
 def got10k(tmp_path):
-    """The validation part with its labels, and images that are empty files."""
+    """Return a folder with the validation part, its labels, and images that are empty files."""
     shutil.copytree(PARITY / "got10k_small" / "val", tmp_path / "GOT-10k" / "val")
     for video in (tmp_path / "GOT-10k" / "val").glob("GOT*"):
         for number in range(1, len((video / "groundtruth.txt").read_text().splitlines()) + 1):
@@ -61,28 +60,22 @@ def got10k(tmp_path):
 
 
 def test_numbers_of_the_got10k_toolkit(got10k):
-    """Cover and not absence counts, boxes are cut to the frame, all three repetitions are taken; the same in both modes."""
+    """Cover and not absence counts, boxes are clipped to the frame, all three repetitions count; same in both modes."""
     expected = json.loads((PARITY / "got10k_small.expected.json").read_text())
-    dataset, folders = (
-        load_dataset("GOT-10k", got10k),
-        [PARITY / "got10k_small" / "results" / name for name in expected],
-    )
-    found = score_trackers(dataset, folders, mode="both").to_json()
+    dataset = load_dataset("GOT-10k", got10k)
+    folders = [PARITY / "got10k_small" / "results" / name for name in expected]
+    scores = score_trackers(dataset, folders, mode="both").to_json()
+    keys = ("ao", "sr50", "sr75")
     for tracker, numbers in expected.items():
-        assert [found[tracker][what] for what in ("ao", "sr50", "sr75")] == pytest.approx(
-            [numbers[what] for what in ("ao", "sr50", "sr75")], abs=1e-6
-        )
-        assert [found[tracker]["official"][what] for what in ("ao", "sr50", "sr75", "fps")] == pytest.approx(
-            list(numbers.values())[:4], abs=1e-6
-        )
-        assert [found[tracker]["videos"][video]["ao"] for video in numbers["videos"]] == pytest.approx(
-            list(numbers["videos"].values()), abs=1e-6
-        )
+        score = scores[tracker]
+        assert [score[key] for key in keys] == pytest.approx([numbers[key] for key in keys], abs=1e-6)
+        official = [score["official"][key] for key in (*keys, "fps")]
+        assert official == pytest.approx(list(numbers.values())[:4], abs=1e-6)
+        by_video = [score["videos"][video]["ao"] for video in numbers["videos"]]
+        assert by_video == pytest.approx(list(numbers["videos"].values()), abs=1e-6)
     rows = ope_rows(score_trackers(dataset, folders, mode="official"), "official")
-    assert rows[0] == ["Tracker Name", "AO", "SR 0.50", "SR 0.75", "FPS"] and rows[1][:2] == [
-        "one",
-        f"{expected['one']['ao']:.3f}",
-    ]
+    assert rows[0] == ["Tracker Name", "AO", "SR 0.50", "SR 0.75", "FPS"]
+    assert rows[1][:2] == ["one", f"{expected['one']['ao']:.3f}"]
 
 
 def test_got10k_without_cover_uses_what_it_has_and_says_so(got10k):
@@ -107,21 +100,23 @@ def test_got10k_without_cover_uses_what_it_has_and_says_so(got10k):
             "height": sequence.height,
         }
     (got10k / "bare" / "GOT-10k.json").write_text(json.dumps(json_set))
-    whole = score_trackers(load_dataset("GOT-10k", got10k / "bare"), [PARITY / "got10k_small" / "results" / "one"])
-    assert (
-        remarks_of(whole) == ()
-        and whole.to_json() == score_trackers(dataset, [PARITY / "got10k_small" / "results" / "one"]).to_json()
-    )
+    complete = score_trackers(load_dataset("GOT-10k", got10k / "bare"), [PARITY / "got10k_small" / "results" / "one"])
+    assert remarks_of(complete) == ()
+    assert complete.to_json() == score_trackers(dataset, [PARITY / "got10k_small" / "results" / "one"]).to_json()
     for label in (got10k / "GOT-10k" / "val").glob("*/cover.label"):
         label.unlink()
-    assert load_dataset("GOT-10k", got10k).sequences[0].visible is not None  # absence.label is what it has
+    assert load_dataset("GOT-10k", got10k).sequences[0].visible is not None  # from absence.label
 
 
-# against the literal script
+# against `literal_ope`
 
 
 def odd_set(folder, name, seed=0, videos=3, frames=40, absent=True):
-    """A json with boxes left of the image, without size, of NaN, at 0; and results with NaN, no size and a first box that is not the truth."""
+    """Write a JSON and results with irregular boxes; return (truth, boxes, absent) by video.
+
+    Truth has boxes left of the image, without size, of NaN, at 0; results have NaN, no size and a first box that is
+    not the truth.
+    """
     rng = np.random.default_rng(seed)
     meta, results = {}, {}
     for index in range(videos):
@@ -136,8 +131,9 @@ def odd_set(folder, name, seed=0, videos=3, frames=40, absent=True):
             "img_names": [f"v{index}/{number:04d}.jpg" for number in range(frames)],
             "gt_rect": truth.tolist(),
             "attr": ["Fast"] if index else ["Fast", "Small"],
-            **({"absent": (~gone).astype(int).tolist()} if absent else {}),
         }
+        if absent:
+            meta[f"v{index}"]["absent"] = (~gone).astype(int).tolist()
         results[f"v{index}"] = (truth.tolist(), boxes.tolist(), gone)
         (folder / "m").mkdir(exist_ok=True)
         (folder / "m" / f"v{index}.txt").write_text(
@@ -153,58 +149,52 @@ def odd_set(folder, name, seed=0, videos=3, frames=40, absent=True):
     ["OTB100", "UAV123", "UAV20L", "UAV123_10fps", "LaSOT", "LaSOT_ext", "TC128", "DTB70", "NFS30", "UAVDT", "mine"],
 )
 def test_every_cell_of_the_table(tmp_path, name):
-    """Success, precision and normalised precision in pysot's arithmetic and in that of OTB's toolkit and its copies; all frames divide."""
+    """Success, precision and normalised precision in pysot's arithmetic and in that of OTB's toolkit and its copies."""
     results = odd_set(tmp_path, name, absent=name.lower().startswith("lasot"))
     scores = score_trackers(load_dataset(name, tmp_path), [tmp_path / "m"], mode="both")
-    found = scores.to_json()["m"]
+    score = scores.to_json()["m"]
     for mode, script in (("pysot", literal.pysot), ("official", literal.otb)):
-        numbers = found if mode == "pysot" else found["official"]
+        numbers = score if mode == "pysot" else score["official"]
         by_video = {video: script(*parts) for video, parts in results.items()}
-        for what in OLD:
-            assert numbers[what] == pytest.approx(np.mean([values[what] for values in by_video.values()]), abs=1e-9), (
-                mode,
-                what,
-            )
-            assert all(
-                numbers["videos"][video][what] == pytest.approx(values[what], abs=1e-9)
-                for video, values in by_video.items()
-            )
+        for key in OLD:
+            mean = np.mean([values[key] for values in by_video.values()])
+            assert numbers[key] == pytest.approx(mean, abs=1e-9), (mode, key)
+            for video, values in by_video.items():
+                assert numbers["videos"][video][key] == pytest.approx(values[key], abs=1e-9)
         assert numbers["attributes"]["Small"] == pytest.approx(by_video["v0"]["auc"], abs=1e-9)
-    assert found["auc"] != found["official"]["auc"] and "Why they differ" in ope_table(scores, "both")
-    assert ("no toolkit of its own" in ope_table(scores, "both")) == (name.lower() not in RULES)
+    assert score["auc"] != score["official"]["auc"] and "Why they differ" in ope_table(scores, "both")
+    assert ("no toolkit of its own" in ope_table(scores, "both")) == (name.lower() not in OFFICIAL_RULES)
 
 
-def test_repetitions_that_lack_are_told(got10k):
-    """One that lacks between others is an error; another number than of the other videos, or times of some videos alone, a note."""
+def test_missing_repetitions_are_reported(got10k):
+    """A missing repetition between others is an error.
+
+    Different numbers of repetitions, or times of some videos only, give a note.
+    """
     shutil.copytree(PARITY / "got10k_small" / "results" / "three", got10k / "m")
     dataset, video = load_dataset("GOT-10k", got10k), got10k / "m" / "GOT-10k_Val_000001"
     (video / "GOT-10k_Val_000001_time.txt").unlink()
     (video / "GOT-10k_Val_000001_003.txt").unlink()
     scores = score_trackers(dataset, [got10k / "m"], mode="official")
     text = ope_table(scores, "official")
-    assert (
-        "different numbers of repetitions (1 with 2, 2 with 3)" in text
-        and "frames a second are of 2 of 3 videos" in text
-    )
+    assert "different numbers of repetitions (1 with 2, 2 with 3)" in text and "FPS covers 2 of 3 videos" in text
     assert scores.to_json()["m"]["official"]["videos"]["GOT-10k_Val_000001"]["fps"] is None
     (video / "GOT-10k_Val_000001_001.txt").rename(video / "GOT-10k_Val_000001_004.txt")
     (video / "GOT-10k_Val_000001_002.txt").rename(video / "GOT-10k_Val_000001_001.txt")
-    assert (
-        "has no GOT-10k_Val_000001_002.txt, but later repetitions"
-        in score_trackers(dataset, [got10k / "m"]).trackers[0].problems[0]
-    )
+    problem = score_trackers(dataset, [got10k / "m"]).trackers[0].problems[0]
+    assert "has no GOT-10k_Val_000001_002.txt, but later repetitions" in problem
 
 
 def test_trackingnet_as_its_devkit(tmp_path):
     results = odd_set(tmp_path, "TrackingNet", absent=False)
     for video, (truth, boxes, _) in results.items():
-        fine = [[1, 1, 5, 5] if box[0] != box[0] or min(box[2:]) < 0 else box for box in boxes]
-        results[video] = truth, fine
-        save_ope(tmp_path / "m", video, fine)
+        valid = [[1, 1, 5, 5] if box[0] != box[0] or min(box[2:]) < 0 else box for box in boxes]
+        results[video] = truth, valid
+        save_ope(tmp_path / "m", video, valid)
     scores = score_trackers(load_dataset("TrackingNet", tmp_path), [tmp_path / "m"], mode="official")
     expected = [literal.trackingnet(truth, np.round(boxes, 4).tolist()) for truth, boxes in results.values()]
-    for what, value in scores.trackers[0].official.numbers.items():
-        assert value == pytest.approx(np.mean([video[what] for video in expected]), abs=1e-9), what
+    for key, value in scores.trackers[0].official.numbers.items():
+        assert value == pytest.approx(np.mean([video[key] for video in expected]), abs=1e-9), key
     assert ope_rows(scores, "official")[0] == ["Tracker Name", "Success", "Norm Precision AUC", "Precision AUC"]
 
 
@@ -224,17 +214,13 @@ def test_got10k_by_the_script(got10k):
 def test_modes_in_tables_and_on_the_page(tmp_path):
     odd_set(tmp_path, "LaSOT")
     dataset = load_dataset("LaSOT", tmp_path)
-    scores = score_trackers(dataset, [tmp_path / "m"], mode="vot", with_timelines=True)  # the older name of the same
+    scores = score_trackers(dataset, [tmp_path / "m"], mode="vot", with_timelines=True)  # the older name
     assert ope_rows(scores, "official")[0] == ["Tracker Name", "Success", "Norm Precision", "Precision"]
-    assert (
-        ope_rows(scores, "both")[0][1:3] == ["Success pysot", "Success official"]
-        and ope_rows(scores)[0][1] == "Success"
-    )
+    assert ope_rows(scores, "both")[0][1:3] == ["Success pysot", "Success official"]
+    assert ope_rows(scores)[0][1] == "Success"
     assert ope_rows(scores, "official")[1][1] == f"{scores.trackers[0].official.numbers['auc']:.3f}"
-    assert (
-        attribute_rows(scores, "official")[1] != attribute_rows(scores)[1]
-        and ope_video_rows(scores, "official")[0][1] == "m Success"
-    )
+    assert attribute_rows(scores, "official")[1] != attribute_rows(scores)[1]
+    assert ope_video_rows(scores, "official")[0][1] == "m Success"
     assert plot_curves(scores, tmp_path / "out.png", official=True).is_file()
     page = write_report(tmp_path / "out.html", scores, {}).read_text()
     assert "Success official" in page and "In the arithmetic of pysot" in page and "toolkit takes the first box" in page
@@ -242,7 +228,7 @@ def test_modes_in_tables_and_on_the_page(tmp_path):
         score_trackers(dataset, [tmp_path / "m"], mode="otb")
 
 
-# protocols of jsons
+# protocols of JSON files
 
 
 def write_json(path, **more):
@@ -271,7 +257,7 @@ def test_a_json_with_vot_tags_has_restarts(tmp_path, caplog):
 
 
 @pytest.mark.parametrize(
-    "name, more, protocol, said",
+    "name, more, protocol, message",
     [
         ("OTB100", {"occlusion": []}, "one pass", "json of OTB100 has VOT tags"),
         ("VOT2016", {}, "supervised", "json of VOT2016 has no VOT tags"),
@@ -279,10 +265,10 @@ def test_a_json_with_vot_tags_has_restarts(tmp_path, caplog):
         ("VOT2018", {"occlusion": [1]}, "supervised", ""),
     ],
 )
-def test_a_name_that_contradicts_its_json_is_said(tmp_path, caplog, name, more, protocol, said):
+def test_a_name_that_contradicts_its_json_is_reported(tmp_path, caplog, name, more, protocol, message):
     write_json(tmp_path / f"{name}.json", **more)
     assert load_dataset(name, tmp_path).protocol == protocol
-    assert said in caplog.text and (said or "tags" not in caplog.text)
+    assert message in caplog.text and (message or "tags" not in caplog.text)
 
 
 @pytest.mark.parametrize("name", ["GOT-10k-test", "TrackingNet", "hidden"])
@@ -292,34 +278,22 @@ def test_a_name_that_contradicts_its_json_is_said(tmp_path, caplog, name, more, 
 def test_a_json_with_hidden_truth(tmp_path, name, truth):
     write_json(tmp_path / f"{name}.json", **truth)
     dataset = load_dataset(name, tmp_path)
-    assert (
-        dataset.hidden_truth
-        and dataset.sequences[0].ground_truth[0].tolist() == [1, 2, 3, 4]
-        and np.isnan(dataset.sequences[0].ground_truth[1]).all()
-    )
+    first, second = dataset.sequences[0].ground_truth
+    assert dataset.hidden_truth and first.tolist() == [1, 2, 3, 4] and np.isnan(second).all()
 
 
 def test_odd_values_of_a_json(tmp_path):
     write_json(tmp_path / "GOT-10k.json", anchor=None, attr="FM", cover=[1, None], gt_rect=[[1, 2, 3, 4], None])
     sequence = load_dataset("GOT-10k", tmp_path).sequences[0]
-    assert (
-        sequence.attributes == ("FM",)
-        and sequence.visible.tolist() == [True, False]
-        and np.isnan(sequence.ground_truth[1]).all()
-    )
+    assert sequence.attributes == ("FM",) and sequence.visible.tolist() == [True, False]
+    assert np.isnan(sequence.ground_truth[1]).all()
 
 
 def test_names_whose_results_would_be_times(tmp_path):
-    content = json.loads(
-        json.dumps(
-            {
-                name: {"video_dir": "v", "img_names": ["v/1.jpg"], "gt_rect": [[1, 2, 3, 4]]}
-                for name in ("run", "run_time")
-            }
-        )
-    )
+    video = {"video_dir": "v", "img_names": ["v/1.jpg"], "gt_rect": [[1, 2, 3, 4]]}
+    content = {"run": video, "run_time": video}
     (tmp_path / "mine.json").write_text(json.dumps(content))
-    with pytest.raises(ValueError, match="the results of run_time would be called as the times of run"):
+    with pytest.raises(ValueError, match="the result file of run_time would have the name of the time file of run;"):
         find_protocol(load_dataset("mine", tmp_path))
 
 
@@ -339,7 +313,7 @@ def raw_otb(folder, name, numbers, lines, suffix=""):
     (folder / name / f"groundtruth_rect{suffix}.txt").write_text("".join(f"{number},2,30,40\n" for number in lines))
 
 
-# images that lie in the folder, lines of ground truth, and the frames of published results
+# images in the folder, lines of ground truth, and number of frames of published results
 RAW = {
     "David": (range(1, 771), range(300, 771), 471),
     "Tiger1": (range(1, 355), range(1, 355), 349),
@@ -361,24 +335,22 @@ def test_raw_otb_has_the_frames_of_published_results(tmp_path, spelt):
     for sequence in load_dataset("OTB100", tmp_path).sequences:
         first, last = SPANS[sequence.name.lower()]
         assert len(sequence) == RAW[{name.lower(): name for name in RAW}[sequence.name.lower()]][2]
-        assert (
-            [int(Path(path).stem) for path in sequence.frame_paths]
-            == [int(region[0]) for region in sequence.ground_truth]
-            == list(range(first, last + 1))
-        )
+        image_numbers = [int(Path(path).stem) for path in sequence.frame_paths]
+        truth_numbers = [int(region[0]) for region in sequence.ground_truth]
+        assert image_numbers == truth_numbers == list(range(first, last + 1))
 
 
 def test_parts_of_otb_videos():
-    everything, images = (slice(None), slice(None)), [f"{number:04d}.jpg" for number in range(1, 500)]
-    assert protocol_part("Deer", images[:71], 71) == everything
-    assert protocol_part("tiger1", images[:349], 349) == everything  # renumbered
-    assert protocol_part("David", images[:10], 10) == everything  # another video of that name
-    assert protocol_part("David", ["a.jpg", "b.jpg"], 471) == everything
+    complete, images = (slice(None), slice(None)), [f"{number:04d}.jpg" for number in range(1, 500)]
+    assert protocol_part("Deer", images[:71], 71) == complete
+    assert protocol_part("tiger1", images[:349], 349) == complete  # renumbered
+    assert protocol_part("David", images[:10], 10) == complete  # another video of that name
+    assert protocol_part("David", ["a.jpg", "b.jpg"], 471) == complete
     assert protocol_part("Tiger1", images[:354], 349) == (slice(5, 354), slice(None))
 
 
 def test_human4_has_one_target(tmp_path):
-    """The first file is empty in the set as it is handed out; where it is not, the target is no part of OTB100."""
+    """The first file is empty in the set as distributed; if it is not, its target is still no part of OTB100."""
     raw_otb(tmp_path / "OTB100", "Human4", range(1, 4), (), ".1")
     raw_otb(tmp_path / "OTB100", "Human4", range(1, 4), range(3), ".2")
     assert [sequence.name for sequence in load_dataset("OTB100", tmp_path).sequences] == ["Human4-2"]
@@ -396,9 +368,8 @@ def test_spans_against_published_results(shared):
 def test_sequences_of_one_name_in_two_classes(tmp_path):
     for kind in ("cat", "dog"):
         raw_otb(tmp_path / "LaSOT" / kind, "x-1", range(1, 4), range(1, 4))
-    with pytest.raises(
-        ValueError, match="x-1: two sequences have this name, that in .*cat/x-1 and that in .*dog/x-1; rename one"
-    ):
+    reason = "x-1: two sequences have this name, that in .*cat/x-1 and that in .*dog/x-1; rename one"
+    with pytest.raises(ValueError, match=reason):
         load_dataset("LaSOT", tmp_path)
 
 
@@ -406,8 +377,11 @@ def test_sequences_of_one_name_in_two_classes(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["LaSOT", "lasot_ext"])
-def test_lines_to_spare_of_lasot(tmp_path, name):
-    """As its toolkit has it (monkey-17 has results with 26 lines more): the first ones count, and the table says so. In other sets it is an error."""
+def test_extra_lines_of_lasot(tmp_path, name):
+    """As in its toolkit (monkey-17 has results with 26 extra lines), the first lines count, and the table says so.
+
+    In other sets extra lines are an error.
+    """
     results = odd_set(tmp_path, name)
     before = score_trackers(load_dataset(name, tmp_path), [tmp_path / "m"]).to_json()
     for path in (tmp_path / "m").glob("*.txt"):
@@ -415,14 +389,10 @@ def test_lines_to_spare_of_lasot(tmp_path, name):
     scores = score_trackers(load_dataset(name, tmp_path), [tmp_path / "m"])
     assert scores.to_json() == before and "has 26 lines more than frames: the first 40 count" in ope_table(scores)
     (tmp_path / f"{name}.json").rename(tmp_path / "mine.json")
-    assert (
-        "66 lines for 40 frames"
-        in score_trackers(load_dataset("mine", tmp_path), [tmp_path / "m"]).trackers[0].problems[0]
-    )
+    score = score_trackers(load_dataset("mine", tmp_path), [tmp_path / "m"]).trackers[0]
+    assert "66 lines for 40 frames" in score.problems[0]
     (tmp_path / "mine.json").rename(tmp_path / f"{name}.json")
     (tmp_path / "m" / "v0.txt").write_text("1,2,3,4\n" * 39)
-    assert (
-        "39 lines for 40 frames"
-        in score_trackers(load_dataset(name, tmp_path), [tmp_path / "m"]).trackers[0].problems[0]
-    )
+    score = score_trackers(load_dataset(name, tmp_path), [tmp_path / "m"]).trackers[0]
+    assert "39 lines for 40 frames" in score.problems[0]
     assert set(results) == {"v0", "v1", "v2"}

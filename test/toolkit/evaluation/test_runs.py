@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
@@ -54,28 +55,24 @@ def test_a_sequence_that_never_shows_its_target():
 
 
 def test_thresholds():
-    """Of 196 confidences every second one, and the infinities; pysot's places are floor(linspace(1, 194, 98) + 0.5)."""
+    """Every second of 196 confidences, and the infinities; pysot's indices are floor(linspace(1, 194, 98) + 0.5)."""
     values = np.arange(196) / 196
-    ours, theirs = longterm.pysot_thresholds(np.append(values, np.nan)), longterm.official_thresholds(values)
-    assert (
-        len(ours) == len(theirs) == 100
-        and np.isposinf([ours[0], theirs[0]]).all()
-        and np.isneginf([ours[-1], theirs[-1]]).all()
-    )
-    places = [int(np.floor(1 + 193 * step / 97 + 0.5)) for step in range(98)]
-    assert (
-        ours[1:99][::-1].tolist() == values[places].tolist()
-        and ours[98] == values[1]
-        and ours[1] == values[194]
-        and theirs[1] == values[195 - 2]
-    )
+    pysot, official = longterm.pysot_thresholds(np.append(values, np.nan)), longterm.official_thresholds(values)
+    assert len(pysot) == len(official) == 100
+    assert np.isposinf([pysot[0], official[0]]).all() and np.isneginf([pysot[-1], official[-1]]).all()
+    indices = [int(np.floor(1 + 193 * step / 97 + 0.5)) for step in range(98)]
+    assert pysot[1:99][::-1].tolist() == values[indices].tolist()
+    assert pysot[98] == values[1] and pysot[1] == values[194] and official[1] == values[195 - 2]
     assert longterm.official_thresholds(np.array([0.1, 0.3])).tolist() == [np.inf, 0.3, 0.1, -np.inf]
     assert longterm.pysot_thresholds(np.array([np.nan])).tolist() == [np.inf, -np.inf]
 
 
 @pytest.mark.parametrize("official", [False, True])
 def test_long_term_score_by_hand(official):
-    """After the first, two sure frames of overlap 1 and two unsure misses, where the target is in three frames: the best threshold takes the first two."""
+    """After the first frame, two confident frames of overlap 1 and two unconfident misses.
+
+    The target is visible in three frames; the best threshold takes the first two.
+    """
     video = longterm.Video(np.array([np.nan, 1, 1, 0, 0.0]), np.array([np.nan, 0.9, 0.8, 0.2, 0.1]), 3)
     score = longterm.long_term_score([video], official)
     assert (score.precision, score.recall) == (1, pytest.approx(2 / 3)) and score.f1 == pytest.approx(0.8)
@@ -85,25 +82,24 @@ def test_long_term_score_by_hand(official):
 def test_a_frame_at_the_threshold_counts():
     video = longterm.Video(np.array([1, 1, 0, 0.0]), np.array([0.9, 0.8, 0.2, 0.1]), 4)
     score = longterm.long_term_score([video], official=True)
-    assert score.precisions == pytest.approx([1, 1, 1, 2 / 3, 1 / 2, 1 / 2]) and score.recalls == pytest.approx(
-        [0, 1 / 4, 1 / 2, 1 / 2, 1 / 2, 1 / 2]
-    )
+    assert score.precisions == pytest.approx([1, 1, 1, 2 / 3, 1 / 2, 1 / 2])
+    assert score.recalls == pytest.approx([0, 1 / 4, 1 / 2, 1 / 2, 1 / 2, 1 / 2])
 
 
 def literal_pysot(videos):
-    """F1, precision and recall as determine_thresholds and calculate_f1 of the original have it, whose reader makes the first confidence NaN."""
-    known = [[np.nan, *video.confidence[1:]] for video in videos]
-    ordered = sorted(value for values in known for value in values if value == value)
+    """Return F1, precision and recall as the original's determine_thresholds and calculate_f1.
+
+    The original's reader makes the first confidence NaN.
+    """
+    confidences = [[np.nan, *video.confidence[1:]] for video in videos]
+    ordered = sorted(value for values in confidences for value in values if value == value)
     step = len(ordered) // 98
-    thresholds = (
-        [np.inf]
-        + [ordered[int(np.floor(place + 0.5))] for place in np.linspace(step - 1, len(ordered) - step, 98)][::-1]
-        + [-np.inf]
-    )
+    finite = [ordered[int(np.floor(index + 0.5))] for index in np.linspace(step - 1, len(ordered) - step, 98)]
+    thresholds = [np.inf, *finite[::-1], -np.inf]
     best = (0.0, 0.0, 0.0)
     for threshold in thresholds:
         pairs = []
-        for video, values in zip(videos, known, strict=True):
+        for video, values in zip(videos, confidences, strict=True):
             values = [0 if value != value else value for value in values]
             taken = [
                 overlap
@@ -112,16 +108,13 @@ def literal_pysot(videos):
             ]
             pairs.append((sum(taken) / len(taken), sum(taken) / video.visible) if taken else (1, 0))
         precision, recall = np.mean(pairs, axis=0)
-        best = (
-            max(best, (2 * precision * recall / (precision + recall), precision, recall))
-            if precision + recall
-            else best
-        )
+        if precision + recall:
+            best = max(best, (2 * precision * recall / (precision + recall), precision, recall))
     return best
 
 
 def test_the_first_confidence():
-    """Left out by the original, whatever it is; the official toolkit takes it. Thresholds and all, against a literal script."""
+    """The original leaves out the first confidence, the official toolkit takes it. Compared with `literal_pysot`."""
     rng = np.random.default_rng(3)
     videos = [
         longterm.Video(rng.random(90) * (rng.random(90) > 0.3), np.round(rng.random(90), 2), 70) for _ in range(4)
@@ -131,30 +124,27 @@ def test_the_first_confidence():
     score = longterm.long_term_score(videos, official=False)
     assert (score.f1, score.precision, score.recall) == pytest.approx(literal_pysot(videos), abs=1e-12)
     video = longterm.Video(np.array([0, 1.0]), np.array([0.9, 0.5]), 1)
-    assert (
-        longterm.long_term_score([video], official=False).f1 == 1
-        and longterm.long_term_score([video], official=True).f1 < 1
-    )
+    assert longterm.long_term_score([video], official=False).f1 == 1
+    assert longterm.long_term_score([video], official=True).f1 < 1
 
 
-def test_official_recall_above_one_is_said(tmp_path):
-    """Frames without the target that have no region count as overlaps of 1, which the visible frames divide."""
+def test_official_recall_above_one_is_reported(tmp_path):
+    """Frames without target and region count as overlaps of 1, and the denominator is the number of visible frames."""
     truth = [np.array(BOX)] * 2 + [np.full(4, np.nan)] * 6
     dataset = long_term(make_sequence("a", truth=truth))
     save_vot(vot_file(tmp_path / "m", "a", experiment="longterm"), run(BOX, *[0] * 6, confidence=[np.nan] + [0.9] * 7))
     scores = score_trackers(dataset, [tmp_path / "m"], mode="official", with_timelines=True)
-    assert scores.trackers[0].official[
-        "f1"
-    ] > 1 and "can be above 1, a known fault of the official toolkit" in full_text(scores, "official", False)
+    assert scores.trackers[0].official["f1"] > 1
+    assert "can be above 1, a known fault of the official toolkit" in full_text(scores, "official", False)
     assert "above 1" not in full_text(scores, "pysot", False) and "above 1" in full_text(scores, "both", False)
     assert "above 1" in write_report(tmp_path / "out.html", scores, {}).read_text()
 
 
 def test_frames_without_confidence():
-    """pysot leaves frames without a positive confidence out at every threshold; the official toolkit has a threshold that takes them."""
+    """pysot leaves out frames without a positive confidence; the official toolkit has a threshold that takes them."""
     video = longterm.Video(np.array([0, 1.0]), np.array([np.nan, 0.5]), 1)
-    ours, theirs = (longterm.long_term_score([video], official) for official in (False, True))
-    assert ours.precisions[-1] == 1 and theirs.precisions[-1] == 0.5 and ours.f1 == theirs.f1 == 1
+    pysot, official = (longterm.long_term_score([video], official) for official in (False, True))
+    assert pysot.precisions[-1] == 1 and official.precisions[-1] == 0.5 and pysot.f1 == official.f1 == 1
 
 
 def test_a_long_term_tracker_from_files(tmp_path):
@@ -165,30 +155,25 @@ def test_a_long_term_tracker_from_files(tmp_path):
     assert (tmp_path / "m" / "longterm" / "a" / "a_001_confidence.value").read_text() == "\n" + "0.900000\n" * 5
     scores = score_trackers(dataset, [tmp_path / "m"], mode="both", with_timelines=True)
     score = scores.trackers[0]
-    assert score.numbers["recall"] == pytest.approx((3 / 4 + 5 / 6) / 2) and score.numbers[
-        "precision"
-    ] == pytest.approx((3 / 5 + 1) / 2)
-    assert score.official["precision"] == pytest.approx((5 / 5 + 1) / 2)  # no region where there is no target is right
-    assert (
-        json.loads(json.dumps(scores.to_json()))["m"]["vot"]["f1"] == score.official["f1"]
-        and score.videos["b"]["precision"] == 1
-    )
+    assert score.numbers["recall"] == pytest.approx((3 / 4 + 5 / 6) / 2)
+    assert score.numbers["precision"] == pytest.approx((3 / 5 + 1) / 2)
+    assert score.official["precision"] == pytest.approx((5 / 5 + 1) / 2)  # no region is right without the target
+    assert json.loads(json.dumps(scores.to_json()))["m"]["vot"]["f1"] == score.official["f1"]
+    assert score.videos["b"]["precision"] == 1
     text = full_text(scores, "both", details=True)
     assert "F1 pysot" in text and "F1 vot" in text and "Why they differ" in text and "Per video" in text and "b" in text
-    assert (
-        rows_of(scores, "pysot")[""][0] == ["Tracker Name", "F1", "Precision", "Recall"]
-        and rows_of(scores, "vot")[""][0][1] == "F1"
-    )
+    assert rows_of(scores, "pysot")[""][0] == ["Tracker Name", "F1", "Precision", "Recall"]
+    assert rows_of(scores, "vot")[""][0][1] == "F1"
     (tmp_path / "m" / "longterm" / "a" / "a_001_confidence.value").unlink()
     assert "a_001_confidence.value: long-term scores need the tracker's confidence" in full_text(
         score_trackers(dataset, [tmp_path / "m"]), "pysot", False
     )
-    partial = score_trackers(dataset, [tmp_path / "m"], partial=True).trackers[0]
-    assert partial.covers == "1 of 2 videos" and partial.numbers["precision"] == 1
+    score = score_trackers(dataset, [tmp_path / "m"], partial=True).trackers[0]
+    assert score.covers == "1 of 2 videos" and score.numbers["precision"] == 1
 
 
 def test_scores_by_attribute(tmp_path):
-    """F1 of the videos with an attribute, in the table, in the JSON and in the figures."""
+    """F1 of the videos with an attribute, in the table, the JSON and the figures."""
     names = {"good": BOX, "bad": [90, 90, 5, 5]}
     attributes = {"good": ["all", "Blur"], "bad": ["all", "Tiny"]}
     meta = {
@@ -202,42 +187,31 @@ def test_scores_by_attribute(tmp_path):
     scores = score_trackers(dataset, [tmp_path / "m"], with_timelines=True)
     score = scores.trackers[0]
     alone = score_trackers(dataset.only(["good"]), [tmp_path / "m"]).trackers[0]
-    assert (
-        score.attributes == {"Blur": alone.numbers["f1"], "Tiny": 0, "all": score.numbers["f1"]}
-        and alone.numbers["f1"] > score.numbers["f1"] > 0
-    )
+    assert score.attributes == {"Blur": alone.numbers["f1"], "Tiny": 0, "all": score.numbers["f1"]}
+    assert alone.numbers["f1"] > score.numbers["f1"] > 0
     assert scores.to_json()["m"]["attributes"] == score.attributes == tag_values(scores)["m"]
-    assert "By attribute" in full_text(scores, "pysot", False) and rows_of(scores, "pysot")["attributes"][0] == [
-        "Tracker Name",
-        "Blur",
-        "Tiny",
-        "all",
-    ]
+    assert "By attribute" in full_text(scores, "pysot", False)
+    assert rows_of(scores, "pysot")["attributes"][0] == ["Tracker Name", "Blur", "Tiny", "all"]
     assert "By attribute" in write_report(tmp_path / "out.html", scores, {}).read_text()
     pytest.importorskip("matplotlib")
     assert (tmp_path / "figures" / "VOT2018-LT_attributes.png") in write_figures(tmp_path / "figures", scores)
 
 
 def test_tables_of_the_official_arithmetic(tmp_path):
-    """With --mode official all tables are in it, of videos and of attributes too, and the page says why the two differ."""
+    """With --mode official all tables are in its arithmetic, and the page says why the two differ."""
     rng = np.random.default_rng(0)
     names = ("a", "b", "c")
+    attributes = {"a": ["all", "Blur"], "b": ["all", "Blur"], "c": ["all"]}
     videos = {
-        name: {
-            "video_dir": name,
-            "img_names": ["1.jpg"] * 30,
-            "gt_rect": [BOX] * 30,
-            "attr": ["all", "Blur"][: 1 + (name != "c")],
-        }
+        name: {"video_dir": name, "img_names": ["1.jpg"] * 30, "gt_rect": [BOX] * 30, "attr": attributes[name]}
         for name in names
     }
     (tmp_path / "VOT2018-LT.json").write_text(json.dumps(videos))
     dataset = load_dataset("VOT2018-LT", tmp_path)
     for name in names:
         boxes = [[BOX[0] + shift, *BOX[1:]] for shift in rng.integers(0, 15, 29).tolist()]
-        save_vot(
-            vot_file(tmp_path / "m", name, experiment="longterm"), run(*boxes, confidence=np.r_[np.nan, rng.random(29)])
-        )
+        result = run(*boxes, confidence=np.r_[np.nan, rng.random(29)])
+        save_vot(vot_file(tmp_path / "m", name, experiment="longterm"), result)
     scores = score_trackers(dataset, [tmp_path / "m"], mode="both", with_timelines=True)
     score = scores.trackers[0]
     for name in names:
@@ -260,16 +234,13 @@ def test_tables_of_the_official_arithmetic(tmp_path):
     assert "Why they differ" in write_report(tmp_path / "out.html", scores, {}).read_text()
 
 
-def test_sizes_nobody_knows(tmp_path):
-    """The json of a long-term set has no sizes and there are no frames: regions are not cut off at the edge of an image."""
+def test_unknown_sizes(tmp_path):
+    """The JSON of a long-term set has no sizes and the frames are missing: regions are not clipped to an image."""
     video = {"video_dir": "a", "img_names": ["a/1.jpg"] * 3, "gt_rect": [BOX, [float("nan")] * 4, BOX]}
     (tmp_path / "VOT2018-LT.json").write_text(json.dumps({"a": video}))
     dataset = load_dataset("VOT2018-LT", tmp_path)
-    assert (
-        dataset.protocol == "longterm"
-        and dataset.sequences[0].width is None
-        and find_protocol(dataset).experiment == "longterm"
-    )
+    assert dataset.protocol == "longterm" and dataset.sequences[0].width is None
+    assert find_protocol(dataset).experiment == "longterm"
     save_vot(vot_file(tmp_path / "m", "a", experiment="longterm"), run(BOX, BOX, confidence=[np.nan, 0.2, 0.9]))
     assert score_trackers(dataset, [tmp_path / "m"]).trackers[0].numbers == {
         "f1": pytest.approx(2 / 3),
@@ -286,24 +257,24 @@ def anchored(frames=60, anchors=((0, False), (59, True)), name="a") -> Dataset:
 
 
 def test_anchors_are_needed():
-    with pytest.raises(ValueError, match="starts at anchors, but a has none"):
+    with pytest.raises(ValueError, match="is tracked from anchors, but these sequences have none: a "):
         find_protocol(anchored(anchors=()))
 
 
 def test_a_sequence_without_anchors_does_not_change_the_protocol(tmp_path):
-    """It is an error, and no set of restarts; an anchor.value with more lines than frames is one as well."""
+    """It is an error, not a set with restarts; so is an anchor.value with more lines than frames."""
     root = tmp_path / "VOT2022"
     for name in ("a", "b"):
         write_frames(root / name / "color", 3)
         (root / name / "groundtruth.txt").write_text("1,2,30,40\n" * 3)
     (root / "list.txt").write_text("a\nb\n")
-    with pytest.raises(ValueError, match="VOT2022 starts at anchors, but a, b has none"):
+    with pytest.raises(ValueError, match="VOT2022 is tracked from anchors, but these sequences have none: a, b "):
         find_protocol(load_dataset("VOT2022", tmp_path))
     (root / "a" / "anchor.value").write_text("1\n0\n")
-    with pytest.raises(ValueError, match="starts at anchors, but b has none"):
+    with pytest.raises(ValueError, match="is tracked from anchors, but these sequences have none: b "):
         find_protocol(load_dataset("VOT2022", tmp_path))
     root.rename(tmp_path / "mine")
-    with pytest.raises(ValueError, match="starts at anchors, but b has none"):
+    with pytest.raises(ValueError, match="is tracked from anchors, but these sequences have none: b "):
         find_protocol(load_dataset("mine", tmp_path))
     (tmp_path / "mine" / "b" / "anchor.value").write_text("1\n0\n0\n-1\n")
     with pytest.raises(ValueError, match="anchor.value has 4 lines for 3 frames"):
@@ -322,26 +293,21 @@ def test_a_run_fails_at_the_first_of_ten_poor_frames():
 
 
 def test_many_starts_by_hand(tmp_path):
-    """One run without fault, backwards one that fails after 30 of 60 frames; the start itself has overlap 0."""
+    """One perfect run, and a backwards one that fails after 30 of 60 frames; the start itself has overlap 0."""
     dataset = anchored()
     good, bad = [list(BOX[:2]) + [19, 19]] * 59, [list(BOX[:2]) + [19, 19]] * 29 + [[90, 90, 9, 9]] * 30
     save_vot(anchor_file(tmp_path / "m", "a", 0), run(*good))
     save_vot(anchor_file(tmp_path / "m", "a", 59), run(*bad))
     score = score_trackers(dataset, [tmp_path / "m"]).trackers[0]
-    assert score.numbers["robustness"] == pytest.approx(90 / 120) and score.numbers["accuracy"] == pytest.approx(
-        88 / 90
-    )
-    assert (
-        score.curve[0] == 0
-        and score.curve[20] == 1
-        and score.curve[59] == pytest.approx((1 + 29 / 59) / 2)
-        and len(score.curve) == 60
-    )
+    assert score.numbers["robustness"] == pytest.approx(90 / 120)
+    assert score.numbers["accuracy"] == pytest.approx(88 / 90)
+    assert score.curve[0] == 0 and score.curve[20] == 1 and len(score.curve) == 60
+    assert score.curve[59] == pytest.approx((1 + 29 / 59) / 2)
     assert score.numbers["eao"] == pytest.approx(score.curve[20:].mean()) and score.videos["a"]["robustness"] == 0.75
 
 
 def test_beyond_its_end_a_failed_run_is_divided_by_one_less():
-    """As the official toolkit has it; a run that did not fail just ends."""
+    """As in the official toolkit; a run that did not fail just ends."""
     lost, kept = np.r_[0, np.ones(4), np.zeros(15)], np.r_[0, np.ones(9)]
     curve = multistart.expected_overlap([multistart.AnchorRun(lost, np.ones(20, bool))], 30)
     assert curve[[4, 19, 20, 29]] == pytest.approx([1, 4 / 19, 4 / 19, 4 / 28]) and curve[0] == 0
@@ -358,16 +324,13 @@ def test_sequences_weigh_by_robust_frames_and_by_frames():
 def test_runs_go_backwards():
     sequence = make_sequence("a", 5, masks={1: Mask(0, 0, np.ones((2, 2), bool))})
     back = sequence.run_from(3, True)
-    assert (
-        back.frame_paths == sequence.frame_paths[3::-1]
-        and list(back.masks) == [2]
-        and (back.ground_truth[0] == sequence.ground_truth[3]).all()
-    )
+    assert back.frame_paths == sequence.frame_paths[3::-1] and list(back.masks) == [2]
+    assert (back.ground_truth[0] == sequence.ground_truth[3]).all()
     assert len(sequence.run_from(3, False)) == 2
 
 
 def test_a_raw_folder_with_anchors_and_masks(tmp_path):
-    """Tracked from its anchors, one of them backwards; masks as ground truth; every run is a file, and kept."""
+    """Tracked from its anchors, one of them backwards, with masks as ground truth; each run is a file and is kept."""
     root = tmp_path / "VOT2020"
     write_frames(root / "clip" / "color", 30)
     (root / "list.txt").write_text("clip\n")
@@ -375,24 +338,19 @@ def test_a_raw_folder_with_anchors_and_masks(tmp_path):
     (root / "clip" / "groundtruth.txt").write_text("".join(mask.text() + "\n" for mask in truth))
     (root / "clip" / "anchor.value").write_text("1\n" + "0\n" * 14 + "-1\n" + "0\n" * 14)
     dataset = load_dataset("VOT2020", tmp_path)
-    assert (
-        dataset.protocol == "multistart"
-        and dataset.sequences[0].anchors == ((0, False), (15, True))
-        and dataset.settings.high == 755
-    )
+    assert dataset.protocol == "multistart" and dataset.settings.high == 755
+    assert dataset.sequences[0].anchors == ((0, False), (15, True))
     tracker = ShakingTracker([mask.box for mask in truth], shift=4)
     frames = []
-    assert run_dataset(
-        tracker, dataset, tmp_path / "out", lambda sequence, step: frames.append(step.index)
-    ).tracked == ["clip"]
+    progress = run_dataset(tracker, dataset, tmp_path / "out", lambda sequence, step: frames.append(step.index))
+    assert progress.tracked == ["clip"]
     assert len(frames) == 30 + 16 == frames_to_track(dataset, dataset.sequences[0], tmp_path / "out")
     files = sorted(path.name for path in (tmp_path / "out" / "baseline" / "clip").glob("*.txt"))
     assert files == ["clip_00000000.txt", "clip_00000015.txt"] and [frame for frame, _ in tracker.starts] == [0, 15]
     assert run_dataset(tracker, dataset, tmp_path / "out").kept == ["clip"]
     score = evaluate_tracker(dataset, tmp_path / "out", "baseline")
-    assert score.numbers["robustness"] == 1 and score.numbers["accuracy"] == pytest.approx(
-        (29 + 15) / 46 * 20 / 28, abs=1e-3
-    )
+    assert score.numbers["robustness"] == 1
+    assert score.numbers["accuracy"] == pytest.approx((29 + 15) / 46 * 20 / 28, abs=1e-3)
     for path in (tmp_path / "out" / "baseline" / "clip").glob("clip_*"):
         path.rename(path.with_name(path.name.replace("clip", "Clip")))
     (tmp_path / "out" / "baseline" / "clip").rename(tmp_path / "out" / "baseline" / "CLIP")
@@ -404,45 +362,40 @@ def test_a_raw_folder_with_anchors_and_masks(tmp_path):
 # unsupervised
 
 
+def vot2018(*names) -> Dataset:
+    return Dataset("VOT2018", [box_sequence(30, name=name) for name in names], ("all",), VotSettings(2, 9, 5))
+
+
 @pytest.mark.parametrize("experiment", ["baseline", "unsupervised"])
 def test_missing_results_of_a_name_alike_are_called_by_their_own(tmp_path, experiment):
-    """And not by the folder of the other video."""
-    dataset = Dataset(
-        "VOT2018", [box_sequence(30, name=name) for name in ("clip-1", "clip_1")], ("all",), VotSettings(2, 9, 5)
-    )
+    """They are not named by the folder of the other video."""
+    dataset = vot2018("clip-1", "clip_1")
     save_vot(vot_file(tmp_path / "m", "clip_1", experiment=experiment), run(*[BOX] * 29))
     problems = score_trackers(dataset, [tmp_path / "m"], experiment=experiment).trackers[0].problems
     assert len(problems) == 1 and f"{experiment}/clip-1/clip-1_001.txt" in problems[0]
 
 
-def test_videos_of_other_numbers_of_repetitions_are_told(tmp_path):
-    """In the unsupervised experiment and in that with restarts, whose accuracy and EAO weigh videos as if nothing were missing."""
-    dataset = Dataset(
-        "VOT2018", [box_sequence(30, name=name) for name in ("a", "b", "c")], ("all",), VotSettings(2, 9, 5)
-    )
+def test_different_numbers_of_repetitions_are_reported(tmp_path):
+    """Accuracy and EAO weigh the videos as if no repetition were missing."""
+    dataset = vot2018("a", "b", "c")
     for experiment in ("baseline", "unsupervised"):
         for video, repetitions in (("a", 2), ("b", 3), ("c", 2)):
             for number in range(repetitions):
                 save_vot(vot_file(tmp_path / "m", video, number + 1, experiment=experiment), run(*[BOX] * 29))
         score = score_trackers(dataset, [tmp_path / "m"], experiment=experiment).trackers[0]
-        assert (
-            score.notes == ("videos have different numbers of repetitions (2 with 2, 1 with 3): some may be missing",)
-            and not score.problems
-        )
+        note = "videos have different numbers of repetitions (2 with 2, 1 with 3): some may be missing"
+        assert score.notes == (note,) and not score.problems
         save_vot(vot_file(tmp_path / "m", "a", 3, experiment=experiment), run(*[BOX] * 29))
         assert score_trackers(dataset.only(["a", "b"]), [tmp_path / "m"], experiment=experiment).trackers[0].notes == ()
 
 
 def test_unsupervised_by_hand(tmp_path):
-    dataset = Dataset("VOT2018", [box_sequence(30)], ("all",), VotSettings(2, 9, 5))
-    save_vot(
-        vot_file(tmp_path / "m", "clip", experiment="unsupervised"),
-        run(*[[90, 90, 9, 9]] * 9, *[BOX[:2] + [19, 19]] * 15, *[[90, 90, 9, 9]] * 5),
-    )
+    dataset = vot2018("clip")
+    result = run(*[[90, 90, 9, 9]] * 9, *[BOX[:2] + [19, 19]] * 15, *[[90, 90, 9, 9]] * 5)
+    save_vot(vot_file(tmp_path / "m", "clip", experiment="unsupervised"), result)
     scores = score_trackers(dataset, [tmp_path / "m"], experiment="unsupervised", mode="both")
-    assert scores.trackers[0].numbers == {"accuracy": pytest.approx(15 / 20)} and "Accuracy" in full_text(
-        scores, "both", True
-    )
+    assert scores.trackers[0].numbers == {"accuracy": pytest.approx(15 / 20)}
+    assert "Accuracy" in full_text(scores, "both", True)
     assert scores.trackers[0].curve[50] == pytest.approx(15 / 20)
     with pytest.raises(ValueError, match="no experiment 'longterm'; it has baseline, realtime, unsupervised"):
         score_trackers(dataset, [], experiment="longterm")
@@ -466,7 +419,7 @@ def test_damaged_runs_are_named(tmp_path, text, reason):
         load_run(tmp_path / "a_001.txt", 2)
 
 
-def test_regions_that_are_no_numbers_are_no_regions(tmp_path):
+def test_regions_of_nan_are_no_regions(tmp_path):
     (tmp_path / "a_001.txt").write_text("1\nnan,nan,nan,nan\n1,2,3,4,5,6,nan,8\n1,2,3,4\n")
     assert load_run(tmp_path / "a_001.txt", 4).codes.tolist() == [START, SKIPPED, SKIPPED, TRACKED]
 
@@ -488,38 +441,25 @@ def test_damaged_confidences_are_named(tmp_path):
 # commands
 
 
+def run_eval(folder, dataset, *more):
+    """Execute eval.py on the results in a folder."""
+    command = [sys.executable, str(ROOT / "tools" / "eval.py"), "-p", "results", "-d", dataset, "--datasetdir", "."]
+    return subprocess.run([*command, *more], cwd=folder, capture_output=True, text=True)
+
+
 def test_commands(tmp_path):
-    """eval.py on a long-term set: table, files, and what an experiment that the set does not have is answered with."""
+    """eval.py on a long-term set: table, files, and the error for an experiment that the set does not have."""
     video = {"video_dir": "a", "img_names": ["a/1.jpg"] * 3, "gt_rect": [BOX] * 3, "width": 100, "height": 80}
     (tmp_path / "VOT2018-LT.json").write_text(json.dumps({"a": video}))
-    save_vot(
-        vot_file(tmp_path / "results" / "VOT2018-LT" / "m", "a", experiment="longterm"),
-        run(BOX, BOX, confidence=[np.nan, 0.2, 0.9]),
-    )
-
-    def evaluate(*more):
-        command = [
-            sys.executable,
-            ROOT / "tools" / "eval.py",
-            "-p",
-            "results",
-            "-d",
-            "VOT2018-LT",
-            "--datasetdir",
-            ".",
-            *more,
-        ]
-        return subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True)
-
+    result = run(BOX, BOX, confidence=[np.nan, 0.2, 0.9])
+    save_vot(vot_file(tmp_path / "results" / "VOT2018-LT" / "m", "a", experiment="longterm"), result)
+    evaluate = partial(run_eval, tmp_path, "VOT2018-LT")
     done = evaluate("--mode", "both", "--json", "out.json", "--table", "out.csv", "-s")
     assert done.returncode == 0 and "F1 vot" in done.stdout, done.stderr
     assert json.loads((tmp_path / "out.json").read_text())["m"]["f1"] == pytest.approx(0.8)
     assert (tmp_path / "out_videos.csv").read_text().startswith("Video,m F1")
-    assert (
-        evaluate("--table", "few.csv").returncode == 0
-        and (tmp_path / "few.csv").exists()
-        and not (tmp_path / "few_videos.csv").exists()
-    )
+    assert evaluate("--table", "few.csv").returncode == 0
+    assert (tmp_path / "few.csv").exists() and not (tmp_path / "few_videos.csv").exists()
     done = evaluate("--experiment", "realtime")
     assert done.returncode == 2 and "no experiment 'realtime'; it has longterm" in done.stderr
 
@@ -529,27 +469,10 @@ def test_a_set_without_ground_truth_is_packed_for_its_server(tmp_path):
     (tmp_path / "TrackingNet.json").write_text(json.dumps({"a": video}))
     for name in ("m", "n"):
         save_ope(tmp_path / "results" / name, "a", np.array([BOX] * 3))
-
-    def evaluate(*more):
-        command = [
-            sys.executable,
-            ROOT / "tools" / "eval.py",
-            "-p",
-            "results",
-            "-d",
-            "TrackingNet",
-            "--datasetdir",
-            ".",
-            *more,
-        ]
-        return subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True)
-
+    evaluate = partial(run_eval, tmp_path, "TrackingNet")
     done = evaluate("--zip", "m.zip")
-    assert (
-        done.returncode == 2
-        and "--zip takes one tracker on a one-pass set, got 2" in done.stderr
-        and not (tmp_path / "m.zip").exists()
-    )
+    assert done.returncode == 2 and "--zip takes one tracker on a one-pass set, got 2" in done.stderr
+    assert not (tmp_path / "m.zip").exists()
     done = evaluate("--zip", "m.zip", "-t", "m")
     assert done.returncode == 0 and "its server scores it" in done.stderr and done.stdout == ""
     assert zipfile.ZipFile(tmp_path / "m.zip").namelist() == ["a.txt"]
@@ -564,43 +487,34 @@ def test_a_set_without_ground_truth_is_packed_for_its_server(tmp_path):
     ],
 )
 def test_pictures_and_page(tmp_path, kind, axes):
-    """A tracker that loses the target, drawn and told; another that is left out of one sequence."""
+    """A tracker that loses the target, and another that is left out of one sequence."""
     if kind == "longterm":
         dataset = long_term(*(box_sequence(40, name=name) for name in "ab"))
     elif kind == "multistart":
-        dataset = Dataset(
-            "VOT2022",
-            [box_sequence(40, name=name, anchors=((30, True), (0, False))) for name in "ab"],
-            (),
-            SETTINGS,
-            "multistart",
-        )
+        sequences = [box_sequence(40, name=name, anchors=((30, True), (0, False))) for name in "ab"]
+        dataset = Dataset("VOT2022", sequences, (), SETTINGS, "multistart")
     else:
         dataset = Dataset("VOT2018", [box_sequence(40, name=name) for name in "ab"], ("all",), VotSettings(2, 9, 5))
     experiment = "unsupervised" if kind == "unsupervised" else find_protocol(dataset).experiment
-    good, away, scores = BOX[:2] + [19, 19], [90, 90, 9, 9], [np.nan] + [0.5] * 39
+    good, away, confidence = BOX[:2] + [19, 19], [90, 90, 9, 9], [np.nan] + [0.5] * 39
     for name, video in (("m", "a"), ("m", "b"), ("n", "a")):
         if kind == "multistart":
             save_vot(anchor_file(tmp_path / name, video, 30), run(*[good] * 20, *[away] * 10))
             save_vot(anchor_file(tmp_path / name, video, 0), run(*[good] * 39))
         else:
-            save_vot(
-                vot_file(tmp_path / name, video, experiment=experiment),
-                run(*[good] * 20, *[away] * 19, confidence=scores),
-            )
+            result = run(*[good] * 20, *[away] * 19, confidence=confidence)
+            save_vot(vot_file(tmp_path / name, video, experiment=experiment), result)
     folders = [tmp_path / "m", tmp_path / "n"]
-    found = score_trackers(dataset, folders, experiment=experiment, partial=True, with_timelines=True)
-    assert [score.covers for score in sorted(found.trackers, key=lambda score: score.name)] == ["", "1 of 2 videos"]
-    timeline = found.timelines("a")["m"]
+    scores = score_trackers(dataset, folders, experiment=experiment, partial=True, with_timelines=True)
+    assert [score.covers for score in sorted(scores.trackers, key=lambda score: score.name)] == ["", "1 of 2 videos"]
+    timeline = scores.timelines("a")["m"]
     assert timeline.losses == ([9] if kind == "multistart" else [21]) and len(timeline.overlap) == 40
-    page = write_report(tmp_path / "out.html", found, {}).read_text()
+    page = write_report(tmp_path / "out.html", scores, {}).read_text()
     assert "1 of 2 videos" in page and "left out" in page and page.count("<details") == 2 and axes in page
-    written = write_figures(tmp_path / "plots", found, "svg")
-    assert written[0].name == f"{dataset.name}{'_unsupervised' if kind == 'unsupervised' else ''}_scores.svg"
-    assert written[0].read_text().startswith("<?xml") and sorted(path.name for path in written[-1].iterdir()) == [
-        "a.svg",
-        "b.svg",
-    ]
+    written = write_figures(tmp_path / "plots", scores, "svg")
+    suffix = "_unsupervised" if kind == "unsupervised" else ""
+    assert written[0].name == f"{dataset.name}{suffix}_scores.svg" and written[0].read_text().startswith("<?xml")
+    assert sorted(path.name for path in written[-1].iterdir()) == ["a.svg", "b.svg"]
 
 
 def test_trajectory_of_one_run():

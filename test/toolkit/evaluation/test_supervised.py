@@ -60,12 +60,10 @@ def test_parity_on_published_results(shared):
 
 @pytest.mark.shared
 def test_header_sizes_give_the_same_scores(shared):
-    """vot_small's json has no sizes: they come from the headers of its images."""
-    ours, theirs = (
-        load_dataset("VOT2016", PARITY / "vot_small"),
-        load_dataset("VOT2016", shared / "parity" / "vot_small"),
-    )
-    assert [(s.width, s.height) for s in ours.sequences] == [(s.width, s.height) for s in theirs.sequences]
+    """vot_small's JSON has no sizes: they come from the headers of its images."""
+    small = load_dataset("VOT2016", PARITY / "vot_small")
+    full = load_dataset("VOT2016", shared / "parity" / "vot_small")
+    assert [(s.width, s.height) for s in small.sequences] == [(s.width, s.height) for s in full.sequences]
 
 
 @pytest.mark.parametrize(
@@ -85,24 +83,16 @@ def test_a_damaged_result_is_never_scored_and_shows_in_the_table(tmp_path, damag
     assert [score.name for score in scores.trackers] == ["good", "bad"]
     assert math.isnan(scores.trackers[1].accuracy) and math.isnan(scores.trackers[1].rank_by)
     table = score_table(scores)
-    assert (
-        "bad [not scored]" in table
-        and "Warning: bad is not scored" in table
-        and reason in table
-        and "b_001.txt" in table
-    )
+    for part in ("bad [not scored]", "Warning: bad is not scored", reason, "b_001.txt"):
+        assert part in table
     assert list(scores.to_json()) == ["good"]
     assert "bad" not in str(video_rows(scores))
 
 
 def test_no_tracker_at_all():
     scores = score_trackers(SET, [])
-    assert (
-        scores.trackers == []
-        and scores.to_json() == {}
-        and "Tracker Name" in score_table(scores)
-        and video_rows(scores) == [["Video"]]
-    )
+    assert scores.trackers == [] and scores.to_json() == {}
+    assert "Tracker Name" in score_table(scores) and video_rows(scores) == [["Video"]]
     with pytest.raises(ValueError, match="nothing to plot"):
         plot_scores(scores, "never.png")
     with pytest.raises(ValueError, match="worker"):
@@ -111,21 +101,15 @@ def test_no_tracker_at_all():
 
 def test_json_has_the_promised_form(tmp_path):
     value = score_trackers(SET, [save(tmp_path / "model", lost=[12])]).to_json()
-    assert value.keys() == {"model"} and value["model"].keys() == {
-        "accuracy",
-        "robustness",
-        "lost",
-        "eao",
-        "videos",
-        "tags",
-    }
+    assert value.keys() == {"model"}
+    assert value["model"].keys() == {"accuracy", "robustness", "lost", "eao", "videos", "tags"}
     assert value["model"]["lost"] == 2 and value["model"]["robustness"] == pytest.approx(200 / 55)
     assert value["model"]["videos"]["a"] == {"accuracy": 1.0, "lost": 1.0} and tuple(value["model"]["eao"]) == EAO_TAGS
     json.dumps(value)
 
 
 def test_accuracy_and_losses_by_tag(tmp_path):
-    """A loss at frame 12; a repetition without it. The boxes of b have half an overlap."""
+    """A loss at frame 12, and a repetition without it. The boxes of b have an overlap of a half."""
     tags = {"occlusion": np.arange(30) >= 20, "camera_motion": [0] * 12 + [1]}
     dataset = dataclasses.replace(SET, sequences=[box_sequence(30, name="a", tags=tags), box_sequence(25, name="b")])
     folder = tmp_path / "model"
@@ -133,20 +117,14 @@ def test_accuracy_and_losses_by_tag(tmp_path):
         save_baseline(folder, "a", trajectory(30, lost), repetition)
     save_baseline(folder, "b", trajectory(25, box=(20, 20, 19, 9)))
     scores = score_trackers(dataset, [folder])
-    found = scores.trackers[0].tags
+    by_tag = scores.trackers[0].tags
     half = 200 / 400  # of a box of 20 x 20 pixels
-    assert (
-        tuple(found) == EAO_TAGS
-        and found["all"] == (scores.trackers[0].accuracy, scores.trackers[0].lost)
-        and found["all"][1] == 0.5
-    )
-    assert (
-        found["occlusion"] == (1, 0)
-        and found["camera_motion"] == (1, 0.5)
-        and math.isnan(found["size_change"][0])
-        and found["size_change"][1] == 0
-    )
-    assert found["empty"] == (pytest.approx((9 + 15 * half) / 24), 0)  # frames 10, 11 and 13 to 19 of a, 10 to 24 of b
+    assert tuple(by_tag) == EAO_TAGS
+    assert by_tag["all"] == (scores.trackers[0].accuracy, scores.trackers[0].lost) and by_tag["all"][1] == 0.5
+    assert by_tag["occlusion"] == (1, 0) and by_tag["camera_motion"] == (1, 0.5)
+    assert math.isnan(by_tag["size_change"][0]) and by_tag["size_change"][1] == 0
+    # frames 10, 11 and 13 to 19 of a, 10 to 24 of b
+    assert by_tag["empty"] == (pytest.approx((9 + 15 * half) / 24), 0)
     assert scores.to_json()["model"]["tags"]["camera_motion"] == {"accuracy": 1, "lost": 0.5}
     text = full_text(scores, "pysot", details=True)
     assert "Per tag" in text and "Per tag" not in full_text(scores, "pysot", False)
@@ -155,9 +133,8 @@ def test_accuracy_and_losses_by_tag(tmp_path):
         ["all", "0.786", "0.5"],
         ["camera_motion", "1.000", "0.5"],
     ]
-    assert "tags" not in rows_of(
-        score_trackers(dataset, [folder], mode="vot"), "vot"
-    )  # which the official toolkit does not have
+    # the official toolkit has no tags
+    assert "tags" not in rows_of(score_trackers(dataset, [folder], mode="vot"), "vot")
 
 
 def test_best_eao_first_and_tables(tmp_path):
@@ -166,13 +143,8 @@ def test_best_eao_first_and_tables(tmp_path):
     scores = score_trackers(SET, folders, on_done=done.append)
     assert done == ["worse", "better"] and [score.name for score in scores.trackers] == ["better", "worse"]
     lines = score_table(scores).splitlines()
-    assert [cell.strip() for cell in lines[1].split("|")[1:-1]] == [
-        "Tracker Name",
-        "Accuracy",
-        "Robustness",
-        "Lost Number",
-        "EAO",
-    ]
+    head = ["Tracker Name", "Accuracy", "Robustness", "Lost Number", "EAO"]
+    assert [cell.strip() for cell in lines[1].split("|")[1:-1]] == head
     assert [cell.strip() for cell in lines[3].split("|")[1:-1]] == ["better", "1.000", "0.000", "0.0", "1.000"]
     assert len({len(line) for line in lines}) == 1
     assert "camera_motion" in tag_rows(scores)[0] and "-" in tag_rows(scores)[1]
@@ -204,12 +176,8 @@ def test_plot_with_odd_names(tmp_path):
     scores = score_trackers(SET, [save(tmp_path / name) for name in ("_hidden", "a$^{$", "c^{_")])
     path = plot_scores(scores, tmp_path / "plot.png")
     assert path.read_bytes()[:4] == b"\x89PNG"
-    assert (
-        plot_scores(replace(scores, trackers=scores.trackers * 8), tmp_path / "plot.svg")
-        .read_text()
-        .lstrip()
-        .startswith("<?xml")
-    )
+    path = plot_scores(replace(scores, trackers=scores.trackers * 8), tmp_path / "plot.svg")
+    assert path.read_text().lstrip().startswith("<?xml")
 
 
 def test_toolkit_imports_without_torch():
@@ -223,7 +191,7 @@ def test_toolkit_imports_without_torch():
 
 
 def test_time_grows_with_frames_not_faster():
-    """40,000 frames in a few seconds at the most, on any machine."""
+    """40,000 frames are scored in a few seconds at most, on any machine."""
     rng = np.random.default_rng(0)
     sequence = box_sequence(20000)
     run = trajectory(20000, lost=sorted(rng.choice(19000, 300, replace=False) // 10 * 10 + 5))
@@ -235,7 +203,7 @@ def test_time_grows_with_frames_not_faster():
 
 
 def test_a_table_holds_no_formulas(tmp_path):
-    """Names that a spreadsheet would compute are marked as text; numbers and dashes stay as they are."""
+    """Names that a spreadsheet would evaluate are marked as text; numbers and dashes stay as they are."""
     rows = [["Tracker Name", "EAO"], ["=SUM(A1)", "0.1"], ["+x", "-"], ["@y", "-0.5"], ["-2+3", "1e3"], ["a=b", "-1"]]
     text = write_table(tmp_path / "out.csv", rows).read_text()
     assert text == "Tracker Name,EAO\n'=SUM(A1),0.1\n'+x,-\n'@y,-0.5\n'-2+3,1e3\na=b,-1\n"

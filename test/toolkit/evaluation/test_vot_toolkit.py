@@ -17,14 +17,10 @@ SETTINGS = VotSettings(low=20, high=60, peak=20)
 
 
 def shaken(rng, truth, size):
-    """A result around the truth, far away for a while."""
-    entries = [
-        1,
-        *(
-            np.concatenate([box[:2] + rng.normal(0, 3, 2), np.maximum(box[2:] + rng.normal(0, 2, 2), 2)])
-            for box in truth[1:]
-        ),
-    ]
+    """Return the entries of a result around the truth, far away for a while."""
+    entries = [1]
+    for box in truth[1:]:
+        entries.append(np.concatenate([box[:2] + rng.normal(0, 3, 2), np.maximum(box[2:] + rng.normal(0, 2, 2), 2)]))
     away = int(rng.integers(10, len(truth) - 12))
     for frame in range(away, away + int(rng.integers(1, 12))):
         entries[frame] = np.array([size[0] - 12.0, size[1] - 9, 8, 7])
@@ -35,25 +31,22 @@ def cases(seed, absent=0):
     rng, size = np.random.default_rng(seed), (150, 120)
     for index in range(5):
         frames = int(rng.integers(60, 140))
-        corner = rng.uniform(10, 60, 2) + np.cumsum(rng.normal(0, 0.5, (frames, 2)), axis=0)
-        truth = [np.concatenate([place, rng.uniform(25, 40, 2)]) for place in corner]
-        entries, scores = shaken(rng, truth, size), [0.0, *rng.uniform(0, 1, frames - 1).round(4)]
+        corners = rng.uniform(10, 60, 2) + np.cumsum(rng.normal(0, 0.5, (frames, 2)), axis=0)
+        truth = [np.concatenate([upper_left, rng.uniform(25, 40, 2)]) for upper_left in corners]
+        entries, confidence = shaken(rng, truth, size), [0.0, *rng.uniform(0, 1, frames - 1).round(4)]
         for frame in rng.choice(range(5, frames), absent, replace=False):
             truth[frame] = np.full(4, np.nan)
             if rng.random() < 0.5:
                 entries[frame] = 0
-        yield (
-            make_sequence(f"s{index}", truth=truth, width=size[0], height=size[1]),
-            Trajectory.from_frames(entries, confidence=scores),
-            entries,
-        )
+        sequence = make_sequence(f"s{index}", truth=truth, width=size[0], height=size[1])
+        yield sequence, Trajectory.from_frames(entries, confidence=confidence), entries
 
 
 def as_case(sequence, entries, **more):
-    known = [0 if np.isnan(region).any() else region.tolist() for region in sequence.ground_truth]
+    truth = [0 if np.isnan(region).any() else region.tolist() for region in sequence.ground_truth]
     return {
         "size": [sequence.width, sequence.height],
-        "truth": known,
+        "truth": truth,
         "result": [np.asarray(entry).tolist() for entry in entries],
         **more,
     }
@@ -61,16 +54,16 @@ def as_case(sequence, entries, **more):
 
 @needs_vot_toolkit
 def test_long_term_of_the_official_toolkit(tmp_path):
-    found = list(cases(0, absent=8))
+    tracked = list(cases(0, absent=8))
     expected = ask_vot_toolkit(
         tmp_path,
         "longterm",
-        cases=[as_case(sequence, entries, scores=list(result.confidence)) for sequence, result, entries in found],
+        cases=[as_case(sequence, entries, scores=list(result.confidence)) for sequence, result, entries in tracked],
     )
-    visible = [sum(bool(np.isfinite(region).all()) for region in sequence.ground_truth) for sequence, _, _ in found]
+    visible = [sum(bool(np.isfinite(region).all()) for region in sequence.ground_truth) for sequence, _, _ in tracked]
     videos = [
         longterm.Video(run_overlaps(sequence, result), result.confidence, count)
-        for (sequence, result, _), count in zip(found, visible, strict=True)
+        for (sequence, result, _), count in zip(tracked, visible, strict=True)
     ]
     score = longterm.long_term_score(videos, official=True)
     assert (score.f1, score.precision, score.recall) == pytest.approx(
@@ -80,12 +73,12 @@ def test_long_term_of_the_official_toolkit(tmp_path):
 
 @needs_vot_toolkit
 def test_unsupervised_of_the_official_toolkit(tmp_path):
-    found = list(cases(1))
-    dataset = Dataset("VOT2018", [sequence for sequence, _, _ in found], ("all",), VotSettings(2, 9, 5))
-    for sequence, result, _ in found:
+    tracked = list(cases(1))
+    dataset = Dataset("VOT2018", [sequence for sequence, _, _ in tracked], ("all",), VotSettings(2, 9, 5))
+    for sequence, result, _ in tracked:
         save_vot(vot_file(tmp_path / "m", sequence.name, experiment="unsupervised"), result)
     expected = ask_vot_toolkit(
-        tmp_path, "unsupervised", burn_in=10, cases=[as_case(sequence, entries) for sequence, _, entries in found]
+        tmp_path, "unsupervised", burn_in=10, cases=[as_case(sequence, entries) for sequence, _, entries in tracked]
     )
     assert evaluate_tracker(dataset, tmp_path / "m", "unsupervised").numbers["accuracy"] == pytest.approx(
         expected["accuracy"], abs=1e-4
@@ -95,7 +88,7 @@ def test_unsupervised_of_the_official_toolkit(tmp_path):
 @needs_vot_toolkit
 @pytest.mark.parametrize("painted", [False, True])
 def test_many_starts_of_the_official_toolkit(tmp_path, painted):
-    rng, asked, sequences = np.random.default_rng(2), [], []
+    rng, asked_cases, sequences = np.random.default_rng(2), [], []
     for number, (sequence, _, _) in enumerate(cases(2)):
         masks = {}
         if painted:
@@ -104,21 +97,15 @@ def test_many_starts_of_the_official_toolkit(tmp_path, painted):
                 index: Mask(*box[:2].astype(int).tolist(), rng.random(box[3:1:-1].astype(int)) < 0.8)
                 for index, box in enumerate(truth)
             }
-            sequence = make_sequence(
-                sequence.name,
-                truth=[masks[index].box for index in range(len(truth))],
-                width=150,
-                height=120,
-                masks=masks,
-            )
+            boxes = [masks[index].box for index in range(len(truth))]
+            sequence = make_sequence(sequence.name, truth=boxes, width=150, height=120, masks=masks)
         anchors = ((0, False), (len(sequence) // 2, False), (len(sequence) - 1, True))
-        sequences.append(
-            make_sequence(
-                sequence.name, truth=sequence.ground_truth, width=150, height=120, anchors=anchors, masks=masks
-            )
+        sequence = make_sequence(
+            sequence.name, truth=sequence.ground_truth, width=150, height=120, anchors=anchors, masks=masks
         )
+        sequences.append(sequence)
         for frame, backwards in anchors:
-            part = sequences[-1].run_from(frame, backwards)
+            part = sequence.run_from(frame, backwards)
             entries = shaken(rng, part.ground_truth, (150, 120))
             save_vot(anchor_file(tmp_path / "m", sequence.name, frame), Trajectory.from_frames(entries))
             case = as_case(part, entries, number=number, frames=len(sequence))
@@ -128,12 +115,10 @@ def test_many_starts_of_the_official_toolkit(tmp_path, painted):
             ]
             if painted:
                 case["truth"] = [part.masks[index].text() for index in range(len(part))]
-            asked.append(case)
-    expected = ask_vot_toolkit(tmp_path, "multistart", cases=asked, low=20, high=60)
-    numbers = evaluate_tracker(
-        Dataset("VOT2022", sequences, (), SETTINGS, "multistart"), tmp_path / "m", "baseline"
-    ).numbers
-    assert numbers == pytest.approx(expected, abs=1e-6)
+            asked_cases.append(case)
+    expected = ask_vot_toolkit(tmp_path, "multistart", cases=asked_cases, low=20, high=60)
+    dataset = Dataset("VOT2022", sequences, (), SETTINGS, "multistart")
+    assert evaluate_tracker(dataset, tmp_path / "m", "baseline").numbers == pytest.approx(expected, abs=1e-6)
 
 
 @needs_vot_toolkit

@@ -1,4 +1,4 @@
-"""Tracking with several processes: the same results as with one, whatever happens to a sequence or a process."""
+"""Tracking with several processes: the same results as with one, even if a sequence fails or a process dies."""
 
 import signal
 import sys
@@ -48,27 +48,20 @@ def test_same_results_as_with_one_process(tmp_path, dataset):
         lambda sequence, state, trajectory: seen.append((sequence.name, state, len(trajectory))),
     )
     assert texts(tmp_path / "two") == texts(tmp_path / "one") and len(texts(tmp_path / "two")) == 3
-    assert sorted(progress.tracked) == ["a", "b", "c"] and sorted(seen) == [
-        (name, "tracked", length) for name, length in LENGTHS.items()
-    ]
+    assert sorted(progress.tracked) == ["a", "b", "c"]
+    assert sorted(seen) == [(name, "tracked", length) for name, length in LENGTHS.items()]
     assert frames == sorted(frames) and frames[-1] == sum(LENGTHS.values()) and (tmp_path / "process1").exists()
-    assert sorted(run_in_processes(partial(TrackerInProcess, tmp_path, ""), 2, dataset, tmp_path / "two").kept) == [
-        "a",
-        "b",
-        "c",
-    ]
+    again = run_in_processes(partial(TrackerInProcess, tmp_path, ""), 2, dataset, tmp_path / "two")
+    assert sorted(again.kept) == ["a", "b", "c"]
 
 
 def test_an_exception_loses_one_sequence_only(tmp_path, dataset):
     progress = run_in_processes(partial(TrackerInProcess, tmp_path, "fails"), 2, dataset, tmp_path / "out")
-    assert (
-        sorted(progress.tracked) == ["a", "b"]
-        and progress.failed == {"c": "KeyError: 'weights'"}
-        and sorted(texts(tmp_path / "out")) == ["a", "b"]
-    )
+    assert sorted(progress.tracked) == ["a", "b"] and progress.failed == {"c": "KeyError: 'weights'"}
+    assert sorted(texts(tmp_path / "out")) == ["a", "b"]
 
 
-def test_a_process_that_dies_is_told_and_finished_sequences_stay(tmp_path, dataset):
+def test_a_process_that_dies_is_reported_and_finished_sequences_stay(tmp_path, dataset):
     with pytest.raises(RuntimeError, match="a process died .* with fewer --workers"):
         run_in_processes(partial(TrackerInProcess, tmp_path, "dies"), 2, dataset, tmp_path / "out")
     assert set(texts(tmp_path / "out")) == {"a", "b"}
@@ -102,7 +95,7 @@ from helpers import ROOT
 from pysot.toolkit.experiments.parallel import run_in_processes
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs and nohup hand down that these are ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs and nohup ignore these
     for number in (signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     folder = Path(sys.argv[1])
@@ -113,5 +106,5 @@ if __name__ == "__main__":
 @pytest.mark.skipif(sys.platform != "linux", reason="processes end with their parent on Linux")
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_processes_end_when_their_parent_does(tmp_path, signum):
-    """The signal goes to the parent alone. What a process writes is whole or absent."""
+    """Only the parent gets the signal. A file that a process writes is complete or absent."""
     check_processes_end(tmp_path, SCRIPT, signum)

@@ -35,17 +35,12 @@ def test_one_frame(tmp_path):
 def test_a_loss_starts_again_five_frames_later(clip):
     tracker = ShakingTracker(clip.ground_truth, lose=[4, 18])
     trajectory = run_supervised(tracker, clip)
-    assert trajectory.codes.tolist() == [START] + [TRACKED] * 3 + [LOST] + [SKIPPED] * 4 + [START] + [TRACKED] * 8 + [
-        LOST,
-        SKIPPED,
-    ]
+    first_fragment, second_fragment = [START] + [TRACKED] * 3 + [LOST], [START] + [TRACKED] * 8 + [LOST]
+    assert trajectory.codes.tolist() == first_fragment + [SKIPPED] * 4 + second_fragment + [SKIPPED]
     assert [frame for frame, _ in tracker.starts] == [0, 9] and trajectory.failures.tolist() == [4, 18]
     assert tracker.calls == 13
-    assert (
-        trajectory.seconds.shape == (20,)
-        and (trajectory.seconds[[5, 6, 7, 8]] == 0).all()
-        and (trajectory.seconds >= 0).all()
-    )
+    assert trajectory.seconds.shape == (20,)
+    assert (trajectory.seconds[[5, 6, 7, 8]] == 0).all() and (trajectory.seconds >= 0).all()
 
 
 def test_first_box(clip):
@@ -55,7 +50,7 @@ def test_first_box(clip):
 
 
 def test_first_box_of_four_numbers(tmp_path):
-    """Corners x .. x + w - 1; one pixel is added again to the sides: the start box is the box itself."""
+    """Corners are x to x + w - 1, and one pixel is added to the sides again: the start box is the box itself."""
     sequence = on_disk(tmp_path, [np.array([30.0, 40, 25, 20])] * 2)
     tracker = ShakingTracker(sequence.ground_truth)
     assert run_supervised(tracker, sequence).codes.tolist() == [START, TRACKED]
@@ -76,15 +71,8 @@ def test_region_that_is_not_finite_is_a_loss(clip):
         def track(self, image):
             return {"bbox": [np.nan] * 4, "best_score": np.nan}
 
-    assert run_supervised(Broken(clip.ground_truth), clip).codes.tolist()[:7] == [
-        START,
-        LOST,
-        SKIPPED,
-        SKIPPED,
-        SKIPPED,
-        SKIPPED,
-        START,
-    ]
+    codes = run_supervised(Broken(clip.ground_truth), clip).codes.tolist()
+    assert codes[:7] == [START, LOST] + [SKIPPED] * 4 + [START]
 
 
 def test_region_of_three_numbers_is_an_error(clip):
@@ -103,22 +91,7 @@ def test_frames_without_truth_are_neither_loss_nor_start(tmp_path):
         known[frame] = np.full(8, np.nan)
     sequence = on_disk(tmp_path, known)
     codes = run_supervised(ShakingTracker(truth, lose=[3, 4]), sequence).codes.tolist()
-    assert codes == [
-        SKIPPED,
-        START,
-        TRACKED,
-        TRACKED,
-        LOST,
-        SKIPPED,
-        SKIPPED,
-        SKIPPED,
-        SKIPPED,
-        SKIPPED,
-        START,
-        TRACKED,
-        TRACKED,
-        TRACKED,
-    ]
+    assert codes == [SKIPPED, START, TRACKED, TRACKED, LOST] + [SKIPPED] * 5 + [START] + [TRACKED] * 3
 
 
 @pytest.mark.parametrize(
@@ -143,7 +116,7 @@ def test_steps_are_reported(clip):
 
 
 class OneTracker(ShakingTracker):
-    """For both sequences of the raw set, told apart by the size of the start box."""
+    """Tracker for both sequences of the raw set, which it distinguishes by the size of the start box."""
 
     def __init__(self, dataset, **kwargs):
         super().__init__(None, **kwargs)
@@ -214,4 +187,4 @@ def test_boxes_without_area_are_frames_without_truth(tmp_path, caplog, hole):
     sequence = on_disk(tmp_path, truth)
     result = run_supervised(ShakingTracker([np.array([20.0 + i, 30, 40, 30]) for i in range(6)]), sequence)
     assert result.codes.tolist() == [SKIPPED, START, TRACKED, TRACKED, TRACKED, TRACKED]
-    assert "2 frames count as without ground truth" in caplog.text
+    assert "2 frames have a box without area and count as frames without ground truth" in caplog.text

@@ -1,4 +1,4 @@
-"""The table of protocols: what each set may be asked for, and a protocol that a test registers."""
+"""Table of protocols: the experiments of each set, and a protocol that a test registers."""
 
 import json
 import pickle
@@ -48,17 +48,16 @@ def test_experiments_of_a_set(protocol, settings, known):
     dataset = data_set(protocol, settings, anchors=((0, False),))
     assert {name: find_protocol(dataset, name).experiment for name in known} == known
     assert find_protocol(dataset).usual
-    with pytest.raises(ValueError, match=f"SET has no experiment 'other'; it has .*{known[None] or 'one pass alone'}"):
+    with pytest.raises(ValueError, match=f"SET has no experiment 'other'; it has .*{known[None] or 'one pass only'}"):
         find_protocol(dataset, "other")
 
 
 def test_sets_that_do_not_fit_their_protocol():
-    with pytest.raises(
-        ValueError, match="the protocol is one of supervised, multistart, longterm, one pass; got 'odd'"
-    ):
+    message = "unknown protocol 'odd', expected one of supervised, multistart, longterm, one pass"
+    with pytest.raises(ValueError, match=message):
         find_protocol(data_set("odd"))
     for name in ("supervised", "multistart"):
-        with pytest.raises(ValueError, match=f"the protocol '{name}' needs settings"):
+        with pytest.raises(ValueError, match=f"protocol '{name}' needs settings"):
             find_protocol(data_set(name))
 
 
@@ -83,21 +82,19 @@ class WidthScore(TrackerScore):
 
 def tasks(dataset, sequence, tracker_dir):
     path = vot_file(tracker_dir, sequence.name, experiment="widths")
-    return [Task(sequence, path, partial(run_one_pass, code=True), partial(save_vot, path), load_run)]
+    return [Task(sequence, path, partial(run_one_pass, with_start_code=True), partial(save_vot, path), load_run)]
 
 
 def load(dataset, sequence, tracker_dir, notes):
-    notes.append("widths alone")
+    notes.append("widths only")
     return load_run(vot_file(tracker_dir, sequence.name, experiment="widths"), len(sequence))
 
 
 def score(dataset, results, mode, with_timelines):
     videos = {name: float(np.nanmean(run.regions[:, 2])) for name, run in results.items()}
-    timelines = (
-        {name: Timeline(np.full(len(run), 0.5), [3], run.regions) for name, run in results.items()}
-        if with_timelines
-        else {}
-    )
+    timelines = {}
+    if with_timelines:
+        timelines = {name: Timeline(np.full(len(run), 0.5), [3], run.regions) for name, run in results.items()}
     return WidthScore(width=float(np.mean(list(videos.values()))), videos=videos, timelines=timelines)
 
 
@@ -124,7 +121,7 @@ def overview(scores, colours):
 
 WIDTHS = Protocol(
     name="widths",
-    sets=("widths",),
+    dataset_protocols=("widths",),
     experiment="widths",
     tasks=tasks,
     load=load,
@@ -136,7 +133,7 @@ WIDTHS = Protocol(
 
 
 def test_a_protocol_that_a_test_registers(tmp_path, monkeypatch):
-    """It is run, scored, tabled, drawn and reported, and nothing but the table knows of it."""
+    """It is run, scored, printed, drawn and reported, and only the table refers to it."""
     monkeypatch.setattr(table, "PROTOCOLS", (*table.PROTOCOLS, WIDTHS))
     truth = moving_polygons(10)
     dataset = Dataset("MINE", [box_sequence(10, name=name) for name in "ab"], (), None, "widths")
@@ -145,25 +142,22 @@ def test_a_protocol_that_a_test_registers(tmp_path, monkeypatch):
         sequence.frame_paths[:] = [str(tmp_path / sequence.name / f"{index + 1:08d}.png") for index in range(10)]
     for name in ("m", "n"):
         assert run_dataset(ShakingTracker(truth), dataset, tmp_path / name).tracked == ["a", "b"]
-    assert (
-        run_dataset(ShakingTracker(truth), dataset, tmp_path / "m").kept == ["a", "b"]
-        and frames_to_track(dataset, dataset.sequences[0], tmp_path) == 10
-    )
+    assert run_dataset(ShakingTracker(truth), dataset, tmp_path / "m").kept == ["a", "b"]
+    assert frames_to_track(dataset, dataset.sequences[0], tmp_path) == 10
     vot_file(tmp_path / "n", "b", experiment="widths").unlink()
 
     scores = score_trackers(dataset, [tmp_path / "m", tmp_path / "n"], with_timelines=True)
     width = np.ptp(truth[0][0::2])
     assert scores.to_json() == {"m": {"width": pytest.approx(width, abs=1e-3)}} and json.dumps(scores.to_json())
-    assert full_text(scores, "pysot", True).startswith(
-        f"m: {width:.2f} ('widths alone',)\nn [not scored]: -"
-    ) and "Widths of videos" in full_text(scores, "pysot", True)
+    printed = full_text(scores, "pysot", True)
+    assert printed.startswith(f"m: {width:.2f} ('widths only',)\nn [not scored]: -")
+    assert "Widths of videos" in printed
     assert rows_of(scores, "pysot")["videos"][1] == ["a", f"{width:.2f}"]
     page = write_report(tmp_path / "out.html", scores, {}).read_text()
     assert "mean width" in page and "m loses it at frame 4" in page and "is not scored" in page
     written = write_figures(tmp_path / "figures", scores)
-    assert [path.name for path in written] == ["MINE_widths.png", "MINE_timelines"] and cv2.imread(
-        str(written[0])
-    ) is not None
+    assert [path.name for path in written] == ["MINE_widths.png", "MINE_timelines"]
+    assert cv2.imread(str(written[0])) is not None
     assert sorted(path.name for path in written[1].iterdir()) == ["a.png", "b.png"]
     assert not score_trackers(dataset, [tmp_path / "n"], partial=True).trackers[0].problems
 
@@ -182,6 +176,8 @@ def test_reports_need_timelines(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m"]
 
 
-@pytest.mark.parametrize("protocol", table.PROTOCOLS, ids=lambda protocol: f"{protocol.name} of {protocol.sets[0]}")
+@pytest.mark.parametrize(
+    "protocol", table.PROTOCOLS, ids=lambda protocol: f"{protocol.name} of {protocol.dataset_protocols[0]}"
+)
 def test_protocols_can_be_sent_to_worker_processes(protocol):
     assert pickle.loads(pickle.dumps(protocol)).name == protocol.name

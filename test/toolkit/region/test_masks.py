@@ -1,4 +1,4 @@
-"""Painted regions in results and their overlap, as text and in binary files."""
+"""Masks in results, as text and in binary files, and their overlap."""
 
 import struct
 
@@ -50,14 +50,13 @@ def test_overlap_by_hand():
     assert mask_overlap(np.array([12.0, 10, 4, 4]), square, 100, 80) == pytest.approx(8 / 24)
     assert mask_overlap(square, np.array([10.0, 10, 13, 10, 13, 13, 10, 13]), 100, 80) == 1
     assert mask_overlap(square, Mask(200, 10, np.ones((4, 4), bool)), 100, 80) == 0
-    assert (
-        mask_overlap(Mask(-2, 10, np.ones((4, 4), bool)), np.array([0.0, 10, 2, 4]), 100, 80) == 1
-    )  # only what lies in the image counts
+    beyond_the_edge = Mask(-2, 10, np.ones((4, 4), bool))
+    assert mask_overlap(beyond_the_edge, np.array([0.0, 10, 2, 4]), 100, 80) == 1  # only pixels of the image count
     assert mask_overlap(Mask(5, 5, np.zeros((2, 2), bool)), Mask(7, 7, np.zeros((2, 2), bool)), 100, 80) == 1
 
 
 def test_masks_that_leave_the_image_on_the_left_and_above():
-    """Of a mask at (-1, -2) the image shows the lower right part: here two pixels of a row, under the box."""
+    """The image contains the lower right part of a mask at (-1, -2): two pixels of a row, under the box."""
     pixels = np.array([[1, 1, 1, 1], [1, 1, 1, 1], [1, 0, 1, 1], [1, 0, 0, 0]], bool)
     assert mask_overlap(Mask(-1, -2, pixels), np.array([0.0, 0, 3, 2]), 100, 80) == pytest.approx(2 / 6)
 
@@ -77,11 +76,8 @@ def test_masks_of_boxes_overlap_as_boxes_do():
     expected = official_overlaps(*(region_table(list(side)) for side in boxes), 60, 50)
     for a, b, overlap in zip(*boxes, expected, strict=True):
         painted = [Mask(int(x), int(y), np.ones((int(h), int(w)), bool)) for x, y, w, h in (a, b)]
-        assert (
-            mask_overlap(painted[0], painted[1], 60, 50)
-            == mask_overlap(painted[0], b, 60, 50)
-            == pytest.approx(overlap)
-        )
+        of_masks, of_mask_and_box = mask_overlap(painted[0], painted[1], 60, 50), mask_overlap(painted[0], b, 60, 50)
+        assert of_masks == of_mask_and_box == pytest.approx(overlap)
 
 
 def test_results_with_masks_round_trip(tmp_path):
@@ -107,12 +103,12 @@ def test_masks_are_not_scored_as_their_boxes(tmp_path):
     path = vot_file(tmp_path, "a", experiment="longterm")
     path.parent.mkdir(parents=True)
     path.write_text("m10,20,4,2,1,2,2,1,2\n")
-    with pytest.raises(ResultError, match="a_001.txt has masks, which long-term scores do not know"):
+    with pytest.raises(ResultError, match="a_001.txt has masks, which long-term scores do not support"):
         longterm.load(Dataset("VOT2018-LT", [sequence], (), None, "longterm"), sequence, tmp_path, [])
 
 
 def test_binary_results(tmp_path):
-    """As the official toolkit packs them: a start, a box, a polygon, and a mask."""
+    """A file as the official toolkit writes it: a start, a box, a polygon, and a mask."""
     path = tmp_path / "a_001.bin"
     data = (
         struct.pack("<hI", 1, 4)
@@ -123,11 +119,9 @@ def test_binary_results(tmp_path):
     data += struct.pack("<BhhHHH4H", 3, 10, 20, 4, 2, 4, 1, 2, 2, 1)
     path.write_bytes(data)
     run = load_run(path, 4)
-    assert (
-        run.codes.tolist() == [1, 3, 3, 3]
-        and run.regions[1, :4].tolist() == [1, 2, 3, 4]
-        and run.regions[2].tolist() == list(range(8))
-    )
+    assert run.codes.tolist() == [1, 3, 3, 3]
+    assert run.regions[1, :4].tolist() == [1, 2, 3, 4]
+    assert run.regions[2].tolist() == list(range(8))
     np.testing.assert_array_equal(run.masks[3].pixels, mask_of_runs(10, 20, 4, 2, [1, 2, 2, 1]).pixels)
     for damaged, reason in (
         (data[:-3], "cut off"),

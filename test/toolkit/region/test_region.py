@@ -7,7 +7,7 @@ SIZE = 60
 
 
 def painted(polygon, width, height):
-    """The rule of the raster written down row by row, whole numbers in, on the image (0..width, 0..height)."""
+    """Paint a polygon by the rule of the raster, row by row, on the image (0..width, 0..height)."""
     mask = np.zeros((height + 1, width + 1), bool)
     points = [
         tuple(int(np.trunc(v + np.copysign(0.5, v))) for v in point) for point in np.float32(polygon).reshape(-1, 2)
@@ -30,8 +30,10 @@ def painted(polygon, width, height):
 
 
 def by_hand(a, b, width=SIZE, height=SIZE):
-    """Overlap of two polygons (8 numbers, none negative) by masks that begin where the first of the two begins: a crossing that should be whole is
-    cut down or not by its distance from there."""
+    """Return the overlap of two polygons (8 numbers, none negative) by masks that begin at their common upper left.
+
+    The distance from there decides whether a crossing that should be an integer is truncated to it.
+    """
     both = np.stack([a, b]).reshape(2, 4, 2)
     origin = np.floor(both.min(axis=(0, 1)))
     right, lower = (np.minimum(np.ceil(both.max(axis=(0, 1))), [width, height]) - origin).astype(int)
@@ -71,7 +73,7 @@ def test_not_finite_is_unknown(bad):
         ([-10, 10, 19, 9], [0, 10, 9, 9], 1.0),  # outside the image does not count
         ([50, 50, 30, 30], [50, 50, 10, 10], 1.0),
         ([10, 10, 0, 0], [10, 10, 9, 9], 0.0),
-        ([10, 10, 9, 0.4], [10, 10, 9, 9], 0.0),  # its corners round to a line, which paints nothing
+        ([10, 10, 9, 0.4], [10, 10, 9, 9], 0.0),  # its corners round to a line, which paints no pixel
         ([1e20, 1e20, 5, 5], [10, 10, 9, 9], 0.0),
     ],
 )
@@ -81,9 +83,8 @@ def test_boxes(a, b, expected):
 
 
 def test_two_empty_regions_are_unknown_or_zero_not_an_error():
-    assert overlap([10, 10, 0, 0], [10, 10, 0, 0], SIZE, SIZE) in (0.0,) or np.isnan(
-        overlap([10, 10, 0, 0], [10, 10, 0, 0], SIZE, SIZE)
-    )
+    value = overlap([10, 10, 0, 0], [10, 10, 0, 0], SIZE, SIZE)
+    assert value == 0 or np.isnan(value)
 
 
 def test_box_is_the_polygon_of_its_corners():
@@ -92,7 +93,7 @@ def test_box_is_the_polygon_of_its_corners():
 
 
 def test_any_quadrangles_agree_with_the_rule_row_by_row():
-    """Tilted, thin, crossed and zigzag quadrangles; halves, corners on a row; wholly and partly in the image."""
+    """Tilted, thin, crossed and zigzag quadrangles; halves, corners on a row; fully and partly in the image."""
     rng = np.random.default_rng(3)
     a = np.round(rng.uniform(0, SIZE + 12, (1500, 8)) * 2) / 2
     b = np.round(a + rng.normal(0, 6, a.shape)).clip(0)
@@ -100,7 +101,7 @@ def test_any_quadrangles_agree_with_the_rule_row_by_row():
     a[:200] = a[:200].clip(0)
     got = overlaps(a.reshape(-1, 4, 2), b.reshape(-1, 4, 2), SIZE, SIZE)
     expected = np.array([by_hand(x, y) for x, y in zip(a, b, strict=True)])
-    degenerate = np.isnan(expected) | (got == 0)  # the bounds can already say "apart" for regions without area
+    degenerate = np.isnan(expected) | (got == 0)  # regions without area can count as apart by their bounds alone
     assert degenerate.mean() < 0.4
     np.testing.assert_allclose(got[~degenerate], expected[~degenerate], atol=1e-6)
     assert (expected[got == 0][~np.isnan(expected[got == 0])] < 0.06).all()
@@ -122,8 +123,8 @@ def test_many_at_once_are_those_one_by_one(monkeypatch):
     rng = np.random.default_rng(0)
     a, b = (rng.uniform(0, 90, (40, 4, 2)).astype(np.float32) for _ in range(2))
     width, height = rng.integers(60, 100, (2, 40))
-    whole = overlaps(a, b, width, height)
+    complete = overlaps(a, b, width, height)
     monkeypatch.setattr("pysot.toolkit.region.raster._ROWS_AT_ONCE", 100)
-    np.testing.assert_array_equal(overlaps(a, b, width, height), whole)
+    np.testing.assert_array_equal(overlaps(a, b, width, height), complete)
     single = [overlaps(a[i : i + 1], b[i : i + 1], width[i], height[i])[0] for i in range(40)]
-    np.testing.assert_array_equal(single, whole)
+    np.testing.assert_array_equal(single, complete)

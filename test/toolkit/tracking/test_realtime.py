@@ -1,4 +1,4 @@
-"""Realtime: the clock, a tracker that misses frames, and what recorded times foretell."""
+"""Realtime: the clock, a tracker that misses frames, and runs simulated from recorded times."""
 
 import time
 
@@ -11,7 +11,7 @@ from pysot.toolkit.experiments.runner import run_dataset
 from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.report.summary import full_text
 from pysot.toolkit.results.files import LOST, SKIPPED, START, TRACKED, Trajectory, save_vot, vot_file
-from pysot.toolkit.tracking.realtime import FrameClock, RealtimeTracker, simulate
+from pysot.toolkit.tracking.realtime import FrameClock, RealtimeTracker, simulate_realtime
 
 BOX = [20.0, 20, 20, 20]
 SETTINGS = VotSettings(low=20, high=60, peak=20)
@@ -22,7 +22,7 @@ def run(*entries, confidence=None, seconds=None) -> Trajectory:
 
 
 def test_the_clock():
-    """At 10 frames a second: a start of 0.35 s and one frame of it are forgiven; then 0.35 s misses two frames."""
+    """At 10 frames per second, a start and one frame of 0.35 s are forgiven; the next 0.35 s misses two frames."""
     clock = FrameClock(0.1, 2)
     clock.start(0.35)
     seen = []
@@ -55,7 +55,7 @@ def test_a_tracker_in_realtime_answers_with_its_last_region(monkeypatch):
 
 
 def test_a_realtime_run_misses_frames(tmp_path):
-    """A tracker that needs two frames' time: after the forgiven ones every second frame has the region of the one before."""
+    """A tracker that needs the time of two frames: after the forgiven frames every second one repeats a region."""
 
     class Slow(ShakingTracker):
         def track(self, image):
@@ -73,7 +73,7 @@ def test_a_realtime_run_misses_frames(tmp_path):
 
 
 def test_realtime_simulated_from_recorded_times(tmp_path):
-    """A target that moves by a pixel a frame: a tracker that needs 30 frames for each loses it, one that keeps up does not."""
+    """The target moves two pixels per frame: a tracker that needs 30 frames for each loses it, a fast one does not."""
     truth = [np.array([20.0 + 2 * index, 20, 19, 19]) for index in range(60)]
     sequence = make_sequence("clip", truth=truth)
     dataset = Dataset("VOT2018", [sequence], ("all",), VotSettings(2, 9, 5))
@@ -84,13 +84,9 @@ def test_realtime_simulated_from_recorded_times(tmp_path):
     fast, slow, silent = (
         next(score for score in scores.trackers if score.name == name) for name in ("fast", "slow", "silent")
     )
-    assert (
-        fast.lost == 0
-        and fast.accuracy == 1
-        and slow.lost >= 1
-        and slow.accuracy < 1
-        and "no seconds per frame" in silent.problems[0]
-    )
+    assert fast.lost == 0 and fast.accuracy == 1
+    assert slow.lost >= 1 and slow.accuracy < 1
+    assert "no seconds per frame" in silent.problems[0]
     assert "simulated at 20 frames per second" in full_text(scores, "pysot", False)
     save_vot(vot_file(tmp_path / "slow", "clip", experiment="realtime"), run(*truth[1:]))
     own = score_trackers(dataset, [tmp_path / "slow"], experiment="realtime").trackers[0]
@@ -99,23 +95,17 @@ def test_realtime_simulated_from_recorded_times(tmp_path):
 
 def test_simulated_codes_are_those_of_a_supervised_run():
     sequence = box_sequence(40)
-    recorded = Trajectory.from_frames(
-        [1, *[[20, 20, 19, 19]] * 5, 2, 0, 0, 0, 0, 1, *[[20, 20, 19, 19]] * 28], seconds=[0.01] * 40
-    )
-    again = simulate(sequence, recorded, FrameClock())
-    assert again.codes.tolist() == recorded.codes.tolist() and again.codes[[0, 5, 6, 7, 11]].tolist() == [
-        START,
-        TRACKED,
-        LOST,
-        SKIPPED,
-        START,
-    ]
+    entries = [1, *[[20, 20, 19, 19]] * 5, 2, 0, 0, 0, 0, 1, *[[20, 20, 19, 19]] * 28]
+    recorded = Trajectory.from_frames(entries, seconds=[0.01] * 40)
+    again = simulate_realtime(sequence, recorded, FrameClock())
+    assert again.codes.tolist() == recorded.codes.tolist()
+    assert again.codes[[0, 5, 6, 7, 11]].tolist() == [START, TRACKED, LOST, SKIPPED, START]
 
 
-@pytest.mark.parametrize("odd", [-1, np.nan])
-def test_seconds_that_are_none(odd):
+@pytest.mark.parametrize("invalid", [-1, np.nan])
+def test_invalid_seconds(invalid):
     seconds = np.full(5, 0.01)
-    seconds[2] = odd
+    seconds[2] = invalid
     recorded = Trajectory.from_frames([1, *[[20, 20, 19, 19]] * 4], seconds)
     with pytest.raises(ValueError, match="frame 3 of the results of clip has"):
-        simulate(box_sequence(5), recorded, FrameClock())
+        simulate_realtime(box_sequence(5), recorded, FrameClock())
