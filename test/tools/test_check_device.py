@@ -204,7 +204,7 @@ def command(folder: Path, *arguments: str) -> list[str]:
     ("arguments", "words"),
     [
         (("--device", "sofa"), "expected auto, npu, cuda, cpu"),
-        (("--device", "cpu", "--data", "nowhere"), "lacks training data: no nowhere/training_dataset/COCO"),
+        (("--device", "cpu", "--data", "nowhere"), "is missing training data: no nowhere/training_dataset/COCO"),
         (("--minutes", "0"), "expected more than 0"),
     ],
 )

@@ -46,7 +46,7 @@ def small(tmp_path):
         (("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "-n", "0"), "at least one worker"),
         (
             ("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "--json", "a.md", "--table", "new/../a.md"),
-            "two outputs have one name",
+            "two outputs have the same name",
         ),
     ],
 )

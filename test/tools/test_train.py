@@ -185,7 +185,7 @@ LIMITED = (
         (
             "RLIMIT_AS",
             500 << 20,
-            "a process may have 500 MiB of addresses here (ulimit -v), and the libraries alone need 1024",
+            "limited to 500 MiB of address space (ulimit -v), and the libraries alone need 1024",
         ),
         ("RLIMIT_NOFILE", 32, "this process may open 32 files (ulimit -n), and 1 loader process(es) need 112"),
     ],
@@ -213,7 +213,7 @@ def test_small_limits_end_in_words(folder, kind, most, words):
 def test_a_log_on_a_full_disk_costs_its_lines_and_a_sentence(tmp_path):
     code = (
         "import logging, resource, sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import _cli; "
-        "_cli.setup_logging(file=Path(sys.argv[2])); resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); "
+        "_cli.prepare_process(); _cli.setup_logging(file=Path(sys.argv[2])); resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); "
         "[logging.info('line %d', n) for n in range(500)]; print('done')"
     )
     done = subprocess.run(
