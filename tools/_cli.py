@@ -80,7 +80,7 @@ def _explain_torch_import_error(kind: type[BaseException], error: BaseException,
     if reason is None:
         sys.__excepthook__(kind, error, trace)
         return
-    print(f"error: torch cannot be imported: {reason}. run `python tools/doctor.py` for details", file=sys.stderr)
+    print(f"error: torch cannot be imported: {reason}. Run `python tools/doctor.py` for details", file=sys.stderr)
     sys.exit(2)
 
 
