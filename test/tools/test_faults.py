@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from helpers import ROOT, TINY, experiment, tiny_benchmark
-from test_distributed import free_port
+from rank_helpers import free_port
 
 AFTER_THE_OTHER = 15  # seconds
 STEPS = 60  # of an epoch; two epochs, the backbone trains in the second
