@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(items):
     marked = [item for item in items if item.get_closest_marker("npu")]
     if marked and not _has_npu():
         for item in marked:
-            item.add_marker(pytest.mark.skip(reason="no NPU here; bash test/run_tests.sh runs this on simulated ones"))
+            item.add_marker(pytest.mark.skip(reason="no NPU available; bash test/run_tests.sh runs this on simulated ones"))
 
 
 def _has_npu() -> bool:
@@ -31,5 +31,5 @@ def shared() -> Path:
     """Return the team's folder of data and numbers; tests that use it are skipped if it does not exist."""
     folder = ROOT.parent / "shared"
     if not folder.is_dir():
-        pytest.skip("no ../shared folder here")
+        pytest.skip("there is no ../shared folder")
     return folder

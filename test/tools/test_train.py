@@ -91,14 +91,14 @@ def test_train_resume_track_and_score(folder):
     for line in (r"Final Performance images/sec : [\d.]+\n", r"E2E Training Duration sec : \d+\n"):
         assert re.search(line, done.stdout), line
     assert list((folder / "logs").glob("events.*")), "TensorBoard file"
-    whole = torch.load(folder / "snap" / "checkpoint_e2.pth", weights_only=True)
+    complete = torch.load(folder / "snap" / "checkpoint_e2.pth", weights_only=True)
 
     again = train(
         folder, "TRAIN.RESUME", "snap/checkpoint_e1.pth", "TRAIN.SNAPSHOT_DIR", "again", "TRAIN.NUM_WORKERS", "1"
     )
     assert again.returncode == 0, again.stderr
     resumed = torch.load(folder / "again" / "checkpoint_e2.pth", weights_only=True)
-    assert all(torch.equal(value, resumed["state_dict"][name]) for name, value in whole["state_dict"].items())
+    assert all(torch.equal(value, resumed["state_dict"][name]) for name, value in complete["state_dict"].items())
 
     scored = tool(
         "test.py",
