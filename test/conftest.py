@@ -16,8 +16,9 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: "soak" not in item.name)
     marked = [item for item in items if item.get_closest_marker("npu")]
     if marked and not _has_npu():
+        skip = pytest.mark.skip(reason="no NPU available; bash test/run_tests.sh runs this on simulated ones")
         for item in marked:
-            item.add_marker(pytest.mark.skip(reason="no NPU available; bash test/run_tests.sh runs this on simulated ones"))
+            item.add_marker(skip)
 
 
 def _has_npu() -> bool:
