@@ -8,12 +8,17 @@ from helpers import ROOT
 
 
 def pytest_collection_modifyitems(items):
-    """The longest test comes first, so that the processes of a parallel run end together. Tests marked npu need one, real or simulated (test/npu_sim)."""
+    """Put the longest test first, and skip tests marked npu if there is no NPU.
+
+    With the longest test first, the processes of a parallel test run end together. An NPU may be real or simulated
+    (test/npu_sim).
+    """
     items.sort(key=lambda item: "soak" not in item.name)
     marked = [item for item in items if item.get_closest_marker("npu")]
     if marked and not _has_npu():
+        skip = pytest.mark.skip(reason="no NPU available; bash test/run_tests.sh runs this on simulated ones")
         for item in marked:
-            item.add_marker(pytest.mark.skip(reason="no NPU here; bash test/run_tests.sh runs this on simulated ones"))
+            item.add_marker(skip)
 
 
 def _has_npu() -> bool:
@@ -24,8 +29,8 @@ def _has_npu() -> bool:
 
 @pytest.fixture
 def shared() -> Path:
-    """The team's folder of data and numbers; tests that use it are skipped where it is absent."""
+    """Return the team's folder of data and numbers; tests that use it are skipped if it does not exist."""
     folder = ROOT.parent / "shared"
     if not folder.is_dir():
-        pytest.skip("no ../shared folder here")
+        pytest.skip("there is no ../shared folder")
     return folder

@@ -1,4 +1,4 @@
-"""Shared by tests: numbers to agree with, and networks whose weights are drawn from their own names."""
+"""Helpers of many tests: expected numbers, small networks and data, copies of the repository, processes."""
 
 import json
 import os
@@ -12,10 +12,12 @@ import cv2
 import numpy as np
 import torch
 
-from pysot.benchmarks.drawn import Batches, draw_weights, drawn_batch, drawn_image, drawn_tensor  # noqa: F401 (tests take them from here)
+# Tests import these from this module.
+from pysot.benchmarks.drawn import Batches, draw_weights, drawn_batch, drawn_image, drawn_tensor  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]
-SIMULATED = "npu_sim" in os.environ.get("ASCEND_HOME_PATH", "")  # NPUs of test/npu_sim: their numbers are the CPU's
+# NPUs of test/npu_sim compute with the CPU's numbers.
+SIMULATED = "npu_sim" in os.environ.get("ASCEND_HOME_PATH", "")
 PARITY = ROOT / "test" / "parity"
 EXPERIMENTS = ("siamrpn_alex_dwxcorr", "siamrpn_mobilev2_l234_dwxcorr", "siamrpn_r50_l234_dwxcorr_8gpu")
 
@@ -29,7 +31,7 @@ def experiment(name: str) -> str:
 
 
 def noisy_batches(steps: int = 2, size: int = 2) -> Batches:
-    """Batches that differ from one another; the same at each call."""
+    """Return batches that differ from each other; each call returns the same ones."""
     torch.manual_seed(3)
     result = []
     for _ in range(steps):
@@ -40,7 +42,7 @@ def noisy_batches(steps: int = 2, size: int = 2) -> Batches:
 
 
 def tiny_config(*opts, for_training: bool = False):
-    """A network that is built and stepped in a blink: AlexNet with 16 channels at its end."""
+    """Return the config of a network that is quick to build and train: AlexNet with 16 channels at its end."""
     from pysot.core.config import load_config
 
     tiny = ["BACKBONE.KWARGS.width_mult", 0.0625, "RPN.KWARGS.in_channels", 16, "RPN.KWARGS.out_channels", 16]
@@ -50,16 +52,19 @@ def tiny_config(*opts, for_training: bool = False):
 def moving_square(
     folder: Path, frames: int = 6, side: int = 40, size: tuple[int, int] = (160, 120), seed: int = 0
 ) -> list[list[float]]:
-    """Write a raw VOT sequence (color/%08d.jpg, groundtruth.txt) of a textured square over a textured ground; returns its boxes xywh."""
+    """Write a raw VOT sequence of a textured square on a textured background; return its boxes xywh.
+
+    The files are color/%08d.jpg and groundtruth.txt.
+    """
     rng = np.random.default_rng(seed)
     width, height = size
-    ground = cv2.GaussianBlur(rng.integers(0, 256, (height, width, 3), dtype=np.uint8), (0, 0), 3)
+    background = cv2.GaussianBlur(rng.integers(0, 256, (height, width, 3), dtype=np.uint8), (0, 0), 3)
     target = cv2.resize(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
     (folder / "color").mkdir(parents=True)
     boxes = []
     for i in range(frames):
         x, y = (20 + 4 * i) % (width - side), (30 + 2 * i) % (height - side)
-        frame = ground.copy()
+        frame = background.copy()
         frame[y : y + side, x : x + side] = target
         cv2.imwrite(str(folder / "color" / f"{i + 1:08d}.jpg"), frame)
         boxes.append([x, y, side, side])
@@ -68,7 +73,10 @@ def moving_square(
 
 
 def small_trainer(folder: Path, device: torch.device, *opts, loader: Batches | None = None):
-    """Three epochs of two steps, the backbone training from the second on; the same start at each call."""
+    """Return a trainer of three epochs of two steps; the backbone is trained from the second epoch.
+
+    Each call starts from the same weights.
+    """
     from pysot.engine.engine_builder import build_trainer
     from pysot.models.model_builder import build_model
     from pysot.utils.distributed import Rank
@@ -104,9 +112,9 @@ TINY = ["BACKBONE.KWARGS.width_mult", "0.0625", "RPN.KWARGS.in_channels", "16", 
 
 
 def copy_of_repository(folder: Path) -> Path:
-    """The repository without data, results and version control, in a folder whose name has a space."""
+    """Copy the repository without data, results and version control to a folder whose name has a space."""
     target = folder / "my pysot"
-    leave = shutil.ignore_patterns(
+    ignore = shutil.ignore_patterns(
         ".git",
         ".venv*",
         "__pycache__",
@@ -120,15 +128,13 @@ def copy_of_repository(folder: Path) -> Path:
         "sequences",
         ".*cache",
     )
-    kept = {"quickstart", "results"}  # packages and configs of these names
-    shutil.copytree(
-        ROOT,
-        target,
-        ignore=lambda path, names: (
-            leave(path, names)
-            - (kept if Path(path).is_relative_to(ROOT / "pysot") or path.endswith("experiments") else set())
-        ),
-    )
+    kept = {"quickstart", "results"}  # packages and configs with these names
+
+    def ignored(path: str, names: list[str]) -> set[str]:
+        may_be_kept = Path(path).is_relative_to(ROOT / "pysot") or path.endswith("experiments")
+        return ignore(path, names) - (kept if may_be_kept else set())
+
+    shutil.copytree(ROOT, target, ignore=ignored)
     shutil.rmtree(target / "testing_dataset", ignore_errors=True)
     return target
 
@@ -136,7 +142,7 @@ def copy_of_repository(folder: Path) -> Path:
 def run_script(
     script: str, folder: Path, *arguments: str, cwd: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess:
-    """A script of test/ in a copy of the repository, run from test/ with the Python of the tests."""
+    """Run a script of test/ in a copy of the repository, from its test/, with the Python of the tests."""
     environment = {
         **os.environ,
         "VIRTUAL_ENV": sys.prefix,
@@ -151,7 +157,10 @@ def run_script(
 
 
 def tiny_benchmark(folder: Path, frames: int = 115, videos: int = 2) -> Path:
-    """`folder` with training_dataset/quickstart and testing_dataset/VOT2016 of moving squares, videos long enough for an EAO."""
+    """Fill `folder` with training_dataset/quickstart and testing_dataset/VOT2016 of moving squares; return it.
+
+    The videos are long enough for an EAO.
+    """
     raw = folder / "testing_dataset" / "VOT2016"
     for i in range(videos):
         moving_square(raw / f"square{i}", frames=frames, seed=i)
@@ -171,12 +180,12 @@ def tiny_benchmark(folder: Path, frames: int = 115, videos: int = 2) -> Path:
 
 
 def checkpoints(folder: Path) -> list[str]:
-    """The names in a snapshot folder, without those of the run."""
+    """Return the names in a snapshot folder, without the files of the training run."""
     return sorted(set(os.listdir(folder)) - {"run.json", ".lock"})
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs, on Linux."""
+    """Return whether a process is running, on Linux."""
     try:
         return "Z" not in open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1][:3]
     except OSError:
@@ -184,7 +193,10 @@ def is_alive(pid: int) -> bool:
 
 
 def check_processes_end(folder: Path, script: str, signum: int) -> None:
-    """Run a script whose two worker processes leave files pid<number> in `folder`, send a signal to the script alone, and see them end."""
+    """Check that the two worker processes of a script end after a signal to the script alone.
+
+    The worker processes write files pid<number> to `folder`.
+    """
     (folder / "run.py").write_text(script)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "test")))}
     parent = subprocess.Popen(

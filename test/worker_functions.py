@@ -1,4 +1,4 @@
-"""What worker processes of tests do; they import it."""
+"""Functions that worker processes of tests import and call."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ def pid_and_square(item: int) -> tuple[int, int]:
 
 def tell_number(number: int):
     def call() -> int:
-        time.sleep(0.2)  # so that each of two processes has a call
+        time.sleep(0.2)  # long enough that each of two processes gets a call
         return number
 
     return call

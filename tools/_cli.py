@@ -1,28 +1,36 @@
-"""What the command-line tools share: arguments, logging, progress bars, and errors as sentences. Importing it makes `pysot` importable."""
+"""Shared parts of the command-line tools: arguments, logging, progress bars, and errors as sentences.
+
+Importing this module changes nothing in the process. Every tool calls `prepare_process()` before it imports pysot or
+torch, and runs its main function with `run()`.
+"""
+
+from __future__ import annotations
 
 import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from yacs.config import CfgNode
+
+    from pysot.utils.distributed import Rank
 
 try:
     import resource
 except ImportError:  # not on Windows
-    resource = None
-
-try:
-    import pysot  # noqa: F401
-except ModuleNotFoundError:
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    resource = None  # type: ignore[assignment]
 
 
-_MOST_PROCESSES = 8  # each holds a network
-_ADDRESSES = (
-    2**30
-)  # bytes of address space without which the libraries cannot be loaded, and end the process in ways that no error reaches
-_OUT_OF_MEMORY = (
+_MAX_TRACKING_PROCESSES = 8  # each holds a network
+# Bytes of address space. With less, the libraries cannot be loaded and end the process without a Python error.
+_MIN_ADDRESS_SPACE = 2**30
+_OUT_OF_MEMORY_SIGNS = (
     "could not create a primitive",
     "Cannot allocate memory",
     "can't allocate memory",
@@ -32,22 +40,52 @@ _OUT_OF_MEMORY = (
 )
 
 
-def _check_addresses() -> None:
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0] if resource is not None else -1
-    if 0 <= limit < _ADDRESSES:
+def prepare_process() -> None:
+    """Make `pysot` importable, and turn a too small address space or a failing import of torch into sentences.
+
+    Call it at the start of a tool, before pysot or torch is imported. Ends the process with status 2 if the limit on
+    its address space is too small.
+    """
+    try:
+        import pysot  # noqa: F401
+    except ModuleNotFoundError:
+        sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    _check_address_space()
+    sys.excepthook = _explain_torch_import_error
+
+
+def _address_space_limit() -> int:
+    """Return the limit on the address space of this process in bytes, -1 without one."""
+    return resource.getrlimit(resource.RLIMIT_AS)[0] if resource is not None else -1
+
+
+def _check_address_space() -> None:
+    limit = _address_space_limit()
+    if 0 <= limit < _MIN_ADDRESS_SPACE:
         print(
-            f"error: a process may have {limit >> 20} MiB of addresses here (ulimit -v), and the libraries alone need {_ADDRESSES >> 20}; raise the limit, "
-            "such as with ulimit -v unlimited",
+            f"error: this process is limited to {limit >> 20} MiB of address space (ulimit -v), and the libraries "
+            f"alone need {_MIN_ADDRESS_SPACE >> 20}; raise the limit, for example with ulimit -v unlimited",
             file=sys.stderr,
         )
         sys.exit(2)
 
 
-_check_addresses()
+def _explain_torch_import_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print the reason and the remedy if torch cannot be imported because of torch_npu (an exception hook)."""
+    from pysot.utils.doctor import explain_torch_import
+
+    reason = None
+    if issubclass(kind, (ImportError, RuntimeError, OSError)):
+        reason = explain_torch_import(f"{error} {error.__cause__ or ''}")
+    if reason is None:
+        sys.__excepthook__(kind, error, trace)
+        return
+    print(f"error: torch cannot be imported: {reason}. Run `python tools/doctor.py` for details", file=sys.stderr)
+    sys.exit(2)
 
 
 def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """--cfg/--config FILE, --device NAME and --opts KEY VALUE ..., the last one on the line."""
+    """Add --cfg/--config FILE, --device NAME and --opts KEY VALUE ..., which is last on the line."""
     parser.add_argument(
         "--cfg",
         "--config",
@@ -56,22 +94,29 @@ def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = 
         default=default,
         help="YAML file, experiments/<name>/config.yaml",
     )
-    parser.add_argument(
-        "--device",
-        default="auto",
-        help="auto (NPU, GPU or CPU, the first there is), npu, cuda, cpu, or a card such as npu:3",
-    )
+    add_device_argument(parser)
     parser.add_argument(
         "--opts", nargs=argparse.REMAINDER, default=[], help="config values KEY VALUE ..., last on the line"
     )
 
 
+def add_device_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --device NAME."""
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="auto (NPU, GPU or CPU, the first that exists), npu, cuda, cpu, or a card such as npu:3",
+    )
+
+
 def add_dataset_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """--dataset/-d NAME and --datasetdir FOLDER; by default testing_dataset here, else that of the repository. A NAME with a slash in it is a path: of a set's
-    folder, or of its json.
+    """Add --dataset/-d NAME and --datasetdir FOLDER.
+
+    The default folder is testing_dataset in the current folder if it exists, else that of the repository. A NAME with a
+    slash is a path: of a set's folder, or of its json.
     """
-    here = Path("testing_dataset")
-    folder = here if here.is_dir() else Path(__file__).resolve().parents[1] / "testing_dataset"
+    local = Path("testing_dataset")
+    folder = local if local.is_dir() else Path(__file__).resolve().parents[1] / "testing_dataset"
     parser.add_argument(
         "--dataset",
         "-d",
@@ -88,19 +133,26 @@ def add_dataset_arguments(parser: argparse.ArgumentParser, default: str | None =
 
 
 class _NameOrPath(argparse.Action):
-    """--dataset: a path becomes the name at its end and --datasetdir."""
+    """Argument --dataset: a path is split into the name at its end and --datasetdir."""
 
-    def __call__(self, parser, namespace, value, option_string=None):
-        if any(mark and mark in value for mark in (os.sep, os.altsep)):
-            path = Path(value).resolve()
-            value, namespace.datasetdir = (
-                (path.stem, str(path.parent)) if path.suffix == ".json" else (path.name, str(path))
-            )
-        namespace.dataset = value
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        name = str(values)
+        if any(separator and separator in name for separator in (os.sep, os.altsep)):
+            path = Path(name).resolve()
+            is_json = path.suffix == ".json"
+            name = path.stem if is_json else path.name
+            namespace.datasetdir = str(path.parent) if is_json else str(path)
+        namespace.dataset = name
 
 
 def whole_number(least: int) -> Callable[[str], int]:
-    """An argument type: a whole number that is `least` or more."""
+    """Return an argument type: a whole number that is `least` or more."""
 
     def read(text: str) -> int:
         if not text.isdecimal() or int(text) < least:
@@ -110,8 +162,8 @@ def whole_number(least: int) -> Callable[[str], int]:
     return read
 
 
-def part(text: str) -> tuple[int, int]:
-    """An argument type: I/N with 1 <= I <= N."""
+def parse_part(text: str) -> tuple[int, int]:
+    """Parse an argument I/N with 1 <= I <= N."""
     first, _, second = text.partition("/")
     if not (first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second)):
         raise argparse.ArgumentTypeError(f"expected I/N with I from 1 to N, got {text!r}")
@@ -119,48 +171,54 @@ def part(text: str) -> tuple[int, int]:
 
 
 def add_sequence_arguments(parser: argparse.ArgumentParser) -> None:
-    """--only a,b and --except a,b (dest excluded): which sequences of a folder."""
+    """Add --only a,b and --except a,b (dest excluded), which choose sequences of a folder."""
 
-    def names(text: str) -> tuple[str, ...]:
+    def parse_names(text: str) -> tuple[str, ...]:
         return tuple(name.strip() for name in text.split(",") if name.strip())
 
-    parser.add_argument("--only", type=names, default=(), help="these sequences, separated by commas")
-    parser.add_argument("--except", type=names, default=(), dest="excluded", help="all but these")
+    parser.add_argument("--only", type=parse_names, default=(), help="these sequences, separated by commas")
+    parser.add_argument("--except", type=parse_names, default=(), dest="excluded", help="all but these")
 
 
 def add_deterministic_argument(parser: argparse.ArgumentParser) -> None:
-    """--deterministic, which open_device obeys."""
+    """Add --deterministic, which `open_device` applies."""
     parser.add_argument(
         "--deterministic",
         action="store_true",
-        help="the same bits in every run on the same device, with as many processes and threads "
+        help="compute the same bits each time on the same device, for the same number of processes and threads "
         "(slower, see test/README.md)",
     )
 
 
-def open_device(args: argparse.Namespace, cfg, local_rank: int | None = None):
-    """The device of --device, with the switches of the config's NPU or GPU section, and --deterministic where a command has it."""
+def open_device(args: argparse.Namespace, cfg: CfgNode, local_rank: int | None = None) -> torch.device:
+    """Open the device of --device, with the switches of the config's NPU or GPU section.
+
+    --deterministic applies if the command has it.
+    """
     from pysot.utils import device_builder
 
     return device_builder.open_device(args.device, cfg, local_rank, getattr(args, "deterministic", False))
 
 
-def card_of(number: int) -> int:
-    """The card of a process that tracks, by its number from 0: they take the cards by turns."""
+def card_of_process(number: int) -> int:
+    """Return the card of a tracking process, by its number from 0; cards are assigned round-robin."""
     from pysot.utils.device import accelerators
 
     return number % max(1, len(accelerators()))
 
 
-def tracking_processes(device, videos: int) -> int:
-    """How many processes track where nobody says so: one on an accelerator, one per core on a CPU."""
+def default_tracking_processes(device: torch.device, videos: int) -> int:
+    """Return the default number of tracking processes: one on an accelerator, one per core on a CPU."""
     from pysot.utils.cores import usable_cores
 
-    return max(1, min(len(usable_cores()), videos, _MOST_PROCESSES)) if device.type == "cpu" else 1
+    return max(1, min(len(usable_cores()), videos, _MAX_TRACKING_PROCESSES)) if device.type == "cpu" else 1
 
 
-def claim_cores(rank, device) -> int:
-    """Bind each of several processes on a machine to its share of the cores; returns the loader processes that these can feed."""
+def claim_cores(rank: Rank, device: torch.device) -> int:
+    """Bind each of several processes on a machine to its share of the cores.
+
+    Returns the number of loader processes that these cores support.
+    """
     from pysot.utils.cores import bind_to_cores, core_quota, loader_workers, share_of_cores, usable_cores
     from pysot.utils.device import binds_cores
 
@@ -171,7 +229,7 @@ def claim_cores(rank, device) -> int:
 
 
 def setup_logging(quiet: bool = False, file: Path | None = None) -> None:
-    """Send log lines to stderr, without tearing progress bars, and to `file` as well; quiet keeps warnings only."""
+    """Send log lines to stderr, without breaking progress bars, and to `file` as well; quiet keeps warnings only."""
     from pysot.utils.files import atomic_write
 
     handlers: list[logging.Handler] = [_BarSafeHandler()]
@@ -179,23 +237,24 @@ def setup_logging(quiet: bool = False, file: Path | None = None) -> None:
         if not file.exists():
             with atomic_write(file):
                 pass
-        handlers.append(_ToleratedFile(file, encoding="utf-8"))
+        handlers.append(_TolerantFileHandler(file, encoding="utf-8"))
     level = logging.WARNING if quiet else logging.INFO
     logging.basicConfig(
         level=level, format="[%(asctime)s] %(message)s", datefmt="%H:%M:%S", handlers=handlers, force=True
     )
 
 
-class _ToleratedFile(logging.FileHandler):
-    """A log file whose disk may be full: that is said once, and costs its further lines only."""
+class _TolerantFileHandler(logging.FileHandler):
+    """Log file whose disk may be full: this is reported once, and only further lines are lost."""
 
     def handleError(self, record: logging.LogRecord) -> None:
-        if not isinstance(sys.exc_info()[1], OSError):
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
             super().handleError(record)
-        elif not getattr(self, "told", False):
-            self.told = True
+        elif not getattr(self, "reported", False):
+            self.reported = True
             print(
-                f"the log {self.baseFilename} cannot be written ({sys.exc_info()[1]}): the run goes on without it",
+                f"the log {self.baseFilename} cannot be written ({error}): this process continues without it",
                 file=sys.stderr,
             )
 
@@ -207,40 +266,24 @@ class _BarSafeHandler(logging.StreamHandler):
         tqdm.write(self.format(record), file=sys.stderr)
 
 
-def progress_bar(iterable: Iterable, total: int | None = None, description: str = "", initial: int = 0) -> Iterable:
-    """The iterable with a bar, speed and ETA on a terminal; nothing where stderr is a file."""
+def progress_bar(iterable: Iterable | None, total: int | None = None, description: str = "", initial: int = 0) -> Any:
+    """Return the iterable with a bar, speed and ETA on a terminal; nothing is drawn if stderr is a file."""
     from tqdm import tqdm
 
     return tqdm(iterable, total=total, desc=description, initial=initial, disable=None, dynamic_ncols=True)
 
 
-def _explain(kind, error, trace) -> None:
-    """An import of torch that fails because of torch_npu: say why, and what to do."""
-    from pysot.utils.doctor import explain_torch_import
-
-    reason = (
-        explain_torch_import(f"{error} {error.__cause__ or ''}")
-        if issubclass(kind, (ImportError, RuntimeError, OSError))
-        else None
-    )
-    if reason is None:
-        sys.__excepthook__(kind, error, trace)
-        return
-    print(f"error: torch cannot be imported: {reason}. `python tools/doctor.py` tells more", file=sys.stderr)
-    sys.exit(2)
-
-
-sys.excepthook = _explain
-
-
 def run(main: Callable[[], None]) -> None:
-    """Call main; errors that explain themselves become one sentence on stderr and exit status 2, an interrupt 128 and the number of the signal."""
+    """Call main and turn its errors into one sentence on stderr and an exit status.
+
+    The status is 2 for an error that explains itself, and 128 plus the number of the signal for an interrupt.
+    """
     from pysot.utils.signals import Interrupted
 
     try:
         main()
     except KeyboardInterrupt:
-        print("interrupted; what was finished is kept", file=sys.stderr)
+        print("interrupted; finished work is kept", file=sys.stderr)
         sys.exit(130)
     except Interrupted as error:
         print(str(error), file=sys.stderr)
@@ -251,9 +294,9 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(2)
 
 
-def _memory_hint(words: str) -> str:
-    if not any(sign in words for sign in _OUT_OF_MEMORY):
+def _memory_hint(message: str) -> str:
+    if not any(sign in message for sign in _OUT_OF_MEMORY_SIGNS):
         return ""
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0] if resource is not None else -1
-    limited = f"; a process may have {limit >> 20} MiB of addresses here (ulimit -v)" if limit > 0 else ""
-    return f". Memory ran out: a smaller TRAIN.BATCH_SIZE or fewer TRAIN.NUM_WORKERS or --workers need less{limited}"
+    limit = _address_space_limit()
+    limited = f"; this process is limited to {limit >> 20} MiB of address space (ulimit -v)" if limit > 0 else ""
+    return f". Out of memory: a smaller TRAIN.BATCH_SIZE or fewer TRAIN.NUM_WORKERS or --workers need less{limited}"

@@ -1,39 +1,48 @@
-"""What the commands share that prepare training data: crops and annotation of a raw data set."""
+"""Shared parts of the commands that prepare training data: crops and annotation of a raw data set."""
 
 import argparse
 import functools
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import _cli
 from pysot.datasets.crop import crop_all, crop_bytes
 from pysot.datasets.raw.registry import RAW_SETS
-from pysot.datasets.raw.video import RawVideo, annotation_json, crop_name, describe, present_crops
+from pysot.datasets.raw.video import RawVideo, annotation_json, crop_name, format_counts, present_crops
 from pysot.utils.files import write_json
 
 
 def add_crop_arguments(parser: argparse.ArgumentParser) -> None:
-    """--with-z and --dry-run."""
+    """Add --with-z and --dry-run."""
     parser.add_argument(
         "--with-z", action="store_true", help="also write each exemplar as .z.jpg; training does not need it"
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="count boxes and the disk that their crops need; write nothing"
+        "--dry-run", action="store_true", help="count boxes and the disk space of their crops; write nothing"
     )
 
 
-def read_videos(name: str, root: Path, split: str, counts: Counter, only=(), excluded=()) -> list[RawVideo]:
-    """The videos of a split, read with a bar. Raises what the set's reader raises, and ValueError where no video has a box."""
-    videos = list(
-        _cli.progress_bar(
-            RAW_SETS[name].videos(root, split, counts, only, excluded), description=f"reading {name} {split}"
-        )
-    )
+def read_videos(
+    name: str,
+    root: Path,
+    split: str,
+    counts: Counter,
+    only: Collection[str] = (),
+    excluded: Collection[str] = (),
+) -> list[RawVideo]:
+    """Return the videos of a split, read with a progress bar.
+
+    Raises the errors of the set's reader, and ValueError if no video has a box.
+    """
+    raw_set = RAW_SETS[name]
+    source = raw_set.videos(root, split, counts, only, excluded)
+    videos = list(_cli.progress_bar(source, description=f"reading {name} {split}"))
     if not videos:
         raise ValueError(
-            f"no box in {split} of {Path(root).absolute()} (left out: {describe(counts)}); {name} is {RAW_SETS[name].shape}"
+            f"no box in {split} of {Path(root).absolute()} (left out: {format_counts(counts)}); "
+            f"{name} is {raw_set.layout}"
         )
     return videos
 
@@ -41,9 +50,9 @@ def read_videos(name: str, root: Path, split: str, counts: Counter, only=(), exc
 def make_crops(
     videos: list[RawVideo], crops: Path, label: str, procs: int, size: int, with_z: bool, dry_run: bool
 ) -> str:
-    """Crop the videos of a split; what was done, in words."""
+    """Crop the videos of a split; return a sentence about what was done, or for a dry run about what would be."""
     if dry_run:
-        return foresee(videos, crops)
+        return describe_dry_run(videos, crops)
     progress = functools.partial(_cli.progress_bar, description=label)
     result = crop_all(videos, crops, procs, size, progress, with_z)
     return (
@@ -51,51 +60,48 @@ def make_crops(
     )
 
 
-def foresee(videos: list[RawVideo], crops: Path) -> str:
-    """What cropping would do."""
+def describe_dry_run(videos: list[RawVideo], crops: Path) -> str:
+    """Return a sentence about the crops that exist, and the disk space that the others need."""
     boxes = sum(len(frame.boxes) for video in videos for frame in video.frames)
     present = 0
     for video in videos:
-        there = set(present_crops(crops / video.name))
-        present += (
-            sum(crop_name(frame.number, track) in there for frame in video.frames for track in frame.boxes)
-            if there
-            else 0
-        )
-    place = next(folder for folder in (crops, *crops.absolute().parents) if folder.is_dir())
-    needed, free = (boxes - present) * crop_bytes(videos) / 2**20, shutil.disk_usage(place).free / 2**20
+        names = set(present_crops(crops / video.name))
+        if names:
+            present += sum(crop_name(frame.number, track) in names for frame in video.frames for track in frame.boxes)
+    existing_folder = next(folder for folder in (crops, *crops.absolute().parents) if folder.is_dir())
+    needed = (boxes - present) * crop_bytes(videos) / 2**20
+    free = shutil.disk_usage(existing_folder).free / 2**20
     return f"{boxes} boxes, {present} crops are there; the others need about {needed:.0f} MiB, {free:.0f} MiB are free"
 
 
-def par_crop(name: str, here: Path) -> None:
-    """The command training_dataset/<set>/par_crop.py [size] [processes]."""
-    parser = argparse.ArgumentParser(description=f"Crops of {name} for training; gen_json.py comes next.")
+def par_crop(name: str, folder: Path) -> None:
+    """Run the command training_dataset/<set>/par_crop.py [size] [processes]."""
+    parser = argparse.ArgumentParser(description=f"Make training crops of {name}; run gen_json.py afterwards.")
     parser.add_argument("size", nargs="?", type=int, default=511, help="pixels of a crop; training expects 511")
     parser.add_argument("procs", nargs="?", type=int, default=12, help="processes")
-    _add_places(parser, here)
+    _add_folder_arguments(parser, folder)
     add_crop_arguments(parser)
     args = parser.parse_args()
     _cli.setup_logging(quiet=True)
     for split in RAW_SETS[name].splits(args.root):
-        counts = Counter()
+        counts: Counter = Counter()
         videos = read_videos(name, args.root, split, counts)
-        done = make_crops(
-            videos, args.out / f"crop{args.size}", split, args.procs, args.size, args.with_z, args.dry_run
-        )
-        print(f"{split}: {len(videos)} {_things(name)}, {done}; not used: {describe(counts)}")
+        crops = args.out / f"crop{args.size}"
+        done = make_crops(videos, crops, split, args.procs, args.size, args.with_z, args.dry_run)
+        print(f"{split}: {len(videos)} {_unit(name)}, {done}; not used: {format_counts(counts)}")
 
 
-def gen_json(name: str, here: Path) -> None:
-    """The command training_dataset/<set>/gen_json.py."""
+def gen_json(name: str, folder: Path) -> None:
+    """Run the command training_dataset/<set>/gen_json.py."""
     parser = argparse.ArgumentParser(
-        description=f"Training annotation of {name}, a json per split; run par_crop.py before, so that only boxes with a crop "
-        "are listed."
+        description=f"Write the training annotation of {name}, one json per split. Run par_crop.py first, so that only "
+        "boxes with a crop are listed."
     )
-    _add_places(parser, here)
+    _add_folder_arguments(parser, folder)
     args = parser.parse_args()
     _cli.setup_logging(quiet=True)
     for split in RAW_SETS[name].splits(args.root):
-        counts = Counter()
+        counts: Counter = Counter()
         videos = read_videos(name, args.root, split, counts)
         crops = args.out / "crop511"
         cropped = any((crops / video.name).is_dir() for video in videos)
@@ -103,17 +109,20 @@ def gen_json(name: str, here: Path) -> None:
             print(f"{split}: no crops in {crops} yet, so every box is listed; run par_crop.py, then this again")
         content = annotation_json(videos, crops if cropped else None, counts)
         write_json(args.out / f"{split}.json", content)
-        print(f"{split}.json: {len(content)} {_things(name)}, {describe(counts)}")
+        print(f"{split}.json: {len(content)} {_unit(name)}, {format_counts(counts)}")
 
 
-def _things(name: str) -> str:
+def _unit(name: str) -> str:
     return "images" if name in ("coco", "det") else "videos"
 
 
-def _add_places(parser: argparse.ArgumentParser, here: Path) -> None:
-    parser.add_argument("--root", type=Path, default=here, help="folder of the raw data set (default: this folder)")
+def _add_folder_arguments(parser: argparse.ArgumentParser, folder: Path) -> None:
+    parser.add_argument("--root", type=Path, default=folder, help="folder of the raw data set (default: this folder)")
     parser.add_argument(
-        "--out", type=Path, default=here, help="crops go to OUT/crop511, jsons to OUT (default: this folder)"
+        "--out",
+        type=Path,
+        default=folder,
+        help="crops are written to OUT/crop511, jsons to OUT (default: this folder)",
     )
 
 

@@ -1,16 +1,23 @@
-"""The parts of test.py: a network on its device, tracking with one process or several, and the results drawn on their frames."""
+"""Parts of test.py: load a network, track with one process or several, and draw the results on the frames."""
 
+import argparse
 import functools
 import logging
+from pathlib import Path
 
 import torch
+from yacs.config import CfgNode
 
 import _cli
 from pysot.core.config import load_config
 from pysot.models.model_builder import build_model
+from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.experiments.parallel import run_in_processes
 from pysot.toolkit.experiments.render import render
 from pysot.toolkit.experiments.runner import frames_to_track, run_dataset
+from pysot.toolkit.protocol import Protocol
+from pysot.toolkit.results.trajectory import Trajectory
+from pysot.tracker.siamrpn_tracker import SiamRPNTracker
 from pysot.tracker.tracker_builder import build_tracker
 from pysot.utils.device import seed_everything
 from pysot.utils.model_load import load_pretrain
@@ -18,7 +25,8 @@ from pysot.utils.model_load import load_pretrain
 logger = logging.getLogger("test")
 
 
-def load_model(cfg, snapshot):
+def load_model(cfg: CfgNode, snapshot: Path | None) -> torch.nn.Module:
+    """Build the network and load its snapshot; without one its weights are random, which is logged."""
     seed_everything(0)
     model = build_model(cfg)
     if snapshot:
@@ -27,39 +35,50 @@ def load_model(cfg, snapshot):
     return model
 
 
-def build_in_process(args, snapshot, number):
-    """The tracker of a worker process."""
+def build_in_process(args: argparse.Namespace, snapshot: Path | None, number: int) -> SiamRPNTracker:
+    """Build the tracker of a worker process."""
     _cli.setup_logging(quiet=True)
     cfg = load_config(args.config, args.opts)
-    device = _cli.open_device(args, cfg, _cli.card_of(number))
+    device = _cli.open_device(args, cfg, _cli.card_of_process(number))
     if device.type == "cpu":
         torch.set_num_threads(1)  # see device.one_thread
     return build_tracker(load_model(cfg, snapshot).to(device).eval(), cfg)
 
 
-def track(args, tracker, workers, snapshot, dataset, folder, protocol) -> dict[str, str]:
-    """Track with `tracker`, or without one with several processes; returns which sequences failed, and why."""
+def track(
+    args: argparse.Namespace,
+    tracker: SiamRPNTracker | None,
+    workers: int,
+    snapshot: Path | None,
+    dataset: Dataset,
+    folder: Path,
+    protocol: Protocol,
+) -> dict[str, str]:
+    """Track with `tracker`, or if it is None with several processes.
+
+    Returns the failed sequences with the reasons.
+    """
     experiment = protocol.experiment
     frames = {sequence.name: frames_to_track(dataset, sequence, folder, experiment) for sequence in dataset.sequences}
     with _cli.progress_bar(None, total=sum(frames.values()), description=dataset.name) as bar:
 
-        def on_sequence(sequence, state, trajectory):
+        def on_sequence(sequence: Sequence, state: str, trajectory: Trajectory | None) -> None:
             if state == "kept":
                 logger.info("Video: %s has a result already in %s", sequence.name, folder)
                 bar.update(frames[sequence.name])
             elif trajectory is not None:
-                speed, lost = (
-                    len(trajectory) / trajectory.seconds.sum(),
-                    f" Lost: {len(trajectory.failures)}" * protocol.restarts,
-                )
+                speed = len(trajectory) / trajectory.seconds.sum()
+                lost = f" Lost: {len(trajectory.failures)}" if protocol.restarts else ""
                 logger.info("Video: %-12s Speed: %.1ffps%s", sequence.name, speed, lost)
 
         if tracker is None:
-            build, tracked = functools.partial(build_in_process, args, snapshot), [0]
+            build = functools.partial(build_in_process, args, snapshot)
+            tracked = 0
 
-            def on_frames(count):
-                bar.update(count - tracked[0])
-                tracked[0] = count
+            def on_frames(count: int) -> None:
+                nonlocal tracked
+                bar.update(count - tracked)
+                tracked = count
 
             return run_in_processes(build, workers, dataset, folder, on_frames, on_sequence, experiment).failed
         return run_dataset(
@@ -67,10 +86,11 @@ def track(args, tracker, workers, snapshot, dataset, folder, protocol) -> dict[s
         ).failed
 
 
-def draw(dataset, folder, protocol):
-    shown = folder / ("vis" if protocol.usual else f"vis_{protocol.experiment}")
+def draw(dataset: Dataset, folder: Path, protocol: Protocol) -> None:
+    """Write one video per sequence, with ground truth and tracked regions."""
+    videos = folder / ("vis" if protocol.usual else f"vis_{protocol.experiment}")
     with _cli.progress_bar(None, total=sum(map(len, dataset.sequences)), description="drawing") as bar:
         for sequence in dataset.sequences:
             task = protocol.tasks(dataset, sequence, folder)[0]
             trajectory = task.load(task.path, len(task.sequence))
-            logger.info("wrote %s", render(task.sequence, trajectory, shown / f"{sequence.name}.mp4", bar.update))
+            logger.info("wrote %s", render(task.sequence, trajectory, videos / f"{sequence.name}.mp4", bar.update))

@@ -1,13 +1,19 @@
-"""Measure this repository on this machine: python tools/benchmark.py WHAT --cfg experiments/<name>/config.yaml [--json FILE]. WHAT is
+"""Measure this repository on this machine: python tools/benchmark.py BENCHMARK --cfg experiments/<name>/config.yaml.
 
-train  pairs per second of the training step against the same network stepped the plain way, in one run; the parts of a step; memory
-scale  several processes against one: parallel efficiency, the share of communication, and what that foresees for 8 and 64 cards
-xcorr  the ways to compute the depth-wise correlation, forward and backward
-loader  training items on one core against decoding the two crops of a pair and nothing else, and its parts
-index  the annotation index at the scale of YouTube-BB, 5 million boxes: time and memory
-prepare  crops of a raw data set, --raw SET ROOT, against decoding its images and encoding its crops and nothing else
-eval  scoring one tracker on a VOT set, --results FOLDER DATASET DATASETDIR
-eval-many  scoring --trackers trackers on --sequences sequences, made for it: time and memory
+BENCHMARK is one of
+
+train      pairs per second of the training step, compared in one run with the plain way to step the same network; the
+           parts of a step; memory
+scale      several processes compared with one: parallel efficiency, the share of communication, and what these predict
+           for 8 and 64 cards
+xcorr      the ways to compute the depth-wise correlation, forward and backward
+loader     training items on one core compared with only decoding the two crops of a pair, and the parts of loading
+index      the annotation index at the scale of YouTube-BB, 5 million boxes: time and memory
+prepare    crops of a raw data set, --raw SET ROOT, compared with only decoding its images and encoding its crops
+eval       scoring one tracker on a VOT set, --results FOLDER DATASET DATASETDIR
+eval-many  scoring --trackers generated trackers on --sequences generated sequences: time and memory
+
+--json FILE also writes the results to a file.
 """
 
 import argparse
@@ -16,6 +22,9 @@ import sys
 from pathlib import Path
 
 import _cli
+
+_cli.prepare_process()
+
 from pysot.benchmarks.case_builder import build_case
 from pysot.benchmarks.job import Job
 from pysot.benchmarks.table import BENCHMARKS
@@ -28,18 +37,18 @@ from pysot.utils.files import write_json
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add, count = parser.add_argument, _cli.whole_number(1)
-    add("what", choices=list(BENCHMARKS), help="what to measure")
+    add("benchmark", choices=list(BENCHMARKS), help="benchmark to run")
     _cli.add_config_arguments(parser)
     add("--data_path", help="as for train.py")
     add("--steps", type=count, default=Job.steps, help="steps of a repetition")
-    add("--repeats", type=count, default=Job.repeats, help="repetitions; the median counts")
-    add("--backbone", action="store_true", help="train: with the backbone training, as after the unfreeze epoch")
+    add("--repeats", type=count, default=Job.repeats, help="repetitions; the median is reported")
+    add("--backbone", action="store_true", help="train: train the backbone too, as after the unfreeze epoch")
     add(
         "--processes",
         type=_cli.whole_number(2),
         help="scale: processes to compare with one (default: one per card, two on a CPU)",
     )
-    add("--videos", type=count, default=Job.videos, help="index: videos of the annotation that is made for it")
+    add("--videos", type=count, default=Job.videos, help="index: videos of the generated annotation")
     add("--raw", nargs=2, metavar=("SET", "ROOT"), help="prepare: the raw data set, as for tools/prepare_data.py")
     add(
         "--results",
@@ -49,21 +58,21 @@ def parse_arguments() -> argparse.Namespace:
     )
     add("--sequences", type=count, default=Job.sequences, help="eval-many: sequences")
     add("--trackers", type=count, default=Job.trackers, help="eval-many: trackers")
-    add("--json", metavar="FILE", help="also write the figures: a list of {name, device, value, unit, ratio, target}")
+    add("--json", metavar="FILE", help="also write the results: a list of {name, device, value, unit, ratio, target}")
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_arguments()
-    if args.what == "scale" and "WORLD_SIZE" not in os.environ:
+    if args.benchmark == "scale" and "WORLD_SIZE" not in os.environ:
         start_processes(args)
     cfg, rank = load_config(args.config, args.opts, for_training=True), find_rank()
     _cli.setup_logging(quiet=True)
     device = _cli.open_device(args, cfg, rank.local_rank)
     seed_everything(0)
     case = build_case(cfg)
-    experiment = Path(args.config).parent.name + " backbone" * args.backbone
-    name = f"{args.what} {experiment} {case.precision} batch {case.batch_size}"
+    experiment = Path(args.config).parent.name + (" backbone" if args.backbone else "")
+    name = f"{args.benchmark} {experiment} {case.precision} batch {case.batch_size}"
     job = Job(
         case,
         device,
@@ -81,33 +90,32 @@ def main() -> None:
         trackers=args.trackers,
     )
     with process_group(rank, device):
-        rows, words = BENCHMARKS[args.what](job)
+        rows, words = BENCHMARKS[args.benchmark](job)
     if not rank.is_main:
         return
     for row in rows:
-        ratio, target = f"  {row.ratio:.2f} x" if row.ratio else "", f", target {row.target}" if row.target else ""
-        print(f"{f'{name}: {row.what}':<60} {row.value:>10.3f} {row.unit}{ratio}{target}")
+        ratio = f"  {row.ratio:.2f} x" if row.ratio else ""
+        target = f", target {row.target}" if row.target else ""
+        row_name = f"{name}: {row.what}"
+        print(f"{row_name:<60} {row.value:>10.3f} {row.unit}{ratio}{target}")
     print(words)
     if args.json:
-        write_json(
-            args.json,
-            [
-                {
-                    "name": f"{name}: {row.what}",
-                    "device": device_name(device),
-                    "value": row.value,
-                    "unit": row.unit,
-                    "ratio": row.ratio,
-                    "target": row.target,
-                }
-                for row in rows
-            ],
-            indent=1,
-        )
+        content = [
+            {
+                "name": f"{name}: {row.what}",
+                "device": device_name(device),
+                "value": row.value,
+                "unit": row.unit,
+                "ratio": row.ratio,
+                "target": row.target,
+            }
+            for row in rows
+        ]
+        write_json(args.json, content, indent=1)
 
 
 def start_processes(args: argparse.Namespace) -> None:
-    """Become torchrun with as many processes as asked for."""
+    """Replace this process by torchrun with the requested number of processes."""
     cards = 1 if args.device == "cpu" else len(accelerators())
     command = [
         sys.executable,

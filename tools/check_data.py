@@ -1,22 +1,32 @@
-"""Look a training set over: python tools/check_data.py --cfg experiments/<name>/config.yaml [--all] [--out FOLDER].
+"""Check training sets: python tools/check_data.py --cfg experiments/<name>/config.yaml [--all] [--out FOLDER].
 
-For each set of DATASET.NAMES: do the crops exist and decode, do the boxes make sense, what sizes do they have. Writes a report as json and a contact sheet.
-Crops that cannot be read are listed beside the annotation, in <annotation>.excluded.json, and training leaves them out.
+For each set of DATASET.NAMES: do the crops exist and decode, are the boxes plausible, how large are they. Writes a
+report as json and a contact sheet. Unreadable crops are listed beside the annotation, in <annotation>.excluded.json,
+and training leaves them out.
 """
+
+from __future__ import annotations
 
 import argparse
 import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import _cli
+
+_cli.prepare_process()
 
 import cv2
 
-import _cli
 from pysot.core.config import load_config
 from pysot.datasets.check import check_boxes, check_crops
 from pysot.datasets.data_builder import find_sets
 from pysot.datasets.index import excluded_path, load_annotation, remember_excluded
 from pysot.datasets.storage import is_pack
 from pysot.utils.files import write_bytes, write_json
+
+if TYPE_CHECKING:
+    from pysot.datasets.check import CheckReport
 
 
 def main() -> None:
@@ -25,7 +35,7 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="read every crop, not only --sample of them")
     parser.add_argument("--sample", type=_cli.whole_number(1), default=2000, help="crops to read of each set")
     parser.add_argument("--data_path", help="as for train.py")
-    parser.add_argument("--keep", action="store_true", help="list nothing to be left out: only report")
+    parser.add_argument("--keep", action="store_true", help="report only: do not list crops to leave out")
     _cli.add_config_arguments(parser)
     args = parser.parse_args()
     _cli.setup_logging(quiet=True)
@@ -41,22 +51,20 @@ def main() -> None:
         )
         write_json(args.out / f"{name}.json", report.as_json(), indent=1)
         write_bytes(args.out / f"{name}.jpg", cv2.imencode(".jpg", sheet)[1].tobytes())
-        tell(report, args.out / f"{name}.jpg")
+        print_report(report, args.out / f"{name}.jpg")
         if report.bad and not args.keep and not is_pack(root):
             remember_excluded(anno, root, report.bad)
-            print(
-                f"  training leaves out the crops listed in {excluded_path(anno)}, until they are there or have changed"
-            )
+            print(f"  training leaves out the crops listed in {excluded_path(anno)}, until they exist or have changed")
 
 
-def tell(report, sheet: Path) -> None:
-    """The report as lines."""
+def print_report(report: CheckReport, sheet: Path) -> None:
     print(
-        f"{report.name}: {report.checked} of {report.boxes} crops read, {len(report.bad)} cannot be used; pictures in {sheet}"
+        f"{report.name}: {report.checked} of {report.boxes} crops read, {len(report.bad)} cannot be used; "
+        f"pictures in {sheet}"
     )
-    print("  " + ", ".join(f"{count} {what}" for what, count in report.counts.items() if count))
-    for what, values in report.sizes.items():
-        print(f"  {what:<20} " + " ".join(f"{value:>9g}" for value in values))
+    print("  " + ", ".join(f"{count} {name}" for name, count in report.counts.items() if count))
+    for name, values in report.sizes.items():
+        print(f"  {name:<20} " + " ".join(f"{value:>9g}" for value in values))
     for sentence in report.suspicious:
         print(f"  suspicious: {sentence}")
     for *_, reason in report.bad[:10]:

@@ -1,8 +1,11 @@
-"""Does a device compute right, and how fast: python tools/check_device.py [--device npu] [--data FOLDER] [--out FOLDER] [--minutes 6]
+"""Check that a device computes correctly, and how fast.
 
-Compares networks, training, checkpoints and tracking with the CPU, then measures copies, products, the training step, loader and tracking. Each step runs in
-a process of its own that is killed at its limit, so that no failure stops the others. Writes report.json and check_device_<device>.md, for test/benchmarks.
-Ends with status 1 if something is wrong.
+python tools/check_device.py [--device npu] [--data FOLDER] [--out FOLDER] [--minutes 6]
+
+Compares networks, training, checkpoints and tracking with the CPU, then measures copies, matrix products, the training
+step, the loader and tracking. Each step runs in a separate process that is killed at its time limit, so that no failure
+stops the others. Writes report.json and check_device_<device>.md, for test/benchmarks. Ends with status 1 if something
+is wrong.
 """
 
 import argparse
@@ -14,6 +17,9 @@ import time
 from pathlib import Path
 
 import _cli
+
+_cli.prepare_process()
+
 from pysot.benchmarks.networks import find_data
 from pysot.benchmarks.record import Setting
 from pysot.benchmarks.report import as_json, markdown, text
@@ -22,21 +28,17 @@ from pysot.benchmarks.supervise import Outcome, run_steps
 from pysot.utils.device import accelerators, choose_device
 from pysot.utils.files import atomic_write, check_folder, write_json
 
-AROUND = 8  # seconds kept for the start of this process and for its end
+START_AND_END_SECONDS = 8  # reserved for the start and the end of this process
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--device",
-        default="auto",
-        help="auto (NPU, GPU or CPU, the first there is), npu, cuda, cpu, or a card such as npu:3",
-    )
+    _cli.add_device_argument(parser)
     parser.add_argument(
         "--data",
         type=Path,
-        help="folder with training_dataset/COCO/ (crop511/, train2017.json), vot/ (sequences and list.txt) and, for the "
-        "original's numbers, parity/ (default: data of its own, made from photographs)",
+        help="folder with training_dataset/COCO/ (crop511/, train2017.json), vot/ (sequences and list.txt) and, for "
+        "the original's numbers, parity/ (default: data generated from photographs)",
     )
     parser.add_argument(
         "--out",
@@ -48,9 +50,9 @@ def parse_arguments() -> argparse.Namespace:
         "--minutes",
         type=float,
         default=6,
-        help="end after so many minutes; what is left then is not measured (default: 6)",
+        help="end after this many minutes; steps that remain then are not measured (default: 6)",
     )
-    parser.add_argument("--short", action="store_true", help="small networks and few repetitions; always so on a CPU")
+    parser.add_argument("--short", action="store_true", help="small networks and few repetitions; always on a CPU")
     args = parser.parse_args()
     if not args.minutes > 0:
         parser.error(f"--minutes: expected more than 0, got {args.minutes:g}")
@@ -58,7 +60,10 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def find_device(name: str) -> str:
-    """The device that --device means. Nothing of it is opened here: a device that hangs is to hang a step only. Raises RuntimeError or ValueError."""
+    """Return the device that --device selects. Raises RuntimeError or ValueError.
+
+    No device is opened here: a device that hangs must not hang more than one step.
+    """
     cards = accelerators()
     if name == "auto":
         return cards[0].type if cards else "cpu"
@@ -67,38 +72,36 @@ def find_device(name: str) -> str:
     return name
 
 
-def write(args: argparse.Namespace, device: str, began: float, outcomes: list[Outcome]) -> None:
-    """The files, after each step anew, and a line about the last one."""
+def write_report(args: argparse.Namespace, device: str, start: float, outcomes: list[Outcome]) -> None:
+    """Write the files again after each step, and print a line about the last one."""
     last, kind = outcomes[-1], device.partition(":")[0]
-    write_json(args.out / "report.json", as_json(outcomes, device, time.monotonic() - began), indent=1)
-    names = [
-        note.removeprefix("device: ")
-        for outcome in outcomes
-        for note in outcome.told.notes
-        if note.startswith("device: ")
-    ]
+    write_json(args.out / "report.json", as_json(outcomes, device, time.monotonic() - start), indent=1)
+    notes = [note for outcome in outcomes for note in outcome.told.notes]
+    names = [note.removeprefix("device: ") for note in notes if note.startswith("device: ")]
     with atomic_write(args.out / f"check_device_{kind}.md") as stream:
         stream.write(markdown(outcomes, f"Device check: {names[0] if names else device}"))
     print(f"{last.step.name}: {last.state}, {last.seconds:.1f} s {last.reason}".rstrip(), file=sys.stderr, flush=True)
 
 
 def main() -> None:
-    args, began = parse_arguments(), time.monotonic()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the step that runs is then killed
+    args, start = parse_arguments(), time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the current step is then killed
     device = find_device(args.device)
     if args.data is not None and (missing := find_data(args.data)):
-        raise FileNotFoundError(f"--data {args.data} lacks {'; '.join(missing)}. Leave --data out for data of its own")
+        raise FileNotFoundError(
+            f"--data {args.data} is missing {'; '.join(missing)}. Leave --data out to use generated data"
+        )
     check_folder(args.out)
     with tempfile.TemporaryDirectory(prefix="check_device") as work:
         data = (args.data or Path(work) / "data").resolve()
         setting = Setting(device, data, Path(work), args.short or device == "cpu")
-        left = 60 * args.minutes - AROUND - (time.monotonic() - began)
+        remaining = 60 * args.minutes - START_AND_END_SECONDS - (time.monotonic() - start)
         outcomes = run_steps(
-            [OWN_DATA] * (args.data is None) + list(STEPS),
+            [*([OWN_DATA] if args.data is None else []), *STEPS],
             device.partition(":")[0],
             setting,
-            left,
-            functools.partial(write, args, device, began),
+            remaining,
+            functools.partial(write_report, args, device, start),
         )
     print("\n".join(text(outcomes)))
     sys.exit(0 if all(outcome.passed for outcome in outcomes) else 1)

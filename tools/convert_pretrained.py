@@ -1,17 +1,23 @@
-"""Turn torchvision's ImageNet weights into a backbone file: python tools/convert_pretrained.py resnet50 resnet50-*.pth pretrained_models/resnet50.model"""
+"""Convert torchvision's ImageNet weights to a backbone file.
+
+python tools/convert_pretrained.py resnet50 resnet50-*.pth pretrained_models/resnet50.model
+"""
 
 import argparse
 
+import _cli
+
+_cli.prepare_process()
+
 import torch
 
-import _cli
 from pysot.models.pretrained import convert_torchvision
 from pysot.utils.files import atomic_write
 from pysot.utils.model_load import read_checkpoint
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("arch", help="resnet18, resnet34, resnet50, alexnet, alexnetlegacy or mobilenetv2")
     parser.add_argument("source", help="torchvision's file")
     parser.add_argument("target", help="file to write, for BACKBONE.PRETRAINED")

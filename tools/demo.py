@@ -1,4 +1,6 @@
-"""Follow one object: python tools/demo.py --config FILE --snapshot model.pth --video_name clip.mp4 --init 120,80,60,90 --output DIR.
+"""Track one object.
+
+python tools/demo.py --config FILE --snapshot model.pth --video_name clip.mp4 --init 120,80,60,90 --output DIR
 
 Writes DIR/annotated.mp4 and DIR/boxes.json, a list of {frame, bbox [x, y, w, h], score}.
 """
@@ -7,12 +9,17 @@ import argparse
 import logging
 import sys
 from pathlib import Path
+from typing import Any
+
+import _cli
+
+_cli.prepare_process()
 
 import numpy as np
 
-import _cli
 from pysot.core.config import load_config
 from pysot.models.model_builder import build_model
+from pysot.tracker.siamrpn_tracker import SiamRPNTracker
 from pysot.tracker.tracker_builder import build_tracker
 from pysot.utils.device import seed_everything
 from pysot.utils.files import write_json
@@ -34,14 +41,17 @@ def parse_arguments() -> argparse.Namespace:
         "default: camera 0",
     )
     parser.add_argument(
-        "--init", metavar="X,Y,W,H", help="box of the object in the first frame, in pixels; without: drawn in a window"
+        "--init",
+        metavar="X,Y,W,H",
+        help="box of the object in the first frame, in pixels; without it, draw the box in a window",
     )
     parser.add_argument("--output", help="folder for the results (default: results/demo/<name of the video>)")
     _cli.add_config_arguments(parser)
-    words = sys.argv[1:]
-    for place in [i for i, word in enumerate(words[:-1]) if word == "--init"][:1]:
-        words[place : place + 2] = [f"--init={words[place + 1]}"]  # argparse takes -5,10,30,30 for an option
-    return parser.parse_args(words)
+    arguments = sys.argv[1:]
+    if "--init" in arguments[:-1]:  # argparse would read a value -5,10,30,30 as an option
+        index = arguments.index("--init")
+        arguments[index : index + 2] = [f"--init={arguments[index + 1]}"]
+    return parser.parse_args(arguments)
 
 
 def main() -> None:
@@ -53,12 +63,12 @@ def main() -> None:
     tracker = build_tracker(load_pretrain(build_model(cfg), args.snapshot).to(device).eval(), cfg)
     source = open_frames(args.video_name)
     output = Path(args.output or Path("results") / "demo" / source.name)
-    boxes = []
+    boxes: list[dict[str, Any]] = []
     with FrameWriter(output / "annotated.mp4", source.fps) as writer:
         try:
             for frame in _cli.progress_bar(source.frames, total=source.count, description=source.name):
-                outputs = tracker.track(frame) if boxes else start(tracker, frame, args.init)
-                boxes.append(entry(len(boxes), outputs))
+                outputs = tracker.track(frame) if boxes else start_tracking(tracker, frame, args.init)
+                boxes.append(result_entry(len(boxes), outputs))
                 writer.write(annotate(frame, outputs.get("polygon", outputs["bbox"]), score=outputs["best_score"]))
         finally:
             if boxes:
@@ -66,13 +76,15 @@ def main() -> None:
     print(f"{len(boxes)} frames: {writer.path}, {output / 'boxes.json'}")
 
 
-def start(tracker, frame, init):
+def start_tracking(tracker: SiamRPNTracker, frame: np.ndarray, init: str | None) -> dict[str, Any]:
+    """Initialise the tracker on the first frame; return outputs as of `tracker.track`."""
     box = start_box(frame, init)
     tracker.init(frame, box)
     return {"bbox": box, "best_score": 1.0}
 
 
-def entry(index, outputs):
+def result_entry(index: int, outputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the entry of boxes.json for one frame."""
     result = {
         "frame": index,
         "bbox": [float(value) for value in outputs["bbox"]],

@@ -1,7 +1,10 @@
-"""Look at this machine, and at what a config needs, and say what is wrong in words: python tools/doctor.py [--cfg experiments/<name>/config.yaml].
+"""Check this machine and what a config needs, and say in words what is wrong.
 
---run also computes on every card (or the one of --device; on the CPU where there are none): copies, convolutions, batch-norm, gradients, a step of the
-optimizer, a sum over all cards, each compared with the CPU. Ends with status 1 if something is wrong.
+python tools/doctor.py [--cfg experiments/<name>/config.yaml]
+
+--run also computes on every card (or the one of --device; on the CPU if there is none): copies, convolutions,
+batch-norm, gradients, a step of the optimizer, a sum over all cards, each compared with the CPU. Ends with status 1 if
+something is wrong.
 """
 
 import argparse
@@ -12,15 +15,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import _cli
+
+_cli.prepare_process()
+
 from pysot.utils.doctor import Finding, examine
 from pysot.utils.files import find_path
 
-HERE = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = HERE / "experiments" / "siamrpn_r50_l234_dwxcorr_8gpu" / "config.yaml"
+    default = ROOT / "experiments" / "siamrpn_r50_l234_dwxcorr_8gpu" / "config.yaml"
     _cli.add_config_arguments(parser, default=str(default))
     parser.add_argument(
         "--run",
@@ -34,24 +40,20 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_arguments()
-    findings = []
-    for section, group in itertools.groupby(
-        itertools.chain(examine(), run(args), needs(args)), key=lambda finding: finding.section
-    ):
+    all_findings = itertools.chain(examine(), check_cards(args), check_config(args))
+    problems = 0
+    for section, findings in itertools.groupby(all_findings, key=lambda finding: finding.section):
         print(f"== {section}", flush=True)
-        for finding in group:
-            findings.append(finding)
-            print(
-                f"{'!!' if finding.problem else '  '} {finding.name:<26} {finding.value}{' -- ' if finding.problem else ''}{finding.problem}",
-                flush=True,
-            )
-    problems = sum(bool(finding.problem) for finding in findings)
+        for finding in findings:
+            problems += bool(finding.problem)
+            mark, problem = ("!!", f" -- {finding.problem}") if finding.problem else ("  ", "")
+            print(f"{mark} {finding.name:<26} {finding.value}{problem}", flush=True)
     print(f"\n{problems} problem(s)" + (", the lines with !!" if problems else ""))
     sys.exit(1 if problems else 0)
 
 
-def run(args) -> Iterator[Finding]:
-    """Work for the cards, with --run; nothing where torch cannot be imported, which is a finding already."""
+def check_cards(args: argparse.Namespace) -> Iterator[Finding]:
+    """Compute on the cards if --run is given; nothing if torch cannot be imported, which `examine` reports."""
     if args.run:
         try:
             from pysot.utils.doctor_run import run_all
@@ -60,8 +62,8 @@ def run(args) -> Iterator[Finding]:
         yield from run_all(args.device)
 
 
-def needs(args) -> Iterator[Finding]:
-    """What the config names: training data, start weights, checkpoints; and the benchmark."""
+def check_config(args: argparse.Namespace) -> Iterator[Finding]:
+    """Check what the config names: training data, initial weights, checkpoints; and the benchmark."""
     from pysot.core.config import load_config
 
     try:
@@ -72,28 +74,26 @@ def needs(args) -> Iterator[Finding]:
     yield Finding("config", "file", str(args.config))
     for name in cfg.DATASET.NAMES:
         for key in ("ANNO", "ROOT"):
-            yield located(
-                "data",
-                f"{name}.{key}",
-                cfg.DATASET[name][key],
-                "prepare it, see training_dataset/README.md",
-                args.data_path,
+            path = cfg.DATASET[name][key]
+            yield check_path(
+                "data", f"{name}.{key}", path, "prepare it, see training_dataset/README.md", args.data_path
             )
-    yield benchmark(Path(args.datasetdir), args.dataset)
+    yield check_benchmark(Path(args.datasetdir), args.dataset)
     for key, path in (("BACKBONE.PRETRAINED", cfg.BACKBONE.PRETRAINED), ("TRAIN.PRETRAINED", cfg.TRAIN.PRETRAINED)):
         if path:
-            yield located("checkpoints", key, path, "see pretrained_models/README.md")
+            yield check_path("checkpoints", key, path, "see pretrained_models/README.md")
     for path in sorted(Path(cfg.TRAIN.SNAPSHOT_DIR).glob("*.pth")):
-        yield readable(path)
+        yield check_checkpoint(path)
 
 
-def located(section, name, path, remedy, folder=None) -> Finding:
+def check_path(section: str, name: str, path: str, remedy: str, folder: str | None = None) -> Finding:
+    """Check that a path of the config exists and can be read."""
     try:
         found = find_path(path, name, remedy, folder)
     except FileNotFoundError as error:
         return Finding(section, name, "missing", str(error).removeprefix(f"{name}: "))
     if found.suffix in (".pth", ".model"):
-        return readable(found, name)
+        return check_checkpoint(found, name)
     if found.suffix == ".json" and found.stat().st_size < 2**24:
         try:
             return Finding(section, name, f"{found}, {len(json.loads(found.read_text(encoding='utf-8')))} videos")
@@ -102,7 +102,7 @@ def located(section, name, path, remedy, folder=None) -> Finding:
     return Finding(section, name, str(found), "" if found.is_file() or any(found.iterdir()) else "is empty")
 
 
-def readable(path: Path, name: str = "") -> Finding:
+def check_checkpoint(path: Path, name: str = "") -> Finding:
     try:
         from pysot.utils.model_load import read_checkpoint
 
@@ -112,14 +112,11 @@ def readable(path: Path, name: str = "") -> Finding:
     return Finding("checkpoints", name or path.name, f"{path}, {count} tensors")
 
 
-def benchmark(folder: Path, name: str) -> Finding:
-    there = [
-        path
-        for path in (folder / f"{name}.json", folder / name / f"{name}.json", folder / name / "list.txt")
-        if path.exists()
-    ]
-    problem = "" if there else "not there, so nothing can be evaluated; see testing_dataset/README.md"
-    return Finding("data", name, str(there[0]) if there else str(folder / name), problem)
+def check_benchmark(folder: Path, name: str) -> Finding:
+    candidates = (folder / f"{name}.json", folder / name / f"{name}.json", folder / name / "list.txt")
+    existing = [path for path in candidates if path.exists()]
+    problem = "" if existing else "is missing, so nothing can be evaluated; see testing_dataset/README.md"
+    return Finding("data", name, str(existing[0]) if existing else str(folder / name), problem)
 
 
 if __name__ == "__main__":

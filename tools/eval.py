@@ -1,7 +1,7 @@
-"""Score result folders: python tools/eval.py -p results -d VOT2018 [-t PREFIX] [-s] [--json FILE] [--vis]. Needs no torch and no images.
+"""Score result folders: python tools/eval.py -p results -d VOT2018 [-t PREFIX] [-s] [--json FILE] [--vis].
 
-VOT sets are scored by their protocol (restarts until 2019, many starts since, long-term), others (OTB100, UAV123, LaSOT, GOT-10k, a folder of sequences, ...)
-as one pass.
+Needs neither torch nor images. VOT sets are scored by their protocol (restarts until 2019, multi-start since,
+long-term), other sets (OTB100, UAV123, LaSOT, GOT-10k, a folder of sequences, ...) as one pass.
 """
 
 import argparse
@@ -10,9 +10,13 @@ import logging
 from pathlib import Path
 
 import _cli
+
+_cli.prepare_process()
+
 from pysot.toolkit.datasets import load_dataset
+from pysot.toolkit.datasets.sequence import Dataset
 from pysot.toolkit.experiments.scoring import score_trackers
-from pysot.toolkit.protocol import MODES
+from pysot.toolkit.protocol import MODES, Protocol, Scores
 from pysot.toolkit.protocols.table import experiments, find_protocol
 from pysot.toolkit.report.figures import FORMATS, write_figures
 from pysot.toolkit.report.html_report import write_report
@@ -24,7 +28,7 @@ from pysot.utils.cores import usable_cores
 from pysot.utils.files import check_folder, write_json
 
 logger = logging.getLogger("eval")
-MOST_PROCESSES = 8  # that draw, each with libraries of its own
+MAX_DRAWING_PROCESSES = 8  # each loads its own libraries
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -37,40 +41,49 @@ def parse_arguments() -> argparse.Namespace:
         "--num", "-n", type=int, help="worker processes (default: one to score, and one per core to draw with --vis)"
     )
     parser.add_argument(
-        "--tracker_prefix", "-t", nargs="+", default=[""], help="this tracker, or all whose name begins so; several"
+        "--tracker_prefix",
+        "-t",
+        nargs="+",
+        default=[""],
+        help="tracker names or their beginnings: only these trackers",
     )
     parser.add_argument(
         "--mode",
         choices=list(MODES),
         default="pysot",
-        help="arithmetic: as papers built on pysot print it, as the set's own toolkit counts "
-        "(for VOT sets vot-toolkit; vot is another name for official), or both",
+        help="arithmetic: as in papers built on pysot, as in the set's own toolkit (for VOT sets vot-toolkit; vot is "
+        "another name for official), or both",
     )
     parser.add_argument(
         "--experiment",
         choices=experiments(),
-        help="of VOT sets: baseline (default), realtime (simulated from the times of "
-        "baseline where there is nothing else) or unsupervised",
+        help="of VOT sets: baseline (default), realtime (simulated from the times of baseline if there are no other "
+        "results) or unsupervised",
     )
     parser.add_argument(
         "--partial",
         action="store_true",
-        help="score trackers on the videos that they have usable results for; the table says on how many",
+        help="score each tracker on the videos for which it has usable results; the table says how many",
     )
     parser.add_argument(
-        "--show_video_level", "-s", action="store_true", help="also a table per video, and by tag of VOT sets"
+        "--show_video_level", "-s", action="store_true", help="also print a table per video, and by tag of VOT sets"
     )
+    add_output_arguments(parser)
+    return parser.parse_args()
+
+
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--vis",
         action="store_true",
         help="also draw beside the results: <DATASET>_scores, _expected_overlap, _attributes, and a folder "
         "_timelines with the overlap by frame of each sequence",
     )
-    parser.add_argument("--vis_format", choices=FORMATS, default="png", help="format of what --vis draws")
+    parser.add_argument("--vis_format", choices=FORMATS, default="png", help="file format of the plots of --vis")
     parser.add_argument(
         "--report",
         metavar="FILE",
-        help="also write an HTML page: tables that sort, curves, and each sequence with its losses in pictures",
+        help="also write an HTML page: sortable tables, curves, and each sequence with pictures of its losses",
     )
     parser.add_argument(
         "--table",
@@ -80,37 +93,38 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--zip",
         metavar="FILE",
-        help="also pack the results of one tracker on a one-pass set as the servers of GOT-10k, TrackingNet and LaSOT "
-        "take them; without ground truth that is all",
+        help="also pack the results of one tracker on a one-pass set in the form that the servers of GOT-10k, "
+        "TrackingNet and LaSOT accept; without ground truth, nothing else is done",
     )
     parser.add_argument("--json", metavar="FILE", help="also write the scores as JSON")
-    return parser.parse_args()
+
+
+def check_outputs(args: argparse.Namespace) -> None:
+    """Check the output files before anything is computed. Raises ValueError or OSError."""
+    outputs = [Path(file).resolve() for file in (args.json, args.report, args.table, args.zip) if file]
+    if len(set(outputs)) < len(outputs):
+        raise ValueError(
+            f"two outputs have the same name, got {', '.join(map(str, outputs))}; give each a different name"
+        )
+    for file in outputs:
+        check_folder(file.parent)
+    if args.table:
+        check_suffix(args.table)
 
 
 def main() -> None:
     args = parse_arguments()
     _cli.setup_logging()
-    outputs = [Path(file).resolve() for file in (args.json, args.report, args.table, args.zip) if file]
-    if len(set(outputs)) < len(outputs):
-        raise ValueError(f"two outputs have one name, got {', '.join(map(str, outputs))}; name them apart")
-    for file in outputs:
-        check_folder(file.parent)
-    if args.table:
-        check_suffix(args.table)
+    check_outputs(args)
     if not Path(args.tracker_path).is_dir():
-        tracker_dirs(args.tracker_path, args.dataset)  # says so, before a large data set is read
+        tracker_dirs(args.tracker_path, args.dataset)  # raises an error before a large data set is read
     dataset = load_dataset(args.dataset, args.datasetdir)
     protocol = find_protocol(dataset, args.experiment)
     folders = tracker_dirs(
         args.tracker_path, args.dataset, args.tracker_prefix, [protocol.experiment, *protocol.sources]
     )
     if args.zip:
-        if len(folders) != 1 or not dataset.one_pass:
-            raise ValueError(
-                f"--zip takes one tracker on a one-pass set, got {len(folders)} on {dataset.name} ({dataset.protocol}); choose one with -t"
-            )
-        zip_ope(folders[0], dataset, args.zip)
-        logger.info("wrote %s%s", args.zip, incomplete(dataset))
+        write_zip(args.zip, dataset, folders)
     if dataset.hidden_truth:
         logger.info(
             "%s has ground truth in first frames only: its server scores it%s",
@@ -132,6 +146,23 @@ def main() -> None:
     print(full_text(scores, args.mode, args.show_video_level))
     if not scores.scored:
         raise ValueError("no tracker could be scored, see the warnings above; nothing was written")
+    write_outputs(args, dataset, protocol, folders, scores)
+
+
+def write_zip(file: str, dataset: Dataset, folders: list[Path]) -> None:
+    if len(folders) != 1 or not dataset.one_pass:
+        raise ValueError(
+            f"--zip takes one tracker on a one-pass set, got {len(folders)} on {dataset.name} ({dataset.protocol}); "
+            "choose one with -t"
+        )
+    zip_ope(folders[0], dataset, file)
+    logger.info("wrote %s%s", file, incomplete(dataset))
+
+
+def write_outputs(
+    args: argparse.Namespace, dataset: Dataset, protocol: Protocol, folders: list[Path], scores: Scores
+) -> None:
+    """Write the files of --json, --table, --report and --vis."""
     if args.json:
         write_json(args.json, scores.to_json(), indent=1)
         logger.info("wrote %s", args.json)
@@ -141,20 +172,18 @@ def main() -> None:
             logger.info("wrote %s", write_table(path.with_stem(f"{path.stem}_{name}") if name else path, rows))
     if args.report:
         settings = {"data set": dataset.name, "results": args.tracker_path, "mode": args.mode}
-        settings |= {"experiment": protocol.experiment} if protocol.experiment else {}
-        settings |= (
-            {"EAO": f"lengths {dataset.settings.low} to {dataset.settings.high}, burn-in {dataset.settings.burn_in}"}
-            if dataset.settings
-            else {}
-        )
+        if protocol.experiment:
+            settings["experiment"] = protocol.experiment
+        if dataset.settings:
+            eao = dataset.settings
+            settings["EAO"] = f"lengths {eao.low} to {eao.high}, burn-in {eao.burn_in}"
         bar = functools.partial(_cli.progress_bar, description="report")
         logger.info("wrote %s", write_report(args.report, scores, settings, bar))
     if args.vis:
         bar = functools.partial(_cli.progress_bar, description="timelines")
-        workers = min(len(usable_cores()), MOST_PROCESSES) if args.num is None else args.num
-        for path in write_figures(
-            folders[0].parent, scores, args.vis_format, bar, MODES[args.mode] == "official", workers
-        ):
+        workers = min(len(usable_cores()), MAX_DRAWING_PROCESSES) if args.num is None else args.num
+        official = MODES[args.mode] == "official"
+        for path in write_figures(folders[0].parent, scores, args.vis_format, bar, official, workers):
             logger.info("wrote %s", path)
 
 

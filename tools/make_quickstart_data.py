@@ -1,4 +1,6 @@
-"""Make the quickstart's data: a training and a test set rendered from photographs inside the wheels of scikit-image and matplotlib.
+"""Make the quickstart's data: a training and a test set.
+
+Both are rendered from photographs in the wheels of scikit-image and matplotlib.
 
 python tools/make_quickstart_data.py --train training_dataset/quickstart/sequences --test testing_dataset/VOT-QUICKSTART
 """
@@ -8,6 +10,9 @@ from functools import partial
 from pathlib import Path
 
 import _cli
+
+_cli.prepare_process()
+
 from pysot.datasets.quickstart.data import generate
 
 
@@ -15,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=Path, help="folder for the training sequences")
     parser.add_argument("--test", type=Path, help="folder for the test sequences")
-    parser.add_argument("--seed", type=int, default=0, help="another seed gives other sequences (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed; each seed gives different sequences (default: 0)")
     args = parser.parse_args()
     if args.train is None and args.test is None:
         parser.error("pass --train FOLDER, --test FOLDER or both")

@@ -1,4 +1,4 @@
-"""Make a VOT-style benchmark of annotated sequences, or add to one; images are linked, not copied.
+"""Make a VOT-style benchmark from annotated sequences, or add sequences to one; images are linked, not copied.
 
 python tools/make_vot_set.py otb ../OTB100 --only Deer,Man --out testing_dataset/MINE
 python tools/test.py --config FILE --snapshot FILE --dataset MINE
@@ -10,6 +10,9 @@ from collections import Counter
 from pathlib import Path
 
 import _cli
+
+_cli.prepare_process()
+
 from pysot.datasets.raw.registry import RAW_SETS
 from pysot.datasets.raw.sequences import SequenceSet
 from pysot.datasets.raw.vot_export import export_vot
@@ -17,7 +20,7 @@ from pysot.datasets.raw.vot_export import export_vot
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    layouts = sorted(name for name, raw in RAW_SETS.items() if isinstance(raw, SequenceSet) and name != "vot")
+    layouts = sorted(name for name, raw_set in RAW_SETS.items() if isinstance(raw_set, SequenceSet) and name != "vot")
     parser.add_argument(
         "layout", choices=layouts, help="a raw VOT folder needs no conversion: name it with --datasetdir"
     )

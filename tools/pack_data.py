@@ -1,8 +1,9 @@
 """Pack the crops of a data set into a few large files: python tools/pack_data.py training_dataset/coco/train2017.json.
 
-The pack goes to training_dataset/coco/train2017.pack; DATASET.COCO.ROOT then names it instead of crop511 (--use writes that into the dataset.yaml of a set of
-tools/prepare_data.py). Training reads the same items from both, faster from the pack, which takes about twice and a half as much room. A run that was
-stopped goes on where it was.
+The pack is written to training_dataset/coco/train2017.pack. DATASET.COCO.ROOT then names it instead of crop511 (--use
+writes this into the dataset.yaml of a set of tools/prepare_data.py). Training reads the same items from both, faster
+from the pack, which takes about two and a half times the disk space. After an interruption, run the same command again:
+it resumes.
 """
 
 import argparse
@@ -10,12 +11,15 @@ import functools
 from pathlib import Path
 
 import _cli
+
+_cli.prepare_process()
+
 from pysot.datasets.dataset_yaml import DESCRIPTION, use_crops
 from pysot.datasets.index import load_annotation
 from pysot.datasets.pack import pack, verify
 
 
-def main() -> None:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("anno", type=Path, help="annotation of the data set, train.json")
     parser.add_argument("--root", type=Path, help="folder of the crops (default: crop511 beside the annotation)")
@@ -24,19 +28,23 @@ def main() -> None:
         "--centre",
         type=_cli.whole_number(127),
         default=160,
-        help="pixels of the middle that are stored for templates; more than their scale "
-        "and shift need (142 as published), or templates read the whole crop",
+        help="pixels of the centre that are stored for templates; if their scale and shift need more "
+        "(142 as published), templates read the entire crop",
     )
     parser.add_argument("--procs", type=_cli.whole_number(1), default=2, help="processes")
     parser.add_argument(
         "--use",
         action="store_true",
-        help="let dataset.yaml beside the annotation, of tools/prepare_data.py, name the pack",
+        help="name the pack in the dataset.yaml of tools/prepare_data.py, beside the annotation",
     )
     parser.add_argument(
-        "--verify", action="store_true", help="read a pack that is there and check every crop; writes nothing"
+        "--verify", action="store_true", help="read an existing pack and check every crop; writes nothing"
     )
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_arguments()
     _cli.setup_logging(quiet=True)
     name, out = args.anno.resolve().parent.name, (args.out or args.anno.with_suffix(".pack")).absolute()
     bar = functools.partial(_cli.progress_bar, description=out.name)
@@ -52,9 +60,11 @@ def main() -> None:
     count, problems = pack(annotation, out, args.centre, args.procs, args.anno, bar)
     for problem in problems[:20]:
         print(f"left out: {problem}")
-    size = sum(path.stat().st_size for path in out.glob("*.tar"))
+    files = list(out.glob("*.tar"))
+    size = sum(path.stat().st_size for path in files)
     print(
-        f"{out}: {count} crops in {len(list(out.glob('*.tar')))} files of {size / 2**20:.0f} MiB together, {len(annotation.boxes) - count} left out"
+        f"{out}: {count} crops in {len(files)} files of {size / 2**20:.0f} MiB together, "
+        f"{len(annotation.boxes) - count} left out"
     )
     if args.use:
         use_crops(args.anno, out)

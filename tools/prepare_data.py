@@ -1,32 +1,35 @@
-"""Training crops and annotation from a raw data set: python tools/prepare_data.py SET ROOT --name NAME.
+"""Make training crops and annotation from a raw data set: python tools/prepare_data.py SET ROOT --name NAME.
 
 python tools/prepare_data.py otb ../OTB100 --name otb --except Deer,Man
 python tools/prepare_data.py csv ../boats --name boats
 
-Crops, train.json and dataset.yaml go to training_dataset/NAME, or to --out; `DATASET.NAMES [NAME]` then trains on the set.
+Crops, train.json and dataset.yaml are written to training_dataset/NAME, or to --out; `DATASET.NAMES [NAME]` then trains
+on the set.
 """
 
 import argparse
 from collections import Counter
 from pathlib import Path
 
-import _prepare
-
 import _cli
+
+_cli.prepare_process()
+
+import _prepare
 from pysot.datasets.dataset_yaml import DESCRIPTION, config_name, described_pack, write_description
 from pysot.datasets.raw.registry import RAW_SETS
-from pysot.datasets.raw.video import annotation_json, describe
+from pysot.datasets.raw.video import annotation_json, format_counts
 from pysot.utils.files import write_json
 
 
 def parse_arguments() -> argparse.Namespace:
-    sets = "\n".join(f"  {name:<12} {raw.shape}" for name, raw in RAW_SETS.items())
+    sets = "\n".join(f"  {name:<12} {raw_set.layout}" for name, raw_set in RAW_SETS.items())
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"sets, and what ROOT holds:\n{sets}",
+        epilog=f"sets, and the contents of ROOT:\n{sets}",
     )
-    parser.add_argument("set", choices=list(RAW_SETS), metavar="SET", help="which data set or layout")
+    parser.add_argument("set", choices=list(RAW_SETS), metavar="SET", help="data set or layout")
     parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the raw data set")
     parser.add_argument("--name", help="name of the set in configs (default: that of the folder --out)")
     parser.add_argument("--out", type=Path, help="folder for crop511/ and the jsons (default: training_dataset/NAME)")
@@ -43,45 +46,47 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     _cli.setup_logging(quiet=True)
-    raw, name = RAW_SETS[args.set], config_name(args.name or args.out.resolve().name)
-    splits, listed = raw.splits(args.root), set()
+    raw_set, name = RAW_SETS[args.set], config_name(args.name or args.out.resolve().name)
+    crops = args.out / "crop511"
+    splits = raw_set.splits(args.root)
+    listed: set[str] = set()
     for split in splits:
-        counts = Counter()
+        counts: Counter = Counter()
         videos = _prepare.read_videos(args.set, args.root, split, counts, args.only, args.excluded)
-        done = _prepare.make_crops(
-            videos, args.out / "crop511", f"{args.set} {split}", args.procs, 511, args.with_z, args.dry_run
-        )
+        label = f"{args.set} {split}"
+        done = _prepare.make_crops(videos, crops, label, args.procs, 511, args.with_z, args.dry_run)
         if args.dry_run:
-            print(f"{split}: {len(videos)} videos, {done}; not used: {describe(counts)}")
+            print(f"{split}: {len(videos)} videos, {done}; not used: {format_counts(counts)}")
             continue
-        content = annotation_json(videos, args.out / "crop511", counts)
+        content = annotation_json(videos, crops, counts)
         listed |= set(content)
         write_json(args.out / f"{split}.json", content)
-        print(f"{len(content)} sequences, {done}; in {split}.json: {describe(counts)}")
+        print(f"{len(content)} sequences, {done}; in {split}.json: {format_counts(counts)}")
         if split == splits[-1]:
             if (packed := described_pack(args.out)) is not None:
                 print(
-                    f"{args.out / DESCRIPTION} named {packed}, which does not have the crops of this call; it names crop511 again, until they are packed"
+                    f"{args.out / DESCRIPTION} named {packed}, which does not have the crops of this call; it names "
+                    "crop511 again, until they are packed"
                 )
-            write_description(args.out, split, raw.reach, counts["boxes"])
+            write_description(args.out, split, raw_set.frame_range, counts["boxes"])
     if not args.dry_run:
-        others = sorted(
-            str(folder.relative_to(args.out / "crop511"))
-            for folder in _lowest(args.out / "crop511")
-            if folder.relative_to(args.out / "crop511").as_posix() not in listed
-        )
-        if others:
-            print(
-                f"crops of {len(others)} videos that this call did not read lie in {args.out / 'crop511'} and are in no json: {', '.join(others[:5])}"
-            )
+        report_unlisted(crops, listed)
         print(
-            f"To train on it: DATASET.NAMES [{name}]; {args.out / DESCRIPTION} says where it lies and how often it is drawn"
+            f"To train on it: DATASET.NAMES [{name}]; {args.out / DESCRIPTION} says where it lies and how often it is "
+            "drawn"
         )
 
 
-def _lowest(folder: Path) -> list[Path]:
-    """The folders that hold crops."""
-    return sorted({path.parent for path in folder.rglob("*.x.jpg")})
+def report_unlisted(crops: Path, listed: set[str]) -> None:
+    """Print the videos that have crops but are not `listed` in a json of this call."""
+    folders = sorted({path.parent for path in crops.rglob("*.x.jpg")})
+    names = [folder.relative_to(crops) for folder in folders]
+    others = sorted(str(name) for name in names if name.as_posix() not in listed)
+    if others:
+        print(
+            f"crops of {len(others)} videos that this call did not read lie in {crops} and are in no json: "
+            f"{', '.join(others[:5])}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,19 +1,28 @@
-"""Track a data set and score it: python tools/test.py --config experiments/<name>/config.yaml --snapshot model.pth --dataset VOT2018.
+"""Track a data set and score the results.
 
-Several snapshots, as 'snapshot/checkpoint_e{11..20}.pth' or 'snapshot/*.pth', give one table with mean and spread. Videos that have a result
-already are kept, so that the same command goes on after an interrupt. --workers N tracks with N processes, spread over the cards.
+python tools/test.py --config experiments/<name>/config.yaml --snapshot model.pth --dataset VOT2018
+
+Several snapshots, as 'snapshot/checkpoint_e{11..20}.pth' or 'snapshot/*.pth', give one table with mean and spread.
+Videos that already have a result are kept, so the same command resumes after an interruption. --workers N tracks with N
+processes, which share the cards.
 """
 
 import argparse
 import logging
 from pathlib import Path
 
-from _track import draw, load_model, track
-
 import _cli
+
+_cli.prepare_process()
+
+from yacs.config import CfgNode
+
+from _track import draw, load_model, track
 from pysot.core.config import load_config
 from pysot.toolkit.datasets import load_dataset, missing_frames
+from pysot.toolkit.datasets.sequence import Dataset
 from pysot.toolkit.experiments.scoring import score_trackers
+from pysot.toolkit.protocol import Protocol
 from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.report.summary import score_text
 from pysot.toolkit.results.claims import claim_tracker_dir
@@ -30,7 +39,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--snapshot",
         nargs="+",
-        help="checkpoint, or several, or patterns with {a..b} and *; the file name without suffix names the results "
+        help="one or more checkpoints, or patterns with {a..b} and *; the file name without suffix names the results "
         "(default: an untrained network)",
     )
     _cli.add_dataset_arguments(parser)
@@ -39,12 +48,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--workers",
         type=_cli.whole_number(1),
-        help="processes that track, each with a network of its own, on the cards by turns (default: "
-        "one; on a CPU one per core, each with one thread)",
+        help="tracking processes, each with its own network, assigned to the cards round-robin (default: one; on a CPU "
+        "one per core, each with one thread)",
     )
     parser.add_argument(
         "--part",
-        type=_cli.part,
+        type=_cli.parse_part,
         default=(1, 1),
         metavar="I/N",
         help="only the I-th of N parts of the videos, for N processes at once",
@@ -55,7 +64,9 @@ def parse_arguments() -> argparse.Namespace:
         help="also write <results>/<video>.mp4 with ground truth and tracked boxes to the folder vis",
     )
     parser.add_argument(
-        "--results_dir", default="results", help="results go to <results_dir>/<DATASET>/<model> (default: results)"
+        "--results_dir",
+        default="results",
+        help="results are written to <results_dir>/<DATASET>/<model> (default: results)",
     )
     _cli.add_deterministic_argument(parser)
     _cli.add_config_arguments(parser)
@@ -66,7 +77,7 @@ def main() -> None:
     args = parse_arguments()
     _cli.setup_logging()
     cfg = load_config(args.config, args.opts)
-    dataset = whole = load_dataset(args.dataset, args.datasetdir)
+    dataset = complete = load_dataset(args.dataset, args.datasetdir)
     if args.video:
         dataset = dataset.only([args.video])
     dataset = dataset.part(*args.part)
@@ -78,11 +89,36 @@ def main() -> None:
         raise FileNotFoundError(
             f"{dataset.name} has no frames to track: {missing[0]}. Put the frames below {args.datasetdir}"
         )
+    folders, failed = track_snapshots(args, cfg, dataset, protocol)
+    finished = [sequence.name for sequence in dataset.sequences if sequence.name not in failed]
+    if finished:
+        dataset = dataset.only(finished)
+        for folder in folders if args.vis else ():
+            draw(dataset, folder, protocol)
+        if complete.hidden_truth:
+            for folder in folders:
+                logger.info("%s", zip_if_whole(folder, complete, folder.with_name(f"{folder.name}.zip")))
+        else:
+            print(score_text(score_trackers(dataset, folders, experiment=args.experiment), spread=True))
+            if len(dataset) < len(complete):
+                print(f"Note: scores of {len(dataset)} of {len(complete)} videos")
+    if failed:
+        raise RuntimeError(
+            f"{len(failed)} of {len(failed) + len(finished)} videos failed and are not in the table: "
+            f"{'; '.join(failed.values())}"
+        )
+
+
+def track_snapshots(
+    args: argparse.Namespace, cfg: CfgNode, dataset: Dataset, protocol: Protocol
+) -> tuple[list[Path], dict[str, str]]:
+    """Track the data set with each snapshot; return the result folders, and the failed videos with the reasons."""
     device = _cli.open_device(args, cfg)
-    workers = args.workers or (
-        1 if protocol.timed else _cli.tracking_processes(device, len(dataset))
-    )  # others would take its time
-    folders, failed = [], {}
+    # In a timed protocol, more processes would take time from each other.
+    default_workers = 1 if protocol.timed else _cli.default_tracking_processes(device, len(dataset))
+    workers = args.workers or default_workers
+    folders: list[Path] = []
+    failed: dict[str, str] = {}
     for snapshot in expand_paths(args.snapshot, "--snapshot") if args.snapshot else [None]:
         folder = Path(args.results_dir) / dataset.name / (snapshot.stem if snapshot else "untrained")
         model = load_model(cfg, snapshot).to(device).eval()
@@ -100,22 +136,7 @@ def main() -> None:
             reasons = track(args, tracker, workers, snapshot, dataset, folder, protocol)
         failed |= {name: f"{name} with {folder.name}: {reason}" for name, reason in reasons.items()}
         folders.append(folder)
-    finished = [sequence.name for sequence in dataset.sequences if sequence.name not in failed]
-    if finished:
-        dataset = dataset.only(finished)
-        for folder in folders if args.vis else ():
-            draw(dataset, folder, protocol)
-        if whole.hidden_truth:
-            for folder in folders:
-                logger.info("%s", zip_if_whole(folder, whole, folder.with_name(f"{folder.name}.zip")))
-        else:
-            print(score_text(score_trackers(dataset, folders, experiment=args.experiment), spread=True))
-            if len(dataset) < len(whole):
-                print(f"Note: scores of {len(dataset)} of {len(whole)} videos")
-    if failed:
-        raise RuntimeError(
-            f"{len(failed)} of {len(failed) + len(finished)} videos failed and are not in the table: {'; '.join(failed.values())}"
-        )
+    return folders, failed
 
 
 if __name__ == "__main__":

@@ -1,12 +1,19 @@
-"""Train a network: python tools/train.py --cfg experiments/<name>/config.yaml, or the same under torchrun --nproc_per_node=N."""
+"""Train a network: python tools/train.py --cfg experiments/<name>/config.yaml, or under torchrun --nproc_per_node=N."""
 
 import argparse
 import contextlib
 import logging
 import time
 from pathlib import Path
+from typing import Any
 
 import _cli
+
+_cli.prepare_process()
+
+from torch.utils.data import DataLoader
+from yacs.config import CfgNode
+
 from pysot.core.config import load_config
 from pysot.datasets.check import check_annotations
 from pysot.datasets.data_builder import build_train_loader
@@ -29,39 +36,51 @@ def parse_arguments() -> argparse.Namespace:
     _cli.add_config_arguments(parser)
     parser.add_argument("--seed", type=_cli.whole_number(0), default=123456, help="seed of weights and data order")
     parser.add_argument(
-        "--local_rank", "--local-rank", type=int, default=None, help="set by the old launcher; torchrun needs nothing"
+        "--local_rank",
+        "--local-rank",
+        type=int,
+        default=None,
+        help="set by the old launcher; not needed with torchrun",
     )
-    parser.add_argument("--is_performance", action="store_true", help="measure speed only: no checkpoints are written")
+    parser.add_argument("--is_performance", action="store_true", help="measure speed only: write no checkpoints")
     parser.add_argument(
         "--data_path",
-        help="folder that holds training_dataset, or the data sets themselves (default: here, else the repository)",
+        help="folder that holds training_dataset, or the data sets themselves (default: the current folder, else the "
+        "repository)",
     )
     parser.add_argument(
         "--train_epochs",
         type=_cli.whole_number(1),
         default=None,
-        help="end after so many epochs of the schedule of TRAIN.EPOCH, which is drawn out if it is shorter",
+        help="end after this many epochs of the schedule of TRAIN.EPOCH, which is extended if it is shorter",
     )
     parser.add_argument(
-        "--max_step", "--max_steps", type=_cli.whole_number(1), default=None, help="end after so many steps"
+        "--max_step", "--max_steps", type=_cli.whole_number(1), default=None, help="end after this many steps"
     )
     _cli.add_deterministic_argument(parser)
     return parser.parse_args()
 
 
-def items(loader, epoch: int, step: int) -> str:
-    """The crops that a step of this process shows."""
+def load_training_config(args: argparse.Namespace) -> CfgNode:
+    """Load the config; a schedule that is shorter than --train_epochs is extended to it."""
+    cfg = load_config(args.config, args.opts, for_training=True)
+    if (args.train_epochs or 0) > cfg.TRAIN.EPOCH:
+        cfg = load_config(args.config, [*args.opts, "TRAIN.EPOCH", str(args.train_epochs)], for_training=True)
+    return cfg
+
+
+def describe_step(loader: DataLoader, epoch: int, step: int) -> str:
+    """Return the names of the crops that a step of this process uses."""
     return "; ".join(loader.dataset.describe(*index) for index in loader.batch_sampler.batch(epoch, step))
 
 
 def main() -> None:
     args = parse_arguments()
     start = time.perf_counter()
-    cfg, saves = load_config(args.config, args.opts, for_training=True), not args.is_performance
-    if (args.train_epochs or 0) > cfg.TRAIN.EPOCH:
-        cfg = load_config(args.config, [*args.opts, "TRAIN.EPOCH", str(args.train_epochs)], for_training=True)
+    cfg, saves = load_training_config(args), not args.is_performance
     rank = find_rank(args.local_rank)
-    _cli.setup_logging(quiet=not rank.is_main, file=Path(cfg.TRAIN.LOG_DIR) / "train.log" if rank.is_main else None)
+    log_file = Path(cfg.TRAIN.LOG_DIR) / "train.log" if rank.is_main else None
+    _cli.setup_logging(quiet=not rank.is_main, file=log_file)
     device = _cli.open_device(args, cfg, rank.local_rank)
     workers = _cli.claim_cores(rank, device)
     seed_everything(args.seed)
@@ -80,18 +99,14 @@ def main() -> None:
             workers=workers,
             data_path=args.data_path,
         )
-        for sentence in (
-            check_annotations(loader.dataset.annotations, loader.dataset.storages, seed=args.seed)
-            if rank.is_main
-            else ()
-        ):
-            logger.warning("%s", sentence)
+        annotations, storages = loader.dataset.annotations, loader.dataset.storages
+        if rank.is_main:
+            for sentence in check_annotations(annotations, storages, seed=args.seed):
+                logger.warning("%s", sentence)
         writer = stack.enter_context(Board(cfg.TRAIN.LOG_DIR)) if rank.is_main and saves else None
         validate = build_validation(cfg, device, rank, request, _cli.progress_bar, heartbeat) if saves else None
-        data = {
-            one.name: fingerprint(one, storage)
-            for one, storage in zip(loader.dataset.annotations, loader.dataset.storages, strict=True)
-        }
+        pairs = zip(annotations, storages, strict=True)
+        fingerprints = {annotation.name: fingerprint(annotation, storage) for annotation, storage in pairs}
         trainer = build_trainer(
             cfg,
             build_model(cfg),
@@ -104,48 +119,51 @@ def main() -> None:
             save=saves,
             epochs=args.train_epochs,
             seed=args.seed,
-            data=data,
+            data=fingerprints,
             stop=request,
             notes=loader.dataset.notes,
-            describe=lambda epoch, step: items(loader, epoch, step),
+            describe=lambda epoch, step: describe_step(loader, epoch, step),
             validate=validate,
             heartbeat=heartbeat,
         )
-        if args.train_epochs:
-            logger.info(
-                "the run ends after epoch %d; its learning rates are those of a schedule of %d epochs",
-                args.train_epochs,
-                cfg.TRAIN.EPOCH,
-            )
+        log_plan(args, cfg, rank.world_size, device_name(device), len(loader))
+        results = trainer.run()
+    if rank.is_main and results:
+        print_summary(results, cfg, time.perf_counter() - start)
+
+
+def log_plan(args: argparse.Namespace, cfg: CfgNode, world_size: int, device: str, steps_per_epoch: int) -> None:
+    if args.train_epochs:
         logger.info(
-            "%d process(es) on %s, %d pairs each, %d steps per epoch",
-            rank.world_size,
-            device_name(device),
-            cfg.TRAIN.BATCH_SIZE,
-            len(loader),
+            "the run ends after epoch %d; its learning rates are those of a schedule of %d epochs",
+            args.train_epochs,
+            cfg.TRAIN.EPOCH,
         )
-        figures = trainer.run()
-    if rank.is_main and figures:
-        summary(figures, cfg, time.perf_counter() - start)
+    logger.info(
+        "%d process(es) on %s, %d pairs each, %d steps per epoch",
+        world_size,
+        device,
+        cfg.TRAIN.BATCH_SIZE,
+        steps_per_epoch,
+    )
 
 
-def summary(figures: dict, cfg, seconds: float) -> None:
-    """What the run came to; Ascend's scripts read some of these lines."""
-    print(f"Steps : {figures['steps']}, skipped {figures['skipped']}")
+def print_summary(results: dict[str, Any], cfg: CfgNode, seconds: float) -> None:
+    """Print the results of the training run; Ascend's scripts read some of these lines."""
+    print(f"Steps : {results['steps']}, skipped {results['skipped']}")
     print(f"Batch size per rank : {cfg.TRAIN.BATCH_SIZE}")
-    print(f"Speed pairs/s : mean {figures['pairs_per_second']:.2f}, spread {figures['spread']:.2f}")
-    print(f"Waiting for data : {figures['waiting']:.1%}")
-    print(f"Final Performance images/sec : {figures['pairs_per_second']:.2f}")
-    print(f"Final Train Loss : {figures['loss']:.5f}")
-    if figures["snapshot"]:
-        print(f"Last checkpoint : {figures['snapshot']}")
-    if cfg.TRAIN.VAL.DATASET and figures["eao"] >= 0:
-        print(
-            f"Best EAO on {cfg.TRAIN.VAL.DATASET} : {figures['eao']:.3f}, {Path(cfg.TRAIN.SNAPSHOT_DIR) / 'best.pth'}"
-        )
-    print(f"Peak memory MiB : {figures['peak_memory_mib']:.0f}")
-    if figures["reserved_memory_mib"] is not None:
-        print(f"Reserved memory MiB : {figures['reserved_memory_mib']:.0f}")
+    print(f"Speed pairs/s : mean {results['pairs_per_second']:.2f}, spread {results['spread']:.2f}")
+    print(f"Waiting for data : {results['waiting']:.1%}")
+    print(f"Final Performance images/sec : {results['pairs_per_second']:.2f}")
+    print(f"Final Train Loss : {results['loss']:.5f}")
+    if results["snapshot"]:
+        print(f"Last checkpoint : {results['snapshot']}")
+    if cfg.TRAIN.VAL.DATASET and results["eao"] >= 0:
+        best = Path(cfg.TRAIN.SNAPSHOT_DIR) / "best.pth"
+        print(f"Best EAO on {cfg.TRAIN.VAL.DATASET} : {results['eao']:.3f}, {best}")
+    print(f"Peak memory MiB : {results['peak_memory_mib']:.0f}")
+    if results["reserved_memory_mib"] is not None:
+        print(f"Reserved memory MiB : {results['reserved_memory_mib']:.0f}")
     print(f"E2E Training Duration sec : {seconds:.0f}")
 
 

@@ -4,83 +4,14 @@ import json
 import os
 import re
 import socket
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
 
 import two_ranks
-from helpers import ROOT
 from pysot.utils.distributed import Rank, find_rank, mean_over_ranks, process_group
-
-SCRIPT = ROOT / "test" / "engine" / "two_ranks.py"
-
-
-FATE = """
-import os, signal, sys, time, torch
-import torch.distributed as dist
-sys.path.insert(0, {root!r})
-from pysot.utils import watchdog
-from pysot.utils.device import choose_device
-from pysot.utils.distributed import find_rank, process_group
-watchdog.PATIENCE = 10.0
-rank = find_rank(local_rank=int(os.environ["RANK"]))
-device = choose_device(sys.argv[2], local_rank=rank.local_rank)
-with process_group(rank, device):
-    x = torch.ones(1, device=device)
-    dist.all_reduce(x)
-    print("met", flush=True)
-    time.sleep(4)
-    if rank.index == int(sys.argv[3]):
-        if sys.argv[1] == "fails":
-            raise ValueError("no such crop")
-        if sys.argv[1] != "lives":
-            os.kill(os.getpid(), {{"killed": signal.SIGKILL, "hangs": signal.SIGSTOP}}[sys.argv[1]])
-    for _ in range(5 if sys.argv[1] == "lives" else 100000):
-        dist.all_reduce(x)
-"""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def fated(
-    fate: str, rank: int = 1, device: str = "cpu", port: int | None = None, size: int = 2
-) -> list[subprocess.Popen]:
-    """Processes started one by one, as the launch scripts of old do, of which one meets its fate."""
-    own = {
-        "WORLD_SIZE": str(size),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port or free_port()),
-        "OMP_NUM_THREADS": "1",
-    }
-    code = FATE.format(root=str(ROOT))
-    return [
-        subprocess.Popen(
-            [sys.executable, "-c", code, fate, device, str(rank)],
-            env={**os.environ, **own, "RANK": str(i)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for i in range(size)
-    ]
-
-
-def outcome(processes, dead: int | None = None, limit: float = 90) -> list[tuple[int, str]]:
-    """Exit status and stderr of each; `dead` is not waited for, but ended after the others."""
-    results = {}
-    for i in sorted(range(len(processes)), key=lambda i: i == dead):
-        if i == dead:
-            processes[i].kill()
-        _, text = processes[i].communicate(timeout=limit)
-        results[i] = (processes[i].returncode, text)
-    return [results[i] for i in range(len(processes))]
+from rank_helpers import fated, launched, outcome
 
 
 @pytest.mark.parametrize(
@@ -117,20 +48,6 @@ def test_a_port_that_is_taken_is_named():
     assert (
         processes[0].returncode != 0 and f"port {port} is taken by another program: set another MASTER_PORT" in text
     ), text
-
-
-def launched(*arguments) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'test'}", "OMP_NUM_THREADS": "1"}
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node=2",
-        str(SCRIPT),
-        *arguments,
-    ]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.parametrize(("reduce", "clip"), [("sum", "1000"), ("sum", "2"), ("avg", "1000")])

@@ -8,11 +8,11 @@ import sys
 
 import pytest
 import torch
-from test_train_loop import same, trainer, weights
 
 from helpers import ROOT, checkpoints
 from pysot.engine.checkpoint import CheckpointPolicy
 from pysot.engine.run_folder import find_origin, hold_folder
+from trainer_helpers import same, trainer, weights
 
 
 def run(folder, *opts, **more):

@@ -8,7 +8,7 @@ import torch
 
 from helpers import noisy_batches, small_trainer
 from pysot.engine.skipped_steps import LARGEST_NORM, LARGEST_STATISTIC, bad_batch, bad_norm, flat_statistics
-from test_distributed import launched
+from rank_helpers import launched
 
 SOUND, LARGEST = torch.tensor(1.0), torch.tensor(torch.finfo(torch.float32).max)
 UNSOUND = [float("nan"), float("inf"), LARGEST.item()]

@@ -19,25 +19,7 @@ from pysot.models.model_builder import build_model
 from pysot.utils.distributed import Rank
 from pysot.utils.log_helper import SpeedMeter
 from pysot.utils.signals import Interrupted, StopRequest
-
-CPU = torch.device("cpu")
-
-
-def trainer(folder, *opts, steps: int = 2, loader=None, seed: int = 5, **more):
-    config = tiny_config(
-        "TRAIN.SNAPSHOT_DIR", str(folder), "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1, *opts, for_training=True
-    )
-    torch.manual_seed(seed)
-    model = build_model(config)
-    return build_trainer(config, model, noisy_batches(steps) if loader is None else loader, CPU, Rank(), **more)
-
-
-def weights(run) -> dict:
-    return {k: v.clone() for k, v in run.model.state_dict().items()}
-
-
-def same(a: dict, b: dict) -> bool:
-    return all(torch.equal(a[k], b[k]) for k in a)
+from trainer_helpers import CPU, same, trainer, weights
 
 
 def test_it_learns_and_writes_a_checkpoint_after_every_epoch(tmp_path, caplog):

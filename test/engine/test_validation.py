@@ -15,7 +15,7 @@ from pysot.engine.validation_builder import build_validation
 from pysot.models.model_builder import build_model
 from pysot.utils.distributed import Rank
 from pysot.utils.signals import Interrupted, StopRequest
-from test_distributed import free_port
+from rank_helpers import free_port
 
 VALIDATE = ["TRAIN.VAL.DATASET", "VOT2016"]
 SHORT = [

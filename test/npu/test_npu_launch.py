@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from helpers import ROOT, SIMULATED, TINY, checkpoints, copy_of_repository, run_script, tiny_benchmark
-from test_distributed import fated, outcome
-from test_launch import fields, final_lines
+from launch_helpers import fields, final_lines
+from rank_helpers import fated, outcome
 
 pytestmark = pytest.mark.npu
 OPTS = " ".join([*TINY, "DATASET.VIDEOS_PER_EPOCH 16 BACKBONE.TRAIN_EPOCH 1 TRAIN.PRINT_FREQ 2"])

@@ -1,10 +1,6 @@
 """Loss scales and optimizers that only an NPU has: the scaler of saturating chips, NpuFusedSGD, apex (by a stand-in that records)."""
 
 import contextlib
-import json
-import os
-import re
-import subprocess
 import sys
 import types
 
@@ -12,7 +8,8 @@ import pytest
 import torch
 
 import two_ranks
-from helpers import ROOT, SIMULATED, assert_same_weights, noisy_batches, small_trainer
+from helpers import SIMULATED, assert_same_weights, noisy_batches, small_trainer
+from npu_helpers import ranks
 from pysot.utils.device import choose_device
 
 pytestmark = pytest.mark.npu
@@ -23,28 +20,6 @@ TOLERANCE = 1e-5 if SIMULATED else 1e-2
 
 def trainer(folder, *opts, **more):
     return small_trainer(folder, choose_device("npu"), *opts, **more)
-
-
-def ranks(folder, *arguments: str) -> list[dict]:
-    """Two ranks over HCCL, see engine/two_ranks.py: what each printed."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "test"), os.environ.get("PYTHONPATH", "")]),
-        "OMP_NUM_THREADS": "1",
-    }
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node=2",
-        str(ROOT / "test" / "engine" / "two_ranks.py"),
-    ]
-    done = subprocess.run(
-        [*command, str(folder), *arguments], env=environment, capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return [json.loads(entry) for entry in re.findall(r"\{.*?\}", done.stdout)]  # both write to one pipe
 
 
 @pytest.mark.parametrize("opts", [[], TORCH], ids=["NpuFusedSGD", "torch"])

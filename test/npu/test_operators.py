@@ -1,13 +1,11 @@
 """The operators of a training step and of a tracking step: none that the host waits for, has a result of unknown size, or runs on the CPU instead."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
 from helpers import ROOT, SIMULATED
+from npu_helpers import record
 
 pytestmark = pytest.mark.npu
 
@@ -22,15 +20,6 @@ SLOW = (
     "repeat_interleave.Tensor",
 )
 R50 = "siamrpn_r50_l234_dwxcorr_8gpu"
-
-
-def record(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    path = os.pathsep.join(
-        [str(ROOT), str(ROOT / "test"), str(ROOT / "test" / "npu"), os.environ.get("PYTHONPATH", "")]
-    )
-    # torch_npu then refuses an operator that it has no kernel for, which it would send to the CPU
-    environment = {**os.environ, "PYTHONPATH": path, "TORCH_NPU_FALLBACK_CPU_DISABLE": "1", **environment}
-    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=600)
 
 
 def slow(operators: dict[str, int]) -> list[str]:

@@ -6,11 +6,10 @@ import pytest
 import torch
 
 from helpers import ROOT, SIMULATED, tiny_config
+from npu_helpers import ranks, record
 from pysot.core.config import load_config
 from pysot.engine.engine_builder import build_amp
 from pysot.utils.device import choose_device, set_npu_switches
-from test_npu_precision import ranks
-from test_operators import record
 
 pytestmark = [pytest.mark.npu, pytest.mark.skipif(not SIMULATED, reason="the chip is simulated")]
 

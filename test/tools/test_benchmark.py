@@ -1,4 +1,4 @@
-"""tools/benchmark.py as a command."""
+"""The command tools/benchmark.py."""
 
 import json
 import os
@@ -13,13 +13,13 @@ from pysot.benchmarks.train_step import PARTS
 from pysot.core.xcorr import WAYS
 
 
-def benchmark(what: str, folder: Path) -> tuple[str, dict[str, dict]]:
-    """What the command prints, and its rows by their names."""
+def benchmark(name: str, folder: Path) -> tuple[str, dict[str, dict]]:
+    """Run the command; return what it prints, and its rows by name."""
     data = tiny_benchmark(folder, frames=4)
     command = [
         sys.executable,
         str(ROOT / "tools" / "benchmark.py"),
-        what,
+        name,
         "--cfg",
         experiment("quickstart"),
         "--device",

@@ -1,4 +1,4 @@
-"""tools/check_device.py: the whole command in its short form, and steps that hang, raise or die."""
+"""tools/check_device.py: the complete command in its short form, and steps that hang, raise or die."""
 
 import json
 import math
@@ -44,7 +44,7 @@ def dies(setting, record):
     with record.path.open("a") as stream:
         stream.write('["notes", "whole"]\\n["figures", {"na')
     os.kill(os.getpid(), signal.SIGKILL)
-def tells(setting, record):
+def describes(setting, record):
     record.note(f"{setting.device} {setting.short} {setting.data.name} {setting.seconds <= 20}")
 """
 
@@ -55,29 +55,29 @@ def step(function: str, seconds: float = 20, **more) -> Step:
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Steps of INJECTED, and how they ended."""
+    """Return a function that runs steps of INJECTED and returns their outcomes."""
     (tmp_path / "injected.py").write_text(INJECTED)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(supervise, "_TOO_SHORT", 0.2)
-    told = []
+    reported = []
 
-    def start(*steps, kind="cpu", seconds=60.0, short=False):
+    def run(*steps, kind="cpu", seconds=60.0, short=False):
         outcomes = run_steps(
             steps,
             kind,
             Setting(kind, tmp_path / "data", tmp_path, short),
             seconds,
-            lambda so_far: told.append(len(so_far)),
+            lambda outcomes_so_far: reported.append(len(outcomes_so_far)),
         )
-        assert told[-len(steps) :] == list(range(1, len(steps) + 1))
+        assert reported[-len(steps) :] == list(range(1, len(steps) + 1))
         return outcomes
 
-    return start
+    return run
 
 
 def test_a_step_that_fails_stops_no_other(run):
-    began = time.monotonic()
-    outcomes = run(step("good"), step("hangs", 4), step("raises"), step("dies"), step("wrong"), step("tells"))
+    start = time.monotonic()
+    outcomes = run(step("good"), step("hangs", 4), step("raises"), step("dies"), step("wrong"), step("describes"))
     assert [outcome.state for outcome in outcomes] == [
         OK,
         LATE,
@@ -85,15 +85,15 @@ def test_a_step_that_fails_stops_no_other(run):
         FAILED,
         WRONG,
         OK,
-    ] and time.monotonic() - began < 40
-    good, hangs, raises, dies, wrong, tells = outcomes
+    ] and time.monotonic() - start < 40
+    good, hangs, raises, dies, wrong, describes = outcomes
     assert good.told == Told([Figure("speed", 3.0, "x")], [Check("sum", 0.5, 1)]) and good.passed
     assert (
         hangs.told.notes == ["begun"]
         and "ended after 4 s; what it had found until then is kept" in hangs.reason
         and 4 <= hangs.seconds < 10
     )
-    with pytest.raises(ProcessLookupError):  # its helper has ended with it
+    with pytest.raises(ProcessLookupError):  # its helper process has ended with it
         for _ in range(50):
             os.kill(int(hangs.told.figures[0].value), 0)
             time.sleep(0.1)
@@ -101,22 +101,22 @@ def test_a_step_that_fails_stops_no_other(run):
     assert raises.told.notes[0] == "the end of its log:" and any("in raises" in note for note in raises.told.notes)
     assert "died of SIGKILL" in dies.reason and dies.told.notes == ["whole"] and not dies.told.figures
     assert math.isnan(wrong.told.checks[1].error) and not any(check.right for check in wrong.told.checks)
-    assert tells.told.notes == ["cpu False data True"]
+    assert describes.told.notes == ["cpu False data True"]
     assert [outcome.passed for outcome in outcomes] == [True, False, False, False, False, True]
     assert verdict(outcomes) == "2 of 4 checks are right; look at: hangs, raises, dies, wrong"
 
 
 def test_the_whole_never_takes_longer_than_it_may(run):
-    began = time.monotonic()
-    outcomes = run(step("hangs", 60), step("good"), step("tells", decides=True), seconds=3)
-    assert time.monotonic() - began < 8
+    start = time.monotonic()
+    outcomes = run(step("hangs", 60), step("good"), step("describes", decides=True), seconds=3)
+    assert time.monotonic() - start < 8
     assert [outcome.state for outcome in outcomes] == [NO_TIME] * 3 and [outcome.passed for outcome in outcomes] == [
         True,
         True,
         False,
     ]
     assert "all that was left" in outcomes[0].reason and outcomes[0].told.notes == ["begun"]
-    assert "no time was left for: hangs, good, tells" in verdict(outcomes)
+    assert "no time was left for: hangs, good, describes" in verdict(outcomes)
 
 
 def test_steps_of_other_devices_and_of_the_long_form_are_left_out(run):
@@ -204,7 +204,7 @@ def command(folder: Path, *arguments: str) -> list[str]:
     ("arguments", "words"),
     [
         (("--device", "sofa"), "expected auto, npu, cuda, cpu"),
-        (("--device", "cpu", "--data", "nowhere"), "lacks training data: no nowhere/training_dataset/COCO"),
+        (("--device", "cpu", "--data", "nowhere"), "is missing training data: no nowhere/training_dataset/COCO"),
         (("--minutes", "0"), "expected more than 0"),
     ],
 )
@@ -220,7 +220,7 @@ def test_a_check_that_is_told_to_end_leaves_nothing_behind(tmp_path):
         text=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
-    process.stderr.readline()  # the first step has ended, the second one has begun
+    process.stderr.readline()  # the first step has ended, the second has started
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 143 and json.loads((tmp_path / "report.json").read_text())["steps"]
@@ -230,7 +230,7 @@ def test_a_check_that_is_told_to_end_leaves_nothing_behind(tmp_path):
 
 
 def test_the_short_form_on_a_cpu(tmp_path):
-    """The whole command with data of its own: a minute and a half on two cores that do nothing else."""
+    """Run the complete command with generated data; it takes a minute and a half on two otherwise idle cores."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         command(tmp_path, "--device", "cpu"), cwd=tmp_path, capture_output=True, text=True, timeout=400, env=environment

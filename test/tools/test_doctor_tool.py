@@ -1,4 +1,4 @@
-"""tools/doctor.py as a command."""
+"""The command tools/doctor.py."""
 
 import subprocess
 import sys
@@ -50,7 +50,7 @@ def test_a_machine_that_is_ready(tmp_path):
     done = doctor(tmp_path, "--run", *arguments)
     assert "== run on " in done.stdout and "grouped convolution        error " in done.stdout
     assert "2 videos" in done.stdout and "checkpoint_e1.pth, 1 tensors" in done.stdout
-    after = done.stdout[done.stdout.index("== devices") :]  # what stands before depends on the machine
+    after = done.stdout[done.stdout.index("== devices") :]  # earlier sections depend on the machine
     assert "!!" not in after.replace("lines with !!", ""), done.stdout
     (tmp_path / "snap" / "checkpoint_e1.pth").write_bytes(b"PK cut")
     done = doctor(tmp_path, *arguments)

@@ -1,3 +1,5 @@
+"""The command tools/eval.py: scores, files that it writes, and error messages."""
+
 import json
 import math
 import os
@@ -12,7 +14,7 @@ SMALL = ROOT / "test" / "parity" / "vot_small"
 
 
 def run_eval(*args, cwd, blocked=("torch",)):
-    """tools/eval.py in its own process, in which the blocked packages can't be imported."""
+    """Run tools/eval.py in a process in which the blocked packages cannot be imported."""
     stub = Path(cwd) / "blocked"
     for name in blocked:
         (stub / name).mkdir(parents=True, exist_ok=True)
@@ -29,7 +31,7 @@ def run_eval(*args, cwd, blocked=("torch",)):
 
 @pytest.fixture
 def small(tmp_path):
-    """vot_small's results under the layout results/VOT2016/<tracker>, writable."""
+    """Return a writable folder with vot_small's results in the layout results/VOT2016/<tracker>."""
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "VOT2016").symlink_to(SMALL / "results")
     return tmp_path
@@ -46,7 +48,7 @@ def small(tmp_path):
         (("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "-n", "0"), "at least one worker"),
         (
             ("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "--json", "a.md", "--table", "new/../a.md"),
-            "two outputs have one name",
+            "two outputs have the same name",
         ),
     ],
 )
@@ -56,7 +58,7 @@ def test_mistakes_are_sentences(small, args, sentence):
 
 
 def test_a_data_set_by_path(small):
-    """Of a folder of sequences, and of a json; its results are found by its name as ever."""
+    """The path is that of a folder of sequences or of a json; the results are found by the set's name."""
     for video in "ab":
         folder = small / "sets" / "mine" / video
         (folder / "img").mkdir(parents=True)
@@ -122,17 +124,16 @@ def test_plots_are_saved_beside_the_results(small, more, suffix, start):
     (small / "results" / "VOT2016" / "tracker_a" / "baseline").symlink_to(SMALL / "results" / "tracker_a" / "baseline")
     done = run_eval("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, "--vis", *more, cwd=small)
     assert done.returncode == 0, done.stderr
-    for what in ("scores", "expected_overlap", "attributes"):
-        path = small / "results" / "VOT2016" / f"VOT2016_{what}.{suffix}"
+    for plot in ("scores", "expected_overlap", "attributes"):
+        path = small / "results" / "VOT2016" / f"VOT2016_{plot}.{suffix}"
         assert path.read_bytes().startswith(start) and path.name in done.stderr
     timelines = sorted((small / "results" / "VOT2016" / "VOT2016_timelines").iterdir())
     assert [path.name for path in timelines] == [f"seq{index:02d}.{suffix}" for index in range(12)] and timelines[
         0
     ].read_bytes().startswith(start)
     assert "VOT2016_timelines" in done.stderr
-    again = run_eval(
-        "-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, cwd=small
-    )  # what was drawn is not taken for a tracker
+    # Plots are not mistaken for trackers.
+    again = run_eval("-p", "results", "-d", "VOT2016", "--datasetdir", SMALL, cwd=small)
     assert again.returncode == 0 and again.stdout == done.stdout
 
 

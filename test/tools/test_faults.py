@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from helpers import ROOT, TINY, experiment, tiny_benchmark
-from test_distributed import free_port
+from rank_helpers import free_port
 
 AFTER_THE_OTHER = 15  # seconds that the second process has after the first one
 PAIRS = 2  # of a step, over all processes

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from helpers import ROOT, TINY, checkpoints, copy_of_repository, run_script, tiny_benchmark
+from launch_helpers import fields, final_lines
 
 SCRIPTS = sorted((ROOT / "test").glob("*.sh"))
 OPTS = " ".join([*TINY, "DATASET.VIDEOS_PER_EPOCH 8 BACKBONE.TRAIN_EPOCH 1 TRAIN.PRINT_FREQ 2"])
@@ -24,18 +25,6 @@ ARGUMENTS = [
     "--train_epochs=2",
     "--workers=0",
     f"--opts={OPTS}",
-]
-FIELDS = [
-    "Network",
-    "RankSize",
-    "BatchSize",
-    "DeviceType",
-    "CaseName",
-    "ActualFPS",
-    "TrainingTime",
-    "TrainAccuracy",
-    "ActualLoss",
-    "E2ETrainingTime",
 ]
 
 
@@ -51,16 +40,6 @@ def data(tmp_path_factory):
 
 def run(script, copy, data, *more, **environment):
     return run_script(script, copy, f"--data_path={data}", *ARGUMENTS, *more, **environment)
-
-
-def fields(path: Path) -> dict[str, str]:
-    lines = [line.split(" = ") for line in path.read_text().splitlines()]
-    assert [name for name, _ in lines] == FIELDS
-    return dict(lines)
-
-
-def final_lines(stdout: str) -> dict[str, str]:
-    return dict(line.split(" : ", 1) for line in stdout[stdout.index("Final result") :].splitlines()[1:])
 
 
 def test_full_1p_then_again_then_a_range(copy, data):

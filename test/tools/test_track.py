@@ -1,4 +1,4 @@
-"""tools/test.py and tools/demo.py with a small untrained network, each in its own process."""
+"""The commands tools/test.py and tools/demo.py with a small untrained network."""
 
 import json
 import os
@@ -128,7 +128,7 @@ def test_demo(tmp_path, snapshot):
 
 
 def test_workers_give_the_same_results(tmp_path, snapshot):
-    """With one process and with two; unsupervised, whose results lie beside."""
+    """One process and two write the same results, also for unsupervised, whose results lie beside those of baseline."""
     make_raw_set(tmp_path / "testing_dataset" / "TINY")
     args = ("--dataset", "TINY", "--snapshot", snapshot)
     for workers in (1, 2):

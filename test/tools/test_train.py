@@ -1,4 +1,4 @@
-"""From annotated frames to a scored snapshot, with the commands of the README, each in its own process; and what is said about mistakes."""
+"""From annotated frames to a scored snapshot with the commands of the README, and error messages."""
 
 import os
 import re
@@ -91,14 +91,14 @@ def test_train_resume_track_and_score(folder):
     for line in (r"Final Performance images/sec : [\d.]+\n", r"E2E Training Duration sec : \d+\n"):
         assert re.search(line, done.stdout), line
     assert list((folder / "logs").glob("events.*")), "TensorBoard file"
-    whole = torch.load(folder / "snap" / "checkpoint_e2.pth", weights_only=True)
+    complete = torch.load(folder / "snap" / "checkpoint_e2.pth", weights_only=True)
 
     again = train(
         folder, "TRAIN.RESUME", "snap/checkpoint_e1.pth", "TRAIN.SNAPSHOT_DIR", "again", "TRAIN.NUM_WORKERS", "1"
     )
     assert again.returncode == 0, again.stderr
     resumed = torch.load(folder / "again" / "checkpoint_e2.pth", weights_only=True)
-    assert all(torch.equal(value, resumed["state_dict"][name]) for name, value in whole["state_dict"].items())
+    assert all(torch.equal(value, resumed["state_dict"][name]) for name, value in complete["state_dict"].items())
 
     scored = tool(
         "test.py",
@@ -174,30 +174,31 @@ def test_convert_pretrained(folder):
 
 
 LIMITED = (
-    "import resource, runpy, sys; kind, most = getattr(resource, sys.argv[1]), int(sys.argv[2]); resource.setrlimit(kind, (most, most)); "
+    "import resource, runpy, sys; kind, limit = getattr(resource, sys.argv[1]), int(sys.argv[2]); "
+    "resource.setrlimit(kind, (limit, limit)); "
     "sys.path.insert(0, sys.argv[3]); sys.argv = sys.argv[4:]; runpy.run_path(sys.argv[0], run_name='__main__')"
 )
 
 
 @pytest.mark.parametrize(
-    ("kind", "most", "words"),
+    ("kind", "limit", "words"),
     [
         (
             "RLIMIT_AS",
             500 << 20,
-            "a process may have 500 MiB of addresses here (ulimit -v), and the libraries alone need 1024",
+            "limited to 500 MiB of address space (ulimit -v), and the libraries alone need 1024",
         ),
         ("RLIMIT_NOFILE", 32, "this process may open 32 files (ulimit -n), and 1 loader process(es) need 112"),
     ],
 )
-def test_small_limits_end_in_words(folder, kind, most, words):
+def test_small_limits_end_in_words(folder, kind, limit, words):
     tools = ROOT / "tools"
     command = [
         sys.executable,
         "-c",
         LIMITED,
         kind,
-        str(most),
+        str(limit),
         str(tools),
         str(tools / "train.py"),
         "--cfg",
@@ -213,7 +214,8 @@ def test_small_limits_end_in_words(folder, kind, most, words):
 def test_a_log_on_a_full_disk_costs_its_lines_and_a_sentence(tmp_path):
     code = (
         "import logging, resource, sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import _cli; "
-        "_cli.setup_logging(file=Path(sys.argv[2])); resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); "
+        "_cli.prepare_process(); _cli.setup_logging(file=Path(sys.argv[2])); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); "
         "[logging.info('line %d', n) for n in range(500)]; print('done')"
     )
     done = subprocess.run(

@@ -1,1 +1,1 @@
-"""Raw data sets: one module per layout, one table of them (`registry`)."""
+"""Raw data sets: one module per layout, and a table of all of them (`registry`)."""

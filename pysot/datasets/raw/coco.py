@@ -1,47 +1,53 @@
-"""COCO: `<root>/train2017/*.jpg` with `<root>/annotations/instances_train2017.json`; every image is a video of one frame."""
+"""COCO: `<root>/train2017/*.jpg` and `<root>/annotations/instances_train2017.json`.
+
+Each image is a video of one frame.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from pysot.datasets.raw.video import RawFrame, RawSet, RawVideo, find_image, split_of, track_name, usable
+from pysot.datasets.raw.video import Box, RawFrame, RawSet, RawVideo, find_image, is_valid_box, split_of, track_name
 from pysot.utils.files import read_json
 
 SPLITS = ("val2017", "train2017")
 
 
 def annotation_path(root: Path, split: str) -> Path:
-    """The instance annotation of a split; in Roboflow's export it lies beside the images."""
-    usual, beside = (
-        Path(root) / "annotations" / f"instances_{split}.json",
-        Path(root) / split / "_annotations.coco.json",
-    )
-    return beside if beside.is_file() and not usual.is_file() else usual
+    """Return the instance annotation of a split; in Roboflow's export it lies beside the images."""
+    standard = Path(root) / "annotations" / f"instances_{split}.json"
+    roboflow = Path(root) / split / "_annotations.coco.json"
+    return roboflow if roboflow.is_file() and not standard.is_file() else standard
 
 
-def available_splits(root: Path) -> list[str]:
-    """Splits whose annotation is there: COCO's own, or where there are none of these, any, those for training last. Raises FileNotFoundError if there is
-    none.
+def coco_splits(root: Path) -> list[str]:
+    """Return the splits that have an annotation: COCO's own ones, or otherwise all others, training splits last.
+
+    Raises FileNotFoundError if there is none.
     """
     root = Path(root)
-    found = [split for split in SPLITS if annotation_path(root, split).is_file()]
-    if not found:
+    splits = [split for split in SPLITS if annotation_path(root, split).is_file()]
+    if not splits:
         names = [path.stem.removeprefix("instances_") for path in sorted(root.glob("annotations/instances_*.json"))]
         names += [path.parent.name for path in sorted(root.glob("*/_annotations.coco.json"))]
-        found = sorted(names, key=lambda name: (split_of(name) == "train", name))
-    if not found:
+        splits = sorted(names, key=lambda name: (split_of(name) == "train", name))
+    if not splits:
+        expected = " and for ".join(str(annotation_path(root, split)) for split in SPLITS)
         raise FileNotFoundError(
-            f"no COCO annotation: looked for {' and for '.join(str(annotation_path(root, split)) for split in SPLITS)}, and for other "
-            "instances_<part>.json. Unpack COCO there, or name the folder that holds it"
+            f"no COCO annotation: looked for {expected}, and for other instances_<part>.json. Unpack COCO there, "
+            "or name the folder that holds it"
         )
-    return found
+    return splits
 
 
 def iter_coco(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
-    """Images of a split with at least one box, named `<split>/<image stem>`, with the folders that `file_name` has in between.
+    """Yield the images of a split that have at least one box.
 
-    A track is the place of an annotation among those of its image (crowd ones included, so that crops have the numbers which the original gives
-    them). Crowd, degenerate and lost annotations are left out and counted. Raises ValueError for a file of another layout.
+    A video is named `<split>/<image stem>`, with the folders that `file_name` has in between. A track is the index of
+    an annotation among those of its image. Crowd annotations count in this index, so that crops have the same numbers
+    as the original's. Crowd and degenerate annotations, and those without an image, are left out and counted. Raises
+    ValueError for a file of another layout.
     """
     root = Path(root)
     path = annotation_path(root, split)
@@ -52,66 +58,79 @@ def iter_coco(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
         raise ValueError(
             f'{path} must have the lists "images" and "annotations" of a COCO instance file; download it again'
         )
-    by_image = defaultdict(list)
-    for annotation in content["annotations"]:
-        if not isinstance(annotation, dict) or not isinstance(annotation.get("image_id"), (int, str, type(None))):
-            raise ValueError(
-                f'{path}: every annotation is an object with a number "image_id", got {annotation!r}; download the file again'
-            )
-        by_image[annotation.get("image_id")].append(annotation)
-    seen, names = set(), set()
+    by_image = _group_by_image(path, content["annotations"])
+    ids, names = set(), set()
     for image in content["images"]:
-        if (
-            not isinstance(image, dict)
-            or not isinstance(image.get("id"), (int, str))
-            or not isinstance(image.get("file_name"), str)
-        ):
+        if not _is_image_entry(image):
             raise ValueError(
-                f'{path}: every image needs a number "id" and a text "file_name", got {image!r}; download the file again'
+                f'{path}: every image needs a number "id" and a text "file_name", got {image!r}; '
+                "download the file again"
             )
-        if image["id"] in seen or image["file_name"] in names:
+        if image["id"] in ids or image["file_name"] in names:
             counts["repeated images"] += 1
             continue
-        seen.add(image["id"])
+        ids.add(image["id"])
         names.add(image["file_name"])
         boxes = _boxes(by_image[image["id"]], counts)
         if boxes:
-            inside = _inside(image["file_name"], split)
-            yield RawVideo(
-                f"{split}/{inside.with_suffix('').as_posix()}", (RawFrame(_image(root, split, inside), 0, boxes),)
+            inside = _path_in_split(image["file_name"], split)
+            frame = RawFrame(_image_path(root, split, inside), 0, boxes)
+            yield RawVideo(f"{split}/{inside.with_suffix('').as_posix()}", (frame,))
+    counts["boxes without an image"] += sum(
+        len(annotations) for image_id, annotations in by_image.items() if image_id not in ids
+    )
+
+
+def _group_by_image(path: Path, annotations: list) -> dict[Any, list[dict]]:
+    by_image = defaultdict(list)
+    for annotation in annotations:
+        if not isinstance(annotation, dict) or not isinstance(annotation.get("image_id"), (int, str, type(None))):
+            raise ValueError(
+                f'{path}: every annotation must be an object with a number "image_id", got {annotation!r}; '
+                "download the file again"
             )
-    counts["boxes without an image"] += sum(len(found) for image_id, found in by_image.items() if image_id not in seen)
+        by_image[annotation.get("image_id")].append(annotation)
+    return by_image
 
 
-def _inside(file_name: str, split: str) -> PurePosixPath:
-    """The path of an image below the folder of its split."""
+def _is_image_entry(image: Any) -> bool:
+    return (
+        isinstance(image, dict) and isinstance(image.get("id"), (int, str)) and isinstance(image.get("file_name"), str)
+    )
+
+
+def _path_in_split(file_name: str, split: str) -> PurePosixPath:
+    """Return the path of an image below the folder of its split."""
     path = PurePosixPath(file_name.replace("\\", "/"))
     for folder in ("images", split):
         path = path.relative_to(folder) if path.parts[0] == folder and len(path.parts) > 1 else path
     return path
 
 
-def _image(root: Path, split: str, inside: PurePosixPath) -> Path:
-    """Where the image is: below the split, as COCO has it, or wherever exports put it."""
-    usual = root / split / inside
-    return usual if usual.is_file() or not (found := find_image(root, (split,), str(inside))).is_file() else found
+def _image_path(root: Path, split: str, inside: PurePosixPath) -> Path:
+    """Return the path of an image: below the split, as in COCO, or wherever exports put it."""
+    standard = root / split / inside
+    if standard.is_file():
+        return standard
+    exported = find_image(root, (split,), str(inside))
+    return exported if exported.is_file() else standard
 
 
-def _boxes(annotations: list[dict], counts: Counter) -> dict[str, tuple]:
+def _boxes(annotations: list[dict], counts: Counter) -> dict[str, Box]:
     boxes = {}
     for index, annotation in enumerate(annotations):
         if annotation.get("iscrowd"):
             counts["crowd"] += 1
             continue
         box = _xyxy(annotation.get("bbox"))
-        if box is None or not usable(box):
+        if box is None or not is_valid_box(box):
             counts["degenerate"] += 1
             continue
         boxes[track_name(index)] = box
     return boxes
 
 
-def _xyxy(bbox) -> tuple[float, float, float, float] | None:
+def _xyxy(bbox: Any) -> Box | None:
     try:
         x, y, w, h = map(float, bbox)
     except (TypeError, ValueError):
@@ -119,4 +138,4 @@ def _xyxy(bbox) -> tuple[float, float, float, float] | None:
     return x, y, x + w, y + h
 
 
-COCO = RawSet("coco", available_splits, iter_coco, "annotations/instances_train2017.json and train2017/*.jpg", reach=1)
+COCO = RawSet("coco", coco_splits, iter_coco, "annotations/instances_train2017.json and train2017/*.jpg", frame_range=1)

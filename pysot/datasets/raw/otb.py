@@ -3,22 +3,22 @@
 from collections import Counter
 from pathlib import Path
 
-from pysot.datasets.raw.sequences import SequenceSet, folders_with, read_filled, single_track, xywh_to_xyxy
+from pysot.datasets.raw.sequences import SequenceSet, folders_with, read_lines, single_track, xywh_to_xyxy
 from pysot.datasets.raw.video import RawFrame, track_name
 from pysot.utils.names import list_images
 from pysot.utils.otb import pair, with_boxes
 
-TRUTH = "groundtruth_rect*.txt"
+GROUND_TRUTH = "groundtruth_rect*.txt"
 
 
-def _folders(root: Path) -> list[Path]:
-    return folders_with(root, TRUTH)
+def _find_folders(root: Path) -> list[Path]:
+    return folders_with(root, GROUND_TRUTH)
 
 
-def _read(folder: Path, counts: Counter) -> list[RawFrame]:
+def _read_frames(folder: Path, counts: Counter) -> list[RawFrame]:
     merged: dict[int, RawFrame] = {}
-    for track, path in enumerate(with_boxes(folder.glob(TRUTH))):
-        images, rows = pair(folder.name, list_images(folder / "img"), read_filled(path))
+    for track, path in enumerate(with_boxes(folder.glob(GROUND_TRUTH))):
+        images, rows = pair(folder.name, list_images(folder / "img"), read_lines(path))
         for frame in single_track(images, rows, xywh_to_xyxy, counts):
             earlier = merged[frame.number].boxes if frame.number in merged else {}
             boxes = {**earlier, track_name(track): frame.boxes[track_name(0)]}
@@ -26,4 +26,4 @@ def _read(folder: Path, counts: Counter) -> list[RawFrame]:
     return [merged[number] for number in sorted(merged)]
 
 
-OTB = SequenceSet("otb", _folders, _read, "<sequence>/img/*.jpg and groundtruth_rect.txt")
+OTB = SequenceSet("otb", _find_folders, _read_frames, "<sequence>/img/*.jpg and groundtruth_rect.txt")

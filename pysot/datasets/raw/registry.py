@@ -1,4 +1,7 @@
-"""The raw data sets that can be prepared, by name. A new one is a module with its record, and its line here."""
+"""Table of the raw data sets that can be prepared, by name.
+
+To add one, write a module with its record and list it here.
+"""
 
 from pysot.datasets.raw.coco import COCO
 from pysot.datasets.raw.csv_json import COCO_VIDEO, CSV

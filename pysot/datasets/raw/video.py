@@ -1,18 +1,20 @@
 """Raw data sets as videos of annotated frames.
 
-The record of a raw layout (`RawSet`, or `SequenceSet` in `sequences`) gives `RawVideo`s; both the crops and the json
-are made from them, so they agree.
+The record of a raw layout (`RawSet`, or `SequenceSet` in `sequences`) yields `RawVideo`s. The crops and the json are
+both made from them, so they agree.
 """
 
 import math
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pysot.utils.names import check_video_name
+
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,11 @@ class RawFrame:
 
     image: Path
     number: int
-    boxes: dict[str, tuple[float, float, float, float]]  # track "00" -> xyxy in pixels
+    boxes: dict[str, Box]  # track "00" -> xyxy in pixels
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for track, box in self.boxes.items():
-            if not usable(box):
+            if not is_valid_box(box):
                 raise ValueError(
                     f"{self.image}, track {track}: a box needs finite numbers with x1 < x2 and y1 < y2, got {box}"
                 )
@@ -38,35 +40,41 @@ class RawVideo:
     name: str
     frames: tuple[RawFrame, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_video_name(self.name, folders=True)
 
 
 @dataclass(frozen=True)
 class RawSet:
-    """A raw data set that can be prepared. splits: root -> the splits that are there, or an error that says what is
-    expected; iterate: root, split, counts -> videos; shape: what a root looks like; reach: FRAME_RANGE of the config.
+    """Raw data set that can be prepared.
+
+    `splits(root)` lists the available splits, or raises an error that says what is expected. `iterate(root, split,
+    counts)` yields the videos. `layout` describes the files below a root. `frame_range` is FRAME_RANGE of the config.
     """
 
     name: str
     splits: Callable[[Path], list[str]]
     iterate: Callable[..., Iterator[RawVideo]]
-    shape: str
-    reach: int = 100
+    layout: str
+    frame_range: int = 100
 
     def videos(
         self, root: Path, split: str, counts: Counter, only: Collection[str] = (), excluded: Collection[str] = ()
     ) -> Iterator[RawVideo]:
-        """The videos of a split, all or those named in `only`, without those in `excluded`; a name is that of the video
-        or the last part of it. Raises ValueError for two videos of one name.
+        """Yield the videos of a split: all, or those named in `only`; never those named in `excluded`.
+
+        A video is named by its full name or by the last part of it. Names that match no video are counted. Raises
+        ValueError for two videos with the same name.
         """
-        seen, images = set(), {}
+        seen: set[str] = set()
+        first_images: dict[str, Path] = {}
         for video in self.iterate(root, split, counts):
-            first = images.setdefault(video.name, video.frames[0].image)
-            if first is not video.frames[0].image:
+            image = video.frames[0].image
+            first_image = first_images.setdefault(video.name, image)
+            if first_image is not image:
                 raise ValueError(
-                    f"two videos are called {video.name}: that of {first} and that of "
-                    f"{video.frames[0].image}; rename a folder or file of one"
+                    f"two videos are called {video.name}: that of {first_image} and that of {image}; "
+                    "rename a folder or file of one"
                 )
             names = {video.name, video.name.rpartition("/")[2]}
             seen |= names
@@ -77,17 +85,17 @@ class RawSet:
             counts[f"names that no {split} video has ({', '.join(unknown)})"] += len(unknown)
 
 
-def usable(box) -> bool:
-    """Whether xyxy numbers are finite and have an inside."""
+def is_valid_box(box: Sequence[float]) -> bool:
+    """Return whether the xyxy numbers are finite and the box has a positive width and height."""
     return all(map(math.isfinite, box)) and box[2] > box[0] and box[3] > box[1]
 
 
 _VALIDATION = re.compile(r"(val|valid|validation|test|testing)\d*")
-SECOND_BOX = "second boxes of a track in a frame"  # what such are counted as
+SECOND_BOX = "second boxes of a track in a frame"  # key of `counts`
 
 
-def add_box(boxes: dict[str, tuple], track: str, box: tuple) -> bool:
-    """Add the box of a track to those of a frame, unless the track has one; whether it was added."""
+def add_box(boxes: dict[str, Box], track: str, box: Box) -> bool:
+    """Add the box of a track to those of a frame, unless the track has one; return whether it was added."""
     if track in boxes:
         return False
     boxes[track] = box
@@ -95,39 +103,45 @@ def add_box(boxes: dict[str, tuple], track: str, box: tuple) -> bool:
 
 
 def track_name(index: int) -> str:
-    """Track number as in crop names: two digits or more."""
+    """Return a track number as crop names have it: two digits or more."""
     return f"{index:02d}"
 
 
 def split_of(name: str) -> str:
-    """ "val" for the name of a validation or test part, such as instances_val2017, Validation or valid, else "train"; a word that only contains it is none."""
+    """Return "val" for the name of a validation or test part, else "train".
+
+    Examples are instances_val2017, Validation and valid. A word that only contains such a name does not count.
+    """
     return "val" if any(_VALIDATION.fullmatch(word) for word in re.split(r"[^a-z0-9]+", name.lower())) else "train"
 
 
 def find_image(root: Path, parts: tuple[str, ...], name: str) -> Path:
-    """The image that an export calls `name`: below a folder of one of the `parts` of the set, the first one first, below `images`, or below the root; where it
-    would be below the root, if there is none.
+    """Return the path of the image that an export calls `name`.
+
+    The image is looked for below the folders of the `parts` of the set, in their order, then below `images`, then below
+    the root. If it does not exist, return its path directly below the root.
     """
-    places = [
+    folders = [
         *(folder for part in parts for folder in (f"images/{part}", f"{part}/JPEGImages", f"{part}/images", part)),
         "images",
         "JPEGImages",
         ".",
     ]
-    return next((path for place in places if (path := root / place / name).is_file()), root / name)
+    return next((path for folder in folders if (path := root / folder / name).is_file()), root / name)
 
 
 def crop_name(number: int, track: str) -> str:
-    """File name of the crop of one box."""
+    """Return the file name of the crop of one box."""
     return f"{number:06d}.{track}.x.jpg"
 
 
 def annotation_json(videos: Iterable[RawVideo], crop_root: Path | None, counts: Counter) -> dict:
-    """The training annotation `{video: {track: {frame: [x1, y1, x2, y2]}}}`.
+    """Return the training annotation `{video: {track: {frame: [x1, y1, x2, y2]}}}`.
 
-    With crop_root, boxes whose crop is not there (unreadable images) are left out and counted as "no crop"; the others as "boxes".
+    With `crop_root`, boxes without a crop (unreadable images) are left out and counted as "no crop". The others are
+    counted as "boxes".
     """
-    result = {}
+    result: dict[str, dict[str, dict[str, list[float]]]] = {}
     for video in videos:
         present = None if crop_root is None else set(present_crops(crop_root / video.name))
         tracks = result.setdefault(video.name, {})
@@ -144,7 +158,10 @@ def annotation_json(videos: Iterable[RawVideo], crop_root: Path | None, counts: 
 
 
 def present_crops(folder: Path, suffix: str = ".x.jpg") -> Iterator[str]:
-    """Names of the whole crops of one video, those with a JPEG's end; none if the folder does not exist."""
+    """Yield the names of the complete crops of one video (files that end as a JPEG does).
+
+    There are none if the folder does not exist.
+    """
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -155,7 +172,7 @@ def present_crops(folder: Path, suffix: str = ".x.jpg") -> Iterator[str]:
 
 
 def is_whole(path: str | os.PathLike) -> bool:
-    """Whether a file ends as a JPEG does."""
+    """Return whether a file ends as a complete JPEG does."""
     with open(path, "rb") as stream:
         if stream.seek(0, os.SEEK_END) < 2:
             return False
@@ -163,6 +180,6 @@ def is_whole(path: str | os.PathLike) -> bool:
         return stream.read() == b"\xff\xd9"
 
 
-def describe(counts: Counter) -> str:
-    """Counts as one line, as in "12 crowd, 3 degenerate"; "nothing" without any."""
+def format_counts(counts: Counter) -> str:
+    """Format counts as one line, such as "12 crowd, 3 degenerate"; "nothing" without any."""
     return ", ".join(f"{number} {reason}" for reason, number in sorted(counts.items()) if number) or "nothing"

@@ -1,18 +1,20 @@
-"""YouTube-BoundingBoxes: `yt_bb_detection_<split>.csv` and the extracted images `yt_bb_detection_<split>/<class>/<video>_<ms>_<class>_<object>.jpg`.
+"""YouTube-BoundingBoxes: a csv of boxes per split, `yt_bb_detection_<split>.csv`, and the extracted images.
 
-The boxes of the csv are shares of the image; here they become pixels. Rows are `youtube_id, timestamp_ms, class_id, class_name, object_id,
-object_presence, xmin, xmax, ymin, ymax`, without a header. A frame's number is its second, a track's its object.
+The images are `yt_bb_detection_<split>/<class>/<video>_<ms>_<class>_<object>.jpg`. Rows of the csv, which has no
+header, are `youtube_id, timestamp_ms, class_id, class_name, object_id, object_presence, xmin, xmax, ymin, ymax`. Their
+boxes are fractions of the image size; boxes of this module are in pixels. A frame's number is its second, a track's
+number its object.
 """
 
 import csv
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
-from pysot.datasets.raw.video import RawFrame, RawSet, RawVideo, track_name, usable
+from pysot.datasets.raw.video import Box, RawFrame, RawSet, RawVideo, is_valid_box, track_name
 from pysot.utils.image import image_size
 
 logger = logging.getLogger(__name__)
@@ -21,37 +23,42 @@ COLUMNS = 10
 
 
 def youtube_splits(root: Path) -> list[str]:
-    """Splits whose csv is there. Raises FileNotFoundError if there is none."""
-    found = [split for split, name in SPLITS.items() if (Path(root) / f"{name}.csv").is_file()]
-    if not found:
+    """Return the splits that have a csv. Raises FileNotFoundError if there is none."""
+    splits = [split for split, name in SPLITS.items() if (Path(root) / f"{name}.csv").is_file()]
+    if not splits:
+        expected = " and ".join(f"{name}.csv" for name in SPLITS.values())
         raise FileNotFoundError(
-            f"no YouTube-BB annotation in {root}: looked for {' and '.join(f'{name}.csv' for name in SPLITS.values())}. Unpack the csv "
-            "files there, or name the folder that holds them"
+            f"no YouTube-BB annotation in {root}: looked for {expected}. Unpack the csv files there, or name the "
+            "folder that holds them"
         )
-    return found
+    return splits
 
 
 def iter_youtube(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
-    """Videos of a split, `yt_bb_detection_<split>/<class>/<video>`, with the boxes of objects that are present and whose image has been extracted.
+    """Yield the videos of a split, `yt_bb_detection_<split>/<class>/<video>`.
 
-    Rows that have no such image are counted, rows that are malformed are named in the log and counted. Raises ValueError if no row is of this layout.
+    They have the boxes of objects that are present and whose image has been extracted. Rows without such an image are
+    counted; malformed rows are logged and counted. Raises ValueError if no row has this layout.
     """
     root, name = Path(root), SPLITS[split]
-    path, good = root / f"{name}.csv", 0
+    path, valid_groups = root / f"{name}.csv", 0
     with open(path, encoding="utf-8-sig", errors="replace", newline="") as stream:
-        for (video, kind), rows in groupby(_rows(path, stream, counts), key=lambda row: (row[0], row[2])):
-            frames = _frames(root / name / kind, list(rows), counts)
-            good += 1
+        for (video, class_id), rows in groupby(_rows(path, stream, counts), key=lambda row: (row[0], row[2])):
+            frames = _frames(root / name / class_id, list(rows), counts)
+            valid_groups += 1
             if frames:
-                yield RawVideo(f"{name}/{kind}/{video}", frames)
-    if not good:
+                yield RawVideo(f"{name}/{class_id}/{video}", frames)
+    if not valid_groups:
         raise ValueError(
             f"{path} has no row of {COLUMNS} columns (youtube_id, timestamp_ms, class_id, ...); download it again"
         )
 
 
-def _rows(path: Path, stream, counts: Counter) -> Iterator[list[str]]:
-    """The rows of boxes. All rows of a video and class lie together in the csv, ordered or not by object and time."""
+def _rows(path: Path, stream: Iterable[str], counts: Counter) -> Iterator[list[str]]:
+    """Yield the rows of boxes.
+
+    All rows of a video and class are adjacent in the csv; they may be in any order of object and time.
+    """
     for number, row in enumerate(csv.reader(stream), 1):
         if len(row) == COLUMNS and row[1].isdecimal() and row[2].isdecimal() and row[4].isdecimal():
             if row[5].strip() == "absent":
@@ -71,39 +78,47 @@ def _rows(path: Path, stream, counts: Counter) -> Iterator[list[str]]:
 
 
 def _frames(folder: Path, rows: list[list[str]], counts: Counter) -> tuple[RawFrame, ...]:
-    """Frames of a video. Each object has its own image of a second: frames of several objects have the same picture, so one is enough."""
+    """Return the frames of a video.
+
+    Each object has its own image file of a second. The files of several objects show the same picture, so one is
+    enough.
+    """
     frames: dict[int, RawFrame] = {}
-    for video, milliseconds, kind, _, thing, _, x1, x2, y1, y2 in rows:
-        image = folder / f"{video}_{milliseconds}_{kind}_{thing}.jpg"
+    for video, milliseconds, class_id, _, object_id, _, x1, x2, y1, y2 in rows:
+        image = folder / f"{video}_{milliseconds}_{class_id}_{object_id}.jpg"
         size = _size_or_count(image, counts)
         if size is None:
             continue
-        box, second, track = _pixels((x1, y1, x2, y2), size), int(milliseconds) // 1000, track_name(int(thing))
+        box = _to_pixels((x1, y1, x2, y2), size)
+        second = int(milliseconds) // 1000
+        track = track_name(int(object_id))
         earlier = frames.get(second)
         if box is None:
             counts["degenerate"] += 1
-        elif earlier is not None and track in earlier.boxes:
+        elif earlier is None:
+            frames[second] = RawFrame(image, second, {track: box})
+        elif track in earlier.boxes:
             counts["repeated rows"] += 1
         else:
-            frames[second] = RawFrame(
-                earlier.image if earlier else image, second, {**(earlier.boxes if earlier else {}), track: box}
-            )
+            frames[second] = RawFrame(earlier.image, second, {**earlier.boxes, track: box})
     return tuple(frames[second] for second in sorted(frames))
 
 
-def _pixels(shares, size: tuple[int, int]) -> tuple[float, float, float, float] | None:
-    """xyxy in pixels; None for a box that is negative, has no inside, or is no box of shares."""
+def _to_pixels(texts: tuple[str, str, str, str], size: tuple[int, int]) -> Box | None:
+    """Return an xyxy box in pixels; None for a degenerate box, or one whose numbers are not from 0 to 1."""
     try:
-        values = [float(share) for share in shares]
+        fractions = [float(text) for text in texts]
     except ValueError:
         return None
-    if not all(math.isfinite(value) and 0 <= value <= 1.001 for value in values) or not usable(values):
+    if not all(math.isfinite(value) and 0 <= value <= 1.001 for value in fractions) or not is_valid_box(fractions):
         return None
-    return tuple(value * side for value, side in zip(values, (*size, *size), strict=True))
+    x1, y1, x2, y2 = fractions
+    width, height = size
+    return x1 * width, y1 * height, x2 * width, y2 * height
 
 
 def _size_or_count(path: Path, counts: Counter) -> tuple[int, int] | None:
-    """Width and height; None, counted, if the image is not there or cannot be read."""
+    """Return width and height. A missing or unreadable image is counted and gives None."""
     try:
         return image_size(path)
     except FileNotFoundError:
@@ -115,5 +130,9 @@ def _size_or_count(path: Path, counts: Counter) -> tuple[int, int] | None:
 
 
 YT_BB = RawSet(
-    "yt_bb", youtube_splits, iter_youtube, "yt_bb_detection_train.csv and yt_bb_detection_train/<class>/*.jpg", reach=3
+    "yt_bb",
+    youtube_splits,
+    iter_youtube,
+    "yt_bb_detection_train.csv and yt_bb_detection_train/<class>/*.jpg",
+    frame_range=3,
 )

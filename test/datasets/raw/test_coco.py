@@ -1,3 +1,5 @@
+"""COCO: reading its annotation, and the scripts of training_dataset/coco."""
+
 import json
 import runpy
 import sys
@@ -8,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pysot.datasets.raw.coco import available_splits, iter_coco
+from pysot.datasets.raw.coco import coco_splits, iter_coco
 from pysot.datasets.raw.video import annotation_json
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -17,7 +19,7 @@ SCRIPTS = ROOT / "training_dataset" / "coco"
 
 
 def make_coco(root, split="train2017", images=3):
-    """A textured picture per image and annotations in COCO's form, out of order, with a crowd box and a box without height."""
+    """Write a textured image per number, and COCO annotations out of order, with a crowd box and a box of height 0."""
     rng = np.random.default_rng(0)
     (root / split).mkdir(parents=True)
     (root / "annotations").mkdir(exist_ok=True)
@@ -75,11 +77,11 @@ def test_bad_json(tmp_path, content, message):
 
 def test_no_coco_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="instances_val2017.json and for .*instances_train2017.json"):
-        available_splits(tmp_path)
+        coco_splits(tmp_path)
     with pytest.raises(FileNotFoundError, match="COCO train2017"):
         read(tmp_path)
     make_coco(tmp_path)
-    assert available_splits(tmp_path) == ["train2017"]
+    assert coco_splits(tmp_path) == ["train2017"]
 
 
 def test_boxes_names_and_tracks(tmp_path):
@@ -127,10 +129,11 @@ def test_scripts_make_what_training_reads(tmp_path, monkeypatch, capsys):
     run_script("par_crop.py", monkeypatch, "511", "1", "--root", raw, "--out", out)
     run_script("gen_json.py", monkeypatch, "--root", raw, "--out", out)
     printed = capsys.readouterr().out
-    assert (
-        "2 images, 2 crops written, 0 were there, 1 images or boxes left out; not used: 1 boxes without an image, 1 crowd, 1 degenerate"
-        in printed
+    expected = (
+        "2 images, 2 crops written, 0 were there, 1 images or boxes left out; "
+        "not used: 1 boxes without an image, 1 crowd, 1 degenerate"
     )
+    assert expected in printed
     crops = sorted(
         path.relative_to(out / "crop511").as_posix() for path in (out / "crop511" / "train2017").rglob("*.jpg")
     )

@@ -1,4 +1,4 @@
-"""DET and VID trees as ILSVRC lays them out: plain folders, and the short links that the original asks for."""
+"""DET and VID trees in the layout of ILSVRC: plain folders, and the short links that the original expects."""
 
 import json
 import subprocess
@@ -15,19 +15,21 @@ from pysot.datasets.raw.imagenet import imagenet_splits, iter_det, iter_vid, rea
 
 
 def write_xml(path: Path, objects, name: str = "x") -> None:
-    """An annotation and, in Data, its image. Objects are (box, track or None)."""
+    """Write an annotation and, in Data, its image. Objects are (box, track or None)."""
     image = Path(str(path).replace("Annotations", "Data")).with_suffix(".JPEG")
     for file in (path, image):
         file.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(f"{image}.jpg", np.full((120, 160, 3), 90, np.uint8))
     Path(f"{image}.jpg").rename(image)
     parts = "".join(
-        f"<object>{'' if track is None else f'<trackid>{track}</trackid>'}<name>n1</name><bndbox><xmax>{box[2]}</xmax><xmin>{box[0]}</xmin>"
-        f"<ymax>{box[3]}</ymax><ymin>{box[1]}</ymin></bndbox><occluded>0</occluded></object>"
+        f"<object>{'' if track is None else f'<trackid>{track}</trackid>'}<name>n1</name>"
+        f"<bndbox><xmax>{box[2]}</xmax><xmin>{box[0]}</xmin><ymax>{box[3]}</ymax><ymin>{box[1]}</ymin></bndbox>"
+        "<occluded>0</occluded></object>"
         for box, track in objects
     )
     path.write_text(
-        f"<annotation><folder>f</folder><filename>{path.stem}</filename><size><width>160</width><height>120</height></size>{parts}</annotation>"
+        f"<annotation><folder>f</folder><filename>{path.stem}</filename><size><width>160</width><height>120</height></size>"
+        f"{parts}</annotation>"
     )
 
 
@@ -48,7 +50,7 @@ def det(tmp_path):
 
 @pytest.fixture
 def vid(tmp_path):
-    """Track 0 is there in frames 0, 1, 3 and 5; track 3 in frames 1 and 2."""
+    """Track 0 is visible in frames 0, 1, 3 and 5; track 3 in frames 1 and 2."""
     base = tmp_path / "ILSVRC2015" / "Annotations" / "VID"
     shown = [[0], [0, 3], [3], [0], [], [0]]
     for number, tracks in enumerate(shown):
@@ -119,7 +121,7 @@ def test_bad_xml_is_named_and_left_out(vid, text, caplog):
     (video,) = iter_vid(vid, "train", counts)
     assert (
         counts["unreadable xml"] == 1
-        and "000001.xml is not whole XML" in caplog.text
+        and "000001.xml is not complete XML" in caplog.text
         and [frame.number for frame in video.frames] == [0, 2, 3, 5]
     )
 
@@ -127,9 +129,10 @@ def test_bad_xml_is_named_and_left_out(vid, text, caplog):
 def test_odd_objects_are_counted(tmp_path):
     path = tmp_path / "a.xml"
     path.write_text(
-        "<annotation><object/><object><bndbox><xmin>1</xmin></bndbox></object><object><bndbox><xmin>nan</xmin><ymin>1</ymin><xmax>3</xmax>"
-        "<ymax>4</ymax></bndbox></object><object><trackid>-1</trackid><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>"
-        "</object></annotation>"
+        "<annotation><object/><object><bndbox><xmin>1</xmin></bndbox></object>"
+        "<object><bndbox><xmin>nan</xmin><ymin>1</ymin><xmax>3</xmax><ymax>4</ymax></bndbox></object>"
+        "<object><trackid>-1</trackid><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>3</xmax><ymax>4</ymax></bndbox></object>"
+        "</annotation>"
     )
     counts = Counter()
     assert read_xml(path, counts) == [] and counts == {"without a box": 2, "degenerate": 1, "without a track number": 1}
@@ -148,15 +151,15 @@ def test_nothing_there(tmp_path):
 
 @pytest.mark.parametrize("task", ["det", "vid"])
 def test_scripts(request, task, tmp_path_factory):
-    """The commands of the original, in their folder."""
+    """The commands of the original run in their folder."""
     raw = request.getfixturevalue(task)
-    here = copy_of_repository(tmp_path_factory.mktemp("copy")) / "training_dataset" / task
-    folder = "ILSVRC" if task == "det" else "ILSVRC2015"
-    (here / folder).symlink_to(raw / folder)
+    folder = copy_of_repository(tmp_path_factory.mktemp("copy")) / "training_dataset" / task
+    name = "ILSVRC" if task == "det" else "ILSVRC2015"
+    (folder / name).symlink_to(raw / name)
     for command in (["par_crop.py", "511", "2"], ["gen_json.py"]):
-        done = subprocess.run([sys.executable, *command], cwd=here, capture_output=True, text=True, timeout=100)
+        done = subprocess.run([sys.executable, *command], cwd=folder, capture_output=True, text=True, timeout=100)
         assert done.returncode == 0, done.stderr
-    train, val = (json.loads((here / f"{split}.json").read_text()) for split in ("train", "val"))
+    train, val = (json.loads((folder / f"{split}.json").read_text()) for split in ("train", "val"))
     assert not set(train) & set(val) and val
     crops = {
         f"{video}/{frame}.{track}.x.jpg"
@@ -165,4 +168,4 @@ def test_scripts(request, task, tmp_path_factory):
         for track, frames in tracks.items()
         for frame in frames
     }
-    assert crops == {path.relative_to(here / "crop511").as_posix() for path in (here / "crop511").rglob("*.jpg")}
+    assert crops == {path.relative_to(folder / "crop511").as_posix() for path in (folder / "crop511").rglob("*.jpg")}

@@ -1,4 +1,7 @@
-"""Which box belongs to which image, and which images to one video: orders of images, numbers in names, names that come twice, exports of annotation tools."""
+"""Matching boxes to images and images to videos.
+
+Covers the order of images, numbers in names, repeated names, and exports of annotation tools.
+"""
 
 import json
 import subprocess
@@ -33,7 +36,7 @@ def text(path, content):
 
 
 def read(name, root, counts=None):
-    """{video: {image: {track: box}}} of all splits."""
+    """Return {video: {image: {track: box}}} of all splits."""
     counts = Counter() if counts is None else counts
     return {
         video.name: {frame.image.relative_to(root).as_posix(): frame.boxes for frame in video.frames}
@@ -42,7 +45,7 @@ def read(name, root, counts=None):
     }
 
 
-# orders of images, and numbers in their names
+# Order of images, and numbers in their names
 
 NAMES = [
     [f"frame_{number}.jpg" for number in range(1, 13)],
@@ -55,7 +58,7 @@ NAMES = [
 
 @pytest.mark.parametrize("names", NAMES, ids=lambda names: names[0])
 def test_one_order_everywhere(tmp_path, names):
-    """Training, evaluation and demo see a folder in the same order."""
+    """Training, evaluation and demo read a folder in the same order."""
     for value, name in enumerate(names):
         image(tmp_path / name, value=value)
     assert [path.name for path in list_images(tmp_path)] == names
@@ -87,7 +90,7 @@ def csv_set(root, names, lines, header="video,frame,track,x1,y1,x2,y2"):
 
 
 def test_csv_frame_is_the_number_in_the_name(tmp_path):
-    """Not the place: names with text before the number, without leading zeros, with an offset and a gap."""
+    """The number is not the index: names have text before it, no leading zeros, an offset and a gap."""
     csv_set(
         tmp_path,
         [f"a/frame_{number}.jpg" for number in (1, 2, 3, 5, 11)],
@@ -103,18 +106,18 @@ def test_csv_frame_is_the_number_in_the_name(tmp_path):
 @pytest.mark.parametrize(
     "names, frames",
     [
-        (
+        (  # a stray picture without a number
             ["boat/000001.jpg", "boat/000002.jpg", "boat/thumb.jpg"],
             {"1": "boat/000001.jpg", "2": "boat/000002.jpg"},
-        ),  # a stray picture without a number
-        (
+        ),
+        (  # other numbers behind the frame number
             ["boat/001_s3.jpg", "boat/002_s1.jpg", "boat/003_s2.jpg"],
             {"1": "boat/001_s3.jpg", "2": "boat/002_s1.jpg"},
-        ),  # other numbers behind
-        (
+        ),
+        (  # hashes behind the frame number
             ["boat/0001_a1b2.jpg", "boat/0002_c9d.jpg"],
             {"1": "boat/0001_a1b2.jpg", "2": "boat/0002_c9d.jpg"},
-        ),  # hashes behind
+        ),
     ],
 )
 def test_csv_frames_beside_other_numbers(tmp_path, names, frames):
@@ -174,9 +177,12 @@ def test_csv_lines_that_are_none_are_named(tmp_path, caplog, line):
 
 
 def test_second_boxes_of_a_track_in_a_frame(tmp_path, caplog):
-    """Two objects in a csv without a track, track ids that YOLO labels repeat, and the same in MOT and COCO: the first stays, the others are counted."""
+    """The first box of a track in a frame stays, the others are counted.
 
-    def counted(name, root):
+    The cases are two objects in a csv without a track, repeated track ids in YOLO labels, and the same in MOT and COCO.
+    """
+
+    def check_first_box_stays(name, root):
         counts = Counter()
         (frames,) = read(name, root, counts).values()
         assert [list(boxes.values()) for boxes in frames.values()] == [[pytest.approx(BOX)]] and counts[SECOND_BOX] == 1
@@ -187,19 +193,19 @@ def test_second_boxes_of_a_track_in_a_frame(tmp_path, caplog):
         ["a,0,10,20,40,60", "a,0,50,20,80,60"],
         "video,frame,x1,y1,x2,y2",
     )
-    counted("csv", tmp_path / "csv")
-    assert "boxes.csv, line 3: track 00 of a has a box in frame 0 already" in caplog.text
+    check_first_box_stays("csv", tmp_path / "csv")
+    assert "boxes.csv, line 3: track 00 of a already has a box in frame 0" in caplog.text
     image(tmp_path / "yolo/images/train/a/0.jpg")
     text(tmp_path / "yolo/labels/train/a/0.txt", "0 0.125 0.4 0.15 0.4 5\n0 0.5 0.4 0.1 0.4 5\n")
-    counted("yolo", tmp_path / "yolo")
+    check_first_box_stays("yolo", tmp_path / "yolo")
     assert "labels of" in caplog.text and "second box of track 5" in caplog.text
     image(tmp_path / "mot/a/img1/000001.jpg")
     text(tmp_path / "mot/a/gt/gt.txt", "1,3,10,20,30,40\n1,3,50,20,30,40\n")
-    counted("mot", tmp_path / "mot")
+    check_first_box_stays("mot", tmp_path / "mot")
     image(tmp_path / "coco/images/a/0.jpg")
     boxes = [{"image_id": 1, "bbox": [x, 20, 30, 40], "track_id": 3} for x in (10, 50)]
     text(tmp_path / "coco/x.json", json.dumps({"images": [{"id": 1, "file_name": "a/0.jpg"}], "annotations": boxes}))
-    counted("coco_video", tmp_path / "coco")
+    check_first_box_stays("coco_video", tmp_path / "coco")
 
 
 @pytest.mark.parametrize(
@@ -226,7 +232,7 @@ def test_mot_without_numbers_is_refused_with_the_place(tmp_path, caplog):
     assert "images in" in caplog.text and "a/img1 have no numbers" in caplog.text
 
 
-# videos of one name
+# Videos with the same name
 
 
 def coco_images(*names, first=1):
@@ -326,7 +332,7 @@ def test_voc_images_of_one_stem(tmp_path):
     for kind in ("jpg", "png"):
         image(tmp_path / f"JPEGImages/a.{kind}")
     text(tmp_path / "Annotations/a.xml", VOC_XML)
-    with pytest.raises(ValueError, match="a.jpg and .*a.png have one name"):
+    with pytest.raises(ValueError, match="a.jpg and .*a.png have the same name"):
         read("voc", tmp_path)
 
 
@@ -356,14 +362,17 @@ def test_a_csv_cannot_write_outside_of_its_folder(tmp_path):
         read("csv", tmp_path / "set")
 
 
-# exports of annotation tools
+# Exports of annotation tools
 
-VOC_XML = "<annotation><object><bndbox><xmin>10</xmin><ymin>20</ymin><xmax>40</xmax><ymax>60</ymax></bndbox></object></annotation>"
+VOC_XML = (
+    "<annotation><object><bndbox><xmin>10</xmin><ymin>20</ymin><xmax>40</xmax><ymax>60</ymax></bndbox></object>"
+    "</annotation>"
+)
 
 
 @pytest.mark.parametrize("subset", ["default", "train", "Train", "Validation", "val", "test", "carnival", "my part"])
 def test_cvat_coco_with_images(tmp_path, subset):
-    """images/<subset>/frame_000000.PNG, annotations/instances_<subset>.json, file_name without the subset."""
+    """Images are images/<subset>/frame_000000.PNG; file_name in annotations/instances_<subset>.json has no subset."""
     for number in (0, 1):
         image(tmp_path / "images" / subset / f"frame_{number:06d}.PNG")
     content = {
@@ -390,7 +399,7 @@ def test_cvat_coco_with_images(tmp_path, subset):
 
 
 def test_images_are_taken_from_their_own_subset(tmp_path):
-    """frame_000000.PNG is in both."""
+    """Both subsets have a frame_000000.PNG."""
     for number, subset in enumerate(("default", "train")):
         image(tmp_path / "images" / subset / "frame_000000.PNG", value=number)
         text(tmp_path / f"annotations/instances_{subset}.json", json.dumps(coco_images("frame_000000.PNG")))
@@ -426,7 +435,8 @@ def cvat_xml(source="boat.mp4", tracks="", images="", size=3):
         or f'<track id="7" label="boat" source="manual">{box.format(0, 0)}{box.format(1, 0)}{box.format(2, 1)}</track>'
     )
     return (
-        f'<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version><meta><task><id>5</id><name>t</name><size>{size}</size>'
+        '<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version>'
+        f"<meta><task><id>5</id><name>t</name><size>{size}</size>"
         f"<mode>interpolation</mode><source>{source}</source></task></meta>{tracks}{images}</annotations>"
     )
 
@@ -436,7 +446,7 @@ def cvat_xml(source="boat.mp4", tracks="", images="", size=3):
     [("images", "frame_{:06d}.PNG"), ("boat", "{:06d}.jpg"), (".", "frame_{:06d}.jpg"), ("images", "img_{}.jpg")],
 )
 def test_cvat_for_video(tmp_path, folder, named):
-    """Its own images, frames that extract_frames.py made, or images that the task was made of, which count from another number."""
+    """Images may be named by CVAT or extract_frames.py, or be those of the task, which start at another number."""
     first = 5 if named == "img_{}.jpg" else 0
     for number in range(3):
         image(tmp_path / folder / named.format(number + first))
@@ -452,12 +462,12 @@ def test_cvat_for_video_that_does_not_fit_its_images(tmp_path):
     for number in (5, 6):
         image(tmp_path / "images" / f"{number}.jpg")
     text(tmp_path / "annotations.xml", cvat_xml())
-    with pytest.raises(ValueError, match="is of 3 frames, .* has 2 images"):
+    with pytest.raises(ValueError, match="has 3 frames, .* has 2 images"):
         read("cvat", tmp_path)
 
 
 def test_cvat_numbers_are_absolute(tmp_path):
-    """A job, or a task with a start frame, a step or deleted frames: boxes and images of CVAT's own names share their numbers."""
+    """Boxes and images named by CVAT share numbers in a job, and in a task with a start frame, step or deletions."""
     for number in range(10, 40, 5):
         image(tmp_path / f"images/frame_{number:06d}.PNG")
     box = '<box frame="{}" outside="0" xtl="10" ytl="20" xbr="40" ybr="60"/>'
@@ -471,11 +481,11 @@ def test_cvat_numbers_are_absolute(tmp_path):
 
 
 def test_cvat_project_of_image_tasks_is_refused(tmp_path):
-    """Two tasks of images of the same names in one folder: CVAT renames some, and nobody can tell which frame is which."""
+    """Two tasks have images of the same names in one folder: CVAT renames some, so frames cannot be identified."""
     for name in ("0001", "0001_1", "0002", "0002_1"):
         image(tmp_path / f"images/{name}.jpg")
     text(tmp_path / "annotations.xml", cvat_xml(source="").replace("<size>3</size>", ""))
-    with pytest.raises(ValueError, match="does not say of how many frames it is, .* has 4 images"):
+    with pytest.raises(ValueError, match="does not say how many frames it has, .* has 4 images"):
         read("cvat", tmp_path)
 
 
@@ -487,23 +497,27 @@ def test_cvat_videos_of_one_source_are_told_apart_by_their_folders(tmp_path):
 
 
 def test_cvat_shapes_and_subsets(tmp_path):
-    """A turned box and a polygon count as their bounds; a project has tasks and subsets; images are videos of one frame."""
+    """A rotated box and a polygon become their bounds; a project has tasks and subsets; an image is a video."""
     image(tmp_path / "images/Validation/frame_000000.PNG")
     image(tmp_path / "images/a/x.png")
-    turned = '<box frame="0" outside="0" xtl="20" ytl="20" xbr="40" ybr="60" rotation="90.0"></box>'
+    rotated = '<box frame="0" outside="0" xtl="20" ytl="20" xbr="40" ybr="60" rotation="90.0"></box>'
     polygon, points = (
         '<polygon frame="0" outside="0" points="1.00,2.00;9.00,2.00;5.00,8.00"/>',
         '<points frame="0" outside="0" points="1,2"/>',
     )
     tracks = "".join(
         f'<track id="{number}" subset="Validation" task_id="5">{shape}</track>'
-        for number, shape in enumerate((turned, polygon, points))
+        for number, shape in enumerate((rotated, polygon, points))
     )
-    shapes = '<image id="0" name="a/x.png" width="200" height="100"><box label="b" xtl="10" ytl="20" xbr="40" ybr="60"/><tag label="t"/></image>'
+    shapes = (
+        '<image id="0" name="a/x.png" width="200" height="100">'
+        '<box label="b" xtl="10" ytl="20" xbr="40" ybr="60"/><tag label="t"/></image>'
+    )
     text(tmp_path / "annotations.xml", cvat_xml(tracks=tracks, images=shapes))
     counts = Counter()
     found = read("cvat", tmp_path, counts)
-    assert found["train/a/x"] == {"images/a/x.png": {"00": BOX}} and counts["shapes that are no box or polygon"] == 1
+    assert found["train/a/x"] == {"images/a/x.png": {"00": BOX}}
+    assert counts["shapes other than boxes and polygons"] == 1
     assert found["val/boat"] == {
         "images/Validation/frame_000000.PNG": {"00": pytest.approx((10, 30, 50, 50)), "01": (1, 2, 9, 8)}
     }
@@ -511,7 +525,7 @@ def test_cvat_shapes_and_subsets(tmp_path):
 
 @pytest.mark.parametrize(
     "content, reason",
-    [("<annotation/>", "no export of CVAT"), ("<annotations>", "not whole XML"), ("", "not whole XML")],
+    [("<annotation/>", "not an export of CVAT"), ("<annotations>", "not complete XML"), ("", "not complete XML")],
 )
 def test_xml_that_is_no_export(tmp_path, content, reason):
     text(tmp_path / "annotations.xml", content)
@@ -590,9 +604,8 @@ def test_frames_of_two_videos_in_one_folder_of_yolo(tmp_path):
 def test_coco_takes_no_other_image_of_the_same_name(tmp_path):
     image(tmp_path / "train2017/x.jpg")
     text(tmp_path / "annotations/instances_train2017.json", json.dumps(coco_images("b/x.jpg")))
-    assert read("coco", tmp_path) == {
-        "train2017/b/x": {"train2017/b/x.jpg": {"00": BOX}}
-    }  # which is not there, and will be told
+    # The named image is missing, which is reported later.
+    assert read("coco", tmp_path) == {"train2017/b/x": {"train2017/b/x.jpg": {"00": BOX}}}
 
 
 def test_coco_video_ids_that_are_null(tmp_path):
@@ -609,7 +622,7 @@ def test_odd_values_of_coco_video_are_named_with_their_file(tmp_path, change):
     content = coco_images("a/0.jpg")
     content["annotations"][0] |= change
     text(tmp_path / "x.json", json.dumps(content))
-    with pytest.raises(ValueError, match="x.json is no COCO video annotation: ValueError"):
+    with pytest.raises(ValueError, match="x.json is not a COCO video annotation: ValueError"):
         read("coco_video", tmp_path)
 
 

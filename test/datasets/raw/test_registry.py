@@ -1,4 +1,4 @@
-"""Layouts in which people have their own data, each as a small exact tree with two frames or images."""
+"""Layouts of users' own data, each as a small exact tree with two frames or images."""
 
 import json
 import sys
@@ -77,14 +77,15 @@ def voc(root):
     image(root / "JPEGImages" / "x.jpg")
     text(
         root / "Annotations/x.xml",
-        "<annotation><object><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox></object></annotation>",
+        "<annotation><object><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox></object>"
+        "</annotation>",
     )
     text(root / "Annotations/y.xml", "<annotation/>")
     return {"train/x": {0: {"00": (1, 2, 30, 40)}}}, {"without an image": 1}
 
 
 def coco_video(root):
-    """As CVAT exports: the track among the attributes, the video from the folder."""
+    """As CVAT exports it: the track is among the attributes, the video is the folder."""
     for number in (0, 1):
         image(root / "images" / "clip" / f"frame_{number:06d}.png")
     images = [{"id": number + 1, "file_name": f"clip/frame_{number:06d}.png"} for number in (0, 1)]
@@ -117,7 +118,8 @@ def csv(root):
         image(root / "my boat.é" / f"{number:04d}.jpg")
     text(
         root / "boxes.csv",
-        "video,frame,track,x1,y1,x2,y2\nmy boat.é,1,0,10,20,40,60\nmy boat.é,0002,0,11,20,41,60\nmy boat.é,2,1,5,5,4,9\n"
+        "video,frame,track,x1,y1,x2,y2\nmy boat.é,1,0,10,20,40,60\nmy boat.é,0002,0,11,20,41,60\n"
+        "my boat.é,2,1,5,5,4,9\n"
         "my boat.é,2,one,5,5,9,9\nmy boat.é,7,0,5,5,9,9\n",
     )
     return {"my boat.é": {0: {"00": (10, 20, 40, 60)}, 1: {"00": (11, 20, 41, 60)}}}, {
@@ -215,20 +217,20 @@ def _two_images(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
 
 ROWS = [np.array([10.0, 20, 30, 40]), np.array([11.0, 20, 30, 40])]
 OWN = [
-    RawSet("own", lambda root: ["val", "train"], _two_images, "*.png", reach=7),
+    RawSet("own", lambda root: ["val", "train"], _two_images, "*.png", frame_range=7),
     SequenceSet(
         "own",
         lambda root: [root],
         lambda folder, counts: single_track(sorted(folder.glob("*.png")), ROWS, xywh_to_xyxy, counts),
         "*.png",
-        reach=7,
+        frame_range=7,
     ),
 ]
 
 
 @pytest.mark.parametrize("own", OWN, ids=lambda own: type(own).__name__)
 def test_a_layout_that_is_registered_is_prepared(tmp_path, own, monkeypatch, capsys):
-    """One record is all that a new layout needs: crops, the json of each split and dataset.yaml are made from it."""
+    """A new layout needs one record only: crops, the json of each split and dataset.yaml are made from it."""
     for name in ("a.png", "b.png"):
         image(tmp_path / "my data" / name)
     text(tmp_path / "my data" / "notes.txt", "")
@@ -238,7 +240,7 @@ def test_a_layout_that_is_registered_is_prepared(tmp_path, own, monkeypatch, cap
         "argv",
         ["prepare_data.py", "own", str(tmp_path / "my data"), "--out", str(tmp_path / "out"), "--procs", "1"],
     )
-    monkeypatch.setattr(_cli, "setup_logging", lambda quiet: None)  # it would stay
+    monkeypatch.setattr(_cli, "setup_logging", lambda quiet: None)  # it would outlast this test
     prepare_data.main()
     single = isinstance(own, RawSet)
     for split in own.splits(tmp_path):

@@ -1,3 +1,5 @@
+"""Data sets of annotated sequences: OTB, VOT, DAVIS, GOT-10k, LaSOT."""
+
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +14,7 @@ SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 
 
 def images(folder, count, first=1, digits=4, start=(10, 20), size=(30, 16)):
-    """A bright square on noise that moves two pixels a frame to the right; the boxes xywh."""
+    """Write images of a bright square on noise that moves two pixels to the right per frame; return its boxes xywh."""
     folder.mkdir(parents=True, exist_ok=True)
     rng, boxes = np.random.default_rng(0), []
     for number in range(count):
@@ -85,7 +87,7 @@ def test_ground_truth_that_cannot_be_read(tmp_path, layout, truth, folder, text,
 
 
 def test_masks_count_as_their_boxes(tmp_path):
-    """Ground truth of VOT sets since 2020 is read as evaluation reads it; nothing painted is no box."""
+    """Ground truth of VOT sets since 2020 is read as evaluation reads it; an empty mask gives no box."""
     images(tmp_path / "a" / "color", 3, digits=8)
     (tmp_path / "a" / "groundtruth.txt").write_text("m10,20,4,2,1,2,2,1\nm0,0,2,2,4\n1,2,3,4\n")
     (video,), counts = load("vot", tmp_path)

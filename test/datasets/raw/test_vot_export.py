@@ -1,4 +1,4 @@
-"""Annotated videos written as a raw VOT set are read back by the toolkit as they were."""
+"""The toolkit reads annotated videos back unchanged from the raw VOT set they were written to."""
 
 import cv2
 import numpy as np

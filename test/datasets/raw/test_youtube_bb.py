@@ -1,4 +1,4 @@
-"""YouTube-BB as its csv and the extracted images have it."""
+"""YouTube-BB: its csv and the extracted images."""
 
 import json
 from collections import Counter

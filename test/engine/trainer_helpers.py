@@ -1,0 +1,28 @@
+"""Small training runs on a CPU, for tests of the training loop."""
+
+import torch
+
+from helpers import noisy_batches, tiny_config
+from pysot.engine.engine_builder import build_trainer
+from pysot.models.model_builder import build_model
+from pysot.utils.distributed import Rank
+
+CPU = torch.device("cpu")
+
+
+def trainer(folder, *opts, steps: int = 2, loader=None, seed: int = 5, **more):
+    """Return a trainer of a small network; each call with the same seed starts from the same weights."""
+    config = tiny_config(
+        "TRAIN.SNAPSHOT_DIR", str(folder), "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1, *opts, for_training=True
+    )
+    torch.manual_seed(seed)
+    model = build_model(config)
+    return build_trainer(config, model, noisy_batches(steps) if loader is None else loader, CPU, Rank(), **more)
+
+
+def weights(run) -> dict:
+    return {k: v.clone() for k, v in run.model.state_dict().items()}
+
+
+def same(a: dict, b: dict) -> bool:
+    return all(torch.equal(a[k], b[k]) for k in a)
