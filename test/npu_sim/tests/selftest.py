@@ -168,7 +168,7 @@ def operators():
     both(lambda x, y: F.kl_div(x.log_softmax(1), y.softmax(1), reduction="batchmean"), r(6, 5), r(6, 5))
     index = torch.tensor([3, 0, 3])
     both(
-        lambda x, i: [x.index_select(0, i), x[i], x[:, i], x.load_results(0, i.view(3, 1).expand(3, 7))], r(5, 7), index
+        lambda x, i: [x.index_select(0, i), x[i], x[:, i], x.gather(0, i.view(3, 1).expand(3, 7))], r(5, 7), index
     )
     both(
         lambda x: [x.max(1)[0], x.topk(2)[0], x.sort(1)[0], x.cumsum(0), x.std(), x.var(0), x.norm(), x.min()], r(5, 7)
