@@ -29,8 +29,8 @@ class Step:
 
     `function` is 'module:function'; it is called with a Setting and a Record in a process that is killed after
     `seconds`, or after `seconds_short` in the short form, which skips a step of 0 seconds. `kinds` are the kinds of
-    device that the step supports; `otherwise` is the reason for skipping it on others. A step that `decides` is
-    required to judge whether the device computes correctly.
+    device that the step supports; `otherwise` is the reason for skipping it on others. `decides` is true for a step
+    that is needed to judge whether the device computes correctly.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Outcome:
     def passed(self) -> bool:
         """Return whether nothing indicates a faulty device.
 
-        A step without time left passes if its checks so far did, unless it is one that decides.
+        A step without time left passes if its checks so far passed and the device can be judged without it.
         """
         if self.state == NO_TIME:
             return not self.step.decides and all(check.right for check in self.told.checks)
