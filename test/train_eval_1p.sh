@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Track VOT2016 with snapshots of a training on one card, and print the table: bash test/train_eval_1p.sh [--epochs=11-20 ...], see --help.
+# Track VOT2016 with snapshots of a training run on one card, and print the score table.
+# Usage: bash test/train_eval_1p.sh [--epochs=11-20 ...], see --help.
 # shellcheck source=test/launch.sh
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 start 1 eval "$@"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Training speed on eight cards of one machine, without snapshots: bash test/train_performance_8p.sh [--max_steps=200 ...], see --help.
+# Measure the training speed on eight cards of one machine, without snapshots.
+# Usage: bash test/train_performance_8p.sh [--max_steps=200 ...], see --help.
 # shellcheck source=test/launch.sh
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 ARG[max_steps]=200

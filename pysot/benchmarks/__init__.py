@@ -1,1 +1,1 @@
-"""What tools/benchmark.py and tools/check_device.py measure. It may import anything; nothing imports it."""
+"""Benchmarks behind tools/benchmark.py and tools/check_device.py. They import any package; no package imports them."""

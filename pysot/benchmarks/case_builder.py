@@ -1,4 +1,4 @@
-"""What the benchmarks take of a config: the one file of them that reads its keys."""
+"""Values that the benchmarks take from a config. No other benchmark file reads config keys."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from pysot.utils.files import REPO_ROOT
 
 @dataclass(frozen=True)
 class Case:
-    """A config by the values that benchmarks use; `cfg` is there to be handed on to builders.
+    """Config values that the benchmarks use; `cfg` is only passed on to builders.
 
-    `batch_size` is in pairs, `search_size` (of training) and `instance_size` (of tracking) are in pixels of the search
-    crop, `output_size` in cells per side of the labels. The backbone trains from `unfreeze_epoch` on. `network` is the
-    same text for the same network.
+    `batch_size` is in pairs, `search_size` (training) and `instance_size` (tracking) are in pixels of the search crop,
+    `output_size` is in cells per side of the labels. The backbone trains from `unfreeze_epoch` on. `network` identifies
+    the network: equal networks have equal texts.
     """
 
     cfg: CfgNode
@@ -34,7 +34,7 @@ class Case:
 
 
 def build_case(cfg: CfgNode) -> Case:
-    """The case of a config."""
+    """Return the case of a config."""
     train = cfg.TRAIN
     return Case(
         cfg,
@@ -49,13 +49,13 @@ def build_case(cfg: CfgNode) -> Case:
     )
 
 
-def load_case(experiment: str, opts: Sequence) -> Case:
-    """The case of experiments/<experiment>/config.yaml under the values `opts`. Raises as `load_config`."""
+def load_case(experiment: str, opts: Sequence[object]) -> Case:
+    """Return the case of experiments/<experiment>/config.yaml with config values `opts`. Raises as `load_config`."""
     return build_case(load_config(str(REPO_ROOT / "experiments" / experiment / "config.yaml"), opts))
 
 
 def build_plain_step(cfg: CfgNode, freeze: FreezePlan, epoch: int, device: torch.device) -> PlainStep:
-    """The plain way to step a new network of a config, in the state of `epoch`."""
+    """Return the plain step on a new network of a config, in the freeze state of `epoch`."""
     train = cfg.TRAIN
     return PlainStep(
         build_model(cfg),

@@ -1,4 +1,6 @@
-"""Whether a device computes what a CPU computes: outputs, losses and gradients of networks, and the ways to correlate."""
+"""Checks of a device against the CPU: network outputs, losses, gradients, and the ways to correlate."""
+
+from collections.abc import Callable
 
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -8,99 +10,108 @@ from pysot.benchmarks.drawn import drawn_image
 from pysot.benchmarks.networks import (
     NETWORKS,
     SMALL,
-    batch_of,
-    case_of,
-    golden,
-    network_of,
-    pinned,
+    load_reference,
+    make_batch,
+    make_case,
+    make_network,
+    make_trainer,
+    pin_batch,
     precisions,
-    trainer_of,
 )
 from pysot.benchmarks.record import Record, Setting
 from pysot.core.xcorr import WAYS
+from pysot.models.model_builder import ModelBuilder
 from pysot.utils.device import autocast, device_module, half_type
 from pysot.utils.device_builder import open_device
 
 CPU = torch.device("cpu")
-# Largest errors relative to the largest value (outputs), to the value (losses), to the norm (the gradient of a parameter): three times what CPUs show, or more.
-FORWARD = {"fp32": 1e-3, "tf32": 1e-2, "hf32": 1e-2, "bf16": 5e-2, "fp16": 1e-2}
-LOSS = {"fp32": 1e-4, "tf32": 5e-3, "hf32": 5e-3, "bf16": 5e-2, "fp16": 1e-2}
-GRADIENT = {"fp32": 1e-3, "tf32": 5e-2, "hf32": 5e-2, "bf16": 0.2, "fp16": 0.1}
-GRADIENT_OF_STATISTICS = 1e-2
-NOTHING = 1e-9  # of the largest gradient: what a bias before batch-norm gets, which is rounding alone
-CORRELATION = {"fp32": 1e-4, "tf32": 5e-3, "hf32": 5e-3, "bf16": 6e-2, "fp16": 1e-2}
-GOLDEN = 2e-3
+# Largest allowed errors by precision: at least three times the errors seen on CPUs. They are relative: to the largest
+# value for outputs, to the value for losses, to the norm for the gradient of a parameter.
+MAX_FORWARD_ERROR = {"fp32": 1e-3, "tf32": 1e-2, "hf32": 1e-2, "bf16": 5e-2, "fp16": 1e-2}
+MAX_LOSS_ERROR = {"fp32": 1e-4, "tf32": 5e-3, "hf32": 5e-3, "bf16": 5e-2, "fp16": 1e-2}
+MAX_GRADIENT_ERROR = {"fp32": 1e-3, "tf32": 5e-2, "hf32": 5e-2, "bf16": 0.2, "fp16": 0.1}
+MAX_GRADIENT_ERROR_OF_BATCH_STATISTICS = 1e-2
+# Relative to the largest gradient. A smaller gradient is rounding noise, such as that of a bias before batch-norm.
+NEGLIGIBLE_GRADIENT = 1e-9
+MAX_CORRELATION_ERROR = {"fp32": 1e-4, "tf32": 5e-3, "hf32": 5e-3, "bf16": 6e-2, "fp16": 1e-2}
+MAX_REFERENCE_ERROR = 2e-3
 
 
-def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
-    """The largest difference, over the largest expected value. NaN where something is NaN."""
-    found, expected = (tensor.detach().to(CPU).double() for tensor in (found, expected))  # an NPU has no float64
-    return float((found - expected).abs().max() / expected.abs().max())
+def relative_error(actual: torch.Tensor, expected: torch.Tensor) -> float:
+    """Return the largest difference over the largest expected value; NaN if either has a NaN."""
+    # An NPU has no float64, so both are moved to the CPU first.
+    actual, expected = (tensor.detach().to(CPU).double() for tensor in (actual, expected))
+    return float((actual - expected).abs().max() / expected.abs().max())
 
 
-def _image(tag: str, side: int) -> torch.Tensor:
-    return torch.from_numpy(drawn_image(tag, side, side)).permute(2, 0, 1)[None].float().contiguous()
+def _image_tensor(name: str, side: int) -> torch.Tensor:
+    return torch.from_numpy(drawn_image(name, side, side)).permute(2, 0, 1)[None].float().contiguous()
 
 
 @torch.inference_mode()
-def outputs(model, device: torch.device, precision: str, side: int) -> dict[str, torch.Tensor]:
-    """cls and loc of a drawn template and search crop of `side` pixels."""
+def outputs(model: ModelBuilder, device: torch.device, precision: str, side: int) -> dict[str, torch.Tensor]:
+    """Return cls and loc of a synthetic template and a search crop of `side` pixels."""
     model = model.to(device).eval()
     with autocast(device, precision):
-        model.template(_image("template", 127).to(device))
-        return {name: value.float().to(CPU) for name, value in model.track(_image("search", side).to(device)).items()}
+        model.template(_image_tensor("template", 127).to(device))
+        result = model.track(_image_tensor("search", side).to(device))
+        return {name: value.float().to(CPU) for name, value in result.items()}
 
 
 def forward(setting: Setting, record: Record) -> None:
-    """Each network in each precision against the CPU, and in fp32 against the original's numbers where the data folder has them."""
+    """Check the outputs of each network in each precision against the CPU.
+
+    In fp32 they are also checked against numbers of the original implementation, if the data folder has them.
+    """
     for name in (SMALL,) if setting.short else NETWORKS:
-        case = case_of(setting, name=name)
+        case = make_case(setting, name=name)
         side, expected = case.instance_size, None
         for precision, opts in precisions(setting.kind).items():
-            wanted = case_of(setting, *opts, name=name)
-            device = open_device(setting.device, wanted.cfg)
+            device_case = make_case(setting, *opts, name=name)
+            device = open_device(setting.device, device_case.cfg)
             if expected is None:
-                expected = outputs(network_of(case, name), CPU, "fp32", side)
-            found = outputs(network_of(case, name), device, wanted.precision, side)
-            record.check(
-                f"forward, {name}, {precision}",
-                max(relative_error(found[key], expected[key]) for key in expected),
-                FORWARD[precision],
-            )
-            if precision == "fp32" and (numbers := golden(setting, f"{name}.forward.npz")) is not None:
-                worst = max(relative_error(found[key], torch.from_numpy(numbers[key])) for key in found)
-                record.check(f"forward, {name}, against the original's numbers", worst, GOLDEN)
+                expected = outputs(make_network(case, name), CPU, "fp32", side)
+            actual = outputs(make_network(case, name), device, device_case.precision, side)
+            error = max(relative_error(actual[key], expected[key]) for key in expected)
+            record.check(f"forward, {name}, {precision}", error, MAX_FORWARD_ERROR[precision])
+            if precision == "fp32" and (reference := load_reference(setting, f"{name}.forward.npz")) is not None:
+                error = max(relative_error(actual[key], torch.from_numpy(reference[key])) for key in actual)
+                record.check(f"forward, {name}, against the original's numbers", error, MAX_REFERENCE_ERROR)
 
 
 def losses_and_gradients(setting: Setting, record: Record) -> None:
-    """Losses and gradients of a batch of two pairs in each precision against the CPU's in fp32, the backbone frozen and training. Batch-norm has its drawn
-    statistics: those of two pairs magnify a rounding some hundred times, so that they are looked at in fp32 only.
+    """Check losses and gradients of a batch of two pairs in each precision against the CPU in fp32.
+
+    The backbone is frozen, then training. Batch-norm uses its synthetic statistics. Statistics of a batch of two pairs
+    amplify rounding errors some hundred times, so they are checked in fp32 only.
     """
-    known = precisions(setting.kind)
+    all_precisions = precisions(setting.kind)
     for state, fixed in (("frozen", True), ("training", True), ("training, statistics of the batch", False)):
         expected = None
-        for precision, opts in known.items() if fixed else [("fp32", [])]:
-            case = case_of(setting, *opts, batch=2)
-            device, epoch = open_device(setting.device, case.cfg), 0 if state == "frozen" else case.unfreeze_epoch
+        for precision, opts in all_precisions.items() if fixed else [("fp32", [])]:
+            case = make_case(setting, *opts, batch=2)
+            device = open_device(setting.device, case.cfg)
+            epoch = 0 if state == "frozen" else case.unfreeze_epoch
             if expected is None:
-                expected = _derive(case_of(setting, batch=2), CPU, epoch, fixed)
-            losses, gradients = _derive(case, device, epoch, fixed)
-            worst = max(abs(losses[name] - value) / abs(value) for name, value in expected[0].items())
-            record.check(f"losses, backbone {state}, {precision}", worst, LOSS[precision])
-            allowed = GRADIENT[precision] if fixed else GRADIENT_OF_STATISTICS
-            record.check(f"gradients, backbone {state}, {precision}", _worst(gradients, expected[1]), allowed)
+                expected = _losses_and_gradients(make_case(setting, batch=2), CPU, epoch, fixed)
+            losses, gradients = _losses_and_gradients(case, device, epoch, fixed)
+            error = max(abs(losses[name] - value) / abs(value) for name, value in expected[0].items())
+            record.check(f"losses, backbone {state}, {precision}", error, MAX_LOSS_ERROR[precision])
+            allowed = MAX_GRADIENT_ERROR[precision] if fixed else MAX_GRADIENT_ERROR_OF_BATCH_STATISTICS
+            error = _largest_gradient_error(gradients, expected[1])
+            record.check(f"gradients, backbone {state}, {precision}", error, allowed)
 
 
-def _derive(
+def _losses_and_gradients(
     case: Case,
     device: torch.device,
     epoch: int,
-    fixed: bool,
+    fixed_statistics: bool,
 ) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
-    """Losses, and the gradient of each parameter, on the CPU; batch-norm with `fixed` statistics."""
-    trainer = trainer_of(case, device, [batch_of(case)], epoch)
+    """Return the losses, and the gradient of each parameter on the CPU."""
+    trainer = make_trainer(case, device, [make_batch(case)], epoch)
     for module in trainer.model.modules():
-        if fixed and isinstance(module, _BatchNorm):
+        if fixed_statistics and isinstance(module, _BatchNorm):
             module.eval()
     losses = trainer.forward(trainer.to_device(trainer.loader[0]))
     trainer.backward(losses["total_loss"])
@@ -108,46 +119,49 @@ def _derive(
     return {name: value.item() for name, value in losses.items()}, gradients
 
 
-def _worst(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> float:
-    """The largest relative error, in the norm, of the gradient of a parameter."""
-    least = NOTHING * max(float(value.norm()) for value in expected.values())
+def _largest_gradient_error(actual: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> float:
+    """Return the largest relative error, in the norm, of a parameter's gradient; negligible gradients are skipped."""
+    least = NEGLIGIBLE_GRADIENT * max(float(value.norm()) for value in expected.values())
     return max(
-        float((found[name] - value).norm() / value.norm()) for name, value in expected.items() if value.norm() > least
+        float((actual[name] - value).norm() / value.norm()) for name, value in expected.items() if value.norm() > least
     )
 
 
 def correlation(setting: Setting, record: Record) -> None:
-    """Each way to correlate in each precision, forward and both gradients, against float64 on the CPU."""
+    """Check each way to correlate in each precision, forward and both gradients, against float64 on the CPU."""
     pairs, channels = (2, 8) if setting.short else (4, 64)
     for precision, opts in precisions(setting.kind).items():
-        device = open_device(setting.device, case_of(setting, *opts).cfg)
+        device = open_device(setting.device, make_case(setting, *opts).cfg)
         generator = torch.Generator().manual_seed(0)
         search, kernel = (
             torch.randn(pairs, channels, side, side, generator=generator).to(half_type(precision)) for side in (29, 5)
         )
-        exact = _with_gradients(WAYS["grouped convolution"], search.double(), kernel.double())
-        for name, way in WAYS.items():
-            found = _with_gradients(way, search.to(device), kernel.to(device))
-            record.check(
-                f"correlation, {name}, {precision}", max(map(relative_error, found, exact)), CORRELATION[precision]
-            )
+        expected = _correlate_with_gradients(WAYS["grouped convolution"], search.double(), kernel.double())
+        for name, correlate in WAYS.items():
+            actual = _correlate_with_gradients(correlate, search.to(device), kernel.to(device))
+            error = max(map(relative_error, actual, expected))
+            record.check(f"correlation, {name}, {precision}", error, MAX_CORRELATION_ERROR[precision])
 
 
-def _with_gradients(way, search: torch.Tensor, kernel: torch.Tensor) -> list[torch.Tensor]:
-    """The result, and the gradients of the sum of its squares over two, which are its own size."""
+def _correlate_with_gradients(
+    correlate: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    search: torch.Tensor,
+    kernel: torch.Tensor,
+) -> list[torch.Tensor]:
+    """Return the correlation and its gradients for the loss sum(correlation ** 2) / 2, which scale with the values."""
     search, kernel = search.requires_grad_(), kernel.requires_grad_()
-    out = way(search, kernel)
+    out = correlate(search, kernel)
     return [out, *torch.autograd.grad(out, (search, kernel), out.detach())]
 
 
 def no_waits(setting: Setting, record: Record) -> None:
-    """A step in each precision during which torch forbids the host to wait for the device."""
+    """Check that a step in each precision runs while torch forbids the host to wait for the device."""
     for precision, opts in precisions(setting.kind).items():
-        case = case_of(setting, *opts, batch=4)
+        case = make_case(setting, *opts, batch=4)
         device = open_device(setting.device, case.cfg)
-        batch = pinned(batch_of(case), device)
-        trainer = trainer_of(case, device, [batch])
-        for _ in range(3):  # what is made or looked for once
+        batch = pin_batch(make_batch(case), device)
+        trainer = make_trainer(case, device, [batch])
+        for _ in range(3):  # the first steps allocate and select kernels
             trainer.step(batch)
         module, waits = device_module(device), 0
         module.set_sync_debug_mode("error")

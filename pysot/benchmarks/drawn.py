@@ -1,17 +1,27 @@
-"""Networks, images and training batches that are drawn from names and numbers: the same on every machine, without a file.
+"""Deterministic synthetic weights, images and training batches.
 
-The rule is that of the numbers in test/parity, which other programs can follow.
+A random generator is seeded with the name of each tensor or image. The values are therefore the same on every machine,
+without a file. The reference numbers in test/parity follow the same rule, which other programs can reproduce.
 """
 
 import zlib
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import cv2
 import numpy as np
 import torch
 
+Model = TypeVar("Model", bound=torch.nn.Module)
+Batch = dict[str, torch.Tensor]
+
 
 def drawn_tensor(name: str, shape: tuple, cls_gain: float = 0.002, loc_gain: float = 0.0003) -> np.ndarray:
-    """The value of a parameter or buffer, drawn from its own name. The gains keep the scores of a network in a useful range: 10 and 2 for MobileNetV2."""
+    """Return the value of the parameter or buffer `name`.
+
+    The gains scale the last layers of the classification and the regression head. They keep the outputs of a network in
+    a useful range: the defaults fit most networks, MobileNetV2 needs 10 and 2.
+    """
     rng = np.random.RandomState(zlib.crc32(name.encode()))
     if name.endswith("num_batches_tracked"):
         return np.zeros(shape, np.int64)
@@ -27,57 +37,61 @@ def drawn_tensor(name: str, shape: tuple, cls_gain: float = 0.002, loc_gain: flo
     return (0.4 + 0.2 * rng.rand(*shape)).astype(np.float32)
 
 
-def draw_weights(model: torch.nn.Module, **gains) -> torch.nn.Module:
-    """The model, with all parameters and buffers drawn; `gains` as `drawn_tensor` takes them."""
-    model.load_state_dict(
-        {
-            n: torch.from_numpy(np.asarray(drawn_tensor(n, tuple(v.shape), **gains)))
-            for n, v in model.state_dict().items()
-        }
-    )
+def draw_weights(model: Model, **gains: float) -> Model:
+    """Set all parameters and buffers of `model` to synthetic values and return it; `gains` as in `drawn_tensor`."""
+    values = {
+        name: torch.from_numpy(np.asarray(drawn_tensor(name, tuple(value.shape), **gains)))
+        for name, value in model.state_dict().items()
+    }
+    model.load_state_dict(values)
     return model
 
 
-def drawn_image(tag: str, height: int, width: int) -> np.ndarray:
-    """A smooth random BGR image, (height, width, 3) uint8."""
-    rng = np.random.RandomState(zlib.crc32(tag.encode()))
+def drawn_image(name: str, height: int, width: int) -> np.ndarray:
+    """Return a smooth random BGR image, (height, width, 3) uint8, drawn from its name."""
+    rng = np.random.RandomState(zlib.crc32(name.encode()))
     blocks = rng.randint(0, 256, (height // 8 + 2, width // 8 + 2, 3)).astype(np.float32)
     return np.clip(cv2.resize(blocks, (width, height), interpolation=cv2.INTER_CUBIC), 0, 255).astype(np.uint8)
 
 
-def drawn_batch(size: int, search: int, score: int) -> dict[str, torch.Tensor]:
-    """A training batch of `size` pairs, float32: search crops of `search` pixels, labels of `score` cells per side (13 or more) and 5 anchors."""
+def drawn_batch(size: int, search_size: int, output_size: int) -> Batch:
+    """Return a training batch of `size` pairs, float32, with 5 anchors per cell.
+
+    Search crops have `search_size` pixels, labels have `output_size` cells (13 or more) per side.
+    """
     rng = np.random.RandomState(7)
 
-    def nchw(tag: str, side: int) -> np.ndarray:
-        return np.ascontiguousarray(
-            np.stack([drawn_image(f"{tag}{i}", side, side) for i in range(size)]).transpose(0, 3, 1, 2)
-        ).astype(np.float32)
+    def draw_crops(prefix: str, side: int) -> np.ndarray:
+        """Return `size` images as (size, 3, side, side)."""
+        crops = np.stack([drawn_image(f"{prefix}{index}", side, side) for index in range(size)])
+        return np.ascontiguousarray(crops.transpose(0, 3, 1, 2)).astype(np.float32)
 
-    images = {"template": nchw("t", 127), "search": nchw("s", search)}
-    label = -np.ones((size, 5, score, score), np.int64)
+    images = {"template": draw_crops("t", 127), "search": draw_crops("s", search_size)}
+    label = -np.ones((size, 5, output_size, output_size), np.int64)
     label[:, :, 8:12, 8:12] = rng.randint(-1, 2, (size, 5, 4, 4))
     label[:, :, 0:3, 0:3] = 0
     weight = (label == 1) / np.maximum(1, (label == 1).sum(axis=(1, 2, 3), keepdims=True))
     labels = {
         "label_cls": label,
-        "label_loc": (0.3 * rng.randn(size, 4, 5, score, score)).astype(np.float32),
+        "label_loc": (0.3 * rng.randn(size, 4, 5, output_size, output_size)).astype(np.float32),
         "label_loc_weight": weight.astype(np.float32),
     }
     return {name: torch.from_numpy(value) for name, value in {**images, **labels}.items()}
 
 
-class Batches(list):
-    """A loader of given batches, and its own batch sampler; it notes the epochs that it was set to."""
+class Batches(list[Batch]):
+    """Loader of given batches, which is also its own batch sampler. `epochs` lists the epochs that were set."""
 
-    def __init__(self, batches):
+    def __init__(self, batches: Iterable[Batch]) -> None:
         super().__init__(batches)
-        self.batch_sampler, self.epochs, self.start_step = self, [], 0
+        self.batch_sampler = self
+        self.epochs: list[int] = []
+        self.start_step = 0
 
     def set_epoch(self, epoch: int, start_step: int = 0) -> None:
-        """Begin an epoch, at a step of it."""
+        """Begin an epoch at one of its steps."""
         self.epochs.append(epoch)
         self.start_step = start_step
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Batch]:
         return iter(self[self.start_step :])

@@ -1,4 +1,4 @@
-"""Measures scoring: one tracker on a VOT set, and many on many sequences, to see whether memory and time hold."""
+"""Benchmarks of scoring: one tracker on a VOT set, and how time and memory scale to many trackers and sequences."""
 
 import functools
 import resource
@@ -20,45 +20,47 @@ from pysot.utils.cores import usable_cores
 WIDTH, HEIGHT = 640, 480
 
 
-def make_set(count: int, seed: int = 0) -> Dataset:
-    """Sequences of 100 to 500 frames whose target wanders; nothing is written."""
+def make_dataset(count: int, seed: int = 0) -> Dataset:
+    """Return synthetic sequences of 100 to 500 frames with a wandering target; no files are written."""
     rng, sequences = np.random.default_rng(seed), []
     for number in range(count):
         frames = int(rng.integers(100, 500))
         corner = rng.uniform(100, 300, 2) + np.cumsum(rng.normal(0, 2, (frames, 2)), axis=0)
-        truth = np.concatenate([corner, np.tile(rng.uniform(20, 90, 2), (frames, 1))], axis=1)
+        ground_truth = np.concatenate([corner, np.tile(rng.uniform(20, 90, 2), (frames, 1))], axis=1)
         paths = [f"s{number:04d}/{index:08d}.jpg" for index in range(frames)]
-        sequences.append(
-            Sequence(f"s{number:04d}", paths, truth, WIDTH, HEIGHT, {"occlusion": rng.random(frames) < 0.1})
-        )
+        tags = {"occlusion": rng.random(frames) < 0.1}
+        sequences.append(Sequence(f"s{number:04d}", paths, list(ground_truth), WIDTH, HEIGHT, tags))
     return Dataset("SCALE", sequences, ("all", "occlusion"), VotSettings(100, 356, 160))
 
 
 def write_results(dataset: Dataset, folder: Path, seed: int) -> None:
-    """Results of a tracker that shakes around the truth and loses it now and then."""
+    """Write results of a tracker with jitter around the ground truth and occasional failures."""
     rng = np.random.default_rng(seed)
     for sequence in dataset.sequences:
-        truth = np.stack(sequence.ground_truth)
-        codes, regions = np.full(len(truth), TRACKED, np.int8), np.full((len(truth), 8), np.nan)
-        regions[:, :4] = np.maximum(truth + rng.normal(0, 4, truth.shape), [-99, -99, 1, 1])
+        ground_truth = np.stack(sequence.ground_truth)
+        codes = np.full(len(ground_truth), TRACKED, np.int8)
+        regions = np.full((len(ground_truth), 8), np.nan)
+        regions[:, :4] = np.maximum(ground_truth + rng.normal(0, 4, ground_truth.shape), [-99, -99, 1, 1])
         codes[0] = START
-        for loss in range(int(rng.integers(20, 90)), len(truth) - 6, 150):
-            codes[loss : loss + 6] = [LOST, *[SKIPPED] * 4, START]
+        for failure in range(int(rng.integers(20, 90)), len(ground_truth) - 6, 150):
+            codes[failure : failure + 6] = [LOST, *[SKIPPED] * 4, START]
         regions[codes != TRACKED] = np.nan
         save_vot(vot_file(folder, sequence.name), Trajectory(codes, regions))
 
 
-def measure_scale(
+def measure_scoring(
     folder: Path,
     sequences: int,
     trackers: int,
     workers: int,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> dict[str, float]:
-    """Seconds to score all, frames of one tracker, and the most memory (MiB) of this process and of one of its
-    workers.
+    """Score synthetic trackers and return seconds, frames per tracker and peak memory.
+
+    Keys: `seconds` for all trackers, `frames` of one tracker, `parent` and `worker` with the largest memory (MiB) of
+    this process and of a worker process.
     """
-    dataset = make_set(sequences)
+    dataset = make_dataset(sequences)
     folders = [folder / f"tracker{number:02d}" for number in range(trackers)]
     for seed, tracker in enumerate(progress(folders)):
         write_results(dataset, tracker, seed)
@@ -67,22 +69,20 @@ def measure_scale(
     seconds = time.perf_counter() - began
     if any(score.problems for score in scores.trackers):
         raise RuntimeError(f"results that were just written cannot be scored: {scores.trackers[-1].problems[0]}")
-    most = {
-        who: resource.getrusage(flag).ru_maxrss / 1024
-        for who, flag in (("here", resource.RUSAGE_SELF), ("worker", resource.RUSAGE_CHILDREN))
+    memory = {
+        process: resource.getrusage(flag).ru_maxrss / 1024
+        for process, flag in (("parent", resource.RUSAGE_SELF), ("worker", resource.RUSAGE_CHILDREN))
     }
-    return {"seconds": seconds, "frames": sum(map(len, dataset.sequences)), **most}
+    return {"seconds": seconds, "frames": sum(map(len, dataset.sequences)), **memory}
 
 
 def evaluation(job: Job) -> Result:
-    """Scoring one tracker's results on a VOT set, from files on disk. Raises ValueError where no results are
-    named.
-    """
+    """Measure scoring one tracker's results on a VOT set, from files on disk. Raises ValueError without --results."""
     if not job.results:
         raise ValueError("give --results FOLDER DATASET DATASETDIR, as for tools/eval.py")
     folder, name, root = job.results
     spent: dict[str, list[float]] = {"read the data set": [], "score, mode pysot": [], "score, mode vot and pysot": []}
-    for _ in range(job.repeats + 1):  # the first one warms up
+    for _ in range(job.repeats + 1):  # the first repetition is a warm-up
         marks = [time.perf_counter()]
         dataset = load_dataset(name, root)
         tracker = tracker_dirs(folder, name)[0]
@@ -90,30 +90,30 @@ def evaluation(job: Job) -> Result:
         for mode in ("pysot", "both"):
             evaluate_tracker(dataset, tracker, mode=mode)
             marks.append(time.perf_counter())
-        for what, before, after in zip(spent, marks, marks[1:], strict=False):
-            spent[what].append(after - before)
-    medians = {what: statistics.median(seconds[1:]) for what, seconds in spent.items()}
+        for part, before, after in zip(spent, marks, marks[1:], strict=False):
+            spent[part].append(after - before)
+    medians = {part: statistics.median(seconds[1:]) for part, seconds in spent.items()}
     frames = sum(map(len, dataset.sequences))
-    whole = medians["read the data set"] + medians["score, mode pysot"]
+    total = medians["read the data set"] + medians["score, mode pysot"]
     rows = [
-        Row("one tracker, all in all", whole, "s", target=0.25),
-        *(Row(what, seconds, "s") for what, seconds in medians.items()),
+        Row("one tracker, all in all", total, "s", target=0.25),
+        *(Row(part, seconds, "s") for part, seconds in medians.items()),
         Row("frames", frames, "frames"),
     ]
-    return rows, f"{frames / whole:.0f} frames a second"
+    return rows, f"{frames / total:.0f} frames a second"
 
 
 def eval_many(job: Job) -> Result:
-    """Scoring many trackers on many sequences, made for it, with all cores."""
+    """Measure scoring many synthetic trackers on many synthetic sequences, on all cores."""
     workers = len(usable_cores())
     with tempfile.TemporaryDirectory() as folder:
         progress = functools.partial(job.progress, description="making results")
-        seen = measure_scale(Path(folder), job.sequences, job.trackers, workers, progress)
+        measured = measure_scoring(Path(folder), job.sequences, job.trackers, workers, progress)
     rows = [
-        Row("all trackers", seen["seconds"], "s"),
-        Row("one tracker, of one process", workers * seen["seconds"] / job.trackers, "s"),
-        Row("frames of a tracker", seen["frames"], "frames"),
-        Row("memory of a worker, torch and all", seen["worker"], "MiB", target=1024.0),
-        Row("memory of this process, torch and all", seen["here"], "MiB"),
+        Row("all trackers", measured["seconds"], "s"),
+        Row("one tracker, of one process", workers * measured["seconds"] / job.trackers, "s"),
+        Row("frames of a tracker", measured["frames"], "frames"),
+        Row("memory of a worker, torch and all", measured["worker"], "MiB", target=1024.0),
+        Row("memory of this process, torch and all", measured["parent"], "MiB"),
     ]
     return rows, f"{job.sequences} sequences, {job.trackers} trackers, {workers} processes"

@@ -1,4 +1,4 @@
-"""What a benchmark of tools/benchmark.py is asked for, and the rows that it answers with."""
+"""Input and output of a benchmark of tools/benchmark.py."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,10 @@ from pysot.utils.distributed import Rank
 
 @dataclass(frozen=True)
 class Row:
-    """A measured value; where there is something to compare with, how many times that it is, and what is aimed at: for
-    the ratio, or without one for the value.
+    """Measured value.
+
+    `ratio` is the number of times that a reference is reached, where there is a reference. `target` is the target of
+    the ratio, or of the value if there is no ratio.
     """
 
     what: str
@@ -24,12 +26,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Job:
-    """The case, device and process that a benchmark measures, and how; the defaults are those of tools/benchmark.py.
+    """Case, device and process that a benchmark measures, and its options; defaults are those of tools/benchmark.py.
 
-    `claim_cores(rank, device)` binds this process to its cores and returns the loader processes that these can feed;
-    `progress(items, description=words)` gives the items, and may show how far it is. `steps` make a repetition. The
-    others are for one benchmark each: `backbone` for train, `videos` for index, `raw` (set, root) for prepare,
-    `results` (folder, data set, its folder) for eval, `sequences` and `trackers` for eval-many.
+    `claim_cores(rank, device)` binds this process to its cores and returns how many loader processes they can feed.
+    `progress(items, description=text)` yields the items and may show the progress. A repetition has `steps` steps.
+    Options of a single benchmark: `backbone` for train, `videos` for index, `raw` (set, root) for prepare, `results`
+    (folder, data set, its folder) for eval, `sequences` and `trackers` for eval-many.
     """
 
     case: Case
@@ -48,4 +50,5 @@ class Job:
     trackers: int = 40
 
 
-Result = tuple[list[Row], str]  # and a verdict in words
+# Rows, and a conclusion in words.
+Result = tuple[list[Row], str]

@@ -1,4 +1,4 @@
-"""Measures how fast training items are made, against decoding the two crops of a pair and nothing else."""
+"""Benchmark of training items on one core, against only decoding the two crops of a pair."""
 
 import statistics
 import time
@@ -17,99 +17,104 @@ from pysot.datasets.storage import is_pack
 
 
 def loader_times(dataset: TrackingPairDataset, batch: int, batches: int, repeats: int) -> dict[str, list[float]]:
-    """Seconds per pair on one core, of each of `repeats` rounds in which everything has its turn: `pair` (whole batches), `decode two` (the baseline: both
-    511 x 511 JPEGs from memory), and the parts of a pair: read, decode, cut, blur, labels, collate.
+    """Return seconds per pair on one core, by part, for each of `repeats` rounds. A round measures all parts in turn.
+
+    Parts: `pair` (complete batches), `decode two` (the baseline: decode both 511 x 511 JPEGs from memory), and what a
+    pair consists of: read, decode, cut, blur, labels, collate.
     """
     init_worker(0)
     positions = range(batch * batches)
-    pairs = [_pair(dataset, position) for position in positions]
-    jpegs = [data for pair in pairs for data in _jpegs(dataset, pair)]
+    pairs = [_draw_pair(dataset, position) for position in positions]
+    jpegs = [data for pair in pairs for data in _read_jpegs(dataset, pair)]
     items = [dataset[0, position] for position in positions[:batch]]
-    works: dict[str, Callable[[], object]] = {
+    parts: dict[str, Callable[[], object]] = {
         "pair": lambda: [
             collate([dataset[0, position] for position in positions[first : first + batch]])
             for first in range(0, len(positions), batch)
         ],
         "decode two": lambda: [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) for data in jpegs],
-        **_parts(dataset, pairs),
+        **_item_parts(dataset, pairs),
         "collate": lambda: [collate(items) for _ in range(batches)],
     }
-    spent: dict[str, list[float]] = {name: [] for name in works}
-    for turn in range(repeats + 1):  # the first one warms up
-        for name, work in works.items():
+    spent: dict[str, list[float]] = {name: [] for name in parts}
+    for turn in range(repeats + 1):
+        for name, work in parts.items():
             began = time.perf_counter()
             work()
-            if turn:
+            if turn > 0:  # the first round is a warm-up
                 spent[name].append((time.perf_counter() - began) / len(pairs))
-    spent["blur"] = [
-        max(0.0, with_blur - without)
-        for with_blur, without in zip(spent.pop("cut with blur"), spent["cut"], strict=True)
-    ]
-    spent["decode"] = [
-        max(0.0, both - read) for both, read in zip(spent.pop("read and decode"), spent["read"], strict=True)
-    ]
+    spent["blur"] = _differences(spent.pop("cut with blur"), spent["cut"])
+    spent["decode"] = _differences(spent.pop("read and decode"), spent["read"])
     return spent
 
 
-def _pair(dataset: TrackingPairDataset, position: int) -> Pair:
+def _differences(seconds: list[float], baseline: list[float]) -> list[float]:
+    """Return the differences by round, at least 0."""
+    return [max(0.0, value - base) for value, base in zip(seconds, baseline, strict=True)]
+
+
+def _draw_pair(dataset: TrackingPairDataset, position: int) -> Pair:
     rng = np.random.default_rng([dataset.seed, 0, position])
     return draw_pair(rng, dataset.annotations, dataset.frame_ranges, dataset.order(0)[position], dataset.negative_share)
 
 
-def _jpegs(dataset: TrackingPairDataset, pair: Pair) -> list[bytes]:
+def _read_jpegs(dataset: TrackingPairDataset, pair: Pair) -> list[bytes]:
     return [
         dataset.storages[target.dataset].data(target.video, target.track, target.box)
         for target in (pair.template, pair.search)
     ]
 
 
-def _parts(dataset: TrackingPairDataset, pairs: list[Pair]) -> dict[str, Callable[[], object]]:
-    needs, rng = dataset.template_needs, np.random.default_rng(0)
-    crops = [(dataset.read(pair.template, needs), dataset.read(pair.search)) for pair in pairs]
-    forms = [(dataset.template_augmentation, dataset.template_size), (dataset.search_augmentation, dataset.search_size)]
+def _item_parts(dataset: TrackingPairDataset, pairs: list[Pair]) -> dict[str, Callable[[], object]]:
+    """Return the parts of making an item, each as a function that does it for all pairs."""
+    template_needs, rng = dataset.template_needs, np.random.default_rng(0)
+    crops = [(dataset.read(pair.template, template_needs), dataset.read(pair.search)) for pair in pairs]
+    cuts = [(dataset.template_augmentation, dataset.template_size), (dataset.search_augmentation, dataset.search_size)]
 
-    def read():
+    def read() -> None:
         for pair in pairs:
-            for target, needed in ((pair.template, needs), (pair.search, None)):
+            for target, needed in ((pair.template, template_needs), (pair.search, None)):
                 dataset.storages[target.dataset].data(target.video, target.track, target.box, needed)
 
-    def cut(blur: bool):
+    def cut(blur: bool) -> None:
         for crop in crops:
-            for (augmentation, size), (picture, box) in zip(forms, crop, strict=True):
+            for (augmentation, size), (picture, box) in zip(cuts, crop, strict=True):
                 (augmentation if blur else replace(augmentation, blur=0.0))(rng, picture, box, size)
 
-    def labels():
+    def make_labels() -> None:
         for pair, (_, (_, box)) in zip(pairs, crops, strict=True):
             dataset.anchor_target(rng, type(box)(*(value - 128 for value in box)), pair.negative)
 
     return {
         "read": read,
-        "read and decode": lambda: [(dataset.read(pair.template, needs), dataset.read(pair.search)) for pair in pairs],
+        "read and decode": lambda: [
+            (dataset.read(pair.template, template_needs), dataset.read(pair.search)) for pair in pairs
+        ],
         "cut": lambda: cut(False),
         "cut with blur": lambda: cut(True),
-        "labels": labels,
+        "labels": make_labels,
     }
 
 
 def ratio_to_decoding(times: dict[str, list[float]]) -> float:
-    """Median over the rounds of the speed of whole pairs to that of decoding two crops."""
+    """Return the median over the rounds of the speed of complete pairs over the speed of decoding two crops."""
     return statistics.median(two / pair for two, pair in zip(times["decode two"], times["pair"], strict=True))
 
 
 def loader(job: Job) -> Result:
-    """Training items on one core; the ratio is to decoding the two crops of a pair and nothing else."""
+    """Measure training items on one core; the ratio compares with only decoding the two crops of a pair."""
     dataset = build_dataset(job.case.cfg, seed=0, data_path=job.data_path)
     times = loader_times(dataset, job.case.batch_size, job.steps, job.repeats)
     packed = any(is_pack(annotation.root) for annotation in dataset.annotations)
-    pairs = [1 / seconds for seconds in times["pair"]]
+    speeds = [1 / seconds for seconds in times["pair"]]
     medians = {name: statistics.median(seconds) for name, seconds in times.items()}
     parts = {name: seconds for name, seconds in medians.items() if name not in ("pair", "decode two")}
     target = 1.3 if packed else 0.85
     rows = [
-        Row("pairs on a core", statistics.median(pairs), "pairs/s", ratio_to_decoding(times), target),
-        Row("pairs on a core, spread", statistics.pstdev(pairs), "pairs/s"),
+        Row("pairs on a core", statistics.median(speeds), "pairs/s", ratio_to_decoding(times), target),
+        Row("pairs on a core, spread", statistics.pstdev(speeds), "pairs/s"),
         Row("decoding two crops", 1 / medians["decode two"], "pairs/s"),
         *(Row(name, 1000 * seconds, "ms") for name, seconds in parts.items()),
     ]
-    most = max(parts, key=parts.get)
-    return rows, f"most of the time, {parts[most] / medians['pair']:.0%}, goes into: {most}"
+    slowest = max(parts, key=parts.__getitem__)
+    return rows, f"most of the time ({parts[slowest] / medians['pair']:.0%}) goes into: {slowest}"

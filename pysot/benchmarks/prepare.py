@@ -1,4 +1,4 @@
-"""Measures how fast crops are made, against decoding the same images and encoding the same crops and nothing else."""
+"""Benchmark of cropping raw images, against only decoding the same images and encoding the same crops."""
 
 import statistics
 import tempfile
@@ -18,8 +18,10 @@ from pysot.utils.image import decode_image, read_file
 
 
 def prepare_times(videos: Sequence[RawVideo], procs: Sequence[int], repeats: int) -> dict[str, list[float]]:
-    """Seconds for all videos, the start of processes not counted, of each of `repeats` rounds in which everything has its turn: `plain` (one process: decode
-    and encode from memory) and `<n>` for each number of processes.
+    """Return the seconds for all videos in each of `repeats` rounds; every round measures everything in turn.
+
+    Keys: `plain` (one process decodes and encodes from memory) and `<n>` for each number of processes. The start of
+    processes is not counted.
     """
     cv2.setNumThreads(0)
     files = [(frame, read_file(frame.image)) for video in videos for frame in video.frames]
@@ -27,19 +29,19 @@ def prepare_times(videos: Sequence[RawVideo], procs: Sequence[int], repeats: int
     spent: dict[str, list[float]] = {name: [] for name in ("plain", *map(str, procs))}
     for _ in range(repeats):
         began = time.perf_counter()
-        for (frame, data), made in zip(files, crops, strict=True):
+        for (frame, data), frame_crops in zip(files, crops, strict=True):
             decode_image(data, frame.image)
-            for crop in made:
+            for crop in frame_crops:
                 cv2.imencode(".jpg", crop)
         spent["plain"].append(time.perf_counter() - began)
         for count in procs:
             with tempfile.TemporaryDirectory() as folder:
-                spent[str(count)].append(_steady(crop_videos(videos, Path(folder), count), len(videos)))
+                spent[str(count)].append(_running_seconds(crop_videos(videos, Path(folder), count), len(videos)))
     return spent
 
 
-def _steady(results: Iterator[CropResult], videos: int) -> float:
-    """Seconds for all videos, from the pace after the first one, when all processes have begun."""
+def _running_seconds(results: Iterator[CropResult], videos: int) -> float:
+    """Return the seconds for all videos at the pace after the first result, when all processes have started."""
     began, count = time.perf_counter(), 0
     for count, result in enumerate(results, 1):
         if result.problems:
@@ -50,27 +52,26 @@ def _steady(results: Iterator[CropResult], videos: int) -> float:
 
 
 def prepare(job: Job) -> Result:
-    """Cropping a raw data set; the ratio is to decoding its images and encoding its crops and nothing else. Raises
-    ValueError where no set is named, or none that is known.
+    """Measure cropping a raw data set; the ratio compares with only decoding its images and encoding its crops.
+
+    Raises ValueError without --raw, and for an unknown set.
     """
     if not job.raw:
         raise ValueError("give --raw SET ROOT, as for tools/prepare_data.py")
     name, root = job.raw[0], Path(job.raw[1])
     if name not in RAW_SETS:
-        raise ValueError(f"--raw: {name!r} is no set; known: {', '.join(RAW_SETS)}")
+        raise ValueError(f"--raw: unknown set {name!r}; known sets: {', '.join(RAW_SETS)}")
     raw_set = RAW_SETS[name]
     videos = [video for split in raw_set.splits(root) for video in raw_set.videos(root, split, Counter())]
-    count, procs = sum(len(video.frames) for video in videos), sorted({1, len(usable_cores())})
+    images = sum(len(video.frames) for video in videos)
+    procs = sorted({1, len(usable_cores())})
     times = prepare_times(videos, procs, job.repeats)
-    medians = {way: statistics.median(seconds) for way, seconds in times.items()}
-    boxes, plain = sum(len(frame.boxes) for video in videos for frame in video.frames), medians.pop("plain")
-    rows = [
-        Row("plain decode and encode", count / plain, "images/s"),
-        Row("boxes per image", boxes / count, "boxes"),
-        *(
-            Row(f"{way} process{'es' * (way != '1')}", count / seconds, "images/s", plain / seconds)
-            for way, seconds in medians.items()
-        ),
-    ]
+    medians = {name: statistics.median(seconds) for name, seconds in times.items()}
+    boxes = sum(len(frame.boxes) for video in videos for frame in video.frames)
+    plain = medians.pop("plain")
+    rows = [Row("plain decode and encode", images / plain, "images/s"), Row("boxes per image", boxes / images, "boxes")]
+    for count, seconds in medians.items():
+        processes = "1 process" if count == "1" else f"{count} processes"
+        rows.append(Row(processes, images / seconds, "images/s", plain / seconds))
     gain = medians["1"] / medians[str(procs[-1])]
     return rows, f"{procs[-1]} processes make {gain:.2f} times as many as one"

@@ -1,15 +1,21 @@
-"""What a step of a device check is told, and what it tells: lines of JSON, each written at once, so that nothing is lost with a process that is killed."""
+"""Setting and findings of one step of a device check, exchanged with the step's process as JSON.
+
+Each finding is written at once, as one line, so a process that is killed loses none.
+"""
 
 import json
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and how a step measures: the name of the device, as choose_device takes it; the folder of data; a folder for files of its own; whether small
-    networks and few repetitions are wanted; the seconds that it has.
+    """Device, folders and limits of a step.
+
+    `device` is a name that `choose_device` takes. `data` is the folder of the data, `work` a folder for temporary
+    files. `short` asks for small networks and few repetitions. `seconds` is the time limit of the step.
     """
 
     device: str
@@ -20,23 +26,23 @@ class Setting:
 
     @property
     def kind(self) -> str:
-        """The kind of device: cpu, cuda or npu."""
+        """Return the kind of device: cpu, cuda or npu."""
         return self.device.partition(":")[0]
 
     def to_json(self) -> str:
-        """As `from_json` reads it."""
+        """Return the JSON that `from_json` reads."""
         return json.dumps(asdict(self) | {"data": str(self.data), "work": str(self.work)})
 
     @classmethod
     def from_json(cls, text: str) -> "Setting":
-        """The setting that `to_json` wrote."""
+        """Return the setting that `to_json` wrote."""
         values = json.loads(text)
         return cls(**values | {"data": Path(values["data"]), "work": Path(values["work"])})
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured value, and what is aimed at, where something is."""
+    """Measured value, with a target where there is one."""
 
     name: str
     value: float
@@ -46,7 +52,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Check:
-    """An error that was found, and the largest that is allowed; NaN is never right. `unit` says of what it is, '' for a relative error."""
+    """Error of a computation and the largest allowed error.
+
+    `unit` is the unit of the error, "" for a relative error.
+    """
 
     name: str
     error: float
@@ -55,13 +64,13 @@ class Check:
 
     @property
     def right(self) -> bool:
-        """Whether the device computes right, as far as this goes."""
+        """Return whether the error is allowed; NaN never is."""
         return self.error <= self.allowed
 
 
 @dataclass
 class Told:
-    """All that a step has told."""
+    """All findings of a step."""
 
     figures: list[Figure] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
@@ -69,48 +78,53 @@ class Told:
 
 
 class Record:
-    """Takes what a step finds, and writes it to a file of lines."""
+    """Writes the findings of a step to a file, one JSON line each."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self.path = Path(path)
 
     def figure(self, name: str, value: float, unit: str, target: float | None = None) -> None:
-        """A measured value."""
-        self._write("figures", asdict(Figure(name, _plain(value), unit, target)))
+        """Write a measured value."""
+        self._write("figures", asdict(Figure(name, value, unit, target)) | {"value": _to_json(value)})
 
     def check(self, name: str, error: float, allowed: float, unit: str = "") -> None:
-        """A found error and the largest allowed one."""
-        self._write("checks", asdict(Check(name, _plain(error), allowed, unit)))
+        """Write an error and the largest allowed error."""
+        self._write("checks", asdict(Check(name, error, allowed, unit)) | {"error": _to_json(error)})
 
     def note(self, text: str) -> None:
-        """A sentence or a line of a table."""
+        """Write a sentence or a line of a table."""
         self._write("notes", text)
 
-    def _write(self, kind: str, content) -> None:
+    def _write(self, kind: str, content: str | dict[str, Any]) -> None:
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps([kind, content], ensure_ascii=False) + "\n")
 
 
 def read_record(path: Path) -> Told:
-    """What the lines of a file say; one that was cut off by the end of its process is left out."""
-    told = Told()
+    """Return the findings in a file; a line that was cut off when its process ended is skipped."""
+    findings = Told()
     for line in Path(path).read_text(encoding="utf-8").splitlines() if Path(path).exists() else ():
         try:
             kind, content = json.loads(line)
         except ValueError:
             continue
-        made = {"figures": Figure, "checks": Check}.get(kind)
-        getattr(told, kind).append(
-            content if made is None else made(**{key: _number(value) for key, value in content.items()})
-        )
-    return told
+        if kind == "notes":
+            findings.notes.append(content)
+            continue
+        values = {key: _from_json(value) for key, value in content.items()}
+        if kind == "figures":
+            findings.figures.append(Figure(**values))
+        elif kind == "checks":
+            findings.checks.append(Check(**values))
+    return findings
 
 
-def _plain(value: float) -> float | str:
-    """JSON has no NaN and no infinity: these become text."""
+def _to_json(value: float) -> float | str:
+    """Return a finite number as it is, NaN and infinities as text, which JSON can hold."""
     value = float(value)
     return value if math.isfinite(value) else str(value)
 
 
-def _number(value):
+def _from_json(value: Any) -> Any:
+    """Return the value that `_to_json` wrote."""
     return float(value) if value in ("nan", "inf", "-inf") else value

@@ -1,4 +1,4 @@
-"""What a device check found, as a table for a terminal, as Markdown for test/benchmarks, and as JSON."""
+"""Report of a device check: lines for a terminal, Markdown for test/benchmarks, JSON."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -7,57 +7,61 @@ from pysot.benchmarks.record import Check, Figure
 from pysot.benchmarks.supervise import Outcome
 
 
-def number(value: float) -> str:
-    """Four digits, as a person writes them."""
+def _format(value: float) -> str:
+    """Return the value with four significant digits, or as an integer from 1000 on."""
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def check_line(check: Check) -> str:
-    """What was found and what is allowed."""
-    return f"{number(check.error)} {check.unit}".rstrip() + f" (allowed {number(check.allowed)})"
+def _with_unit(value: float, unit: str) -> str:
+    return f"{_format(value)} {unit}".rstrip()
 
 
-def figure_line(figure: Figure) -> str:
-    """A value, its unit, and what is aimed at."""
-    return f"{number(figure.value)} {figure.unit}".rstrip() + (
-        f" (target {number(figure.target)})" if figure.target is not None else ""
-    )
+def _check_text(check: Check) -> str:
+    """Return the error and the allowed one."""
+    return f"{_with_unit(check.error, check.unit)} (allowed {_format(check.allowed)})"
+
+
+def _measurement_text(measurement: Figure) -> str:
+    """Return the value with its unit and its target."""
+    text = _with_unit(measurement.value, measurement.unit)
+    return text if measurement.target is None else f"{text} (target {_format(measurement.target)})"
 
 
 def verdict(outcomes: Sequence[Outcome]) -> str:
-    """A sentence: what speaks against the device, and what nobody looked at."""
+    """Return a sentence with the number of right checks, the steps that did not pass, and those without time left."""
     checks = [check for outcome in outcomes for check in outcome.told.checks]
-    wrong, bad = sum(not check.right for check in checks), [outcome for outcome in outcomes if not outcome.passed]
-    left = [outcome.step.name for outcome in outcomes if outcome.state == "no time left"]
-    said = f"{len(checks) - wrong} of {len(checks)} checks are right" + (
-        f"; look at: {', '.join(outcome.step.name for outcome in bad)}" if bad else ""
-    )
-    return said + (f"; no time was left for: {', '.join(left)}" if left else "")
+    wrong = sum(not check.right for check in checks)
+    bad_steps = [outcome.step.name for outcome in outcomes if not outcome.passed]
+    unmeasured = [outcome.step.name for outcome in outcomes if outcome.state == "no time left"]
+    sentence = f"{len(checks) - wrong} of {len(checks)} checks are right"
+    if bad_steps:
+        sentence += f"; look at: {', '.join(bad_steps)}"
+    if unmeasured:
+        sentence += f"; no time was left for: {', '.join(unmeasured)}"
+    return sentence
 
 
 def text(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """Lines for a terminal: notes and figures, then checks, then how each step ended, so that what is wrong stands last."""
+    """Yield lines for a terminal: notes and measurements, checks, steps. Failures stand near the end."""
     for outcome in outcomes:
         if outcome.told.figures or outcome.told.notes:
             yield f"== {outcome.step.name}"
             yield from (f"   {note}" for note in outcome.told.notes)
-            yield from (f"   {figure.name:<66} {figure_line(figure)}" for figure in outcome.told.figures)
+            yield from (f"   {each.name:<66} {_measurement_text(each)}" for each in outcome.told.figures)
     yield "== checks"
-    yield from (
-        f"{'  ' if check.right else '!!'} {check.name:<66} {check_line(check)}{'' if check.right else ' WRONG'}"
-        for outcome in outcomes
-        for check in outcome.told.checks
-    )
+    for outcome in outcomes:
+        for check in outcome.told.checks:
+            mark, end = ("  ", "") if check.right else ("!!", " WRONG")
+            yield f"{mark} {check.name:<66} {_check_text(check)}{end}"
     yield "== steps"
-    yield from (
-        f"{'  ' if outcome.passed else '!!'} {outcome.step.name:<34} {outcome.state:<12} {outcome.seconds:6.1f} s  {outcome.reason}"
-        for outcome in outcomes
-    )
+    for outcome in outcomes:
+        mark = "  " if outcome.passed else "!!"
+        yield f"{mark} {outcome.step.name:<34} {outcome.state:<12} {outcome.seconds:6.1f} s  {outcome.reason}"
     yield verdict(outcomes)
 
 
 def markdown(outcomes: Sequence[Outcome], title: str) -> str:
-    """The same as a file for test/benchmarks."""
+    """Return the report as a Markdown page for test/benchmarks."""
     lines = [
         f"# {title}",
         "",
@@ -66,16 +70,13 @@ def markdown(outcomes: Sequence[Outcome], title: str) -> str:
         "| step | | seconds | |",
         "|---|---|---|---|",
     ]
-    lines += [
-        f"| {outcome.step.name} | {outcome.state} | {outcome.seconds:.1f} | {_cell(outcome.reason)} |"
-        for outcome in outcomes
-    ]
+    for outcome in outcomes:
+        lines.append(f"| {outcome.step.name} | {outcome.state} | {outcome.seconds:.1f} | {_cell(outcome.reason)} |")
     lines += ["", "| check | found | allowed | |", "|---|---|---|---|"]
-    lines += [
-        f"| {check.name} | {f'{number(check.error)} {check.unit}'.strip()} | {number(check.allowed)} | {'' if check.right else '**WRONG**'} |"
-        for outcome in outcomes
-        for check in outcome.told.checks
-    ]
+    for outcome in outcomes:
+        for check in outcome.told.checks:
+            error, mark = _with_unit(check.error, check.unit), "" if check.right else "**WRONG**"
+            lines.append(f"| {check.name} | {error} | {_format(check.allowed)} | {mark} |")
     for outcome in outcomes:
         if outcome.told.notes:
             lines += ["", f"## {outcome.step.name}", "", "```", *outcome.told.notes, "```"]
@@ -83,15 +84,15 @@ def markdown(outcomes: Sequence[Outcome], title: str) -> str:
             lines += ["", f"## {outcome.step.name}"]
         if outcome.told.figures:
             lines += ["", "| | | target |", "|---|---|---|"]
-            lines += [
-                f"| {figure.name} | {f'{number(figure.value)} {figure.unit}'.strip()} | {'' if figure.target is None else number(figure.target)} |"
-                for figure in outcome.told.figures
-            ]
+        for measurement in outcome.told.figures:
+            value = _with_unit(measurement.value, measurement.unit)
+            target = "" if measurement.target is None else _format(measurement.target)
+            lines.append(f"| {measurement.name} | {value} | {target} |")
     return "\n".join(lines) + "\n"
 
 
-def as_json(outcomes: Sequence[Outcome], device: str, seconds: float) -> dict:
-    """Everything, with plain names and values; a value that is no number is text."""
+def as_json(outcomes: Sequence[Outcome], device: str, seconds: float) -> dict[str, object]:
+    """Return the report as JSON values; non-finite numbers are text."""
     return {
         "device": device,
         "seconds": round(seconds, 1),
@@ -104,7 +105,7 @@ def as_json(outcomes: Sequence[Outcome], device: str, seconds: float) -> dict:
                 "seconds": round(outcome.seconds, 1),
                 "reason": outcome.reason,
                 "notes": outcome.told.notes,
-                "figures": [_row(figure) for figure in outcome.told.figures],
+                "figures": [_row(measurement) for measurement in outcome.told.figures],
                 "checks": [_row(check) | {"right": check.right} for check in outcome.told.checks],
             }
             for outcome in outcomes
@@ -112,12 +113,12 @@ def as_json(outcomes: Sequence[Outcome], device: str, seconds: float) -> dict:
     }
 
 
-def _row(item: Figure | Check) -> dict:
+def _row(finding: Figure | Check) -> dict[str, object]:
     return {
         key: str(value) if isinstance(value, float) and value - value != 0 else value
-        for key, value in asdict(item).items()
+        for key, value in asdict(finding).items()
     }
 
 
-def _cell(words: str) -> str:
-    return words.replace("|", "\\|").replace("\n", " ")
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,42 +1,45 @@
-"""The steps of tools/check_device.py, in the order in which a few minutes teach most. Later benchmarks are added here, within the six minutes."""
+"""Steps of tools/check_device.py, the most informative first.
+
+Add later benchmarks here. Together they must stay within six minutes.
+"""
 
 from pysot.benchmarks.supervise import Step
 
-_HERE = "pysot.benchmarks"
+_PACKAGE = "pysot.benchmarks"
 
-OWN_DATA = Step("data of its own", f"{_HERE}.networks:make_data", 60, 75)
+OWN_DATA = Step("data of its own", f"{_PACKAGE}.networks:make_data", 60, 75)
 
 STEPS = (
-    Step("versions and ceilings", f"{_HERE}.ceilings:measure", 30, 60),
-    Step("forward", f"{_HERE}.correctness:forward", 40, 60, decides=True),
-    Step("losses and gradients", f"{_HERE}.correctness:losses_and_gradients", 40, 60, decides=True),
+    Step("versions and ceilings", f"{_PACKAGE}.device_limits:measure", 30, 60),
+    Step("forward", f"{_PACKAGE}.correctness:forward", 40, 60, decides=True),
+    Step("losses and gradients", f"{_PACKAGE}.correctness:losses_and_gradients", 40, 60, decides=True),
     Step(
         "a step that waits for nothing",
-        f"{_HERE}.correctness:no_waits",
+        f"{_PACKAGE}.correctness:no_waits",
         30,
         60,
         kinds=("cuda",),
-        otherwise="torch can forbid waiting on CUDA only; for an NPU the tests count what its simulator sees",
+        otherwise="torch can forbid waits on CUDA only; for an NPU the tests count waits in its simulator",
         decides=True,
     ),
-    Step("bad batches", f"{_HERE}.training_checks:bad_batches", 30, 60, decides=True),
-    Step("ways to correlate", f"{_HERE}.correctness:correlation", 20, 60, decides=True),
-    Step("a run and its checkpoints", f"{_HERE}.training_checks:run_and_checkpoints", 40, 90, decides=True),
-    Step("the step and its kernels", f"{_HERE}.step_speed:step", 50, 60),
-    Step("precisions and layouts", f"{_HERE}.step_speed:variants", 50, 60),
-    Step("speed of the ways to correlate", f"{_HERE}.step_speed:correlation", 25, 60),
-    Step("loader", f"{_HERE}.loading:loaders", 40, 60),
-    Step("a run of tools/train.py", f"{_HERE}.loading:train_run", 60, 120),
-    Step("tracking", f"{_HERE}.tracking:track", 40, 60, decides=True),
-    Step("the unfrozen step", f"{_HERE}.step_speed:unfrozen", 30, 60),
-    Step("the plain way", f"{_HERE}.step_speed:plain", 40, 60),
-    Step("several cards", f"{_HERE}.cards:scale", 90, 135),
+    Step("bad batches", f"{_PACKAGE}.training_checks:bad_batches", 30, 60, decides=True),
+    Step("ways to correlate", f"{_PACKAGE}.correctness:correlation", 20, 60, decides=True),
+    Step("a run and its checkpoints", f"{_PACKAGE}.training_checks:run_and_checkpoints", 40, 90, decides=True),
+    Step("the step and its kernels", f"{_PACKAGE}.step_speed:frozen_step", 50, 60),
+    Step("precisions and layouts", f"{_PACKAGE}.step_speed:variants", 50, 60),
+    Step("speed of the ways to correlate", f"{_PACKAGE}.step_speed:correlation", 25, 60),
+    Step("loader", f"{_PACKAGE}.loader_speed:loaders", 40, 60),
+    Step("a run of tools/train.py", f"{_PACKAGE}.loader_speed:train_run", 60, 120),
+    Step("tracking", f"{_PACKAGE}.tracking:track", 40, 60, decides=True),
+    Step("the unfrozen step", f"{_PACKAGE}.step_speed:unfrozen_step", 30, 60),
+    Step("the plain way", f"{_PACKAGE}.step_speed:plain_step", 40, 60),
+    Step("several cards", f"{_PACKAGE}.multi_card:scale", 90, 135),
     Step(
         "compiled forms",
-        f"{_HERE}.step_speed:compiled",
+        f"{_PACKAGE}.step_speed:compiled_step",
         150,
         0,
         kinds=("cpu", "cuda"),
-        otherwise="torch.compile is not for an NPU here",
+        otherwise="torch.compile is not supported on an NPU",
     ),
 )

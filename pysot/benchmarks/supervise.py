@@ -1,5 +1,7 @@
-"""Runs the steps of a device check, each in a process group of its own that is killed at its limit: a hang, a crash or an error that ruins the device's
-context stops one step and no other, and what it had found until then is kept.
+"""Run the steps of a device check, each in a process group that is killed at its time limit.
+
+A hang, a crash or an error that corrupts the context of the device stops only its own step. Findings made until then
+are kept.
 """
 
 import contextlib
@@ -16,16 +18,19 @@ from pysot.benchmarks.record import Setting, Told, read_record
 from pysot.utils.files import REPO_ROOT
 
 OK, WRONG, FAILED, LATE, SKIPPED, NO_TIME = "ok", "WRONG", "FAILED", "OVER TIME", "skipped", "no time left"
-_TOO_SHORT = 4.0  # seconds in which a process cannot even import torch and open a device
-_SHOWN = 300  # characters of an error
-_TAIL = 15  # lines of a log
+_TOO_SHORT = 4.0  # seconds; importing torch and opening a device takes longer
+_MAX_REASON_CHARACTERS = 300
+_LOG_TAIL_LINES = 15
 
 
 @dataclass(frozen=True)
 class Step:
-    """A piece of the check: `function` is 'module:function', called with a Setting and a Record in a process that is killed after `seconds` (`seconds_short` in
-    the short form, where 0 leaves it out). `kinds` are the devices that it is for; `otherwise` says why not others. `decides`: without its checks nobody knows
-    whether the device computes right.
+    """Step of a device check.
+
+    `function` is 'module:function'; it is called with a Setting and a Record in a process that is killed after
+    `seconds`, or after `seconds_short` in the short form, which skips a step of 0 seconds. `kinds` are the kinds of
+    device that the step supports; `otherwise` is the reason for skipping it on others. `decides` is true for a step
+    that is needed to judge whether the device computes correctly.
     """
 
     name: str
@@ -39,7 +44,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a step ended, after how many seconds, what it told, and the error or the reason where there is one."""
+    """How a step ended: its state, duration, findings, and the error or the reason if there is one."""
 
     step: Step
     state: str
@@ -49,19 +54,25 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing speaks against the device: a step that measures speed may be left out for lack of time, one that decides may not."""
-        return self.state in (OK, SKIPPED) or (
-            self.state == NO_TIME and not self.step.decides and all(check.right for check in self.told.checks)
-        )
+        """Return whether nothing indicates a faulty device.
+
+        A step without time left passes if its checks so far passed and the device can be judged without it.
+        """
+        if self.state == NO_TIME:
+            return not self.step.decides and all(check.right for check in self.told.checks)
+        return self.state in (OK, SKIPPED)
 
 
 def run_steps(
-    steps: Sequence[Step], kind: str, setting: Setting, seconds: float, tell: Callable[[list[Outcome]], None]
+    steps: Sequence[Step], kind: str, setting: Setting, seconds: float, report: Callable[[list[Outcome]], None]
 ) -> list[Outcome]:
-    """Run the steps one after the other on a device of `kind`, in `seconds` in all: each has its limit or what is left. `tell` gets the outcomes so far after
-    each step. Logs and records go to `setting.work`.
+    """Run the steps one after the other on a device of `kind`, in `seconds` altogether.
+
+    A step gets its own time limit, or what is left if that is less. After each step, `report` is called with all
+    outcomes so far. Logs and records are written to `setting.work`.
     """
-    deadline, outcomes = time.monotonic() + seconds, []
+    deadline = time.monotonic() + seconds
+    outcomes: list[Outcome] = []
     for number, step in enumerate(steps):
         limit = step.seconds_short if setting.short else step.seconds
         left = deadline - time.monotonic()
@@ -72,51 +83,59 @@ def run_steps(
         elif left < _TOO_SHORT:
             outcomes.append(Outcome(step, NO_TIME))
         else:
-            outcomes.append(run_step(step, replace(setting, seconds=min(limit, left)), number, cut=left < limit))
-        tell(outcomes)
+            step_setting = replace(setting, seconds=min(limit, left))
+            outcomes.append(run_step(step, step_setting, number, shortened=left < limit))
+        report(outcomes)
     return outcomes
 
 
-def run_step(step: Step, setting: Setting, number: int, cut: bool = False) -> Outcome:
-    """Run one step within `setting.seconds`; with `cut` these are fewer than it should have."""
+def run_step(step: Step, setting: Setting, number: int, shortened: bool = False) -> Outcome:
+    """Run one step within `setting.seconds`; `shortened` means that this is less than its own time limit."""
     results, log = setting.work / f"{number:02d}.jsonl", setting.work / f"{number:02d}.log"
-    paths = [str(REPO_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "pysot.benchmarks.child", step.function, setting.to_json(), str(results)]
     began = time.monotonic()
+    command = [sys.executable, "-m", "pysot.benchmarks.step_process", step.function, setting.to_json(), str(results)]
     with log.open("wb") as stream:
         process = subprocess.Popen(
             command,
-            env=environment,
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        status: int | None = None
         try:
             status = process.wait(timeout=setting.seconds)
         except subprocess.TimeoutExpired:
-            status = None
-        finally:  # also where this process is told to end; helpers of the step that are left end with it
+            pass
+        finally:  # also when this process is asked to end; kills helper processes of the step as well
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    told, seconds = read_record(results), time.monotonic() - began
+    findings, seconds = read_record(results), time.monotonic() - began
     lines = [line.rstrip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     if status != 0 and lines:
-        told.notes += ["the end of its log:", *lines[-_TAIL:]]
+        findings.notes += ["the end of its log:", *lines[-_LOG_TAIL_LINES:]]
     if status is None:
-        reason = f"ended after {seconds:.0f} s" + (
-            ", all that was left" if cut else "; what it had found until then is kept"
-        )
-        return Outcome(step, NO_TIME if cut else LATE, seconds, told, reason)
+        rest = ", all that was left" if shortened else "; what it had found until then is kept"
+        return Outcome(step, NO_TIME if shortened else LATE, seconds, findings, f"ended after {seconds:.0f} s{rest}")
     if status:
-        return Outcome(step, FAILED, seconds, told, _why(status, lines))
-    return Outcome(step, OK if all(check.right for check in told.checks) else WRONG, seconds, told)
+        return Outcome(step, FAILED, seconds, findings, _failure_reason(status, lines))
+    return Outcome(step, OK if all(check.right for check in findings.checks) else WRONG, seconds, findings)
 
 
-def _why(status: int, lines: list[str]) -> str:
-    """Why a process ended: its signal, or the last error of its log; what a device's library says after that is in the log."""
+def _environment() -> dict[str, str]:
+    """Return the environment of a step: this repository is importable, output is unbuffered."""
+    paths = [str(REPO_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
+
+
+def _failure_reason(status: int, lines: list[str]) -> str:
+    """Return why a process failed: its signal and the last error in its log.
+
+    Lines that a device library prints after the error are not errors, so they are skipped. Without an error, the last
+    line is taken.
+    """
     errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Exit|Interrupt|Interrupted)\b", line)]
-    last = (errors or lines or ["it said nothing"])[-1].strip()[:_SHOWN]
-    return f"died of {signal.Signals(-status).name}; its last words: {last}" if status < 0 else last
+    last = (errors or lines or ["no output"])[-1].strip()[:_MAX_REASON_CHARACTERS]
+    return f"died of {signal.Signals(-status).name}; last error: {last}" if status < 0 else last

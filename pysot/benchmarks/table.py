@@ -1,4 +1,4 @@
-"""The benchmarks of tools/benchmark.py by the names that it takes."""
+"""Benchmarks of tools/benchmark.py by name."""
 
 from collections.abc import Callable
 

@@ -1,13 +1,15 @@
-"""Measures the training step, in parts and against the plain way of doing it."""
+"""The plain training step as a baseline, and timing of a training step and its parts."""
 
 import statistics
 import time
 from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pysot.benchmarks.drawn import Batch
 from pysot.core.xcorr import grouped_correlation
 from pysot.engine.optimizer import FreezePlan
 from pysot.engine.train_loop import Trainer
@@ -19,25 +21,29 @@ PARTS = ("to_device", "forward", "backward", "update")
 
 
 def select_and_mean(cls: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-    """The classification loss of the original, cls (B, 2A, S, S) and label (B, A, S, S): it gathers objects and background by lists of indices."""
-    scores = (
-        F.log_softmax(cls.reshape(cls.shape[0], 2, -1, *cls.shape[2:]), dim=1).permute(0, 2, 3, 4, 1).reshape(-1, 2)
-    )
+    """Return the classification loss of the original, which selects objects and background by lists of indices.
+
+    Shapes: cls (B, 2A, S, S), label (B, A, S, S).
+    """
+    per_anchor = cls.reshape(cls.shape[0], 2, -1, *cls.shape[2:])
+    scores = F.log_softmax(per_anchor, dim=1).permute(0, 2, 3, 4, 1).reshape(-1, 2)
     flat, losses = label.reshape(-1), []
     for value in (1, 0):
         chosen = (flat == value).nonzero().squeeze(1)
         if len(chosen):
             losses.append(F.nll_loss(scores.index_select(0, chosen), flat.index_select(0, chosen)))
-    return sum(losses) / 2
+    return cast(torch.Tensor, sum(losses)) / 2
 
 
 class PlainStep:
-    """A step as it is commonly written: images and network in float32 and contiguous, frozen layers run as they are,
-    one grouped convolution for the correlation, the loss by lists of indices, and numbers read from the device for the
-    losses and the norm of each gradient.
+    """Training step as it is commonly written, the baseline of the benchmarks.
 
-    `model` is put on the device and into the state of `epoch`, its heads get the grouped convolution. `cls_weight` and
-    `loc_weight` weigh the two losses, `grad_clip` is the largest norm of all gradients together.
+    Images and network are float32 and contiguous, frozen layers run unchanged, the correlation is one grouped
+    convolution, the loss selects by lists of indices, and the losses and the norm of each gradient are read from the
+    device.
+
+    `model` is moved to the device and put into the freeze state of `epoch`; its heads get the grouped convolution.
+    `cls_weight` and `loc_weight` weight the two losses, `grad_clip` is the largest norm of all gradients together.
     """
 
     def __init__(
@@ -52,9 +58,12 @@ class PlainStep:
         cls_weight: float,
         loc_weight: float,
         grad_clip: float,
-    ):
-        self.model, self.device = model.to(device), device
-        self.cls_weight, self.loc_weight, self.grad_clip = cls_weight, loc_weight, grad_clip
+    ) -> None:
+        self.model = model.to(device)
+        self.device = device
+        self.cls_weight = cls_weight
+        self.loc_weight = loc_weight
+        self.grad_clip = grad_clip
         freeze.apply(model, epoch)
         for module in model.modules():
             if isinstance(module, DepthwiseXCorr):
@@ -64,8 +73,8 @@ class PlainStep:
             parameters, lr=1e-5, momentum=momentum, weight_decay=weight_decay, foreach=False
         )
 
-    def __call__(self, batch: dict) -> list[float]:
-        """Step on a batch of CPU tensors; returns total, cls and loc loss and the norm of each gradient."""
+    def __call__(self, batch: Batch) -> list[float]:
+        """Step on a batch of CPU tensors; return total, cls and loc loss and the norm of each gradient."""
         batch = {name: value.to(self.device) for name, value in batch.items()}
         output = SiamRPN.forward(self.model, batch["template"], batch["search"])
         cls = select_and_mean(output["cls"], batch["label_cls"])
@@ -83,14 +92,14 @@ class PlainStep:
 
 
 def seconds_per_step(
-    step: Callable[[dict], object],
-    batches: list[dict],
+    step: Callable[[Batch], object],
+    batches: list[Batch],
     device: torch.device,
     steps: int,
     repeats: int,
     warm_up: int = 3,
 ) -> list[float]:
-    """Seconds per step of each of `repeats` runs of `steps` steps, after a warm-up."""
+    """Return the seconds per step of each of `repeats` repetitions of `steps` steps, after `warm_up` steps."""
     for index in range(warm_up):
         step(batches[index % len(batches)])
     seconds = []
@@ -104,14 +113,16 @@ def seconds_per_step(
     return seconds
 
 
-def time_parts(trainer: Trainer, batches: Iterable[dict], steps: int) -> dict[str, float]:
-    """Median seconds of the parts of a step, each waited for, and of the wait for data before it: their sum is more
-    than a step takes that waits for none. While it measures, the parts of this trainer are timed ones.
+def time_parts(trainer: Trainer, batches: Iterable[Batch], steps: int) -> dict[str, float]:
+    """Return the median seconds of each part of a step, and of the wait for data before it.
+
+    The host waits for the device after each part, so the sum is more than a step takes without these waits. Methods of
+    the trainer are replaced by timed ones while this runs.
     """
     spent: dict[str, list[float]] = {name: [] for name in ("data wait", *PARTS, "rest")}
 
-    def timed(name: str, function: Callable) -> Callable:
-        def call(*args):
+    def add_timer(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any) -> Any:
             synchronize(trainer.device)
             began = time.perf_counter()
             result = function(*args)
@@ -119,12 +130,12 @@ def time_parts(trainer: Trainer, batches: Iterable[dict], steps: int) -> dict[st
             spent[name].append(time.perf_counter() - began)
             return result
 
-        return call
+        return timed
 
     for name in PARTS:
-        setattr(trainer, name, timed(name, getattr(trainer, name)))
+        setattr(trainer, name, add_timer(name, getattr(trainer, name)))
     try:
-        fetch, source = timed("data wait", next), iter(batches)
+        fetch, source = add_timer("data wait", next), iter(batches)
         for _ in range(steps):
             batch = fetch(source)
             began = time.perf_counter()
@@ -138,16 +149,24 @@ def time_parts(trainer: Trainer, batches: Iterable[dict], steps: int) -> dict[st
     return {name: statistics.median(seconds[len(seconds) // 4 :]) for name, seconds in spent.items()}
 
 
-def verdict(parts: dict[str, float]) -> str:
-    """What the step spends its time on, in words; `parts` as `time_parts` gives them, and `communication` where processes wait for each other."""
+def describe_bottleneck(parts: dict[str, float]) -> str:
+    """Return a sentence that names the bottleneck of a step.
+
+    `parts` are seconds as from `time_parts`, with `communication` where processes wait for each other.
+    """
     total = sum(parts.values())
-    work, exchange = parts["forward"] + parts["backward"], parts.get("communication", 0.0)
+    work, communication = parts["forward"] + parts["backward"], parts.get("communication", 0.0)
     if parts["data wait"] > 0.15 * total:
-        return f"data-bound: {parts['data wait'] / total:.0%} of the time goes by waiting for data; more TRAIN.NUM_WORKERS or cores"
-    if exchange > 0.15 * total:
-        return f"communication-bound: {exchange / total:.0%} of the time goes by waiting for gradients of other processes; a larger TRAIN.BATCH_SIZE"
-    if work < 0.8 * (total - exchange):
+        share = parts["data wait"] / total
+        return f"data-bound: {share:.0%} of the time is spent waiting for data; use more TRAIN.NUM_WORKERS or cores"
+    if communication > 0.15 * total:
         return (
-            f"host-bound: only {work / total:.0%} of the time goes into forward and backward; a larger TRAIN.BATCH_SIZE"
+            f"communication-bound: {communication / total:.0%} of the time is spent waiting for gradients of other "
+            "processes; use a larger TRAIN.BATCH_SIZE"
         )
-    return f"compute-bound: {work / total:.0%} of the time goes into forward and backward"
+    if work < 0.8 * (total - communication):
+        return (
+            f"host-bound: only {work / total:.0%} of the time is spent in forward and backward; use a larger "
+            "TRAIN.BATCH_SIZE"
+        )
+    return f"compute-bound: {work / total:.0%} of the time is spent in forward and backward"

@@ -1,4 +1,4 @@
-"""Measures the ways to compute the depth-wise correlation."""
+"""Benchmark of the ways to compute the depth-wise correlation."""
 
 import statistics
 
@@ -19,10 +19,11 @@ def correlation_times(
     compiled: bool = True,
     size: tuple[int, int] = (28, 256),
 ) -> dict[str, tuple[float, float]]:
-    """Median seconds on the device, forward and backward, of each way to correlate (`pysot.core.xcorr.WAYS`, and the
-    shifted products `compiled` where torch can): pairs and channels as in `size`, a template of 5 x 5 cells on 29 x 29,
-    as in training the ResNet-50 network. All get the same tensors, in the type and the layout in which a run of that
-    precision has them.
+    """Return the median seconds of forward and backward of each way to correlate (`pysot.core.xcorr.WAYS`).
+
+    With `compiled`, compiled shifted products are added where torch can compile. `size` is pairs and channels. A
+    template of 5 x 5 cells is correlated with 29 x 29, as in training the ResNet-50 network. All get the same tensors,
+    in the data type and memory layout of a training run in that precision.
     """
     layout = torch.channels_last if channels_last else torch.contiguous_format
     inputs = [
@@ -35,28 +36,33 @@ def correlation_times(
     if compiled and device.type != "npu":
         ways["shifted products, compiled"] = torch.compile(shifted_products)
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for turn in range(repeats + 1):  # the first one warms up
+    for turn in range(repeats + 1):
         for name, correlate in ways.items():
             out: list[torch.Tensor] = []
             forward = elapsed_ms(device, lambda: out.append(correlate(search, kernel)))  # noqa: B023 (called at once)
             backward = elapsed_ms(device, lambda: torch.autograd.grad(out[0], (search, kernel), gradient))  # noqa: B023
-            if turn:
+            if turn > 0:  # the first round is a warm-up
                 spent[name].append((forward / 1000, backward / 1000))
-    return {
-        name: tuple(statistics.median(part) for part in zip(*seconds, strict=True)) for name, seconds in spent.items()
-    }
+    medians = {}
+    for name, times in spent.items():
+        forwards, backwards = zip(*times, strict=True)
+        medians[name] = (statistics.median(forwards), statistics.median(backwards))
+    return medians
 
 
 def xcorr(job: Job) -> Result:
-    """The ways to correlate; the ratio is the time of the grouped convolution to theirs, forward and backward."""
+    """Measure the ways to correlate.
+
+    The ratio is the time of the grouped convolution over that of the way, forward and backward together.
+    """
     channels_last = wants_channels_last(job.case.cfg, job.device)
     times = correlation_times(job.device, job.case.precision, job.repeats, channels_last)
-    whole = {way: sum(parts) for way, parts in times.items()}
+    totals = {way: forward + backward for way, (forward, backward) in times.items()}
     rows = []
     for way, (forward, backward) in times.items():
         rows += [
-            Row(way, 1000 * (forward + backward), "ms", whole["grouped convolution"] / whole[way]),
+            Row(way, 1000 * (forward + backward), "ms", totals["grouped convolution"] / totals[way]),
             Row(f"{way}, forward", 1000 * forward, "ms"),
             Row(f"{way}, backward", 1000 * backward, "ms"),
         ]
-    return rows, f"the fastest: {min(whole, key=whole.get)}"
+    return rows, f"the fastest: {min(totals, key=totals.__getitem__)}"

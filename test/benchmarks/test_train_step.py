@@ -1,4 +1,4 @@
-"""The training step and the plain way that it is measured against."""
+"""Training step and the plain step, its baseline."""
 
 import weakref
 
@@ -10,7 +10,7 @@ from helpers import drawn_batch, small_trainer, tiny_config
 from pysot.benchmarks import case_builder, training
 from pysot.benchmarks.case_builder import build_case, build_plain_step
 from pysot.benchmarks.job import Job
-from pysot.benchmarks.train_step import PARTS, PlainStep, time_parts, verdict
+from pysot.benchmarks.train_step import PARTS, PlainStep, describe_bottleneck, time_parts
 from pysot.core.xcorr import grouped_correlation, xcorr_depthwise
 from pysot.models.head.rpn import DepthwiseXCorr
 from pysot.models.model_builder import build_model
@@ -31,28 +31,28 @@ def plain_step(model, freeze, train, **changes) -> PlainStep:
 
 
 def test_the_baseline_computes_the_same_losses_and_step(tmp_path):
-    ours = small_trainer(tmp_path, torch.device("cpu"), "BACKBONE.TRAIN_EPOCH", 0, "TRAIN.GRAD_CLIP", 1000)
+    trainer = small_trainer(tmp_path, CPU, "BACKBONE.TRAIN_EPOCH", 0, "TRAIN.GRAD_CLIP", 1000)
     config = tiny_config()
     model = build_model(config)
-    model.load_state_dict(ours.model.state_dict())
-    ours.begin(0)
-    for group in ours.optimizer.param_groups:
+    model.load_state_dict(trainer.model.state_dict())
+    trainer.begin(0)
+    for group in trainer.optimizer.param_groups:
         group["lr"] = 1e-5
-    plain = plain_step(model, ours.freeze, config.TRAIN, grad_clip=1000)
+    plain = plain_step(model, trainer.freeze, config.TRAIN, grad_clip=1000)
     batch = drawn_batch(2, 255, 17)
-    losses, numbers = ours.step(batch), plain(batch)
+    losses, numbers = trainer.step(batch), plain(batch)
     expected = [losses[name].item() for name in ("total_loss", "cls_loss", "loc_loss")]
     assert numbers[:3] == pytest.approx(expected, rel=1e-5)
-    for name, value in ours.model.named_parameters():
+    for name, value in trainer.model.named_parameters():
         torch.testing.assert_close(value, dict(model.named_parameters())[name], rtol=1e-4, atol=1e-7, msg=name)
 
 
-def ways(model) -> set:
+def correlation_functions(model) -> set:
     return {module.correlate for module in model.modules() if isinstance(module, DepthwiseXCorr)}
 
 
 def test_the_baseline_changes_the_way_to_correlate_of_its_own_network_only(tmp_path):
-    ours = small_trainer(tmp_path, CPU)
+    trainer = small_trainer(tmp_path, CPU)
     values = [
         "TRAIN.MOMENTUM",
         0.5,
@@ -65,10 +65,10 @@ def test_the_baseline_changes_the_way_to_correlate_of_its_own_network_only(tmp_p
         "TRAIN.GRAD_CLIP",
         4.0,
     ]
-    plain = build_plain_step(tiny_config(*values), ours.freeze, 0, CPU)
+    plain = build_plain_step(tiny_config(*values), trainer.freeze, 0, CPU)
     plain(drawn_batch(2, 255, 17))
-    assert ways(plain.model) == {grouped_correlation}
-    assert ways(ours.model) == {DepthwiseXCorr.correlate} == {xcorr_depthwise}
+    assert correlation_functions(plain.model) == {grouped_correlation}
+    assert correlation_functions(trainer.model) == {DepthwiseXCorr.correlate} == {xcorr_depthwise}
     group = plain.optimizer.param_groups[0]
     assert (group["momentum"], group["weight_decay"]) == (0.5, 0.25)
     assert (plain.cls_weight, plain.loc_weight, plain.grad_clip) == (2, 3, 4)
@@ -95,13 +95,13 @@ def test_the_parts_are_timed_while_they_are_measured_only(tmp_path):
         ({"communication": 1.0}, "compute-bound"),
     ],
 )
-def test_verdicts(changes, words):
+def test_bottlenecks(changes, words):
     parts = {"data wait": 0.1, "to_device": 0.1, "forward": 3.0, "backward": 5.0, "update": 0.3, "rest": 0.1, **changes}
-    assert verdict(parts).startswith(words)
+    assert describe_bottleneck(parts).startswith(words)
 
 
 def test_the_plain_way_has_the_memory_to_itself(tmp_path, monkeypatch):
-    """The trainer is gone before the plain way begins, or its memory would count twice."""
+    """The trainer is freed before the plain step starts; otherwise its memory would count twice."""
     make_crops(tmp_path)
     cfg = tiny_config(
         "DATASET.QUICKSTART.ROOT",
@@ -116,17 +116,17 @@ def test_the_plain_way_has_the_memory_to_itself(tmp_path, monkeypatch):
     )
     trainers, alive, build = [], [], training.build_trainer
 
-    def remembered(*args, **more):
+    def build_trainer(*args, **more):
         trainer = build(*args, **more)
         trainers.extend(map(weakref.ref, (trainer, trainer.model)))
         return trainer
 
-    def plain(*args, **more):
+    def make_plain_step(*args, **more):
         alive.extend(reference() for reference in trainers)
         return PlainStep(*args, **more)
 
-    monkeypatch.setattr(training, "build_trainer", remembered)
-    monkeypatch.setattr(case_builder, "PlainStep", plain)
+    monkeypatch.setattr(training, "build_trainer", build_trainer)
+    monkeypatch.setattr(case_builder, "PlainStep", make_plain_step)
     rows, words = training.train(Job(build_case(cfg), CPU, Rank(), lambda rank, device: 0, steps=1, repeats=1))
     assert alive == [None, None]
     assert [row.what for row in rows[:2]] == ["speed", "speed, spread"] and "-bound: " in words

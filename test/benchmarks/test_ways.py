@@ -1,4 +1,4 @@
-"""The ways to correlate, as they are measured."""
+"""Benchmark of the ways to correlate."""
 
 import torch
 
@@ -9,11 +9,11 @@ from pysot.core.xcorr import WAYS
 def test_all_ways_to_correlate_get_the_same_tensors(monkeypatch):
     seen = []
 
-    def way(search, kernel):
+    def correlate(search, kernel):
         seen.append((search, kernel))
         return WAYS["grouped convolution"](search, kernel)
 
-    monkeypatch.setattr(xcorr, "WAYS", {"grouped convolution": way, "other": way})
+    monkeypatch.setattr(xcorr, "WAYS", {"grouped convolution": correlate, "other": correlate})
     times = xcorr.correlation_times(
         torch.device("cpu"), "bf16", repeats=1, channels_last=True, compiled=False, size=(2, 4)
     )

@@ -32,10 +32,9 @@ def ranks(folder, *arguments: str) -> list[dict]:
 
 
 def record(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    """Run Python on an NPU, with operators refused that would run on the CPU instead."""
     path = os.pathsep.join(
         [str(ROOT), str(ROOT / "test"), str(ROOT / "test" / "npu"), os.environ.get("PYTHONPATH", "")]
     )
-    # torch_npu then refuses operators without a kernel, which it would otherwise run on the CPU.
+    # With this variable torch_npu refuses operators without a kernel instead of sending them to the CPU.
     environment = {**os.environ, "PYTHONPATH": path, "TORCH_NPU_FALLBACK_CPU_DISABLE": "1", **environment}
     return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=600)

@@ -1,4 +1,7 @@
-"""Run by test_operators.py: the operators that one training step and one tracking step of a config send to the NPU, and what they read on the host, as JSON."""
+"""Print as JSON which operators a training step and a tracking step of a config send to the NPU, and their host reads.
+
+Executed by test_operators.py.
+"""
 
 import collections
 import ctypes
@@ -23,7 +26,10 @@ def is_channels_last(tensor: torch.Tensor) -> bool:
 
 
 def host_reads() -> tuple[int, int]:
-    """Copies to the host, and waits for the device, since the start of the process, inside operators too: counted by the simulator, 0 on a real NPU."""
+    """Return the numbers of copies to the host and of waits for the device since the start of the process.
+
+    The simulator counts them, inside operators too; a real NPU gives 0.
+    """
     try:
         runtime = ctypes.CDLL("libascendcl.so")
         return runtime.npu_sim_copies_to_host(), runtime.npu_sim_waits()
@@ -32,13 +38,16 @@ def host_reads() -> tuple[int, int]:
 
 
 class Recorder(TorchDispatchMode):
-    """Counts operators with a tensor on the NPU, and notes what an NPU refuses (float64, channels_last) or answers slowly (boolean indices). `reads`: copies to
-    the host, and waits for the device, meanwhile.
+    """Counts operators that have a tensor on the NPU.
+
+    `refused` names operators with what an NPU refuses: float64 and channels_last. Boolean indices, which are slow, are
+    counted separately. `reads` are the copies to the host and the waits for the device while the recorder is active.
     """
 
     def __init__(self):
         super().__init__()
-        self.operators, self.refused = collections.Counter(), set()
+        self.operators = collections.Counter()
+        self.refused = set()
 
     def __enter__(self):
         self.reads = host_reads()
@@ -57,7 +66,7 @@ class Recorder(TorchDispatchMode):
             boolean = name.startswith("aten.index") and any(
                 t.dtype in (torch.bool, torch.uint8) for t in tree_leaves(args[1]) if isinstance(t, torch.Tensor)
             )
-            self.operators[name + " with bool" * boolean] += 1
+            self.operators[f"{name} with bool" if boolean else name] += 1
             if any(t.dtype == torch.float64 for t in tensors) or any(leaf is torch.float64 for leaf in leaves):
                 self.refused.add(f"{name}: float64")
             if any(leaf is torch.channels_last for leaf in leaves) or any(map(is_channels_last, tensors)):
@@ -73,12 +82,12 @@ def main(name: str, *opts: str) -> None:
     rank = find_rank()
     device = choose_device("npu", local_rank=rank.local_rank)
     with process_group(rank, device):
-        report = steps(config, device, rank)
+        report = record_steps(config, device, rank)
     if rank.is_main:
         print(json.dumps(report))
 
 
-def steps(config, device: torch.device, rank: Rank) -> dict:
+def record_steps(config, device: torch.device, rank: Rank) -> dict:
     npu = config.NPU
     set_npu_switches(
         device,
@@ -88,23 +97,22 @@ def steps(config, device: torch.device, rank: Rank) -> dict:
         internal_format=npu.INTERNAL_FORMAT,
     )
     batch = drawn_batch(2, config.TRAIN.SEARCH_SIZE, config.TRAIN.OUTPUT_SIZE)
-    batches = Batches([{name: value.pin_memory() for name, value in batch.items()}])  # as the loader makes them
-    run = build_trainer(config, build_model(config), batches, device, rank, save=False)
-    run.begin(0)
-    for _ in range(
-        2 if rank.world_size > 1 else 1
-    ):  # the first step also makes what is made once, the second lays out DDP's buckets anew
-        run.step(batches[0])
+    batches = Batches([{name: value.pin_memory() for name, value in batch.items()}])  # pinned, like in the loader
+    trainer = build_trainer(config, build_model(config), batches, device, rank, save=False)
+    trainer.begin(0)
+    # The first step allocates what is allocated once; the second one rebuilds the buckets of DDP.
+    for _ in range(2 if rank.world_size > 1 else 1):
+        trainer.step(batches[0])
     with Recorder() as training:
-        run.step(batches[0])
-    tracker = build_tracker(run.model.eval(), config)
+        trainer.step(batches[0])
+    tracker = build_tracker(trainer.model.eval(), config)
     image = drawn_image("frame", 240, 320)
     tracker.init(image, [100, 80, 60, 60])
     with Recorder() as tracking:
         tracker.track(image)
     return {
-        step: {"operators": seen.operators, "refused": sorted(seen.refused), "reads": seen.reads}
-        for step, seen in (("training", training), ("tracking", tracking))
+        step: {"operators": recorder.operators, "refused": sorted(recorder.refused), "reads": recorder.reads}
+        for step, recorder in (("training", training), ("tracking", tracking))
     }
 
 

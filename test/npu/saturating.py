@@ -1,4 +1,7 @@
-"""Run by test_saturating.py on a simulated Ascend 910A: what a step on each of several bad batches leaves changed, as JSON; or why bf16 cannot be had."""
+"""Print as JSON how many tensors a step on each of several batches changes, or why bf16 is not available.
+
+Executed by test_saturating.py on a simulated Ascend 910A.
+"""
 
 import json
 import sys
@@ -11,14 +14,9 @@ from helpers import noisy_batches, small_trainer
 from pysot.utils.device import choose_device
 
 
-def state(run) -> list[torch.Tensor]:
-    return [
-        value.cpu()
-        for value in (
-            *run.model.state_dict().values(),
-            *(entry["momentum_buffer"] for entry in run.optimizer.state.values()),
-        )
-    ]
+def state(trainer) -> list[torch.Tensor]:
+    momenta = (entry["momentum_buffer"] for entry in trainer.optimizer.state.values())
+    return [value.cpu() for value in (*trainer.model.state_dict().values(), *momenta)]
 
 
 def main(*opts: str) -> None:
@@ -28,15 +26,15 @@ def main(*opts: str) -> None:
     changed = []
     with tempfile.TemporaryDirectory() as folder:
         try:
-            run = small_trainer(Path(folder), choose_device("npu"), "TRAIN.PRINT_FREQ", 10, *opts, loader=loader)
+            trainer = small_trainer(Path(folder), choose_device("npu"), "TRAIN.PRINT_FREQ", 10, *opts, loader=loader)
         except ValueError as error:
             print(json.dumps(str(error)))
             return
-        run.begin(1)
+        trainer.begin(1)
         for batch in (0, 1, 2, 0):
-            before = state(run)
-            run.step(loader[batch])
-            changed.append(sum(not torch.equal(new, old) for new, old in zip(state(run), before, strict=True)))
+            before = state(trainer)
+            trainer.step(loader[batch])
+            changed.append(sum(not torch.equal(new, old) for new, old in zip(state(trainer), before, strict=True)))
     print(json.dumps(changed))
 
 

@@ -1,6 +1,7 @@
-"""The Ascend path on the real torch_npu: on NPUs where there are some, else on simulated ones (see test/npu_sim/README.md).
+"""Ascend path on the real torch_npu, on the NPUs of this machine or on simulated ones (see test/npu_sim/README.md).
 
-Ranks meet over HCCL. Simulated operators are the CPU's, so results must be the CPU's; a real NPU rounds differently and gets a wider tolerance.
+Ranks communicate over HCCL. Simulated operators are those of the CPU, so results must equal those of the CPU. A real
+NPU rounds differently and gets a wider tolerance.
 """
 
 import json
@@ -65,14 +66,13 @@ def test_training_equals_the_cpu_across_the_unfreeze(tmp_path):
 
 @pytest.mark.parametrize(("first", "second"), [("npu", "cpu"), ("cpu", "npu")])
 @pytest.mark.parametrize("epoch", [1, 2])
-def test_a_checkpoint_goes_on_on_the_other_device(tmp_path, first, second, epoch):
-    whole = small_trainer(tmp_path / "whole", choose_device(first))
-    whole.run()
-    again = small_trainer(
-        tmp_path / "again", choose_device(second), "TRAIN.RESUME", str(tmp_path / "whole" / f"checkpoint_e{epoch}.pth")
-    )
-    again.run()
-    assert_same_weights(whole.model.state_dict(), again.model.state_dict(), TOLERANCE)
+def test_a_checkpoint_resumes_on_the_other_device(tmp_path, first, second, epoch):
+    complete = small_trainer(tmp_path / "complete", choose_device(first))
+    complete.run()
+    checkpoint = str(tmp_path / "complete" / f"checkpoint_e{epoch}.pth")
+    resumed = small_trainer(tmp_path / "resumed", choose_device(second), "TRAIN.RESUME", checkpoint)
+    resumed.run()
+    assert_same_weights(complete.model.state_dict(), resumed.model.state_dict(), TOLERANCE)
 
 
 @pytest.mark.parametrize("scale", [32, "dynamic"])
@@ -82,11 +82,9 @@ def test_fp16_skips_an_overflow(tmp_path, scale):
     half = small_trainer(
         tmp_path, choose_device("npu"), "TRAIN.PRECISION", "fp16", "TRAIN.LOSS_SCALE", scale, loader=loader
     )
-    figures = half.run()
-    assert (
-        figures["skipped"] >= 3
-        and np.isfinite([v.float().abs().sum().item() for v in half.model.state_dict().values()]).all()
-    )
+    results = half.run()
+    sums = [value.float().abs().sum().item() for value in half.model.state_dict().values()]
+    assert results["skipped"] >= 3 and np.isfinite(sums).all()
     assert scale == "dynamic" or half.amp.scaler.get_scale() == 32
 
 
@@ -137,7 +135,7 @@ def test_commands_on_the_npu(tmp_path):
         r"Final Performance images/sec : [\d.]+", done.stdout
     )
     peak, reserved = (
-        int(re.search(rf"{what} memory MiB : (\d+)", done.stdout).group(1)) for what in ("Peak", "Reserved")
+        int(re.search(rf"{kind} memory MiB : (\d+)", done.stdout).group(1)) for kind in ("Peak", "Reserved")
     )
     assert 0 < peak <= reserved
     snapshot = ["--snapshot", "snap/checkpoint_e2.pth", "--config", config, "--device", "npu"]
@@ -195,11 +193,11 @@ device = choose_device("npu")
 make_deterministic(device)
 states = []
 for name in ("one", "two"):
-    run = small_trainer(Path(sys.argv[1]) / name, device, "TRAIN.PRECISION", "fp16")
-    run.begin(1)
-    for batch in run.loader:
-        run.step(batch)
-    states.append([value.cpu() for value in run.model.state_dict().values()])
+    trainer = small_trainer(Path(sys.argv[1]) / name, device, "TRAIN.PRECISION", "fp16")
+    trainer.begin(1)
+    for batch in trainer.loader:
+        trainer.step(batch)
+    states.append([value.cpu() for value in trainer.model.state_dict().values()])
 print("level", torch_npu._C._npu_get_deterministic_level(), all(map(torch.equal, *states)))
 """
     path = os.pathsep.join([str(ROOT), str(ROOT / "test"), os.environ.get("PYTHONPATH", "")])
@@ -213,12 +211,11 @@ print("level", torch_npu._C._npu_get_deterministic_level(), all(map(torch.equal,
     assert "level 1 True" in done.stdout and "set_deterministic_level" not in done.stderr, done.stdout + done.stderr
 
 
-@pytest.mark.skipif(not SIMULATED, reason="about the simulator")
+@pytest.mark.skipif(not SIMULATED, reason="tests the simulator")
 def test_the_simulator_is_the_cpu():
     for _ in range(3):
         done = run("test/npu_sim/tests/selftest.py", cwd=ROOT)
-        if (
-            "terminate called without an active exception" not in done.stderr + done.stdout
-        ):  # torch_npu's threads at the end of a process, a rare abort
+        # Threads of torch_npu rarely abort a process at its end.
+        if "terminate called without an active exception" not in done.stderr + done.stdout:
             break
     assert done.returncode == 0 and done.stdout.count("ok ") > 20, done.stdout + done.stderr

@@ -1,8 +1,8 @@
-"""Steps of tools/check_device.py on an NPU, real or simulated: those that decide whether it computes right."""
+"""Steps of tools/check_device.py that decide whether a device computes correctly, on a real or simulated NPU."""
 
 import pytest
 
-from pysot.benchmarks import ceilings, correctness, training_checks
+from pysot.benchmarks import correctness, device_limits, training_checks
 from pysot.benchmarks.record import Record, Setting, read_record
 
 pytestmark = pytest.mark.npu
@@ -16,12 +16,12 @@ pytestmark = pytest.mark.npu
         (correctness.correlation, 20),
         (training_checks.bad_batches, 12),
         (training_checks.run_and_checkpoints, 7),
-        (ceilings.measure, 0),
+        (device_limits.measure, 0),
     ],
 )
 def test_a_step_of_the_check(tmp_path, step, checks):
-    record = Record(tmp_path / "told.jsonl")
+    record = Record(tmp_path / "record.jsonl")
     step(Setting("npu", tmp_path, tmp_path, short=True), record)
-    told = read_record(record.path)
-    assert len(told.checks) == checks and all(check.right for check in told.checks), told.checks
-    assert told.checks or len(told.figures) == 7
+    findings = read_record(record.path)
+    assert len(findings.checks) == checks and all(check.right for check in findings.checks), findings.checks
+    assert findings.checks or len(findings.figures) == 7

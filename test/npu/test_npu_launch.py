@@ -1,4 +1,4 @@
-"""The launch scripts on NPUs, and what happens to a run whose rank ends or whose card is taken."""
+"""Launch scripts on NPUs, and training runs in which a rank ends or a card is busy."""
 
 import os
 import re
@@ -41,16 +41,11 @@ def test_full_1p_across_the_unfreeze(copy, data):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 process(es) on cpu" not in done.stdout and "trained parts: backbone, rpn_head" in done.stdout
     assert checkpoints(copy / "snapshot_1p") == ["checkpoint_e1.pth", "checkpoint_e2.pth"]
-    values, final = (
-        fields(copy / "test" / "output" / "0" / "SiamRPN_for_PyTorch_bs2_1p_acc.log"),
-        final_lines(done.stdout),
-    )
+    values = fields(copy / "test" / "output" / "0" / "SiamRPN_for_PyTorch_bs2_1p_acc.log")
+    final = final_lines(done.stdout)
     assert values["TrainAccuracy"] == final["Final Train Accuracy"] and 0 <= float(values["TrainAccuracy"]) <= 1
-    assert (
-        values["ActualFPS"] == final["Final Performance images/sec"]
-        and values["RankSize"] == "1"
-        and float(values["ActualLoss"]) > 0
-    )
+    assert values["ActualFPS"] == final["Final Performance images/sec"]
+    assert values["RankSize"] == "1" and float(values["ActualLoss"]) > 0
 
 
 def test_performance_8p(copy, data):
@@ -97,21 +92,16 @@ def choose(name: str, **environment: str) -> subprocess.CompletedProcess:
 @pytest.mark.skipif(not SIMULATED, reason="a card is made busy by the simulator")
 def test_a_busy_card_is_named():
     done = choose("npu:2", NPU_SIM_BUSY="2")
-    assert (
-        done.returncode != 0
-        and "device npu:2 is there but cannot be opened" in done.stderr
-        and "npu-smi info" in done.stderr
-    ), done.stderr
+    assert done.returncode != 0, done.stderr
+    assert "device npu:2 is there but cannot be opened" in done.stderr and "npu-smi info" in done.stderr, done.stderr
 
 
 def test_visible_cards():
     assert choose("npu:1", ASCEND_RT_VISIBLE_DEVICES="0,1").stdout.strip() == "npu:1"
     done = choose("npu:2", ASCEND_RT_VISIBLE_DEVICES="0,1")
-    assert (
-        done.returncode != 0
-        and "this process sees 2 npu device(s)" in done.stderr
-        and "ASCEND_RT_VISIBLE_DEVICES (0,1)" in done.stderr
-    ), done.stderr
+    assert done.returncode != 0, done.stderr
+    assert "this process sees 2 npu device(s)" in done.stderr, done.stderr
+    assert "ASCEND_RT_VISIBLE_DEVICES (0,1)" in done.stderr, done.stderr
 
 
 def test_doctor():
@@ -123,10 +113,8 @@ def test_doctor():
         text=True,
         timeout=600,
     )
-    assert (
-        re.search(r"   npu:0 +\S+, [\d.]+ of [\d.]+ GiB free", done.stdout)
-        and "sum over two devices works" in done.stdout
-    ), done.stdout + done.stderr
+    assert re.search(r"   npu:0 +\S+, [\d.]+ of [\d.]+ GiB free", done.stdout), done.stdout + done.stderr
+    assert "sum over two devices works" in done.stdout, done.stdout + done.stderr
     assert "import torch               works" in done.stdout
     cards = re.findall(r"== run on (npu:\d+)\n((?:   .* error .* of at most .* s\n)+)", done.stdout)
     assert len(cards) >= 1 and all(lines.count("\n") == 6 for _, lines in cards), done.stdout
@@ -134,14 +122,16 @@ def test_doctor():
 
 
 @pytest.mark.skipif(not SIMULATED, reason="a card is made busy by the simulator")
-def test_the_doctor_goes_on_with_the_other_cards():
+def test_the_doctor_continues_with_the_other_cards():
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "NPU_SIM_DEVICES": "3", "NPU_SIM_BUSY": "1", "PYTHONPATH": path}
-    code = "from pysot.utils.doctor_run import run_all\nfor finding in run_all(): print(finding.section, finding.name, finding.problem, sep=': ')"
+    code = (
+        "from pysot.utils.doctor_run import run_all\n"
+        "for finding in run_all(): print(finding.section, finding.name, finding.problem, sep=': ')"
+    )
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0 and re.search(
-        r"run on npu:1: start: .*device npu:1 is there but cannot be opened", done.stdout
-    ), done.stdout + done.stderr
+    busy = r"run on npu:1: start: .*device npu:1 is there but cannot be opened"
+    assert done.returncode == 0 and re.search(busy, done.stdout), done.stdout + done.stderr
     assert "run on npu:0: optimizer step: \n" in done.stdout and "run on npu:2: copy: \n" in done.stdout, done.stdout
     assert re.search(r"run: hccl: rank 1: .*npu:1 is there but cannot be opened", done.stdout), done.stdout
 
@@ -151,7 +141,6 @@ def test_env_npu_sets_what_torch_npu_reads():
 
     names = set(re.findall(r'export (\w+)="', (ROOT / "test" / "env_npu.sh").read_text()))
     assert len(names) == 4
-    library = b"".join(
-        path.read_bytes() for path in (ROOT.__class__(torch_npu.__file__).parent / "lib").glob("libtorch_npu.so")
-    )
+    libraries = (ROOT.__class__(torch_npu.__file__).parent / "lib").glob("libtorch_npu.so")
+    library = b"".join(path.read_bytes() for path in libraries)
     assert [name for name in names if name.encode() not in library] == []

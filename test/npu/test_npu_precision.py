@@ -1,4 +1,4 @@
-"""Loss scales and optimizers that only an NPU has: the scaler of saturating chips, NpuFusedSGD, apex (by a stand-in that records)."""
+"""Loss scalers and optimizers that only NPUs have: scaler of saturating chips, NpuFusedSGD, apex (a recording fake)."""
 
 import contextlib
 import sys
@@ -18,30 +18,29 @@ FP16 = ["TRAIN.PRECISION", "fp16"]
 TOLERANCE = 1e-5 if SIMULATED else 1e-2
 
 
-def trainer(folder, *opts, **more):
+def make_trainer(folder, *opts, **more):
     return small_trainer(folder, choose_device("npu"), *opts, **more)
 
 
 @pytest.mark.parametrize("opts", [[], TORCH], ids=["NpuFusedSGD", "torch"])
 def test_two_ranks_over_hccl_equal_one_process(tmp_path, opts):
     ranks(tmp_path, "sum", "1000", "npu", "-1", *opts)
-    got = torch.load(tmp_path / "checkpoint_e3.pth", weights_only=True)["state_dict"]
-    assert_same_weights(got, two_ranks.by_hand(str(tmp_path), "sum", "1000"), TOLERANCE)
+    state = torch.load(tmp_path / "checkpoint_e3.pth", weights_only=True)["state_dict"]
+    assert_same_weights(state, two_ranks.by_hand(str(tmp_path), "sum", "1000"), TOLERANCE)
 
 
 @pytest.mark.parametrize("scale", ["32", "dynamic"])
 @pytest.mark.parametrize("opts", [[], TORCH], ids=["NpuFusedSGD", "torch"])
 def test_an_overflow_on_one_rank_is_skipped_by_both(tmp_path, scale, opts):
-    found = ranks(tmp_path, "sum", "10", "npu", "1", *FP16, "TRAIN.LOSS_SCALE", scale, *opts)
-    assert len(found) == 2 and found[0]["skipped"] == found[1]["skipped"]
-    assert (
-        found[0]["skipped"] == 3 or scale == "dynamic" and 3 < found[0]["skipped"] <= 6
-    )  # it also searches for a scale
-    assert found[0]["weights"] == pytest.approx(found[1]["weights"], rel=1e-12) and found[0]["weights"] < float("inf")
+    first, second = ranks(tmp_path, "sum", "10", "npu", "1", *FP16, "TRAIN.LOSS_SCALE", scale, *opts)
+    assert first["skipped"] == second["skipped"]
+    # A dynamic scale also skips steps while it searches for a scale.
+    assert first["skipped"] == 3 or scale == "dynamic" and 3 < first["skipped"] <= 6
+    assert first["weights"] == pytest.approx(second["weights"], rel=1e-12) and first["weights"] < float("inf")
 
 
 def test_fused_sgd_is_rebuilt_at_the_unfreeze_and_equals_torch_s(tmp_path):
-    plain, fused = trainer(tmp_path / "plain", *TORCH), trainer(tmp_path / "fused")
+    plain, fused = make_trainer(tmp_path / "plain", *TORCH), make_trainer(tmp_path / "fused")
     fused.begin(0)
     first = fused.optimizer
     fused.optimizer = None
@@ -54,64 +53,66 @@ def test_fused_sgd_is_rebuilt_at_the_unfreeze_and_equals_torch_s(tmp_path):
 
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_fused_sgd_resumes(tmp_path, epoch):
-    whole = trainer(tmp_path / "whole")
-    whole.run()
-    for opts in ([], TORCH):  # torch's optimizer takes its checkpoints as well
-        again = trainer(
-            tmp_path / f"again{len(opts)}", *opts, "TRAIN.RESUME", str(tmp_path / "whole" / f"checkpoint_e{epoch}.pth")
-        )
-        again.run()
-        assert_same_weights(whole.model.state_dict(), again.model.state_dict(), TOLERANCE)
+    complete = make_trainer(tmp_path / "complete")
+    complete.run()
+    checkpoint = str(tmp_path / "complete" / f"checkpoint_e{epoch}.pth")
+    for opts in ([], TORCH):  # torch's optimizer reads these checkpoints as well
+        resumed = make_trainer(tmp_path / f"resumed{len(opts)}", *opts, "TRAIN.RESUME", checkpoint)
+        resumed.run()
+        assert_same_weights(complete.model.state_dict(), resumed.model.state_dict(), TOLERANCE)
 
 
 @pytest.mark.parametrize("opts", [[], TORCH], ids=["NpuFusedSGD", "torch"])
 def test_a_bad_step_is_undone(tmp_path, opts):
     loader = noisy_batches(3)
     loader[0]["search"][0, 0, 0, 0] = float("nan")
-    run = trainer(tmp_path, *opts, "TRAIN.PRINT_FREQ", 5, loader=loader)
-    run.begin(0)
+    trainer = make_trainer(tmp_path, *opts, "TRAIN.PRINT_FREQ", 5, loader=loader)
+    trainer.begin(0)
     for step in (0, 1, 0):
-        before = {name: value.clone() for name, value in run.model.named_parameters()}
-        run.step(loader[step])
-        changed = any(not torch.equal(value, before[name]) for name, value in run.model.named_parameters())
+        before = {name: value.clone() for name, value in trainer.model.named_parameters()}
+        trainer.step(loader[step])
+        changed = any(not torch.equal(value, before[name]) for name, value in trainer.model.named_parameters())
         assert changed == (step == 1)
-    assert all(torch.isfinite(state["momentum_buffer"]).all() for state in run.optimizer.state.values())
+    assert all(torch.isfinite(state["momentum_buffer"]).all() for state in trainer.optimizer.state.values())
 
 
 @pytest.fixture
 def saturating(monkeypatch):
-    """A chip on which an overflow gives the largest number, and raises a flag that torch_npu's scaler reads; the flag is raised by the test."""
+    """Simulate a chip on which an overflow gives the largest number and raises a flag that torch_npu's scaler reads.
+
+    The test raises the flag itself.
+    """
     flag = types.SimpleNamespace(raised=False)
     real = torch._amp_foreach_non_finite_check_and_unscale_
 
-    def check(gradients, found, inverse):
-        real(gradients, found, inverse)
-        found.fill_(float(flag.raised))
+    def check_by_flag(gradients, found_inf, inverse_scale):
+        real(gradients, found_inf, inverse_scale)
+        found_inf.fill_(float(flag.raised))
 
     monkeypatch.setattr(torch.npu.utils, "is_support_inf_nan", lambda: False)
     monkeypatch.setattr(torch.npu.amp.GradScaler, "clear_npu_overflow_flag", staticmethod(lambda: None))
-    monkeypatch.setattr(torch, "_amp_foreach_non_finite_check_and_unscale_", check)
+    monkeypatch.setattr(torch, "_amp_foreach_non_finite_check_and_unscale_", check_by_flag)
     return flag
 
 
 @pytest.mark.parametrize("scale", [32, "dynamic"])
 @pytest.mark.parametrize("opts", [[], TORCH], ids=["NpuFusedSGD", "torch"])
 def test_saturating_chips_get_torch_npu_s_scaler(tmp_path, saturating, scale, opts):
-    run = trainer(tmp_path, *FP16, "TRAIN.LOSS_SCALE", scale, *opts)
-    assert isinstance(run.amp.scaler, torch.npu.amp.GradScaler)
-    run.begin(0)
-    run.step(run.loader[0])
+    trainer = make_trainer(tmp_path, *FP16, "TRAIN.LOSS_SCALE", scale, *opts)
+    assert isinstance(trainer.amp.scaler, torch.npu.amp.GradScaler)
+    trainer.begin(0)
+    trainer.step(trainer.loader[0])
     for raised in (True, False):
         saturating.raised = raised
-        before = {name: value.clone() for name, value in run.model.named_parameters()}
-        start = run.amp.scaler.get_scale()
-        run.step(run.loader[1])
-        assert all(torch.equal(value, before[name]) for name, value in run.model.named_parameters()) == raised
-        assert run.amp.scaler.get_scale() == (start / 2 if raised and scale == "dynamic" else start)
+        before = {name: value.clone() for name, value in trainer.model.named_parameters()}
+        start = trainer.amp.scaler.get_scale()
+        trainer.step(trainer.loader[1])
+        assert all(torch.equal(value, before[name]) for name, value in trainer.model.named_parameters()) == raised
+        assert trainer.amp.scaler.get_scale() == (start / 2 if raised and scale == "dynamic" else start)
 
 
 class Apex(types.ModuleType):
-    """Stands in for apex.amp: the same calls, recorded, with a static scale."""
+    """Fake of apex.amp: records its calls and uses a static scale."""
 
     def __init__(self):
         super().__init__("apex.amp")
@@ -148,11 +149,11 @@ def apex(monkeypatch):
 
 
 @pytest.mark.parametrize("opts", [[], TORCH], ids=["NpuFusedSGD", "torch"])
-def test_apex_is_called_as_published_and_anew_at_the_unfreeze(tmp_path, apex, opts):
-    plain = trainer(tmp_path / "plain")
-    run = trainer(tmp_path / "apex", *FP16, "NPU.APEX", "True", *opts)
+def test_apex_is_called_as_published_and_again_at_the_unfreeze(tmp_path, apex, opts):
+    plain = make_trainer(tmp_path / "plain")
+    trainer = make_trainer(tmp_path / "apex", *FP16, "NPU.APEX", "True", *opts)
     plain.run()
-    run.run()
+    trainer.run()
     options = {"opt_level": "O1", "loss_scale": 32, "combine_grad": True}
     step = ["scale_loss"] * 2
     assert apex.calls == [
@@ -162,21 +163,14 @@ def test_apex_is_called_as_published_and_anew_at_the_unfreeze(tmp_path, apex, op
         *step,
         *step,
     ]
-    assert_same_weights(plain.model.state_dict(), run.model.state_dict(), TOLERANCE)  # the stand-in computes in float32
+    assert_same_weights(plain.model.state_dict(), trainer.model.state_dict(), TOLERANCE)  # the fake computes in float32
 
     apex.calls.clear()
-    trainer(
-        tmp_path / "again",
-        *FP16,
-        "NPU.APEX",
-        "True",
-        *opts,
-        "TRAIN.RESUME",
-        str(tmp_path / "apex" / "checkpoint_e2.pth"),
-    ).run()
+    checkpoint = str(tmp_path / "apex" / "checkpoint_e2.pth")
+    make_trainer(tmp_path / "again", *FP16, "NPU.APEX", "True", *opts, "TRAIN.RESUME", checkpoint).run()
     assert [call[0] for call in apex.calls[:2]] == ["initialize", "load"] and apex.calls[1][1] == apex.state_dict()
 
 
-def test_apex_that_is_not_there_is_an_error(tmp_path):
+def test_missing_apex_is_an_error(tmp_path):
     with pytest.raises(ImportError, match="NPU.APEX is true, but apex cannot be imported.*set NPU.APEX to false"):
-        trainer(tmp_path, *FP16, "NPU.APEX", "True")
+        make_trainer(tmp_path, *FP16, "NPU.APEX", "True")

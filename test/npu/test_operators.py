@@ -1,4 +1,7 @@
-"""The operators of a training step and of a tracking step: none that the host waits for, has a result of unknown size, or runs on the CPU instead."""
+"""Operators of a training step and of a tracking step on an NPU.
+
+No operator makes the host wait, has a result of unknown size, or falls back to the CPU.
+"""
 
 import json
 
@@ -22,7 +25,7 @@ SLOW = (
 R50 = "siamrpn_r50_l234_dwxcorr_8gpu"
 
 
-def slow(operators: dict[str, int]) -> list[str]:
+def slow_operators(operators: dict[str, int]) -> list[str]:
     return [
         name for name in operators if name.endswith(" with bool") or name.removeprefix("aten.").split(".")[0] in SLOW
     ]
@@ -56,22 +59,24 @@ def slow(operators: dict[str, int]) -> list[str]:
 def test_operators(capsys, config, opts):
     done = record(str(ROOT / "test" / "npu" / "operators.py"), config, *opts)
     assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
+    results = json.loads(done.stdout.splitlines()[-1])
     with capsys.disabled():
-        for step, result in found.items():
+        for step, result in results.items():
             names = ", ".join(
                 f"{name.removeprefix('aten.')} x{count}" for name, count in sorted(result["operators"].items())
             )
             copies, waits = result["reads"]
+            count = sum(result["operators"].values())
             print(
-                f"\n{config} {' '.join(opts)}: a {step} step sends {sum(result['operators'].values())} operators to the NPU, copies to the host {copies} "
-                f"times, waits {waits} times: {names}"
+                f"\n{config} {' '.join(opts)}: a {step} step sends {count} operators to the NPU, copies to the host "
+                f"{copies} times, waits {waits} times: {names}"
             )
-    for step, result in found.items():
-        assert result["operators"] and result["refused"] == [] and slow(result["operators"]) == [], step
+    for step, result in results.items():
+        assert result["operators"] and result["refused"] == [] and slow_operators(result["operators"]) == [], step
         assert "_foreach_mul_.Tensor" not in " ".join(result["operators"]), step  # an NPU has no kernel for it
-    # A tracking step waits for its image to be taken, from memory that is not pinned, and for its result.
-    assert found["training"]["reads"] == [0, 0] and (found["tracking"]["reads"] == [1, 2] or not SIMULATED), found
+    # A tracking step waits for the copy of its image, which is not in pinned memory, and for its result.
+    assert results["training"]["reads"] == [0, 0], results
+    assert results["tracking"]["reads"] == [1, 2] or not SIMULATED, results
 
 
 def test_two_ranks_wait_for_nothing_either():
@@ -84,8 +89,8 @@ def test_two_ranks_wait_for_nothing_either():
         "quickstart",
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])["training"]
-    assert found["operators"]["c10d.allreduce_"] >= 2 and found["refused"] == [] and found["reads"] == [0, 0], found
+    result = json.loads(done.stdout.splitlines()[-1])["training"]
+    assert result["operators"]["c10d.allreduce_"] >= 2 and result["refused"] == [] and result["reads"] == [0, 0], result
 
 
 def test_the_recorder_sees_what_is_slow_or_refused():
@@ -93,19 +98,19 @@ def test_the_recorder_sees_what_is_slow_or_refused():
 import torch, json
 from operators import Recorder
 x = torch.ones(2, 3, 4, 4).to("npu")
-with Recorder() as seen:
+with Recorder() as recorder:
     x[x > 2]; x.nonzero(); x.sum().item(); x.masked_select(x > 0)
     try: x.to(torch.float64)
-    except RuntimeError: seen.refused.add("_to_copy: float64")
-print(json.dumps([seen.operators, sorted(seen.refused)]))
+    except RuntimeError: recorder.refused.add("_to_copy: float64")
+print(json.dumps([recorder.operators, sorted(recorder.refused)]))
 """
     done = record("-c", code)
     assert done.returncode == 0, done.stderr
     operators, refused = json.loads(done.stdout.splitlines()[-1])
-    assert len(slow(operators)) >= 4 and any("float64" in text for text in refused), (operators, refused)
+    assert len(slow_operators(operators)) >= 4 and any("float64" in text for text in refused), (operators, refused)
 
 
-# Copies to the host, and waits, of a line about a tensor `x` on the NPU, and a step of torch's fused SGD.
+# Copies to the host and waits of a line of code. `x` is a tensor on the NPU, `optimizer` is torch's fused SGD over it.
 READS = {
     "optimizer.step()": [0, 0],
     "optimizer.found_inf = x.sum(); optimizer.step()": [1, 1],
@@ -128,9 +133,9 @@ for line in json.loads(sys.argv[1]):
     x = torch.zeros(2, 3).to("npu").requires_grad_()
     optimizer = torch.optim.SGD([x], lr=1, momentum=0.9, fused=True)
     x.sum().backward()
-    with Recorder() as seen, torch.no_grad():
+    with Recorder() as recorder, torch.no_grad():
         exec(line)
-    reads[line] = seen.reads
+    reads[line] = recorder.reads
 print(json.dumps(reads))
 """
 
@@ -142,7 +147,7 @@ def reads():
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.skipif(not SIMULATED, reason="the simulator counts")
+@pytest.mark.skipif(not SIMULATED, reason="only the simulator counts")
 @pytest.mark.parametrize("line", READS)
 def test_what_the_host_waits_for_is_counted(line, reads):
     assert reads[line] == READS[line]

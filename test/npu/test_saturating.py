@@ -1,4 +1,7 @@
-"""Ascend 910A, simulated: an overflow gives the largest number, NaN becomes 0, float32 convolutions run in fp16, and there is no bf16."""
+"""Simulated Ascend 910A, a saturating chip.
+
+An overflow gives the largest number, NaN becomes 0, float32 convolutions run in fp16, and bf16 is missing.
+"""
 
 import json
 
@@ -21,42 +24,38 @@ def on_910a(*opts: str):
 
 
 @pytest.mark.parametrize("sgd", ["True", "False"], ids=["NpuFusedSGD", "torch"])
-def test_bad_steps_leave_nothing(sgd):
+def test_bad_steps_change_nothing(sgd):
     first, overflow, explosion, last = on_910a("NPU.FUSED_SGD", sgd)[0]
     assert first > 0 and last > 0 and overflow == explosion == 0
 
 
-def test_an_explosion_leaves_nothing_in_fp16():
+def test_an_explosion_changes_nothing_in_fp16():
     first, _, explosion, last = on_910a("TRAIN.PRECISION", "fp16")[0]
     assert first > 0 and last > 0 and explosion == 0
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_both_ranks_leave_out_what_is_bad_on_one(tmp_path, precision, monkeypatch):
+def test_both_ranks_skip_a_step_that_is_bad_on_one(tmp_path, precision, monkeypatch):
     monkeypatch.setenv("NPU_SIM_SOC", "Ascend910A")
-    found = ranks(tmp_path, "sum", "10", "npu", "1", "TRAIN.PRECISION", precision)
-    assert [entry["skipped"] for entry in found] == [3, 3] and found[0]["weights"] == pytest.approx(
-        found[1]["weights"], rel=1e-12
-    ), found
+    first, second = ranks(tmp_path, "sum", "10", "npu", "1", "TRAIN.PRECISION", precision)
+    assert first["skipped"] == second["skipped"] == 3
+    assert first["weights"] == pytest.approx(second["weights"], rel=1e-12)
 
 
 def test_bf16_is_refused_in_words():
-    told, _ = on_910a("TRAIN.PRECISION", "bf16")
-    assert (
-        told.startswith("TRAIN.PRECISION is bf16, which Ascend910A does not have") and "set it to fp16 or fp32" in told
-    )
+    message, _ = on_910a("TRAIN.PRECISION", "bf16")
+    assert message.startswith("TRAIN.PRECISION is bf16, which Ascend910A does not have")
+    assert "set it to fp16 or fp32" in message
 
 
-def test_float32_that_is_fp16_is_told(monkeypatch, caplog):
+def test_float32_computed_in_fp16_is_reported(monkeypatch, caplog):
     device = choose_device("npu")
     build_amp(tiny_config(), device)
     assert caplog.text == ""
     monkeypatch.setattr(torch.npu, "is_bf16_supported", lambda: False)  # as on 910A and older
     build_amp(tiny_config(), device)
-    assert (
-        "computes convolutions and matrix products of float32 in fp16" in caplog.text
-        and "NPU.PRECISION_MODE" in caplog.text
-    )
+    assert "computes convolutions and matrix products of float32 in fp16" in caplog.text
+    assert "NPU.PRECISION_MODE" in caplog.text
     caplog.clear()
     build_amp(tiny_config("NPU.PRECISION_MODE", "must_keep_origin_dtype"), device)
     build_amp(tiny_config("TRAIN.PRECISION", "fp16"), device)

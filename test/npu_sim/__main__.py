@@ -1,14 +1,14 @@
 """Run PyTorch programs for Ascend NPUs on a machine without one.
 
     python test/npu_sim train.py --epochs 1                   a script,
-    python test/npu_sim torchrun --nproc_per_node 2 train.py  a command, with all that it starts,
-    eval "$(python test/npu_sim)"                             or all that this shell will start
+    python test/npu_sim torchrun --nproc_per_node 2 train.py  a command and everything it starts,
+    eval "$(python test/npu_sim)"                             or everything this shell starts afterwards
 
-The real torch_npu is used, unchanged: its devices, allocator, streams, autocast, process
-group and refusals are what the program meets.  Two things are replaced.  Below torch_npu,
-the libraries of CANN (acl_sim.c): device memory is host memory, and HCCL's collectives go
-through shared memory.  Above, the kernels of the aten operators (kernels.py), which compute
-with the CPU's kernels on the very same memory.
+The real torch_npu is used unchanged: its devices, allocator, streams, autocast, process
+group and refusals.  Two layers are replaced.  Below torch_npu, acl_sim.c replaces the
+libraries of CANN: device memory is host memory, and HCCL's collectives use shared memory.
+Above it, kernels.py replaces the kernels of the aten operators by the CPU's kernels, which
+compute in the same memory.
 """
 
 import os
@@ -22,11 +22,11 @@ ALIASES = "libhccl.so", "libacl_op_compiler.so", "libge_runner.so", "libgraph.so
 
 
 def build():
-    """Compile acl_sim.c where it is newer than its library, which answers to all the names."""
+    """Compile acl_sim.c if it is newer than its library; the names of the other libraries become links to it."""
     source, library = HERE / "acl_sim.c", CANN / "libascendcl.so"
     if library.exists() and library.stat().st_mtime >= source.stat().st_mtime:
         return
-    for folder in "runtime", "compiler":  # torch_npu looks for them where CANN is installed
+    for folder in "runtime", "compiler":  # torch_npu expects these folders in CANN's
         (CANN / folder).mkdir(parents=True, exist_ok=True)
     fresh = CANN / f"{os.getpid()}.so"
     subprocess.run(["gcc", "-O3", "-shared", "-fPIC", "-o", fresh, source], check=True)
@@ -37,18 +37,18 @@ def build():
 
 
 def environment():
-    """The variables under which a program, and whatever it starts, meets simulated NPUs."""
+    """Return the variables that give simulated NPUs to a program and everything it starts."""
 
-    def first(path, name):
+    def prepend(path, name):
         return os.pathsep.join([str(path), *filter(None, [os.environ.get(name)])])
 
     return {
-        "LD_LIBRARY_PATH": first(CANN, "LD_LIBRARY_PATH"),
-        "PYTHONPATH": first(HERE / "hook", "PYTHONPATH"),
+        "LD_LIBRARY_PATH": prepend(CANN, "LD_LIBRARY_PATH"),
+        "PYTHONPATH": prepend(HERE / "hook", "PYTHONPATH"),
         "ASCEND_HOME_PATH": str(CANN),
         "ASCEND_OPP_PATH": str(CANN),
-        "PYTHONFAULTHANDLER": "1",  # shows where a program was when acl_sim.c ended it
-        "TASK_QUEUE_ENABLE": "0",  # torch_npu calls CANN at once, not from a thread of its own
+        "PYTHONFAULTHANDLER": "1",  # shows where acl_sim.c aborted a program
+        "TASK_QUEUE_ENABLE": "0",  # torch_npu calls CANN directly, not from a queue thread
     }
 
 

@@ -1,16 +1,15 @@
-"""Kernels for torch_npu's aten operators that compute on the CPU, in the NPU's own memory.
+"""CPU kernels for torch_npu's aten operators, computing in the memory of the NPU tensors.
 
-They are registered in the dispatcher, where torch_npu has its kernels, so that autograd,
-autocast, DDP and every thread reach them.  Memory, metadata and conversion stay torch_npu's,
-with its refusals (channels_last, float64); an operator that torch_npu sends to the CPU with a
-warning still goes there with a warning; one that only NPUs have still asks for CANN's kernel
-and fails.
+They are registered in the dispatcher in place of torch_npu's kernels, so autograd, autocast,
+DDP and all threads use them.  Memory, metadata and conversions remain torch_npu's, with its
+refusals (channels_last, float64).  An operator that torch_npu sends to the CPU with a warning
+is still sent there.  An operator that only NPUs have still calls CANN's kernel and fails.
 
-An operator that reads the device on the host, because its kernel on an NPU does so, is counted:
-`host_reads()` tells how often copies to the host were made and the device was waited for.
+Operators whose kernel on an NPU reads the device on the host are counted: `host_reads()`
+returns the numbers of copies to the host and of waits for the device.
 
-A chip before Ascend 910B (NPU_SIM_SOC=Ascend910A) saturates: what an operator computes has the
-largest number where it would have infinity, and 0 where it would have NaN; a flag is raised.
+A chip before Ascend 910B (NPU_SIM_SOC=Ascend910A) saturates: results have the largest number
+in place of infinity and 0 in place of NaN, and a flag is raised.
 """
 
 import ctypes
@@ -19,7 +18,7 @@ import os
 import torch
 
 CPU = torch.device("cpu")
-# Left to torch_npu, as are all operators that return views.
+# Operators left to torch_npu, like all that return views.
 NATIVE = (
     "as_strided_",
     "empty",
@@ -37,7 +36,7 @@ NATIVE = (
     "_lazy_clone",
     "record_stream",
 )
-# Those whose tensors may lie on different devices.
+# Operators whose tensors may be on different devices.
 ACROSS = (
     "copy_",
     "_foreach_copy_",
@@ -48,11 +47,11 @@ ACROSS = (
     "_unsafe_index",
     "_unsafe_index_put",
 )
-# Those of the matrix unit, which multiplies 16-bit floats and sums in 32 bits.  So do these:
-# the CPU's own kernels for 16-bit floats are slow.
+# Operators of the matrix unit, which multiplies 16-bit floats and accumulates in 32 bits.  Here they compute in
+# float32, also because the CPU's kernels for 16-bit floats are slow.
 WIDE = ("convolution", "convolution_backward", "mm", "bmm", "addmm", "baddbmm", "mv", "addmv")
 NARROW = (torch.float16, torch.bfloat16)
-# Those whose kernel on an NPU reads the device on the host: to return a number, or to learn the size of its result.
+# Operators whose kernel on an NPU reads the device on the host, to return a number or to get the size of its result.
 READING = (
     "_local_scalar_dense",
     "equal",
@@ -64,16 +63,17 @@ READING = (
     "bincount",
     "repeat_interleave",
 )
-# Those that read these arguments where they are given, see op-plugin's FusedSgd: aclnnFusedSgd has no place for found_inf.
+# Operators that read these arguments if given. See op-plugin's FusedSgd: aclnnFusedSgd has no parameter found_inf.
 READING_GIVEN = {"_fused_sgd_": ("found_inf", "lr")}
 
 runtime = ctypes.CDLL("libascendcl.so")  # acl_sim.c
 SATURATING = os.environ.get("NPU_SIM_SOC") in ("Ascend910A", "Ascend910ProA", "Ascend910PremiumA", "Ascend910ProB")
-overflow = [False]  # the chip's flag: an operator has saturated since it was cleared
+overflow = [False]  # flag of the chip: an operator has saturated since the flag was cleared
 libraries = {space: torch.library.Library(space, "IMPL") for space in ("aten", "npu", "c10d")}
 
 
 def install():
+    """Register the kernels of all operators that the simulator computes."""
     has = torch._C._dispatch_has_kernel_for_dispatch_key
     for name in torch._C._dispatch_get_all_op_names():
         space, _, rest = name.partition("::")
@@ -85,10 +85,10 @@ def install():
         op = getattr(getattr(torch.ops.aten, short), overload or "default")
         if any(r.alias_info and not r.alias_info.is_write for r in op._schema.returns):
             continue
-        if has(name, "AutogradPrivateUse1"):  # torch_npu's gradients need operators that only NPUs have
-            register(name, general(name, "AutogradCPU"), "AutogradPrivateUse1", with_keyset=True)
+        if has(name, "AutogradPrivateUse1"):  # torch_npu's gradients use operators that only NPUs have
+            register(name, builtin_kernel(name, "AutogradCPU"), "AutogradPrivateUse1", with_keyset=True)
         if composite:
-            register(name, general(name, "CPU"), with_keyset=True)
+            register(name, builtin_kernel(name, "CPU"), with_keyset=True)
         else:
             register(name, kernel(op))
     register("aten::clone", clone)
@@ -114,27 +114,27 @@ def register(name, function, key="PrivateUse1", **options):
     libraries[space].impl(rest, function, key, **options)
 
 
-def general(name, key):
-    """PyTorch's own kernel, which serves every device."""
-    found = torch.library.get_kernel(name, key)
-    return lambda keys, *args, **kwargs: found.call_boxed(keys, *args, **kwargs)
+def builtin_kernel(name, key):
+    """Return PyTorch's device-independent kernel."""
+    builtin = torch.library.get_kernel(name, key)
+    return lambda keys, *args, **kwargs: builtin.call_boxed(keys, *args, **kwargs)
 
 
 def view(x):
-    """A CPU tensor in the memory of an NPU tensor."""
+    """Return a CPU tensor that shares the memory of an NPU tensor."""
     storage = x.untyped_storage()
     memory = torch._C._construct_storage_from_data_pointer(storage.data_ptr(), CPU, storage.nbytes())
     return torch.empty(0, dtype=x.dtype).set_(memory, x.storage_offset(), x.size(), x.stride())
 
 
 def host_reads():
-    """Copies to the host, and waits for the device, since the start of the process."""
+    """Return the numbers of copies to the host and of waits for the device since the start of the process."""
     runtime.npu_sim_copies_to_host.restype = runtime.npu_sim_waits.restype = ctypes.c_uint64
     return runtime.npu_sim_copies_to_host(), runtime.npu_sim_waits()
 
 
 def count_reads(short, args, kwargs):
-    """Count what this call would read on the host, were it on an NPU."""
+    """Count what this call would read on the host on a real NPU."""
     if short == "copy_":
         to, source, *rest = args
         if to.device.type != source.device.type and not (rest and rest[0] or kwargs.get("non_blocking")):
@@ -149,18 +149,18 @@ def count_reads(short, args, kwargs):
 
 
 def saturate(x):
-    """Let a CPU tensor, which a kernel has written, hold what a saturating chip would."""
+    """Replace the result of a kernel by that of a saturating chip, if one is simulated, and raise the flag."""
     if SATURATING and x.is_floating_point() and not x.isfinite().all():
         overflow[0] = True
-        x.nan_to_num_(0.0)  # infinities become the largest numbers
+        x.nan_to_num_(0.0)  # infinity becomes the largest number
     return x
 
 
 def kernel(op):
-    """The operator's CPU kernel, on views of its NPU tensors.
+    """Return a kernel that runs the operator's CPU kernel on views of its NPU tensors.
 
-    What it writes in place is thereby written; what else it returns is copied into new NPU
-    memory, contiguous as torch_npu's results are.
+    Results written in place need no copy.  Other results are copied into new contiguous NPU
+    memory, as in torch_npu.
     """
     arguments = op._schema.arguments
     written = {a.name: i for i, a in enumerate(arguments) if a.alias_info and a.alias_info.is_write}
@@ -183,21 +183,21 @@ def kernel(op):
     def run(*args, **kwargs):
         device = host = generator = dtype = None
 
-        def down(x):
+        def to_cpu(x):
             nonlocal device, host, generator, dtype
             if isinstance(x, torch.Tensor):
                 if x.device.type != "npu":
                     host = x.device if x.dim() else host  # a number may come from the CPU
                     return x
                 if device not in (None, x.device) and not across:
-                    raise apart(op, device, x.device)
+                    raise different_devices(op, device, x.device)
                 device = x.device
                 if wide and x.dtype in NARROW:
                     dtype = x.dtype
                     return view(x).float()
                 return view(x)
             if isinstance(x, (list, tuple)):
-                return [down(y) for y in x]
+                return [to_cpu(y) for y in x]
             if isinstance(x, torch.device) and x.type == "npu":
                 device = device or x
                 return CPU
@@ -206,39 +206,39 @@ def kernel(op):
                 return None
             return x
 
-        def up(x):
+        def to_npu(x):
             if isinstance(x, torch.Tensor):
                 y = torch.empty(x.size(), dtype=dtype or x.dtype, device=device)
                 saturate(view(y).copy_(x))
                 return y
             if isinstance(x, (list, tuple)):
-                return type(x)(map(up, x))
+                return type(x)(map(to_npu, x))
             return x
 
         count_reads(short, args, kwargs)
-        args_down = [down(x) for x in args]
-        kwargs_down = {name: down(x) for name, x in kwargs.items()}
+        cpu_args = [to_cpu(x) for x in args]
+        cpu_kwargs = {name: to_cpu(x) for name, x in kwargs.items()}
         if host and device and not across:
-            raise apart(op, device, host)
-        for name in outs:  # they may grow: new ones receive the result
-            kwargs_down[name] = torch.empty(0, dtype=kwargs[name].dtype)
+            raise different_devices(op, device, host)
+        for name in outs:  # an `out` tensor may grow, so the result goes into a new one
+            cpu_kwargs[name] = torch.empty(0, dtype=kwargs[name].dtype)
         if random:
-            with drawing(generator or default_generator(device)):
-                result = op(*args_down, **kwargs_down)
+            with seeded_from(generator or default_generator(device)):
+                result = op(*cpu_args, **cpu_kwargs)
         else:
-            result = op(*args_down, **kwargs_down)
+            result = op(*cpu_args, **cpu_kwargs)
         if not written:
-            return up(result)
+            return to_npu(result)
         for name in outs:
-            if kwargs[name].size() != kwargs_down[name].size():
-                kwargs[name].resize_(kwargs_down[name].size())
-            view(kwargs[name]).copy_(kwargs_down[name])
+            if kwargs[name].size() != cpu_kwargs[name].size():
+                kwargs[name].resize_(cpu_kwargs[name].size())
+            view(kwargs[name]).copy_(cpu_kwargs[name])
         for name, i in written.items() if short != "copy_" else ():
-            for x in flat(kwargs.get(name, args[i] if i < len(args) else None)):
+            for x in npu_tensors(kwargs.get(name, args[i] if i < len(args) else None)):
                 saturate(view(x))
         results = result if isinstance(result, tuple) else (result,)
         results = [
-            up(x) if name is None else kwargs[name] if name in kwargs else args[written[name]]
+            to_npu(x) if name is None else kwargs[name] if name in kwargs else args[written[name]]
             for name, x in zip(returned, results, strict=False)
         ]
         return results[0] if len(results) == 1 else tuple(results) or None
@@ -246,8 +246,8 @@ def kernel(op):
     return run
 
 
-def flat(x):
-    """The NPU tensors of an argument: a tensor, a list of them, or nothing."""
+def npu_tensors(x):
+    """Return the NPU tensors of an argument, which is a tensor, a list of tensors or None."""
     return [
         y
         for y in (x if isinstance(x, (list, tuple)) else [x])
@@ -255,7 +255,7 @@ def flat(x):
     ]
 
 
-def apart(op, one, other):
+def different_devices(op, one, other):
     return RuntimeError(
         f"{op}: Expected all tensors to be on the same device, but found at least two devices, {one} and {other}!"
     )
@@ -266,8 +266,8 @@ def default_generator(device):
     return torch.npu.default_generators[device.index if indexed else torch.npu.current_device()]
 
 
-class drawing:
-    """Random numbers come from an NPU's generator: seed and offset seed the CPU's for a while."""
+class seeded_from:
+    """Context in which the CPU's random generator is seeded from seed and offset of an NPU's generator."""
 
     def __init__(self, generator):
         self.seed = (generator.initial_seed() + generator.get_offset() * 0x9E3779B97F4A7C15) % (1 << 63)
@@ -282,18 +282,18 @@ class drawing:
 
 
 def clone(x, *, memory_format=None):
-    """Strides are kept or made contiguous, whatever format is asked for, as by torch_npu."""
+    """Clone with the same strides, or contiguous for any other memory format, as in torch_npu."""
     keep = memory_format in (None, torch.preserve_format)
     return (torch.empty_like(x) if keep else torch.empty(x.size(), dtype=x.dtype, device=x.device)).copy_(x)
 
 
 def format_cast(x, acl_format, *, customize_dtype=None, input_dtype=None):
-    """A copy: private formats are of the same numbers, and nothing here asks where they lie."""
+    """Return a copy: private formats have the same values, and the simulator ignores their layout."""
     return x.clone()
 
 
 def get_float_status(x, mode=0):
-    """The flag in the first of eight numbers."""
+    """Write the flag into the first of eight numbers."""
     view(x)[0] = float(overflow[0])
     return x
 
@@ -303,24 +303,24 @@ def clear_float_status(x, mode=0):
     return x
 
 
-def check_and_unscale(gradients, found, inverse):
-    """By the flag, as op-plugin's for chips that saturate: it is read on the host and cleared."""
+def check_and_unscale(gradients, found_inf, inverse_scale):
+    """Unscale unless the flag is raised, as op-plugin does on saturating chips: it is read on the host and cleared."""
     runtime.npu_sim_count(1, 2)
     if overflow[0]:
-        view(found).fill_(1.0)
+        view(found_inf).fill_(1.0)
         overflow[0] = False
         return
     for x in gradients:
-        x.mul_(inverse)
+        x.mul_(inverse_scale)
 
 
 def cast(x, dtype):
-    """Used by the process group, for booleans."""
+    """Cast; the process group uses it for booleans."""
     return torch.empty(x.size(), dtype=dtype, device=x.device).copy_(x)
 
 
 def allgather(outputs, inputs, group, *rest):
-    """By way of the flat collective: torch_npu's pads its tensors by a kernel called directly."""
+    """Gather with the flat collective, because torch_npu's version calls a padding kernel directly."""
     for parts, x in zip(outputs, inputs, strict=True):
         flat = torch.empty(len(parts) * x.numel(), dtype=x.dtype, device=x.device)
         _, work = torch.ops.c10d._allgather_base_(flat, x.contiguous(), group, *rest)
@@ -329,20 +329,21 @@ def allgather(outputs, inputs, group, *rest):
     return outputs, work
 
 
-# The parts of SyncBatchNorm, for which the CPU has no kernels.
+# Parts of SyncBatchNorm without CPU kernels.
 
 
-def channels(x, of):
-    """Per-channel values, in the shape in which they combine with x."""
-    return of.float().view(1, -1, *[1] * (x.dim() - 2))
+def per_channel(x, values):
+    """Return per-channel values in a shape that broadcasts with x."""
+    return values.float().view(1, -1, *[1] * (x.dim() - 2))
 
 
-def others(x):
+def reduced_dims(x):
+    """Return all dimensions but that of the channels."""
     return [d for d in range(x.dim()) if d != 1]
 
 
 def batch_norm_stats(x, eps):
-    variance, mean = torch.var_mean(x.float(), others(x), correction=0)
+    variance, mean = torch.var_mean(x.float(), reduced_dims(x), correction=0)
     return mean, (variance + eps).rsqrt()
 
 
@@ -358,18 +359,18 @@ def batch_norm_gather_stats_with_counts(x, means, invstds, running_mean, running
 
 
 def batch_norm_elemt(x, weight, bias, mean, invstd, eps):
-    y = (x.float() - channels(x, mean)) * channels(x, invstd)
-    y = y if weight is None else y * channels(x, weight)
-    return (y if bias is None else y + channels(x, bias)).to(x.dtype)
+    y = (x.float() - per_channel(x, mean)) * per_channel(x, invstd)
+    y = y if weight is None else y * per_channel(x, weight)
+    return (y if bias is None else y + per_channel(x, bias)).to(x.dtype)
 
 
 def batch_norm_backward_reduce(grad, x, mean, invstd, weight, *wanted):
-    sum_dy = grad.float().sum(others(x))
-    sum_dy_xmu = (grad.float() * (x.float() - channels(x, mean))).sum(others(x))
+    sum_dy = grad.float().sum(reduced_dims(x))
+    sum_dy_xmu = (grad.float() * (x.float() - per_channel(x, mean))).sum(reduced_dims(x))
     return sum_dy, sum_dy_xmu, sum_dy_xmu * invstd, sum_dy
 
 
 def batch_norm_backward_elemt(grad, x, mean, invstd, weight, sum_dy, sum_dy_xmu, count):
-    slope = channels(x, invstd**2 * sum_dy_xmu / count.sum())
-    dx = grad.float() - channels(x, sum_dy / count.sum()) - (x.float() - channels(x, mean)) * slope
-    return (dx * channels(x, invstd if weight is None else invstd * weight)).to(x.dtype)
+    slope = per_channel(x, invstd**2 * sum_dy_xmu / count.sum())
+    dx = grad.float() - per_channel(x, sum_dy / count.sum()) - (x.float() - per_channel(x, mean)) * slope
+    return (dx * per_channel(x, invstd if weight is None else invstd * weight)).to(x.dtype)

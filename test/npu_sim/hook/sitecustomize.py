@@ -1,4 +1,4 @@
-"""Python imports this at its start: it waits for torch_npu, and adds the kernels to it."""
+"""Install the simulated kernels as soon as torch_npu is imported. Python imports this module when it starts."""
 
 import importlib.abc
 import importlib.util
@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 
-class Watch(importlib.abc.MetaPathFinder):
+class TorchNpuFinder(importlib.abc.MetaPathFinder):
+    """Import hook that extends the loader of torch_npu."""
+
     def find_spec(self, name, path, target=None):
         if name != "torch_npu":
             return None
@@ -19,11 +21,11 @@ class Watch(importlib.abc.MetaPathFinder):
 
 
 def load(name):
-    """A module of the folder above, which is not on the program's path."""
+    """Return a module of the parent folder, which is not on the program's path."""
     spec = importlib.util.spec_from_file_location(f"npu_sim_{name}", Path(__file__).parents[1] / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-sys.meta_path.insert(0, Watch())
+sys.meta_path.insert(0, TorchNpuFinder())

@@ -1,4 +1,4 @@
-"""Time of a training step of a network of ResNet-18's size, on the CPU and on the simulated NPU."""
+"""Time a training step of a network with the size of ResNet-18, on the CPU and on the simulated NPU."""
 
 import sys
 import time
@@ -10,11 +10,14 @@ from torch import nn
 class Block(nn.Module):
     def __init__(self, a, b, stride):
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b)
-        self.conv2, self.bn2 = nn.Conv2d(b, b, 3, 1, 1, bias=False), nn.BatchNorm2d(b)
-        self.skip = (
-            nn.Sequential(nn.Conv2d(a, b, 1, stride, bias=False), nn.BatchNorm2d(b)) if a != b else nn.Identity()
-        )
+        self.conv1 = nn.Conv2d(a, b, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(b)
+        self.conv2 = nn.Conv2d(b, b, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(b)
+        if a != b:
+            self.skip = nn.Sequential(nn.Conv2d(a, b, 1, stride, bias=False), nn.BatchNorm2d(b))
+        else:
+            self.skip = nn.Identity()
 
     def forward(self, x):
         y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu_()))
@@ -64,6 +67,7 @@ if __name__ == "__main__":
     for batch, side in (2, 32), (8, 64), (8, 224):
         (cpu, a), (npu, b) = time_step("cpu", batch, side), time_step("npu", batch, side)
         print(
-            f"batch {batch} of {side}x{side}: CPU {cpu * 1e3:.0f} ms, NPU {npu * 1e3:.0f} ms, {npu / cpu:.2f} times; losses {a:.6f} {b:.6f}",
+            f"batch {batch} of {side}x{side}: CPU {cpu * 1e3:.0f} ms, NPU {npu * 1e3:.0f} ms, {npu / cpu:.2f} times; "
+            f"losses {a:.6f} {b:.6f}",
             flush=True,
         )

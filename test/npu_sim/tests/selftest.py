@@ -1,4 +1,4 @@
-"""Proves npu_sim against the CPU:  python test/npu_sim test/npu_sim/tests/selftest.py"""
+"""Test npu_sim against the CPU:  python test/npu_sim test/npu_sim/tests/selftest.py"""
 
 import copy
 import io
@@ -36,14 +36,17 @@ def close(a, b, tolerance=0.0):
 
 
 def leave(status):
-    """End the process without its finalisers: threads of torch_npu may ask for the interpreter while it is taken down, which aborts, once in a few dozen."""
+    """End the process without finalisers.
+
+    Threads of torch_npu may request the interpreter during its finalisation, which aborts about once in a few dozen.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
 
 
 def both(function, *tensors, tolerance=0.0):
-    """The values and gradients of a function are the same on the CPU and on the NPU."""
+    """Check that values and gradients of a function are the same on the CPU and on the NPU."""
     results = []
     for device in "cpu", "npu":
         inputs = [t.detach().clone().to(device).requires_grad_(t.is_floating_point()) for t in tensors]
@@ -147,9 +150,8 @@ def operators():
         r(5, 7),
     )
     both(lambda x, w, b: F.conv2d(x, w, b, stride=2, padding=1), r(2, 3, 9, 9), r(4, 3, 3, 3), r(4))
-    both(
-        lambda x, w: F.conv2d(x, w, groups=2 * 8), r(1, 16, 20, 20), r(16, 1, 6, 6)
-    )  # one kernel per sample and channel
+    # One kernel per sample and channel.
+    both(lambda x, w: F.conv2d(x, w, groups=2 * 8), r(1, 16, 20, 20), r(16, 1, 6, 6))
     both(lambda x: F.max_pool2d(x, 3, 2), r(2, 4, 11, 11))
     both(lambda x: [F.avg_pool2d(x, 2), F.adaptive_avg_pool2d(x, 1), F.pad(x, (1, 2, 3, 4))], r(2, 4, 12, 12))
     for mode in "bilinear", "bicubic":
@@ -167,9 +169,7 @@ def operators():
     both(lambda x, y: F.binary_cross_entropy_with_logits(x, y.sigmoid()), r(6, 5), r(6, 5))
     both(lambda x, y: F.kl_div(x.log_softmax(1), y.softmax(1), reduction="batchmean"), r(6, 5), r(6, 5))
     index = torch.tensor([3, 0, 3])
-    both(
-        lambda x, i: [x.index_select(0, i), x[i], x[:, i], x.load_results(0, i.view(3, 1).expand(3, 7))], r(5, 7), index
-    )
+    both(lambda x, i: [x.index_select(0, i), x[i], x[:, i], x.gather(0, i.view(3, 1).expand(3, 7))], r(5, 7), index)
     both(
         lambda x: [x.max(1)[0], x.topk(2)[0], x.sort(1)[0], x.cumsum(0), x.std(), x.var(0), x.norm(), x.min()], r(5, 7)
     )
@@ -219,7 +219,7 @@ def operators():
 
 @check
 def odd_operators():
-    both(lambda x: F.rrelu(x, 0.25, 0.25, training=True), torch.randn(4, 5))  # writes one tensor, returns another
+    both(lambda x: F.rrelu(x, 0.25, 0.25, training=True), torch.randn(4, 5))  # writes one tensor and returns another
     both(lambda x: [x[:0] + 1, torch.cat([x[:0], x]), x[:0].sum(), x[:, :0] @ x[:0]], torch.randn(5, 5))
     x = torch.randn(5, 4)
     y = x.npu()
@@ -280,7 +280,7 @@ def settings():
 
 @check
 def refusals():
-    """Mistakes that an NPU refuses are refused."""
+    """The simulator refuses what an NPU refuses."""
 
     def refused(function, words):
         try:
@@ -443,7 +443,7 @@ def randomness():
 
 @check
 def threads():
-    """Kernels run in threads that Python started, and in those of the autograd engine."""
+    """Kernels run in Python threads and in threads of the autograd engine."""
     results = []
 
     def work():
@@ -459,7 +459,7 @@ def threads():
 
 @check
 def fallback():
-    """What torch_npu itself sends to the CPU, with its own warning, works."""
+    """Operators that torch_npu sends to the CPU, with its warning, work."""
     both(lambda x: torch.special.i0e(x), torch.randn(4), tolerance=1e-6)
     both(lambda x: torch.linalg.eigvalsh(x @ x.t()), torch.randn(4, 4), tolerance=1e-4)
 
@@ -473,7 +473,7 @@ def unsimulated_is_loud():
 
 @check
 def import_order():
-    """The kernels are there whichever of torch and torch_npu is imported first."""
+    """The kernels are installed in every import order of torch and torch_npu."""
     for first in "import torch", "import torch_npu, torch", "import torch, torch_npu":
         done = subprocess.run(
             [sys.executable, "-c", f"{first}; print(torch.ones(2, device='npu').sum().item())"],
@@ -498,7 +498,10 @@ def run(*command, **variables):
 
 @check
 def transfer_to_npu():
-    code = "import torch; from torch_npu.contrib import transfer_to_npu; x = torch.ones(2).cuda(); print(x.device, x.is_cuda, torch.cuda.is_available())"
+    code = (
+        "import torch; from torch_npu.contrib import transfer_to_npu; x = torch.ones(2).cuda(); "
+        "print(x.device, x.is_cuda, torch.cuda.is_available())"
+    )
     assert run(sys.executable, "-c", code).split() == ["npu:0", "True", "True"]
     code = "import torch; print(torch.ones(2).cuda().device)"
     assert run(sys.executable, "-c", code, TORCH_TRANSFER_TO_NPU="1").split() == ["npu:0"]
@@ -506,7 +509,7 @@ def transfer_to_npu():
 
 @check
 def activation():
-    """A shell script that knows nothing of the simulation, begun with it and with a sourced environment."""
+    """An unmodified shell script runs under the simulation, both as its command and in a sourced environment."""
     clean = {name: "" for name in ("LD_LIBRARY_PATH", "PYTHONPATH")}
     with tempfile.TemporaryDirectory() as folder:
         train, script = f"{folder}/train.py", f"{folder}/train.sh"

@@ -31,7 +31,7 @@ def collectives(rank, size):
     x = torch.tensor(rank == 0, device=npu)
     dist.broadcast(x, 0)
     assert x.item()
-    big = torch.arange(3_000_001, dtype=torch.float32, device=npu)  # several steps of the exchange
+    big = torch.arange(3_000_001, dtype=torch.float32, device=npu)  # several chunks of the exchange
     work = dist.all_reduce(big, async_op=True)
     work.wait()
     assert torch.equal(big, torch.arange(3_000_001, dtype=torch.float32, device=npu) * size)
@@ -82,20 +82,20 @@ def collectives(rank, size):
 
 
 def sync_batch_norm(rank, size):
-    """As one BatchNorm over the whole batch."""
+    """SyncBatchNorm equals one BatchNorm over the complete batch."""
     x, weight = torch.randn(3 * size, 8, 5, 5), torch.randn(3 * size, 8, 5, 5)
     dist.broadcast_object_list(both := [x, weight], 0)
     x, weight = both
-    whole = torch.nn.BatchNorm2d(8)
+    complete = torch.nn.BatchNorm2d(8)
     local = torch.nn.SyncBatchNorm.convert_sync_batchnorm(torch.nn.BatchNorm2d(8)).npu()
     local = DistributedDataParallel(local, device_ids=[rank])
     mine = slice(3 * rank, 3 * rank + 3)
     a, b = x.clone().requires_grad_(), x[mine].npu().requires_grad_()
-    (whole(a) * weight).sum().backward()
+    (complete(a) * weight).sum().backward()
     (local(b) * weight[mine].npu()).sum().backward()
     close(b.grad, a.grad[mine], 1e-4)
-    close([p.grad.cpu() * size for p in local.parameters()], [p.grad for p in whole.parameters()], 1e-4)
-    close(list(local.buffers()), list(whole.buffers()), 1e-4)
+    close([p.grad.cpu() * size for p in local.parameters()], [p.grad for p in complete.parameters()], 1e-4)
+    close(list(local.buffers()), list(complete.buffers()), 1e-4)
     with torch.autocast("npu", dtype=torch.float16):
         assert local(b.half()).dtype == torch.float16
 
@@ -105,7 +105,7 @@ def train(device, rank, size, amp=None):
     if rank:
         with torch.no_grad():
             for p in net.parameters():
-                p.add_(1)  # DDP must send rank 0's
+                p.add_(1)  # DDP must broadcast those of rank 0
     ddp = DistributedDataParallel(net, device_ids=[rank] if device.type == "npu" else None)
     optimizer = torch.optim.SGD(ddp.parameters(), 0.05, momentum=0.9, weight_decay=1e-4)
     scaler = torch.amp.GradScaler(device.type, enabled=amp == torch.float16)

@@ -1,4 +1,4 @@
-"""How fast training items come, and a whole run of tools/train.py over them."""
+"""Speed of the training loader, and of a complete training run of tools/train.py."""
 
 import gc
 import re
@@ -6,9 +6,9 @@ import subprocess
 import sys
 import time
 
-from pysot.benchmarks.networks import LARGE, SMALL, case_of, training_data
+from pysot.benchmarks.networks import LARGE, SMALL, make_case, training_data_opts
 from pysot.benchmarks.record import Record, Setting
-from pysot.benchmarks.step_speed import TARGETS, fast
+from pysot.benchmarks.step_speed import TARGET_SPEED, fast_precision_opts
 from pysot.datasets.data_builder import build_train_loader
 from pysot.utils.cores import usable_cores
 from pysot.utils.device import wants_pinned_memory
@@ -16,7 +16,8 @@ from pysot.utils.device_builder import open_device
 from pysot.utils.files import REPO_ROOT
 
 WORKERS = (4, 8, 14)
-PRINTED = {  # by tools/train.py
+# Patterns of what tools/train.py prints, and units, by the end of the name under which a value is recorded.
+PRINTED = {
     "": (r"Speed pairs/s : mean ([\d.]+)", "pairs/s"),
     ", spread": (r"spread ([\d.]+)", "pairs/s"),
     ", waiting for data": (r"Waiting for data : ([\d.]+)%", "%"),
@@ -26,33 +27,42 @@ PRINTED = {  # by tools/train.py
 
 
 def loaders(setting: Setting, record: Record) -> None:
-    """Pairs per second of loaders with more and more processes, as many as there are cores for; nothing takes the batches but this."""
+    """Record pairs per second of loaders with increasing numbers of processes, below the number of cores.
+
+    Nothing else uses the batches.
+    """
     cores = len(usable_cores())
-    wanted, seconds = (
-        ((1,), 2.0) if setting.short else ([count for count in WORKERS if count < cores] or [max(1, cores - 2)], 4.0)
-    )
-    for count in wanted:
-        case = case_of(setting, *training_data(setting), "TRAIN.NUM_WORKERS", count)
+    if setting.short:
+        worker_counts, seconds = [1], 2.0
+    else:
+        worker_counts = [count for count in WORKERS if count < cores] or [max(1, cores - 2)]
+        seconds = 4.0
+    for count in worker_counts:
+        case = make_case(setting, *training_data_opts(setting), "TRAIN.NUM_WORKERS", count)
         pin_memory = wants_pinned_memory(open_device(setting.device, case.cfg))
         loader = build_train_loader(case.cfg, seed=0, pin_memory=pin_memory)
         stream = iter(loader)
-        for _ in range(2 * count):  # what the processes make while they start, and keep ready
+        for _ in range(2 * count):  # batches that the processes prepared in advance
             next(stream)
         began, pairs = time.perf_counter(), 0
         while (spent := time.perf_counter() - began) < seconds:
             pairs += len(next(stream)["search"])
-        record.figure(f"loader of {count} process{'es' * (count > 1)}", pairs / spent, "pairs/s")
+        processes = "1 process" if count == 1 else f"{count} processes"
+        record.figure(f"loader of {processes}", pairs / spent, "pairs/s")
         del stream, loader
-        gc.collect()  # the processes end
+        gc.collect()  # ends the loader processes
 
 
 def train_run(setting: Setting, record: Record) -> None:
-    """A run of tools/train.py, loader and all. Raises RuntimeError with its last words if it fails."""
-    name, steps, every = (SMALL, 8, 2) if setting.short else (LARGE, 60, 10)
-    case = case_of(setting, *training_data(setting))
+    """Record speed and memory of a training run of tools/train.py, data loading included.
+
+    Raises RuntimeError with the last line of its error output if the training run fails.
+    """
+    name, steps, print_freq = (SMALL, 8, 2) if setting.short else (LARGE, 60, 10)
+    case = make_case(setting, *training_data_opts(setting))
     opts = [
-        *fast(setting),
-        *training_data(setting),
+        *fast_precision_opts(setting),
+        *training_data_opts(setting),
         "BACKBONE.PRETRAINED",
         "",
         "BACKBONE.TRAIN_EPOCH",
@@ -60,7 +70,7 @@ def train_run(setting: Setting, record: Record) -> None:
         "TRAIN.BATCH_SIZE",
         case.batch_size,
         "TRAIN.PRINT_FREQ",
-        every,
+        print_freq,
         "TRAIN.LOG_DIR",
         setting.work / "logs",
     ]
@@ -83,8 +93,9 @@ def train_run(setting: Setting, record: Record) -> None:
         raise RuntimeError(
             f"tools/train.py ended with status {done.returncode}: {done.stderr.strip().splitlines()[-1:]}"
         )
-    target = None if setting.short else TARGETS.get(setting.kind, (None,))[0]
-    for what, (pattern, unit) in PRINTED.items():
+    speed_target = None if setting.short else TARGET_SPEED.get(setting.kind)
+    for suffix, (pattern, unit) in PRINTED.items():
         if match := re.search(pattern, done.stdout):
-            record.figure(f"tools/train.py, {steps} steps{what}", float(match.group(1)), unit, None if what else target)
+            target = None if suffix else speed_target
+            record.figure(f"tools/train.py, {steps} steps{suffix}", float(match.group(1)), unit, target)
     record.figure(f"tools/train.py, {steps} steps, all in all", time.monotonic() - began, "s")

@@ -1,4 +1,9 @@
-"""The process of one step: python -m pysot.benchmarks.child MODULE:FUNCTION SETTING RESULTS, where SETTING is the JSON of a `Setting`."""
+"""Process of one step of a device check.
+
+python -m pysot.benchmarks.step_process MODULE:FUNCTION SETTING RESULTS
+
+SETTING is the JSON of a `Setting`, RESULTS is the file of the step's `Record`.
+"""
 
 import importlib
 import logging
