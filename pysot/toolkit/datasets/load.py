@@ -42,7 +42,7 @@ EXPECTED_TREE = """expected one of
 def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
     """Read data set `name` from `root`: the folder with its JSON, the parent of that folder, or the set's own folder.
 
-    No image is opened if the sizes are in the JSON; otherwise the header of each first frame is read. Raises
+    No image is opened if the sizes are in the JSON; else the header of each first frame is read. Raises
     FileNotFoundError if no data set is found, ValueError with all problems of the layout, both with the expected tree.
     """
     root = Path(root)

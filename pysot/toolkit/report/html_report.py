@@ -28,7 +28,6 @@ STRIP_OFFSETS = (-8, -4, 0, 4)  # frames of a strip, relative to the loss
 # Per sequence and tracker. VOT's sequences have fewer losses, long one-pass sequences may have hundreds.
 MAX_STRIPS = 10
 
-
 # {sequence: {tracker: (mean overlap, values by column)}}
 Results = dict[str, dict[str, tuple[float, tuple[float, ...]]]]
 

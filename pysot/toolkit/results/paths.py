@@ -7,8 +7,9 @@ VOT        <tracker>/<experiment>/<video>/<video>_001.txt ... _015.txt, one file
 one pass   <tracker>/<video>.txt, for GOT-10k <tracker>/<video>/<video>_001.txt, _002.txt, ...; seconds per frame are in
            <video>_time.txt, with one column per repetition
 
-Results may spell the name of a video differently, see `datasets.names`; `alike` are the other videos of its set whose
-names differ in spelling only. For the lines in the files, see `files`.
+Results may spell the name of a video differently, see `datasets.names`.
+`alike` are the other videos of its set whose names differ in spelling only.
+For the lines in the files, see `files`.
 """
 
 import os

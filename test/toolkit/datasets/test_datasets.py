@@ -58,12 +58,12 @@ def test_a_json_with_absolute_paths(tmp_path):
     assert load_dataset("VOT2018", tmp_path).sequences[0].frame_paths == ["/data/x/1.jpg", str(tmp_path / "x/2.jpg")]
 
 
-@pytest.mark.parametrize("place", [".", "VOT2016", "up"])
-def test_json_is_found_around_the_folder(tmp_path, place):
-    folder = {"VOT2016": tmp_path / "VOT2016"}.get(place, tmp_path)
+@pytest.mark.parametrize("location", [".", "VOT2016", "up"])
+def test_json_is_found_around_the_folder(tmp_path, location):
+    folder = {"VOT2016": tmp_path / "VOT2016"}.get(location, tmp_path)
     write_json_set(folder / "VOT2016.json", [make_sequence("a", tags={"occlusion": [1]}), make_sequence("b")])
     (tmp_path / "VOT2016" / "a").mkdir(parents=True)
-    dataset = load_dataset("VOT2016", tmp_path / "VOT2016" if place == "up" else tmp_path)
+    dataset = load_dataset("VOT2016", tmp_path / "VOT2016" if location == "up" else tmp_path)
     assert [sequence.name for sequence in dataset.sequences] == ["a", "b"]
     assert dataset.settings == VOT_SETTINGS["VOT2016"] and dataset.tags == EAO_TAGS
     assert dataset.sequences[0].frame_paths[0] == str(tmp_path / "VOT2016" / "a" / "00000001.jpg")

@@ -53,7 +53,7 @@ def draw_all(names, folder: Path, suffix: str = "svg") -> list[Path]:
         ),
         plot_tags(tags, folder / f"tags.{suffix}", HOSTILE[0]),
         plot_timeline(
-            HOSTILE[0], overlaps, {name: [3, place % 30] for place, name in enumerate(names)}, folder / f"time.{suffix}"
+            HOSTILE[0], overlaps, {name: [3, index % 30] for index, name in enumerate(names)}, folder / f"time.{suffix}"
         ),
     ]
 
@@ -130,7 +130,7 @@ def test_labels_of_a_radar_do_not_overlap(tags, monkeypatch):
     figure.draw_without_rendering()
     (axes,) = figure.axes
     boxes = [text.get_window_extent() for text in (*axes.texts, axes.title, *figure.legends)]
-    assert len(boxes) == tags + 2 and not any(a.overlaps(b) for place, a in enumerate(boxes) for b in boxes[:place])
+    assert len(boxes) == tags + 2 and not any(a.overlaps(b) for index, a in enumerate(boxes) for b in boxes[:index])
 
 
 def test_labels_of_a_radar_are_not_cut_at_the_rim(tmp_path):
@@ -160,7 +160,7 @@ def test_a_timeline_has_a_row_per_loser(monkeypatch):
 
 def test_styles_tell_forty_trackers_apart():
     for style in (line_style, marker_style):
-        assert len({str(style(place)) for place in range(40)}) == 40
+        assert len({str(style(index)) for index in range(40)}) == 40
     assert plain("a$b") == r"a\$b" and plain("_a") == " _a" and len(plain("x" * 500)) == LONGEST + 1
 
 
