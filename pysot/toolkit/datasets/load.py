@@ -1,4 +1,4 @@
-"""Find a data set below a folder and read it from its json or from the raw VOT folder."""
+"""Find a data set below a folder and read it from its JSON or from its folders."""
 
 import logging
 import os
@@ -6,19 +6,19 @@ from pathlib import Path
 
 from pysot.toolkit.datasets.folder_layout import read_folder_layout, sequence_folders
 from pysot.toolkit.datasets.json_layout import read_json_layout
-from pysot.toolkit.datasets.names import matching
-from pysot.toolkit.datasets.native_layout import NATIVE, native_files, read_native_layout
+from pysot.toolkit.datasets.names import match_name
+from pysot.toolkit.datasets.native_layout import NATIVE_LAYOUTS, native_files, read_native_layout
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.datasets.settings import (
     EAO_TAGS,
     MULTISTART,
     is_got_10k,
     is_long_term,
-    is_many_starts,
+    is_multistart,
     is_one_pass,
     settings_of,
 )
-from pysot.toolkit.datasets.subsets import LEFT_OUT, PARTS, SIZES, SUBSET_OF, SUBSETS
+from pysot.toolkit.datasets.subsets import EXCLUDED, SEQUENCE_COUNTS, SPLIT_FOLDERS, SUBSET_OF, SUBSETS
 from pysot.toolkit.datasets.vot_layout import read_vot_layout
 from pysot.utils.numbers import listed_names
 
@@ -26,53 +26,50 @@ logger = logging.getLogger(__name__)
 
 EXPECTED_TREE = """expected one of
   {root}/
-    {name}.json                       (the pysot benchmark json; frames are needed to track, not to evaluate)
-    {name}/<video>/color/00000001.jpg   (or {root}/<video>/..., or the json inside {name}/)
+    {name}.json                       (the pysot benchmark JSON; frames are needed to track, not to evaluate)
+    {name}/<video>/color/00000001.jpg   (or {root}/<video>/..., or the JSON inside {name}/)
   or the raw VOT folder
   {root}/{name}/                      (or {root} itself)
     list.txt                          (one video per line)
     <video>/groundtruth.txt           (4 or 8 numbers per line)
     <video>/color/00000001.jpg        (or <video>/00000001.jpg)
     <video>/occlusion.tag             (optional: one 0 or 1 per line, *.tag or *.label)
-    <video>/anchor.value              (VOT2020 and later: 1 or -1 on the lines of frames at which runs begin)
+    <video>/anchor.value              (VOT2020 and later: 1 or -1 on the line of each frame at which a run begins)
   or, tracked in one pass, folders of sequences
   {root}/{name}/<video>/img/0001.jpg  and groundtruth_rect.txt (OTB) or groundtruth.txt (LaSOT; GOT-10k without img/)"""
 
 
 def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
-    """Read data set `name` from `root`: the folder that holds its json, its parent, or the set's own folder.
+    """Read data set `name` from `root`: the folder with its JSON, the parent of that folder, or the set's own folder.
 
-    No image is opened when the sizes are in the json; else the header of each first frame is. Raises FileNotFoundError if nothing is found,
-    ValueError with every problem of the layout at once, both with the expected tree.
+    No image is opened if the sizes are in the JSON; else the header of each first frame is read. Raises
+    FileNotFoundError if no data set is found, ValueError with all problems of the layout, both with the expected tree.
     """
     root = Path(root)
-    json_path, folder = _json_path(name, root), _raw_folder(name, root)
+    json_path = _json_path(name, root)
+    folder = _raw_folder(name, root)
     problems: list[str] = []
     if json_path is not None:
-        protocol, sequences = read_json_layout(
-            name, json_path, [root / name, root, json_path.parent / name, json_path.parent], problems
-        )
-        sequences = sequences if json_path.stem == name else _chosen(name, sequences, problems)
+        frame_folders = [root / name, root, json_path.parent / name, json_path.parent]
+        protocol, sequences = read_json_layout(name, json_path, frame_folders, problems)
+        sequences = sequences if json_path.stem == name else _select(name, sequences, problems)
     elif folder is not None and not is_one_pass(name):
         sequences = read_vot_layout(folder, problems)
-        many = is_many_starts(name) or any(sequence.anchors for sequence in sequences)
-        protocol = "longterm" if is_long_term(name) else "multistart" if many else "supervised"
+        protocol = _raw_protocol(name, sequences)
     else:
-        protocol, folder = "one pass", root / name if (root / name).is_dir() else root
+        protocol = "one pass"
+        folder = root / name if (root / name).is_dir() else root
         sequences = _one_pass_sequences(name, root, problems)
+    source = json_path or folder
     if problems:
-        listed = "\n".join(f"  - {problem}" for problem in problems)
-        where = json_path or folder
-        raise ValueError(
-            f"data set {name} ({where}) has {len(problems)} problem{'s' * (len(problems) > 1)}:\n{listed}\n{_tree(name, root)}"
-        )
-    if len(sequences) < SIZES.get(name.lower(), 0):
+        raise ValueError(_problems_text(name, root, source, problems))
+    if len(sequences) < SEQUENCE_COUNTS.get(name.lower(), 0):
         logger.warning(
-            "%s has %d sequences, %d of them are in %s: scores are of these only",
+            "%s has %d sequences, %d of them are in %s: scores cover these only",
             name,
-            SIZES[name.lower()],
+            SEQUENCE_COUNTS[name.lower()],
             len(sequences),
-            json_path or folder,
+            source,
         )
     if protocol in ("one pass", "longterm"):
         return Dataset(name, sequences, (), None, protocol, _remarks(name, sequences))
@@ -81,69 +78,99 @@ def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
     return Dataset(name, sequences, EAO_TAGS, settings_of(name))
 
 
+def _raw_protocol(name: str, sequences: list[Sequence]) -> str:
+    """Return the protocol of a raw VOT folder."""
+    if is_long_term(name):
+        return "longterm"
+    if is_multistart(name) or any(sequence.anchors for sequence in sequences):
+        return "multistart"
+    return "supervised"
+
+
+def _problems_text(name: str, root: Path, source: Path | None, problems: list[str]) -> str:
+    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    listed = "\n".join(f"  - {problem}" for problem in problems)
+    return f"data set {name} ({source}) has {count}:\n{listed}\n{_expected_tree(name, root)}"
+
+
 def _remarks(name: str, sequences: list[Sequence]) -> tuple[str, ...]:
-    """What scores of GOT-10k lack that its own toolkit takes from its folders."""
+    """Return remarks on data that the toolkit of GOT-10k uses and that these sequences are missing."""
     if not is_got_10k(name):
         return ()
-    bare, unsized = (sum(getattr(sequence, what) is None for sequence in sequences) for what in ("visible", "width"))
-    remarks = [
-        f"{bare} of {len(sequences)} sequences of {name} do not say what covers the target (cover.label, or the key cover): AO and SR count all their "
-        "frames after the first, and may differ from the toolkit's"
-    ] * bool(bare)
-    return (
-        *remarks,
-        *[
-            f"{unsized} of {len(sequences)} sequences of {name} have no size of images (meta_info.ini, or the keys width and height): AO and SR "
-            "are of boxes that are not cut to the image, and may differ from the toolkit's"
-        ]
-        * bool(unsized),
-    )
+    without_visible = sum(sequence.visible is None for sequence in sequences)
+    without_size = sum(sequence.width is None for sequence in sequences)
+    remarks = []
+    if without_visible:
+        remarks.append(
+            f"{without_visible} of {len(sequences)} sequences of {name} do not say what covers the target "
+            "(cover.label, or the key cover): AO and SR count all their frames after the first, and may differ from "
+            "the toolkit's"
+        )
+    if without_size:
+        remarks.append(
+            f"{without_size} of {len(sequences)} sequences of {name} have no size of images (meta_info.ini, or the "
+            "keys width and height): AO and SR are of boxes that are not cut to the image, and may differ from the "
+            "toolkit's"
+        )
+    return tuple(remarks)
 
 
 def _one_pass_sequences(name: str, root: Path, problems: list[str]) -> list[Sequence]:
-    """From the layout that the set is handed out in, else from folders of sequences."""
-    homes = [root / name, root, *([root / SUBSET_OF[name.lower()]] if name.lower() in SUBSET_OF else [])]
-    homes = [home / part for home in homes for part in PARTS.get(name.lower(), ("",)) if (home / part).is_dir()]
-    native = native_files(name, homes)
+    """Read sequences from the set's published layout, else from folders of sequences."""
+    parents = [root / name, root]
+    if name.lower() in SUBSET_OF:
+        parents.append(root / SUBSET_OF[name.lower()])
+    splits = SPLIT_FOLDERS.get(name.lower(), ("",))
+    set_folders = [parent / split for parent in parents for split in splits if (parent / split).is_dir()]
+    native = native_files(name, set_folders)
     if native:
         return read_native_layout(*native, problems)
-    # the set's own folder may have a folder for each class; other folders beside it may be other sets
-    found = (sequence_folders(home, deep=home != root or root.resolve().name == name) for home in homes)
-    folders, home = next(((folders, home) for folders, home in zip(found, homes, strict=True) if folders), ([], root))
+    folders: list[Path] = []
+    set_folder = root
+    for set_folder in set_folders:
+        # the set's own folder may have a folder for each class; other folders beside it may be other sets
+        is_own_folder = set_folder != root or root.resolve().name == name
+        folders = sequence_folders(set_folder, deep=is_own_folder)
+        if folders:
+            break
     if not folders:
         raise FileNotFoundError(
-            f"no data set {name} in {root}: no {name}.json, no list.txt, no folders of sequences; {_tree(name, root)}"
+            f"no data set {name} in {root}: no {name}.json, no list.txt, no folders of sequences; "
+            f"{_expected_tree(name, root)}"
         )
-    if (home / "testing_set.txt").is_file():  # LaSOT: training videos lie in the same folders
-        listed = listed_names(home / "testing_set.txt")
+    if (set_folder / "testing_set.txt").is_file():  # LaSOT: training videos are in the same folders
+        listed = listed_names(set_folder / "testing_set.txt")
         folders = [folder for folder in folders if folder.name in listed]
         problems += [
             f"{name}: listed in testing_set.txt, but there is no such folder"
             for name in sorted({*listed} - {folder.name for folder in folders})
         ]
-    return _chosen(name, read_folder_layout(folders, problems), problems)
+    return _select(name, read_folder_layout(folders, problems), problems)
 
 
-def _chosen(name: str, sequences: list[Sequence], problems: list[str]) -> list[Sequence]:
-    """The sequences of a set that is part of another, in any spelling; all of another set but those that do not belong to it."""
+def _select(name: str, sequences: list[Sequence], problems: list[str]) -> list[Sequence]:
+    """Select the sequences of a set: its list in any spelling, or all without the excluded ones if it has no list."""
     wanted = SUBSETS.get(name.lower())
     if wanted is None:
-        return [sequence for sequence in sequences if sequence.name.lower() not in LEFT_OUT.get(name.lower(), ())]
-    known, chosen = {sequence.name: sequence for sequence in sequences}, []
+        excluded = EXCLUDED.get(name.lower(), ())
+        return [sequence for sequence in sequences if sequence.name.lower() not in excluded]
+    by_name = {sequence.name: sequence for sequence in sequences}
+    selected = []
     for target in wanted:
         try:
-            found = matching(target, known, where=name)
-            if found is None:
-                problems.append(f"{target}: belongs to {name}, but there is no such sequence")
-            else:
-                chosen.append(known[found])
+            match = match_name(target, by_name, where=name)
         except ValueError as error:
             problems.append(str(error))
-    return chosen
+            continue
+        if match is None:
+            problems.append(f"{target}: belongs to {name}, but there is no such sequence")
+        else:
+            selected.append(by_name[match])
+    return selected
 
 
 def missing_frames(dataset: Dataset) -> list[str]:
-    """One sentence for every sequence whose first frame is not on the disk: ask before hours of tracking."""
+    """Return one sentence for every sequence whose first frame is not on the disk. Check this before tracking."""
     return [
         f"{sequence.name}: no {sequence.frame_paths[0]}"
         for sequence in dataset.sequences
@@ -151,25 +178,26 @@ def missing_frames(dataset: Dataset) -> list[str]:
     ]
 
 
-def _json_path(name, root):
+def _json_path(name: str, root: Path) -> Path | None:
     beside = [root.parent] if root.resolve().name == name else []
-    names = [name, *(["OTB100"] if SUBSET_OF.get(name.lower()) == "OTB100" else [])]
-    candidates = [folder / f"{known}.json" for known in names for folder in (root, root / known, *beside)]
+    names = [name, "OTB100"] if SUBSET_OF.get(name.lower()) == "OTB100" else [name]
+    candidates = [folder / f"{stem}.json" for stem in names for folder in (root, root / stem, *beside)]
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _raw_folder(name, root):
-    return next(
-        (folder for folder in (root / name, root) if (folder / "list.txt").is_file() and not _is_got_10k(folder)), None
-    )
+def _raw_folder(name: str, root: Path) -> Path | None:
+    for folder in (root / name, root):
+        if (folder / "list.txt").is_file() and not _is_got_10k(folder):
+            return folder
+    return None
 
 
 def _is_got_10k(folder: Path) -> bool:
-    """GOT-10k has a list.txt as well, and files in its videos that VOT sets do not have."""
+    """Return whether a folder with a list.txt is of GOT-10k: its videos have files that VOT sets do not have."""
     first = (folder / "list.txt").read_text(encoding="utf-8-sig", errors="replace").split("\n")[0].strip()
     return any((folder / first / name).is_file() for name in ("cover.label", "meta_info.ini", "absence.label"))
 
 
-def _tree(name, root):
-    own = "".join(f"\n  or {root}/{name}/{layout.tree}" for layout in NATIVE.get(name.lower(), ()))
+def _expected_tree(name: str, root: Path) -> str:
+    own = "".join(f"\n  or {root}/{name}/{layout.tree}" for layout in NATIVE_LAYOUTS.get(name.lower(), ()))
     return EXPECTED_TREE.format(name=name, root=root) + own

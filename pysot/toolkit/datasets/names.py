@@ -1,49 +1,51 @@
-"""Names of videos: their spellings, and which file or folder of results is whose.
+"""Spellings of video names: find the result file or folder that belongs to a video.
 
-A video's name may be spelt otherwise in results, see `spellings`. An exact name counts first, the exact name of another video never, and where two
-files or two videos fit, that is an error which names both.
+A result may spell the name of its video differently, see `possible_names`. An exact match comes first, and the exact
+name of another video never matches. If two files or two videos fit, an error names both.
 """
 
 import re
 from collections.abc import Collection
 
 
-def plain_name(name: str) -> str:
-    """What all spellings of a video's name have in common: Jogging-1, jogging_1 and Jogging.1 are one."""
+def normalised_name(name: str) -> str:
+    """Return the form that all spellings of a name share: jogging-1 for Jogging-1, jogging_1 and Jogging.1."""
     return re.sub(r"[-_.]", "-", name.lower())
 
 
-# What got10k calls sequences that others call otherwise: Human4 has two targets, of which OTB100 takes the second.
+# Names that the got10k toolkit uses instead. Human4 has two targets, and OTB100 uses the second.
 ALIASES = {"human4-2": "human4"}
 
 
-def spellings(name: str) -> tuple[str, ...]:
-    """The plain names that a video of this name may have in results, the most likely first."""
-    plain = plain_name(name)
-    return (plain, ALIASES[plain]) if plain in ALIASES else (plain,)
+def possible_names(name: str) -> tuple[str, ...]:
+    """Return the normalised names that a video may have in results, the most likely first."""
+    normalised = normalised_name(name)
+    return (normalised, ALIASES[normalised]) if normalised in ALIASES else (normalised,)
 
 
-def matching(video: str, names: Collection[str], alike: Collection[str] = (), where: object = "") -> str | None:
-    """The one of `names` that is the video's, None if there is none. `alike` are the other videos of its set whose names differ in spelling only. Raises
-    ValueError where that cannot be told.
+def match_name(
+    video: str, names: Collection[str], similar_names: Collection[str] = (), where: object = ""
+) -> str | None:
+    """Return the one of `names` that belongs to the video, None if none does.
+
+    `similar_names` are the other videos of the set whose names differ in spelling only; `where` is for the message.
+    Raises ValueError if the match is ambiguous.
     """
     if video in names:
         return video
-    fitting = next(
-        (
-            found
-            for plain in spellings(video)
-            if (found := sorted({name for name in names if plain_name(name) == plain} - {*alike}))
-        ),
-        [],
-    )
-    rivals = [other for other in alike if other not in names]
-    if len(fitting) > 1:
+    matches: list[str] = []
+    for normalised in possible_names(video):
+        matches = sorted({name for name in names if normalised_name(name) == normalised} - {*similar_names})
+        if matches:
+            break
+    if len(matches) > 1:
         raise ValueError(
-            f"{video}: {' and '.join(fitting)} in {where} may both be its results; name one of them {video} and take the others away"
+            f"{video}: {' and '.join(matches)} in {where} may both be its results; "
+            f"rename one of them to {video} and remove the others"
         )
-    if fitting and rivals:
+    rivals = [other for other in similar_names if other not in names]
+    if matches and rivals:
         raise ValueError(
-            f"{fitting[0]} in {where} may belong to {video} or to {', '.join(rivals)}; name it as the video that it is of"
+            f"{matches[0]} in {where} may belong to {video} or to {', '.join(rivals)}; give it the name of its video"
         )
-    return fitting[0] if fitting else None
+    return matches[0] if matches else None

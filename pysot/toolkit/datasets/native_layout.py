@@ -1,4 +1,7 @@
-"""Sets of one-pass tracking as they are handed out, where ground truth does not lie beside the images: UAV123, NFS, TC128, TrackingNet."""
+"""Published folder layouts of one-pass sets whose ground truth is not beside the images.
+
+These sets are UAV123, NFS, TC128 and TrackingNet.
+"""
 
 import re
 from collections.abc import Callable
@@ -17,8 +20,11 @@ NFS_STEP = 8  # lines of the 240 Hz ground truth per frame at 30 Hz
 
 @dataclass(frozen=True)
 class Layout:
-    """`truth` is a pattern of files below the root; images(path) is the folder of their images; read(path) gives lines of x, y, width, height; first(name) is
-    the number of the image that the first line belongs to, None where that is the first one. `tree` shows the layout in errors.
+    """Folder layout of a set.
+
+    `truth` is the pattern of ground-truth files below the root; images(path) returns the image folder of such a file;
+    read(path) returns lines of x, y, width, height. first(name) returns the number of the image that the first line
+    belongs to, None if it is the first image. `tree` describes the layout in error messages.
     """
 
     truth: str
@@ -28,20 +34,21 @@ class Layout:
     first: Callable[[str], int | None] = lambda name: None
 
     def name(self, path: Path) -> str:
-        """Name of the sequence whose ground truth is at `path`."""
+        """Return the name of the sequence whose ground truth is at `path`."""
         return path.stem.removesuffix("_gt")
 
 
 def _uav(folder: str, annotation: str, step: int = 1) -> Layout:
-    """Sequences are pieces of videos: bird1_2 begins at image 775 of bird1; at 10 Hz, which has every third image, at 259."""
+    """Layout of UAV123 and its variants, where several sequences may be parts of one video.
+
+    bird1_2 begins at image 775 of bird1; at 10 Hz, which has every third image (`step`), it begins at 259.
+    """
 
     def images(path: Path) -> Path:
-        whole = path.parents[2] / "data_seq" / folder / path.stem
-        return (
-            whole
-            if whole.is_dir() or path.stem not in UAV123_STARTS
-            else whole.with_name(re.sub(r"_\d+$", "", path.stem))
-        )
+        own = path.parents[2] / "data_seq" / folder / path.stem
+        if own.is_dir() or path.stem not in UAV123_STARTS:
+            return own
+        return own.with_name(re.sub(r"_\d+$", "", path.stem))
 
     def first(name: str) -> int | None:
         return (UAV123_STARTS[name] - 1) // step + 1 if name in UAV123_STARTS else None
@@ -55,7 +62,7 @@ def _uav(folder: str, annotation: str, step: int = 1) -> Layout:
 
 
 def _read_nfs(path: Path) -> list[np.ndarray]:
-    """Lines of id, x1, y1, x2, y2, frame, flags and a label."""
+    """Read the boxes of lines with id, x1, y1, x2, y2, frame, flags and a label."""
     return read_each(path, _nfs_box)
 
 
@@ -72,14 +79,14 @@ def _nfs(rate: int) -> Layout:
     return Layout(f"*/{rate}/*.txt", lambda path: path.parent / path.stem, tree, _read_nfs)
 
 
-def _read_numbers_of_first_frame(path: Path) -> int | None:
-    """The first of the two numbers in <sequence>_frames.txt (TC128)."""
+def _read_first_frame_number(path: Path) -> int | None:
+    """Read the first of the two numbers in <sequence>_frames.txt (TC128)."""
     numbers = number_lines(path) if path.is_file() else []
     return int(numbers[0][0]) if numbers else None
 
 
-# By name in lower case; the first layout that is found counts.
-NATIVE: dict[str, tuple[Layout, ...]] = {
+# By name in lower case; the first layout that exists is used.
+NATIVE_LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "uav123": (_uav("UAV123", "UAV123"),),
     "uav20l": (_uav("UAV123", "UAV20L"), _uav("UAV20L", "UAV20L")),
     "uav123_10fps": (_uav("UAV123_10fps", "UAV123_10fps", step=3),),
@@ -108,8 +115,8 @@ NATIVE: dict[str, tuple[Layout, ...]] = {
 
 
 def native_files(name: str, roots: list[Path]) -> tuple[Layout, list[Path]] | None:
-    """The layout of the named set that one of the roots has, and its files of ground truth."""
-    for layout in NATIVE.get(name.lower(), ()):
+    """Return the first layout of the named set that exists in one of the roots, and its ground-truth files."""
+    for layout in NATIVE_LAYOUTS.get(name.lower(), ()):
         for root in roots:
             files = sorted(root.glob(layout.truth))
             if any(layout.images(path).is_dir() for path in files):
@@ -118,7 +125,7 @@ def native_files(name: str, roots: list[Path]) -> tuple[Layout, list[Path]] | No
 
 
 def read_native_layout(layout: Layout, files: list[Path], problems: list[str]) -> list[Sequence]:
-    """The sequences of the files of ground truth. What is wrong is appended to `problems`."""
+    """Read the sequences of ground-truth files. Errors are appended to `problems`."""
     sequences = []
     for path in files:
         name = layout.name(path)
@@ -133,17 +140,18 @@ def _sequence(layout: Layout, name: str, path: Path) -> Sequence:
     frames, truth = image_paths(layout.images(path)), layout.read(path)
     if not frames:
         raise ValueError(f"{name}: no frames in {layout.images(path)}")
-    first = layout.first(name) or _read_numbers_of_first_frame(path.with_name(f"{name}_frames.txt"))
+    first = layout.first(name) or _read_first_frame_number(path.with_name(f"{name}_frames.txt"))
     if first is not None:
         frames = part_of(frames, len(truth), first)
     if layout.read is _read_nfs and abs(len(truth) / max(1, len(frames)) - NFS_STEP) < 1:
         truth = truth[::NFS_STEP]
-    if abs(len(truth) - len(frames)) == 1 and layout.read is _read_nfs:  # some videos end with a frame or a line more
+    # some videos of NFS end with one frame or one line more
+    if abs(len(truth) - len(frames)) == 1 and layout.read is _read_nfs:
         frames = part_of(frames, len(truth))
         truth = truth[: len(frames)]
-    return Sequence(name, frames, known_at_first(truth, len(frames)), None, None)
+    return Sequence(name, frames, fill_hidden_truth(truth, len(frames)), None, None)
 
 
-def known_at_first(truth: list[np.ndarray], frames: int) -> list[np.ndarray]:
-    """Ground truth of every frame, NaN after the first where only that is handed out."""
+def fill_hidden_truth(truth: list[np.ndarray], frames: int) -> list[np.ndarray]:
+    """Return ground truth for every frame, filled up with NaN if only the first box is published."""
     return truth + [np.full(4, np.nan)] * (frames - 1) if len(truth) == 1 < frames else truth

@@ -1,14 +1,15 @@
-"""An annotated sequence, and a data set of them.
+"""Annotated sequences and data sets.
 
 A region is 4 numbers xywh or 8 numbers (four corners); a frame without ground truth has NaN.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from pysot.toolkit.datasets.names import plain_name, spellings
+from pysot.toolkit.datasets.names import normalised_name, possible_names
 from pysot.toolkit.region.raster import corners_of, region_table
 from pysot.utils.masks import Mask
 from pysot.utils.names import check_video_name, missing_images
@@ -16,14 +17,17 @@ from pysot.utils.names import check_video_name, missing_images
 
 @dataclass(frozen=True)
 class Sequence:
-    """One video. `frame_paths` and `ground_truth` have one entry per frame; width and height are pixels, None where nothing needs them. `attributes` are
-    those of the whole video. `present` (N,) is False in frames that LaSOT leaves out of the count of hits, `visible` (N,) in those that GOT-10k's average
-    overlap leaves out; None rules out none. `anchors` are the frames, from 0, at which runs of sets of many starts begin, with whether they go backwards.
-    `masks` has the ground truth of frames, from 0, that is painted; its box is in `ground_truth`. `alike` are the other sequences of the set whose names
-    differ in spelling only.
+    """One annotated sequence; frames are counted from 0.
 
-    `tags` has one bool array per tag that was annotated for the sequence; a shorter one is filled with False, an empty one left out.
-    Raises ValueError that names the sequence when the parts do not fit together.
+    `frame_paths` and `ground_truth` have one entry per frame. `width` and `height` are in pixels, None where no score
+    needs them. `tags` has one bool array (N,) per annotated tag; a shorter one is filled with False, an empty one is
+    removed. `attributes` describe the entire sequence. `present` (N,) is False in frames that LaSOT does not count,
+    `visible` (N,) in frames that the average overlap of GOT-10k does not count; None means that all frames count.
+    `anchors` are (frame, backwards) of the runs of multi-start sets. `masks` holds the ground truth of frames that are
+    annotated with a mask, by frame; its bounding box is in `ground_truth`.
+    `alike` lists the other sequences of the set whose names differ in spelling only.
+
+    Raises ValueError that names the sequence if the parts do not fit together.
     """
 
     name: str
@@ -39,42 +43,47 @@ class Sequence:
     visible: np.ndarray | None = None
     alike: tuple[str, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_video_name(self.name)
         regions = self._regions()
         if not regions or len(regions) != len(self.frame_paths):
-            missing = missing_images(self.frame_paths)
-            raise ValueError(
-                f"sequence {self.name} has {len(self.frame_paths)} frames and ground truth for {len(regions)}; needs 1 or more of both"
-                + f", and there is no {', no '.join(missing[:3])}{' ...' * (len(missing) > 3)}" * bool(missing)
-            )
-        if self.width is not None and not (self.width > 0 and self.height > 0):
+            raise ValueError(self._count_error(len(regions)))
+        if self.width is not None and (self.height is None or not (self.width > 0 and self.height > 0)):
             raise ValueError(f"sequence {self.name} needs a positive frame size, got {self.width} x {self.height}")
         for flags in (self.present, self.visible):
             if flags is not None and len(flags) != len(regions):
                 raise ValueError(
-                    f"sequence {self.name} says for {len(flags)} of {len(regions)} frames whether the target is there"
+                    f"sequence {self.name} has {len(flags)} flags of a present or visible target for {len(regions)} "
+                    "frames; it needs one per frame"
                 )
+        tags = {name: self._flags(name, values) for name, values in self.tags.items() if len(values)}
         object.__setattr__(self, "ground_truth", regions)
-        object.__setattr__(
-            self, "tags", {name: self._flags(name, values) for name, values in self.tags.items() if len(values)}
-        )
+        object.__setattr__(self, "tags", tags)
 
-    def _regions(self):
-        alike = len({len(region) for region in self.ground_truth}) == 1
-        regions = (
-            list(np.asarray(self.ground_truth, np.float64))
-            if alike
-            else [np.asarray(region, np.float64) for region in self.ground_truth]
-        )
-        bad = next((frame for frame, region in enumerate(regions) if region.shape not in ((4,), (8,))), None)
-        if bad is not None:
+    def _regions(self) -> list[np.ndarray]:
+        same_length = len({len(region) for region in self.ground_truth}) == 1
+        if same_length:
+            regions = list(np.asarray(self.ground_truth, np.float64))
+        else:
+            regions = [np.asarray(region, np.float64) for region in self.ground_truth]
+        invalid = next((frame for frame, region in enumerate(regions) if region.shape not in ((4,), (8,))), None)
+        if invalid is not None:
             raise ValueError(
-                f"sequence {self.name}: the ground truth of frame {bad + 1} needs 4 or 8 numbers, got {list(self.ground_truth[bad])}"
+                f"sequence {self.name}: the ground truth of frame {invalid + 1} needs 4 or 8 numbers, "
+                f"got {list(self.ground_truth[invalid])}"
             )
         return regions
 
-    def _flags(self, name, values):
+    def _count_error(self, regions: int) -> str:
+        missing = missing_images(self.frame_paths)
+        names = f"{', no '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}"
+        hint = f", and there is no {names}" if missing else ""
+        return (
+            f"sequence {self.name} has {len(self.frame_paths)} frames and ground truth for {regions}; "
+            f"needs 1 or more of both{hint}"
+        )
+
+    def _flags(self, name: str, values: np.ndarray) -> np.ndarray:
         if len(values) > len(self):
             raise ValueError(f"sequence {self.name}: tag {name} has {len(values)} entries for {len(self)} frames")
         flags = np.zeros(len(self), bool)
@@ -85,9 +94,9 @@ class Sequence:
         return len(self.frame_paths)
 
     def run_from(self, frame: int, backwards: bool) -> "Sequence":
-        """The sequence as a run from `frame` sees it: to the end, or `backwards` to the beginning."""
+        """Return the frames that a run from `frame` sees: to the end, or with `backwards` to the beginning."""
         order = range(frame, -1, -1) if backwards else range(frame, len(self))
-        masks = {place: self.masks[index] for place, index in enumerate(order) if index in self.masks}
+        masks = {position: self.masks[index] for position, index in enumerate(order) if index in self.masks}
         return Sequence(
             self.name,
             [self.frame_paths[index] for index in order],
@@ -105,7 +114,10 @@ class Sequence:
 
 @dataclass(frozen=True)
 class VotSettings:
-    """Numbers of the supervised protocol: EAO averages the expected overlap over sequence lengths low..high (peak is their mode)."""
+    """Settings of the supervised protocol.
+
+    EAO averages the expected overlap over the sequence lengths low..high; `peak` is the mode of these lengths.
+    """
 
     low: int
     high: int
@@ -113,18 +125,20 @@ class VotSettings:
     skipping: int = 5
     burn_in: int = 10
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 < self.low <= self.peak <= self.high or self.skipping < 1 or self.burn_in < 0:
             raise ValueError(f"VOT settings need 0 < low <= peak <= high, skipping > 0, burn_in >= 0, got {self}")
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Sequences with unique names, in the order of their list; tags that EAO is split by; settings of the protocol, None where it has none.
+    """Sequences with unique names, in the order of their list.
 
-    `protocol` is how trackers run through it, one of the `sets` of the records in `toolkit.protocols`: `supervised` (VOT until 2019: restarts after losses),
-    `multistart` (VOT since 2020: runs from each anchor), `longterm` (once, with a confidence for each frame) or `one pass` (once); by default supervised where
-    there are settings, else one pass. `remarks` are sentences on its files that the reader of scores has to know.
+    `tags` are the tags that EAO is split by, `settings` those of the protocol, None if it needs none. `protocol` says
+    how the set is tracked: `supervised` (VOT until 2019: restarts after losses), `multistart` (VOT since 2020: runs
+    from each anchor), `longterm` (one run, with a confidence for each frame) or `one pass` (one run); by default
+    supervised if there are settings, else one pass. `remarks` are sentences on its files that readers of the scores
+    need to know. The records in `toolkit.protocols` implement these protocols.
     """
 
     name: str
@@ -134,44 +148,47 @@ class Dataset:
     protocol: str = ""
     remarks: tuple[str, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         names = [sequence.name for sequence in self.sequences]
+        if not names:
+            raise ValueError(f"data set {self.name} has no sequence")
         twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-        if not names or twice:
-            raise ValueError(
-                f"data set {self.name} "
-                + (f"names a sequence twice: {', '.join(twice)}" if twice else "has no sequence")
-            )
+        if twice:
+            raise ValueError(f"data set {self.name} names a sequence twice: {', '.join(twice)}")
         object.__setattr__(self, "protocol", self.protocol or ("supervised" if self.settings else "one pass"))
-        self._note_names_alike(names)
+        self._set_similar_names(names)
 
-    def _note_names_alike(self, names: list[str]) -> None:
-        """Set `alike` of the sequences; a part of the set keeps what the whole one had."""
-        by_plain: dict[str, list[str]] = {}
+    def _set_similar_names(self, names: list[str]) -> None:
+        """Set the similar names of all sequences; a part of a set keeps those of the complete set."""
+        by_normalised: dict[str, list[str]] = {}
         for name in names:
-            by_plain.setdefault(plain_name(name), []).append(name)
+            by_normalised.setdefault(normalised_name(name), []).append(name)
         for index, sequence in enumerate(self.sequences):
-            others = [
-                name for plain in spellings(sequence.name) for name in by_plain.get(plain, ()) if name != sequence.name
+            candidates = [
+                name for normalised in possible_names(sequence.name) for name in by_normalised.get(normalised, ())
             ]
+            others = [name for name in candidates if name != sequence.name]
             if others:
                 self.sequences[index] = replace(sequence, alike=tuple(dict.fromkeys([*sequence.alike, *others])))
 
     @property
     def one_pass(self) -> bool:
-        """Whether trackers run through it once and are scored by success and precision."""
+        """Return whether trackers run once and are scored by success and precision."""
         return self.protocol == "one pass"
 
     @property
     def hidden_truth(self) -> bool:
-        """Whether ground truth is known in first frames only: such a set, the test part of GOT-10k or TrackingNet, is scored by a server."""
+        """Return whether only the first frames have ground truth.
+
+        Such a set (the test part of GOT-10k, TrackingNet) is scored by its server.
+        """
         return self.one_pass and all(
             len(sequence) > 1 and not np.isfinite([region[0] for region in sequence.ground_truth[1:]]).any()
             for sequence in self.sequences
         )
 
     def by_attribute(self) -> dict[str, list[str]]:
-        """{attribute: the names of the sequences that have it}, attributes in alphabetical order."""
+        """Return {attribute: names of the sequences that have it}, attributes in alphabetical order."""
         attributes = sorted({attribute for sequence in self.sequences for attribute in sequence.attributes})
         return {
             attribute: [sequence.name for sequence in self.sequences if attribute in sequence.attributes]
@@ -181,8 +198,8 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.sequences)
 
-    def only(self, names) -> "Dataset":
-        """The same data set with the named sequences only. Raises ValueError for a name it does not have."""
+    def only(self, names: Collection[str]) -> "Dataset":
+        """Return the data set with the named sequences only. Raises ValueError for an unknown name."""
         known = {sequence.name: sequence for sequence in self.sequences}
         missing = [name for name in names if name not in known]
         if missing:
@@ -190,12 +207,15 @@ class Dataset:
         return replace(self, sequences=[known[name] for name in names])
 
     def longest_first(self) -> list[Sequence]:
-        """Its sequences in the order in which several processes take them."""
+        """Return the sequences in the order in which several processes take them."""
         return sorted(self.sequences, key=lambda sequence: (-len(sequence), sequence.name))
 
     def part(self, number: int, count: int) -> "Dataset | None":
-        """The `number`-th of `count` parts of about equally many frames, longest sequences first; None for one that stays empty."""
+        """Return the `number`-th (from 1) of `count` parts with about the same number of frames, None if it is empty.
+
+        Sequences are dealt round-robin, the longest first.
+        """
         if count == 1:
             return self
-        chosen = self.longest_first()[number - 1 :: count]
-        return replace(self, sequences=chosen) if chosen else None
+        sequences = self.longest_first()[number - 1 :: count]
+        return replace(self, sequences=sequences) if sequences else None

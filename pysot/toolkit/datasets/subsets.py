@@ -1,8 +1,11 @@
-"""What is known of sets and is not in their files: which sequences a set has, how many, where they lie, where sequences begin in their videos (OTB:
-`utils.otb`).
+"""Facts about known sets that are not in their files.
+
+They are the sequences of a set, how many there are, the folders that they are in, and the first frame of sequences that
+are parts of a video (for OTB, see `utils.otb`).
 """
 
-_PIECES = {
+# First images of the sequences of a video: bird1_1, bird1_2, bird1_3.
+_UAV123_FIRST_IMAGES = {
     "bird1": (1, 775, 1573),
     "car1": (1, 751, 1627),
     "car6": (1, 487, 1807, 2953, 3925),
@@ -23,23 +26,32 @@ _PIECES = {
     "truck4": (1, 577),
     "uav1": (1, 1555, 2473),
 }
-# UAV123 (Mueller et al., A benchmark and simulator for UAV tracking, 2016): the image at which a sequence begins in its video, at 30 Hz.
+# First image of each sequence in its video, at 30 Hz
+# (UAV123; Mueller et al., A benchmark and simulator for UAV tracking, 2016).
 UAV123_STARTS = {
-    f"{video}_{number}": start for video, starts in _PIECES.items() for number, start in enumerate(starts, start=1)
+    f"{video}_{number}": start
+    for video, starts in _UAV123_FIRST_IMAGES.items()
+    for number, start in enumerate(starts, start=1)
 }
 
 # OTB50 (the harder half of OTB100) and CVPR13 (the first benchmark, 51 targets); Wu, Lim, Yang, 2013 and 2015.
-_OTB50 = """Basketball Biker Bird1 BlurBody BlurCar2 BlurFace BlurOwl Bolt Box Car1 Car4 CarDark CarScale ClifBar Couple Crowds David Deer Diving DragonBaby
-    Dudek Football Freeman4 Girl Human3 Human4-2 Human6 Human9 Ironman Jump Jumping Liquor Matrix MotorRolling Panda RedTeam Shaking Singer2 Skating1
-    Skating2-1 Skating2-2 Skiing Soccer Surfer Sylvester Tiger2 Trellis Walking Walking2 Woman"""
-_CVPR13 = """Basketball Bolt Boy Car4 CarDark CarScale Coke Couple Crossing David David2 David3 Deer Dog1 Doll Dudek FaceOcc1 FaceOcc2 Fish FleetFace Football
-    Football1 Freeman1 Freeman3 Freeman4 Girl Ironman Jogging-1 Jogging-2 Jumping Lemming Liquor Matrix Mhyang MotorRolling MountainBike Shaking Singer1 Singer2
-    Skating1 Skiing Soccer Subway Suv Sylvester Tiger1 Tiger2 Trellis Walking Walking2 Woman"""
+_OTB50 = """
+    Basketball Biker Bird1 BlurBody BlurCar2 BlurFace BlurOwl Bolt Box Car1 Car4 CarDark CarScale ClifBar Couple Crowds
+    David Deer Diving DragonBaby Dudek Football Freeman4 Girl Human3 Human4-2 Human6 Human9 Ironman Jump Jumping Liquor
+    Matrix MotorRolling Panda RedTeam Shaking Singer2 Skating1 Skating2-1 Skating2-2 Skiing Soccer Surfer Sylvester
+    Tiger2 Trellis Walking Walking2 Woman
+"""
+_CVPR13 = """
+    Basketball Bolt Boy Car4 CarDark CarScale Coke Couple Crossing David David2 David3 Deer Dog1 Doll Dudek FaceOcc1
+    FaceOcc2 Fish FleetFace Football Football1 Freeman1 Freeman3 Freeman4 Girl Ironman Jogging-1 Jogging-2 Jumping
+    Lemming Liquor Matrix Mhyang MotorRolling MountainBike Shaking Singer1 Singer2 Skating1 Skiing Soccer Subway Suv
+    Sylvester Tiger1 Tiger2 Trellis Walking Walking2 Woman
+"""
 SUBSETS = {"otb50": tuple(_OTB50.split()), "cvpr13": tuple(_CVPR13.split()), "otb2013": tuple(_CVPR13.split())}
-# Targets that lie in the folders of a set and are no part of it: OTB100 takes the second one of Human4.
-LEFT_OUT = dict.fromkeys(("otb100", "otb2015"), ("human4-1",))
-# How many sequences sets have, where their papers and lists agree.
-SIZES = {
+# Sequences in the folders of a set that do not belong to it: OTB100 uses the second target of Human4.
+EXCLUDED = dict.fromkeys(("otb100", "otb2015"), ("human4-1",))
+# Number of sequences of each set, where papers and lists agree.
+SEQUENCE_COUNTS = {
     "otb100": 100,
     "otb2015": 100,
     "uav123": 123,
@@ -65,9 +77,9 @@ SIZES = {
     "vot2018-lt": 35,
     "vot2019-lt": 50,
 }
-# Folders that the parts of a set lie in, "" being the set's own.
-PARTS = {"got-10k": ("val", ""), "got-10k-val": ("val", ""), "got-10k-test": ("test", "")}
-# The folder of the set that another is a part of.
+# Subfolders with the sequences of a set; "" is the set's own folder.
+SPLIT_FOLDERS = {"got-10k": ("val", ""), "got-10k-val": ("val", ""), "got-10k-test": ("test", "")}
+# Folder of the larger set that contains the sequences of a set.
 SUBSET_OF = {
     "otb50": "OTB100",
     "cvpr13": "OTB100",

@@ -1,1 +1,1 @@
-"""Scores as text, files, figures and an HTML page."""
+"""Reports of scores: text, table files, figures and an HTML page."""

@@ -1,11 +1,19 @@
-"""What all figures share: colours that differ with any colour vision, names that stay text, files written whole. Needs matplotlib, no display, no LaTeX."""
+"""What all figures share: colours that differ with any colour vision, names that stay text, files written whole.
+
+Needs matplotlib, no display, no LaTeX.
+"""
 
 import os
 import warnings
 from collections.abc import Sized
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pysot.utils.files import atomic_write
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito: distinguishable with any colour vision; the marker or the dashes say the same as the colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -29,9 +37,10 @@ def line_style(place: int) -> dict:
     return {"color": colour_of(place), "linestyle": DASHES[place // len(COLOURS) % len(DASHES)]}
 
 
-def new_figure(trackers: Sized, size: tuple[float, float], needs: str = "no tracker could be scored"):
-    """An empty figure of width x height inches, higher where the legend beside it needs that. Raises ValueError without trackers, ImportError without
-    matplotlib.
+def new_figure(trackers: Sized, size: tuple[float, float], needs: str = "no tracker could be scored") -> "Figure":
+    """An empty figure of width x height inches, higher where the legend beside it needs that.
+
+    Raises ValueError without trackers, ImportError without matplotlib.
     """
     if not len(trackers):
         raise ValueError(f"nothing to plot: {needs}")
@@ -42,13 +51,16 @@ def new_figure(trackers: Sized, size: tuple[float, float], needs: str = "no trac
     return Figure(figsize=(size[0], max(size[1], 1 + 0.19 * len(trackers))), layout="constrained")
 
 
-def legend_beside(figure, axes) -> None:
+def legend_beside(figure: "Figure", axes: "Axes") -> None:
     """The legend of `axes` at the right of everything."""
     figure.legend(*axes.get_legend_handles_labels(), fontsize=8, loc="outside right upper", handlelength=3.2)
 
 
-def save(figure, path: str | os.PathLike, dpi: int = 150) -> Path:
-    """Write the figure whole or not at all, in the format that the suffix names; letters that the font lacks are drawn as boxes. Returns the path."""
+def save(figure: "Figure", path: str | os.PathLike, dpi: int = 150) -> Path:
+    """Write the figure whole or not at all, in the format that the suffix names. Returns the path.
+
+    Letters that the font lacks are drawn as boxes.
+    """
     path = Path(path)
     with atomic_write(path, "wb") as stream, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # one for each letter
@@ -57,6 +69,9 @@ def save(figure, path: str | os.PathLike, dpi: int = 150) -> Path:
 
 
 def plain(text: str) -> str:
-    """Names are not markup: a dollar sign would begin a formula, a leading underscore would hide the legend entry. Long ones are cut in the middle."""
+    """Names are not markup: a dollar sign would begin a formula, a leading underscore would hide the legend entry.
+
+    Long ones are cut in the middle.
+    """
     text = text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 :]}"
     return " " * text.startswith("_") + text.replace("$", r"\$")

@@ -1,4 +1,7 @@
-"""Pieces of a self-contained HTML page: escaped text, tables that sort, line charts as SVG, pictures. No piece loads anything from elsewhere."""
+"""Pieces of a self-contained HTML page: escaped text, tables that sort, line charts as SVG, pictures.
+
+No piece loads anything from elsewhere.
+"""
 
 import base64
 import html
@@ -12,21 +15,28 @@ WIDTH, HEIGHT = 900, 110
 _POINTS = 900
 
 STYLE = """
-:root { color-scheme: light; --ink: #1b1f24; --faint: #5b6570; --line: #d5dae0; --paper: #ffffff; --band: #f4f6f8; --link: #0b57a4; }
+:root { color-scheme: light; --ink: #1b1f24; --faint: #5b6570; --line: #d5dae0; --paper: #ffffff;
+--band: #f4f6f8; --link: #0b57a4; }
 * { box-sizing: border-box; }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 1100px; margin: 0 auto; padding: 16px; }
-h1 { font-size: 1.5rem; margin: 0 0 4px; } h2 { font-size: 1.15rem; margin: 28px 0 8px; } h3 { font-size: 1rem; margin: 20px 0 6px; }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
+max-width: 1100px; margin: 0 auto; padding: 16px; }
+h1 { font-size: 1.5rem; margin: 0 0 4px; } h2 { font-size: 1.15rem; margin: 28px 0 8px; }
+h3 { font-size: 1rem; margin: 20px 0 6px; }
 a { color: var(--link); } .faint { color: var(--faint); } .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; } td, th { padding: 4px 10px; border-bottom: 1px solid var(--line); text-align: right;
-white-space: nowrap; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; } td, th { padding: 4px 10px;
+border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
 td:first-child, th:first-child { text-align: left; } tbody tr:nth-child(even) { background: var(--band); }
 th button { all: unset; cursor: pointer; font-weight: 600; }
 th button:focus-visible, a:focus-visible, summary:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
-th[aria-sort=ascending] button::after { content: " \\25B2"; } th[aria-sort=descending] button::after { content: " \\25BC"; }
-svg { display: block; width: 100%; height: auto; min-height: 90px; } .axis { display: flex; justify-content: space-between; gap: 16px; margin: 0;
+th[aria-sort=ascending] button::after { content: " \\25B2"; }
+th[aria-sort=descending] button::after { content: " \\25BC"; }
+svg { display: block; width: 100%; height: auto; min-height: 90px; }
+.axis { display: flex; justify-content: space-between; gap: 16px; margin: 0;
 font-size: 12px; color: var(--faint); }
-.key { display: inline-block; width: 22px; height: 3px; vertical-align: middle; margin-right: 6px; } .keys span { margin-right: 16px; white-space: nowrap; }
-.strip { display: flex; gap: 4px; overflow-x: auto; margin: 6px 0; } .strip figure { margin: 0; } .strip img { height: 110px; display: block; }
+.key { display: inline-block; width: 22px; height: 3px; vertical-align: middle; margin-right: 6px; }
+.keys span { margin-right: 16px; white-space: nowrap; }
+.strip { display: flex; gap: 4px; overflow-x: auto; margin: 6px 0; } .strip figure { margin: 0; }
+.strip img { height: 110px; display: block; }
 figcaption { font-size: 12px; color: var(--faint); }
 details { border-top: 1px solid var(--line); padding: 8px 0; } summary { cursor: pointer; font-weight: 600; }
 """
@@ -58,13 +68,18 @@ def text(value: object) -> str:
 
 def anchor(kind: str, name: str) -> str:
     """An id for a link's end: letters, digits and hyphens, unlike those of other names."""
-    return f"{kind}-{re.sub(r'[^A-Za-z0-9]+', '-', name)}-{sum(ord(letter) * 31**place for place, letter in enumerate(name)) % 99991}"
+    number = sum(ord(letter) * 31**place for place, letter in enumerate(name)) % 99991
+    return f"{kind}-{re.sub(r'[^A-Za-z0-9]+', '-', name)}-{number}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table that sorts by a click, or by Enter, on a head. Numbers are shown with three digits, NaN as a dash; a cell may be (HTML, value to sort by)."""
+    """A table that sorts by a click, or by Enter, on a head.
+
+    Numbers are shown with three digits, NaN as a dash; a cell may be (HTML, value to sort by).
+    """
     heads = "".join(f"<th scope=col><button type=button>{text(name)}</button></th>" for name in head)
-    return f"<div class=scroll><table><thead><tr>{heads}</tr></thead><tbody>{''.join(map(_row, rows))}</tbody></table></div>"
+    body = "".join(map(_row, rows))
+    return f"<div class=scroll><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def _row(cells: Sequence[object]) -> str:
@@ -87,8 +102,9 @@ def chart(
     height: int = HEIGHT,
     least: float = 0.0,
 ) -> str:
-    """Lines (x, y from 0 to 1, colour) as SVG, NaN leaves a gap; marks are (x, colour) on the lower edge. `label` tells what is on the axes;
-    the level one ends at the largest x, or at `least` where that is more.
+    """Lines (x, y from 0 to 1, colour) as SVG, NaN leaves a gap; marks are (x, colour) on the lower edge.
+
+    `label` tells what is on the axes; the level one ends at the largest x, or at `least` where that is more.
     """
     longest = max((float(x[-1]) for x, _, _ in lines if len(x)), default=1.0) or 1.0
     longest = max(longest, least)
@@ -140,14 +156,19 @@ def picture(image: np.ndarray, caption: str, height: int = 110) -> str:
         image, (max(1, round(image.shape[1] * height / image.shape[0])), height), interpolation=cv2.INTER_AREA
     )
     data = base64.b64encode(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 82])[1].tobytes()).decode()
-    return f'<figure><img alt="{text(caption)}" src="data:image/jpeg;base64,{data}"><figcaption>{text(caption)}</figcaption></figure>'
+    return (
+        f'<figure><img alt="{text(caption)}" src="data:image/jpeg;base64,{data}">'
+        f"<figcaption>{text(caption)}</figcaption></figure>"
+    )
 
 
 def page(title: str, body: str) -> str:
     """The whole document. Its policy forbids to load anything."""
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
     return (
-        f'<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv=Content-Security-Policy content="{policy}"><title>{text(title)}</title><style>{STYLE}</style></head><body>{body}'
+        "<!doctype html><html lang=en><head><meta charset=utf-8>"
+        '<meta name=viewport content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv=Content-Security-Policy content="{policy}"><title>{text(title)}</title>'
+        f"<style>{STYLE}</style></head><body>{body}"
         f"<script>{SCRIPT}</script></body></html>"
     )

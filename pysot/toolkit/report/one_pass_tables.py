@@ -1,10 +1,11 @@
-"""Scores of one-pass sets as text tables."""
+"""Text tables of the scores of one-pass sets."""
 
-from dataclasses import replace
+from types import SimpleNamespace
 
 from pysot.toolkit.evaluation.one_pass import OnePassScore
 from pysot.toolkit.evaluation.ope_official import rule_of
 from pysot.toolkit.protocol import NAN, Rows, Scores
+from pysot.toolkit.report.score_types import scored_as, trackers_as
 from pysot.toolkit.report.text_tables import attribute_table, label, notes_of, number, per_video, table
 
 NAMES = {
@@ -18,26 +19,30 @@ NAMES = {
     "sr75": "SR 0.75",
     "fps": "FPS",
 }
-FIELDS = ("auc", "norm_precision20", "norm_precision_auc", "precision20", "ao", "sr50", "sr75")  # of pysot's arithmetic
+# Columns in pysot's arithmetic.
+FIELDS = ("auc", "norm_precision20", "norm_precision_auc", "precision20", "ao", "sr50", "sr75")
 TITLES = {"attributes": "Success by attribute", "videos": "Per video"}
 
 
 def ope_table(scores: Scores, mode: str = "pysot") -> str:
-    """`ope_rows` as text, with the reasons why a tracker has no numbers, what is to be known of the set, and with mode "both" why the two differ."""
+    """Return `ope_rows` as text, with notes on trackers that are not scored and remarks on the set.
+
+    With mode "both", the text explains how the two arithmetics differ.
+    """
     text = table(ope_rows(scores, mode)) + notes_of(scores.trackers)
-    remarks = [f"Note: {remark}" for remark in remarks_of(scores)] + [
-        f"Why they differ: {rule_of(scores.dataset).difference}"
-    ] * (mode == "both")
+    remarks = [f"Note: {remark}" for remark in remarks_of(scores)]
+    if mode == "both":
+        remarks.append(f"Why they differ: {rule_of(scores.dataset).difference}")
     return "\n".join([text, *remarks])
 
 
 def one_pass_text(scores: Scores, mode: str, spread: bool) -> str:
-    """`ope_table`; there is no spread of several trackers."""
+    """Return `ope_table`; `spread` has no effect."""
     return ope_table(scores, mode)
 
 
 def one_pass_tables(scores: Scores, mode: str) -> dict[str, Rows]:
-    """The rows of each table."""
+    """Return the rows of each table by name."""
     return {
         "": ope_rows(scores, mode),
         "attributes": attribute_rows(scores, mode),
@@ -46,81 +51,89 @@ def one_pass_tables(scores: Scores, mode: str) -> dict[str, Rows]:
 
 
 def remarks_of(scores: Scores) -> tuple[str, ...]:
-    """What is to be known of the set, and of the toolkit that its official scores are those of, where there are any."""
+    """Return the remarks on the set, and if there are official scores, the remark on their toolkit."""
     remark = rule_of(scores.dataset).remark
     return (*scores.dataset.remarks, *([remark] if remark and official_fields(scores) else []))
 
 
 def ope_rows(scores: Scores, mode: str = "pysot") -> Rows:
-    """Success (area under the curve), normalised precision at 0.2 (LaSOT) and its area (TrackingNet), precision at 20 pixels, and GOT-10k's average overlap and
-    success rates, best success first; the numbers of the set's own toolkit with mode "official", and both with "both".
+    """Return the scores of all trackers, best first.
+
+    Columns are success (area under the curve), normalised precision at 0.2 (LaSOT) and its area (TrackingNet),
+    precision at 20 pixels, and GOT-10k's average overlap and success rates. Mode "official" gives the values of the
+    set's own toolkit, "both" gives both.
     """
-    theirs = official_fields(scores) if mode != "pysot" else ()
+    trackers = trackers_as(scores, OnePassScore)
+    official = official_fields(scores) if mode != "pysot" else ()
     if mode == "official":
-        ranked = sorted(
-            scores.trackers, key=lambda score: -_official(score, theirs[0]) if theirs and score.official else 2
-        )
-        return [
-            ["Tracker Name", *(NAMES[name] for name in theirs)],
-            *([label(score), *(number(_official(score, name), 3) for name in theirs)] for score in ranked),
-        ]
+
+        def order(score: OnePassScore) -> float:
+            return -_official_value(score, official[0]) if official and score.official else 2
+
+        rows = [["Tracker Name", *(NAMES[name] for name in official)]]
+        for score in sorted(trackers, key=order):
+            rows.append([label(score), *(number(_official_value(score, name), 3) for name in official)])
+        return rows
+    columns = _columns(official)
+    if official:
+        rows = [["Tracker Name", *(f"{NAMES[name]} {arithmetic}" for name, arithmetic in columns)]]
+    else:
+        rows = [["Tracker Name", *(NAMES[name] for name, _ in columns)]]
+    value_of = {"pysot": _pysot_value, "official": _official_value}
+    for score in trackers:
+        rows.append([label(score), *(number(value_of[arithmetic](score, name), 3) for name, arithmetic in columns)])
+    return rows
+
+
+def _columns(official: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return (field, arithmetic) of the columns; an official field is beside pysot's of that name, or at the end."""
     columns = [(name, "pysot") for name in FIELDS]
-    for name in reversed(theirs):  # beside its namesake, others at the end
-        place = columns.index((name, "pysot")) + 1 if (name, "pysot") in columns else len(columns)
-        columns.insert(place, (name, "official"))
-    rows = [["Tracker Name", *(f"{NAMES[name]} {which}" if theirs else NAMES[name] for name, which in columns)]]
-    return rows + [
-        [
-            label(score),
-            *(
-                number(_official(score, name) if which == "official" else _ours(score, name), 3)
-                for name, which in columns
-            ),
-        ]
-        for score in scores.trackers
-    ]
+    for name in reversed(official):
+        index = columns.index((name, "pysot")) + 1 if (name, "pysot") in columns else len(columns)
+        columns.insert(index, (name, "official"))
+    return columns
 
 
 def official_fields(scores: Scores) -> tuple[str, ...]:
-    """The names of the numbers of the set's own toolkit."""
-    return next((tuple(score.official.numbers) for score in scores.trackers if score.official), ())
+    """Return the names of the values of the set's own toolkit."""
+    trackers = trackers_as(scores, OnePassScore)
+    return next((tuple(score.official.numbers) for score in trackers if score.official), ())
 
 
-def _official(score: OnePassScore, name: str) -> float:
+def _official_value(score: OnePassScore, name: str) -> float:
     return score.official.numbers[name] if score.official else NAN
 
 
-def _ours(score: OnePassScore, name: str) -> float:
+def _pysot_value(score: OnePassScore, name: str) -> float:
     return getattr(score.all, name) if score.all else NAN
 
 
 def attribute_rows(scores: Scores, mode: str = "pysot") -> Rows:
-    """Success of every tracker on the videos with each attribute, with mode "official" what ranks there; nothing if the set has none."""
-    return attribute_table(
-        [replace(score, attributes=attribute_values(score, mode)) for score in scores.scored], lambda value: value
-    )
+    """Return the success of every tracker on the videos with each attribute, no rows without attributes.
+
+    With mode "official", the value is the one that ranks in the set's own toolkit.
+    """
+    return attribute_table([(score, attribute_values(score, mode)) for score in scored_as(scores, OnePassScore)])
 
 
 def attribute_values(score: OnePassScore, mode: str = "pysot") -> dict[str, float]:
-    """{attribute: success, or with mode "official" what ranks in the set's own toolkit}."""
+    """Return {attribute: success}, with mode "official" the value that ranks in the set's own toolkit."""
     if mode == "official" and score.official:
         return score.official.attributes
     return {name: curves.auc for name, curves in score.attributes.items()}
 
 
 def ope_video_rows(scores: Scores, mode: str = "pysot") -> Rows:
-    """Success and precision of every tracker on every video, with mode "official" the numbers of the set's own toolkit."""
+    """Return success and precision of every tracker on every video.
+
+    With mode "official", the values are those of the set's own toolkit.
+    """
+    scored = scored_as(scores, OnePassScore)
     if mode != "official":
-        return per_video(
-            scores.scored, ("Success", "Precision"), (3, 3), lambda curves: (curves.auc, curves.precision20)
-        )
-    names, trackers = (
-        official_fields(scores),
-        [replace(score, videos=score.official.videos if score.official else {}) for score in scores.scored],
-    )
-    return per_video(
-        trackers,
-        tuple(NAMES[name] for name in names),
-        (3,) * len(names),
-        lambda video: tuple(video[name] for name in names),
-    )
+        return per_video(scored, ("Success", "Precision"), (3, 3), lambda curves: (curves.auc, curves.precision20))
+    names = official_fields(scores)
+    headers = tuple(NAMES[name] for name in names)
+    official = [
+        SimpleNamespace(name=score.name, videos=score.official.videos if score.official else {}) for score in scored
+    ]
+    return per_video(official, headers, (3,) * len(names), lambda video: tuple(video[name] for name in names))

@@ -1,4 +1,4 @@
-"""Tables of scores as files for spreadsheets, papers and web pages."""
+"""Write tables of scores to files for spreadsheets, papers and web pages."""
 
 import csv
 import os
@@ -19,7 +19,7 @@ _LATEX = {
 
 
 def write_table(path: str | os.PathLike, rows: Rows) -> Path:
-    """Write rows as .csv, .tex (a tabular, the best of each column in bold is left to the author) or .md, by the file's suffix. Returns the path.
+    """Write rows as .csv, .tex (a tabular without bold values) or .md, by the file's suffix. Returns the path.
 
     Raises ValueError for another suffix, OSError as `atomic_write`.
     """
@@ -35,19 +35,22 @@ def write_table(path: str | os.PathLike, rows: Rows) -> Path:
                 "\n".join([begin, r"\hline", lines[0], r"\hline", *lines[1:], r"\hline", r"\end{tabular}", ""])
             )
         else:
-            head, *others = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
-            stream.write("\n".join([head, "|---" + "|---:" * (len(rows[0]) - 1) + "|", *others, ""]))
+            header, *others = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
+            stream.write("\n".join([header, "|---" + "|---:" * (len(rows[0]) - 1) + "|", *others, ""]))
     return path
 
 
 def check_suffix(path: str | os.PathLike) -> None:
-    """Raise ValueError for a file name that is no table."""
+    """Raise ValueError for a file name without the suffix of a table format."""
     if Path(path).suffix not in (".csv", ".tex", ".md"):
         raise ValueError(f"a table is a .csv, .tex or .md file, got {Path(path).name}")
 
 
 def _as_text(cell: str) -> str:
-    """A cell that a spreadsheet would take for a formula, with the mark of text before it; numbers and dashes are as they were."""
+    """Return the cell, with a text mark before it if a spreadsheet would interpret it as a formula.
+
+    Numbers and dashes stay as they are.
+    """
     return f"'{cell}" if re.match(r"[=+@\t\r]|-(?![\d.]*$)", cell) else cell
 
 

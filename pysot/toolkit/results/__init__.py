@@ -1,1 +1,1 @@
-"""Results on disk: which files there are, what their lines say, and whose they are."""
+"""Results on disk: names of files, their content, and the network that produced them."""

@@ -1,11 +1,13 @@
-"""Lines of result files as numbers.
+"""Parse lines of result files into numbers.
 
-Read leniently where the meaning is clear (CRLF, byte order mark, tabs, blanks or semicolons between numbers, empty lines at the end); anything else is a
-ResultError that names file and line. Masks are read as their boxes, and kept. The official toolkit's binary files (.bin) are read as well.
+Variants with a clear meaning are accepted (CRLF, byte order mark, tabs, blanks or semicolons between numbers, empty
+lines at the end). Anything else raises a ResultError that names file and line. Masks are read as their bounding boxes,
+and kept. Binary files (.bin) of the official toolkit are supported as well.
 """
 
 import os
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,59 +19,63 @@ from pysot.utils.numbers import split_numbers
 
 
 class ResultError(ValueError):
-    """A result file that cannot be scored; the message names the file, the line and what is wrong."""
+    """Error for a result file that cannot be scored; the message names the file, the line and the reason."""
 
 
 @dataclass(frozen=True)
 class Lines:
-    """All numbers of the file at `path` in one array, how many of them are on each line (N,), and the masks by line from 0; a mask has four numbers, its
-    box. `spare` lines at the end of the file were left out.
+    """Parsed lines of the file at `path`.
+
+    `numbers` has the numbers of all lines in one array, `counts` (N,) how many of them are on each line, `masks` the
+    masks by line from 0; the numbers of a mask are its bounding box. `extra` is the number of ignored lines at the end.
     """
 
     path: str | os.PathLike
     numbers: np.ndarray
     counts: np.ndarray
     masks: dict[int, Mask] = field(default_factory=dict)
-    spare: int = 0
+    extra: int = 0
 
     def __len__(self) -> int:
         return len(self.counts)
 
     @property
     def first(self) -> np.ndarray:
-        """The first number of each line (N,)."""
+        """Return the first number of each line (N,)."""
         return self.numbers[np.cumsum(self.counts) - self.counts]
 
     @property
     def are_regions(self) -> np.ndarray:
-        """Which lines have 4 or 8 numbers (N,)."""
+        """Return a bool array (N,) that is True for lines with 4 or 8 numbers."""
         return (self.counts == 4) | (self.counts == 8)
 
     @cached_property
     def regions(self) -> np.ndarray:
-        """The lines with 4 or 8 numbers as a table (N, 8), NaN elsewhere."""
-        starts, table = np.cumsum(self.counts) - self.counts, np.full((len(self), 8), np.nan)
+        """Return the lines with 4 or 8 numbers as a table (N, 8), filled up with NaN; other lines are NaN."""
+        starts = np.cumsum(self.counts) - self.counts
+        table = np.full((len(self), 8), np.nan)
         for size in (4, 8):
             rows = np.flatnonzero(self.counts == size)
             table[rows, :size] = self.numbers[starts[rows, None] + np.arange(size)]
         return table
 
-    def refuse(self, wrong: np.ndarray, what: str) -> None:
-        """Raise ResultError for the first line where `wrong` (N,) holds."""
+    def refuse(self, wrong: np.ndarray, reason: str) -> None:
+        """Raise ResultError with the reason for the first line where `wrong` (N,) is True."""
         if wrong.any():
             row = int(np.argmax(wrong))
             line = np.split(self.numbers, np.cumsum(self.counts)[:-1])[row]
-            raise ResultError(f"{self.path} line {row + 1} {what}, got {','.join(f'{value:g}' for value in line)}")
+            raise ResultError(f"{self.path} line {row + 1} {reason}, got {','.join(f'{value:g}' for value in line)}")
 
     def refuse_masks(self) -> None:
-        """Raise ResultError for a mask, where only boxes and polygons are scored."""
+        """Raise ResultError if there is a mask, for protocols that score only boxes and polygons."""
         if self.masks:
             raise ResultError(
-                f"{self.path} line {min(self.masks) + 1} is a mask; masks are scored on sets of many starts and in unsupervised runs only"
+                f"{self.path} line {min(self.masks) + 1} is a mask; masks are scored only on multi-start sets and in "
+                "unsupervised runs"
             )
 
-    def refuse_odd_regions(self) -> None:
-        """Raise ResultError for a number that is not finite, or a negative width or height."""
+    def refuse_invalid_regions(self) -> None:
+        """Raise ResultError for a non-finite number, or a negative width or height."""
         finite = np.add.reduceat(~np.isfinite(self.numbers), np.cumsum(self.counts) - self.counts) == 0
         self.refuse(~finite, "has a number that is not finite")
         self.refuse(
@@ -77,40 +83,44 @@ class Lines:
         )
 
 
-def read_lines(path: str | os.PathLike, frames: int | None = None, spare: bool = False) -> Lines:
-    """The lines of a file of `frames` lines, if that is given; with `spare`, the first `frames` of one that has more. Raises ResultError."""
+def read_lines(path: str | os.PathLike, frames: int | None = None, allow_extra: bool = False) -> Lines:
+    """Read the lines of a file. Raises ResultError.
+
+    If `frames` is given, the file must have that many lines; with `allow_extra` it may have more, which are ignored.
+    """
     path = Path(path)
     if path.suffix == ".bin":
-        lines = _read_binary(path)
-        if frames is not None and len(lines) != frames:
-            raise ResultError(f"{path} has {len(lines)} entries for {frames} frames; track this video again")
-        return lines
+        entries = _read_binary(path)
+        if frames is not None and len(entries) != frames:
+            raise ResultError(f"{path} has {len(entries)} entries for {frames} frames; track this video again")
+        return entries
     text = _decode(path, _read(path)).rstrip()
     lines = text.split("\n")
     if not text:
         raise ResultError(f"{path} is empty; track this video again")
-    more = len(lines) - frames if spare and frames is not None and len(lines) > frames else 0
-    if more:
+    extra = 0
+    if allow_extra and frames is not None and len(lines) > frames:
+        extra = len(lines) - frames
         lines = lines[:frames]
         text = "\n".join(lines)
     if frames is not None and len(lines) != frames:
         raise ResultError(f"{path} has {len(lines)} lines for {frames} frames; track this video again")
     try:
         counts = np.array([line.count(",") for line in lines]) + 1
-        return Lines(path, np.array(list(map(float, text.replace("\n", ",").split(",")))), counts, spare=more)
+        return Lines(path, np.array(list(map(float, text.replace("\n", ",").split(",")))), counts, extra=extra)
     except ValueError:
-        return _read_odd(path, lines, more)
+        return _read_other_formats(path, lines, extra)
 
 
 def _read(path: Path) -> bytes:
-    if path.is_fifo():  # nobody may ever write into it
-        raise ResultError(f"{path} is a pipe; make it a file")
+    if path.is_fifo():  # reading would block until a process writes into it
+        raise ResultError(f"{path} is a pipe; replace it by a file")
     try:
         return path.read_bytes()
     except FileNotFoundError:
         raise ResultError(f"no result file {path}; track this video") from None
     except OSError as error:
-        raise ResultError(f"{path} cannot be read ({error.strerror}); make it a file that you may read") from None
+        raise ResultError(f"{path} cannot be read ({error.strerror}); make it a readable file") from None
 
 
 def _decode(path: Path, data: bytes) -> str:
@@ -120,55 +130,63 @@ def _decode(path: Path, data: bytes) -> str:
         raise ResultError(f"{path} is not a text file; track this video again") from None
 
 
-def _read_odd(path: Path, lines: list[str], spare: int) -> Lines:
-    """Lines with other separators, or with masks."""
-    listed, masks = [], {}
+def _read_other_formats(path: Path, lines: list[str], extra: int) -> Lines:
+    """Parse lines with other separators, or with masks."""
+    rows: list[np.ndarray | Sequence[float]] = []
+    masks: dict[int, Mask] = {}
     for number, line in enumerate(lines, start=1):
         try:
             if line.startswith("m"):
                 masks[number - 1] = parse_mask(line)
-                listed.append(masks[number - 1].box)
+                rows.append(masks[number - 1].box)
             else:
-                listed.append(split_numbers(line))
+                rows.append(split_numbers(line))
         except ValueError as error:
             raise ResultError(f"{path} line {number} {error}") from None
-    return Lines(path, np.concatenate(listed), np.array([len(numbers) for numbers in listed]), masks, spare)
+    return Lines(path, np.concatenate(rows), np.array([len(numbers) for numbers in rows]), masks, extra)
 
 
 def _read_binary(path: Path) -> Lines:
-    """A file of the official toolkit: version and number of entries, then each with its kind: a code, a box, a polygon of four corners, or a mask."""
-    data, at, listed, masks = _read(path), 0, [], {}
+    """Parse a binary file of the official toolkit.
 
-    def take(form: str) -> tuple:
-        nonlocal at
-        at += struct.calcsize(form)
-        return struct.unpack_from(form, data, at - struct.calcsize(form))
+    It has a version and the number of entries. Each entry has its kind first: a code (0), a box (1), a polygon of four
+    corners (2) or a mask (3).
+    """
+    data = _read(path)
+    offset = 0
+    rows: list[np.ndarray | Sequence[float]] = []
+    masks: dict[int, Mask] = {}
+
+    def unpack_next(layout: str) -> tuple:
+        nonlocal offset
+        offset += struct.calcsize(layout)
+        return struct.unpack_from(layout, data, offset - struct.calcsize(layout))
 
     try:
-        version, count = take("<hI")
+        version, count = unpack_next("<hI")
         for index in range(count if version == 1 else 0):
-            (kind,) = take("<B")
+            (kind,) = unpack_next("<B")
             if kind == 0:
-                listed.append(take("<I"))
+                rows.append(unpack_next("<I"))
             elif kind == 1:
-                listed.append(take("<4f"))
+                rows.append(unpack_next("<4f"))
             elif kind == 2:
-                listed.append(take(f"<{2 * take('<H')[0]}f"))
+                rows.append(unpack_next(f"<{2 * unpack_next('<H')[0]}f"))
             elif kind == 3:
-                x, y, width, height, runs = take("<hhHHH")
-                masks[index] = mask_of_runs(x, y, width, height, take(f"<{runs}H"))
-                listed.append(masks[index].box)
+                x, y, width, height, runs = unpack_next("<hhHHH")
+                masks[index] = mask_of_runs(x, y, width, height, unpack_next(f"<{runs}H"))
+                rows.append(masks[index].box)
             else:
-                raise ValueError(f"entry {index + 1} is of kind {kind}")
+                raise ValueError(f"entry {index + 1} is of unknown kind {kind}")
     except (struct.error, ValueError) as error:
         raise ResultError(f"{path} is cut off or no binary result ({error}); track this video again") from None
-    if not listed:
+    if not rows:
         raise ResultError(f"{path} is empty or no binary result; track this video again")
-    return Lines(path, np.concatenate(listed).astype(np.float64), np.array([len(numbers) for numbers in listed]), masks)
+    return Lines(path, np.concatenate(rows).astype(np.float64), np.array([len(numbers) for numbers in rows]), masks)
 
 
 def read_values(path: str | os.PathLike, frames: int | None = None) -> np.ndarray | None:
-    """One number per line (N,), NaN on an empty line; None if there is no such file. Raises ResultError."""
+    """Read one number per line (N,), NaN for an empty line; None if the file does not exist. Raises ResultError."""
     path = Path(path)
     if not path.exists():
         return None

@@ -1,19 +1,24 @@
-"""One-pass results packed as the servers of GOT-10k, TrackingNet and LaSOT take them."""
+"""Pack one-pass results in the formats of the servers of GOT-10k, TrackingNet and LaSOT."""
 
 import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
-from pysot.toolkit.datasets.subsets import SIZES
-from pysot.toolkit.results.files import find_ope_runs, is_nested, load_ope, ope_text
+from pysot.toolkit.datasets.subsets import SEQUENCE_COUNTS
+from pysot.toolkit.results.files import load_ope, ope_text
 from pysot.toolkit.results.lines import ResultError, read_lines
+from pysot.toolkit.results.paths import find_ope_runs, is_nested
 from pysot.utils.files import atomic_write
 
 
 def zip_ope(tracker_dir: str | os.PathLike, dataset: Dataset, path: str | os.PathLike) -> Path:
-    """Pack the results of all sequences: <video>.txt (TrackingNet, LaSOT), or <video>/<video>_001.txt, _002.txt, ... and <video>_time.txt with a column for
-    each repetition (GOT-10k). All of them must be there and whole; ResultError names the first that is not. Returns the path.
+    """Pack the results of all sequences. Returns the path of the zip.
+
+    The zip has <video>.txt (TrackingNet, LaSOT), or <video>/<video>_001.txt, _002.txt, ... and <video>_time.txt with
+    one column per repetition (GOT-10k). All results must exist and be complete; ResultError names the first that is
+    not.
     """
     with atomic_write(path, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for sequence in dataset.sequences:
@@ -22,9 +27,10 @@ def zip_ope(tracker_dir: str | os.PathLike, dataset: Dataset, path: str | os.Pat
     return Path(path)
 
 
-def _members(tracker_dir, dataset: Dataset, sequence: Sequence):
-    """(name in the zip, text) of a sequence's files."""
-    files, video, frames = find_ope_runs(tracker_dir, sequence.name, sequence.alike), sequence.name, len(sequence)
+def _members(tracker_dir: str | os.PathLike, dataset: Dataset, sequence: Sequence) -> Iterator[tuple[str, str]]:
+    """Yield (name in the zip, text) of a sequence's files."""
+    files = find_ope_runs(tracker_dir, sequence.name, sequence.alike)
+    video, frames = sequence.name, len(sequence)
     if not is_nested(dataset):
         yield f"{video}.txt", ope_text(load_ope(files[0], frames))
         return
@@ -34,25 +40,18 @@ def _members(tracker_dir, dataset: Dataset, sequence: Sequence):
 
 
 def _times(file: Path, video: str, frames: int, repetitions: int) -> str:
-    found = next(
-        (
-            path
-            for stem in (video, file.stem.removesuffix("_001"))
-            if (path := file.with_name(f"{stem}_time.txt")).is_file()
-        ),
-        None,
-    )
-    if found is None:
-        raise ResultError(
-            f"no {file.with_name(f'{video}_time.txt')}: the server wants the seconds of each frame; track this video again"
-        )
-    lines = read_lines(found, frames)
+    """Return the text of the time file beside the first result `file`; it may have the spelling of either name."""
+    candidates = [file.with_name(f"{stem}_time.txt") for stem in (video, file.stem.removesuffix("_001"))]
+    time_path = next((path for path in candidates if path.is_file()), None)
+    if time_path is None:
+        raise ResultError(f"no {candidates[0]}: the server needs the seconds of each frame; track this video again")
+    lines = read_lines(time_path, frames)
     lines.refuse(lines.counts != repetitions, f"needs a number of seconds for each of {repetitions} repetitions")
     return "".join(",".join(f"{second:.6f}" for second in row) + "\n" for row in lines.numbers.reshape(frames, -1))
 
 
-def without_result(tracker_dir: str | os.PathLike, dataset: Dataset) -> list[str]:
-    """The sequences that have no result yet."""
+def missing_results(tracker_dir: str | os.PathLike, dataset: Dataset) -> list[str]:
+    """Return the names of the sequences that have no result yet."""
     return [
         sequence.name
         for sequence in dataset.sequences
@@ -61,25 +60,25 @@ def without_result(tracker_dir: str | os.PathLike, dataset: Dataset) -> list[str
 
 
 def zip_if_whole(tracker_dir: str | os.PathLike, dataset: Dataset, path: str | os.PathLike) -> str:
-    """Pack the results of a set whose server scores them if all of them are there, and say in a sentence what there is to send, or what lacks. A zip that is
-    there already is not touched where results lack.
+    """Pack the results of a set that its server scores, if none is missing. Returns a sentence for the user.
+
+    The sentence names the zip to send, or the missing results. An existing zip is not touched if results are missing.
     """
-    lacking = without_result(tracker_dir, dataset)
-    if lacking:
-        more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+    missing = missing_results(tracker_dir, dataset)
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         return (
-            f"{dataset.name} is scored by its server, and there is nothing to send yet: {len(lacking)} of {len(dataset)} videos have no result "
-            f"({', '.join(lacking[:3])}{more})"
+            f"{dataset.name} is scored by its server, and there is nothing to send yet: {len(missing)} of "
+            f"{len(dataset)} videos have no result ({', '.join(missing[:3])}{more})"
         )
-    packed, lacks = zip_ope(tracker_dir, dataset, path), incomplete(dataset)
-    return f"packed {packed}{lacks}" if lacks else f"{dataset.name} is scored by its server: send it {packed}"
+    packed = zip_ope(tracker_dir, dataset, path)
+    note = incomplete(dataset)
+    return f"packed {packed}{note}" if note else f"{dataset.name} is scored by its server: send it {packed}"
 
 
 def incomplete(dataset: Dataset) -> str:
-    """What to add to the name of a zip of a set that is not whole here, "" for one that is."""
-    whole = SIZES.get(dataset.name.lower(), 0)
-    return (
-        f", but {dataset.name} has {whole} sequences and {len(dataset)} are here: the server needs all of them"
-        if len(dataset) < whole
-        else ""
-    )
+    """Return a note for the zip of a set with missing sequences, "" for a complete set."""
+    expected = SEQUENCE_COUNTS.get(dataset.name.lower(), 0)
+    if len(dataset) >= expected:
+        return ""
+    return f", but {dataset.name} has {expected} sequences and {len(dataset)} are here: the server needs all of them"

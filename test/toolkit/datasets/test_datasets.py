@@ -11,14 +11,19 @@ from pysot.toolkit.datasets.settings import EAO_TAGS, VOT_SETTINGS
 from pysot.utils.image import image_size
 
 
-def test_nothing_there_shows_the_expected_tree(tmp_path):
+def test_an_empty_folder_shows_the_expected_tree(tmp_path):
     with pytest.raises(FileNotFoundError, match="no data set VOT2018.*no list.txt(.|\n)*groundtruth.txt"):
         load_dataset("VOT2018", tmp_path)
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("", "is empty"), ('{"a": ', "cut off"), ("[]", "no object of videos"), ("{}", "no object of videos")],
+    [
+        ("", "is empty"),
+        ('{"a": ', "cut off"),
+        ("[]", "a non-empty object of videos, got list"),
+        ("{}", "a non-empty object of videos"),
+    ],
 )
 def test_broken_json(tmp_path, text, reason):
     (tmp_path / "VOT2018.json").write_text(text)
@@ -43,22 +48,22 @@ def test_all_problems_of_a_json_at_once(tmp_path):
     with pytest.raises(ValueError, match="has 8 problems") as error:
         load_dataset("VOT2018", tmp_path)
     assert all(f"{name}" in str(error.value) for name in videos if name != "fine") and "fine" not in str(error.value)
-    assert "images: img_names needs names of files, got 7" in str(error.value)
+    assert "images: img_names needs file names, got 7" in str(error.value)
 
 
-def test_a_json_with_whole_paths(tmp_path):
-    """Frames below the root of the disk are where they say; others are below the set's folder."""
+def test_a_json_with_absolute_paths(tmp_path):
+    """Absolute frame paths are used as they are; others are relative to the set's folder."""
     video = {"img_names": ["/data/x/1.jpg", "x/2.jpg"], "gt_rect": [[1, 2, 3, 4]] * 2, "width": 10, "height": 10}
     (tmp_path / "VOT2018.json").write_text(json.dumps({"x": video}))
     assert load_dataset("VOT2018", tmp_path).sequences[0].frame_paths == ["/data/x/1.jpg", str(tmp_path / "x/2.jpg")]
 
 
-@pytest.mark.parametrize("place", [".", "VOT2016", "up"])
-def test_json_is_found_around_the_folder(tmp_path, place):
-    folder = {"VOT2016": tmp_path / "VOT2016"}.get(place, tmp_path)
+@pytest.mark.parametrize("location", [".", "VOT2016", "up"])
+def test_json_is_found_around_the_folder(tmp_path, location):
+    folder = {"VOT2016": tmp_path / "VOT2016"}.get(location, tmp_path)
     write_json_set(folder / "VOT2016.json", [make_sequence("a", tags={"occlusion": [1]}), make_sequence("b")])
     (tmp_path / "VOT2016" / "a").mkdir(parents=True)
-    dataset = load_dataset("VOT2016", tmp_path / "VOT2016" if place == "up" else tmp_path)
+    dataset = load_dataset("VOT2016", tmp_path / "VOT2016" if location == "up" else tmp_path)
     assert [sequence.name for sequence in dataset.sequences] == ["a", "b"]
     assert dataset.settings == VOT_SETTINGS["VOT2016"] and dataset.tags == EAO_TAGS
     assert dataset.sequences[0].frame_paths[0] == str(tmp_path / "VOT2016" / "a" / "00000001.jpg")
@@ -167,7 +172,8 @@ def test_a_vot_json_without_sizes_and_frames_says_what_it_needs(tmp_path, more):
     (tmp_path / "VOT2018.json").write_text(json.dumps({"v": video}))
     with pytest.raises(
         ValueError,
-        match="v: the size of its images is needed: give it the keys width and height, or put its first frame at .*v/1.jpg",
+        match="v: the size of its images is needed: give it the keys width and height, "
+        "or put its first frame at .*v/1.jpg",
     ):
         load_dataset("VOT2018", tmp_path)
 
@@ -175,7 +181,7 @@ def test_a_vot_json_without_sizes_and_frames_says_what_it_needs(tmp_path, more):
 @pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../b", "..\\x", ""])
 @pytest.mark.parametrize("dataset", ["OTB100", "VOT2018"])
 def test_names_of_videos_that_are_paths_are_refused(tmp_path, dataset, name):
-    """Before anything is read or written by that name."""
+    """The error comes before anything is read or written under that name."""
     video = {
         "video_dir": "v",
         "img_names": ["v/1.jpg"],

@@ -1,4 +1,4 @@
-"""Sets of one-pass tracking as they are handed out; frames are empty files, since none is opened."""
+"""Published layouts of one-pass sets. Frames are empty files because none is opened."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_an_empty_folder_shows_what_is_expected(tmp_path, name, shown):
     assert shown in str(error.value)
 
 
-def test_every_problem_is_told(tmp_path):
+def test_every_problem_is_reported(tmp_path):
     touch(tmp_path / "data_seq" / "UAV123" / "bike1", range(1, 4))
     write_truth(tmp_path / "anno" / "UAV123" / "bike1.txt", [BOX] * 3)
     write_truth(tmp_path / "anno" / "UAV123" / "boat1.txt", [BOX] * 3)
@@ -61,7 +61,7 @@ def test_every_problem_is_told(tmp_path):
 
 
 def test_uav123_pieces(tmp_path):
-    """bird1_2 is images 775 on of bird1; NaN where the target is absent. At 10 Hz the same piece begins at 259."""
+    """bird1_2 starts at image 775 of bird1, at 10 Hz at image 259; ground truth is NaN if the target is absent."""
     touch(tmp_path / "data_seq" / "UAV123" / "bird1", range(770, 790))
     touch(tmp_path / "data_seq" / "UAV123_10fps" / "bird1", range(255, 270))
     touch(tmp_path / "data_seq" / "UAV123" / "car1_s", range(1, 4))
@@ -84,7 +84,10 @@ def test_uav123_pieces(tmp_path):
 
 
 def test_nfs(tmp_path):
-    """Corners become sizes; at 30 Hz every eighth line counts, where the file has those of 240 Hz; one frame too many at the end is left."""
+    """Corners become sizes, and an extra frame at the end is dropped.
+
+    At 30 Hz every eighth line counts if the file has one line per frame at 240 Hz.
+    """
     lines = [(0, 10 + index, 20, 40 + index, 60, index + 1, 0, 0, 0, '"ball game"') for index in range(80)]
     write_truth(tmp_path / "ball" / "30" / "ball.txt", lines, " ")
     touch(tmp_path / "ball" / "30" / "ball", range(1, 12), 5)
@@ -100,8 +103,8 @@ def test_nfs(tmp_path):
         load_dataset("NFS30", tmp_path)
 
 
-def test_a_frame_that_lacks_in_the_middle(tmp_path):
-    """Where there may be more images than lines, or the other way round, a gap would move all boxes behind it."""
+def test_a_missing_frame_in_the_middle(tmp_path):
+    """A gap would shift all later boxes if the numbers of images and of lines may differ."""
     touch(tmp_path / "NFS30" / "ball" / "30" / "ball", (1, 2, *range(4, 11)), 5)
     write_truth(
         tmp_path / "NFS30" / "ball" / "30" / "ball.txt",
@@ -112,12 +115,12 @@ def test_a_frame_that_lacks_in_the_middle(tmp_path):
     write_truth(tmp_path / "OTB100" / "Deer" / "groundtruth_rect.txt", [BOX] * 4)
     touch(tmp_path / "UAV123" / "data_seq" / "UAV123" / "bird1", (775, 777, 778), 6)
     write_truth(tmp_path / "UAV123" / "anno" / "UAV123" / "bird1_2.txt", [BOX] * 3)
-    for name, lacks in (
+    for name, message in (
         ("NFS30", "there is no 00003.jpg in .*30/ball"),
         ("OTB100", "there is no 0003.jpg in .*Deer/img"),
         ("UAV123", "bird1_2: there is no 000776.jpg in .*bird1"),
     ):
-        with pytest.raises(ValueError, match=lacks):
+        with pytest.raises(ValueError, match=message):
             load_dataset(name, tmp_path)
 
 
@@ -175,7 +178,7 @@ def test_lasot_takes_the_testing_set(tmp_path):
         load_dataset("LaSOT", tmp_path)
 
 
-def test_a_set_that_is_not_whole_is_told(tmp_path, caplog):
+def test_an_incomplete_set_is_reported(tmp_path, caplog):
     for name in ("David", "Deer"):
         touch(tmp_path / "OTB100" / name / "img", range(1, 4), 4)
         write_truth(tmp_path / "OTB100" / name / "groundtruth_rect.txt", [BOX] * 3)
@@ -184,7 +187,7 @@ def test_a_set_that_is_not_whole_is_told(tmp_path, caplog):
 
 
 def test_parts_of_otb100(tmp_path):
-    """OTB50 and CVPR13 out of the folder of OTB100, in any spelling; what is missing is named."""
+    """OTB50 and CVPR13 are read from the folder of OTB100, in any spelling; missing sequences are named."""
     for name in {*SUBSETS["otb50"]} - {"Human4-2", "Skating2-1", "Skating2-2", "David"} | {"Coke"}:
         touch(tmp_path / "OTB100" / name / "img", range(1, 4), 4)
         write_truth(tmp_path / "OTB100" / name / "groundtruth_rect.txt", [BOX] * 3)

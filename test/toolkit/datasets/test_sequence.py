@@ -18,7 +18,7 @@ def test_frames_and_truth_must_be_as_many():
 
 
 @pytest.mark.parametrize(
-    "names, told",
+    "names, message",
     [
         ("01 02 04 05 07", "there is no 03.jpg, no 06.jpg$"),
         ("a b c", "of both$"),
@@ -28,9 +28,9 @@ def test_frames_and_truth_must_be_as_many():
         ("1 2 7 8 9 10", "no 3.jpg, no 4.jpg, no 5.jpg ...$"),
     ],
 )
-def test_images_that_lack_are_named(names, told):
-    """Numbers with a gap; images of every tenth frame and names that are no numbers have none."""
-    with pytest.raises(ValueError, match=told):
+def test_missing_images_are_named(names, message):
+    """Gaps in numbered names are reported, but not for every tenth frame or for names without numbers."""
+    with pytest.raises(ValueError, match=message):
         Sequence("clip", [f"x/{name}.jpg" for name in names.split()], moving_polygons(12), 10, 10)
 
 

@@ -1,4 +1,4 @@
-"""The HTML report: what is on it, that names stay text, that nothing is loaded, and in a real browser that it works."""
+"""HTML report: its content, escaped names, no loading from elsewhere, and its behaviour in a real browser."""
 
 import html.parser
 import json
@@ -23,11 +23,15 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 
 class Reader(html.parser.HTMLParser):
-    """Counts tags, and collects attributes that could load something."""
+    """Parser that counts tags and collects attributes that could load something."""
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.loaded, self.ids, self.links, self.text = [], [], [], [], []
+        self.tags = []
+        self.loaded = []
+        self.ids = []
+        self.links = []
+        self.text = []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -49,17 +53,15 @@ class Reader(html.parser.HTMLParser):
 
 def supervised(folder, names=("good", "bad"), sequences=("a", "b")):
     dataset = Dataset("SET", [box_sequence(40, name=name) for name in sequences], EAO_TAGS, VotSettings(5, 20, 10))
-    for place, name in enumerate(names):
+    folders = [folder / str(index) / name.replace("/", "_") for index, name in enumerate(names)]
+    for index, tracker_dir in enumerate(folders):
         for sequence in dataset.sequences:
-            save_baseline(
-                folder / str(place) / name.replace("/", "_"), sequence.name, trajectory(40, lost=[12] * place)
-            )
-    folders = [folder / str(place) / name.replace("/", "_") for place, name in enumerate(names)]
+            save_baseline(tracker_dir, sequence.name, trajectory(40, lost=[12] * index))
     scores = score_trackers(dataset, folders, mode="both", with_timelines=True)
     return write_report(folder / "out.html", scores, {"mode": "both"}), dataset
 
 
-def test_what_is_on_it(tmp_path):
+def test_content(tmp_path):
     path, _ = supervised(tmp_path)
     page = path.read_text()
     read, text = Reader(page), " ".join(Reader(page).text)
@@ -153,7 +155,7 @@ def test_pictures_around_a_loss(tmp_path):
 
 
 def test_a_tracker_that_never_settles_has_no_dot(tmp_path):
-    """Lost at once after each start, it has losses but no accuracy."""
+    """A tracker that is lost right after each start has losses but no accuracy."""
     dataset = Dataset("SET", [box_sequence(40, name="a")], EAO_TAGS, VotSettings(5, 20, 10))
     for name, lost in (("good", []), ("dead", [1, 7, 13, 19, 25, 31, 37])):
         save_baseline(tmp_path / name, "a", trajectory(40, lost=lost))
@@ -172,18 +174,22 @@ def test_parts():
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 def test_in_a_real_browser(tmp_path):
-    """Sorting by a click, heads that the keyboard reaches, links that open their part; the page's own policy forbids any loading."""
+    """Headers sort by click and have keyboard focus, links open their part, and nothing is loaded."""
     path, dataset = supervised(tmp_path, names=("worse", EVIL), sequences=("b", "a", "c"))
     script = """<script>
     const out = {}, table = document.querySelectorAll('table')[0], heads = table.querySelectorAll('th button');
     const column = n => [...table.tBodies[0].rows].map(row => parseFloat(row.cells[n].textContent));
     heads[1].click(); out.down = column(1); heads[1].click(); out.up = column(1);
-    heads[2].focus(); out.focused = document.activeElement === heads[2]; out.tab = heads[2].tabIndex; out.kind = heads[2].type;
+    heads[2].focus(); out.focused = document.activeElement === heads[2];
+    out.tab = heads[2].tabIndex; out.kind = heads[2].type;
     out.sorted = heads[1].closest('th').getAttribute('aria-sort');
     const link = [...document.querySelectorAll('a')].find(a => a.textContent === 'c'); link.click();
-    setTimeout(() => { out.open = document.querySelectorAll('details[open] summary').length; out.title = document.title;
-      out.wide = document.documentElement.scrollWidth <= innerWidth; out.resources = performance.getEntriesByType('resource').length;
-      const done = document.createElement('pre'); done.id = 'done'; done.textContent = JSON.stringify(out); document.body.append(done); }, 200);
+    setTimeout(() => {
+      out.open = document.querySelectorAll('details[open] summary').length; out.title = document.title;
+      out.wide = document.documentElement.scrollWidth <= innerWidth;
+      out.resources = performance.getEntriesByType('resource').length;
+      const done = document.createElement('pre'); done.id = 'done'; done.textContent = JSON.stringify(out);
+      document.body.append(done); }, 200);
     </script></body>"""
     path.write_text(path.read_text().replace("</body>", script))
     command = [

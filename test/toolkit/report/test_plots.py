@@ -1,4 +1,4 @@
-"""Figures: files that their formats' readers accept, the numbers and names that are in them, hostile names, nothing to plot, one tracker and forty."""
+"""Figures: valid files, their values and names, hostile names, nothing to plot, one tracker and forty."""
 
 import html
 import subprocess
@@ -18,7 +18,14 @@ from pysot.toolkit.evaluation.eao import average
 from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.report.canvas import COLOURS, LONGEST, line_style, marker_style, plain
 from pysot.toolkit.report.figures import write_figures
-from pysot.toolkit.report.plots import LEGEND, plot_curves, plot_expected_overlap, plot_scores, plot_tags, plot_timeline
+from pysot.toolkit.report.plots import (
+    MAX_LEGEND,
+    plot_curves,
+    plot_expected_overlap,
+    plot_scores,
+    plot_tags,
+    plot_timeline,
+)
 from pysot.toolkit.report.summary import tag_values
 from pysot.toolkit.results.files import save_ope
 
@@ -28,7 +35,7 @@ SETTINGS = VotSettings(5, 20, 10)
 
 
 def texts(path: Path) -> str:
-    """All text of an SVG; letters are outlines there, what they say is in comments."""
+    """Return all text of an SVG. Letters are outlines there; the text is in comments."""
     parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))
     return "\n".join(
         node.text or "" for node in ElementTree.parse(path, parser).iter() if node.tag is ElementTree.Comment
@@ -36,7 +43,7 @@ def texts(path: Path) -> str:
 
 
 def draw_all(names, folder: Path, suffix: str = "svg") -> list[Path]:
-    """The three figures of plain data with trackers of these names."""
+    """Draw the three figures that need no scores, with trackers of these names."""
     rng = np.random.default_rng(0)
     overlaps = {name: rng.uniform(0, 1, 30) for name in names}
     tags = {name: {tag: rng.uniform(0.1, 1) for tag in (*HOSTILE[:4], "e")} for name in names}
@@ -46,7 +53,7 @@ def draw_all(names, folder: Path, suffix: str = "svg") -> list[Path]:
         ),
         plot_tags(tags, folder / f"tags.{suffix}", HOSTILE[0]),
         plot_timeline(
-            HOSTILE[0], overlaps, {name: [3, place % 30] for place, name in enumerate(names)}, folder / f"time.{suffix}"
+            HOSTILE[0], overlaps, {name: [3, index % 30] for index, name in enumerate(names)}, folder / f"time.{suffix}"
         ),
     ]
 
@@ -62,7 +69,7 @@ def test_every_tracker_is_named(tmp_path, names):
 
 
 @pytest.mark.filterwarnings("error")
-def test_letters_that_the_font_lacks_are_no_warnings(tmp_path):
+def test_missing_letters_of_the_font_raise_no_warnings(tmp_path):
     assert len(draw_all(("跟踪器",), tmp_path, "png")) == 3
 
 
@@ -123,7 +130,7 @@ def test_labels_of_a_radar_do_not_overlap(tags, monkeypatch):
     figure.draw_without_rendering()
     (axes,) = figure.axes
     boxes = [text.get_window_extent() for text in (*axes.texts, axes.title, *figure.legends)]
-    assert len(boxes) == tags + 2 and not any(a.overlaps(b) for place, a in enumerate(boxes) for b in boxes[:place])
+    assert len(boxes) == tags + 2 and not any(a.overlaps(b) for index, a in enumerate(boxes) for b in boxes[:index])
 
 
 def test_labels_of_a_radar_are_not_cut_at_the_rim(tmp_path):
@@ -153,7 +160,7 @@ def test_a_timeline_has_a_row_per_loser(monkeypatch):
 
 def test_styles_tell_forty_trackers_apart():
     for style in (line_style, marker_style):
-        assert len({str(style(place)) for place in range(40)}) == 40
+        assert len({str(style(index)) for index in range(40)}) == 40
     assert plain("a$b") == r"a\$b" and plain("_a") == " _a" and len(plain("x" * 500)) == LONGEST + 1
 
 
@@ -164,12 +171,12 @@ def supervised(folder: Path, names=("good", "bad"), sequences=("a", "b"), repeti
         EAO_TAGS,
         SETTINGS,
     )
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         for sequence in dataset.sequences:
             for repetition in range(1, repetitions + 1):
-                save_baseline(
-                    folder / name, sequence.name, trajectory(40, lost=[12] * (place + repetition - 1 > 0)), repetition
-                )
+                is_first = index == 0 and repetition == 1
+                run = trajectory(40, lost=[] if is_first else [12])
+                save_baseline(folder / name, sequence.name, run, repetition)
     folders = [folder / name for name in names]
     return dataset, folders, score_trackers(dataset, folders, with_timelines=True)
 
@@ -227,7 +234,7 @@ def test_the_curve_averages_to_eao_over_all_repetitions(tmp_path):
     assert set(tag_values(scores)["good"]) == set(EAO_TAGS)
 
 
-def test_timelines_are_of_the_first_repetition_that_is_there(tmp_path):
+def test_timelines_are_of_the_first_existing_repetition(tmp_path):
     dataset, folders, _ = supervised(tmp_path, names=("good",), repetitions=2)
     (folders[0] / "baseline" / "a" / "a_001.txt").unlink()
     timeline = score_trackers(dataset, folders, with_timelines=True).timelines("a")["good"]
@@ -241,13 +248,14 @@ def test_forty_trackers_in_the_figures_of_scores(tmp_path):
     for folder in folders:
         save_ope(tmp_path / "ope" / folder.name, "a", np.array([[20.0, 20, 19, 19]] * 9))
     curves = score_trackers(one_pass, [tmp_path / "ope" / folder.name for folder in folders])
-    assert texts(plot_curves(curves, tmp_path / "b.svg")).count("tracker ") == 3 * LEGEND
+    assert texts(plot_curves(curves, tmp_path / "b.svg")).count("tracker ") == 3 * MAX_LEGEND
 
 
 def test_neither_pyplot_nor_a_display_is_touched(tmp_path):
     code = (
         "import sys, numpy as np\nfrom pysot.toolkit.report.plots import plot_timeline\n"
-        f"plot_timeline('s', {{'a': np.ones(3)}}, {{'a': []}}, {str(tmp_path / 'a.png')!r})\nprint('matplotlib.pyplot' in sys.modules)"
+        f"plot_timeline('s', {{'a': np.ones(3)}}, {{'a': []}}, {str(tmp_path / 'a.png')!r})\n"
+        "print('matplotlib.pyplot' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env={"PATH": "", "HOME": str(tmp_path)}
@@ -256,12 +264,12 @@ def test_neither_pyplot_nor_a_display_is_touched(tmp_path):
 
 
 def test_official_scores_are_drawn_where_they_are_asked_for(tmp_path):
-    """The rank, the axis and the curve are those of the official toolkit."""
+    """Rank, axis and curve are in the official arithmetic."""
     dataset = Dataset("SET", [box_sequence(40, name=name) for name in "ab"], EAO_TAGS, VotSettings(5, 20, 10))
     for sequence in dataset.sequences:
         save_baseline(tmp_path / "m", sequence.name, trajectory(40, lost=[12]))
     scores = score_trackers(dataset, [tmp_path / "m"], mode="vot", with_timelines=True)
-    official, ours = scores.trackers[0].official.eao, scores.trackers[0].eao["all"]
+    official, pysot = scores.trackers[0].official.eao, scores.trackers[0].eao["all"]
     written = write_figures(tmp_path / "out", scores, "svg", official=True)
-    assert f"{official:.3f}" != f"{ours:.3f}" and "losses per video" in texts(written[0])
-    assert all(f"m [{official:.3f}]" in texts(path) and f"m [{ours:.3f}]" not in texts(path) for path in written[:2])
+    assert f"{official:.3f}" != f"{pysot:.3f}" and "losses per video" in texts(written[0])
+    assert all(f"m [{official:.3f}]" in texts(path) and f"m [{pysot:.3f}]" not in texts(path) for path in written[:2])

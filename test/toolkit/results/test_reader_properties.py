@@ -1,4 +1,7 @@
-"""The readers of results and data sets, on any bytes: they give what is written there or an error that names the file, and read what was written."""
+"""Readers of results and data sets on arbitrary bytes.
+
+They return the written values or raise an error that names the file, and they read back what was written.
+"""
 
 import json
 import struct
@@ -55,9 +58,8 @@ words = st.one_of(
 )
 line_ends = st.sampled_from(["\n", "\n", "\r\n", "\r", "\x0b", "\x1c", "\u2028"])
 lines = st.lists(st.tuples(words, line_ends), max_size=7).map(lambda parts: "".join(map("".join, parts)).encode())
-files = st.one_of(
-    st.binary(max_size=40), lines, lines.map(lambda rest: b"1\n" + rest)
-)  # the last kind begins as supervised results do
+supervised_lines = lines.map(lambda rest: b"1\n" + rest)
+files = st.one_of(st.binary(max_size=40), lines, supervised_lines)
 
 
 @pytest.fixture(scope="module")
@@ -121,19 +123,19 @@ any_region = st.one_of(st.tuples(numbers, numbers, sizes, sizes), st.lists(numbe
 
 @st.composite
 def trajectories(draw):
-    """A supervised run: stretches of regions that end in a loss, with skipped frames before the next start; the last stretch just ends."""
+    """Draw a supervised run: tracked segments, each but the last followed by a loss and by skipped frames."""
     entries = [0] * draw(st.integers(0, 2))
-    stretches = draw(st.lists(st.lists(any_region, max_size=4), min_size=1, max_size=4))
-    for place, stretch in enumerate(stretches):
-        entries += [START, *stretch]
-        if place < len(stretches) - 1:
+    segments = draw(st.lists(st.lists(any_region, max_size=4), min_size=1, max_size=4))
+    for index, segment in enumerate(segments):
+        entries += [START, *segment]
+        if index < len(segments) - 1:
             entries += [LOST] + [0] * draw(st.integers(0, 4))
     return Trajectory.from_frames(entries, draw(st.none() | st.just(np.ones(len(entries)))))
 
 
 @given(trajectory=trajectories())
 def test_a_supervised_result_is_read_as_it_was_written(folder, trajectory):
-    """Numbers go through float32 and four digits, as the original writes them."""
+    """Numbers are written as float32 with four digits, as in the original."""
     read = load_baseline(save_baseline(folder / "model", "v", trajectory), len(trajectory))
     np.testing.assert_array_equal(read.codes, trajectory.codes)
     np.testing.assert_allclose(read.regions, trajectory.regions, atol=5.1e-5, rtol=1e-7)
@@ -151,20 +153,21 @@ def test_a_one_pass_result_is_read_as_it_was_written(folder, boxes_xywh, nested)
 
 @given(rows=st.lists(any_region, min_size=1, max_size=5), data=st.data())
 def test_the_dialect_of_a_file_does_not_matter(folder, rows, data):
-    """Separators, line ends, byte order mark, blanks around and empty lines at the end, mixed as they come; but no commas beside others on a line."""
+    """Separators, line ends, byte order mark, blanks and empty lines at the end mix freely.
+
+    Only commas and other separators do not mix on one line.
+    """
     kinds = st.sampled_from([[",", ", ", "\t,"], [";", "\t", " ", " ;\t", "  "]])
     ends, blanks = st.sampled_from(["\n", "\r\n"]), st.sampled_from(["", " ", "\t"])
     lines = []
     for row in rows:
         separators = st.sampled_from(data.draw(kinds))
         lines.append(
-            "".join(f"{data.draw(separators) if place else ''}{float(number)!r}" for place, number in enumerate(row))
+            "".join(f"{data.draw(separators) if index else ''}{float(number)!r}" for index, number in enumerate(row))
         )
     body = "".join(data.draw(blanks) + line + data.draw(blanks) + data.draw(ends) for line in lines)
-    mark, tail = (
-        data.draw(st.sampled_from(["", "\ufeff"])),
-        data.draw(st.sampled_from(["", "\n", "\r\n\r\n", " \n\t\n"])),
-    )
+    mark = data.draw(st.sampled_from(["", "\ufeff"]))
+    tail = data.draw(st.sampled_from(["", "\n", "\r\n\r\n", " \n\t\n"]))
     path = folder / "dialect.txt"
     path.write_bytes((mark + body + tail).encode())
     for read, row in zip(number_lines(path), rows, strict=True):

@@ -20,18 +20,13 @@ from pysot.toolkit.results.files import (
     TRACKED,
     ResultError,
     Trajectory,
-    anchor_file,
-    find_ope_runs,
-    is_nested,
     load_baseline,
     load_ope,
     save_ope,
     save_vot,
-    tracker_dirs,
-    vot_file,
-    vot_files,
 )
-from pysot.toolkit.results.server_zip import without_result, zip_if_whole, zip_ope
+from pysot.toolkit.results.paths import anchor_file, find_ope_runs, is_nested, tracker_dirs, vot_file, vot_files
+from pysot.toolkit.results.server_zip import missing_results, zip_if_whole, zip_ope
 from pysot.utils.files import write_json
 
 FRAMES = [1, [1.0, 2, 3, 4], 2, 0, 0, 0, 0, 1, list(range(8))]
@@ -129,9 +124,8 @@ def test_saved_and_loaded(tmp_path):
 
 def test_numbers_as_float32(tmp_path):
     path = save_baseline(tmp_path, "clip", Trajectory.from_frames([1, [1234.56785, 0, 1, 1]]))
-    assert (
-        path.read_text().splitlines()[1].startswith("1234.5679,")
-    )  # 1234.5678 or 1234.5679 differ by the float32 in between
+    # without the conversion to float32 it would be 1234.5678 (or 1234.5679, by rounding)
+    assert path.read_text().splitlines()[1].startswith("1234.5679,")
 
 
 def test_one_frame(tmp_path):
@@ -153,10 +147,10 @@ def test_a_full_disk_leaves_the_old_result(tmp_path, monkeypatch):
 
 def test_trajectory_checks_itself():
     nan = np.full((2, 8), np.nan)
-    no_region, no_code = ([1, 3], nan, None), ([1, 5], nan, None)
+    without_region, invalid_code = ([1, 3], nan, None), ([1, 5], nan, None)
     for codes, regions, seconds in (
-        no_region,
-        no_code,
+        without_region,
+        invalid_code,
         ([1], nan, None),
         ([1, 0], nan, np.zeros(3)),
         ([1, 0], np.zeros((2, 8)), None),
@@ -171,8 +165,11 @@ def test_one_pass_results(tmp_path):
     boxes = np.array([[1, 2, 3, 4], [1.25, 2, 3, 4]])
     path = save_ope(tmp_path, "clip", boxes)
     np.testing.assert_array_equal(load_ope(path, 2), boxes)
-    short = ("1,2,3\n", "line 1 needs x,y,width,height")
-    for text, reason in (short, ("1,2,3,4\n1,2,-3,4\n", "line 2 has a negative"), ("1,2,3,nan\n", "not finite")):
+    for text, reason in (
+        ("1,2,3\n", "line 1 needs x,y,width,height"),
+        ("1,2,3,4\n1,2,-3,4\n", "line 2 has a negative"),
+        ("1,2,3,nan\n", "not finite"),
+    ):
         with pytest.raises(ResultError, match=reason):
             load_ope(write(tmp_path, text))
     with pytest.raises(ResultError, match="2 lines for 3 frames"):
@@ -229,8 +226,8 @@ def test_a_start_right_after_a_loss_and_skipped_frames_before_the_first_are_fine
     ]
 
 
-def test_finished_results_may_lie_where_nothing_can_be_written(tmp_path, monkeypatch):
-    """Those of this network are looked at again; others are refused, and a place that cannot be made is named."""
+def test_finished_results_may_be_in_a_read_only_folder(tmp_path, monkeypatch):
+    """Results of this network are accepted, others refused; a folder that cannot be made is named."""
     claim_tracker_dir(tmp_path / "model", "one")
 
     def full(*args):
@@ -256,23 +253,24 @@ def test_results_of_two_networks_do_not_mix(tmp_path):
     for damaged in (None, "", '{"sha256": "tw', "[]"):
         if damaged is not None:
             (tmp_path / "model" / "network.json").write_text(damaged)
-        with pytest.raises(ValueError, match="another network.* or of nobody knows what"):
+        with pytest.raises(ValueError, match="another network.* or of unknown origin"):
             claim_tracker_dir(tmp_path / "model", "two")
 
 
-def test_results_that_were_computed_otherwise_do_not_mix(tmp_path):
+def test_results_of_two_devices_do_not_mix(tmp_path):
     claim_tracker_dir(tmp_path / "model", "net cpu fp32")
     save_baseline(tmp_path / "model", "a", Trajectory.from_frames(FRAMES))
     with pytest.raises(
         ValueError,
-        match=r"of another network or of other settings \(computed on cpu fp32, this run on cuda fp32, TF32\), which this run would "
-        "mix with its own; remove or rename",
+        match=r"of another network or of other settings \(computed on cpu fp32, this run on cuda fp32, TF32\), "
+        "which this run would mix with its own; remove or rename",
     ):
         claim_tracker_dir(tmp_path / "model", "net cuda fp32, TF32")
-    write_json(tmp_path / "model" / "network.json", {"sha256": "net", "runs": []})  # by a version that did not note it
+    write_json(tmp_path / "model" / "network.json", {"sha256": "net", "runs": []})  # by a version without the device
     with pytest.raises(
         ValueError,
-        match='of this network and these settings by an earlier version, .* write "sha256": "net cpu fp32" into its network.json',
+        match="of this network and these settings by an earlier version, .* "
+        'write "sha256": "net cpu fp32" into its network.json',
     ):
         claim_tracker_dir(tmp_path / "model", "net cpu fp32")
     with pytest.raises(ValueError, match=r"holds results of another network or of other settings, which"):
@@ -296,15 +294,15 @@ except ValueError as error:
 
 
 def test_results_of_any_experiment_are_protected(tmp_path):
-    """Also those of a protocol that the layout of results does not know."""
+    """Results of a protocol without a fixed folder name are protected as well."""
     claim_tracker_dir(tmp_path / "model", "one")
     save_vot(vot_file(tmp_path / "model", "a", experiment="widths"), Trajectory.from_frames([1, [1, 2, 3, 4]]))
     with pytest.raises(ValueError, match="holds results of another network"):
         claim_tracker_dir(tmp_path / "model", "two")
 
 
-def test_of_runs_that_start_together_one_claims_a_folder(tmp_path):
-    """Ten times two processes with other settings, and two with the same."""
+def test_one_of_several_processes_claims_a_folder(tmp_path):
+    """Three processes start together, five times: one with other settings, two with the same."""
     for turn in range(5):
         folder = str(tmp_path / f"m{turn}")
         code = CLAIM.format(root=str(ROOT), start=time.time() + 1.0, folder=folder)
@@ -317,12 +315,12 @@ def test_of_runs_that_start_together_one_claims_a_folder(tmp_path):
         assert claimed in (1, 2) and all(
             "is being filled by another run" in sentence for sentence in said if sentence != "claimed"
         ), said
-    claim_tracker_dir(tmp_path / "m0", "three")  # all have ended without a result
+    claim_tracker_dir(tmp_path / "m0", "three")  # all processes ended without a result
     assert json.loads((tmp_path / "m0/network.json").read_text())["sha256"] == "three"
 
 
 def hidden_set(name, *videos, frames=4) -> Dataset:
-    """Ground truth in the first frame only."""
+    """Data set with ground truth in the first frame only."""
     truth = [np.array([1.0, 2, 3, 4])] + [np.full(4, np.nan)] * (frames - 1)
     return Dataset(name, [make_sequence(video, truth=truth) for video in videos], (), None)
 
@@ -352,7 +350,7 @@ def test_zips_for_the_servers_round_trip(tmp_path, name, members):
 
 def test_a_zip_is_whole_or_absent(tmp_path):
     save_ope(tmp_path / "m", "a", np.ones((4, 4)), nested=True)
-    with pytest.raises(ResultError, match="a_time.txt: the server wants the seconds of each frame"):
+    with pytest.raises(ResultError, match="a_time.txt: the server needs the seconds of each frame"):
         zip_ope(tmp_path / "m", hidden_set("GOT-10k", "a"), tmp_path / "m.zip")
     with pytest.raises(ResultError, match="no result file .*b.txt"):
         zip_ope(tmp_path / "m", hidden_set("TrackingNet", "a", "b"), tmp_path / "m.zip")
@@ -360,7 +358,7 @@ def test_a_zip_is_whole_or_absent(tmp_path):
 
 
 def test_all_repetitions_and_their_times_are_packed(tmp_path):
-    """As got10k writes them: three results, and a column of seconds for each."""
+    """The got10k toolkit writes three results, and one column of seconds for each."""
     folder, boxes = tmp_path / "m" / "a", np.arange(16.0).reshape(4, 4)
     folder.mkdir(parents=True)
     for number in (1, 2, 3):
@@ -389,10 +387,10 @@ def test_all_repetitions_and_their_times_are_packed(tmp_path):
 
 
 def test_a_zip_is_made_of_all_videos_or_not_at_all(tmp_path):
-    """One that lacks videos is not announced, and one that is whole is never made smaller; nor is a set of which a part is here the whole one."""
+    """With missing results no zip is written and an existing zip is kept; a part of a set is reported as a part."""
     dataset, path = hidden_set("hidden", "a", "b"), tmp_path / "siam.v1.zip"
     save_ope(tmp_path / "siam.v1", "a", np.ones((4, 4)))
-    assert without_result(tmp_path / "siam.v1", dataset) == ["b"]
+    assert missing_results(tmp_path / "siam.v1", dataset) == ["b"]
     assert (
         "nothing to send yet: 1 of 2 videos have no result (b)" in zip_if_whole(tmp_path / "siam.v1", dataset, path)
         and not path.exists()
@@ -426,8 +424,8 @@ def test_names_of_folders_and_repetitions(tmp_path, written):
     assert vot_files(tmp_path / "m", "clip-2") == [tmp_path / "m" / "baseline" / "clip-2" / "clip-2_001.txt"]
 
 
-def test_names_of_folders_that_are_alike(tmp_path):
-    """The folder of clip_1 is never clip-1's; one that may be of both is told; so with the files in a folder."""
+def test_similar_names_of_folders(tmp_path):
+    """The folder of clip_1 is never used for clip-1; ambiguous folders and files are reported."""
     for folder, stem in (("clip_1", "clip_1"), ("slow", "SLOW")):
         (tmp_path / "m" / "baseline" / folder).mkdir(parents=True)
         (tmp_path / "m" / "baseline" / folder / f"{stem}_001.txt").write_text("1\n1,2,3,4\n")
@@ -445,8 +443,8 @@ def test_names_of_folders_that_are_alike(tmp_path):
         vot_files(tmp_path / "m", "clip_1", alike=["clip-1"])
 
 
-def test_what_cannot_be_read_is_named(tmp_path, monkeypatch):
-    """A folder in place of a file, and a file without permission: the tracker is not scored, the others are."""
+def test_unreadable_files_are_named(tmp_path, monkeypatch):
+    """A folder in place of a file and an unreadable file raise a ResultError, so that other trackers are scored."""
     (tmp_path / "a_001.txt").mkdir()
     with pytest.raises(ResultError, match="a_001.txt cannot be read .*directory"):
         load_baseline(tmp_path / "a_001.txt", 3)
@@ -468,8 +466,8 @@ def test_a_pipe_is_no_result(tmp_path):
         load_baseline(tmp_path / "a_001.txt", 3)
 
 
-def test_loose_text_files_do_not_hide_trackers(tmp_path):
-    """A note beside the folders of one-pass trackers; the folder of a GOT-10k tracker is one tracker."""
+def test_other_text_files_do_not_hide_trackers(tmp_path):
+    """A text file beside the folders of one-pass trackers is ignored; a GOT-10k tracker's folder is one tracker."""
     for name in ("m", "n"):
         save_ope(tmp_path / name, "a", np.ones((3, 4)))
     (tmp_path / "scores.txt").write_text("m 0.5")

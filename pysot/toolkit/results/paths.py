@@ -1,0 +1,202 @@
+"""Names and folders of result files.
+
+VOT        <tracker>/<experiment>/<video>/<video>_001.txt ... _015.txt, one file per repetition; the experiment is
+           `baseline`, `realtime`, `unsupervised` or `longterm`. Beside them are <video>_001_time.value (seconds per
+           frame) and <video>_001_confidence.value (long-term sets). Multi-start sets have one file per run instead:
+           <video>_<first frame, 8 digits>.txt
+one pass   <tracker>/<video>.txt, for GOT-10k <tracker>/<video>/<video>_001.txt, _002.txt, ...; seconds per frame are in
+           <video>_time.txt, with one column per repetition
+
+Results may spell the name of a video differently, see `datasets.names`.
+`alike` are the other videos of its set whose names differ in spelling only.
+For the lines in the files, see `files`.
+"""
+
+import os
+import re
+from collections.abc import Collection, Iterator
+from collections.abc import Sequence as Listing
+from pathlib import Path
+
+from pysot.toolkit.datasets.names import match_name
+from pysot.toolkit.datasets.sequence import Dataset
+from pysot.toolkit.results.lines import ResultError
+
+ONE_PASS = ""  # the experiment whose results are in the tracker's folder itself
+# Folders of experiments; a tracker on a one-pass set has none of them.
+VOT_FOLDERS = ("baseline", "realtime", "unsupervised", "longterm")
+
+
+def tracker_dirs(
+    path: str | os.PathLike, dataset: str, prefixes: Listing[str] = ("",), experiments: Listing[str] = ("baseline",)
+) -> list[Path]:
+    """Return the folders of the trackers in `path` that have results of any of the experiments, sorted by name.
+
+    `path` is the folder of the data set's results, its parent, or the folder of one tracker. For each prefix: the
+    tracker of exactly that name if it exists, else all trackers whose names begin with it. Raises FileNotFoundError if
+    a prefix matches no tracker.
+    """
+    path = Path(path)
+    pattern = " or ".join(f"{name}/<video>/<video>_*.txt" if name else "<video>.txt" for name in experiments)
+    has_results = any(holds_results(path, experiment) for experiment in experiments)
+    if has_results and not (ONE_PASS in experiments and _has_trackers(path)):
+        if not any(path.resolve().name.startswith(prefix) for prefix in prefixes):
+            raise FileNotFoundError(
+                f"{path} is the folder of one tracker, and its name does not begin with {', '.join(prefixes)}"
+            )
+        return [path]
+    folder = path / dataset if (path / dataset).is_dir() else path
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no results folder {folder}; expected {folder}/<tracker>/{pattern}")
+    names = sorted(
+        entry.name
+        for entry in os.scandir(folder)
+        if any(holds_results(Path(entry.path), experiment) for experiment in experiments)
+    )
+    selected = set()
+    for prefix in prefixes:
+        matches = [name for name in names if name == prefix] or [name for name in names if name.startswith(prefix)]
+        if not matches:
+            wanted = f"no tracker that begins with {prefix!r}" if prefix else "no tracker"
+            hint = f"it has {', '.join(names)}" if names else f"expected {folder}/<tracker>/{pattern}"
+            raise FileNotFoundError(f"{wanted} in {folder}; {hint}")
+        selected.update(matches)
+    return [folder / name for name in sorted(selected)]
+
+
+def holds_results(folder: Path, experiment: str) -> bool:
+    """Return whether a tracker's folder has results of an experiment."""
+    if experiment:
+        return (folder / experiment).is_dir()
+    if not folder.is_dir() or any((folder / other).is_dir() for other in VOT_FOLDERS):
+        return False
+    return any(True for pattern in ("*.txt", "*/*_001.txt") for _ in folder.glob(pattern))
+
+
+def holds_any_results(folder: Path) -> bool:
+    """Return whether a tracker's folder has results of any experiment."""
+    return any(path.suffix in (".txt", ".bin") for path in folder.rglob("*"))
+
+
+def _has_trackers(folder: Path) -> bool:
+    """Return whether a folder contains folders of one-pass trackers, not those of GOT-10k's videos."""
+    return any(
+        holds_results(entry, ONE_PASS) and not (entry / f"{entry.name}_001.txt").is_file() for entry in folder.iterdir()
+    )
+
+
+def is_nested(dataset: Dataset) -> bool:
+    """Return whether each video of a set has a folder for its one-pass results, as in GOT-10k."""
+    return dataset.name.lower().startswith("got-10k")
+
+
+def ope_file(tracker_dir: str | os.PathLike, video: str, nested: bool = False) -> Path:
+    """Return the path that `save_ope` writes the boxes of a video to; with `nested` that of GOT-10k."""
+    return Path(tracker_dir) / video / f"{video}_001.txt" if nested else Path(tracker_dir) / f"{video}.txt"
+
+
+def find_ope_runs(tracker_dir: str | os.PathLike, video: str, alike: Collection[str] = ()) -> list[Path]:
+    """Return the one-pass results of a video in the order of their repetitions.
+
+    Without a result, returns the path where it is expected. Raises ValueError if the files are ambiguous or if a
+    repetition between others is missing.
+    """
+    folder = Path(tracker_dir)
+    first = _first_ope_run(folder, video, alike)
+    if first.parent == folder:
+        return [first]
+    stem = first.stem.removesuffix("_001")
+    runs = {
+        int(path.stem.rpartition("_")[2]): path
+        for path in first.parent.iterdir()
+        if re.fullmatch(re.escape(stem) + r"_\d+\.txt", path.name)
+    }
+    missing = sorted({*range(1, max(runs) + 1)} - {*runs})
+    if missing:
+        raise ResultError(
+            f"{first.parent} has no {stem}_{missing[0]:03d}.txt, but later repetitions; "
+            "track it again, or remove the later ones"
+        )
+    return [runs[number] for number in sorted(runs)]
+
+
+def _first_ope_run(folder: Path, video: str, alike: Collection[str]) -> Path:
+    """Return the first one-pass result of a video, under its exact name or another spelling."""
+    paths = [path for path in (ope_file(folder, video), ope_file(folder, video, nested=True)) if path.is_file()]
+    if not paths and folder.is_dir():
+        by_name: dict[str, list[Path]] = {}
+        for name, path in _one_pass_files(folder):
+            by_name.setdefault(name, []).append(path)
+        match = match_name(video, by_name, alike, folder)
+        paths = [] if match is None else by_name[match]
+    if len(paths) > 1:
+        raise ResultError(f"{paths[0]} and {paths[1]} may both be the result of {video}; remove the wrong one")
+    return paths[0] if paths else ope_file(folder, video)
+
+
+def _one_pass_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield (name of a video, its first result) for the files in a tracker's folder."""
+    for entry in os.scandir(folder):
+        stem, suffix = os.path.splitext(entry.name)
+        if suffix == ".txt" and entry.is_file():
+            yield stem, Path(entry.path)
+        elif (nested := Path(entry.path) / f"{entry.name}_001.txt").is_file():
+            yield entry.name, nested
+
+
+def vot_file(
+    tracker_dir: str | os.PathLike,
+    video: str,
+    repetition: int = 1,
+    experiment: str = "baseline",
+    alike: Collection[str] = (),
+) -> Path:
+    """Return the path of the result of one repetition on a video."""
+    return _video_folder(tracker_dir, video, experiment, alike) / f"{video}_{repetition:03d}.txt"
+
+
+def anchor_file(
+    tracker_dir: str | os.PathLike, video: str, frame: int, experiment: str = "baseline", alike: Collection[str] = ()
+) -> Path:
+    """Return the path of the result of the run that starts at `frame`, from 0."""
+    return _video_folder(tracker_dir, video, experiment, alike) / f"{video}_{frame:08d}.txt"
+
+
+def vot_files(
+    tracker_dir: str | os.PathLike, video: str, experiment: str = "baseline", alike: Collection[str] = ()
+) -> list[Path]:
+    """Return the existing files of all repetitions, in order; the folder and the files may each be spelt differently.
+
+    Without a result, returns the path where the first one is expected. Raises ValueError if the names are ambiguous.
+    """
+    files = _numbered_files(_video_folder(tracker_dir, video, experiment, alike), video, 3, alike)
+    if not files:
+        return [vot_file(tracker_dir, video, experiment=experiment, alike=alike)]
+    return [files[number] for number in sorted(files)]
+
+
+def anchor_files(
+    tracker_dir: str | os.PathLike, video: str, experiment: str = "baseline", alike: Collection[str] = ()
+) -> dict[int, Path]:
+    """Return the existing files of runs by their first frame, from 0. Names and errors are as in `vot_files`."""
+    return _numbered_files(_video_folder(tracker_dir, video, experiment, alike), video, 8, alike)
+
+
+def _numbered_files(folder: Path, video: str, digits: int, alike: Collection[str]) -> dict[int, Path]:
+    """Return the files `<video>_<number>` of a folder by their numbers."""
+    by_name: dict[str, dict[int, Path]] = {}
+    for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
+        if match := re.fullmatch(rf"(.*)_(\d{{{digits}}})\.(txt|bin)", name):
+            # sorted: .txt comes after .bin, so it replaces a .bin of the same number
+            by_name.setdefault(match[1], {})[int(match[2])] = folder / name
+    matching_name = match_name(video, by_name, alike, folder)
+    return {} if matching_name is None else by_name[matching_name]
+
+
+def _video_folder(tracker_dir: str | os.PathLike, video: str, experiment: str, alike: Collection[str]) -> Path:
+    """Return the folder of a video's results in any spelling; if none exists, the expected one."""
+    parent = Path(tracker_dir) / experiment
+    if (parent / video).is_dir() or not parent.is_dir():
+        return parent / video
+    names = [entry.name for entry in parent.iterdir() if entry.is_dir()]
+    return parent / (match_name(video, names, alike, parent) or video)
