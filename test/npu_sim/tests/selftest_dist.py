@@ -1,7 +1,6 @@
-"""One rank of the distributed test:  torchrun --nproc_per_node N selftest_dist.py cpu|npu RESULT"""
+"""One rank of the distributed test:  torchrun --nproc_per_node N selftest_dist.py"""
 
 import os
-import sys
 
 import torch
 import torch.distributed as dist
@@ -100,13 +99,14 @@ def sync_batch_norm(rank, size):
         assert local(b.half()).dtype == torch.float16
 
 
-def train(device, rank, size, amp=None):
+def train(device, rank, size, amp=None, group=None):
     net = small_net().to(device)
     if rank:
         with torch.no_grad():
             for p in net.parameters():
                 p.add_(1)  # DDP must broadcast those of rank 0
-    ddp = DistributedDataParallel(net, device_ids=[rank] if device.type == "npu" else None)
+    device_ids = [rank] if device.type == "npu" else None
+    ddp = DistributedDataParallel(net, device_ids=device_ids, process_group=group)
     optimizer = torch.optim.SGD(ddp.parameters(), 0.05, momentum=0.9, weight_decay=1e-4)
     scaler = torch.amp.GradScaler(device.type, enabled=amp == torch.float16)
     generator = torch.Generator().manual_seed(rank)
@@ -123,33 +123,29 @@ def train(device, rank, size, amp=None):
         scaler.step(optimizer)
         scaler.update()
         mean = loss.detach().clone()
-        dist.all_reduce(mean)
+        dist.all_reduce(mean, group=group)
         losses.append(mean.item() / size)
     parameters = torch.cat([p.detach().flatten() for p in net.parameters()])
     everyone = [torch.empty_like(parameters) for _ in range(size)]
-    dist.all_gather(everyone, parameters)
+    dist.all_gather(everyone, parameters, group=group)
     assert all(torch.equal(p, parameters) for p in everyone), "the ranks' parameters differ"
     return losses, parameters.cpu()
 
 
 def main():
-    kind, path = sys.argv[1:]
+    """Test the collectives; train over HCCL on NPUs and over gloo on the CPU, with the same result."""
     rank = int(os.environ["LOCAL_RANK"])
-    if kind == "npu":
-        torch.npu.set_device(rank)
-        dist.init_process_group("hccl")
-        assert dist.get_backend() == "hccl"
-    else:
-        dist.init_process_group("gloo")
-    size, device = dist.get_world_size(), torch.device(kind, rank) if kind == "npu" else torch.device("cpu")
-    results = [train(device, rank, size)]
-    if kind == "npu":
-        collectives(rank, size)
-        sync_batch_norm(rank, size)
-        close(train(device, rank, size, amp=torch.bfloat16), results[0], 0.1)
-        close(train(device, rank, size, amp=torch.float16), results[0], 0.02)
-    if rank == 0:
-        torch.save(results, path)
+    torch.npu.set_device(rank)
+    dist.init_process_group("hccl")
+    assert dist.get_backend() == "hccl"
+    size, npu = dist.get_world_size(), torch.device("npu", rank)
+    losses, parameters = train(npu, rank, size)
+    collectives(rank, size)
+    sync_batch_norm(rank, size)
+    close(train(npu, rank, size, amp=torch.bfloat16), (losses, parameters), 0.1)
+    close(train(npu, rank, size, amp=torch.float16), (losses, parameters), 0.02)
+    gloo = dist.new_group(backend="gloo")
+    close(train(torch.device("cpu"), rank, size, group=gloo), (losses, parameters), 1e-6)
     dist.destroy_process_group()
     leave(0)
 
