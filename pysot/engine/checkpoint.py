@@ -210,9 +210,9 @@ def steps_of_pairs(pairs: int, batch_size: int, world_size: int, path: str) -> i
     steps, rest = divmod(pairs, batch_size * world_size)
     if rest:
         raise ValueError(
-            f"{path} has trained {pairs} pairs of its epoch, which is not a multiple of {batch_size} x {world_size} "
-            "processes; resume with the same number of processes and TRAIN.BATCH_SIZE as before, or from a checkpoint "
-            "at the end of an epoch"
+            f"{path} has trained {pairs} pairs of its epoch, which is not a whole number of steps of {batch_size} x "
+            f"{world_size} processes; resume with the same number of processes and TRAIN.BATCH_SIZE as before, or from "
+            "a checkpoint at the end of an epoch"
         )
     return steps
 

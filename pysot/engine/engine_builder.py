@@ -11,11 +11,10 @@ from torch import nn
 from yacs.config import CfgNode
 
 from pysot.engine.amp import ApexAmp, TorchAmp
-from pysot.engine.board import Board
 from pysot.engine.checkpoint import CheckpointPolicy
 from pysot.engine.fetch import BatchLoader
 from pysot.engine.lr_scheduler import LRSchedule, make_schedule, prepend_warmup
-from pysot.engine.monitor import Monitor
+from pysot.engine.monitor import Monitor, Writer
 from pysot.engine.optimizer import FreezePlan, build_sgd
 from pysot.engine.pictures import PairPicture
 from pysot.engine.run_folder import claim_folder, find_origin
@@ -178,7 +177,7 @@ def build_trainer(
     device: torch.device,
     rank: Rank,
     *,
-    writer: Board | None = None,
+    writer: Writer | None = None,
     bar: Callable[..., Any] | None = None,
     max_steps: int | None = None,
     save: bool = True,

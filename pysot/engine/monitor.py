@@ -5,13 +5,12 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from pysot.engine.board import Board
 from pysot.models.siamrpn import SiamRPN
 from pysot.utils.log_helper import RunningMean, SpeedMeter, epoch_line, live_line, speed_line
 
@@ -19,18 +18,27 @@ logger = logging.getLogger(__name__)
 Batch = TypeVar("Batch")
 
 
+class Writer(Protocol):
+    """Writer of TensorBoard files, such as `Board`."""
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        """Write a number."""
+
+    def add_image(self, name: str, picture: np.ndarray, step: int, dataformats: str) -> None:
+        """Write a uint8 image with the axes `dataformats`, such as HWC."""
+
+
 class Monitor:
     """Measures and reports the steps of a training run; with `is_main=False` it only counts.
 
-    `writer` has add_scalar(name, value, step) and add_image(name, picture, step, dataformats). `bar(iterable, total,
-    description, initial)` may wrap the steps of an epoch in a progress bar with set_postfix_str(text).
-    `picture(model, batch)` draws pairs, (H, W, 3) uint8 RGB, every `picture_every` steps.
+    `bar(iterable, total, description, initial)` may wrap the steps of an epoch in a progress bar with
+    set_postfix_str(text). `picture(model, batch)` draws pairs, (H, W, 3) uint8 RGB, every `picture_every` steps.
     """
 
     def __init__(
         self,
         is_main: bool = True,
-        writer: Board | None = None,
+        writer: Writer | None = None,
         bar: Callable[..., Any] | None = None,
         picture: Callable[[SiamRPN, Mapping[str, torch.Tensor]], np.ndarray] | None = None,
         picture_every: int = 0,

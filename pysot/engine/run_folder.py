@@ -128,7 +128,7 @@ def _check_identity(before: dict | None, now: dict, path: Path) -> None:
     texts = differences(before, now)
     allowed = [text for text in texts if text.startswith(("the data of ", "TRAIN.EPOCH "))]
     for text in allowed:
-        logger.warning("%s: %s; training continues with the current value", path, text)
+        logger.warning("%s: %s; training continues with this change", path, text)
     if len(texts) > len(allowed):
         refused = [text for text in texts if text not in allowed]
         more = f" and {len(refused) - 5} more" if len(refused) > 5 else ""
