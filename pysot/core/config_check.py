@@ -1,10 +1,12 @@
-"""What must hold between config values, checked before anything is built.
+"""Checks of relations between config values, made before anything is built.
 
-Facts about the networks are stated here once more (channels per stage), because this layer may not import them;
-test/models/test_backbones.py holds the two together.
+Facts about the networks (channels per stage) are repeated in this file, because this layer may not import them;
+test/models/test_backbones.py checks that both agree.
 """
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 from yacs.config import CfgNode
 
@@ -15,7 +17,8 @@ _RESNET_CHANNELS = {
 }
 _MOBILENET_CHANNELS = [32, 16, 24, 32, 64, 96, 160, 320]
 BACKBONES = ("alexnetlegacy", "alexnet", *_RESNET_CHANNELS, "mobilenetv2")
-# Cells per side that a template of 127 pixels adds to the score map: its feature is cut to 7x7, or kept at AlexNet's 6x6.
+# Cells per side that a template of 127 pixels adds to the score map.
+# Its feature is cropped to 7x7 (8 cells), or kept at AlexNet's 6x6.
 _BASE_SIZE = {"alexnetlegacy": 0, "alexnet": 0}
 _SCHEDULES = {"log", "step", "multi-step", "linear", "cos"}
 _CHOICES = {
@@ -31,11 +34,11 @@ _CHOICES = {
 }
 
 
-def _is_count(value) -> bool:
+def _is_count(value: object) -> bool:
     return type(value) is int and value > 0
 
 
-def _are_counts(value) -> bool:
+def _are_counts(value: object) -> bool:
     return _is_count(value) or isinstance(value, list) and bool(value) and all(map(_is_count, value))
 
 
@@ -49,19 +52,22 @@ _KWARGS = {
     "weighted": (lambda v: isinstance(v, bool), "true or false"),
 }
 _POSITIVE = (
-    "TRAIN.EXEMPLAR_SIZE TRAIN.SEARCH_SIZE TRAIN.OUTPUT_SIZE TRAIN.EPOCH TRAIN.BATCH_SIZE TRAIN.PRINT_FREQ TRAIN.GRAD_CLIP TRAIN.BASE_LR "
-    "TRAIN.TOTAL_NUM DATASET.VIDEOS_PER_EPOCH ANCHOR.STRIDE TRACK.EXEMPLAR_SIZE TRACK.INSTANCE_SIZE"
+    "TRAIN.EXEMPLAR_SIZE TRAIN.SEARCH_SIZE TRAIN.OUTPUT_SIZE TRAIN.EPOCH TRAIN.BATCH_SIZE TRAIN.PRINT_FREQ "
+    "TRAIN.GRAD_CLIP TRAIN.BASE_LR TRAIN.TOTAL_NUM DATASET.VIDEOS_PER_EPOCH ANCHOR.STRIDE TRACK.EXEMPLAR_SIZE "
+    "TRACK.INSTANCE_SIZE"
 ).split()
 _SHARES = (
-    "TRAIN.THR_HIGH TRAIN.THR_LOW DATASET.NEG DATASET.GRAY DATASET.TEMPLATE.BLUR DATASET.TEMPLATE.FLIP DATASET.TEMPLATE.COLOR "
-    "DATASET.SEARCH.BLUR DATASET.SEARCH.FLIP DATASET.SEARCH.COLOR TRACK.WINDOW_INFLUENCE TRACK.CONTEXT_AMOUNT"
+    "TRAIN.THR_HIGH TRAIN.THR_LOW DATASET.NEG DATASET.GRAY DATASET.TEMPLATE.BLUR DATASET.TEMPLATE.FLIP "
+    "DATASET.TEMPLATE.COLOR DATASET.SEARCH.BLUR DATASET.SEARCH.FLIP DATASET.SEARCH.COLOR TRACK.WINDOW_INFLUENCE "
+    "TRACK.CONTEXT_AMOUNT"
 ).split()
 
 
 def check_config(cfg: CfgNode, for_training: bool = False) -> None:
-    """Raise ValueError, listing every relation that does not hold as expected / got / remedy, or return None.
+    """Raise ValueError if values are inconsistent; it lists every problem as expected / got / remedy.
 
-    `for_training` adds the relations of the TRAIN and DATASET sections that the original's test-only experiments leave at unfitting defaults.
+    `for_training` adds the relations of the TRAIN and DATASET sections. The test-only experiments of the original leave
+    those sections at defaults that do not fit them.
     """
     problems = [*_choices(cfg), *_ranges(cfg)]
     if not problems:
@@ -69,11 +75,11 @@ def check_config(cfg: CfgNode, for_training: bool = False) -> None:
         if for_training:
             problems += [*_training(cfg), *_schedule(cfg), *_datasets(cfg)]
     if problems:
-        raise ValueError("the config does not fit together:\n" + "\n".join(f"  - {p}" for p in problems))
+        raise ValueError("the config is inconsistent:\n" + "\n".join(f"  - {p}" for p in problems))
 
 
 def backbone_channels(kind: str, kwargs: dict) -> list[int]:
-    """Channels of the feature levels that backbone `kind` returns with `kwargs`, in the order of used_layers."""
+    """Return the channels of the feature levels of backbone `kind` with `kwargs`, in the order of used_layers."""
     if kind.startswith("alexnet"):
         return [int(256 * kwargs.get("width_mult", 1))]
     if kind in _RESNET_CHANNELS:
@@ -83,13 +89,13 @@ def backbone_channels(kind: str, kwargs: dict) -> list[int]:
     return [stages[i] for i in kwargs.get("used_layers", default)]
 
 
-def _get(cfg, name: str):
+def _get(cfg: CfgNode, name: str) -> Any:
     for part in name.split("."):
         cfg = cfg[part]
     return cfg
 
 
-def _choices(cfg):
+def _choices(cfg: CfgNode) -> Iterator[str]:
     for name, known in _CHOICES.items():
         if _get(cfg, name) not in known:
             yield f"{name}: expected one of {', '.join(sorted(known))}; got {_get(cfg, name)!r}"
@@ -101,14 +107,14 @@ def _choices(cfg):
     yield from _kwargs(cfg)
 
 
-def _used_layers(cfg):
+def _used_layers(cfg: CfgNode) -> Iterator[str]:
     layers = cfg.BACKBONE.KWARGS.get("used_layers", [])
     count = 8 if cfg.BACKBONE.TYPE == "mobilenetv2" else 5
     if not isinstance(layers, list) or any(type(i) is not int or not 0 <= i < count for i in layers):
         yield f"BACKBONE.KWARGS.used_layers: expected a list of stages from 0 to {count - 1}; got {layers!r}"
 
 
-def _lists(cfg):
+def _lists(cfg: CfgNode) -> Iterator[str]:
     for name in ("ANCHOR.RATIOS", "ANCHOR.SCALES"):
         values = _get(cfg, name)
         if not values or not all(type(v) in (int, float) and v > 0 for v in values):
@@ -118,15 +124,15 @@ def _lists(cfg):
             yield f"{name}: expected a list of names; got {list(_get(cfg, name))!r}"
 
 
-def _kwargs(cfg):
+def _kwargs(cfg: CfgNode) -> Iterator[str]:
     for section in ("BACKBONE", "ADJUST", "RPN"):
         for key, value in cfg[section].KWARGS.items():
-            fits, words = _KWARGS.get(key, (lambda v: True, ""))
-            if not fits(value):
-                yield f"{section}.KWARGS.{key}: expected {words}; got {value!r}"
+            is_valid, expected = _KWARGS.get(key, (lambda v: True, ""))
+            if not is_valid(value):
+                yield f"{section}.KWARGS.{key}: expected {expected}; got {value!r}"
 
 
-def _ranges(cfg):
+def _ranges(cfg: CfgNode) -> Iterator[str]:
     for name in _POSITIVE:
         if not _get(cfg, name) > 0:
             yield f"{name}: expected a number above 0; got {_get(cfg, name)!r}"
@@ -141,21 +147,27 @@ def _ranges(cfg):
         yield f"TRAIN.START_EPOCH: expected 0 to EPOCH - 1 ({cfg.TRAIN.EPOCH - 1}); got {cfg.TRAIN.START_EPOCH}"
 
 
-def _score_sizes(cfg):
+def _score_sizes(cfg: CfgNode) -> Iterator[str]:
     expected = (cfg.TRAIN.SEARCH_SIZE - cfg.TRAIN.EXEMPLAR_SIZE) // cfg.ANCHOR.STRIDE + 1 + cfg.TRAIN.BASE_SIZE
     if cfg.TRAIN.OUTPUT_SIZE != expected:
         yield (
-            f"TRAIN.OUTPUT_SIZE: expected (SEARCH_SIZE - EXEMPLAR_SIZE) / STRIDE + 1 + BASE_SIZE = {expected}; got {cfg.TRAIN.OUTPUT_SIZE}. "
-            f"Set it to {expected} or change one of the four"
+            f"TRAIN.OUTPUT_SIZE: expected (SEARCH_SIZE - EXEMPLAR_SIZE) / STRIDE + 1 + BASE_SIZE = {expected}; "
+            f"got {cfg.TRAIN.OUTPUT_SIZE}. Set it to {expected} or change one of the four"
         )
     if cfg.TRACK.INSTANCE_SIZE < cfg.TRACK.EXEMPLAR_SIZE:
-        yield f"TRACK.INSTANCE_SIZE: expected at least EXEMPLAR_SIZE ({cfg.TRACK.EXEMPLAR_SIZE}); got {cfg.TRACK.INSTANCE_SIZE}"
+        yield (
+            f"TRACK.INSTANCE_SIZE: expected at least EXEMPLAR_SIZE ({cfg.TRACK.EXEMPLAR_SIZE}); "
+            f"got {cfg.TRACK.INSTANCE_SIZE}"
+        )
     base = _BASE_SIZE.get(cfg.BACKBONE.TYPE, 8)
     if cfg.TRACK.BASE_SIZE != base:
-        yield f"TRACK.BASE_SIZE: expected {base} for backbone {cfg.BACKBONE.TYPE}; got {cfg.TRACK.BASE_SIZE}. Set it to {base}"
+        yield (
+            f"TRACK.BASE_SIZE: expected {base} for backbone {cfg.BACKBONE.TYPE}; got {cfg.TRACK.BASE_SIZE}. "
+            f"Set it to {base}"
+        )
 
 
-def _anchors(cfg):
+def _anchors(cfg: CfgNode) -> Iterator[str]:
     expected = len(cfg.ANCHOR.RATIOS) * len(cfg.ANCHOR.SCALES)
     remedy = "The three numbers of anchors (RATIOS x SCALES, ANCHOR.ANCHOR_NUM, RPN.KWARGS.anchor_num) must agree"
     for name, got in (
@@ -166,67 +178,74 @@ def _anchors(cfg):
             yield f"{name}: expected len(RATIOS) * len(SCALES) = {expected}; got {got}. {remedy}"
 
 
-def _as_list(value) -> list:
+def _as_list(value: Any) -> list:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def _channels(cfg):
-    have = backbone_channels(cfg.BACKBONE.TYPE, cfg.BACKBONE.KWARGS)
+def _channels(cfg: CfgNode) -> Iterator[str]:
+    channels = backbone_channels(cfg.BACKBONE.TYPE, cfg.BACKBONE.KWARGS)
     if cfg.MASK.MASK:
-        have = have[-1:]  # SiamMask tracks on the last level; the others feed the refinement
+        channels = channels[-1:]  # SiamMask tracks on the last level; the others feed the refinement
     if cfg.ADJUST.ADJUST:
         for key in ("in_channels", "out_channels"):
             if key not in cfg.ADJUST.KWARGS:
-                yield f"ADJUST.KWARGS.{key}: expected a list with a number per feature level ({len(have)}); got none. Add it or set ADJUST.ADJUST to false"
+                yield (
+                    f"ADJUST.KWARGS.{key}: expected a list with a number per feature level ({len(channels)}); "
+                    "got none. Add it or set ADJUST.ADJUST to false"
+                )
                 return
-        taken, given = _as_list(cfg.ADJUST.KWARGS.in_channels), _as_list(cfg.ADJUST.KWARGS.out_channels)
-        if taken != have:
-            yield f"ADJUST.KWARGS.in_channels: expected {have}, the channels of {cfg.BACKBONE.TYPE}; got {taken}"
-        if len(given) != len(taken):
-            yield f"ADJUST.KWARGS.out_channels: expected {len(taken)} numbers, one per in_channels; got {given}"
-        have = given
-    yield from _head_channels(cfg, have)
-    for name, value, other in (
+        neck_in = _as_list(cfg.ADJUST.KWARGS.in_channels)
+        neck_out = _as_list(cfg.ADJUST.KWARGS.out_channels)
+        if neck_in != channels:
+            yield f"ADJUST.KWARGS.in_channels: expected {channels}, the channels of {cfg.BACKBONE.TYPE}; got {neck_in}"
+        if len(neck_out) != len(neck_in):
+            yield f"ADJUST.KWARGS.out_channels: expected {len(neck_in)} numbers, one per in_channels; got {neck_out}"
+        channels = neck_out
+    yield from _head_channels(cfg, channels)
+    for name, value, effective in (
         ("BACKBONE.CHANNELS", cfg.BACKBONE.CHANNELS, cfg.ADJUST.KWARGS.get("in_channels")),
         ("ADJUST.ADJUST_CHANNEL", cfg.ADJUST.ADJUST_CHANNEL, cfg.ADJUST.KWARGS.get("out_channels")),
     ):
-        if value and value != other:
-            yield f"{name}: expected what ADJUST.KWARGS says, {other}; got {value}. Remove it, it has no effect of its own"
+        if value and value != effective:
+            yield f"{name}: expected the value in ADJUST.KWARGS, {effective}; got {value}. Remove it, it has no effect"
     if cfg.RPN.WEIGHTED and not cfg.RPN.KWARGS.get("weighted", False):
-        yield "RPN.WEIGHTED: expected RPN.KWARGS.weighted to be true as well; it alone takes effect"
+        yield "RPN.WEIGHTED: expected RPN.KWARGS.weighted to be true as well; only that key takes effect"
 
 
-def _head_channels(cfg, have: list):
+def _head_channels(cfg: CfgNode, channels: list) -> Iterator[str]:
     key = "feature_in" if cfg.RPN.TYPE == "UPChannelRPN" else "in_channels"
-    wanted = _as_list(cfg.RPN.KWARGS.get(key, 256))
-    if wanted != have:
-        source = "ADJUST.KWARGS.out_channels" if cfg.ADJUST.ADJUST else f"the channels of {cfg.BACKBONE.TYPE}"
-        yield f"RPN.KWARGS.{key}: expected {have if cfg.RPN.TYPE == 'MultiRPN' else have[0]} ({source}); got {cfg.RPN.KWARGS.get(key, 256)}"
+    head_in = cfg.RPN.KWARGS.get(key, 256)
     several = cfg.RPN.TYPE == "MultiRPN"
-    if key in cfg.RPN.KWARGS and isinstance(cfg.RPN.KWARGS[key], list) != several:
-        yield f"RPN.KWARGS.{key}: expected {'a list' if several else 'one number'} for {cfg.RPN.TYPE}; got {cfg.RPN.KWARGS[key]!r}"
-    if cfg.RPN.TYPE != "MultiRPN" and len(have) > 1:
-        yield f"RPN.TYPE: expected MultiRPN for {len(have)} feature levels; got {cfg.RPN.TYPE}"
+    if _as_list(head_in) != channels:
+        source = "ADJUST.KWARGS.out_channels" if cfg.ADJUST.ADJUST else f"the channels of {cfg.BACKBONE.TYPE}"
+        expected = channels if several else channels[0]
+        yield f"RPN.KWARGS.{key}: expected {expected} ({source}); got {head_in}"
+    if key in cfg.RPN.KWARGS and isinstance(head_in, list) != several:
+        expected = "a list" if several else "one number"
+        yield f"RPN.KWARGS.{key}: expected {expected} for {cfg.RPN.TYPE}; got {head_in!r}"
+    if not several and len(channels) > 1:
+        yield f"RPN.TYPE: expected MultiRPN for {len(channels)} feature levels; got {cfg.RPN.TYPE}"
 
 
-def _training(cfg):
+def _training(cfg: CfgNode) -> Iterator[str]:
     base = _BASE_SIZE.get(cfg.BACKBONE.TYPE, 8)
     if cfg.TRAIN.BASE_SIZE != base:
         size = (cfg.TRAIN.SEARCH_SIZE - cfg.TRAIN.EXEMPLAR_SIZE) // cfg.ANCHOR.STRIDE + 1 + base
-        yield f"TRAIN.BASE_SIZE: expected {base} for backbone {cfg.BACKBONE.TYPE}; got {cfg.TRAIN.BASE_SIZE}. Set it to {base} and OUTPUT_SIZE to {size}"
+        yield (
+            f"TRAIN.BASE_SIZE: expected {base} for backbone {cfg.BACKBONE.TYPE}; got {cfg.TRAIN.BASE_SIZE}. "
+            f"Set it to {base} and OUTPUT_SIZE to {size}"
+        )
     if cfg.TRAIN.POS_NUM > cfg.TRAIN.TOTAL_NUM:
         yield f"TRAIN.POS_NUM: expected at most TOTAL_NUM ({cfg.TRAIN.TOTAL_NUM}); got {cfg.TRAIN.POS_NUM}"
     if cfg.TRAIN.NUM_WORKERS < -1:
-        yield f"TRAIN.NUM_WORKERS: expected 0 or more, or -1 (as many as there are cores for); got {cfg.TRAIN.NUM_WORKERS}"
-    every = cfg.TRAIN.CHECKPOINT_EVERY
-    if not (
-        type(every) is int
-        and every > 0
-        or every == ""
-        or isinstance(every, str)
-        and re.fullmatch(r"\d+(\.\d+)?m", every)
-    ):
-        yield f"TRAIN.CHECKPOINT_EVERY: expected minutes such as '10m', a number of steps above 0, or '' (never); got {every!r}"
+        yield (
+            f"TRAIN.NUM_WORKERS: expected 0 or more, or -1 (as many as the cores allow); got {cfg.TRAIN.NUM_WORKERS}"
+        )
+    if not _is_checkpoint_interval(cfg.TRAIN.CHECKPOINT_EVERY):
+        yield (
+            "TRAIN.CHECKPOINT_EVERY: expected minutes such as '10m', a number of steps above 0, or '' (never); "
+            f"got {cfg.TRAIN.CHECKPOINT_EVERY!r}"
+        )
     if cfg.TRAIN.KEEP < 0:
         yield f"TRAIN.KEEP: expected 0 (all) or a number of epochs; got {cfg.TRAIN.KEEP}"
     if cfg.TRAIN.CHANNELS_LAST not in ("auto", True, False):
@@ -236,28 +255,40 @@ def _training(cfg):
     if cfg.TRAIN.VAL.EVERY < 1:
         yield f"TRAIN.VAL.EVERY: expected 1 or more epochs; got {cfg.TRAIN.VAL.EVERY}"
     if cfg.NPU.APEX and cfg.TRAIN.PRECISION != "fp16":
-        yield f"TRAIN.PRECISION: expected fp16 with NPU.APEX, whose level O1 it is; got {cfg.TRAIN.PRECISION}. Set it to fp16 or NPU.APEX to false"
+        yield (
+            "TRAIN.PRECISION: expected fp16, because NPU.APEX (apex level O1) computes in fp16; "
+            f"got {cfg.TRAIN.PRECISION}. Set it to fp16 or NPU.APEX to false"
+        )
 
 
-def _schedule(cfg):
+def _is_checkpoint_interval(every: int | str) -> bool:
+    if isinstance(every, str):
+        return every == "" or re.fullmatch(r"\d+(\.\d+)?m", every) is not None
+    return type(every) is int and every > 0
+
+
+def _schedule(cfg: CfgNode) -> Iterator[str]:
     if cfg.TRAIN.LR_WARMUP.WARMUP and not 0 < cfg.TRAIN.LR_WARMUP.EPOCH < cfg.TRAIN.EPOCH:
         yield (
-            f"TRAIN.LR_WARMUP.EPOCH: expected 1 to EPOCH - 1 ({cfg.TRAIN.EPOCH - 1}), since the warm-up is part of EPOCH; "
-            f"got {cfg.TRAIN.LR_WARMUP.EPOCH}. Make it shorter or set LR_WARMUP.WARMUP to false"
+            f"TRAIN.LR_WARMUP.EPOCH: expected 1 to EPOCH - 1 ({cfg.TRAIN.EPOCH - 1}), since the warm-up is part of "
+            f"EPOCH; got {cfg.TRAIN.LR_WARMUP.EPOCH}. Make it shorter or set LR_WARMUP.WARMUP to false"
         )
     if cfg.BACKBONE.TRAIN_EPOCH < 0:
         yield f"BACKBONE.TRAIN_EPOCH: expected 0 (train from the start) or more; got {cfg.BACKBONE.TRAIN_EPOCH}"
-    warm = cfg.TRAIN.LR_WARMUP.EPOCH if cfg.TRAIN.LR_WARMUP.WARMUP else 0
+    warmup_epochs = cfg.TRAIN.LR_WARMUP.EPOCH if cfg.TRAIN.LR_WARMUP.WARMUP else 0
     for name, node, epochs in (
-        ("TRAIN.LR", cfg.TRAIN.LR, cfg.TRAIN.EPOCH - warm),
-        ("TRAIN.LR_WARMUP", cfg.TRAIN.LR_WARMUP, warm),
+        ("TRAIN.LR", cfg.TRAIN.LR, cfg.TRAIN.EPOCH - warmup_epochs),
+        ("TRAIN.LR_WARMUP", cfg.TRAIN.LR_WARMUP, warmup_epochs),
     ):
         steps = node.KWARGS.get("steps", []) if node.TYPE == "multi-step" else []
         if list(steps) != sorted(steps) or any(not 0 < step < epochs for step in steps):
-            yield f"{name}.KWARGS.steps: expected rising epochs from 1 to {epochs - 1} (this schedule lasts {epochs}); got {list(steps)}"
+            yield (
+                f"{name}.KWARGS.steps: expected rising epochs from 1 to {epochs - 1} (this schedule lasts {epochs}); "
+                f"got {list(steps)}"
+            )
 
 
-def _datasets(cfg):
+def _datasets(cfg: CfgNode) -> Iterator[str]:
     if not cfg.DATASET.NAMES:
         yield "DATASET.NAMES: expected at least one data set; got none"
     for name in cfg.DATASET.NAMES:
@@ -265,4 +296,7 @@ def _datasets(cfg):
         if not isinstance(node, CfgNode) or "ROOT" not in node:
             continue  # a prepared set may describe itself, see pysot/datasets/dataset_yaml.py
         if node.FRAME_RANGE < 0 or node.NUM_USE == 0 or node.NUM_USE < -1:
-            yield f"DATASET.{name}: expected FRAME_RANGE >= 0 and NUM_USE -1 (all) or above 0; got {node.FRAME_RANGE} and {node.NUM_USE}"
+            yield (
+                f"DATASET.{name}: expected FRAME_RANGE >= 0 and NUM_USE -1 (all) or above 0; "
+                f"got {node.FRAME_RANGE} and {node.NUM_USE}"
+            )

@@ -1,9 +1,11 @@
 """Cross-correlation of search features with template features.
 
-Shapes: batch B, channels C, template (kh, kw), search (H, W); the result has (H - kh + 1, W - kw + 1) cells. SiamRPN++, section 3.3.
+Shapes: batch B, channels C, template (kh, kw), search (H, W); the result has (H - kh + 1, W - kw + 1) cells.
+Source: SiamRPN++, section 3.3.
 """
 
 import functools
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +18,7 @@ def xcorr_depthwise(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
 
 
 def grouped_correlation(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    """As `xcorr_depthwise`: the batch becomes groups of one convolution."""
+    """Compute `xcorr_depthwise` as one convolution, with a group per image and channel."""
     batch, channels = kernel.shape[:2]
     flat = search.reshape(1, batch * channels, *search.shape[2:])
     out = F.conv2d(flat, kernel.reshape(batch * channels, 1, *kernel.shape[2:]), groups=batch * channels)
@@ -24,19 +26,21 @@ def grouped_correlation(search: torch.Tensor, kernel: torch.Tensor) -> torch.Ten
 
 
 def gradients_as_correlations(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    """As `xcorr_depthwise`: a grouped convolution whose gradients are grouped convolutions as well."""
+    """Compute `xcorr_depthwise` as a grouped convolution whose gradients are grouped convolutions as well."""
     if torch.is_grad_enabled() and (search.requires_grad or kernel.requires_grad):
         return _FastGradient.apply(search, kernel)
     return grouped_correlation(search, kernel)
 
 
 class _FastGradient(torch.autograd.Function):
-    """`grouped_correlation` whose gradients are correlations too. On a CPU the gradient kernels of a convolution with thousands of groups take many times
-    as long as its forward kernel; figures in test/benchmarks/README.md.
+    """`grouped_correlation` whose gradients are correlations too.
+
+    On a CPU the gradient kernels of a convolution with thousands of groups take many times as long as its forward
+    kernel; measurements are in test/benchmarks/README.md.
     """
 
     @staticmethod
-    def forward(ctx, search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
         out = grouped_correlation(search, kernel)
         ctx.types = search.dtype, kernel.dtype
         ctx.save_for_backward(search.to(out.dtype), kernel.to(out.dtype))  # autocast may have computed in 16 bits
@@ -44,19 +48,20 @@ class _FastGradient(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient: torch.Tensor):
-        (search, kernel), result = ctx.saved_tensors, [None, None]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        search, kernel = ctx.saved_tensors
+        gradients: list[torch.Tensor | None] = [None, None]
         if ctx.needs_input_grad[0]:
             height, width = kernel.shape[2:]
             padded = F.pad(gradient, (width - 1, width - 1, height - 1, height - 1))
-            result[0] = grouped_correlation(padded, kernel.flip(2, 3)).to(ctx.types[0])
+            gradients[0] = grouped_correlation(padded, kernel.flip(2, 3)).to(ctx.types[0])
         if ctx.needs_input_grad[1]:
-            result[1] = grouped_correlation(search, gradient).to(ctx.types[1])
-        return tuple(result)
+            gradients[1] = grouped_correlation(search, gradient).to(ctx.types[1])
+        return tuple(gradients)
 
 
 def shifted_products(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    """As `xcorr_depthwise`: for each cell of the template, the search features shifted by it times that cell, added up."""
+    """Compute `xcorr_depthwise` as a sum over template cells: search features shifted to the cell, times the cell."""
     rows, columns = kernel.shape[2:]
     height, width = search.shape[2] - rows + 1, search.shape[3] - columns + 1
     shifts = (
@@ -68,25 +73,25 @@ def shifted_products(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor
 
 
 def summed_windows(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    """As `xcorr_depthwise`: every window of the search features, laid out, times the template, summed."""
+    """Compute `xcorr_depthwise` by unfolding the windows of the search features: times the template, then summed."""
     windows, height, width = _windows(search, kernel)
     return (windows * kernel.flatten(2).unsqueeze(-1)).sum(dim=2).unflatten(-1, (height, width))
 
 
 def multiplied_windows(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    """As `xcorr_depthwise`: every window of the search features, laid out, in one batched matrix product with the template."""
+    """Compute `xcorr_depthwise` as one batched matrix product of the template and all windows of the search crop."""
     windows, height, width = _windows(search, kernel)
     return torch.matmul(kernel.flatten(2).unsqueeze(2), windows).squeeze(2).unflatten(-1, (height, width))
 
 
 def _windows(search: torch.Tensor, kernel: torch.Tensor) -> tuple[torch.Tensor, int, int]:
-    """The windows as (B, C, kh * kw, H' * W'), with H' and W'."""
+    """Return the windows of the search features (B, C, kh * kw, H' * W'), and H' and W'."""
     rows, columns = kernel.shape[2:]
     height, width = search.shape[2] - rows + 1, search.shape[3] - columns + 1
     return F.unfold(search, (rows, columns)).unflatten(1, (search.shape[1], rows * columns)), height, width
 
 
-# Ways to compute `xcorr_depthwise`; `tools/benchmark.py xcorr` measures them on a device.
+# Methods to compute `xcorr_depthwise`; `tools/benchmark.py xcorr` measures them on a device.
 WAYS = {
     "grouped convolution": grouped_correlation,
     "gradients as correlations": gradients_as_correlations,
@@ -94,11 +99,15 @@ WAYS = {
     "summed windows": summed_windows,
     "multiplied windows": multiplied_windows,
 }
-_FASTEST = {"cpu": "gradients as correlations"}  # where it has been measured, test/benchmarks/README.md
+# Fastest method by device type, where it has been measured: see test/benchmarks/README.md.
+_FASTEST = {"cpu": "gradients as correlations"}
 
 
 def xcorr_up_channel(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    """Correlate with several full kernels per image (SiamRPN's up-channel form): search (B, C, H, W), kernel (B, K * C, kh, kw) to (B, K, H', W')."""
+    """Correlate each image with K kernels over all channels, the up-channel form of SiamRPN.
+
+    Shapes: search (B, C, H, W), kernel (B, K * C, kh, kw), result (B, K, H', W').
+    """
     batch, channels = search.shape[:2]
     weight = kernel.reshape(-1, channels, *kernel.shape[2:])
     out = F.conv2d(search.reshape(1, batch * channels, *search.shape[2:]), weight, groups=batch)

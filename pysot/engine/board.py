@@ -1,27 +1,31 @@
-"""TensorBoard files that cannot stop a run: an error of their disk costs the rest of them, and a sentence.
+"""TensorBoard files whose disk errors do not stop training: after an error there is one warning and no more output.
 
-tensorboardX's SummaryWriter hands its values to a thread, which ends at the first error of the file system; whoever writes on then waits for ever, at the end
-of the process at the latest. Values are few here, so they are written at once, with the same library's record writer.
+tensorboardX's SummaryWriter passes its values to a thread, which ends at the first error of the file system. Later
+writes then block forever, at the latest at the end of the process. There are few values, so they are written
+immediately, with the record writer of the same library.
 """
 
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event
 
 logger = logging.getLogger(__name__)
-_FLUSH = 30.0  # seconds
+_FLUSH_SECONDS = 30.0
 
 
 class Board:
-    """A new file of values and pictures for TensorBoard in `folder`. Raises OSError if it can't be written at the start."""
+    """New TensorBoard file of values and images in `folder`. Raises OSError if it cannot be written at the start."""
 
     def __init__(self, folder: str):
-        self.folder, self._flushed = folder, time.monotonic()
+        self.folder = folder
+        self._flush_time = time.monotonic()
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
             self._writer: EventsWriter | None = EventsWriter(str(Path(folder) / "events"))
@@ -29,13 +33,13 @@ class Board:
         except OSError as error:
             raise OSError(
                 error.errno,
-                f"cannot write {folder} (TRAIN.LOG_DIR): {error.strerror}. Choose a folder you may write to, with free space",
+                f"cannot write {folder} (TRAIN.LOG_DIR): {error.strerror}. Choose a writable folder with free space",
             ) from error
 
     def __enter__(self) -> "Board":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._try(lambda writer: writer.close())
         self._writer = None
 
@@ -43,17 +47,18 @@ class Board:
         """Write a number."""
         self._add(summary.scalar(name, value), step)
 
-    def add_image(self, name: str, picture, step: int, dataformats: str) -> None:
-        """Write a picture, uint8 with its axes as `dataformats` says, such as HWC."""
+    def add_image(self, name: str, picture: np.ndarray, step: int, dataformats: str) -> None:
+        """Write a uint8 image with the axes `dataformats`, such as HWC."""
         self._add(summary.image(name, picture, dataformats=dataformats), step)
 
-    def _add(self, value, step: int) -> None:
+    def _add(self, value: object, step: int) -> None:
         self._try(lambda writer: writer.write_event(Event(wall_time=time.time(), step=step, summary=value)))
-        if time.monotonic() - self._flushed > _FLUSH:
-            self._flushed = time.monotonic()
+        if time.monotonic() - self._flush_time > _FLUSH_SECONDS:
+            self._flush_time = time.monotonic()
             self._try(lambda writer: writer.flush())
 
-    def _try(self, action) -> None:
+    def _try(self, action: Callable[[EventsWriter], object]) -> None:
+        """Call `action` with the writer; an OSError closes the file and logs a warning."""
         if self._writer is None:
             return
         try:
@@ -63,7 +68,8 @@ class Board:
             with contextlib.suppress(OSError):
                 writer.close()
             logger.warning(
-                "TensorBoard's files in %s cannot be written (%s): the run goes on without them; its log has the same numbers",
+                "TensorBoard files in %s cannot be written (%s): training continues without them; "
+                "its log has the same values",
                 self.folder,
                 error.strerror,
             )

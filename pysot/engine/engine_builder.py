@@ -1,9 +1,10 @@
-"""Build the training run that a config describes."""
+"""Build the training run of a config."""
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,12 +12,15 @@ from yacs.config import CfgNode
 
 from pysot.engine.amp import ApexAmp, TorchAmp
 from pysot.engine.checkpoint import CheckpointPolicy
-from pysot.engine.lr_scheduler import LRSchedule, make_schedule, warm_up
-from pysot.engine.monitor import Monitor
+from pysot.engine.fetch import BatchLoader
+from pysot.engine.lr_scheduler import LRSchedule, make_schedule, prepend_warmup
+from pysot.engine.monitor import Monitor, Writer
 from pysot.engine.optimizer import FreezePlan, build_sgd
 from pysot.engine.pictures import PairPicture
 from pysot.engine.run_folder import claim_folder, find_origin
-from pysot.engine.train_loop import Trainer, TrainSettings
+from pysot.engine.train_loop import Trainer
+from pysot.engine.train_settings import TrainHooks, TrainSettings
+from pysot.models.siamrpn import SiamRPN
 from pysot.utils.device import check_precision, device_name, likes_channels_last, lowers_fp32
 from pysot.utils.distributed import Rank, from_main
 from pysot.utils.files import check_folder, find_path
@@ -28,135 +32,131 @@ logger = logging.getLogger(__name__)
 
 
 def build_lr_schedule(cfg: CfgNode) -> LRSchedule:
-    """The learning rates of all epochs. Raises ValueError for schedules that do not fit."""
-    warm = cfg.TRAIN.LR_WARMUP
-    epochs = cfg.TRAIN.EPOCH - (warm.EPOCH if warm.WARMUP else 0)
+    """Return the learning rates of all epochs. Raises ValueError for invalid arguments of a schedule."""
+    warmup = cfg.TRAIN.LR_WARMUP
+    epochs = cfg.TRAIN.EPOCH - (warmup.EPOCH if warmup.WARMUP else 0)
     main = make_schedule(cfg.TRAIN.LR.TYPE, epochs, cfg.TRAIN.LR.KWARGS, key="TRAIN.LR")
-    if not warm.WARMUP:
+    if not warmup.WARMUP:
         return LRSchedule(main, float(main[0]))
-    return warm_up(make_schedule(warm.TYPE, warm.EPOCH, warm.KWARGS, key="TRAIN.LR_WARMUP"), main)
+    return prepend_warmup(make_schedule(warmup.TYPE, warmup.EPOCH, warmup.KWARGS, key="TRAIN.LR_WARMUP"), main)
 
 
 def build_freeze_plan(cfg: CfgNode) -> FreezePlan:
-    """What of the backbone trains when."""
+    """Return the rule for freezing the backbone."""
     return FreezePlan(tuple(cfg.BACKBONE.TRAIN_LAYERS), cfg.BACKBONE.TRAIN_EPOCH)
 
 
 def build_optimizer(model: nn.Module, cfg: CfgNode) -> torch.optim.Optimizer:
-    """SGD over the parameters of `model` that require gradients now: torch's fused one; on an NPU torch_npu's NpuFusedSGD, or torch's of plain operators
-    without NPU.FUSED_SGD.
+    """Return SGD over the parameters of `model` that require gradients at the time of the call.
+
+    It is torch's fused SGD. On an NPU it is torch_npu's NpuFusedSGD, or without NPU.FUSED_SGD torch's SGD with foreach.
     """
     train = cfg.TRAIN
-    make = None
-    if (
-        next(model.parameters()).device.type == "npu"
-    ):  # torch's fused one is aclnnFusedSgd there: not on 910A, not in older CANN, and it reads found_inf
-        make = npu_fused_sgd if cfg.NPU.FUSED_SGD else partial(torch.optim.SGD, foreach=True)
-    return build_sgd(model, train.BASE_LR, cfg.BACKBONE.LAYERS_LR, train.MOMENTUM, train.WEIGHT_DECAY, make)
+    make_sgd = None
+    if next(model.parameters()).device.type == "npu":
+        # torch's fused SGD is aclnnFusedSgd on an NPU: missing on 910A and in older CANN, and it reads found_inf.
+        make_sgd = npu_fused_sgd if cfg.NPU.FUSED_SGD else partial(torch.optim.SGD, foreach=True)
+    return build_sgd(model, train.BASE_LR, cfg.BACKBONE.LAYERS_LR, train.MOMENTUM, train.WEIGHT_DECAY, make_sgd)
 
 
 def build_amp(cfg: CfgNode, device: torch.device) -> TorchAmp | ApexAmp:
-    """torch.amp, or apex on an NPU with NPU.APEX. Raises ValueError for a precision that the device does not have."""
+    """Return torch.amp, or apex on an NPU with NPU.APEX.
+
+    Raises ValueError for a precision that the device does not support.
+    """
     train = cfg.TRAIN
     check_precision(device, train.PRECISION)
     if train.PRECISION == "fp32" and lowers_fp32(device, cfg.NPU.PRECISION_MODE):
         logger.warning(
-            "TRAIN.PRECISION is fp32, but %s computes convolutions and matrix products of float32 in fp16, where an overflow is not seen; set it to "
-            "fp16, which watches for overflows, or NPU.PRECISION_MODE to must_keep_origin_dtype, which needs kernels of CANN for it",
+            "TRAIN.PRECISION is fp32, but %s computes convolutions and matrix products of float32 in fp16, where "
+            "an overflow is not detected; set it to fp16, which detects overflows, or NPU.PRECISION_MODE to "
+            "must_keep_origin_dtype, which needs the corresponding kernels of CANN",
             device_name(device),
         )
-    return (
-        ApexAmp(train.LOSS_SCALE)
-        if cfg.NPU.APEX and device.type == "npu"
-        else TorchAmp(device, train.PRECISION, train.LOSS_SCALE)
-    )
+    if cfg.NPU.APEX and device.type == "npu":
+        return ApexAmp(train.LOSS_SCALE)
+    return TorchAmp(device, train.PRECISION, train.LOSS_SCALE)
 
 
 def wants_channels_last(cfg: CfgNode, device: torch.device) -> bool:
-    """TRAIN.CHANNELS_LAST, where 'auto' is what is faster on the device. Raises ValueError for what an NPU cannot do."""
+    """Return whether to use channels_last: TRAIN.CHANNELS_LAST, where 'auto' selects what is faster on the device.
+
+    Raises ValueError for options that an NPU does not support.
+    """
     if device.type == "npu" and (cfg.TRAIN.CHANNELS_LAST is True or cfg.TRAIN.COMPILE):
         raise ValueError(
-            "TRAIN.CHANNELS_LAST true and TRAIN.COMPILE true are not for an NPU, which has layouts and kernels of its own; "
-            "set them to 'auto' and false"
+            "TRAIN.CHANNELS_LAST true and TRAIN.COMPILE true are not for an NPU, which has its own layouts "
+            "and kernels; set them to 'auto' and false"
         )
-    asked = cfg.TRAIN.CHANNELS_LAST
-    return likes_channels_last(device, cfg.TRAIN.PRECISION, cfg.GPU.TF32) if asked == "auto" else asked
+    if cfg.TRAIN.CHANNELS_LAST == "auto":
+        return likes_channels_last(device, cfg.TRAIN.PRECISION, cfg.GPU.TF32)
+    return cfg.TRAIN.CHANNELS_LAST
 
 
 def build_picture(cfg: CfgNode) -> PairPicture:
-    """Draws training pairs with the anchors of a config."""
+    """Return a drawing of training pairs with the anchors of a config."""
     return PairPicture(cfg.ANCHOR.STRIDE, cfg.ANCHOR.RATIOS, cfg.ANCHOR.SCALES)
 
 
-def load_start_weights(model: nn.Module, cfg: CfgNode) -> None:
-    """Load BACKBONE.PRETRAINED and TRAIN.PRETRAINED where they are set. Raises FileNotFoundError or ValueError that names the key."""
-    for key, target, path in (
+def load_start_weights(model: SiamRPN, cfg: CfgNode) -> None:
+    """Load BACKBONE.PRETRAINED and TRAIN.PRETRAINED if they are set.
+
+    Raises FileNotFoundError or ValueError that names the key.
+    """
+    targets: tuple[tuple[str, nn.Module, str], ...] = (
         ("BACKBONE.PRETRAINED", model.backbone, cfg.BACKBONE.PRETRAINED),
         ("TRAIN.PRETRAINED", model, cfg.TRAIN.PRETRAINED),
-    ):
+    )
+    for key, target, path in targets:
         if path:
-            found = find_path(
-                path, key, f"See pretrained_models/README.md, or set {key} to '' to start from random weights"
-            )
+            hint = f"See pretrained_models/README.md, or set {key} to '' to start from random weights"
+            weights = find_path(path, key, hint)
             try:
-                load_pretrain(target, found)
+                load_pretrain(target, weights)
             except ValueError as error:
                 raise ValueError(f"{key}: {error}") from None
 
 
-# What may be another when a run goes on: where files lie, how often they are written, how fast and how long it runs; and the tracker, which does not train.
-_FREE = re.compile(
-    r"CUDA|META_ARC|TRACK\..*|.*\.PRETRAINED|NPU\.(JIT_COMPILE|APEX|FUSED_SGD|INTERNAL_FORMAT)|GPU\.CUDNN_BENCHMARK|TRAIN\.("
-    r"RESUME|LOG_.*|SNAPSHOT_DIR|START_EPOCH|BATCH_SIZE|NUM_WORKERS|PRINT_FREQ|CHECKPOINT_EVERY|KEEP|CHANNELS_LAST|COMPILE|VAL\..*)"
+# Keys that may change when training resumes: paths, how often files are written, speed and duration, and the tracker,
+# which is not trained.
+_MAY_CHANGE = re.compile(
+    r"CUDA|META_ARC|TRACK\..*|.*\.PRETRAINED|NPU\.(JIT_COMPILE|APEX|FUSED_SGD|INTERNAL_FORMAT)|GPU\.CUDNN_BENCHMARK|"
+    r"TRAIN\.(RESUME|LOG_.*|SNAPSHOT_DIR|START_EPOCH|BATCH_SIZE|NUM_WORKERS|PRINT_FREQ|CHECKPOINT_EVERY|KEEP|"
+    r"CHANNELS_LAST|COMPILE|VAL\..*)"
 )
 
 
 def run_identity(cfg: CfgNode, seed: int | None = None, data: dict[str, str] | None = None) -> dict:
-    """What a run is: its seed, the config values that decide what it trains, the fingerprints of its data sets by name. Plain values."""
+    """Return the identity of a training run as plain values.
+
+    It holds the seed, the config values that determine what is trained, and the fingerprints of the data sets by name.
+    """
     sets = {f"DATASET.{name}." for name, node in cfg.DATASET.items() if isinstance(node, CfgNode) and "ANNO" in node}
     unused = tuple(sets - {f"DATASET.{name}." for name in cfg.DATASET.NAMES})
-    paths = tuple(f"{used}{key}" for used in sets for key in ("ROOT", "ANNO"))
+    paths = tuple(f"{prefix}{key}" for prefix in sets for key in ("ROOT", "ANNO"))
     values = {
         key: str(value)
         for key, value in _leaves(cfg)
-        if not _FREE.fullmatch(key) and not key.startswith(unused) and key not in paths
+        if not _MAY_CHANGE.fullmatch(key) and not key.startswith(unused) and key not in paths
     }
     return {"seed": seed, "config": values, "data": data or {}}
 
 
-def _leaves(node: CfgNode, before: str = "") -> Iterator[tuple[str, object]]:
+def _leaves(node: CfgNode, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield the dotted names and values of all keys."""
     for key, value in node.items():
         if isinstance(value, CfgNode):
-            yield from _leaves(value, f"{before}{key}.")
+            yield from _leaves(value, f"{prefix}{key}.")
         else:
-            yield f"{before}{key}", value
+            yield f"{prefix}{key}", value
 
 
-def build_trainer(
-    cfg: CfgNode,
-    model: nn.Module,
-    loader,
-    device: torch.device,
-    rank: Rank,
-    *,
-    writer=None,
-    bar=None,
-    max_steps: int | None = None,
-    save: bool = True,
-    epochs: int | None = None,
-    seed: int | None = None,
-    data: dict[str, str] | None = None,
-    **more,
-) -> Trainer:
-    """A run of the network over the loader's batches: resumed if TRAIN.RESUME is set (with 'auto': and a checkpoint is there), else from the pretrained
-    weights of the config. Process 0 finds and reads the checkpoint, and hands it to the others.
-
-    `save` off writes no checkpoints (speed runs); `epochs` and `max_steps` end the run early; `seed` and `data` (fingerprints by name) are part of its
-    identity; `writer` and `bar` go to the Monitor, `more` to the Trainer. Raises OSError if the snapshot folder can't be written, ValueError for what
-    cannot work in any of its epochs.
-    """
-    train, folder, identity = cfg.TRAIN, cfg.TRAIN.SNAPSHOT_DIR, run_identity(cfg, seed, data)
-    settings = TrainSettings(
+def build_settings(
+    cfg: CfgNode, device: torch.device, epochs: int | None = None, max_steps: int | None = None
+) -> TrainSettings:
+    """Return the settings of the training loop; `epochs` and `max_steps` end training early."""
+    train = cfg.TRAIN
+    return TrainSettings(
         epochs=min(epochs or train.EPOCH, train.EPOCH),
         batch_size=train.BATCH_SIZE,
         grad_clip=train.GRAD_CLIP,
@@ -168,14 +168,52 @@ def build_trainer(
         compiled=train.COMPILE,
         validate_every=train.VAL.EVERY,
     )
-    freeze, schedule = build_freeze_plan(cfg), build_lr_schedule(cfg)
+
+
+def build_trainer(
+    cfg: CfgNode,
+    model: SiamRPN,
+    loader: BatchLoader,
+    device: torch.device,
+    rank: Rank,
+    *,
+    writer: Writer | None = None,
+    bar: Callable[..., Any] | None = None,
+    max_steps: int | None = None,
+    save: bool = True,
+    epochs: int | None = None,
+    seed: int | None = None,
+    data: dict[str, str] | None = None,
+    **hooks: Any,
+) -> Trainer:
+    """Return a trainer for the batches of `loader`.
+
+    It resumes if TRAIN.RESUME names a checkpoint, or if it is 'auto' and there is one; otherwise it starts from the
+    pretrained weights of the config. The main process finds and reads the checkpoint, and sends it to the others.
+    `save=False` writes no checkpoints, for speed measurements. `epochs` and `max_steps` end training early. `seed` and
+    `data` (fingerprints by name) are part of the identity. `writer` and `bar` are passed to the Monitor, `hooks` to
+    TrainHooks. Raises OSError if the snapshot folder cannot be written, and ValueError for settings that cannot work in
+    one of the epochs.
+    """
+    train = cfg.TRAIN
+    folder = train.SNAPSHOT_DIR
+    identity = run_identity(cfg, seed, data)
+    settings = build_settings(cfg, device, epochs, max_steps)
+    freeze = build_freeze_plan(cfg)
+    schedule = build_lr_schedule(cfg)
     if train.EPOCH > freeze.train_epoch:
         freeze.check(model)
     if save and rank.is_main:
         check_folder(folder)
-    origin = from_main(lambda: find_origin(folder, train.RESUME, identity, launch() if attempt() != "0" else ""))
+    restarted_launch = launch() if attempt() != "0" else ""
+    origin = from_main(lambda: find_origin(folder, train.RESUME, identity, restarted_launch))
     if origin is None:
         load_start_weights(model, cfg)
+
+    def on_start() -> None:
+        if save:
+            claim_folder(folder, origin, identity, launch())
+
     trainer = Trainer(
         model,
         loader,
@@ -190,8 +228,7 @@ def build_trainer(
         start_epoch=train.START_EPOCH,
         monitor=Monitor(rank.is_main, writer, bar, build_picture(cfg), train.LOG_PICTURES),
         identity=identity,
-        begins=lambda: claim_folder(folder, origin, identity, launch()) if save else None,
-        **more,
+        hooks=TrainHooks(on_start=on_start, **hooks),
     )
     if origin is not None:
         trainer.resume(origin.content, origin.path, may_be_finished=train.RESUME == "auto")

@@ -1,46 +1,69 @@
 """Batches of a loader whose processes may die or hang."""
 
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 import torch
 
 from pysot.utils.signals import keep_steps_whole, time_limit
 
-FIRST_BATCH, BATCH = (
-    180.0,
-    60.0,
-)  # seconds until the first batch of a process, whose loader processes start, and until any other
-_LOADER = ("DataLoader worker", "Pin memory thread")  # in errors of torch's loader
+# Seconds to wait for the first batch of a process, while its loader processes start, and for any other batch.
+FIRST_BATCH_TIMEOUT = 180.0
+BATCH = 60.0
+_LOADER_ERRORS = ("DataLoader worker", "Pin memory thread")  # in error messages of torch's loader
+
+
+class EpochSampler(Protocol):
+    """Batch sampler whose batches depend on the epoch."""
+
+    def set_epoch(self, epoch: int, start_step: int) -> None:
+        """Select the batches of `epoch` from `start_step` on, both from 0."""
+
+
+class BatchLoader(Protocol):
+    """Loader of the batches of an epoch, such as torch's DataLoader; its length is the number of steps per epoch."""
+
+    @property
+    def batch_sampler(self) -> EpochSampler:
+        """Sampler of the batches."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]: ...
 
 
 class LoaderFailure(RuntimeError):
-    """No batch comes any more, for no fault of the training itself."""
+    """The loader returns no more batches, for a reason outside of training."""
 
 
-def fetched(loader: Iterable[dict[str, torch.Tensor]], starts: bool) -> Iterator[dict[str, torch.Tensor]]:
-    """The batches. Raises LoaderFailure where a loader process dies, or none has given a batch for BATCH seconds (FIRST_BATCH for the first one, if the loader
-    `starts`).
+def fetch_batches(loader: Iterable[dict[str, torch.Tensor]], is_starting: bool) -> Iterator[dict[str, torch.Tensor]]:
+    """Yield the batches of `loader`.
+
+    Raises LoaderFailure if a loader process dies, or if no batch comes within BATCH seconds. For the first batch of a
+    loader that `is_starting` the limit is FIRST_BATCH_TIMEOUT.
     """
-    source, patience = iter(loader), FIRST_BATCH if starts else BATCH
+    batches = iter(loader)
+    timeout = FIRST_BATCH_TIMEOUT if is_starting else BATCH
     while True:
         try:
             with time_limit(
-                patience,
-                f"no batch has come for {patience:.0f} s: a loader process is stopped, or the storage of the crops does not answer",
+                timeout,
+                f"no batch has come for {timeout:.0f} s: a loader process is stopped, "
+                "or the storage of the crops does not respond",
             ):
-                batch = next(source, None)
+                batch = next(batches, None)
         except TimeoutError as error:
             raise LoaderFailure(str(error)) from error
         except (RuntimeError, OSError, EOFError) as error:
-            if isinstance(error, RuntimeError) and not any(words in str(error) for words in _LOADER):
+            if isinstance(error, RuntimeError) and not any(words in str(error) for words in _LOADER_ERRORS):
                 raise
             raise LoaderFailure(
-                f"a loader process died ({error or type(error).__name__}), often because memory or /dev/shm ran out: lower "
-                "TRAIN.NUM_WORKERS"
+                f"a loader process died ({error or type(error).__name__}), often because memory or /dev/shm is full: "
+                "lower TRAIN.NUM_WORKERS"
             ) from error
         finally:
             keep_steps_whole()
         if batch is None:
             return
         yield batch
-        patience = BATCH
+        timeout = BATCH

@@ -1,6 +1,7 @@
 """Frozen stages of the backbone at the speed of inference."""
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -10,11 +11,12 @@ from torch.nn.modules.conv import _ConvNd
 
 
 def fold_frozen(backbone: nn.Module, precision: torch.dtype | None = None) -> None:
-    """Let each frozen part of the backbone be computed by a copy whose batch-norm layers are folded into the convolutions before them.
+    """Compute each frozen part of the backbone by a copy with batch-norm layers folded into the convolutions before.
 
-    Parameters, buffers and their names stay; results differ by rounding. Called again, it starts from what is frozen then, with the weights of then.
-    `precision` is the type that autocast computes in, None without autocast: the copy's convolutions and linear layers are cast to it once, where autocast
-    would cast them at every pass, to the same numbers. Outside of autocast the part then computes itself.
+    Parameters, buffers and their names do not change; results differ by rounding. A repeated call starts from the parts
+    that are frozen at that time, with their current weights. `precision` is the type that autocast computes in, or None
+    without autocast. The convolutions and linear layers of the copy are cast to it once; autocast would cast them in
+    every pass, to the same numbers. Outside of autocast the original part is used.
     """
     for module in backbone.modules():
         vars(module).pop("forward", None)
@@ -24,22 +26,24 @@ def fold_frozen(backbone: nn.Module, precision: torch.dtype | None = None) -> No
 def _fold(module: nn.Module, precision: torch.dtype | None) -> None:
     if _is_frozen(module):
         folded = fuse(copy.deepcopy(module).eval(), inplace=True)
-        module.forward = (
-            folded.forward if precision is None else _in_autocast(folded, precision, module.forward)
-        )  # bound: the copy is no child of the module
+        # Only the bound method is stored, so that the copy is not a child of the module.
+        module.forward = folded.forward if precision is None else _in_autocast(folded, precision, module.forward)
         return
     for child in module.children():
         _fold(child, precision)
 
 
-def _in_autocast(folded: nn.Module, precision: torch.dtype, own):
-    """The forward method of a copy in `precision`, for inputs under autocast, and `own` for others, such as pictures of a run's pairs."""
+def _in_autocast(folded: nn.Module, precision: torch.dtype, original_forward: Callable) -> Callable:
+    """Return the forward method of a copy in `precision` under autocast, and `original_forward` otherwise.
+
+    TensorBoard images of training pairs, for example, are computed without autocast.
+    """
     for layer in folded.modules():
         if isinstance(layer, (_ConvNd, nn.Linear)):
             layer.to(precision)
 
-    def forward(x: torch.Tensor):
-        return folded.forward(x) if torch.is_autocast_enabled(x.device.type) else own(x)
+    def forward(x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
+        return folded.forward(x) if torch.is_autocast_enabled(x.device.type) else original_forward(x)
 
     return forward
 

@@ -1,6 +1,7 @@
-"""What a run is about to do, as all of its processes must see it."""
+"""Check that all processes of a training run are about to do the same."""
 
 import hashlib
+from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -9,8 +10,8 @@ from pysot.utils.distributed import from_all
 
 
 @torch.no_grad()
-def fingerprint(model: nn.Module) -> str:
-    """A word for the weights of a network and their names."""
+def weights_fingerprint(model: nn.Module) -> str:
+    """Return a digest of the weights of a network and their names."""
     digest = hashlib.sha256()
     for name, value in model.state_dict().items():
         digest.update(name.encode())
@@ -18,21 +19,26 @@ def fingerprint(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def agree(plan: dict) -> None:
-    """Called by every process with what it is about to do. Raises ValueError in all of them that says what differs."""
-    plans = [dict(_flat(other)) for other in from_all(plan)]
-    for rank, other in enumerate(plans):
-        for name in {**plans[0], **other}:
-            if plans[0].get(name) != other.get(name):
+def check_agreement(plan: dict) -> None:
+    """Compare the plans of all processes; every process calls this with its own plan.
+
+    Raises ValueError in all processes if the plans differ, and names the difference.
+    """
+    plans = [dict(_flatten(rank_plan)) for rank_plan in from_all(plan)]
+    main_plan = plans[0]
+    for rank, rank_plan in enumerate(plans):
+        for name in {**main_plan, **rank_plan}:
+            if main_plan.get(name) != rank_plan.get(name):
                 raise ValueError(
-                    f"the processes of this run do not agree on {name}: {plans[0].get(name)} in rank 0, {other.get(name)} in rank {rank}. All "
-                    "machines need the same command, config, training data, start weights and versions of the packages"
+                    f"the processes of this run do not agree on {name}: {main_plan.get(name)} in rank 0, "
+                    f"{rank_plan.get(name)} in rank {rank}. All machines need the same command, config, training data, "
+                    "initial weights and package versions"
                 )
 
 
-def _flat(plan: dict, before: str = ""):
+def _flatten(plan: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
     for name, value in plan.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{before}{name} ")
+            yield from _flatten(value, f"{prefix}{name} ")
         else:
-            yield f"{before}{name}", value
+            yield f"{prefix}{name}", value

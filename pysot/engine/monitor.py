@@ -1,64 +1,86 @@
-"""What people watch of a run: a line per epoch on a terminal, lines in the log, TensorBoard, and the figures of the end."""
+"""Reports of a training run: progress bar, log lines, TensorBoard, and the values for the final summary."""
 
 import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
+from pysot.models.siamrpn import SiamRPN
 from pysot.utils.log_helper import RunningMean, SpeedMeter, epoch_line, live_line, speed_line
 
 logger = logging.getLogger(__name__)
+Batch = TypeVar("Batch")
+
+
+class Writer(Protocol):
+    """Writer of TensorBoard files, such as `Board`."""
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        """Write a number."""
+
+    def add_image(self, name: str, picture: np.ndarray, step: int, dataformats: str) -> None:
+        """Write a uint8 image with the axes `dataformats`, such as HWC."""
 
 
 class Monitor:
-    """Times the steps of a run and reports them. Processes other than the main one pass `is_main=False` and only keep count.
+    """Measures and reports the steps of a training run; with `is_main=False` it only counts.
 
-    `writer` takes add_scalar(name, value, step) and add_image(name, picture, step, dataformats). `bar(iterable, total, description, initial)` may wrap the
-    steps of an epoch in something with set_postfix_str(text). `picture(model, batch)` draws pairs, (H, W, 3) uint8 RGB, every `picture_every` steps.
+    `bar(iterable, total, description, initial)` may wrap the steps of an epoch in a progress bar with
+    set_postfix_str(text). `picture(model, batch)` draws pairs, (H, W, 3) uint8 RGB, every `picture_every` steps.
     """
 
     def __init__(
         self,
         is_main: bool = True,
-        writer=None,
-        bar: Callable[..., Iterable] | None = None,
-        picture: Callable[[nn.Module, Mapping[str, torch.Tensor]], Any] | None = None,
+        writer: Writer | None = None,
+        bar: Callable[..., Any] | None = None,
+        picture: Callable[[SiamRPN, Mapping[str, torch.Tensor]], np.ndarray] | None = None,
         picture_every: int = 0,
     ):
-        self.is_main, self.writer, self.bar = is_main, writer, bar
-        self.picture, self.picture_every = picture, picture_every
-        self.means, self.speed = RunningMean(), SpeedMeter(1)
-        self._live, self._clock, self._data_time = None, 0.0, 0.0
+        self.is_main = is_main
+        self.writer = writer
+        self.bar = bar
+        self.picture = picture
+        self.picture_every = picture_every
+        self.means = RunningMean()
+        self.speed = SpeedMeter(1)
+        self._progress: Any = None
+        self._last_step_time = 0.0
+        self._data_time = 0.0
 
-    def begin_epoch(self, loader, title: str, steps: int, start_step: int, pairs: int) -> Iterable:
-        """Start to count; returns the steps of an epoch, with a bar around them where there is one. `pairs` are those of a step of all processes."""
-        self.means, self.speed = RunningMean(), SpeedMeter(pairs)
-        self._live = (
-            None
-            if self.bar is None or not self.is_main
-            else self.bar(loader, total=steps, description=title, initial=start_step)
-        )
-        return loader if self._live is None else self._live
+    def begin_epoch(self, loader: Iterable, title: str, steps: int, start_step: int, pairs: int) -> Iterable:
+        """Reset the counts and return the batches of an epoch, wrapped in the progress bar if there is one.
 
-    def timed(self, batches: Iterable) -> Iterator:
-        """The batches; the time until each comes is its data time."""
+        `pairs` is the number of pairs per step, summed over all processes.
+        """
+        self.means = RunningMean()
+        self.speed = SpeedMeter(pairs)
+        self._progress = None
+        if self.bar is not None and self.is_main:
+            self._progress = self.bar(loader, total=steps, description=title, initial=start_step)
+        return loader if self._progress is None else self._progress
+
+    def time_batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Yield the batches, and record the waiting time for each as its data time."""
         source = iter(batches)
-        self._clock = asked = time.perf_counter()
+        self._last_step_time = request_time = time.perf_counter()
         while (batch := next(source, None)) is not None:
-            self._data_time = time.perf_counter() - asked
+            self._data_time = time.perf_counter() - request_time
             yield batch
-            asked = time.perf_counter()
+            request_time = time.perf_counter()
 
-    def end_step(self, mark: bool) -> None:
-        """Take in the time since the step before; `mark` says that the device was waited for."""
+    def end_step(self, synchronized: bool) -> None:
+        """Record the time since the last step; `synchronized` means that the host has waited for the device."""
         now = time.perf_counter()
-        self.means.add(batch_time=now - self._clock, data_time=self._data_time)
-        self.speed.add(now - self._clock, mark)
-        self._clock = now
+        self.means.add(batch_time=now - self._last_step_time, data_time=self._data_time)
+        self.speed.add(now - self._last_step_time, synchronized)
+        self._last_step_time = now
 
     def report(
         self,
@@ -68,62 +90,67 @@ class Monitor:
         step: int,
         steps: int,
         total_step: int,
-        total_steps: float,
+        total_steps: int,
     ) -> None:
-        """Take in the means of the losses over all processes, and tell of the step: number `step` of the `steps` of epoch `epoch`, all from 1."""
+        """Add the mean losses over all processes, and report the step in log, progress bar and TensorBoard.
+
+        It is step number `step` of the `steps` of epoch `epoch`, and `total_step` of the `total_steps` of the training
+        run; all count from 1.
+        """
         self.means.add(**values)
         if not self.is_main:
             return
-        shown = {name: self.means.mean(name) for name in ("batch_time", "data_time", *values)}
-        logger.info(epoch_line(epoch, step, steps, lr, shown))
-        logger.info(speed_line(total_step, shown["batch_time"], total_steps))
-        if self._live is not None:
-            self._live.set_postfix_str(
-                live_line(shown["total_loss"], lr, self.speed.latest, self.waiting), refresh=False
-            )
+        means = {name: self.means.mean(name) for name in ("batch_time", "data_time", *values)}
+        logger.info(epoch_line(epoch, step, steps, lr, means))
+        logger.info(speed_line(total_step, means["batch_time"], total_steps))
+        if self._progress is not None:
+            text = live_line(means["total_loss"], lr, self.speed.latest, self.waiting)
+            self._progress.set_postfix_str(text, refresh=False)
         times = {
-            "batch_time": shown["batch_time"],
-            "data_time": shown["data_time"],
+            "batch_time": means["batch_time"],
+            "data_time": means["data_time"],
             "pairs_per_second": self.speed.latest,
         }
-        self.scalars({**values, "lr": lr, **times}, total_step)
+        self.log_scalars({**values, "lr": lr, **times}, total_step)
+
+    def report_validation(self, scores: Mapping[str, float], epochs: int, best: Path | None, total_step: int) -> None:
+        """Report the scores after `epochs` epochs; `best` is the path of the checkpoint if it is the best so far."""
+        values = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+        note = f"; the best so far, kept as {best}" if best else ""
+        logger.info("validation after epoch %d: %s%s", epochs, values, note)
+        self.log_scalars({f"validation/{name}": value for name, value in scores.items()}, total_step)
 
     @property
     def waiting(self) -> float:
-        """The share of the time of the last steps that went by in waiting for data."""
+        """Share of the time of the last steps spent waiting for data."""
         return self.means.mean("data_time") / max(self.means.mean("batch_time"), 1e-9)
 
-    def scalars(self, values: Mapping[str, float], step: int) -> None:
+    def log_scalars(self, values: Mapping[str, float], step: int) -> None:
         """Write values to TensorBoard."""
         if self.writer is not None:
             for name, value in values.items():
                 self.writer.add_scalar(name, float(value), step)
 
-    def gradients(self, model: nn.Module, scale: float, step: int) -> None:
-        """Write the norm of each parameter's gradient, times `scale`, and those of all, of the backbone and of the heads, under the original's names."""
+    def log_gradients(self, model: nn.Module, scale: float, step: int) -> None:
+        """Write the norm of each parameter's gradient, times `scale`, to TensorBoard, with the names of the original.
+
+        The norms over all parameters, the backbone, and the heads are written as well.
+        """
         if self.writer is None:
             return
         named = [(name, parameter.grad) for name, parameter in model.named_parameters() if parameter.grad is not None]
-        norms = dict(
-            zip(
-                [name for name, _ in named],
-                (torch.stack([gradient.norm() for _, gradient in named]) * scale).tolist(),
-                strict=True,
-            )
-        )
+        values = (torch.stack([gradient.norm() for _, gradient in named]) * scale).tolist()
+        norms = dict(zip([name for name, _ in named], values, strict=True))
         parts = {"tot": "", "feature": "backbone", "rpn": "rpn_head"}
         totals = {
             f"grad/{part}": math.hypot(*(norm for name, norm in norms.items() if name.startswith(prefix)))
             for part, prefix in parts.items()
         }
-        self.scalars({f"grad_all/{name}": norm for name, norm in norms.items()} | totals, step)
+        self.log_scalars({f"grad_all/{name}": norm for name, norm in norms.items()} | totals, step)
 
-    def pictures(self, model: nn.Module, batch: Callable[[], Mapping[str, torch.Tensor]], step: int) -> None:
-        """Draw pairs of the batch of a step, which batch() gives, for TensorBoard, if it is time."""
-        if (
-            self.writer is not None
-            and self.picture is not None
-            and self.picture_every
-            and step % self.picture_every == 0
-        ):
-            self.writer.add_image("pairs", self.picture(model, batch()), step, dataformats="HWC")
+    def log_picture(self, model: SiamRPN, make_batch: Callable[[], Mapping[str, torch.Tensor]], step: int) -> None:
+        """Draw pairs of the batch that make_batch() returns for TensorBoard, every `picture_every` steps."""
+        if self.writer is None or self.picture is None or not self.picture_every:
+            return
+        if step % self.picture_every == 0:
+            self.writer.add_image("pairs", self.picture(model, make_batch()), step, dataformats="HWC")

@@ -1,4 +1,4 @@
-"""What trains, and how: freezing by epoch, and SGD with a group per part of the network."""
+"""Trained parts of the network: freezing by epoch, and SGD with a parameter group per part."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,20 +8,21 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from pysot.models.siamrpn import SiamRPN
 from pysot.utils.npu_sgd import flat_tensors, npu_gradients
 
 
 @dataclass(frozen=True)
 class FreezePlan:
-    """The backbone is frozen before epoch `train_epoch`; from then on the stages in `train_layers` train."""
+    """Rule that freezes the backbone before epoch `train_epoch`; then the stages in `train_layers` train."""
 
     train_layers: tuple[str, ...]
     train_epoch: int
 
-    def apply(self, model: nn.Module, epoch: int) -> None:
-        """Put `model` into the state of `epoch`: train mode, requires_grad and batch-norm mode of every stage. A function of the epoch alone.
+    def apply(self, model: SiamRPN, epoch: int) -> None:
+        """Set train mode, requires_grad and batch-norm mode of every stage of `model` for `epoch`.
 
-        Raises ValueError as `check`.
+        The result depends only on the epoch. Raises ValueError as `check`.
         """
         model.train()
         _set_training(model.backbone, False)
@@ -31,8 +32,8 @@ class FreezePlan:
             for name in self.train_layers:
                 _set_training(stages[name], True)
 
-    def check(self, model: nn.Module) -> None:
-        """Raise ValueError if the backbone of `model` lacks a stage of `train_layers`, or has nothing to train in it."""
+    def check(self, model: SiamRPN) -> None:
+        """Raise ValueError if a stage of `train_layers` is missing in the backbone of `model` or has no parameters."""
         known = [
             name
             for name, stage in model.backbone.named_children()
@@ -45,16 +46,16 @@ class FreezePlan:
             )
 
     def changes_at(self, epoch: int) -> bool:
-        """Whether other parameters train in `epoch` than in the one before: the optimizer is made anew."""
+        """Return whether `epoch` trains other parameters than the epoch before; the optimizer is then rebuilt."""
         return epoch == self.train_epoch and epoch > 0
 
 
-def _set_training(module: nn.Module, on: bool) -> None:
+def _set_training(module: nn.Module, trainable: bool) -> None:
     for parameter in module.parameters():
-        parameter.requires_grad_(on)
+        parameter.requires_grad_(trainable)
     for child in module.modules():
         if isinstance(child, _BatchNorm):
-            child.train(on)
+            child.train(trainable)
 
 
 def build_sgd(
@@ -63,11 +64,13 @@ def build_sgd(
     backbone_lr: float,
     momentum: float,
     weight_decay: float,
-    make: Callable[..., torch.optim.Optimizer] | None = None,
+    make_sgd: Callable[..., torch.optim.Optimizer] | None = None,
 ) -> torch.optim.Optimizer:
-    """SGD over what requires gradients, a group per child of `model` (backbone, neck, rpn_head) with its `name` and `base_lr`.
+    """Return SGD over the parameters that require gradients.
 
-    `make` is the class, torch.optim.SGD with one fused kernel if None. Momenta start at zero, which is the same as starting with the first gradient.
+    Each child of `model` (backbone, neck, rpn_head) is a group with its `name` and `base_lr`. `make_sgd` builds the
+    optimizer; None means torch.optim.SGD with one fused kernel. Momenta start at zero, which equals a start with the
+    first gradient.
     """
     groups = []
     for name, child in model.named_children():
@@ -75,36 +78,36 @@ def build_sgd(
         if parameters:
             rate = base_lr * backbone_lr if name == "backbone" else base_lr
             groups.append({"params": parameters, "lr": rate, "base_lr": rate, "name": name})
-    optimizer = (make or partial(torch.optim.SGD, fused=True))(
-        groups, lr=base_lr, momentum=momentum, weight_decay=weight_decay
-    )
+    make_sgd = make_sgd or partial(torch.optim.SGD, fused=True)
+    optimizer = make_sgd(groups, lr=base_lr, momentum=momentum, weight_decay=weight_decay)
     for parameter in trained_parameters(optimizer):
-        # Made now: a fused kernel that is told to skip its very first step leaves the momenta that it was to fill as they were, which is anything.
+        # A fused kernel that skips its very first step would leave the momenta uninitialised.
         optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return optimizer
 
 
 def trained_parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
-    """The parameters of all groups, in order."""
+    """Return the parameters of all groups, in order."""
     return [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def clear_gradients(optimizer: torch.optim.Optimizer, in_place: bool = False) -> None:
-    """Before a backward pass. `in_place` fills them with zeros where they lie, which gradients that are views of DDP's buckets want: made anew, each would be
-    copied into its bucket. An optimizer that has flattened its gradients needs the same.
+    """Clear the gradients before a backward pass.
+
+    `in_place` fills the existing tensors with zeros. Gradients that are views of DDP's buckets need this: new tensors
+    would be copied into the buckets. An optimizer with flattened gradients needs it as well.
     """
     optimizer.zero_grad(set_to_none=not in_place and flat_tensors(optimizer) is None)
 
 
-def clip_gradients(optimizer: torch.optim.Optimizer, largest: float) -> torch.Tensor:
-    """Scale the gradients so that their total norm is at most `largest`; returns the norm before, a scalar tensor."""
+def clip_gradients(optimizer: torch.optim.Optimizer, max_norm: float) -> torch.Tensor:
+    """Scale the gradients so that their total norm is at most `max_norm`; return the norm before, a scalar tensor."""
     gradients = npu_gradients(optimizer)
     if gradients is None:
-        return nn.utils.clip_grad_norm_(trained_parameters(optimizer), largest)
+        return nn.utils.clip_grad_norm_(trained_parameters(optimizer), max_norm)
     norm = nn.utils.get_total_norm(gradients, foreach=False)
-    factor = torch.clamp(
-        largest / (norm + 1e-6), max=1.0
-    )  # as in clip_grad_norm_, whose foreach kernel for this an NPU lacks
+    # As in clip_grad_norm_, whose foreach kernel does not exist on an NPU.
+    factor = torch.clamp(max_norm / (norm + 1e-6), max=1.0)
     for tensor in gradients:
         tensor.mul_(factor)
     return norm
@@ -112,15 +115,19 @@ def clip_gradients(optimizer: torch.optim.Optimizer, largest: float) -> torch.Te
 
 @torch.no_grad()
 def step_unless(bad: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
-    """optimizer.step(), undone where the scalar `bad` is true. The device decides: nothing waits for it."""
+    """Call optimizer.step(), and undo it if the scalar `bad` is true.
+
+    Only the device reads `bad`, so the host does not wait for it.
+    """
     if optimizer.defaults.get("fused"):
-        optimizer.found_inf = bad.float()  # torch's fused kernels change nothing where it is 1
+        # torch's fused kernels change nothing if it is 1.
+        optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
         optimizer.step()
         return
-    changed = flat_tensors(optimizer)
-    if changed is None:
-        changed = [*trained_parameters(optimizer), *(state["momentum_buffer"] for state in optimizer.state.values())]
-    before = [tensor.clone() for tensor in changed]
+    tensors = flat_tensors(optimizer)
+    if tensors is None:
+        tensors = [*trained_parameters(optimizer), *(state["momentum_buffer"] for state in optimizer.state.values())]
+    before = [tensor.clone() for tensor in tensors]
     optimizer.step()
-    for tensor, old in zip(changed, before, strict=True):
+    for tensor, old in zip(tensors, before, strict=True):
         torch.where(bad, old, tensor, out=tensor)

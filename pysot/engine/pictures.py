@@ -1,14 +1,13 @@
-"""Training pairs as people look at them: template and search crop side by side, with the target, the positives and what the network says.
+"""Images of training pairs: template and search crop side by side, with target, positives and prediction.
 
 Shapes: batch B, A anchors per cell, S cells per side. Boxes are pixels of the search crop, xyxy.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
 import torch
-from torch import nn
 
 from pysot.models.siamrpn import SiamRPN
 from pysot.utils.anchor import grid_anchors
@@ -20,16 +19,18 @@ _PAIRS = 4
 
 
 class PairPicture:
-    """Draws the first pairs of a batch with the network's answer; the network is left as it was."""
+    """Drawing of the first pairs of a batch with the prediction of the network, which does not change."""
 
-    def __init__(self, stride: int, ratios, scales):
-        self.stride, self.ratios, self.scales = stride, ratios, scales
+    def __init__(self, stride: int, ratios: Sequence[float], scales: Sequence[float]):
+        self.stride = stride
+        self.ratios = ratios
+        self.scales = scales
 
-    def __call__(self, model: nn.Module, batch: Mapping[str, torch.Tensor]) -> np.ndarray:
-        """The picture (H, W, 3) uint8 RGB of a batch on the network's device with float images, as `SiamRPN` takes them."""
+    def __call__(self, model: SiamRPN, batch: Mapping[str, torch.Tensor]) -> np.ndarray:
+        """Return the image (H, W, 3) uint8 RGB of a batch with float images on the network's device."""
         batch = {name: value[:_PAIRS] for name, value in batch.items()}
         modes = {module: module.training for module in model.modules()}
-        model.eval()  # batch-norm statistics are those of training alone
+        model.eval()  # drawing must not change the batch-norm statistics
         try:
             with torch.no_grad():
                 output = SiamRPN.forward(model, batch["template"], batch["search"])
@@ -38,14 +39,14 @@ class PairPicture:
                 module.training = mode
         size = len(batch["search"])
         cls, loc = (output[name].float().cpu().numpy() for name in ("cls", "loc"))
-        score = torch.softmax(torch.from_numpy(cls.reshape(size, 2, -1)), 1)[:, 1].numpy()
-        rows = [
-            self._row({name: value[i].cpu().numpy() for name, value in batch.items()}, score[i], loc[i].reshape(4, -1))
-            for i in range(size)
-        ]
+        confidence = torch.softmax(torch.from_numpy(cls.reshape(size, 2, -1)), 1)[:, 1].numpy()
+        rows = []
+        for i in range(size):
+            item = {name: value[i].cpu().numpy() for name, value in batch.items()}
+            rows.append(self._row(item, confidence[i], loc[i].reshape(4, -1)))
         return np.concatenate(rows)[:, :, ::-1].copy()
 
-    def _row(self, item: Mapping[str, np.ndarray], score: np.ndarray, loc: np.ndarray) -> np.ndarray:
+    def _row(self, item: Mapping[str, np.ndarray], confidence: np.ndarray, loc: np.ndarray) -> np.ndarray:
         template, search = (
             np.clip(item[name].transpose(1, 2, 0), 0, 255).astype(np.uint8).copy() for name in ("template", "search")
         )
@@ -58,23 +59,18 @@ class PairPicture:
             cv2.circle(search, (int(x), int(y)), 2, _POSITIVE, -1, cv2.LINE_AA)
         if "bbox" in item and (label == 1).any():
             draw_region(search, _xywh(item["bbox"]), TRUTH, thickness=1)
-        best = int(score.argmax())
+        best = int(confidence.argmax())
         cx, cy, w, h = anchors[:, best]
         dx, dy, dw, dh = loc[:, best]
         sides = np.exp(np.minimum((dw, dh), 5))
-        draw_region(
-            search,
-            _xywh(center2corner(Center(cx + dx * w, cy + dy * h, w * sides[0], h * sides[1]))),
-            PREDICTED,
-            f"{score[best]:.2f}",
-            thickness=1,
-        )
+        predicted = center2corner(Center(cx + dx * w, cy + dy * h, w * sides[0], h * sides[1]))
+        draw_region(search, _xywh(predicted), PREDICTED, f"{confidence[best]:.2f}", thickness=1)
         if not (label == 1).any():
             draw_label(search, "another object", (4, search.shape[0]), _POSITIVE)
-        low = search.shape[0] - template.shape[0]
-        return np.concatenate([np.pad(template, ((0, max(low, 0)), (0, 0), (0, 0))), search], axis=1)
+        below = max(search.shape[0] - template.shape[0], 0)
+        return np.concatenate([np.pad(template, ((0, below), (0, 0), (0, 0))), search], axis=1)
 
 
-def _xywh(corner) -> tuple[float, float, float, float]:
+def _xywh(corner: Sequence[float] | np.ndarray) -> tuple[float, float, float, float]:
     x1, y1, x2, y2 = (float(value) for value in corner)
     return x1, y1, x2 - x1, y2 - y1

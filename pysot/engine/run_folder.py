@@ -1,8 +1,10 @@
-"""The folder of a run's checkpoints: whose it is, who writes there, what a new run does with those of an earlier one.
+"""Snapshot folder of a training run: its lock, the checkpoint to resume from, and checkpoints of earlier training runs.
 
-A run has an identity: its seed, the config values that decide what is trained, and a fingerprint of its data. It is in every checkpoint and, for people, in
-`run.json`. TRAIN.RESUME auto goes on from checkpoints of the same seed and values only. A run that starts anew, or from a checkpoint that is named, moves
-the checkpoints that it does not go on from into `earlier_<n>`: nothing of an earlier run counts as its own, and nothing is lost.
+A training run has an identity: its seed, the config values that determine what is trained, and a fingerprint of its
+data. It is part of every checkpoint and, for human readers, of `run.json`. TRAIN.RESUME auto resumes only from
+checkpoints of the same seed and values. A training run that starts from scratch, or from a named checkpoint, moves the
+checkpoints that it does not resume from into `earlier_<n>`. So no checkpoint of an earlier training run counts as its
+own, and none is lost.
 """
 
 import contextlib
@@ -20,12 +22,12 @@ from pysot.utils.files import lock_for_writing, read_json, write_json
 
 logger = logging.getLogger(__name__)
 RUN, LOCK = "run.json", ".lock"
-_DYING = 10.0  # seconds that processes of a launch which is started again may take to end
+_DYING = 10.0  # seconds that the old processes of a restarted launch may take to end
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The checkpoint that a run goes on from: its path and content, and the files of the snapshot folder that stay there."""
+    """Checkpoint to resume from: its path and content, and the files that stay in the snapshot folder."""
 
     path: str
     content: dict
@@ -34,61 +36,63 @@ class Origin:
 
 @contextlib.contextmanager
 def hold_folder(folder: str | os.PathLike) -> Iterator[None]:
-    """Let no other run write checkpoints into the folder meanwhile. Raises ValueError if another one does, OSError if the folder can't be written."""
-    lock, began = Path(folder) / LOCK, time.monotonic()
+    """Lock the folder against other training runs.
+
+    Raises ValueError if another training run holds the lock, and OSError if the folder cannot be written.
+    """
+    lock = Path(folder) / LOCK
+    start_time = time.monotonic()
     with contextlib.ExitStack() as stack:
         while True:
             try:
                 stack.enter_context(lock_for_writing(lock, f"process {os.getpid()} on {platform.node()}"))
                 break
             except BlockingIOError as error:
-                if time.monotonic() - began > _DYING:
+                if time.monotonic() - start_time > _DYING:
                     raise ValueError(
-                        f"{folder} is in use by another run ({error.strerror}), which writes its checkpoints there; wait until it ends, or give "
-                        "this one another TRAIN.SNAPSHOT_DIR (--output_path of the scripts)"
+                        f"{folder} is in use by another run ({error.strerror}), which writes its checkpoints there; "
+                        "wait until it ends, or choose another TRAIN.SNAPSHOT_DIR (--output_path of the scripts)"
                     ) from None
                 time.sleep(0.2)
         yield
 
 
 def find_origin(folder: str | os.PathLike, resume: str, identity: dict, launch: str = "") -> Origin | None:
-    """What TRAIN.RESUME means: a checkpoint, or None for a run that starts anew. `launch` names the launch of torchrun that starts its processes again, if
-    it does: one that has begun to train here goes on from its own checkpoints, whatever `resume` says.
+    """Return the checkpoint that TRAIN.RESUME selects, or None for a start from scratch.
 
-    Raises ValueError for a checkpoint that training cannot go on from and, with 'auto', for one of a run with another identity.
+    `launch` names the torchrun launch if torchrun has restarted its processes, else it is "". A restarted launch that
+    has begun to train in this folder resumes from its own checkpoints, for any `resume`. Raises ValueError for a
+    checkpoint that training cannot resume from and, with 'auto', for one of a training run with another identity.
     """
     folder = Path(folder)
-    restarted = launch and _description(folder).get("launch") == launch
-    found = checkpoints_by_progress(folder) if resume == "auto" or restarted else []
-    if found:
+    restarted = launch and _read_description(folder).get("launch") == launch
+    own = checkpoints_by_progress(folder) if resume == "auto" or restarted else []
+    if own:
         try:
-            content = read_training_state(found[0])
+            content = read_training_state(own[0])
         except ValueError as error:
-            raise ValueError(
-                f"{error}{f'; or go on from {found[1]} (TRAIN.RESUME)' if len(found) > 1 else ''}"
-            ) from None
-        _refuse_another(content.get("identity"), identity, found[0])
-        return Origin(str(found[0]), content, frozenset(folder.iterdir()))
+            alternative = f"; or resume from {own[1]} (TRAIN.RESUME)" if len(own) > 1 else ""
+            raise ValueError(f"{error}{alternative}") from None
+        _check_identity(content.get("identity"), identity, own[0])
+        return Origin(str(own[0]), content, frozenset(folder.iterdir()))
     if resume in ("", "auto"):
         return None
     content = read_training_state(resume)
-    for words in differences(content.get("identity"), identity):
-        logger.warning("%s: %s", resume, words)
-    return Origin(resume, content, frozenset(_not_further(folder, resume, content)))
+    for difference in differences(content.get("identity"), identity):
+        logger.warning("%s: %s", resume, difference)
+    return Origin(resume, content, frozenset(_predecessors(folder, resume, content)))
 
 
-def _not_further(folder: Path, path: str, content: dict) -> Iterator[Path]:
-    """The checkpoints of the folder that the one at `path` may have come from, if it lies there."""
-    path = Path(path).resolve()
+def _predecessors(folder: Path, resume: str, content: dict) -> Iterator[Path]:
+    """Yield the checkpoint `resume` and those of the folder that may precede it, if it lies in the folder."""
+    path = Path(resume).resolve()
     if path.parent != folder.resolve():
         return
     for other in checkpoints_by_progress(folder):
         try:
-            if (
-                other.resolve() == path
-                or read_training_state(other)["epoch"] <= content["epoch"]
-                and other != latest_path(folder)
-            ):
+            if other.resolve() == path:
+                yield other
+            elif read_training_state(other)["epoch"] <= content["epoch"] and other != latest_path(folder):
                 yield other
         except ValueError:
             continue
@@ -98,67 +102,71 @@ def _not_further(folder: Path, path: str, content: dict) -> Iterator[Path]:
 
 
 def differences(before: dict | None, now: dict) -> list[str]:
-    """In words, what in the identity of a run is another than it was; nothing where it was not noted, as in checkpoints of earlier versions."""
+    """Return the differences between two identities of a training run, as texts.
+
+    The list is empty if there is no identity `before`, as in checkpoints of earlier versions.
+    """
     if not isinstance(before, dict):
         return []
     rows = [("the seed", before.get("seed"), now.get("seed"))]
     config, values = before.get("config", {}), now.get("config", {})
     rows += [(key, config.get(key), values.get(key)) for key in sorted(set(config) | set(values))]
-    words = [f"{name} was {_shown(old)} and is {_shown(new)}" for name, old, new in rows if old != new]
-    data, fingerprints = before.get("data", {}), now.get("data", {})
-    return words + [
-        f"the data of {name} have changed"
-        for name in sorted(set(data) & set(fingerprints))
-        if data[name] != fingerprints[name]
-    ]
+    texts = [f"{name} was {_format_value(old)} and is {_format_value(new)}" for name, old, new in rows if old != new]
+    old_data, new_data = before.get("data", {}), now.get("data", {})
+    for name in sorted(set(old_data) & set(new_data)):
+        if old_data[name] != new_data[name]:
+            texts.append(f"the data of {name} have changed")
+    return texts
 
 
-def _shown(value) -> str:
+def _format_value(value: object) -> str:
     return "not set" if value is None else str(value) or "''"
 
 
-def _refuse_another(before: dict | None, now: dict, path: Path) -> None:
-    """Raise ValueError for a checkpoint of a run with another seed or config; data that have changed, and a longer schedule, are told."""
-    words = differences(before, now)
-    told = [text for text in words if text.startswith(("the data of ", "TRAIN.EPOCH "))]
-    for text in told:
-        logger.warning("%s: %s; this run goes on with what there is now", path, text)
-    if len(words) > len(told):
-        shown = [text for text in words if text not in told]
-        more = f" and {len(shown) - 5} more" if len(shown) > 5 else ""
+def _check_identity(before: dict | None, now: dict, path: Path) -> None:
+    """Raise ValueError for a checkpoint of another seed or config; changed data and TRAIN.EPOCH cause a warning."""
+    texts = differences(before, now)
+    allowed = [text for text in texts if text.startswith(("the data of ", "TRAIN.EPOCH "))]
+    for text in allowed:
+        logger.warning("%s: %s; training continues with this change", path, text)
+    if len(texts) > len(allowed):
+        refused = [text for text in texts if text not in allowed]
+        more = f" and {len(refused) - 5} more" if len(refused) > 5 else ""
         raise ValueError(
-            f"{path} is of another run: {'; '.join(shown[:5])}{more}. To start this run anew and move that one aside, set TRAIN.RESUME '' (--resume=none of "
-            f"the scripts); to go on from it all the same, TRAIN.RESUME {path}; or give this run another TRAIN.SNAPSHOT_DIR (--output_path)"
+            f"{path} is of another run: {'; '.join(refused[:5])}{more}. To start from scratch and move its checkpoints "
+            "aside, set TRAIN.RESUME '' (--resume=none of the scripts); to resume from it nevertheless, set "
+            f"TRAIN.RESUME {path}; or choose another TRAIN.SNAPSHOT_DIR (--output_path)"
         )
 
 
 def claim_folder(folder: str | os.PathLike, origin: Origin | None, identity: dict, launch: str = "") -> None:
-    """At the start of a run: move what it does not go on from into `earlier_<n>`, and write `run.json`. Raises OSError."""
+    """Move the checkpoints that training does not resume from into `earlier_<n>`, and write `run.json`.
+
+    Called once, when training starts. Raises OSError.
+    """
     folder = Path(folder)
     kept = {path.name for path in origin.kept} if origin else set()
-    left = [
+    moved = [
         path
         for path in (*sorted(folder.glob("checkpoint_e*.pth")), latest_path(folder), folder / BEST)
         if path.exists() and path.name not in kept
     ]
-    if left:
+    if moved:
         number = next(n for n in itertools.count(1) if not (folder / f"earlier_{n}").exists())
         aside = folder / f"earlier_{number}"
         aside.mkdir()
-        for path in (*left, folder / RUN):
+        for path in (*moved, folder / RUN):
             if path.exists():
                 path.rename(aside / path.name)
-        logger.warning("%s has %d checkpoint(s) of an earlier run; they are kept in %s", folder, len(left), aside)
+        logger.warning("%s had %d checkpoint(s) of an earlier run; they are kept in %s", folder, len(moved), aside)
     started = {"machine": platform.node(), "process": os.getpid(), "time": time.strftime("%Y-%m-%d %H:%M:%S")}
-    write_json(
-        folder / RUN,
-        {"identity": identity, "from": origin.path if origin else None, "launch": launch, "started": started},
-        indent=1,
-    )
+    source = origin.path if origin else None
+    description = {"identity": identity, "from": source, "launch": launch, "started": started}
+    write_json(folder / RUN, description, indent=1)
 
 
-def _description(folder: Path) -> dict:
-    """run.json, empty where there is none or it is damaged: it is written again."""
+def _read_description(folder: Path) -> dict:
+    """Return the content of run.json; empty if it is missing or damaged, because it is rewritten at the start."""
     try:
         content = read_json(folder / RUN, "description of a run")
     except (OSError, ValueError):

@@ -1,79 +1,51 @@
-"""The training loop: epochs of steps, a checkpoint after every epoch.
+"""Training loop: epochs of steps, with a checkpoint after every epoch.
 
-It knows a network that turns a batch into losses, a loader of batches, and the objects of this folder; nothing of configs or data sets.
+It takes a network that turns a batch into losses, a loader of batches, and the objects of this package; it does not
+depend on configs or data sets.
 """
 
-import inspect
+import functools
 import logging
 import math
-import signal
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
+from pysot.engine import training_state
 from pysot.engine.amp import ApexAmp, TorchAmp
 from pysot.engine.batch import float_images
-from pysot.engine.checkpoint import CheckpointPolicy, other_batches, restore_model, restore_optimizer, whole_steps
-from pysot.engine.fetch import LoaderFailure, fetched
+from pysot.engine.checkpoint import CheckpointPolicy, restore_optimizer
+from pysot.engine.fetch import BatchLoader, LoaderFailure, fetch_batches
 from pysot.engine.frozen import fold_frozen
-from pysot.engine.identity import agree, fingerprint
+from pysot.engine.identity import check_agreement, weights_fingerprint
 from pysot.engine.lr_scheduler import LRSchedule
 from pysot.engine.monitor import Monitor
-from pysot.engine.optimizer import FreezePlan, clear_gradients, clip_gradients, flat_tensors, step_unless
-from pysot.engine.skipped_steps import REMEDY, SkippedSteps, bad_batch, bad_norm, flat_statistics
-from pysot.utils.device import CopyStream, peak_memory_mib, synchronize
+from pysot.engine.optimizer import FreezePlan, clear_gradients, clip_gradients, step_unless
+from pysot.engine.parallel import wrap_model
+from pysot.engine.skipped_steps import SkippedSteps, flat_statistics, is_bad_batch, is_bad_norm
+from pysot.engine.train_settings import TrainHooks, TrainSettings
+from pysot.models.siamrpn import SiamRPN
+from pysot.utils.device import CopyStream, synchronize
 from pysot.utils.distributed import Rank, ask_all, barrier, mean_over_ranks
-from pysot.utils.meter import reserved_memory_mib
-from pysot.utils.signals import Interrupted, StopRequest
-from pysot.utils.watchdog import FIRST_STEP, Heartbeat
+from pysot.utils.watchdog import FIRST_STEP
 
 logger = logging.getLogger(__name__)
 
-# Batch-norm statistics stay per rank, as published. torch 2.13 has a new name for that.
-_NO_BUFFERS = {
-    (
-        "forward_sync_buffers"
-        if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
-        else "broadcast_buffers"
-    ): False
-}
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """How to train; see the TRAIN section of pysot/core/config.py. `grad_sum`: gradients are summed over processes, else averaged. `channels_last`: images
-    and weights lie with the channels of a pixel side by side. `compiled`: the network runs through torch.compile.
-    """
-
-    epochs: int
-    batch_size: int
-    grad_clip: float
-    grad_sum: bool
-    print_freq: int
-    log_grads: bool = False
-    max_steps: int | None = None
-    channels_last: bool = False
-    compiled: bool = False
-    validate_every: int = 1
-
 
 class Trainer:
-    """A run. `run()` trains from `start_epoch` to the end and returns figures; `resume(content, path)` before it goes on from a checkpoint.
+    """Training run: `run()` trains from `start_epoch` to the end; call `resume(content, path)` before to resume.
 
-    `make_optimizer(model)` is called whenever other parameters begin to train. `checkpoints` is None for a run that writes none. `stop` is asked after every
-    step. `notes()` gives sentences about the data of an epoch; `describe(epoch, step)` names the items of a step of this process. `validate(path)` is called
-    in every process after an epoch, with its checkpoint, which process 0 has, and gives scores to process 0, among them EAO. `identity` is what the run is (see
-    `run_folder`), `begins()` is called in process 0 when all is well and the first step is next.
+    `make_optimizer(model)` is called when other parameters begin to train. `checkpoints` is None if none are written.
+    `identity` identifies the training run, see `run_folder`.
     """
 
     def __init__(
         self,
-        model: nn.Module,
-        loader,
+        model: SiamRPN,
+        loader: BatchLoader,
         settings: TrainSettings,
         schedule: LRSchedule,
         freeze: FreezePlan,
@@ -84,135 +56,111 @@ class Trainer:
         rank: Rank,
         start_epoch: int = 0,
         monitor: Monitor | None = None,
-        stop: StopRequest | None = None,
-        notes: Callable[[], Iterable[str]] = tuple,
-        describe: Callable[[int, int], str] | None = None,
-        validate: Callable[[Path], dict[str, float]] | None = None,
         identity: dict | None = None,
-        begins: Callable[[], None] = lambda: None,
-        heartbeat: Heartbeat | None = None,
+        hooks: TrainHooks | None = None,
     ):
+        self.settings = settings
+        self.device = device
+        self.rank = rank
         self.memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
-        self.model, self.loader, self.settings, self.schedule, self.freeze = (
-            model.to(device),
-            loader,
-            settings,
-            schedule,
-            freeze,
-        )
-        self.model.to(memory_format=self.memory_format)
-        self.make_optimizer, self.amp, self.device, self.rank, self.start_epoch = (
-            make_optimizer,
-            amp,
-            device,
-            rank,
-            start_epoch,
-        )
-        self.checkpoints, self.monitor, self.validate = checkpoints, monitor or Monitor(is_main=rank.is_main), validate
-        self.stop, self.notes, self.heartbeat, self.identity, self.begins = (
-            stop or StopRequest(),
-            notes,
-            heartbeat or Heartbeat(),
-            identity or {},
-            begins,
-        )
-        self.optimizer: torch.optim.Optimizer | None = None
+        self.model = model.to(device)
+        self.model.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         self.wrapped: nn.Module = model
-        self.start_step = self.first_step = self.step_count = 0
         self.statistics = flat_statistics(self.model)
-        self.skipped_steps, self.uploads = SkippedSteps(settings.print_freq, device, describe), CopyStream(device)
+        self.loader = loader
+        self.uploads = CopyStream(device)
+        self.schedule = schedule
+        self.freeze = freeze
+        self.make_optimizer = make_optimizer
+        self.optimizer: torch.optim.Optimizer | None = None
+        self.amp = amp
+        self.checkpoints = checkpoints
+        self.monitor = monitor or Monitor(is_main=rank.is_main)
+        self.hooks = hooks or TrainHooks()
+        self.skipped_steps = SkippedSteps(settings.print_freq, device, self.hooks.describe)
+        self.identity = identity or {}
+        self.start_epoch = start_epoch
+        self.start_step = 0
+        self.first_step = 0
+        self.step_count = 0
         self._resumed: tuple[dict, str] | None = None
 
     def resume(self, content: dict, path: str, may_be_finished: bool = False) -> None:
-        """Take weights, optimizer, scaler and epoch from the `content` of the checkpoint at `path`. Raises ValueError for one that does not fit, and for one
-        with nothing left to train unless it `may_be_finished`.
+        """Restore weights, optimizer, scaler and epoch from the `content` of the checkpoint at `path`.
+
+        Raises ValueError for a checkpoint that does not fit, and if no epoch is left unless it `may_be_finished`.
         """
-        if content["epoch"] >= self.settings.epochs and not may_be_finished:
-            raise ValueError(
-                f"{path} has trained {content['epoch']} epochs already; TRAIN.EPOCH is {self.settings.epochs}. Raise it, or --train_epochs, or "
-                "test the snapshot"
-            )
-        restore_model(self.model, content, path)
-        if told := other_batches(content, self.settings.batch_size, self.rank.world_size, self.settings.grad_sum):
-            logger.warning("%s %s", path, told)
-        self.amp.load_state_dict(content.get("scaler", {}))
-        self.start_epoch = content["epoch"]
-        self.start_step = min(
-            whole_steps(content["pairs"], self.settings.batch_size, self.rank.world_size, path), len(self.loader)
+        if not may_be_finished:
+            training_state.check_epochs_left(content, path, self.settings)
+        self.start_epoch, self.start_step = training_state.restore_state(
+            content, path, self.model, self.amp, self.settings, self.rank, len(self.loader)
         )
-        if self.start_step == len(self.loader):
-            self.start_epoch, self.start_step = self.start_epoch + 1, 0
         self._resumed = (content, path)
         if self.checkpoints is not None and self.rank.is_main:
             self.checkpoints.resume()
-        left = self.settings.epochs - self.start_epoch
-        step = f", step {self.start_step + 1}" if self.start_step else ""
-        logger.info(
-            "resumed from %s: %s",
-            path,
-            f"epoch {self.start_epoch + 1}{step} is next" if left > 0 else "all epochs are trained",
-        )
+        position = training_state.describe_position(self.start_epoch, self.start_step, self.settings.epochs)
+        logger.info("resumed from %s: %s", path, position)
 
-    def run(self) -> dict[str, float]:
-        """Train. Returns `steps`, `loss` (mean of the last steps), `pairs_per_second` over all processes with its `spread` (see SpeedMeter),
-        `peak_memory_mib`, `reserved_memory_mib` (None on a CPU), `skipped`, `waiting` (share of time that data took), `snapshot` (the last checkpoint) and
-        `eao` (the best, -inf for none); nothing where all epochs are trained already. Raises ValueError if the processes are about to do different things.
+    def run(self) -> dict[str, Any]:
+        """Train, and return the results; they are empty if all epochs are already trained.
+
+        The results are those of `epoch_results`, `snapshot` (the last checkpoint) and `eao` (the best, -inf for none).
+        Raises ValueError if the processes are about to do different things.
         """
         steps = len(self.loader)
-        agree(
-            {
-                "the next epoch": self.start_epoch + 1,
-                "the next step": self.start_step + 1,
-                "the steps of an epoch": steps,
-                "the pairs of a process": self.settings.batch_size,
-                "the epochs": self.settings.epochs,
-                **self.identity,
-                "the weights": fingerprint(self.model),
-            }
-        )
+        plan = training_state.training_plan(self.settings, self.start_epoch, self.start_step, steps)
+        check_agreement({**plan, **self.identity, "the weights": weights_fingerprint(self.model)})
         if self.rank.is_main:
-            self.begins()
-        self.stop.saves = True
+            self.hooks.on_start()
+        self.hooks.stop.saves = True
         try:
             return self._run(steps)
         finally:
-            self.stop.saves = False
+            self.hooks.stop.saves = False
 
-    def _run(self, steps: int) -> dict[str, float]:
-        self.first_step = self.step_count = self.skipped_steps.counted = self.start_epoch * steps + self.start_step
-        figures = {}
+    def _run(self, steps: int) -> dict[str, Any]:
+        self.first_step = self.start_epoch * steps + self.start_step
+        self.step_count = self.first_step
+        self.skipped_steps.counted = self.first_step
+        results: dict[str, Any] = {}
         if self._resumed is not None and not self.start_step:
-            self._validate(Path(self._resumed[1]), self.start_epoch)  # the run may have been killed in the middle of it
+            # The last validation may have been interrupted.
+            self._validate(Path(self._resumed[1]), self.start_epoch)
         for epoch in range(self.start_epoch, self.settings.epochs):
             self.begin(epoch)
-            before, skipped = self.step_count, self.skipped_steps.total
-            figures = self._epoch(epoch, steps)
-            if self.skipped_steps.total - skipped == self.step_count - before > 0 and not self.amp.searches:
-                raise RuntimeError(
-                    f"every step of epoch {epoch + 1} had a loss or gradients that are no numbers; nothing was saved. {REMEDY}"
-                )
+            steps_before = self.step_count
+            skipped_before = self.skipped_steps.total
+            results = self._run_epoch(epoch, steps)
+            if not self.amp.searches_scale:
+                self.skipped_steps.check_epoch(epoch, self.step_count - steps_before, skipped_before)
             path = self._save(epoch)
-            for note in self.notes():
+            for note in self.hooks.notes():
                 logger.warning("epoch %d: %s", epoch + 1, note)
-            self.heartbeat.beat("waits for the others at the end of an epoch")
+            self.hooks.heartbeat.beat("waits for the others at the end of an epoch")
             barrier()
             if path is not None and self.step_count == (epoch + 1) * steps:
                 self._validate(path, epoch + 1)
-            figures |= {"snapshot": path, "eao": self.checkpoints.best if self.checkpoints else -math.inf}
-            if self._enough():
+            results |= {"snapshot": path, "eao": self.checkpoints.best if self.checkpoints else -math.inf}
+            if self._reached_max_steps():
                 break
             self.start_step = 0
-        return figures
+        return results
 
     def begin(self, epoch: int) -> None:
-        """Freeze state, optimizer and wrapper of an epoch; they change at the start and where the backbone begins to train."""
-        self.heartbeat.beat(f"begins epoch {epoch + 1}", FIRST_STEP)
+        """Set freeze state, learning rates and batches of `epoch`.
+
+        At the start, and when the backbone begins to train, optimizer and DDP wrapper are rebuilt.
+        """
+        self.hooks.heartbeat.beat(f"begins epoch {epoch + 1}", FIRST_STEP)
         self.freeze.apply(self.model, epoch)
         if self.optimizer is None or self.freeze.changes_at(epoch):
-            # pysot-compat: momenta restart at the unfreeze epoch. test: engine/test_train_loop.py::test_unfreeze_restarts_momentum
+            # pysot-compat: momenta restart at the unfreeze epoch.
+            # test: engine/test_train_loop.py::test_unfreeze_restarts_momentum
             self.optimizer = self.amp.prepare(self.model, self.make_optimizer(self.model))
             fold_frozen(self.model.backbone, self.amp.compute_type)
-            self.wrapped = self._wrap()
+            if self.settings.compiled:
+                self.model.compile()
+            self.wrapped = wrap_model(self.model, self.optimizer, self.device, self.rank.world_size)
             if self._resumed is not None and (self.start_step or not self.freeze.changes_at(epoch)):
                 restore_optimizer(self.optimizer, *self._resumed)
         lr = self.schedule.apply(self.optimizer, epoch)
@@ -220,180 +168,151 @@ class Trainer:
         parts = ", ".join(group["name"] for group in self.optimizer.param_groups)
         logger.info("epoch %d of %d: lr %.6f, trained parts: %s", epoch + 1, self.settings.epochs, lr, parts)
 
-    def _wrap(self) -> nn.Module:
-        """DDP synchronises what required gradients when it wrapped the model, so it wraps again at the unfreeze."""
-        if self.settings.compiled:
-            self.model.compile()
-        if self.rank.world_size == 1:
-            return self.model
-        ids = None if self.device.type == "cpu" else [self.device.index]
-        views = flat_tensors(self.optimizer) is None  # else the optimizer lays the gradients out itself
-        return DistributedDataParallel(self.model, device_ids=ids, gradient_as_bucket_view=views, **_NO_BUFFERS)
-
-    def _epoch(self, epoch: int, steps: int) -> dict[str, float]:
-        monitor, pairs = self.monitor, self.settings.batch_size * self.rank.world_size
-        bar = monitor.begin_epoch(
-            self.loader, f"epoch {epoch + 1}/{self.settings.epochs}", steps, self.start_step, pairs
-        )
-        self._go_on_within_epoch()
-        for index, batch in enumerate(monitor.timed(self._batches(bar, epoch)), self.start_step + 1):
+    def _run_epoch(self, epoch: int, steps: int) -> dict[str, Any]:
+        monitor = self.monitor
+        pairs = self.settings.batch_size * self.rank.world_size
+        title = f"epoch {epoch + 1}/{self.settings.epochs}"
+        loader = monitor.begin_epoch(self.loader, title, steps, self.start_step, pairs)
+        if self._resumed is not None and self.start_step:
+            training_state.restore_progress(self._resumed[0], monitor, self.skipped_steps)
+        self._resumed = None
+        for index, batch in enumerate(monitor.time_batches(self._batches(loader, epoch)), self.start_step + 1):
             losses = self.step(batch)
             self.step_count += 1
-            self.heartbeat.step(self.step_count + 1, first=index <= self.start_step + 2)
-            last = index == steps or self._enough()
-            due = index % self.settings.print_freq == 0 or last
-            if due or monitor.speed.warms_up:
+            self.hooks.heartbeat.step(self.step_count + 1, first=index <= self.start_step + 2)
+            is_last = index == steps or self._reached_max_steps()
+            report_due = index % self.settings.print_freq == 0 or is_last
+            if report_due or monitor.speed.warms_up:
                 synchronize(self.device)
-            monitor.end_step(mark=due)
-            if due:
+            monitor.end_step(synchronized=report_due)
+            if report_due:
                 self._report(epoch, index, steps, losses)
             if self.rank.is_main:
-                monitor.pictures(self.model, lambda batch=batch: self.to_device(batch), self.step_count)
-            if last:
+                monitor.log_picture(self.model, functools.partial(self.to_device, batch), self.step_count)
+            if is_last:
                 break
-            self._between_steps(epoch)
+            self._stop_if_requested(epoch)
+            if self.rank.is_main and self.checkpoints is not None and self.checkpoints.due():
+                self._save(epoch)
         if self.rank.is_main:
             logger.info(monitor.speed.line())
-        return {
-            "steps": self.step_count,
-            "loss": monitor.means.mean("total_loss"),
-            "pairs_per_second": monitor.speed.mean,
-            "spread": monitor.speed.spread,
-            "peak_memory_mib": peak_memory_mib(self.device),
-            "reserved_memory_mib": reserved_memory_mib(self.device),
-            "skipped": self.skipped_steps.total,
-            "waiting": monitor.waiting,
-        }
+        return training_state.epoch_results(self.step_count, monitor, self.skipped_steps, self.device)
 
-    def _go_on_within_epoch(self) -> None:
-        """Means and counts of a run that goes on inside an epoch, so that its lines are those of an uninterrupted one."""
-        content, self._resumed = self._resumed[0] if self._resumed else {}, None
-        if self.start_step and "progress" in content:
-            self.monitor.means.load_state_dict(content["progress"]["means"])
-            self.skipped_steps.load_state_dict(content["progress"]["skips"])
-
-    def _batches(self, bar: Iterable, epoch: int) -> Iterable[dict[str, torch.Tensor]]:
-        """The batches; a loader process that dies or hangs ends the run with the state saved."""
+    def _batches(self, loader: Iterable, epoch: int) -> Iterator[dict[str, torch.Tensor]]:
+        """Yield the batches. If a loader process dies or hangs, save the state and raise RuntimeError."""
         try:
-            yield from fetched(bar, starts=self.step_count == self.first_step)
+            yield from fetch_batches(loader, is_starting=self.step_count == self.first_step)
         except LoaderFailure as error:
-            self._end_if_asked(epoch)
+            self._stop_if_requested(epoch)
             self._save(epoch)
-            raise RuntimeError(f"{error}. TRAIN.RESUME auto goes on from here") from error
+            raise RuntimeError(f"{error}. TRAIN.RESUME auto resumes at this step") from error
 
-    def _between_steps(self, epoch: int) -> None:
-        """Write latest.pth when it is time, and end the run if it was asked to end."""
-        self._end_if_asked(epoch)
-        if self.rank.is_main and self.checkpoints is not None and self.checkpoints.due():
+    def _stop_if_requested(self, epoch: int) -> None:
+        """Save the state and raise Interrupted if a stop was requested.
+
+        Only the main process does so. The others continue, so that it can complete its step, until it has ended.
+        """
+        signum = self.hooks.stop.signum
+        if signum and self.rank.is_main:
             self._save(epoch)
+            raise training_state.interruption(signum, self.step_count, is_saved=self.checkpoints is not None)
 
-    def _end_if_asked(self, epoch: int) -> None:
-        """Save the state and leave. Only rank 0 does so on its own: the others go on, to let it finish its step, until it is gone."""
-        asked = self.stop.signum
-        if asked and self.rank.is_main:
-            self._save(epoch)
-            kept = (
-                "its state is saved, TRAIN.RESUME auto goes on from it"
-                if self.checkpoints is not None
-                else "it kept no checkpoints"
-            )
-            raise Interrupted(asked, f"ended by {signal.Signals(asked).name} after step {self.step_count}; {kept}")
-
-    def _enough(self) -> bool:
+    def _reached_max_steps(self) -> bool:
         limit = self.settings.max_steps
         return limit is not None and self.step_count - self.first_step >= limit
 
     def step(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """One step on a batch of CPU tensors; returns the losses of this process, on the device. Nothing in it waits for the device."""
+        """Train on a batch of CPU tensors; return the losses of this process, on the device, without waiting for it."""
         statistics = [flat.clone() for flat in self.statistics]
         losses = self.forward(self.to_device(batch))
-        bad_on_this_rank = bad_batch(losses["total_loss"], self.statistics)
-        exchanges = getattr(
-            self.wrapped, "require_backward_grad_sync", False
-        )  # not within DDP's no_sync, where each process steps for itself
-        bad_anywhere = (
-            ask_all(bad_on_this_rank) if exchanges else lambda: bad_on_this_rank
-        )  # the answer travels while the gradients are computed
+        bad_on_rank = is_bad_batch(losses["total_loss"], self.statistics)
+        # Within DDP's no_sync each process steps on its own, without an exchange.
+        exchanges = getattr(self.wrapped, "require_backward_grad_sync", False)
+        # The exchange proceeds while the gradients are computed.
+        get_bad_on_any_rank = ask_all(bad_on_rank) if exchanges else lambda: bad_on_rank
         overflow = self.backward(losses["total_loss"])
-        norm, bad = self.update(bad_anywhere() | overflow)
+        norm, skipped = self.update(get_bad_on_any_rank() | overflow)
         for flat, old in zip(self.statistics, statistics, strict=True):
-            torch.where(bad, old, flat, out=flat)
-        self.skipped_steps.mark(self.step_count, bad, bad_on_this_rank)
+            torch.where(skipped, old, flat, out=flat)
+        self.skipped_steps.mark(self.step_count, skipped, bad_on_rank)
         return {**losses, "grad_norm": norm}
 
     def to_device(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """The batch on the device, its images float."""
+        """Return the batch on the device, with float images."""
         return float_images(self.uploads.copy(batch), self.memory_format)
 
     def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """The losses of a batch on the device."""
+        """Return the losses of a batch on the device."""
+        assert self.optimizer is not None
         clear_gradients(self.optimizer, in_place=self.wrapped is not self.model)
         with self.amp.autocast():
             return self.wrapped(batch)
 
     def backward(self, loss: torch.Tensor) -> bool:
-        """Gradients, reduced over the processes; whether the device has seen an overflow, see `TorchAmp.backward`."""
-        # DDP averages gradients over the processes; their number as a factor makes that the sum, for which BASE_LR is tuned.
+        """Compute gradients, reduced over the processes; return whether the device reported an overflow.
+
+        See `TorchAmp.backward`.
+        """
+        assert self.optimizer is not None
+        # DDP averages gradients over the processes. Their number as a factor makes the sum, for which BASE_LR is tuned.
         factor = self.rank.world_size if self.settings.grad_sum else 1
         return self.amp.backward(loss * factor, self.optimizer)
 
     def update(self, bad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Clip and step; the gradient norm before, and whether the step was left out, because it is `bad` already or by its gradients."""
+        """Clip the gradients and step, unless the batch is `bad` or its gradients are.
+
+        Returns the gradient norm before clipping, and whether the step was skipped.
+        """
+        assert self.optimizer is not None
         norm = clip_gradients(self.optimizer, self.settings.grad_clip)
         # The norm is that of the reduced gradients: every process sees the same value and takes the same decision.
-        bad = bad | bad_norm(norm)
-        step_unless(bad, self.optimizer)
+        skipped = bad | is_bad_norm(norm)
+        step_unless(skipped, self.optimizer)
         self.amp.update()
-        return norm, bad
+        return norm, skipped
 
     def _report(self, epoch: int, step: int, steps: int, losses: dict[str, torch.Tensor]) -> None:
-        values, bad = mean_over_ranks(losses, self.skipped_steps.flags[0])
-        self.skipped_steps.count(bad, self.step_count, epoch, epoch * steps)
-        end = min(self.settings.epochs * steps, self.first_step + (self.settings.max_steps or math.inf))
-        self.monitor.report(values, float(self.schedule.rates[epoch]), epoch + 1, step, steps, self.step_count, end)
+        settings = self.settings
+        values, skipped = mean_over_ranks(losses, self.skipped_steps.flags[0])
+        self.skipped_steps.count(skipped, self.step_count, epoch, epoch * steps)
+        last_step = settings.epochs * steps
+        if settings.max_steps:
+            last_step = min(last_step, self.first_step + settings.max_steps)
+        lr = float(self.schedule.rates[epoch])
+        self.monitor.report(values, lr, epoch + 1, step, steps, self.step_count, last_step)
         if self.rank.is_main:
-            self.monitor.scalars({"skipped_steps": self.skipped_steps.total}, self.step_count)
-            if self.settings.log_grads:
-                self.monitor.gradients(
-                    self.model, max(1.0, values["grad_norm"] / self.settings.grad_clip), self.step_count
-                )
+            self.monitor.log_scalars({"skipped_steps": self.skipped_steps.total}, self.step_count)
+            if settings.log_grads:
+                unclipped_scale = max(1.0, values["grad_norm"] / settings.grad_clip)
+                self.monitor.log_gradients(self.model, unclipped_scale, self.step_count)
 
     def _validate(self, path: Path, epochs: int) -> None:
-        """Track with the checkpoint of `epochs` epochs, if it is time, and keep the best one."""
-        if self.validate is None or (epochs % self.settings.validate_every and epochs < self.settings.epochs):
+        """Track with the checkpoint after `epochs` epochs, if validation is due, and keep the best checkpoint."""
+        validate = self.hooks.validate
+        if validate is None or (epochs % self.settings.validate_every and epochs < self.settings.epochs):
             return
-        scores = self.validate(path)
+        scores = validate(path)
         if self.rank.is_main:
+            assert self.checkpoints is not None
             best = self.checkpoints.keep_best(path, scores["EAO"])
-            told = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-            logger.info(
-                "validation after epoch %d: %s%s", epochs, told, f"; the best so far, kept as {best}" if best else ""
-            )
-            self.monitor.scalars({f"validation/{name}": value for name, value in scores.items()}, self.step_count)
+            self.monitor.report_validation(scores, epochs, best, self.step_count)
 
     def _save(self, epoch: int) -> Path | None:
-        """checkpoint_e{n}.pth at the end of an epoch, latest.pth inside one; process 0 writes it."""
+        """Write checkpoint_e{n}.pth at the end of an epoch, latest.pth inside one, on the main process."""
         if self.checkpoints is None:
             return None
-        done = self.step_count - epoch * len(self.loader)
-        whole = done == len(self.loader)
+        steps_done = self.step_count - epoch * len(self.loader)
+        is_complete = steps_done == len(self.loader)
+        epochs = epoch + is_complete
         if not self.rank.is_main:
-            return self.checkpoints.path(epoch + whole, whole)
-        before = self.heartbeat.doing, self.heartbeat.patience
-        self.heartbeat.beat("writes a checkpoint", FIRST_STEP)
-        progress = {"means": self.monitor.means.state_dict(), "skips": self.skipped_steps.state_dict()}
-        path = self.checkpoints.write(
-            epoch + whole,
-            whole,
-            self.model,
-            self.optimizer,
-            scaler=self.amp.state_dict(),
-            progress=progress,
-            pairs=0 if whole else done * self.settings.batch_size * self.rank.world_size,
-            batch_size=self.settings.batch_size,
-            world_size=self.rank.world_size,
-            identity=self.identity,
+            return self.checkpoints.path(epochs, is_complete)
+        assert self.optimizer is not None
+        previous_beat = self.hooks.heartbeat.doing, self.hooks.heartbeat.patience
+        self.hooks.heartbeat.beat("writes a checkpoint", FIRST_STEP)
+        values = training_state.checkpoint_values(
+            0 if is_complete else steps_done, self.settings, self.rank, self.amp, self.monitor, self.skipped_steps
         )
-        self.heartbeat.beat(*before)
+        path = self.checkpoints.write(epochs, is_complete, self.model, self.optimizer, **values, identity=self.identity)
+        self.hooks.heartbeat.beat(*previous_beat)
         logger.info("wrote %s", path)
         return path

@@ -1,6 +1,8 @@
-"""The validation that a config describes."""
+"""Build the validation of a config."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from yacs.config import CfgNode
@@ -8,6 +10,7 @@ from yacs.config import CfgNode
 from pysot.engine.validation import Validation
 from pysot.models.model_builder import build_model
 from pysot.toolkit.datasets import load_dataset, missing_frames
+from pysot.tracker.siamrpn_tracker import SiamRPNTracker
 from pysot.tracker.tracker_builder import build_tracker, results_fingerprint
 from pysot.utils.distributed import Rank
 from pysot.utils.files import find_path
@@ -21,29 +24,30 @@ def build_validation(
     device: torch.device,
     rank: Rank,
     stop: StopRequest | None = None,
-    bar=None,
+    bar: Callable[..., Any] | None = None,
     heartbeat: Heartbeat | None = None,
 ) -> Validation | None:
-    """The validation of TRAIN.VAL, or None without a data set. Raises ValueError or FileNotFoundError if its set is not there or cannot be scored."""
-    wanted = cfg.TRAIN.VAL
-    if not wanted.DATASET:
+    """Return the validation of TRAIN.VAL, or None without a data set.
+
+    Raises ValueError or FileNotFoundError if the set is missing or cannot be scored.
+    """
+    val = cfg.TRAIN.VAL
+    if not val.DATASET:
         return None
-    dataset = load_dataset(
-        wanted.DATASET, find_path(wanted.ROOT, "TRAIN.VAL.ROOT", "It is the folder that holds the data set")
-    )
-    if wanted.VIDEOS:
-        dataset = dataset.only(wanted.VIDEOS)
+    root = find_path(val.ROOT, "TRAIN.VAL.ROOT", "It is the folder that holds the data set")
+    dataset = load_dataset(val.DATASET, root)
+    if val.VIDEOS:
+        dataset = dataset.only(val.VIDEOS)
     missing = missing_frames(dataset)
     if missing:
-        raise FileNotFoundError(
-            f"TRAIN.VAL: {dataset.name} lacks frames: {missing[0]}"
-            + (f", and {len(missing) - 1} more" if len(missing) > 1 else "")
-        )
+        more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise FileNotFoundError(f"TRAIN.VAL: frames of {dataset.name} are missing: {missing[0]}{more}")
 
-    def load(state: dict, snapshot: Path):
+    def load_tracker(state: dict, snapshot: Path) -> tuple[SiamRPNTracker, str]:
         model = build_model(cfg)
         load_state(model, state, str(snapshot))
         model = model.to(device).eval()
         return build_tracker(model, cfg), results_fingerprint(model, cfg)
 
-    return Validation(dataset, load, Path(cfg.TRAIN.SNAPSHOT_DIR) / "validation", rank, device, stop, bar, heartbeat)
+    folder = Path(cfg.TRAIN.SNAPSHOT_DIR) / "validation"
+    return Validation(dataset, load_tracker, folder, rank, device, stop, bar, heartbeat)

@@ -1,6 +1,6 @@
-"""Losses of the region proposal head, with static shapes: no index lists and no host synchronisation.
+"""Losses of the region proposal head, with static shapes: no index lists, no host synchronisation.
 
-Shapes: batch B, A anchors per cell, S cells per side. Labels are 1 object, 0 background, -1 ignored.
+Shapes: batch B, A anchors per cell, S cells per side. Labels: 1 object, 0 background, -1 ignored.
 """
 
 import torch
@@ -8,9 +8,9 @@ import torch.nn.functional as F
 
 
 def cls_loss(cls: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of cls (B, 2A, S, S) against label (B, A, S, S), mean over objects and mean over background, half each.
+    """Return the cross-entropy of cls (B, 2A, S, S) against label (B, A, S, S).
 
-    A side without any label counts as zero.
+    It is half the mean over objects plus half the mean over background. A class without any label counts as zero.
     """
     batch, channels, height, width = cls.shape
     log_prob = F.log_softmax(cls.reshape(batch, 2, channels // 2, height, width).float(), dim=1)
@@ -18,14 +18,20 @@ def cls_loss(cls: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
 
 
 def loc_loss(loc: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Absolute error of loc (B, 4A, S, S) against target (B, 4, A, S, S), weighted by weight (B, A, S, S), summed, per image."""
+    """Return the absolute error of loc (B, 4A, S, S) against target (B, 4, A, S, S).
+
+    The error is weighted by weight (B, A, S, S), summed, and divided by the number of images.
+    """
     batch, _, height, width = loc.shape
     error = (loc.reshape(batch, 4, -1, height, width).float() - target).abs().sum(dim=1)
     return (error * weight).sum() / batch
 
 
 def siamrpn_loss(output: dict, target: dict, cls_weight: float, loc_weight: float) -> dict[str, torch.Tensor]:
-    """Scalars total_loss, cls_loss, loc_loss of output {cls, loc} and target {label_cls, label_loc, label_loc_weight}."""
+    """Return the scalars total_loss, cls_loss and loc_loss.
+
+    `output` holds cls and loc; `target` holds label_cls, label_loc and label_loc_weight.
+    """
     parts = {
         "cls_loss": cls_loss(output["cls"], target["label_cls"]),
         "loc_loss": loc_loss(output["loc"], target["label_loc"], target["label_loc_weight"]),

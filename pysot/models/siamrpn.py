@@ -1,13 +1,17 @@
-"""SiamRPN: tensors in, tensors out. It knows neither the config nor losses nor boxes."""
+"""SiamRPN network: tensors in, tensors out, independent of config, losses and boxes."""
 
 import torch
 from torch import nn
 
+# One tensor, or one per feature level.
+Features = torch.Tensor | list[torch.Tensor]
+
 
 class SiamRPN(nn.Module):
-    """A shared backbone, an optional neck, and a head that correlates template with search features.
+    """Shared backbone, optional neck, and head that correlates template features with search features.
 
-    forward(template (B, 3, 127, 127), search (B, 3, H, H)), BGR in [0, 255], gives {"cls": (B, 2A, S, S), "loc": (B, 4A, S, S)}.
+    forward(template (B, 3, 127, 127), search (B, 3, H, H)) returns {"cls": (B, 2A, S, S), "loc": (B, 4A, S, S)}. Images
+    are BGR in [0, 255].
     """
 
     def __init__(self, backbone: nn.Module, neck: nn.Module | None, rpn_head: nn.Module):
@@ -17,8 +21,8 @@ class SiamRPN(nn.Module):
             self.neck = neck
         self.rpn_head = rpn_head
 
-    def features(self, image: torch.Tensor):
-        """What the head takes of an image (B, 3, H, W): one tensor, or one per feature level."""
+    def features(self, image: torch.Tensor) -> Features:
+        """Return the input of the head for an image (B, 3, H, W): one tensor, or one per feature level."""
         features = self.backbone(image)
         return self.neck(features) if hasattr(self, "neck") else features
 

@@ -1,4 +1,6 @@
-"""The long-term tracker of DaSiamRPN and SiamRPN++: while the score is low, look in a larger crop and leave the box where it was."""
+"""Long-term tracker of DaSiamRPN and SiamRPN++: at low confidence it searches a larger crop and keeps the last box."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -7,22 +9,27 @@ from pysot.utils.image import as_bgr
 
 
 class SiamRPNLTTracker(SiamRPNTracker):
-    """As SiamRPNTracker; `longterm_state` is True while the target counts as lost."""
+    """SiamRPNTracker with a lost state: `longterm_state` is True while the target counts as lost."""
 
     longterm_state = False
 
-    def init(self, img: np.ndarray, bbox) -> None:
-        """Take the target from a frame and its box xywh; it counts as found."""
+    def init(self, img: np.ndarray, bbox: Sequence[float] | np.ndarray) -> None:
+        """Start on a frame and the target box xywh; the target counts as found."""
         super().init(img, bbox)
         self.longterm_state = False
 
     def track(self, img: np.ndarray) -> dict:
-        """As the short-term tracker; a score below `confidence_low` keeps the last box, one above `confidence_high` ends the loss."""
-        s, img = self.settings, as_bgr(img)
+        """Find the target in the next frame, with the output of the short-term tracker.
+
+        A confidence below `confidence_low` keeps the last box and marks the target as lost; a confidence above
+        `confidence_high` marks it as found.
+        """
+        s = self.settings
+        img = as_bgr(img)
         best = self._search(img, s.lost_instance_size if self.longterm_state else s.instance_size)
-        if best.score >= s.confidence_low:
-            self._move(best, img.shape[:2])
-            self.longterm_state = self.longterm_state and best.score <= s.confidence_high
+        if best.confidence >= s.confidence_low:
+            self._update_target(best, img.shape[:2])
+            self.longterm_state = self.longterm_state and best.confidence <= s.confidence_high
         else:
             self.longterm_state = True
-        return self._answer(best)
+        return self._output(best)

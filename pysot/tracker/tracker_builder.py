@@ -1,4 +1,4 @@
-"""Build the tracker that a config describes around a network."""
+"""Build the tracker of a config around a network."""
 
 import hashlib
 
@@ -16,7 +16,7 @@ TRACKERS = {"SiamRPNTracker": SiamRPNTracker, "SiamRPNLTTracker": SiamRPNLTTrack
 
 
 def track_settings(cfg: CfgNode) -> TrackSettings:
-    """The tracker's settings of a config."""
+    """Return the tracker settings of a config."""
     t = cfg.TRACK
     return TrackSettings(
         penalty_k=t.PENALTY_K,
@@ -36,29 +36,38 @@ def track_settings(cfg: CfgNode) -> TrackSettings:
 
 
 def results_fingerprint(model: nn.Module, cfg: CfgNode) -> str:
-    """What tracking results depend on: a word for the weights and the config sections of network and tracker, and after a space the `arithmetic`."""
-    digest = hashlib.sha256(
-        "".join(str(cfg[section]) for section in ("BACKBONE", "ADJUST", "RPN", "ANCHOR", "TRACK")).encode()
-    )
+    """Return a text that identifies everything that tracking results depend on.
+
+    It is a digest of the weights and of the config sections of network and tracker, a space, and the arithmetic.
+    """
+    sections = "".join(str(cfg[section]) for section in ("BACKBONE", "ADJUST", "RPN", "ANCHOR", "TRACK"))
+    digest = hashlib.sha256(sections.encode())
     for name, value in model.state_dict().items():
         digest.update(name.encode() + value.cpu().numpy().tobytes())
-    return f"{digest.hexdigest()} {arithmetic(next(model.parameters()).device, cfg)}"
+    return f"{digest.hexdigest()} {describe_arithmetic(next(model.parameters()).device, cfg)}"
 
 
-def arithmetic(device: torch.device, cfg: CfgNode) -> str:
-    """What a tracker computes on and how it rounds, such as 'cuda fp32, TF32': boxes of two of these differ in their last digits, and then altogether."""
-    npu = {
+def describe_arithmetic(device: torch.device, cfg: CfgNode) -> str:
+    """Return the device type and the rounding of a tracker, such as 'cuda fp32, TF32'.
+
+    Boxes computed in two different arithmetics differ in their last digits first, and completely later.
+    """
+    npu_options = {
         "HF32 convolutions": cfg.NPU.CONV_HF32,
         "HF32 matrix products": cfg.NPU.MATMUL_HF32,
         cfg.NPU.PRECISION_MODE: cfg.NPU.PRECISION_MODE,
     }
-    roundings = {"cuda": {"TF32": cfg.GPU.TF32}, "npu": npu}
-    return ", ".join([f"{device.type} fp32", *(name for name, on in roundings.get(device.type, {}).items() if on)])
+    options = {"cuda": {"TF32": cfg.GPU.TF32}, "npu": npu_options}
+    enabled = [name for name, is_on in options.get(device.type, {}).items() if is_on]
+    return ", ".join([f"{device.type} fp32", *enabled])
 
 
 def build_tracker(model: nn.Module, cfg: CfgNode | None = None) -> SiamRPNTracker:
-    """The tracker of TRACK.TYPE around `model`; without a config that of the global `cfg`, whose later changes it obeys, as the original's do. Raises
-    ValueError for a type that is not built here.
+    """Return the tracker of TRACK.TYPE around `model`.
+
+    Without a config it uses the global `cfg` and follows its later changes, as trackers of the original do. Raises
+    ValueError for an unknown type.
     """
     settings = track_settings(cfg) if cfg is not None else lambda: track_settings(global_cfg)
-    return lookup(TRACKERS, (global_cfg if cfg is None else cfg).TRACK.TYPE, key="TRACK.TYPE")(model, settings)
+    tracker_type = (global_cfg if cfg is None else cfg).TRACK.TYPE
+    return lookup(TRACKERS, tracker_type, key="TRACK.TYPE")(model, settings)

@@ -1,4 +1,4 @@
-"""The config tree: the original's keys, its eleven experiments, and what is said about mistakes."""
+"""The config tree: the keys of the original, its eleven experiments, and the messages for mistakes."""
 
 import os
 import re
@@ -26,13 +26,14 @@ def value_of(config, name: str):
     return list(config) if isinstance(config, tuple) else config
 
 
-def problem(*opts, name: str = "siamrpn_r50_l234_dwxcorr_8gpu", for_training: bool = True) -> str:
+def error_message(*opts, name: str = "siamrpn_r50_l234_dwxcorr_8gpu", for_training: bool = True) -> str:
     with pytest.raises(ValueError) as caught:
         load_config(experiment(name), list(opts), for_training=for_training)
     return str(caught.value)
 
 
-# A single loader process caps ResNet-50 at 360 to 550 pairs/s, whatever the card: as many as there are cores for. Items are the same with any number.
+# A single loader process limits ResNet-50 to 360 to 550 pairs/s on any card, so the default is as many as the cores
+# allow. The items do not depend on the number of processes.
 OWN_DEFAULTS = {"TRAIN.NUM_WORKERS": -1}
 
 
@@ -80,7 +81,7 @@ def test_global_tree_merges_like_the_originals(tmp_path):
         (["DATASET.NAMS", "[A]"], ["DATASET.NAMS", "DATASET.NAMES"]),
         (["DATASET.TEMPLTE.SHIFT", "3"], ["DATASET.TEMPLTE", "DATASET.TEMPLATE"]),
         (["DATASET.VID.ROOTS", "x"], ["DATASET.VID.ROOTS", "DATASET.VID.ROOT"]),
-        (["DATASET.MINE.ROOT", "x"], ["DATASET.MINE", "lacks ANNO"]),
+        (["DATASET.MINE.ROOT", "x"], ["DATASET.MINE", "missing ANNO"]),
         (["DATASET.MINE.ROOT", "x", "DATASET.MINE.ANNO", "y", "DATASET.MINE.RANGE", "1"], ["unknown RANGE"]),
         (["TRAIN.EPOCH", "many"], ["TRAIN.EPOCH", "a whole number", "'many'"]),
         (["TRAIN.EPOCH", "1.5"], ["TRAIN.EPOCH", "a whole number"]),
@@ -95,7 +96,7 @@ def test_global_tree_merges_like_the_originals(tmp_path):
     ],
 )
 def test_mistakes_are_explained(opts, words):
-    message = problem(*opts)
+    message = error_message(*opts)
     assert all(word in message for word in words), message
 
 
@@ -147,7 +148,7 @@ def test_mistakes_are_explained(opts, words):
     ],
 )
 def test_relations_are_checked(opts, words):
-    message = problem(*opts)
+    message = error_message(*opts)
     assert all(word in message for word in words), message
 
 
@@ -221,6 +222,6 @@ def test_lists_in_the_spelling_of_yacs(value, names):
 
 
 @pytest.mark.parametrize("value", ["('COCO')", "(COCO,)", "(", "COCO"])
-def test_lists_that_are_none(value):
+def test_invalid_lists(value):
     with pytest.raises(ValueError, match="DATASET.NAMES"):
         load_config(experiment("quickstart"), ["DATASET.NAMES", value])

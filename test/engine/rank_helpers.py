@@ -36,7 +36,6 @@ with process_group(rank, device):
 
 
 def free_port() -> int:
-    """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -45,8 +44,8 @@ def free_port() -> int:
 def fated(
     fate: str, rank: int = 1, device: str = "cpu", port: int | None = None, size: int = 2
 ) -> list[subprocess.Popen]:
-    """Start ranks one by one, as the old launch scripts do; `rank` meets its `fate`: killed, fails, hangs or lives."""
-    own = {
+    """Start processes one by one, as the old launch scripts do; `fate` happens to the process `rank`."""
+    variables = {
         "WORLD_SIZE": str(size),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port or free_port()),
@@ -56,7 +55,7 @@ def fated(
     return [
         subprocess.Popen(
             [sys.executable, "-c", code, fate, device, str(rank)],
-            env={**os.environ, **own, "RANK": str(i)},
+            env={**os.environ, **variables, "RANK": str(i)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -66,7 +65,7 @@ def fated(
 
 
 def outcome(processes, dead: int | None = None, limit: float = 90) -> list[tuple[int, str]]:
-    """Return exit status and stderr of each process; `dead` is killed after the others have ended."""
+    """Return exit status and stderr of each process; the process `dead` is killed after the others have ended."""
     results = {}
     for i in sorted(range(len(processes)), key=lambda i: i == dead):
         if i == dead:
@@ -77,7 +76,6 @@ def outcome(processes, dead: int | None = None, limit: float = 90) -> list[tuple
 
 
 def launched(*arguments) -> subprocess.CompletedProcess:
-    """Run two_ranks.py under torchrun."""
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'test'}", "OMP_NUM_THREADS": "1"}
     command = [
         sys.executable,

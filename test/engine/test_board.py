@@ -1,4 +1,4 @@
-"""TensorBoard files on a disk that is full."""
+"""TensorBoard files on a full disk."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ sys.path.insert(0, sys.argv[2])
 from pysot.engine.board import Board
 logging.basicConfig()
 with Board(sys.argv[1]) as board:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))  # as a full disk: writing fails
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))  # writes fail, as on a full disk
     for step in range(20000):
         board.add_scalar("loss", 1.0, step)
 print("done")
@@ -35,7 +35,7 @@ def test_a_full_disk_costs_the_files_and_not_the_run(tmp_path):
         [sys.executable, "-c", FULL, str(tmp_path), str(ROOT)], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0 and done.stdout == "done\n", done.stderr
-    assert done.stderr.count("cannot be written") == 1 and "goes on without them" in done.stderr, done.stderr
+    assert done.stderr.count("cannot be written") == 1 and "continues without them" in done.stderr, done.stderr
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):

@@ -1,4 +1,4 @@
-"""Frozen stages computed by folded copies."""
+"""Frozen stages that are computed by folded copies."""
 
 import shutil
 
@@ -23,7 +23,7 @@ NAMES = [
 ]
 
 
-def levels(backbone, image):
+def features(backbone, image):
     out = backbone(image)
     return [out] if torch.is_tensor(out) else out
 
@@ -35,18 +35,18 @@ def test_same_features_and_names(name):
     model.backbone = backbone
     FreezePlan((), 99).apply(model, 0)
     image = torch.rand(1, 3, 127, 127) * 255
-    expected, state = levels(backbone, image), {name: value.clone() for name, value in backbone.state_dict().items()}
+    expected = features(backbone, image)
+    state = {name: value.clone() for name, value in backbone.state_dict().items()}
     fold_frozen(backbone)
     assert "forward" in vars(backbone)
-    for ours, theirs in zip(levels(backbone, image), expected, strict=True):
+    for ours, theirs in zip(features(backbone, image), expected, strict=True):
         assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max() and not ours.requires_grad
-    assert list(state) == list(backbone.state_dict()) and all(
-        torch.equal(value, backbone.state_dict()[key]) for key, value in state.items()
-    )
+    assert list(state) == list(backbone.state_dict())
+    assert all(torch.equal(value, backbone.state_dict()[key]) for key, value in state.items())
 
 
-def folded(backbone) -> list[torch.nn.Module]:
-    """The copies that compute for frozen parts."""
+def folded_copies(backbone) -> list[torch.nn.Module]:
+    """Return the copies that compute the frozen parts."""
     cells = [
         cell.cell_contents
         for m in backbone.modules()
@@ -59,32 +59,36 @@ def folded(backbone) -> list[torch.nn.Module]:
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 @pytest.mark.parametrize("name", [NAMES[1], NAMES[2]])
 def test_the_copy_is_cast_once_to_what_autocast_gives(name, precision):
-    """The same bits, half the memory, and no cast of a weight in any later pass; float32 input outside of autocast still gives float32."""
-    dtype, image = {"bf16": torch.bfloat16, "fp16": torch.float16}[precision], torch.rand(1, 3, 127, 127) * 255
+    """The copy gives the same bits with half the memory, and no later pass casts a weight.
+
+    Outside of autocast float32 input still gives float32.
+    """
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    image = torch.rand(1, 3, 127, 127) * 255
     model = draw_weights(build_model(load_config(experiment(name), ["BACKBONE.PRETRAINED", ""])))
     FreezePlan((), 99).apply(model, 0)
-    plain = levels(model.backbone, image)
+    plain = features(model.backbone, image)
     fold_frozen(model.backbone)
     with autocast(CPU, precision):
-        expected = levels(model.backbone, image)
+        expected = features(model.backbone, image)
     fold_frozen(model.backbone, dtype)
     with autocast(CPU, precision), Casts() as casts:
-        found = levels(model.backbone, image)
-    assert all(torch.equal(a, b) and a.dtype == dtype for a, b in zip(found, expected, strict=True))
+        computed = features(model.backbone, image)
+    assert all(torch.equal(a, b) and a.dtype == dtype for a, b in zip(computed, expected, strict=True))
     assert casts.shapes == [(1, 3, 127, 127)]
     weights = [
         layer.weight
-        for part in folded(model.backbone)
+        for part in folded_copies(model.backbone)
         for layer in part.modules()
         if isinstance(layer, torch.nn.Conv2d)
     ]
     assert len(weights) > 4 and {weight.dtype for weight in weights} == {dtype}
     assert {p.dtype for p in model.parameters()} == {torch.float32}
-    assert all(torch.equal(a, b) for a, b in zip(levels(model.backbone, image), plain, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(features(model.backbone, image), plain, strict=True))
 
 
 class Casts(TorchDispatchMode):
-    """Notes the shapes of what is cast from float32 to another type."""
+    """Record of the shapes of tensors that are cast from float32 to another type."""
 
     def __init__(self):
         super().__init__()
@@ -100,12 +104,12 @@ class Casts(TorchDispatchMode):
 def test_a_run_in_half_precision_casts_its_frozen_part(tmp_path):
     run = small_trainer(tmp_path, CPU, "TRAIN.PRECISION", "bf16")
     run.begin(0)
-    assert {p.dtype for part in folded(run.model.backbone) for p in part.parameters()} == {torch.bfloat16}
+    assert {p.dtype for part in folded_copies(run.model.backbone) for p in part.parameters()} == {torch.bfloat16}
     losses = run.step(run.loader[0])
     assert torch.isfinite(losses["total_loss"])
     run = small_trainer(tmp_path, CPU)
     run.begin(0)
-    assert not folded(run.model.backbone)
+    assert not folded_copies(run.model.backbone)
 
 
 def test_what_trains_is_not_folded_and_learns():
@@ -113,18 +117,16 @@ def test_what_trains_is_not_folded_and_learns():
     draw_weights(model.backbone)
     image = torch.rand(2, 3, 127, 127) * 255
     stages = ("layer1", "layer2", "layer3", "layer4", "layer5")
-    for trained, folded in (((), 6), (stages[3:], 3), (stages, 0)):
+    for trained, folded in (((), [""]), (stages[3:], ["layer1", "layer2", "layer3"]), (stages, [])):
         FreezePlan(trained, 0).apply(model, 0)
         fold_frozen(model.backbone)
         patched = [name for name, module in model.backbone.named_modules() if "forward" in vars(module)]
-        assert patched == ([""] if folded == 6 else ["layer1", "layer2", "layer3"] if folded == 3 else [])
-        if folded < 6:
+        assert patched == folded
+        if trained:
             before = model.backbone.layer5[1].running_mean.clone()
             model.backbone(image).sum().backward()
-            assert (
-                not torch.equal(before, model.backbone.layer5[1].running_mean)
-                and model.backbone.layer4[0].weight.grad is not None
-            )
+            assert not torch.equal(before, model.backbone.layer5[1].running_mean)
+            assert model.backbone.layer4[0].weight.grad is not None
 
 
 def test_channels_last_by_device():
@@ -132,7 +134,7 @@ def test_channels_last_by_device():
     assert wants_channels_last(config, torch.device("cpu")) and not wants_channels_last(config, torch.device("cuda"))
     assert wants_channels_last(tiny_config("TRAIN.PRECISION", "bf16"), torch.device("cuda"))
     assert not wants_channels_last(tiny_config("TRAIN.CHANNELS_LAST", "false"), torch.device("cpu"))
-    # no NPU is needed to refuse what it cannot do
+    # no NPU is needed to refuse options that it does not support
     npu = type("Device", (), {"type": "npu"})()
     assert not wants_channels_last(config, npu)
     for opts in (("TRAIN.CHANNELS_LAST", "true"), ("TRAIN.COMPILE", "true")):
@@ -143,7 +145,7 @@ def test_channels_last_by_device():
 
 
 def test_a_checkpoint_of_another_memory_format_goes_on(tmp_path):
-    """The same steps in both formats, up to rounding; momenta take the format of the run."""
+    """Both formats give the same steps up to rounding; momenta have the format of the resumed training run."""
     small_trainer(tmp_path / "a", CPU, "TRAIN.CHANNELS_LAST", False, "TRAIN.EPOCH", 2).run()
     resume = ("TRAIN.RESUME", str(tmp_path / "a" / "checkpoint_e2.pth"))
     runs = [small_trainer(tmp_path / "b", CPU, "TRAIN.CHANNELS_LAST", last, *resume) for last in (False, True)]
@@ -167,7 +169,7 @@ def test_compiled_steps_are_the_same(tmp_path):
 
 
 def test_torch_compile_follows_the_cast_copy():
-    """In one graph, without running Python in between."""
+    """It compiles to one graph, without Python between parts."""
     model = draw_weights(build_model(tiny_config()))
     FreezePlan((), 99).apply(model, 0)
     fold_frozen(model.backbone, torch.bfloat16)

@@ -1,4 +1,4 @@
-"""Learning rates against the original's, per group and epoch."""
+"""Learning rates per group and epoch against those of the original."""
 
 import numpy as np
 import pytest
@@ -15,9 +15,10 @@ PARITY = parity_json("lr_schedules.json")
 def test_parity(name):
     config = load_config(experiment(name))
     schedule = build_lr_schedule(config)
-    base = [config.TRAIN.BASE_LR * factor for factor in (config.BACKBONE.LAYERS_LR, 1, 1)]
+    base_rates = [config.TRAIN.BASE_LR * factor for factor in (config.BACKBONE.LAYERS_LR, 1, 1)]
     got = [
-        [*(schedule.group_lr(lr, epoch) for lr in base), schedule.rates[epoch]] for epoch in range(len(schedule.rates))
+        [*(schedule.group_lr(lr, epoch) for lr in base_rates), schedule.rates[epoch]]
+        for epoch in range(len(schedule.rates))
     ]
     np.testing.assert_allclose(got, PARITY[name], rtol=1e-6)
 

@@ -1,4 +1,4 @@
-"""What people watch of a run."""
+"""Log lines, progress bar and TensorBoard output of a training run."""
 
 import logging
 import math
@@ -60,7 +60,7 @@ def test_gradients_are_those_before_the_clip(tmp_path, clip):
     assert {"pairs_per_second", "data_time", "skipped_steps", "lr"} <= set(writer)
 
 
-def test_the_bar_tells_loss_rate_speed_and_wait(tmp_path):
+def test_the_bar_shows_loss_rate_speed_and_wait(tmp_path):
     bars = []
 
     def bar(loader, total, description, initial):
@@ -98,11 +98,8 @@ def test_a_picture_shows_target_positives_and_prediction():
     batch["label_cls"][:2, :, 5, 6] = 1
     picture = build_picture(config)(model, batch)
     first, last = picture[:size, 127:].astype(int), picture[2 * size :, 127:].astype(int)
-    assert (
-        picture.shape == (3 * size, 127 + size, 3)
-        and model.training
-        and all(module.training for module in model.modules())
-    )
+    assert picture.shape == (3 * size, 127 + size, 3)
+    assert model.training and all(module.training for module in model.modules())
     green = (abs(first - np.array([0, 158, 115])).max(axis=2) < 30).nonzero()
     assert 68 <= green[0].min() <= 72 and 158 <= green[0].max() <= 162 and 58 <= green[1].min() <= 62
     assert (abs(first - np.array([86, 180, 233])).max(axis=2) < 30).any()  # positives
@@ -115,14 +112,14 @@ def test_data_time_leaves_out_what_is_done_between_steps(monkeypatch):
     monkeypatch.setattr("pysot.engine.monitor.time.perf_counter", lambda: float(next(clock)))
     monitor = Monitor(is_main=False)
     monitor.begin_epoch([1, 2], "", 2, 0, pairs=4)
-    for _ in monitor.timed([1, 2]):
-        monitor.end_step(mark=True)
+    for _ in monitor.time_batches([1, 2]):
+        monitor.end_step(synchronized=True)
         for _ in range(10):
-            next(clock)  # a checkpoint is written
+            next(clock)  # as while a checkpoint is written
     assert monitor.means.mean("data_time") == 1 and monitor.means.mean("batch_time") > 5
 
 
-def test_quiet_processes_tell_nothing(caplog):
+def test_quiet_processes_report_nothing(caplog):
     caplog.set_level(logging.INFO)
     monitor = Monitor(is_main=False, writer=None)
     monitor.report({"total_loss": 1.0}, 0.1, 1, 1, 2, 1, 2)
@@ -131,9 +128,5 @@ def test_quiet_processes_tell_nothing(caplog):
 
 def test_defaults_are_the_published_recipe():
     config = tiny_config()
-    assert (
-        not config.GPU.TF32
-        and not config.GPU.CUDNN_BENCHMARK
-        and not config.TRAIN.COMPILE
-        and config.TRAIN.VAL.DATASET == ""
-    )
+    assert not config.GPU.TF32 and not config.GPU.CUDNN_BENCHMARK
+    assert not config.TRAIN.COMPILE and config.TRAIN.VAL.DATASET == ""

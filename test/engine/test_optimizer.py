@@ -1,4 +1,4 @@
-"""What trains in which epoch."""
+"""Trained parts and parameter groups by epoch."""
 
 import pytest
 import torch
@@ -9,7 +9,8 @@ from pysot.engine.engine_builder import build_freeze_plan, build_optimizer
 from pysot.models.model_builder import build_model
 
 
-def trains(module) -> set[bool]:
+def training_flags(module) -> set[bool]:
+    """Return the values of requires_grad and of the batch-norm mode in a module."""
     return {p.requires_grad for p in module.parameters()} | {
         m.training for m in module.modules() if isinstance(m, torch.nn.BatchNorm2d)
     }
@@ -24,10 +25,11 @@ def test_freeze_is_a_function_of_the_epoch(resnet):
     plan = build_freeze_plan(load_config(experiment("siamrpn_r50_l234_dwxcorr_8gpu")))
     for epoch, stages in ((0, False), (9, False), (10, True), (19, True), (3, False)):
         plan.apply(resnet, epoch)
-        assert trains(resnet.backbone.conv1) | trains(resnet.backbone.bn1) | trains(resnet.backbone.layer1) == {False}
+        for part in (resnet.backbone.conv1, resnet.backbone.bn1, resnet.backbone.layer1):
+            assert training_flags(part) == {False}
         for stage in (resnet.backbone.layer2, resnet.backbone.layer3, resnet.backbone.layer4):
-            assert trains(stage) == {stages}
-        assert trains(resnet.neck) == trains(resnet.rpn_head) == {True}
+            assert training_flags(stage) == {stages}
+        assert training_flags(resnet.neck) == training_flags(resnet.rpn_head) == {True}
     assert [epoch for epoch in range(20) if plan.changes_at(epoch)] == [10]
 
 
@@ -43,13 +45,12 @@ def test_groups(resnet):
         ("neck", 0.005),
         ("rpn_head", 0.005),
     ]
-    assert {g["momentum"] for g in optimizer.param_groups} == {0.9} and {
-        g["weight_decay"] for g in optimizer.param_groups
-    } == {0.0001}
+    assert {g["momentum"] for g in optimizer.param_groups} == {0.9}
+    assert {g["weight_decay"] for g in optimizer.param_groups} == {0.0001}
     assert sum(len(g["params"]) for g in optimizer.param_groups) == sum(p.requires_grad for p in resnet.parameters())
 
 
-def test_stages_that_the_backbone_lacks():
+def test_stages_that_are_missing_in_the_backbone():
     model = build_model(tiny_config())
     plan = build_freeze_plan(tiny_config("BACKBONE.TRAIN_LAYERS", "[layer5, layer6]"))
     with pytest.raises(ValueError, match="TRAIN_LAYERS.*no layer6; it has layer1.*layer5"):

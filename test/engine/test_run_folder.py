@@ -1,4 +1,4 @@
-"""Whose checkpoints a folder holds: identities, locks, fresh starts in used folders, damaged files beside the checkpoints, weights that are no numbers."""
+"""Snapshot folders: identities, locks, new training in used folders, damaged files, and non-finite weights."""
 
 import json
 import math
@@ -16,9 +16,9 @@ from trainer_helpers import same, trainer, weights
 
 
 def run(folder, *opts, **more):
-    one = trainer(folder, *opts, **more)
-    one.run()
-    return one
+    trained = trainer(folder, *opts, **more)
+    trained.run()
+    return trained
 
 
 def test_a_fresh_start_moves_an_earlier_run_aside_and_keep_counts_its_own(tmp_path, caplog):
@@ -26,16 +26,14 @@ def test_a_fresh_start_moves_an_earlier_run_aside_and_keep_counts_its_own(tmp_pa
     assert checkpoints(tmp_path) == ["checkpoint_e3.pth", "checkpoint_e4.pth"]
     second = run(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.KEEP", 2, seed=9)
     assert checkpoints(tmp_path) == ["checkpoint_e1.pth", "checkpoint_e2.pth", "earlier_1"]
-    assert (
-        checkpoints(tmp_path / "earlier_1") == ["checkpoint_e3.pth", "checkpoint_e4.pth"]
-        and "earlier run" in caplog.text
-    )
+    assert checkpoints(tmp_path / "earlier_1") == ["checkpoint_e3.pth", "checkpoint_e4.pth"]
+    assert "earlier run" in caplog.text
     assert same(weights(second), torch.load(tmp_path / "checkpoint_e2.pth", weights_only=True)["state_dict"])
     run(tmp_path, "TRAIN.EPOCH", 2)
     assert checkpoints(tmp_path / "earlier_2") == ["checkpoint_e1.pth", "checkpoint_e2.pth"]
 
 
-def test_a_new_run_that_stops_early_does_not_go_on_with_the_old_one(tmp_path, monkeypatch):
+def test_a_new_run_that_stops_early_does_not_resume_the_old_one(tmp_path, monkeypatch):
     run(tmp_path, "TRAIN.EPOCH", 3)
     second = trainer(tmp_path, "TRAIN.EPOCH", 3, seed=9)
     monkeypatch.setattr(second, "step", lambda batch: (_ for _ in ()).throw(RuntimeError("out of memory")))
@@ -61,26 +59,23 @@ def test_auto_refuses_another_run_and_a_name_does_not(tmp_path, caplog, more, op
         config = tiny_config("TRAIN.SNAPSHOT_DIR", str(tmp_path), *others, for_training=True)
         return find_origin(tmp_path, config.TRAIN.RESUME, run_identity(config, seed))
 
-    one = trainer(tmp_path, "TRAIN.EPOCH", 2)
-    one.identity["seed"] = 1
-    one.run()
-    assert start("TRAIN.RESUME", "auto", "TRAIN.EPOCH", 2, "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1).path.endswith(
-        "checkpoint_e2.pth"
-    )
-    with pytest.raises(
-        ValueError,
-        match=f"checkpoint_e2.pth is of another run: {words}.*TRAIN.RESUME ''.*TRAIN.RESUME .*checkpoint_e2.pth.*SNAPSHOT_DIR",
-    ):
+    first = trainer(tmp_path, "TRAIN.EPOCH", 2)
+    first.identity["seed"] = 1
+    first.run()
+    origin = start("TRAIN.RESUME", "auto", "TRAIN.EPOCH", 2, "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1)
+    assert origin.path.endswith("checkpoint_e2.pth")
+    remedies = "TRAIN.RESUME ''.*TRAIN.RESUME .*checkpoint_e2.pth.*SNAPSHOT_DIR"
+    with pytest.raises(ValueError, match=f"checkpoint_e2.pth is of another run: {words}.*{remedies}"):
         start("TRAIN.RESUME", "auto", "TRAIN.EPOCH", 2, *opts, **more)
     named = start("TRAIN.RESUME", str(tmp_path / "checkpoint_e1.pth"), "TRAIN.EPOCH", 2, *opts, **more)
     assert named.content["epoch"] == 1 and {path.name for path in named.kept} == {"checkpoint_e1.pth"}
     assert words.split(" was")[0] in caplog.text
 
 
-def test_what_has_changed_without_being_another_run_is_told(tmp_path, caplog):
+def test_allowed_changes_are_reported(tmp_path, caplog):
     trainer(tmp_path, "TRAIN.EPOCH", 2, max_steps=2, data={"COCO": "a"}).run()
-    go_on = trainer(tmp_path, "TRAIN.EPOCH", 3, "TRAIN.RESUME", "auto", data={"COCO": "b"})
-    assert go_on.start_epoch == 1
+    resumed = trainer(tmp_path, "TRAIN.EPOCH", 3, "TRAIN.RESUME", "auto", data={"COCO": "b"})
+    assert resumed.start_epoch == 1
     assert "the data of COCO have changed" in caplog.text and "TRAIN.EPOCH was 2 and is 3" in caplog.text
 
 
@@ -92,7 +87,7 @@ def test_a_checkpoint_without_an_identity_is_taken(tmp_path):
     assert trainer(tmp_path, "TRAIN.EPOCH", 6, "TRAIN.RESUME", "auto", "TRAIN.PRECISION", "bf16").start_epoch == 1
 
 
-def test_going_on_from_an_earlier_epoch_moves_the_later_ones_aside(tmp_path):
+def test_resume_from_an_earlier_epoch_moves_the_later_ones_aside(tmp_path):
     run(tmp_path, "TRAIN.EPOCH", 4)
     run(tmp_path, "TRAIN.EPOCH", 3, "TRAIN.RESUME", str(tmp_path / "checkpoint_e1.pth"))
     assert checkpoints(tmp_path / "earlier_1") == ["checkpoint_e2.pth", "checkpoint_e3.pth", "checkpoint_e4.pth"]
@@ -100,7 +95,7 @@ def test_going_on_from_an_earlier_epoch_moves_the_later_ones_aside(tmp_path):
 
 
 @pytest.mark.parametrize("resume", ["", "named"])
-def test_a_restarted_launch_goes_on_from_its_own_checkpoints_only(tmp_path, monkeypatch, resume):
+def test_a_restarted_launch_resumes_from_its_own_checkpoints_only(tmp_path, monkeypatch, resume):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "launch-a")
     old, new = tmp_path / "old", tmp_path / "new"
     run(old, "TRAIN.EPOCH", 2)
@@ -108,7 +103,7 @@ def test_a_restarted_launch_goes_on_from_its_own_checkpoints_only(tmp_path, monk
     opts = ["TRAIN.EPOCH", 4, "TRAIN.RESUME", str(old / "checkpoint_e1.pth") if resume else ""]
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "launch-b")
-    assert trainer(new, *opts).start_epoch == bool(resume), "nothing of this launch is there yet"
+    assert trainer(new, *opts).start_epoch == bool(resume), "this launch has written no checkpoint yet"
     trainer(new, *opts, max_steps=4 if not resume else 2).run()
     assert trainer(new, *opts).start_epoch == 2
 
@@ -120,19 +115,21 @@ def test_damaged_files_beside_the_checkpoints_stop_nothing(tmp_path, caplog, dam
         (tmp_path / name).write_bytes(damage)
     with hold_folder(tmp_path):
         for resume in ("auto", str(tmp_path / "checkpoint_e1.pth")):
-            go_on = trainer(tmp_path, "TRAIN.EPOCH", 3, "TRAIN.RESUME", resume)
-            assert go_on.checkpoints.best == -math.inf and "best.pth" in caplog.text
-        go_on.run()
+            resumed = trainer(tmp_path, "TRAIN.EPOCH", 3, "TRAIN.RESUME", resume)
+            assert resumed.checkpoints.best == -math.inf and "best.pth" in caplog.text
+        resumed.run()
     assert json.loads((tmp_path / "run.json").read_text())["identity"]["config"]["TRAIN.EPOCH"] == "3"
 
 
 def test_one_run_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr("pysot.engine.run_folder._DYING", 0.3)
-    code = "import sys; from pysot.engine.run_folder import hold_folder\nwith hold_folder(sys.argv[1]): print('held', flush=True); sys.stdin.read()"
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    other = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True
+    code = (
+        "import sys; from pysot.engine.run_folder import hold_folder\n"
+        "with hold_folder(sys.argv[1]): print('held', flush=True); sys.stdin.read()"
     )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True)
     assert other.stdout.readline() == "held\n"
     with (
         pytest.raises(ValueError, match=rf"in use by another run \(process {other.pid} on .*TRAIN.SNAPSHOT_DIR"),
@@ -147,63 +144,61 @@ def test_one_run_at_a_time(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("where", ["weight", "momentum", "statistics"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_what_is_no_number_is_not_written(tmp_path, where, value):
-    one = trainer(tmp_path, "TRAIN.EPOCH", 3)
-    one.settings = one.settings.__class__(**{**vars(one.settings), "max_steps": 2})
-    one.run()
+def test_non_finite_values_are_not_written(tmp_path, where, value):
+    run = trainer(tmp_path, "TRAIN.EPOCH", 3)
+    run.settings = run.settings.__class__(**{**vars(run.settings), "max_steps": 2})
+    run.run()
     if where == "weight":
-        next(one.model.rpn_head.parameters()).data[0] = value
+        next(run.model.rpn_head.parameters()).data[0] = value
     elif where == "momentum":
-        next(iter(one.optimizer.state.values()))["momentum_buffer"][0] = value
+        next(iter(run.optimizer.state.values()))["momentum_buffer"][0] = value
     else:
-        next(buffer for name, buffer in one.model.named_buffers() if "running_var" in name).view(-1)[0] = value
-    words = r"checkpoint_e1.pth was not written.*NaN or infinity in (rpn_head|momentum|backbone).*last good state is .*checkpoint_e1"
-    with pytest.raises(RuntimeError, match=words):
-        one._save(0)
+        next(buffer for name, buffer in run.model.named_buffers() if "running_var" in name).view(-1)[0] = value
+    cause = r"NaN or infinity in (rpn_head|momentum|backbone)"
+    message = rf"checkpoint_e1.pth was not written.*{cause}.*last good state is .*checkpoint_e1"
+    with pytest.raises(RuntimeError, match=message):
+        run._save(0)
     torch.load(tmp_path / "checkpoint_e1.pth", weights_only=True)
     assert checkpoints(tmp_path) == ["checkpoint_e1.pth"]
 
 
 @pytest.mark.parametrize("where", ["weight", "momentum"])
-def test_what_is_no_number_is_not_read(tmp_path, where):
+def test_non_finite_values_are_not_read(tmp_path, where):
     run(tmp_path, "TRAIN.EPOCH", 2)
     path = tmp_path / "checkpoint_e2.pth"
     content = torch.load(path, weights_only=True)
-    values = (
-        list(content["state_dict"].values())
-        if where == "weight"
-        else [state["momentum_buffer"] for state in content["optimizer"]["state"].values()]
-    )
+    if where == "weight":
+        values = list(content["state_dict"].values())
+    else:
+        values = [state["momentum_buffer"] for state in content["optimizer"]["state"].values()]
     values[3].view(-1)[0] = math.nan
     torch.save(content, path)
     for resume in ("auto", str(path)):
-        with pytest.raises(ValueError, match="checkpoint_e2.pth holds NaN or infinity in .*take an earlier one"):
+        with pytest.raises(ValueError, match="checkpoint_e2.pth holds NaN or infinity in .*use an earlier checkpoint"):
             trainer(tmp_path, "TRAIN.EPOCH", 3, "TRAIN.RESUME", resume)
 
 
-def test_layers_that_train_later_are_looked_for_at_the_start(tmp_path):
+def test_layers_that_train_later_are_checked_at_the_start(tmp_path):
+    opts = ["BACKBONE.TRAIN_EPOCH", 7, "BACKBONE.TRAIN_LAYERS", "[layer9]"]
     with pytest.raises(ValueError, match="TRAIN_LAYERS: this backbone has no layer9"):
-        trainer(tmp_path, "TRAIN.EPOCH", 8, "BACKBONE.TRAIN_EPOCH", 7, "BACKBONE.TRAIN_LAYERS", "[layer9]")
-    trainer(
-        tmp_path, "TRAIN.EPOCH", 7, "BACKBONE.TRAIN_EPOCH", 7, "BACKBONE.TRAIN_LAYERS", "[layer9]"
-    )  # it never trains
+        trainer(tmp_path, "TRAIN.EPOCH", 8, *opts)
+    # With 7 epochs the layer is never trained.
+    trainer(tmp_path, "TRAIN.EPOCH", 7, *opts)
 
 
-def test_fewer_epochs_have_the_rates_of_the_whole_schedule(tmp_path):
-    whole = trainer(tmp_path, "TRAIN.EPOCH", 8)
+def test_fewer_epochs_have_the_rates_of_the_complete_schedule(tmp_path):
+    rates = trainer(tmp_path, "TRAIN.EPOCH", 8).schedule.rates.tolist()
     for epochs in (1, 3, 8):
-        cut = trainer(tmp_path, "TRAIN.EPOCH", 8, epochs=epochs)
-        assert cut.settings.epochs == epochs and cut.schedule.rates.tolist() == whole.schedule.rates.tolist()
-    assert trainer(tmp_path, "TRAIN.EPOCH", 8, epochs=1).run()["steps"] == 2 and checkpoints(tmp_path) == [
-        "checkpoint_e1.pth"
-    ]
+        shorter = trainer(tmp_path, "TRAIN.EPOCH", 8, epochs=epochs)
+        assert shorter.settings.epochs == epochs and shorter.schedule.rates.tolist() == rates
+    assert trainer(tmp_path, "TRAIN.EPOCH", 8, epochs=1).run()["steps"] == 2
+    assert checkpoints(tmp_path) == ["checkpoint_e1.pth"]
 
 
 def test_the_policy_forgets_a_best_without_a_score(tmp_path):
-    torch.save(
-        {"epoch": 1, "state_dict": {"a": torch.ones(1)}, "optimizer": {"state": {}, "param_groups": []}, "eao": "high"},
-        tmp_path / "best.pth",
-    )
+    optimizer = {"state": {}, "param_groups": []}
+    content = {"epoch": 1, "state_dict": {"a": torch.ones(1)}, "optimizer": optimizer, "eao": "high"}
+    torch.save(content, tmp_path / "best.pth")
     policy = CheckpointPolicy(tmp_path)
     policy.resume()
     assert policy.best == -math.inf

@@ -1,4 +1,4 @@
-"""Steps that are left out, on chips that saturate: there NaN may become 0 and infinity the largest number, so that nothing spreads by itself."""
+"""Skipped steps on saturating chips, where NaN may become 0 and infinity the largest float, and nothing propagates."""
 
 import json
 import re
@@ -7,33 +7,30 @@ import pytest
 import torch
 
 from helpers import noisy_batches, small_trainer
-from pysot.engine.skipped_steps import LARGEST_NORM, LARGEST_STATISTIC, bad_batch, bad_norm, flat_statistics
+from pysot.engine.skipped_steps import LARGEST_NORM, LARGEST_STATISTIC, flat_statistics, is_bad_batch, is_bad_norm
 from rank_helpers import launched
 
-SOUND, LARGEST = torch.tensor(1.0), torch.tensor(torch.finfo(torch.float32).max)
-UNSOUND = [float("nan"), float("inf"), LARGEST.item()]
+VALID, LARGEST = torch.tensor(1.0), torch.tensor(torch.finfo(torch.float32).max)
+INVALID = [float("nan"), float("inf"), LARGEST.item()]
 
 
 def saturate(model: torch.nn.Module) -> None:
-    """Let every gradient be what a chip that saturates gives."""
+    """Make every gradient the one of a saturating chip."""
     for parameter in model.parameters():
         parameter.requires_grad_().register_hook(lambda gradient: gradient.nan_to_num(0.0))
 
 
-@pytest.mark.parametrize("value", UNSOUND)
+@pytest.mark.parametrize("value", INVALID)
 def test_decisions_are_comparisons(value):
     statistics, value = [torch.zeros(3), torch.zeros(2, dtype=torch.long)], torch.tensor(value)
-    assert (
-        bad_batch(value, statistics)
-        and not bad_batch(SOUND, statistics)
-        and not bad_batch(SOUND, [])
-        and bad_batch(torch.tensor(1.1e4), [])
-    )
+    assert is_bad_batch(value, statistics) and is_bad_batch(torch.tensor(1.1e4), [])
+    assert not is_bad_batch(VALID, statistics) and not is_bad_batch(VALID, [])
     statistics[0][1] = value
-    assert bad_batch(SOUND, statistics)
-    # what is left where the squares have saturated
-    assert bad_norm(value) and bad_norm(LARGEST.sqrt()) and not bad_norm(SOUND * 1e9) and LARGEST.sqrt() > LARGEST_NORM
-    assert bad_batch(SOUND, [-LARGEST.reshape(1) / 1e7]) and LARGEST_STATISTIC < LARGEST / 1e7
+    assert is_bad_batch(VALID, statistics)
+    # the root of the largest float is the norm when the squares have saturated
+    assert is_bad_norm(value) and is_bad_norm(LARGEST.sqrt()) and LARGEST.sqrt() > LARGEST_NORM
+    assert not is_bad_norm(VALID * 1e9)
+    assert is_bad_batch(VALID, [-LARGEST.reshape(1) / 1e7]) and LARGEST_STATISTIC < LARGEST / 1e7
 
 
 def test_a_network_without_statistics():
@@ -48,9 +45,8 @@ def test_nothing_bad_is_left_where_gradients_saturate(tmp_path, precision, spoil
     loader = noisy_batches(3)
     if spoil == "loss":
         loader[1]["label_loc_weight"] *= 1e7
-    run = small_trainer(
-        tmp_path, torch.device("cpu"), "TRAIN.PRECISION", precision, "TRAIN.PRINT_FREQ", 10, loader=loader
-    )
+    opts = ["TRAIN.PRECISION", precision, "TRAIN.PRINT_FREQ", 10]
+    run = small_trainer(tmp_path, torch.device("cpu"), *opts, loader=loader)
     saturate(run.model)
     run.begin(1)
     run.step(loader[0])
@@ -66,23 +62,20 @@ def test_nothing_bad_is_left_where_gradients_saturate(tmp_path, precision, spoil
     assert all(map(torch.equal, momenta, momenta_after)) and run.skipped_steps.flags[:, 0].tolist() == [1, 1]
     if spoil != "statistics":
         run.step(loader[2])
-        assert not torch.equal(state(run)[0]["rpn_head.cls.head.3.weight"], before["rpn_head.cls.head.3.weight"]), (
-            "a sound step trains"
-        )
+        name = "rpn_head.cls.head.3.weight"
+        assert not torch.equal(state(run)[0][name], before[name]), "a valid step trains"
 
 
 def state(run) -> tuple[dict, list]:
-    """Copies of all tensors of the network, and of the momenta."""
-    return {name: value.clone() for name, value in run.model.state_dict().items()}, [
-        s["momentum_buffer"].clone() for s in run.optimizer.state.values()
-    ]
+    """Return copies of all tensors of the network, and of the momenta."""
+    tensors = {name: value.clone() for name, value in run.model.state_dict().items()}
+    return tensors, [s["momentum_buffer"].clone() for s in run.optimizer.state.values()]
 
 
 def test_both_ranks_leave_out_what_is_bad_on_one(tmp_path, monkeypatch):
     monkeypatch.setenv("SATURATING", "1")
     done = launched(str(tmp_path), "sum", "10", "cpu", "1", "TRAIN.PRECISION", "bf16")
     assert done.returncode == 0, done.stderr[-3000:]
-    found = [json.loads(entry) for entry in re.findall(r"\{.*?\}", done.stdout)]
-    assert [entry["skipped"] for entry in found] == [3, 3] and found[0]["weights"] == pytest.approx(
-        found[1]["weights"], rel=1e-12
-    ), found
+    first, second = [json.loads(entry) for entry in re.findall(r"\{.*?\}", done.stdout)]
+    assert first["skipped"] == second["skipped"] == 3
+    assert first["weights"] == pytest.approx(second["weights"], rel=1e-12)

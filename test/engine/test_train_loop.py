@@ -1,4 +1,4 @@
-"""The training loop on batches made here: it learns, resumes to the same weights, survives bad batches, and keeps its files whole."""
+"""Training loop on drawn batches: learning, resuming to the same weights, skipping bad batches, writing files."""
 
 import errno
 import logging
@@ -26,13 +26,9 @@ def test_it_learns_and_writes_a_checkpoint_after_every_epoch(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     run = trainer(tmp_path, "TRAIN.EPOCH", 4)
     first = run.model(run.loader[0])["total_loss"].item()
-    figures = run.run()
-    assert (
-        figures["steps"] == 8
-        and figures["loss"] < 0.8 * first
-        and figures["pairs_per_second"] > 0
-        and figures["skipped"] == 0
-    )
+    results = run.run()
+    assert results["steps"] == 8 and results["skipped"] == 0
+    assert results["loss"] < 0.8 * first and results["pairs_per_second"] > 0
     assert checkpoints(tmp_path) == [f"checkpoint_e{n}.pth" for n in (1, 2, 3, 4)]
     assert run.loader.epochs == [0, 1, 2, 3]
     lines = caplog.text
@@ -49,34 +45,23 @@ def test_checkpoint_holds_the_agreed_keys(tmp_path):
 @pytest.mark.parametrize("unfreeze", [0, 1, 2, 3])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_resume_at_every_epoch_equals_an_uninterrupted_run(tmp_path, unfreeze, precision):
-    opts = [
-        "TRAIN.EPOCH",
-        3,
-        "BACKBONE.TRAIN_EPOCH",
-        unfreeze,
-        "BACKBONE.TRAIN_LAYERS",
-        "[layer4, layer5]",
-        "TRAIN.PRECISION",
-        precision,
-    ]
-    whole = trainer(tmp_path / "whole", *opts)
-    whole.run()
+    opts = ["TRAIN.EPOCH", 3, "BACKBONE.TRAIN_EPOCH", unfreeze, "BACKBONE.TRAIN_LAYERS", "[layer4, layer5]"]
+    opts += ["TRAIN.PRECISION", precision]
+    complete = trainer(tmp_path / "complete", *opts)
+    complete.run()
     for epoch in (1, 2):
-        again = trainer(
-            tmp_path / f"again{epoch}",
-            *opts,
-            "TRAIN.RESUME",
-            str(tmp_path / "whole" / f"checkpoint_e{epoch}.pth"),
-            seed=99,
-        )
-        again.run()
-        assert again.loader.epochs == list(range(epoch, 3))
-        assert same(weights(whole), weights(again)), epoch
+        checkpoint_e = str(tmp_path / "complete" / f"checkpoint_e{epoch}.pth")
+        resumed = trainer(tmp_path / f"resumed{epoch}", *opts, "TRAIN.RESUME", checkpoint_e, seed=99)
+        resumed.run()
+        assert resumed.loader.epochs == list(range(epoch, 3))
+        assert same(weights(complete), weights(resumed)), epoch
 
 
-def as_the_original(path):
-    """A checkpoint as the original's train.py writes it: three keys, `module.` before all names, all its groups (the backbone's may be empty) with rates that
-    are numbers of NumPy, and momenta by number.
+def convert_to_original(path):
+    """Rewrite a checkpoint as the original's train.py writes it.
+
+    It has three keys, `module.` before all names, all parameter groups (that of the backbone may be empty) with rates
+    that are NumPy numbers, and momenta by number.
     """
     content = torch.load(path, weights_only=True)
     groups, state, number = [], {}, 0
@@ -88,37 +73,28 @@ def as_the_original(path):
         state |= {
             new: content["optimizer"]["state"][before] for new, before in zip(numbers, old["params"], strict=True)
         }
-        groups.append(
-            {
-                "lr": np.float64(0.005),
-                "momentum": 0.9,
-                "dampening": 0,
-                "weight_decay": 1e-4,
-                "nesterov": False,
-                "initial_lr": np.float64(0.005),
-                "params": numbers,
-            }
-        )
-    torch.save(
-        {
-            "epoch": content["epoch"],
-            "state_dict": {f"module.{k}": v for k, v in content["state_dict"].items()},
-            "optimizer": {"state": state, "param_groups": groups},
-        },
-        path,
-    )
+        constants = {"momentum": 0.9, "dampening": 0, "weight_decay": 1e-4, "nesterov": False}
+        rates = {"lr": np.float64(0.005), "initial_lr": np.float64(0.005)}
+        groups.append({**constants, **rates, "params": numbers})
+    original = {
+        "epoch": content["epoch"],
+        "state_dict": {f"module.{k}": v for k, v in content["state_dict"].items()},
+        "optimizer": {"state": state, "param_groups": groups},
+    }
+    torch.save(original, path)
 
 
 @pytest.mark.parametrize("unfreeze", [0, 1, 3])
 def test_resume_from_the_originals_checkpoint(tmp_path, unfreeze):
-    """Weights, momenta and epoch are taken over: the run ends as an undisturbed one."""
+    """Weights, momenta and epoch are restored: the result equals uninterrupted training."""
     opts = ["TRAIN.EPOCH", 3, "BACKBONE.TRAIN_EPOCH", unfreeze, "BACKBONE.TRAIN_LAYERS", "[layer4, layer5]"]
-    whole = trainer(tmp_path / "whole", *opts)
-    whole.run()
-    as_the_original(tmp_path / "whole/checkpoint_e1.pth")
-    again = trainer(tmp_path / "again", *opts, "TRAIN.RESUME", str(tmp_path / "whole/checkpoint_e1.pth"), seed=99)
-    again.run()
-    assert again.loader.epochs == [1, 2] and same(weights(whole), weights(again))
+    complete = trainer(tmp_path / "complete", *opts)
+    complete.run()
+    path = tmp_path / "complete/checkpoint_e1.pth"
+    convert_to_original(path)
+    resumed = trainer(tmp_path / "resumed", *opts, "TRAIN.RESUME", str(path), seed=99)
+    resumed.run()
+    assert resumed.loader.epochs == [1, 2] and same(weights(complete), weights(resumed))
 
 
 @pytest.mark.parametrize(
@@ -139,22 +115,19 @@ def test_resume_from_the_originals_checkpoint(tmp_path, unfreeze):
         ((28, 8), (28, 8), True, []),
     ],
 )
-def test_other_pairs_per_step_are_told_with_what_they_mean(before, now, grad_sum, words):
-    told = checkpoint.other_batches({"batch_size": before[0], "world_size": before[1]}, *now, grad_sum)
-    assert (
-        all(word in told for word in words)
-        and bool(told) == bool(words)
-        and checkpoint.other_batches({}, *now, grad_sum) == ""
-    )
+def test_another_number_of_pairs_per_step_is_described(before, now, grad_sum, words):
+    batch_size, world_size = before
+    content = {"batch_size": batch_size, "world_size": world_size}
+    text = checkpoint.describe_batch_change(content, *now, grad_sum)
+    assert all(word in text for word in words) and bool(text) == bool(words)
+    assert checkpoint.describe_batch_change({}, *now, grad_sum) == ""
 
 
 def test_resume_with_half_the_pairs_says_so(tmp_path, caplog):
     trainer(tmp_path, "TRAIN.EPOCH", 2).run()
     trainer(tmp_path, "TRAIN.EPOCH", 3, "TRAIN.RESUME", "auto", "TRAIN.BATCH_SIZE", 1)
-    assert (
-        "was trained with 2 pairs per step (1 x 2), this run has 1 (1 x 1)" in caplog.text
-        and "multiply TRAIN.BASE_LR by 0.5" in caplog.text
-    )
+    assert "was trained with 2 pairs per step (1 x 2), this run has 1 (1 x 1)" in caplog.text
+    assert "multiply TRAIN.BASE_LR by 0.5" in caplog.text
 
 
 def test_unfreeze_restarts_momentum(tmp_path):
@@ -187,16 +160,15 @@ def test_half_precision_trains_like_full(tmp_path, precision, scale):
 
 
 def test_gradients_stay_in_the_buckets_of_ddp(tmp_path):
-    """They are zeroed where they lie, so that no backward pass copies them there; the weights are those of a run without DDP."""
+    """They are zeroed in place, so that no backward pass copies them; the weights equal training without DDP."""
     alone = trainer(tmp_path, "TRAIN.GRAD_REDUCE", "avg")
-    config = tiny_config(
-        "TRAIN.SNAPSHOT_DIR", str(tmp_path), "TRAIN.BATCH_SIZE", 2, "TRAIN.GRAD_REDUCE", "avg", for_training=True
-    )
+    opts = ["TRAIN.SNAPSHOT_DIR", str(tmp_path), "TRAIN.BATCH_SIZE", 2, "TRAIN.GRAD_REDUCE", "avg"]
+    config = tiny_config(*opts, for_training=True)
     torch.manual_seed(5)
     dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
     try:
         run = build_trainer(config, build_model(config), noisy_batches(), CPU, Rank(0, 2))
-        places = []
+        addresses = []
         for each in (alone, run):
             each.begin(0)
         for batch in [*run.loader, *run.loader]:
@@ -205,15 +177,10 @@ def test_gradients_stay_in_the_buckets_of_ddp(tmp_path):
             before = [p.grad for p in run.model.parameters() if p.grad is not None]
             assert all(not gradient.any() for gradient in before)
             run.update(run.backward(losses["total_loss"]))
-            places.append(
-                [
-                    [gradient.data_ptr() for gradient in gradients]
-                    for gradients in (before, [p.grad for p in run.model.parameters()])
-                ]
-            )
-        assert (
-            len(places[-1][0]) == len(list(run.model.parameters())) and places[-1][0] == places[-1][1] == places[-2][1]
-        )
+            after = [p.grad for p in run.model.parameters()]
+            addresses.append([[g.data_ptr() for g in before], [g.data_ptr() for g in after]])
+        assert len(addresses[-1][0]) == len(list(run.model.parameters()))
+        assert addresses[-1][0] == addresses[-1][1] == addresses[-2][1]
         storages = {p.grad.untyped_storage().data_ptr() for p in run.model.parameters()}
         assert len(storages) < 3 and same(weights(alone), weights(run))
     finally:
@@ -233,7 +200,7 @@ def test_a_bad_batch_changes_nothing(tmp_path, caplog):
     loader += noisy_batches(2)[1:]
     run = trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.PRINT_FREQ", 5, loader=loader)
     run.begin(0)
-    for good_before in (0, 1):  # with momenta at their start, and under way
+    for good_before in (0, 1):  # with zero momenta, and with momenta of a step
         for _ in range(good_before):
             run.step(loader[1])
         before = weights(run)
@@ -241,10 +208,8 @@ def test_a_bad_batch_changes_nothing(tmp_path, caplog):
         run.step(loader[0])
         changed = [k for k, v in run.model.state_dict().items() if not torch.equal(v, before[k])]
         assert all(k.endswith("num_batches_tracked") for k in changed), changed
-        assert all(
-            torch.equal(v, state["momentum_buffer"])
-            for v, state in zip(momenta, run.optimizer.state.values(), strict=True)
-        )
+        momenta_after = [state["momentum_buffer"] for state in run.optimizer.state.values()]
+        assert len(momenta) == len(momenta_after) and all(map(torch.equal, momenta, momenta_after))
     run = trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.PRINT_FREQ", 5, loader=loader)
     assert run.run()["skipped"] == 2
     assert "step 1 skipped" in caplog.text and "step 3 skipped" in caplog.text and "step 2 skipped" not in caplog.text
@@ -259,34 +224,24 @@ def without_batch_norm(model):
 
 
 def test_a_network_without_batch_norm_trains_and_skips(tmp_path):
-    config = tiny_config(
-        "TRAIN.SNAPSHOT_DIR",
-        str(tmp_path),
-        "TRAIN.BATCH_SIZE",
-        2,
-        "TRAIN.PRINT_FREQ",
-        1,
-        "TRAIN.EPOCH",
-        2,
-        for_training=True,
-    )
+    opts = ["TRAIN.SNAPSHOT_DIR", str(tmp_path), "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1, "TRAIN.EPOCH", 2]
+    config = tiny_config(*opts, for_training=True)
     torch.manual_seed(5)
     loader = noisy_batches(2)
     loader[1]["search"][:] = float("inf")
     run = build_trainer(config, without_batch_norm(build_model(config)), loader, CPU, Rank())
     before = weights(run)
-    figures = run.run()
-    assert figures["skipped"] == 2 and not same(before, weights(run)) and run.statistics == []
+    results = run.run()
+    assert results["skipped"] == 2 and not same(before, weights(run)) and run.statistics == []
 
 
 def test_statistics_lie_on_the_device_of_the_network():
     for model in (build_model(tiny_config()), without_batch_norm(build_model(tiny_config()))):
-        assert all(
-            flat.device.type == "meta" for flat in skipped_steps.flat_statistics(model.to("meta"))
-        )  # a device like any other, for what is not computed there
+        # "meta" is a device without data, on which nothing is computed
+        assert all(flat.device.type == "meta" for flat in skipped_steps.flat_statistics(model.to("meta")))
 
 
-def test_many_bad_batches_end_the_run_in_words(tmp_path, monkeypatch):
+def test_many_bad_batches_end_training(tmp_path, monkeypatch):
     monkeypatch.setattr(skipped_steps, "MAX_IN_A_ROW", 2)
     loader = noisy_batches(3)
     for batch in loader:
@@ -304,8 +259,8 @@ def test_gradients_are_clipped(tmp_path):
 
 
 def test_max_steps_and_speed_runs(tmp_path):
-    figures = trainer(tmp_path, "TRAIN.EPOCH", 3, steps=4, max_steps=6, save=False).run()
-    assert figures["steps"] == 6 and checkpoints(tmp_path) == []
+    results = trainer(tmp_path, "TRAIN.EPOCH", 3, steps=4, max_steps=6, save=False).run()
+    assert results["steps"] == 6 and checkpoints(tmp_path) == []
     trainer(tmp_path, "TRAIN.EPOCH", 3, steps=4, max_steps=6).run()
     assert checkpoints(tmp_path) == ["checkpoint_e1.pth", "latest.pth"], "half an epoch is latest.pth"
 
@@ -313,26 +268,18 @@ def test_max_steps_and_speed_runs(tmp_path):
 @pytest.mark.parametrize("stop", [1, 2, 3, 5])
 @pytest.mark.parametrize("unfreeze", [0, 1])
 def test_resume_inside_an_epoch_equals_an_uninterrupted_run(tmp_path, stop, unfreeze):
-    opts = [
-        "TRAIN.EPOCH",
-        2,
-        "BACKBONE.TRAIN_EPOCH",
-        unfreeze,
-        "BACKBONE.TRAIN_LAYERS",
-        "[layer4, layer5]",
-        "TRAIN.RESUME",
-        "auto",
-    ]
-    whole = trainer(tmp_path / "whole", *opts, steps=3)
-    whole.run()
+    opts = ["TRAIN.EPOCH", 2, "TRAIN.RESUME", "auto", "BACKBONE.TRAIN_EPOCH", unfreeze]
+    opts += ["BACKBONE.TRAIN_LAYERS", "[layer4, layer5]"]
+    complete = trainer(tmp_path / "complete", *opts, steps=3)
+    complete.run()
     trainer(tmp_path / "parts", *opts, steps=3, max_steps=stop).run()
-    again = trainer(tmp_path / "parts", *opts, steps=3, seed=99)
-    assert again.run()["steps"] == 6 and same(weights(whole), weights(again))
+    resumed = trainer(tmp_path / "parts", *opts, steps=3, seed=99)
+    assert resumed.run()["steps"] == 6 and same(weights(complete), weights(resumed))
 
 
-def test_a_step_that_other_batches_do_not_have(tmp_path):
+def test_resume_within_a_step_of_other_batches(tmp_path):
     trainer(tmp_path, "TRAIN.EPOCH", 2, steps=4, max_steps=1).run()
-    with pytest.raises(ValueError, match="trained 2 pairs of its epoch.*3 x 1 processes; resume with as many"):
+    with pytest.raises(ValueError, match="trained 2 pairs of its epoch.*3 x 1 processes; resume with the same number"):
         trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.RESUME", "auto", "TRAIN.BATCH_SIZE", 3, steps=4)
 
 
@@ -412,14 +359,14 @@ def test_an_unwritable_folder_is_named_before_training(tmp_path):
         trainer(tmp_path / "file" / "snapshot")
 
 
-def test_resume_auto_starts_goes_on_and_stops(tmp_path, caplog):
+def test_resume_auto_starts_resumes_and_stops(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     opts = ["TRAIN.EPOCH", 2, "TRAIN.RESUME", "auto"]
     first = trainer(tmp_path, *opts)
     assert first.run()["steps"] == 4
     (tmp_path / "checkpoint_e2.pth").unlink()
-    again = trainer(tmp_path, *opts, seed=99)
-    assert again.run() and again.loader.epochs == [1] and same(weights(first), weights(again))
+    resumed = trainer(tmp_path, *opts, seed=99)
+    assert resumed.run() and resumed.loader.epochs == [1] and same(weights(first), weights(resumed))
     assert trainer(tmp_path, *opts).run() == {} and "all epochs are trained" in caplog.text
 
 
@@ -432,11 +379,10 @@ def test_checkpoints_by_progress(tmp_path):
         (tmp_path / f"checkpoint_e{n}.pth").write_bytes(b"")
     assert names() == ["checkpoint_e10.pth", "checkpoint_e9.pth", "checkpoint_e2.pth"]
     latest = tmp_path / "latest.pth"
-    for epoch, place in ((9, 1), (10, 0)):
-        torch.save(
-            {"epoch": epoch, "pairs": 4, "state_dict": {}, "optimizer": {"state": {}, "param_groups": []}}, latest
-        )
-        assert names()[place] == "latest.pth"
+    optimizer = {"state": {}, "param_groups": []}
+    for epoch, position in ((9, 1), (10, 0)):
+        torch.save({"epoch": epoch, "pairs": 4, "state_dict": {}, "optimizer": optimizer}, latest)
+        assert names()[position] == "latest.pth"
     latest.write_bytes(latest.read_bytes()[:99])
     assert names()[0] == "latest.pth"
 
@@ -447,11 +393,11 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_is_offered(tmp_path,
     path = tmp_path / name
     path.write_bytes(path.read_bytes()[:-999])
     before = "checkpoint_e2.pth" if name == "latest.pth" else "checkpoint_e1.pth"
-    with pytest.raises(ValueError, match=f"{name} (is cut off|was refused).*or go on from .*{before}"):
+    with pytest.raises(ValueError, match=f"{name} (is cut off|was refused).*or resume from .*{before}"):
         trainer(tmp_path, "TRAIN.EPOCH", 4, "TRAIN.RESUME", "auto")
 
 
-def test_old_checkpoints_go(tmp_path):
+def test_old_checkpoints_are_removed(tmp_path):
     trainer(tmp_path, "TRAIN.EPOCH", 5, "TRAIN.KEEP", 2, "TRAIN.CHECKPOINT_EVERY", 1).run()
     assert checkpoints(tmp_path) == ["checkpoint_e4.pth", "checkpoint_e5.pth"]
 
@@ -476,8 +422,8 @@ def test_latest_is_written_inside_epochs(tmp_path, monkeypatch, every, written):
 def test_a_request_to_end_saves_and_ends(tmp_path):
     request = StopRequest()
     opts = ["TRAIN.EPOCH", 2, "TRAIN.RESUME", "auto"]
-    whole = trainer(tmp_path / "whole", *opts, steps=3)
-    whole.run()
+    complete = trainer(tmp_path / "complete", *opts, steps=3)
+    complete.run()
     run = trainer(tmp_path / "parts", *opts, steps=3, stop=request)
     step = run.step
 
@@ -489,44 +435,37 @@ def test_a_request_to_end_saves_and_ends(tmp_path):
     run.step = ask_in_the_second_step
     with pytest.raises(Interrupted, match="ended by SIGTERM after step 2; its state is saved"):
         run.run()
-    again = trainer(tmp_path / "parts", *opts, steps=3, seed=99)
-    again.run()
-    assert same(weights(whole), weights(again))
+    resumed = trainer(tmp_path / "parts", *opts, steps=3, seed=99)
+    resumed.run()
+    assert same(weights(complete), weights(resumed))
 
 
 def test_a_loss_that_explodes_is_skipped_and_its_items_are_named(tmp_path, caplog):
     loader = noisy_batches(3)
     loader[1]["label_loc_weight"] *= 1e9
-    run = trainer(
-        tmp_path,
-        "TRAIN.EPOCH",
-        2,
-        "TRAIN.PRINT_FREQ",
-        4,
-        loader=loader,
-        describe=lambda epoch, step: f"crops of {epoch}/{step}",
-    )
+
+    def describe(epoch, step):
+        return f"crops of {epoch}/{step}"
+
+    run = trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.PRINT_FREQ", 4, loader=loader, describe=describe)
     assert run.run()["skipped"] == 2
-    assert (
-        "step 2 skipped by all processes" in caplog.text
-        and "is to blame, its items: crops of 0/1" in caplog.text
-        and "crops of 1/1" in caplog.text
-    )
+    assert "step 2 skipped by all processes" in caplog.text and "crops of 1/1" in caplog.text
+    assert "is the cause, its items: crops of 0/1" in caplog.text
 
 
 def test_lines_after_a_resume_are_those_of_an_uninterrupted_run(tmp_path, caplog):
     caplog.set_level(logging.INFO)
 
     def losses():
-        found = re.findall(r"Epoch: (\[\d+\]\[\d/\d\]) .*?(total_loss: [\d.]+)", caplog.text)
+        lines = re.findall(r"Epoch: (\[\d+\]\[\d/\d\]) .*?(total_loss: [\d.]+)", caplog.text)
         caplog.clear()
-        return found
+        return lines
 
     loader = noisy_batches(5)
     loader[0]["search"][0, 0, 0, 0] = float("nan")
     opts = ["TRAIN.EPOCH", 2, "TRAIN.RESUME", "auto", "TRAIN.PRINT_FREQ", 2]
-    trainer(tmp_path / "whole", *opts, loader=loader).run()
-    whole = losses()
+    trainer(tmp_path / "complete", *opts, loader=loader).run()
+    complete = losses()
     killed = trainer(tmp_path / "parts", *opts, "TRAIN.CHECKPOINT_EVERY", 1, loader=loader)
     step = killed.step
     killed.step = lambda batch: step(batch) if killed.step_count < 3 else sys.exit(9)
@@ -534,7 +473,7 @@ def test_lines_after_a_resume_are_those_of_an_uninterrupted_run(tmp_path, caplog
         killed.run()
     first = losses()
     assert trainer(tmp_path / "parts", *opts, loader=loader).run()["skipped"] == 2
-    assert first + losses() == whole
+    assert first + losses() == complete
 
 
 @pytest.mark.parametrize(
@@ -543,7 +482,7 @@ def test_lines_after_a_resume_are_those_of_an_uninterrupted_run(tmp_path, caplog
 def test_resume_from_states_of_other_types(tmp_path, change):
     trainer(tmp_path, "TRAIN.EPOCH", 2, steps=1).run()
     torch.save({**torch.load(tmp_path / "checkpoint_e1.pth"), **change}, tmp_path / "odd.pth")
-    with pytest.raises(ValueError, match="no state of a training run.*TRAIN.PRETRAINED"):
+    with pytest.raises(ValueError, match="is not a training state.*TRAIN.PRETRAINED"):
         trainer(tmp_path, "TRAIN.EPOCH", 2, "TRAIN.RESUME", str(tmp_path / "odd.pth"))
 
 

@@ -11,10 +11,8 @@ CPU = torch.device("cpu")
 
 
 def trainer(folder, *opts, steps: int = 2, loader=None, seed: int = 5, **more):
-    """Return a trainer of a small network; each call with the same seed starts from the same weights."""
-    config = tiny_config(
-        "TRAIN.SNAPSHOT_DIR", str(folder), "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1, *opts, for_training=True
-    )
+    defaults = ["TRAIN.SNAPSHOT_DIR", str(folder), "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1]
+    config = tiny_config(*defaults, *opts, for_training=True)
     torch.manual_seed(seed)
     model = build_model(config)
     return build_trainer(config, model, noisy_batches(steps) if loader is None else loader, CPU, Rank(), **more)

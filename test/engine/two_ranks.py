@@ -1,4 +1,7 @@
-"""Run by test_distributed.py under torchrun: train a tiny network on this rank's half batches, batch-norm frozen, across the unfreeze."""
+"""Train a tiny network on the half batches of a rank, with frozen batch-norm, across the unfreeze epoch.
+
+Executed by test_distributed.py under torchrun.
+"""
 
 import json
 import os
@@ -14,22 +17,12 @@ from pysot.models.model_builder import build_model
 from pysot.utils.device import choose_device
 from pysot.utils.distributed import find_rank, process_group
 
-OPTS = [
-    "TRAIN.EPOCH",
-    3,
-    "TRAIN.BATCH_SIZE",
-    2,
-    "TRAIN.BASE_LR",
-    0.001,
-    "BACKBONE.TRAIN_EPOCH",
-    1,
-    "BACKBONE.TRAIN_LAYERS",
-    "[layer4, layer5]",
-]
+TRAIN_OPTS = ["TRAIN.EPOCH", 3, "TRAIN.BATCH_SIZE", 2, "TRAIN.BASE_LR", 0.001]
+UNFREEZE_OPTS = ["BACKBONE.TRAIN_EPOCH", 1, "BACKBONE.TRAIN_LAYERS", "[layer4, layer5]"]
 
 
 class FrozenNorms(FreezePlan):
-    """All batch-norm layers stay in eval: sums over half batches are then sums over the batch."""
+    """Freeze plan with all batch-norm layers in eval mode, so that half batches add up to the batch."""
 
     def apply(self, model, epoch):
         super().apply(model, epoch)
@@ -39,6 +32,8 @@ class FrozenNorms(FreezePlan):
 
 
 class Halves(Batches):
+    """Half batches of a rank."""
+
     def __init__(self, rank: int):
         super().__init__(
             {k: v[2 * rank : 2 * rank + 2] for k, v in batch.items()} for batch in noisy_batches(2, size=4)
@@ -46,29 +41,18 @@ class Halves(Batches):
 
 
 def start(folder: str, reduce: str, clip: str, *opts: str):
-    config = tiny_config(
-        *OPTS,
-        "TRAIN.SNAPSHOT_DIR",
-        folder,
-        "TRAIN.GRAD_REDUCE",
-        reduce,
-        "TRAIN.GRAD_CLIP",
-        clip,
-        *opts,
-        for_training=True,
-    )
+    own_opts = ["TRAIN.SNAPSHOT_DIR", folder, "TRAIN.GRAD_REDUCE", reduce, "TRAIN.GRAD_CLIP", clip, *opts]
+    config = tiny_config(*TRAIN_OPTS, *UNFREEZE_OPTS, *own_opts, for_training=True)
     torch.manual_seed(5)
     return config, build_model(config)
 
 
 def by_hand(folder: str, reduce: str, clip: str) -> dict:
-    """The reference: one process adds (or averages) the gradients of the two half batches, clips and steps."""
+    """Return the reference weights: one process adds (or averages) the gradients of both half batches and steps."""
     config, model = start(folder, reduce, clip)
-    plan, schedule, halves = (
-        FrozenNorms(*vars(build_freeze_plan(config)).values()),
-        build_lr_schedule(config),
-        (Halves(0), Halves(1)),
-    )
+    plan = FrozenNorms(*vars(build_freeze_plan(config)).values())
+    schedule = build_lr_schedule(config)
+    halves = Halves(0), Halves(1)
     optimizer = None
     for epoch in range(config.TRAIN.EPOCH):
         plan.apply(model, epoch)
@@ -86,17 +70,17 @@ def by_hand(folder: str, reduce: str, clip: str) -> dict:
 
 
 def main(folder: str, reduce: str, clip: str, device: str = "cpu", bad_rank: str = "-1", *opts: str) -> None:
-    """`bad_rank` gets a first batch whose gradients overflow."""
+    """Train on this rank; the gradients of the first batch of `bad_rank` overflow."""
     rank = find_rank()
     device = choose_device(device, local_rank=rank.local_rank)
     with process_group(rank, device):
         config, model = start(folder, reduce, clip, *opts)
-        if os.environ.get("SATURATING"):  # gradients of a chip that gives 0 for NaN and the largest number for infinity
+        if os.environ.get("SATURATING"):  # a chip that turns NaN into 0 and infinity into the largest number
             for parameter in model.parameters():
                 parameter.register_hook(lambda gradient: gradient.nan_to_num(0.0))
         batches = Halves(rank.index)
         if rank.index == int(bad_rank):
-            if os.environ.get("SATURATING"):  # its gradients are 0
+            if os.environ.get("SATURATING"):  # the gradients of NaN become 0
                 batches[0]["search"][0, 0, 0, 0] = float("nan")
             else:
                 batches[0]["label_loc_weight"] *= 1e30

@@ -1,4 +1,4 @@
-"""Every backbone: the channels that the config check relies on, the score size, and arguments that it does not take."""
+"""Backbones: channels that the config check relies on, size of the score map, invalid arguments."""
 
 import pytest
 import torch
@@ -42,7 +42,7 @@ def test_channels_and_size(kind, kwargs):
 
 
 @pytest.mark.parametrize("kind", ["resnet18", "resnet34"])
-def test_whole_network_on_smaller_resnets(kind):
+def test_complete_network_on_smaller_resnets(kind):
     channels = "[128, 256, 512]"
     config = load_config(
         experiment("siamrpn_r50_l234_dwxcorr_8gpu"),
@@ -67,18 +67,15 @@ def test_single_level_neck(tmp_path):
         "DepthwiseRPN",
     ]
     name = experiment("siamrpn_r50_l234_dwxcorr_lt")
-    text = (
-        open(name)
-        .read()
-        .replace("    weighted: true\n", "    out_channels: 64\n")
-        .replace("WEIGHTED: true", "WEIGHTED: false")
-    )
-    for line, other in (
+    text = open(name).read()
+    for line, replacement in (
+        ("    weighted: true\n", "    out_channels: 64\n"),
+        ("WEIGHTED: true", "WEIGHTED: false"),
         ("    in_channels: [128, 256, 512]", "    in_channels: 64"),
         ("  ADJUST_CHANNEL: [128, 256, 512]\n", ""),
         ("  CHANNELS: [512, 1024, 2048]\n", ""),
     ):
-        text = text.replace(line, other)
+        text = text.replace(line, replacement)
     (tmp_path / "config.yaml").write_text(text)
     config = load_config(tmp_path / "config.yaml", opts)
     model = build_model(config).eval()
@@ -99,7 +96,7 @@ def test_arguments_that_a_backbone_does_not_take():
         build_model(tiny_config("BACKBONE.KWARGS.depth", 3))
 
 
-def test_masks_are_refused_in_words():
+def test_masks_are_refused():
     with pytest.raises(ValueError, match="MASK.MASK"):
         build_model(load_config(experiment("siammask_r50_l3")))
 

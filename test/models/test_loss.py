@@ -1,4 +1,4 @@
-"""Losses against their definition by index lists, and the edge cases that the definition leaves open."""
+"""Losses against their definition by index lists, and edge cases that the definition does not cover."""
 
 import torch
 import torch.nn.functional as F
@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from pysot.models.loss import cls_loss, loc_loss, siamrpn_loss
 
 
-def by_index(cls, label):
+def cls_loss_by_index(cls, label):
     flat = cls.reshape(cls.shape[0], 2, -1, *cls.shape[2:]).permute(0, 2, 3, 4, 1).reshape(-1, 2)
     label = label.reshape(-1)
     sides = [F.cross_entropy(flat[label == value], label[label == value]) for value in (1, 0) if (label == value).any()]
@@ -24,13 +24,13 @@ def test_a_single_positive_counts():
     label = -torch.ones(2, 2, 3, 3, dtype=torch.long)
     label[1, 1, 2, 0] = 1
     cls = torch.randn(2, 4, 3, 3)
-    torch.testing.assert_close(cls_loss(cls, label), by_index(cls, label))
+    torch.testing.assert_close(cls_loss(cls, label), cls_loss_by_index(cls, label))
     assert cls_loss(cls, label) > 0
 
 
 def test_cls_equals_the_definition():
     cls, label = torch.randn(3, 10, 5, 5), torch.randint(-1, 2, (3, 5, 5, 5))
-    torch.testing.assert_close(cls_loss(cls, label), by_index(cls, label))
+    torch.testing.assert_close(cls_loss(cls, label), cls_loss_by_index(cls, label))
 
 
 def test_half_precision_outputs_are_summed_in_float():

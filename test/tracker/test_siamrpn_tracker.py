@@ -1,4 +1,4 @@
-"""The tracker: parity with the original, scripts written for it, and every awkward frame and box."""
+"""Tracker: parity with the original, scripts written for the original, unusual frames and boxes."""
 
 import json
 import types
@@ -10,8 +10,8 @@ import torch
 from helpers import draw_weights, drawn_image, experiment, tiny_config
 from pysot.core.config import cfg, default_config, load_config
 from pysot.models.model_builder import ModelBuilder, build_model
-from pysot.tracker.siamrpn_tracker import decode_boxes, object_scores
-from pysot.tracker.tracker_builder import arithmetic, build_tracker, results_fingerprint
+from pysot.tracker.siamrpn_tracker import decode_boxes, object_confidences
+from pysot.tracker.tracker_builder import build_tracker, describe_arithmetic, results_fingerprint
 from pysot.utils.bbox import get_axis_aligned_bbox, init_box_from_region
 from pysot.utils.image import read_image
 
@@ -40,7 +40,7 @@ def test_parity_on_bag(shared, name):
 
 
 @pytest.mark.parametrize(
-    ("kind", "opts", "words"),
+    ("kind", "opts", "description"),
     [
         ("cpu", (), "cpu fp32"),
         ("cpu", ("GPU.TF32", True, "NPU.CONV_HF32", True), "cpu fp32"),
@@ -50,15 +50,15 @@ def test_parity_on_bag(shared, name):
         ("npu", ("NPU.CONV_HF32", True, "NPU.MATMUL_HF32", True), "npu fp32, HF32 convolutions, HF32 matrix products"),
     ],
 )
-def test_the_fingerprint_of_results_says_what_they_are_computed_on(kind, opts, words):
+def test_results_fingerprint_contains_the_arithmetic(kind, opts, description):
     config = tiny_config(*opts)
-    assert arithmetic(types.SimpleNamespace(type=kind), config) == words
-    network, _, computed = results_fingerprint(build_model(config), config).partition(" ")
-    assert len(network) == 64 and computed == "cpu fp32"
+    assert describe_arithmetic(types.SimpleNamespace(type=kind), config) == description
+    network, _, arithmetic = results_fingerprint(build_model(config), config).partition(" ")
+    assert len(network) == 64 and arithmetic == "cpu fp32"
 
 
 def test_golden_trajectory():
-    """Recorded when the trajectories on bag agreed with the original's, so that they stay so where those frames are absent."""
+    """Compare with boxes recorded when the trajectories on bag agreed with the original; needs no frames of bag."""
     config = load_config(experiment("siamrpn_alex_dwxcorr"))
     tracker, image = build_tracker(draw_weights(build_model(config)), config), drawn_image("golden", 240, 320)
     tracker.init(image, [100.5, 80.25, 61, 43])
@@ -83,9 +83,8 @@ def test_a_script_written_for_the_original(tmp_path):
         cfg.merge_from_other_cfg(default_config())
         cfg.merge_from_file(experiment("siamrpn_alex_dwxcorr"))
         cfg.CUDA = torch.cuda.is_available() and cfg.CUDA
-        torch.save(
-            {"state_dict": {f"module.{k}": v for k, v in ModelBuilder().state_dict().items()}}, tmp_path / "model.pth"
-        )
+        state = {f"module.{k}": v for k, v in ModelBuilder().state_dict().items()}
+        torch.save({"state_dict": state}, tmp_path / "model.pth")
         model = load_pretrain(ModelBuilder(), str(tmp_path / "model.pth")).eval().to(torch.device("cpu"))
         tracker = build_tracker(model)
         image = drawn_image("frame", 240, 320)
@@ -101,7 +100,7 @@ def test_a_script_written_for_the_original(tmp_path):
 @pytest.mark.parametrize(
     "box", [[0, 0, 0, 5], [0, 0, 5, -1], [float("nan"), 0, 5, 5], [0, 0, float("inf"), 5], [1, 2, 3]]
 )
-def test_boxes_that_are_none(tracker, box):
+def test_invalid_boxes(tracker, box):
     with pytest.raises(ValueError, match="x, y, width, height"):
         tracker.init(drawn_image("a", 100, 100), box)
 
@@ -109,7 +108,7 @@ def test_boxes_that_are_none(tracker, box):
 @pytest.mark.parametrize(
     "frame", [np.zeros((0, 10, 3), np.uint8), np.zeros((10, 10, 2), np.uint8), np.zeros((10, 10, 3)), None]
 )
-def test_frames_that_are_none(tracker, frame):
+def test_invalid_frames(tracker, frame):
     with pytest.raises(ValueError, match="a frame is"):
         tracker.init(frame, [1, 1, 5, 5])
 
@@ -145,12 +144,9 @@ def test_any_box_gives_finite_boxes_within_the_frame(tracker, box):
 def test_grey_frames_equal_their_bgr_copies(tracker):
     grey = drawn_image("frame", 120, 160)[:, :, 0]
     boxes = []
-    for frame in (
-        grey,
-        grey[:, :, None],
-        np.repeat(grey[:, :, None], 3, axis=2),
-        np.dstack([grey] * 3 + [np.zeros_like(grey)]),
-    ):
+    bgr = np.repeat(grey[:, :, None], 3, axis=2)
+    bgra = np.dstack([grey] * 3 + [np.zeros_like(grey)])
+    for frame in (grey, grey[:, :, None], bgr, bgra):
         tracker.init(frame, [40, 30, 50, 40])
         boxes.append(tracker.track(frame)["bbox"])
     assert boxes[0] == boxes[1] == boxes[2] == boxes[3]
@@ -164,28 +160,24 @@ def test_no_gradients_are_kept(tracker):
 
 
 def test_two_trackers_on_one_network(tracker):
-    """Each keeps its own template: their boxes are those of two networks."""
+    """Each tracker keeps its own template, so that the boxes are those of two networks."""
     config, image = tiny_config(), drawn_image("frame", 240, 320)
-    frames, starts = (
-        [np.roll(image, (2 * i, 5 * i), (0, 1)) for i in range(1, 4)],
-        ([100, 80, 60, 60], [20, 140, 40, 70]),
-    )
+    frames = [np.roll(image, (2 * i, 5 * i), (0, 1)) for i in range(1, 4)]
+    first_box, second_box = [100, 80, 60, 60], [20, 140, 40, 70]
 
     def follow(first, second):
-        first.init(image, starts[0])
-        second.init(image, starts[1])
+        first.init(image, first_box)
+        second.init(image, second_box)
         return [(first.track(frame)["bbox"], second.track(frame)["bbox"]) for frame in frames]
 
     torch.manual_seed(0)
-    apart = follow(tracker, build_tracker(build_model(config), config))
-    assert (
-        follow(build_tracker(tracker.model, config), build_tracker(tracker.model, config)) == apart
-        and apart[0][0] != apart[0][1]
-    )
+    expected = follow(tracker, build_tracker(build_model(config), config))
+    shared = follow(build_tracker(tracker.model, config), build_tracker(tracker.model, config))
+    assert shared == expected and expected[0][0] != expected[0][1]
 
 
 def test_changes_of_the_global_config_are_obeyed():
-    """After build_tracker(model), as by the original; a tracker of a config of its own keeps what it was built with."""
+    """A tracker of the global config follows its changes, as in the original; one of another config does not."""
     before = cfg.clone()
     try:
         cfg.merge_from_other_cfg(tiny_config())
@@ -242,16 +234,17 @@ def test_decode_of_zero_deltas_is_the_anchors():
 
 def test_scores_are_softmax_of_object():
     cls = torch.tensor([0.0, 2.0]).reshape(1, 2, 1, 1)
-    assert object_scores(cls)[0] == pytest.approx(1 / (1 + np.exp(-2)))
+    assert object_confidences(cls)[0] == pytest.approx(1 / (1 + np.exp(-2)))
 
 
-class Answers(torch.nn.Module):
-    """A network that says what it is told: a score, and anchors as they are."""
+class FixedNetwork(torch.nn.Module):
+    """Network that returns a given confidence for unchanged anchors, and records the sizes of its crops."""
 
-    def __init__(self, score: float):
+    def __init__(self, confidence: float):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1))
-        self.score, self.sizes = score, []
+        self.confidence = confidence
+        self.sizes = []
 
     def template(self, z):
         pass
@@ -259,43 +252,31 @@ class Answers(torch.nn.Module):
     def track(self, x):
         self.sizes.append(x.shape[-1])
         cells = (x.shape[-1] - 127) // 8 + 1
-        logit = float(np.log(self.score / (1 - self.score)))
+        logit = float(np.log(self.confidence / (1 - self.confidence)))
         cls = torch.zeros(1, 2, 5 * cells * cells)
         cls[:, 1] = logit
         return {"cls": cls.reshape(1, 10, cells, cells), "loc": torch.zeros(1, 20, cells, cells)}
 
 
 def test_long_term_state():
-    config = tiny_config(
-        "TRACK.TYPE",
-        "SiamRPNLTTracker",
-        "TRACK.LOST_INSTANCE_SIZE",
-        831,
-        "TRACK.CONFIDENCE_LOW",
-        0.85,
-        "TRACK.CONFIDENCE_HIGH",
-        0.99,
-    )
-    network, image = Answers(0.5), drawn_image("frame", 240, 320)
+    opts = ["TRACK.TYPE", "SiamRPNLTTracker", "TRACK.LOST_INSTANCE_SIZE", 831]
+    config = tiny_config(*opts, "TRACK.CONFIDENCE_LOW", 0.85, "TRACK.CONFIDENCE_HIGH", 0.99)
+    network, image = FixedNetwork(0.5), drawn_image("frame", 240, 320)
     tracker = build_tracker(network, config)
     tracker.init(image, [100, 80, 60, 60])
     first = tracker.track(image)["bbox"]
-    assert tracker.longterm_state and first == [
-        100.5 - 0.5 - 0.5,
-        80.5 - 0.5 - 0.5,
-        60,
-        60,
-    ]  # the box stays (see init box, half a pixel)
+    # The box stays, apart from the half pixel that the conversion in init moves it.
+    assert tracker.longterm_state and first == [100.5 - 0.5 - 0.5, 80.5 - 0.5 - 0.5, 60, 60]
     tracker.track(image)
-    network.score = 0.9
+    network.confidence = 0.9
     tracker.track(image)
     assert tracker.longterm_state, "between the two limits the target stays lost"
-    network.score = 0.995
+    network.confidence = 0.995
     tracker.track(image)
     assert not tracker.longterm_state
     tracker.track(image)
     assert network.sizes == [255, 831, 831, 831, 255]
-    network.score = 0.5
+    network.confidence = 0.5
     tracker.track(image)
     tracker.init(image, [100, 80, 60, 60])
-    assert not tracker.longterm_state, "a new video starts found"
+    assert not tracker.longterm_state, "a new video starts with the target found"

@@ -1,4 +1,7 @@
-"""Backbones by the name that BACKBONE.TYPE gives them. Each takes named arguments and maps (B, 3, H, W) to features of stride 8."""
+"""Backbones by their name in BACKBONE.TYPE.
+
+Each takes keyword arguments and maps (B, 3, H, W) to features of stride 8.
+"""
 
 from collections.abc import Callable
 

@@ -1,6 +1,7 @@
-"""AlexNet without padding, stride 8: one feature level. Input (B, 3, H, W) BGR in [0, 255]; a 127 template gives 6x6 cells.
+"""AlexNet without padding, stride 8, one feature level.
 
-Two layouts of the same network: `AlexNetLegacy` names its parameters features.N as older checkpoints do, `AlexNet` by layer.
+Input (B, 3, H, W) BGR in [0, 255]; a 127 template gives 6x6 cells. There are two layouts of the same network:
+`AlexNetLegacy` names its parameters features.N, as older checkpoints do, and `AlexNet` names them by layer.
 """
 
 import torch
@@ -41,7 +42,7 @@ class AlexNetLegacy(nn.Module):
 
 
 class AlexNet(nn.Module):
-    """AlexNet as layer1 ... layer5, which BACKBONE.TRAIN_LAYERS can name; `width_mult` scales all channels."""
+    """AlexNet as layer1 ... layer5, for BACKBONE.TRAIN_LAYERS; `width_mult` scales all channels."""
 
     def __init__(self, width_mult: float = 1.0):
         super().__init__()

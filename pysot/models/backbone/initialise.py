@@ -1,10 +1,13 @@
-"""Start values of backbones that load no weights."""
+"""Initial weights of backbones."""
 
 from torch import nn
 
 
 def normal_by_fan_out(network: nn.Module) -> None:
-    """Draw the weights of every convolution from a normal distribution of variance 2 / (kernel area * output channels). He et al., 2015."""
+    """Draw all convolution weights from a normal distribution of variance 2 / (kernel area * output channels).
+
+    Source: He et al., 2015.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels

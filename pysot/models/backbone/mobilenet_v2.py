@@ -1,6 +1,7 @@
-"""MobileNetV2 with stride 8: the last stages keep the resolution and dilate instead. Input (B, 3, H, W) BGR in [0, 255].
+"""MobileNetV2 with stride 8: the last stages keep the resolution and dilate instead.
 
-Convolutions that reduce the resolution have no padding, as in the ResNet here. Paper: Sandler et al., MobileNetV2, 2018.
+Input (B, 3, H, W) BGR in [0, 255]. Convolutions that reduce the resolution have no padding, as in `resnet`. Paper:
+Sandler et al., MobileNetV2, 2018.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,10 @@ STAGES = (
 
 
 class InvertedResidual(nn.Module):
-    """Widen with 1x1, filter depth-wise with 3x3, narrow with 1x1; the input is added where shapes agree."""
+    """Block that widens with 1x1, filters depth-wise with 3x3 and narrows with 1x1.
+
+    The input is added where the shapes agree.
+    """
 
     def __init__(self, inplanes: int, planes: int, stride: int, expand: int, dilation: int):
         super().__init__()
@@ -46,9 +50,10 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """Features of the stages in `used_layers` (0 is the first convolution, 1 to 7 the stages); `width_mult` scales all channels.
+    """MobileNetV2 that returns the features of the stages in `used_layers`.
 
-    Returns a tensor for one stage, else a list.
+    Stage 0 is the first convolution, 1 to 7 are the stages of inverted residuals; `width_mult` scales all channels.
+    The result is a tensor for one stage, otherwise a list.
     """
 
     def __init__(self, used_layers: Sequence[int] = (3, 5, 7), width_mult: float = 1.0):
@@ -58,18 +63,22 @@ class MobileNetV2(nn.Module):
         self.layer0 = nn.Sequential(
             nn.Conv2d(3, planes, 3, stride=2, padding=0, bias=False), nn.BatchNorm2d(planes), nn.ReLU6(inplace=True)
         )
-        reach = 1
-        self.depth = max(used_layers)  # later stages are left out: they would be parameters without gradients
+        previous_dilation = 1
+        # Later stages are left out: their parameters would never get gradients.
+        self.depth = max(used_layers)
         for index, (expand, channels, count, stride, dilation) in enumerate(STAGES[: self.depth], 1):
             width = int(channels * width_mult)
             blocks = []
             for i in range(count):
-                # The first block dilates as the stage before it: it stands where the original network reduces the resolution.
-                blocks.append(
-                    InvertedResidual(planes, width, stride if i == 0 else 1, expand, reach if i == 0 else dilation)
-                )
+                # The first block is the one that reduces the resolution in the original network: it has the dilation
+                # of the previous stage.
+                if i == 0:
+                    block = InvertedResidual(planes, width, stride, expand, previous_dilation)
+                else:
+                    block = InvertedResidual(planes, width, 1, expand, dilation)
+                blocks.append(block)
                 planes = width
-            reach = dilation
+            previous_dilation = dilation
             self.add_module(f"layer{index}", nn.Sequential(*blocks))
         normal_by_fan_out(self)
 

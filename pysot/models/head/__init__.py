@@ -1,4 +1,4 @@
-"""Heads by the name that RPN.TYPE gives them."""
+"""Heads by their name in RPN.TYPE."""
 
 from torch import nn
 

@@ -1,7 +1,8 @@
 """Region proposal heads on the correlation of template and search features.
 
-Shapes: template features z (B, C, h, w), search features x (B, C, H, W), A anchors; returned are cls (B, 2A, S, S), channels ordered
-(background/object, anchor), and loc (B, 4A, S, S), channels ordered (dx, dy, dw, dh; anchor), with S = H - h + 1 after the heads' own convolutions.
+Shapes: template features z (B, C, h, w), search features x (B, C, H, W), A anchors. Returned are cls (B, 2A, S, S) with
+channels in the order (background/object, anchor), and loc (B, 4A, S, S) with channels in the order (dx, dy, dw, dh;
+anchor). S = H - h + 1, where H and h are sizes after the convolutions of the head.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from pysot.core.xcorr import xcorr_depthwise, xcorr_up_channel
 
 
 class UPChannelRPN(nn.Module):
-    """SiamRPN's head: the template is widened to one full kernel per output channel. Li et al., 2018."""
+    """Head of SiamRPN: the template is widened to one full kernel per output channel. Paper: Li et al., 2018."""
 
     def __init__(self, anchor_num: int = 5, feature_in: int = 256):
         super().__init__()
@@ -32,17 +33,17 @@ class UPChannelRPN(nn.Module):
 
 
 class DepthwiseXCorr(nn.Module):
-    """One branch: a convolution on each side, correlation channel by channel, two 1x1 convolutions.
+    """Branch of a head: a convolution on each input, depth-wise correlation, two 1x1 convolutions.
 
-    `correlate` computes the correlation, as `xcorr_depthwise` does; an instance may be given another way (`WAYS`).
+    `correlate` computes the correlation, by default `xcorr_depthwise`; an instance may get another method (`WAYS`).
     """
 
     correlate = staticmethod(xcorr_depthwise)
 
     def __init__(self, in_channels: int, hidden: int, out_channels: int):
         super().__init__()
-        self.conv_kernel = self._side(in_channels, hidden)
-        self.conv_search = self._side(in_channels, hidden)
+        self.conv_kernel = self._input_conv(in_channels, hidden)
+        self.conv_search = self._input_conv(in_channels, hidden)
         self.head = nn.Sequential(
             nn.Conv2d(hidden, hidden, 1, bias=False),
             nn.BatchNorm2d(hidden),
@@ -51,7 +52,7 @@ class DepthwiseXCorr(nn.Module):
         )
 
     @staticmethod
-    def _side(in_channels: int, hidden: int) -> nn.Sequential:
+    def _input_conv(in_channels: int, hidden: int) -> nn.Sequential:
         return nn.Sequential(
             nn.Conv2d(in_channels, hidden, 3, bias=False), nn.BatchNorm2d(hidden), nn.ReLU(inplace=True)
         )
@@ -61,7 +62,7 @@ class DepthwiseXCorr(nn.Module):
 
 
 class DepthwiseRPN(nn.Module):
-    """Classification and box branch on depth-wise correlation (SiamRPN++, section 3.3)."""
+    """Head with a classification and a box branch on depth-wise correlation (SiamRPN++, section 3.3)."""
 
     def __init__(self, anchor_num: int = 5, in_channels: int = 256, out_channels: int = 256):
         super().__init__()
@@ -73,7 +74,10 @@ class DepthwiseRPN(nn.Module):
 
 
 class MultiRPN(nn.Module):
-    """One DepthwiseRPN per feature level, outputs averaged; `weighted` learns the weights (softmax), separately for cls and loc."""
+    """Head with one DepthwiseRPN per feature level, whose outputs are averaged.
+
+    With `weighted` the weights of the average are learned (softmax), separately for cls and loc.
+    """
 
     def __init__(self, anchor_num: int, in_channels: Sequence[int], weighted: bool = False):
         super().__init__()
@@ -95,4 +99,5 @@ class MultiRPN(nn.Module):
 
 def _weighted_sum(maps: Sequence[torch.Tensor], weight: torch.Tensor) -> torch.Tensor:
     share = F.softmax(weight, 0)
-    return sum(level * share[i] for i, level in enumerate(maps))
+    # The stub of sum() allows for an empty sequence, whose sum is 0.
+    return sum(level * share[i] for i, level in enumerate(maps))  # type: ignore[return-value]

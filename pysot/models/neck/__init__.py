@@ -1,4 +1,4 @@
-"""Necks: 1x1 convolutions that bring backbone features to the width of the heads."""
+"""Necks: 1x1 convolutions that map backbone features to the width of the heads."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,11 @@ _TEMPLATE_LIMIT = 20  # features narrower than this many cells come from the tem
 
 
 class AdjustLayer(nn.Module):
-    """(B, in, H, W) to (B, out, H, W); a template's feature (under 20 cells) is cut to its central `center_size` cells.
+    """1x1 convolution from (B, in, H, W) to (B, out, H, W), with a crop of template features.
 
-    Without the cut the border cells, which padding has touched, would match borders in the search crop (SiamRPN++, section 3.2).
+    Features of fewer than 20 cells per side belong to a template; they are cropped to their central `center_size`
+    cells. Otherwise the border cells, which padding affects, would match borders in the search crop (SiamRPN++, section
+    3.2).
     """
 
     def __init__(self, in_channels: int, out_channels: int, center_size: int = 7):
@@ -30,7 +32,10 @@ class AdjustLayer(nn.Module):
 
 
 class AdjustAllLayer(nn.Module):
-    """One AdjustLayer per feature level. One level: tensor in, tensor out; several: list in, list out."""
+    """One AdjustLayer per feature level.
+
+    With one level it maps a tensor to a tensor, with several a list to a list.
+    """
 
     def __init__(self, in_channels: Sequence[int], out_channels: Sequence[int], center_size: int = 7):
         super().__init__()
@@ -38,10 +43,10 @@ class AdjustAllLayer(nn.Module):
         if self.num == 1:
             self.downsample = AdjustLayer(in_channels[0], out_channels[0], center_size)
             return
-        for i, (inside, outside) in enumerate(zip(in_channels, out_channels, strict=True)):
-            self.add_module(f"downsample{i + 2}", AdjustLayer(inside, outside, center_size))
+        for i, (inputs, outputs) in enumerate(zip(in_channels, out_channels, strict=True)):
+            self.add_module(f"downsample{i + 2}", AdjustLayer(inputs, outputs, center_size))
 
-    def forward(self, features):
+    def forward(self, features: torch.Tensor | list[torch.Tensor]) -> torch.Tensor | list[torch.Tensor]:
         if self.num == 1:
             return self.downsample(features)
         return [getattr(self, f"downsample{i + 2}")(feature) for i, feature in enumerate(features)]

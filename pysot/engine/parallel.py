@@ -1,0 +1,28 @@
+"""Data-parallel training by DistributedDataParallel (DDP)."""
+
+import inspect
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from pysot.engine.optimizer import flat_tensors
+
+# Batch-norm statistics stay per rank, as published. torch 2.13 renamed the option.
+_OPTIONS = inspect.signature(DistributedDataParallel).parameters
+_SYNC_BUFFERS = "forward_sync_buffers" if "forward_sync_buffers" in _OPTIONS else "broadcast_buffers"
+_NO_BUFFERS: dict[str, Any] = {_SYNC_BUFFERS: False}
+
+
+def wrap_model(model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device, world_size: int) -> nn.Module:
+    """Return `model` wrapped in DDP; with one process the model itself.
+
+    DDP synchronises the parameters that require gradients when it wraps the model. Wrap again after an unfreeze.
+    """
+    if world_size == 1:
+        return model
+    ids = None if device.type == "cpu" else [device.index]
+    # An optimizer with flattened gradients determines their layout itself.
+    as_views = flat_tensors(optimizer) is None
+    return DistributedDataParallel(model, device_ids=ids, gradient_as_bucket_view=as_views, **_NO_BUFFERS)
