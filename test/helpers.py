@@ -13,7 +13,13 @@ import numpy as np
 import torch
 
 # Tests import these from this module.
-from pysot.benchmarks.drawn import Batches, draw_weights, drawn_batch, drawn_image, drawn_tensor  # noqa: F401
+from pysot.benchmarks.synthetic import (  # noqa: F401
+    Batches,
+    load_synthetic_weights,
+    synthetic_batch,
+    synthetic_image,
+    synthetic_tensor,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 # NPUs of test/npu_sim compute with the CPU's numbers.
@@ -35,7 +41,7 @@ def noisy_batches(steps: int = 2, size: int = 2) -> Batches:
     torch.manual_seed(3)
     result = []
     for _ in range(steps):
-        batch = drawn_batch(size, 255, 17)
+        batch = synthetic_batch(size, 255, 17)
         batch["search"] += torch.randn_like(batch["search"])
         result.append(batch)
     return Batches(result)

@@ -12,7 +12,8 @@ import pytest
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence, VotSettings
 from pysot.toolkit.evaluation.eao import expected_average_overlap, expected_overlap
-from pysot.toolkit.results.files import Trajectory, save_vot, vot_file
+from pysot.toolkit.results.files import Trajectory, save_vot
+from pysot.toolkit.results.paths import vot_file
 
 
 def moving_polygons(frames: int, tilt: float = 0.3) -> list[np.ndarray]:

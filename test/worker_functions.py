@@ -9,7 +9,7 @@ def pid_and_square(item: int) -> tuple[int, int]:
     return os.getpid(), item * item
 
 
-def tell_number(number: int):
+def return_number(number: int):
     def call() -> int:
         time.sleep(0.2)  # long enough that each of two processes gets a call
         return number
@@ -17,7 +17,7 @@ def tell_number(number: int):
     return call
 
 
-def cannot_begin(number: int):
+def fail_to_start(number: int):
     raise FileNotFoundError("no such snapshot")
 
 
@@ -25,7 +25,7 @@ def dies(item: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def sleeper(number: int):
+def make_sleeper(number: int):
     return time.sleep
 
 

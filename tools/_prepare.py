@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 import _cli
-from pysot.datasets.crop import crop_all, crop_bytes
+from pysot.datasets.crop import crop_all, estimate_crop_bytes
 from pysot.datasets.raw.registry import RAW_SETS
 from pysot.datasets.raw.video import RawVideo, annotation_json, crop_name, format_counts, present_crops
 from pysot.utils.files import write_json
@@ -55,9 +55,7 @@ def make_crops(
         return describe_dry_run(videos, crops)
     progress = functools.partial(_cli.progress_bar, description=label)
     result = crop_all(videos, crops, procs, size, progress, with_z)
-    return (
-        f"{result.written} crops written, {result.present} were there, {len(result.problems)} images or boxes left out"
-    )
+    return f"{result.written} crops written, {result.present} already present, {len(result.problems)} images or boxes left out"
 
 
 def describe_dry_run(videos: list[RawVideo], crops: Path) -> str:
@@ -69,9 +67,9 @@ def describe_dry_run(videos: list[RawVideo], crops: Path) -> str:
         if names:
             present += sum(crop_name(frame.number, track) in names for frame in video.frames for track in frame.boxes)
     existing_folder = next(folder for folder in (crops, *crops.absolute().parents) if folder.is_dir())
-    needed = (boxes - present) * crop_bytes(videos) / 2**20
+    needed = (boxes - present) * estimate_crop_bytes(videos) / 2**20
     free = shutil.disk_usage(existing_folder).free / 2**20
-    return f"{boxes} boxes, {present} crops are there; the others need about {needed:.0f} MiB, {free:.0f} MiB are free"
+    return f"{boxes} boxes, {present} crops exist; the others need about {needed:.0f} MiB, {free:.0f} MiB are free"
 
 
 def par_crop(name: str, folder: Path) -> None:

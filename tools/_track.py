@@ -88,7 +88,7 @@ def track(
 
 def draw(dataset: Dataset, folder: Path, protocol: Protocol) -> None:
     """Write one video per sequence, with ground truth and tracked regions."""
-    videos = folder / ("vis" if protocol.usual else f"vis_{protocol.experiment}")
+    videos = folder / ("vis" if protocol.is_default else f"vis_{protocol.experiment}")
     with _cli.progress_bar(None, total=sum(map(len, dataset.sequences)), description="drawing") as bar:
         for sequence in dataset.sequences:
             task = protocol.tasks(dataset, sequence, folder)[0]

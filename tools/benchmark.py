@@ -96,13 +96,13 @@ def main() -> None:
     for row in rows:
         ratio = f"  {row.ratio:.2f} x" if row.ratio else ""
         target = f", target {row.target}" if row.target else ""
-        row_name = f"{name}: {row.what}"
+        row_name = f"{name}: {row.name}"
         print(f"{row_name:<60} {row.value:>10.3f} {row.unit}{ratio}{target}")
     print(words)
     if args.json:
         content = [
             {
-                "name": f"{name}: {row.what}",
+                "name": f"{name}: {row.name}",
                 "device": device_name(device),
                 "value": row.value,
                 "unit": row.unit,

@@ -20,8 +20,8 @@ import cv2
 
 from pysot.core.config import load_config
 from pysot.datasets.check import check_boxes, check_crops
-from pysot.datasets.data_builder import find_sets
-from pysot.datasets.index import excluded_path, load_annotation, remember_excluded
+from pysot.datasets.data_builder import find_dataset_paths
+from pysot.datasets.index import excluded_path, load_annotation, update_excluded
 from pysot.datasets.storage import is_pack
 from pysot.utils.files import write_bytes, write_json
 
@@ -40,7 +40,7 @@ def main() -> None:
     args = parser.parse_args()
     _cli.setup_logging(quiet=True)
     cfg = load_config(args.config, args.opts, for_training=True)
-    for name, root, anno in find_sets(cfg, args.data_path):
+    for name, root, anno in find_dataset_paths(cfg, args.data_path):
         annotation = load_annotation(name, root, anno)
         report = check_boxes(annotation)
         sheet = check_crops(
@@ -53,7 +53,7 @@ def main() -> None:
         write_bytes(args.out / f"{name}.jpg", cv2.imencode(".jpg", sheet)[1].tobytes())
         print_report(report, args.out / f"{name}.jpg")
         if report.bad and not args.keep and not is_pack(root):
-            remember_excluded(anno, root, report.bad)
+            update_excluded(anno, root, report.bad)
             print(f"  training leaves out the crops listed in {excluded_path(anno)}, until they exist or have changed")
 
 

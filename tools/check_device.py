@@ -20,10 +20,10 @@ import _cli
 
 _cli.prepare_process()
 
-from pysot.benchmarks.networks import find_data
+from pysot.benchmarks.networks import missing_data
 from pysot.benchmarks.record import Setting
 from pysot.benchmarks.report import as_json, markdown, text
-from pysot.benchmarks.steps import OWN_DATA, STEPS
+from pysot.benchmarks.steps import MAKE_DATA, STEPS
 from pysot.benchmarks.supervise import Outcome, run_steps
 from pysot.utils.device import accelerators, choose_device
 from pysot.utils.files import atomic_write, check_folder, write_json
@@ -76,7 +76,7 @@ def write_report(args: argparse.Namespace, device: str, start: float, outcomes: 
     """Write the files again after each step, and print a line about the last one."""
     last, kind = outcomes[-1], device.partition(":")[0]
     write_json(args.out / "report.json", as_json(outcomes, device, time.monotonic() - start), indent=1)
-    notes = [note for outcome in outcomes for note in outcome.told.notes]
+    notes = [note for outcome in outcomes for note in outcome.findings.notes]
     names = [note.removeprefix("device: ") for note in notes if note.startswith("device: ")]
     with atomic_write(args.out / f"check_device_{kind}.md") as stream:
         stream.write(markdown(outcomes, f"Device check: {names[0] if names else device}"))
@@ -87,7 +87,7 @@ def main() -> None:
     args, start = parse_arguments(), time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the current step is then killed
     device = find_device(args.device)
-    if args.data is not None and (missing := find_data(args.data)):
+    if args.data is not None and (missing := missing_data(args.data)):
         raise FileNotFoundError(
             f"--data {args.data} is missing {'; '.join(missing)}. Leave --data out to use generated data"
         )
@@ -97,7 +97,7 @@ def main() -> None:
         setting = Setting(device, data, Path(work), args.short or device == "cpu")
         remaining = 60 * args.minutes - START_AND_END_SECONDS - (time.monotonic() - start)
         outcomes = run_steps(
-            [*([OWN_DATA] if args.data is None else []), *STEPS],
+            [*([MAKE_DATA] if args.data is None else []), *STEPS],
             device.partition(":")[0],
             setting,
             remaining,

@@ -69,7 +69,7 @@ def main() -> None:
             for frame in _cli.progress_bar(source.frames, total=source.count, description=source.name):
                 outputs = tracker.track(frame) if boxes else start_tracking(tracker, frame, args.init)
                 boxes.append(result_entry(len(boxes), outputs))
-                writer.write(annotate(frame, outputs.get("polygon", outputs["bbox"]), score=outputs["best_score"]))
+                writer.write(annotate(frame, outputs.get("polygon", outputs["bbox"]), confidence=outputs["best_score"]))
         finally:
             if boxes:
                 write_json(output / "boxes.json", boxes)

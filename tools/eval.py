@@ -22,8 +22,8 @@ from pysot.toolkit.report.figures import FORMATS, write_figures
 from pysot.toolkit.report.html_report import write_report
 from pysot.toolkit.report.summary import full_text, rows_of
 from pysot.toolkit.report.table_files import check_suffix, write_table
-from pysot.toolkit.results.files import tracker_dirs
-from pysot.toolkit.results.server_zip import incomplete, zip_ope
+from pysot.toolkit.results.paths import tracker_dirs
+from pysot.toolkit.results.server_zip import incomplete_note, zip_ope
 from pysot.utils.cores import usable_cores
 from pysot.utils.files import check_folder, write_json
 
@@ -156,7 +156,7 @@ def write_zip(file: str, dataset: Dataset, folders: list[Path]) -> None:
             "choose one with -t"
         )
     zip_ope(folders[0], dataset, file)
-    logger.info("wrote %s%s", file, incomplete(dataset))
+    logger.info("wrote %s%s", file, incomplete_note(dataset))
 
 
 def write_outputs(

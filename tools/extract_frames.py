@@ -40,7 +40,7 @@ def main() -> None:
     for name, file in videos.items():
         try:
             count = extract(file, args.out / name)
-            print(f"{name}: {count} frames" if count else f"{name}: was there")
+            print(f"{name}: {count} frames" if count else f"{name}: already extracted")
         except ValueError as error:
             failed.append(str(error))
             print(f"{name}: failed, {error}")
@@ -62,7 +62,7 @@ def find_videos(path: Path, out: Path) -> list[tuple[Path, str]]:
     others = [file.name for file in files if file.suffix.lower() not in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES)]
     if others:
         more = " ..." if len(others) > 5 else ""
-        print(f"{path}: passed over {len(others)} files that are no videos: {', '.join(others[:5])}{more}")
+        print(f"{path}: skipped {len(others)} files that are not videos: {', '.join(others[:5])}{more}")
     return [
         (file, file.relative_to(path).with_suffix("").as_posix())
         for file in files

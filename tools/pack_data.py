@@ -14,7 +14,7 @@ import _cli
 
 _cli.prepare_process()
 
-from pysot.datasets.dataset_yaml import DESCRIPTION, use_crops
+from pysot.datasets.dataset_yaml import DESCRIPTION, set_crop_root
 from pysot.datasets.index import load_annotation
 from pysot.datasets.pack import pack, verify
 
@@ -67,7 +67,7 @@ def main() -> None:
         f"{len(annotation.boxes) - count} left out"
     )
     if args.use:
-        use_crops(args.anno, out)
+        set_crop_root(args.anno, out)
         print(f"{args.anno.with_name(DESCRIPTION)} names it: training on this set reads it")
 
 

@@ -16,7 +16,7 @@ import _cli
 _cli.prepare_process()
 
 import _prepare
-from pysot.datasets.dataset_yaml import DESCRIPTION, config_name, described_pack, write_description
+from pysot.datasets.dataset_yaml import DESCRIPTION, config_name, find_described_pack, write_description
 from pysot.datasets.raw.registry import RAW_SETS
 from pysot.datasets.raw.video import annotation_json, format_counts
 from pysot.utils.files import write_json
@@ -63,7 +63,7 @@ def main() -> None:
         write_json(args.out / f"{split}.json", content)
         print(f"{len(content)} sequences, {done}; in {split}.json: {format_counts(counts)}")
         if split == splits[-1]:
-            if (packed := described_pack(args.out)) is not None:
+            if (packed := find_described_pack(args.out)) is not None:
                 print(
                     f"{args.out / DESCRIPTION} named {packed}, which does not have the crops of this call; it names "
                     "crop511 again, until they are packed"

@@ -26,7 +26,7 @@ from pysot.toolkit.protocol import Protocol
 from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.report.summary import score_text
 from pysot.toolkit.results.claims import claim_tracker_dir
-from pysot.toolkit.results.server_zip import zip_if_whole
+from pysot.toolkit.results.server_zip import zip_if_complete
 from pysot.tracker.tracker_builder import build_tracker, results_fingerprint
 from pysot.utils.device import device_name, one_thread
 from pysot.utils.expand import expand_paths
@@ -97,7 +97,7 @@ def main() -> None:
             draw(dataset, folder, protocol)
         if complete.hidden_truth:
             for folder in folders:
-                logger.info("%s", zip_if_whole(folder, complete, folder.with_name(f"{folder.name}.zip")))
+                logger.info("%s", zip_if_complete(folder, complete, folder.with_name(f"{folder.name}.zip")))
         else:
             print(score_text(score_trackers(dataset, folders, experiment=args.experiment), spread=True))
             if len(dataset) < len(complete):

@@ -23,7 +23,7 @@ from pysot.engine.engine_builder import build_trainer
 from pysot.engine.run_folder import hold_folder
 from pysot.engine.validation_builder import build_validation
 from pysot.models.model_builder import build_model
-from pysot.utils.device import device_name, seed_everything, wants_pinned_memory
+from pysot.utils.device import device_name, needs_pinned_memory, seed_everything
 from pysot.utils.distributed import find_rank, process_group
 from pysot.utils.signals import end_helpers, stop_on_signals
 from pysot.utils.watchdog import Heartbeat
@@ -95,7 +95,7 @@ def main() -> None:
             seed=args.seed,
             rank=rank.index,
             world_size=rank.world_size,
-            pin_memory=wants_pinned_memory(device),
+            pin_memory=needs_pinned_memory(device),
             workers=workers,
             data_path=args.data_path,
         )
@@ -121,7 +121,7 @@ def main() -> None:
             seed=args.seed,
             data=fingerprints,
             stop=request,
-            notes=loader.dataset.notes,
+            notes=loader.dataset.pop_notes,
             describe=lambda epoch, step: describe_step(loader, epoch, step),
             validate=validate,
             heartbeat=heartbeat,
@@ -135,7 +135,7 @@ def main() -> None:
 def log_plan(args: argparse.Namespace, cfg: CfgNode, world_size: int, device: str, steps_per_epoch: int) -> None:
     if args.train_epochs:
         logger.info(
-            "the run ends after epoch %d; its learning rates are those of a schedule of %d epochs",
+            "the training run ends after epoch %d; its learning rates are those of a schedule of %d epochs",
             args.train_epochs,
             cfg.TRAIN.EPOCH,
         )

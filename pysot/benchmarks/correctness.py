@@ -6,7 +6,6 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pysot.benchmarks.case_builder import Case
-from pysot.benchmarks.drawn import drawn_image
 from pysot.benchmarks.networks import (
     NETWORKS,
     SMALL,
@@ -19,9 +18,10 @@ from pysot.benchmarks.networks import (
     precisions,
 )
 from pysot.benchmarks.record import Record, Setting
+from pysot.benchmarks.synthetic import synthetic_image
 from pysot.core.xcorr import WAYS
 from pysot.models.model_builder import ModelBuilder
-from pysot.utils.device import autocast, device_module, half_type
+from pysot.utils.device import autocast, device_module, half_dtype
 from pysot.utils.device_builder import open_device
 
 CPU = torch.device("cpu")
@@ -45,7 +45,7 @@ def relative_error(actual: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 def _image_tensor(name: str, side: int) -> torch.Tensor:
-    return torch.from_numpy(drawn_image(name, side, side)).permute(2, 0, 1)[None].float().contiguous()
+    return torch.from_numpy(synthetic_image(name, side, side)).permute(2, 0, 1)[None].float().contiguous()
 
 
 @torch.inference_mode()
@@ -134,7 +134,7 @@ def correlation(setting: Setting, record: Record) -> None:
         device = open_device(setting.device, make_case(setting, *opts).cfg)
         generator = torch.Generator().manual_seed(0)
         search, kernel = (
-            torch.randn(pairs, channels, side, side, generator=generator).to(half_type(precision)) for side in (29, 5)
+            torch.randn(pairs, channels, side, side, generator=generator).to(half_dtype(precision)) for side in (29, 5)
         )
         expected = _correlate_with_gradients(WAYS["grouped convolution"], search.double(), kernel.double())
         for name, correlate in WAYS.items():

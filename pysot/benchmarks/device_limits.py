@@ -12,7 +12,7 @@ import torch
 from pysot.benchmarks.networks import make_case, precisions
 from pysot.benchmarks.record import Record, Setting
 from pysot.utils.cores import core_quota, usable_cores
-from pysot.utils.device import device_module, device_name, half_type, library_versions, wants_pinned_memory
+from pysot.utils.device import device_module, device_name, half_dtype, library_versions, needs_pinned_memory
 from pysot.utils.device_builder import open_device
 from pysot.utils.meter import elapsed_ms
 
@@ -71,18 +71,20 @@ def measure_copies(device: torch.device, record: Record, mib: int) -> None:
     size = mib * 2**20
     host = torch.zeros(size, dtype=torch.uint8)
     first, second = (torch.zeros(size, dtype=torch.uint8, device=device) for _ in range(2))
-    if wants_pinned_memory(device):
+    if needs_pinned_memory(device):
         for name, memory in (("pinned", host.pin_memory()), ("not pinned", host)):
             milliseconds = median_ms(device, functools.partial(first.copy_, memory, non_blocking=True))
-            record.figure(f"copy to the device, {name} memory", size / milliseconds / 1e6, "GB/s")
+            record.measurement(f"copy to the device, {name} memory", size / milliseconds / 1e6, "GB/s")
     milliseconds = median_ms(device, functools.partial(second.copy_, first))
-    record.figure("copy on the device, read and written", 2 * size / milliseconds / 1e6, "GB/s")
+    record.measurement("copy on the device, read and written", 2 * size / milliseconds / 1e6, "GB/s")
 
 
 def measure_matrix_products(setting: Setting, record: Record, side: int) -> None:
     """Record the TFLOP/s of a product of two square matrices in each precision."""
     for precision, opts in precisions(setting.kind).items():
         device = open_device(setting.device, make_case(setting, *opts).cfg)
-        a, b = (torch.randn(side, side, device=device, dtype=half_type(precision)) for _ in range(2))
+        a, b = (torch.randn(side, side, device=device, dtype=half_dtype(precision)) for _ in range(2))
         milliseconds = median_ms(device, functools.partial(torch.mm, a, b), repeats=5)
-        record.figure(f"matrix product of {side} x {side}, {precision}", 2 * side**3 / milliseconds / 1e9, "TFLOP/s")
+        record.measurement(
+            f"matrix product of {side} x {side}, {precision}", 2 * side**3 / milliseconds / 1e9, "TFLOP/s"
+        )

@@ -14,7 +14,8 @@ from pysot.benchmarks.job import Job, Result, Row
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.datasets.sequence import Dataset, Sequence, VotSettings
 from pysot.toolkit.experiments.scoring import evaluate_tracker, score_trackers
-from pysot.toolkit.results.files import LOST, SKIPPED, START, TRACKED, Trajectory, save_vot, tracker_dirs, vot_file
+from pysot.toolkit.results.files import LOST, SKIPPED, START, TRACKED, Trajectory, save_vot
+from pysot.toolkit.results.paths import tracker_dirs, vot_file
 from pysot.utils.cores import usable_cores
 
 WIDTH, HEIGHT = 640, 480

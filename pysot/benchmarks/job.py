@@ -17,7 +17,7 @@ class Row:
     the ratio, or of the value if there is no ratio.
     """
 
-    what: str
+    name: str
     value: float
     unit: str
     ratio: float | None = None

@@ -60,21 +60,21 @@ def _draw_pair(dataset: TrackingPairDataset, position: int) -> Pair:
 
 def _read_jpegs(dataset: TrackingPairDataset, pair: Pair) -> list[bytes]:
     return [
-        dataset.storages[target.dataset].data(target.video, target.track, target.box)
+        dataset.storages[target.dataset].read_bytes(target.video, target.track, target.box)
         for target in (pair.template, pair.search)
     ]
 
 
 def _item_parts(dataset: TrackingPairDataset, pairs: list[Pair]) -> dict[str, Callable[[], object]]:
     """Return the parts of making an item, each as a function that does it for all pairs."""
-    template_needs, rng = dataset.template_needs, np.random.default_rng(0)
-    crops = [(dataset.read(pair.template, template_needs), dataset.read(pair.search)) for pair in pairs]
+    template_required_side, rng = dataset.template_required_side, np.random.default_rng(0)
+    crops = [(dataset.read(pair.template, template_required_side), dataset.read(pair.search)) for pair in pairs]
     cuts = [(dataset.template_augmentation, dataset.template_size), (dataset.search_augmentation, dataset.search_size)]
 
     def read() -> None:
         for pair in pairs:
-            for target, needed in ((pair.template, template_needs), (pair.search, None)):
-                dataset.storages[target.dataset].data(target.video, target.track, target.box, needed)
+            for target, needed in ((pair.template, template_required_side), (pair.search, None)):
+                dataset.storages[target.dataset].read_bytes(target.video, target.track, target.box, needed)
 
     def cut(blur: bool) -> None:
         for crop in crops:
@@ -88,7 +88,7 @@ def _item_parts(dataset: TrackingPairDataset, pairs: list[Pair]) -> dict[str, Ca
     return {
         "read": read,
         "read and decode": lambda: [
-            (dataset.read(pair.template, template_needs), dataset.read(pair.search)) for pair in pairs
+            (dataset.read(pair.template, template_required_side), dataset.read(pair.search)) for pair in pairs
         ],
         "cut": lambda: cut(False),
         "cut with blur": lambda: cut(True),

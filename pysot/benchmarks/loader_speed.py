@@ -11,7 +11,7 @@ from pysot.benchmarks.record import Record, Setting
 from pysot.benchmarks.step_speed import TARGET_SPEED, fast_precision_opts
 from pysot.datasets.data_builder import build_train_loader
 from pysot.utils.cores import usable_cores
-from pysot.utils.device import wants_pinned_memory
+from pysot.utils.device import needs_pinned_memory
 from pysot.utils.device_builder import open_device
 from pysot.utils.files import REPO_ROOT
 
@@ -39,7 +39,7 @@ def loaders(setting: Setting, record: Record) -> None:
         seconds = 4.0
     for count in worker_counts:
         case = make_case(setting, *training_data_opts(setting), "TRAIN.NUM_WORKERS", count)
-        pin_memory = wants_pinned_memory(open_device(setting.device, case.cfg))
+        pin_memory = needs_pinned_memory(open_device(setting.device, case.cfg))
         loader = build_train_loader(case.cfg, seed=0, pin_memory=pin_memory)
         stream = iter(loader)
         for _ in range(2 * count):  # batches that the processes prepared in advance
@@ -48,7 +48,7 @@ def loaders(setting: Setting, record: Record) -> None:
         while (spent := time.perf_counter() - began) < seconds:
             pairs += len(next(stream)["search"])
         processes = "1 process" if count == 1 else f"{count} processes"
-        record.figure(f"loader of {processes}", pairs / spent, "pairs/s")
+        record.measurement(f"loader of {processes}", pairs / spent, "pairs/s")
         del stream, loader
         gc.collect()  # ends the loader processes
 
@@ -97,5 +97,5 @@ def train_run(setting: Setting, record: Record) -> None:
     for suffix, (pattern, unit) in PRINTED.items():
         if match := re.search(pattern, done.stdout):
             target = None if suffix else speed_target
-            record.figure(f"tools/train.py, {steps} steps{suffix}", float(match.group(1)), unit, target)
-    record.figure(f"tools/train.py, {steps} steps, all in all", time.monotonic() - began, "s")
+            record.measurement(f"tools/train.py, {steps} steps{suffix}", float(match.group(1)), unit, target)
+    record.measurement(f"tools/train.py, {steps} steps, all in all", time.monotonic() - began, "s")

@@ -29,12 +29,12 @@ def scale(setting: Setting, record: Record) -> None:
         )
     rows = {row["name"].partition(": ")[2]: row for row in read_json(results, "results of several cards")}
     for name, row in rows.items():
-        record.figure(name, row["value"], row["unit"])
+        record.measurement(name, row["value"], row["unit"])
     gradient_bytes = rows["gradients"]["value"] * 2**20
     all_reduce_seconds = rows["all-reduce of the gradients alone"]["value"] / 1000
     # In a ring each card sends 2 (n - 1) / n of the bytes.
     sent_per_second = 2 * (count - 1) / count * gradient_bytes / all_reduce_seconds
-    record.figure("all-reduce, bytes that each card sends", sent_per_second / 1e9, "GB/s")
+    record.measurement("all-reduce, bytes that each card sends", sent_per_second / 1e9, "GB/s")
 
 
 def _scale_command(setting: Setting, processes: int, results: Path) -> list[object]:

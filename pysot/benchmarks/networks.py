@@ -12,19 +12,19 @@ import numpy as np
 import torch
 
 from pysot.benchmarks.case_builder import Case, load_case
-from pysot.benchmarks.drawn import Batch, Batches, draw_weights, drawn_batch
 from pysot.benchmarks.record import Record, Setting
+from pysot.benchmarks.synthetic import Batch, Batches, load_synthetic_weights, synthetic_batch
 from pysot.datasets.quickstart.data import generate
 from pysot.engine.engine_builder import build_trainer
 from pysot.engine.train_loop import Trainer
 from pysot.models.model_builder import ModelBuilder, build_model
-from pysot.utils.device import seed_everything, wants_pinned_memory
+from pysot.utils.device import needs_pinned_memory, seed_everything
 from pysot.utils.distributed import Rank
 from pysot.utils.files import REPO_ROOT
 
 LARGE, SMALL = "siamrpn_r50_l234_dwxcorr_8gpu", "quickstart"
 NETWORKS = ("siamrpn_alex_dwxcorr", "siamrpn_mobilev2_l234_dwxcorr", LARGE)
-# Gains of `drawn_tensor` by experiment.
+# Gains of `synthetic_tensor` by experiment.
 GAINS = {"siamrpn_mobilev2_l234_dwxcorr": {"cls_gain": 10, "loc_gain": 2}}
 # Precision with rounded inputs of products (19 bits) by kind of device: its name and its config values.
 ROUNDED: dict[str, tuple[str, list[object]]] = {
@@ -34,7 +34,7 @@ ROUNDED: dict[str, tuple[str, list[object]]] = {
 _NETWORK_CACHE: dict[str, ModelBuilder] = {}
 
 
-def find_data(folder: Path) -> list[str]:
+def missing_data(folder: Path) -> list[str]:
     """Return a phrase for each file or folder that a data folder is missing for a device check."""
     coco, vot = folder / "training_dataset" / "COCO", folder / "vot" / "list.txt"
     required = {
@@ -45,7 +45,7 @@ def find_data(folder: Path) -> list[str]:
 
 
 def make_data(setting: Setting, record: Record) -> None:
-    """Render sequences and crops from photographs into the folders that `find_data` checks.
+    """Render sequences and crops from photographs into the folders that `missing_data` checks.
 
     Raises ImportError without scikit-image, whose wheel contains the photographs; RuntimeError if cropping fails.
     """
@@ -116,18 +116,18 @@ def make_network(case: Case, name: str = "") -> ModelBuilder:
     """
     key = name + case.network
     if key not in _NETWORK_CACHE:
-        _NETWORK_CACHE[key] = draw_weights(build_model(case.cfg), **GAINS.get(name, {}))
+        _NETWORK_CACHE[key] = load_synthetic_weights(build_model(case.cfg), **GAINS.get(name, {}))
     return copy.deepcopy(_NETWORK_CACHE[key])
 
 
 def pin_batch(batch: Batch, device: torch.device) -> Batch:
     """Return the batch in the kind of host memory that a loader uses for the device."""
-    return {name: value.pin_memory() for name, value in batch.items()} if wants_pinned_memory(device) else batch
+    return {name: value.pin_memory() for name, value in batch.items()} if needs_pinned_memory(device) else batch
 
 
 def make_batch(case: Case, size: int | None = None, seed: int | None = None) -> Batch:
     """Return a synthetic batch for a case. With a `seed`, noise of that seed is added to the search crops."""
-    batch = drawn_batch(size or case.batch_size, case.search_size, case.output_size)
+    batch = synthetic_batch(size or case.batch_size, case.search_size, case.output_size)
     if seed is not None:
         batch["search"] += torch.randn(batch["search"].shape, generator=torch.Generator().manual_seed(seed))
     return batch

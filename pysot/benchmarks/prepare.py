@@ -14,7 +14,7 @@ from pysot.datasets.crop import CropResult, crop511, crop_videos
 from pysot.datasets.raw.registry import RAW_SETS
 from pysot.datasets.raw.video import RawVideo
 from pysot.utils.cores import usable_cores
-from pysot.utils.image import decode_image, read_file
+from pysot.utils.image import decode_image, read_image_bytes
 
 
 def prepare_times(videos: Sequence[RawVideo], procs: Sequence[int], repeats: int) -> dict[str, list[float]]:
@@ -24,7 +24,7 @@ def prepare_times(videos: Sequence[RawVideo], procs: Sequence[int], repeats: int
     processes is not counted.
     """
     cv2.setNumThreads(0)
-    files = [(frame, read_file(frame.image)) for video in videos for frame in video.frames]
+    files = [(frame, read_image_bytes(frame.image)) for video in videos for frame in video.frames]
     crops = [[crop511(decode_image(data, frame.image), box) for box in frame.boxes.values()] for frame, data in files]
     spent: dict[str, list[float]] = {name: [] for name in ("plain", *map(str, procs))}
     for _ in range(repeats):

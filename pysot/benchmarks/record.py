@@ -41,7 +41,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Figure:
+class Measurement:
     """Measured value, with a target where there is one."""
 
     name: str
@@ -69,10 +69,10 @@ class Check:
 
 
 @dataclass
-class Told:
+class Findings:
     """All findings of a step."""
 
-    figures: list[Figure] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -83,9 +83,9 @@ class Record:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
 
-    def figure(self, name: str, value: float, unit: str, target: float | None = None) -> None:
+    def measurement(self, name: str, value: float, unit: str, target: float | None = None) -> None:
         """Write a measured value."""
-        self._write("figures", asdict(Figure(name, value, unit, target)) | {"value": _to_json(value)})
+        self._write("figures", asdict(Measurement(name, value, unit, target)) | {"value": _to_json(value)})
 
     def check(self, name: str, error: float, allowed: float, unit: str = "") -> None:
         """Write an error and the largest allowed error."""
@@ -100,9 +100,9 @@ class Record:
             stream.write(json.dumps([kind, content], ensure_ascii=False) + "\n")
 
 
-def read_record(path: Path) -> Told:
+def read_record(path: Path) -> Findings:
     """Return the findings in a file; a line that was cut off when its process ended is skipped."""
-    findings = Told()
+    findings = Findings()
     for line in Path(path).read_text(encoding="utf-8").splitlines() if Path(path).exists() else ():
         try:
             kind, content = json.loads(line)
@@ -113,7 +113,7 @@ def read_record(path: Path) -> Told:
             continue
         values = {key: _from_json(value) for key, value in content.items()}
         if kind == "figures":
-            findings.figures.append(Figure(**values))
+            findings.measurements.append(Measurement(**values))
         elif kind == "checks":
             findings.checks.append(Check(**values))
     return findings

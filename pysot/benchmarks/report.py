@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from pysot.benchmarks.record import Check, Figure
+from pysot.benchmarks.record import Check, Measurement
 from pysot.benchmarks.supervise import Outcome
 
 
@@ -21,7 +21,7 @@ def _check_text(check: Check) -> str:
     return f"{_with_unit(check.error, check.unit)} (allowed {_format(check.allowed)})"
 
 
-def _measurement_text(measurement: Figure) -> str:
+def _measurement_text(measurement: Measurement) -> str:
     """Return the value with its unit and its target."""
     text = _with_unit(measurement.value, measurement.unit)
     return text if measurement.target is None else f"{text} (target {_format(measurement.target)})"
@@ -29,7 +29,7 @@ def _measurement_text(measurement: Figure) -> str:
 
 def verdict(outcomes: Sequence[Outcome]) -> str:
     """Return a sentence with the number of right checks, the steps that did not pass, and those without time left."""
-    checks = [check for outcome in outcomes for check in outcome.told.checks]
+    checks = [check for outcome in outcomes for check in outcome.findings.checks]
     wrong = sum(not check.right for check in checks)
     bad_steps = [outcome.step.name for outcome in outcomes if not outcome.passed]
     unmeasured = [outcome.step.name for outcome in outcomes if outcome.state == "no time left"]
@@ -44,13 +44,13 @@ def verdict(outcomes: Sequence[Outcome]) -> str:
 def text(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Yield lines for a terminal: notes and measurements, checks, steps. Failures stand near the end."""
     for outcome in outcomes:
-        if outcome.told.figures or outcome.told.notes:
+        if outcome.findings.measurements or outcome.findings.notes:
             yield f"== {outcome.step.name}"
-            yield from (f"   {note}" for note in outcome.told.notes)
-            yield from (f"   {each.name:<66} {_measurement_text(each)}" for each in outcome.told.figures)
+            yield from (f"   {note}" for note in outcome.findings.notes)
+            yield from (f"   {each.name:<66} {_measurement_text(each)}" for each in outcome.findings.measurements)
     yield "== checks"
     for outcome in outcomes:
-        for check in outcome.told.checks:
+        for check in outcome.findings.checks:
             mark, end = ("  ", "") if check.right else ("!!", " WRONG")
             yield f"{mark} {check.name:<66} {_check_text(check)}{end}"
     yield "== steps"
@@ -74,17 +74,17 @@ def markdown(outcomes: Sequence[Outcome], title: str) -> str:
         lines.append(f"| {outcome.step.name} | {outcome.state} | {outcome.seconds:.1f} | {_cell(outcome.reason)} |")
     lines += ["", "| check | found | allowed | |", "|---|---|---|---|"]
     for outcome in outcomes:
-        for check in outcome.told.checks:
+        for check in outcome.findings.checks:
             error, mark = _with_unit(check.error, check.unit), "" if check.right else "**WRONG**"
             lines.append(f"| {check.name} | {error} | {_format(check.allowed)} | {mark} |")
     for outcome in outcomes:
-        if outcome.told.notes:
-            lines += ["", f"## {outcome.step.name}", "", "```", *outcome.told.notes, "```"]
-        elif outcome.told.figures:
+        if outcome.findings.notes:
+            lines += ["", f"## {outcome.step.name}", "", "```", *outcome.findings.notes, "```"]
+        elif outcome.findings.measurements:
             lines += ["", f"## {outcome.step.name}"]
-        if outcome.told.figures:
+        if outcome.findings.measurements:
             lines += ["", "| | | target |", "|---|---|---|"]
-        for measurement in outcome.told.figures:
+        for measurement in outcome.findings.measurements:
             value = _with_unit(measurement.value, measurement.unit)
             target = "" if measurement.target is None else _format(measurement.target)
             lines.append(f"| {measurement.name} | {value} | {target} |")
@@ -104,16 +104,16 @@ def as_json(outcomes: Sequence[Outcome], device: str, seconds: float) -> dict[st
                 "state": outcome.state,
                 "seconds": round(outcome.seconds, 1),
                 "reason": outcome.reason,
-                "notes": outcome.told.notes,
-                "figures": [_row(measurement) for measurement in outcome.told.figures],
-                "checks": [_row(check) | {"right": check.right} for check in outcome.told.checks],
+                "notes": outcome.findings.notes,
+                "figures": [_row(measurement) for measurement in outcome.findings.measurements],
+                "checks": [_row(check) | {"right": check.right} for check in outcome.findings.checks],
             }
             for outcome in outcomes
         ],
     }
 
 
-def _row(finding: Figure | Check) -> dict[str, object]:
+def _row(finding: Measurement | Check) -> dict[str, object]:
     return {
         key: str(value) if isinstance(value, float) and value - value != 0 else value
         for key, value in asdict(finding).items()

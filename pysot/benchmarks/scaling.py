@@ -10,8 +10,8 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from pysot.benchmarks.drawn import Batch
 from pysot.benchmarks.job import Job, Result, Row
+from pysot.benchmarks.synthetic import Batch
 from pysot.benchmarks.train_step import describe_bottleneck, time_parts
 from pysot.benchmarks.training import build_trainer_and_loader
 from pysot.engine.train_loop import Trainer

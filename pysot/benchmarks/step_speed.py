@@ -50,11 +50,11 @@ def steps_and_repeats(setting: Setting) -> tuple[int, int]:
 def record_timing(record: Record, name: str, timing: StepTiming, batch: int, target: float | None = None) -> float:
     """Record speed and memory of a step; return the median speed."""
     speed = statistics.median(timing.speeds(batch))
-    record.figure(name, speed, "pairs/s", target)
-    record.figure(f"{name}, spread", statistics.pstdev(timing.speeds(batch)), "pairs/s")
-    record.figure(f"{name}, peak memory", timing.memory, "MiB")
+    record.measurement(name, speed, "pairs/s", target)
+    record.measurement(f"{name}, spread", statistics.pstdev(timing.speeds(batch)), "pairs/s")
+    record.measurement(f"{name}, peak memory", timing.memory, "MiB")
     if timing.reserved is not None:
-        record.figure(f"{name}, reserved memory", timing.reserved, "MiB")
+        record.measurement(f"{name}, reserved memory", timing.reserved, "MiB")
     return speed
 
 
@@ -65,11 +65,11 @@ def frozen_step(setting: Setting, record: Record) -> None:
     target = None if setting.short else TARGET_SPEED.get(trainer.device.type)
     record_timing(record, "frozen step", timing, trainer.settings.batch_size, target)
     for part, seconds in timing.parts.items():
-        record.figure(f"frozen step, {part}", 1000 * seconds, "ms")
+        record.measurement(f"frozen step, {part}", 1000 * seconds, "ms")
     record.note(describe_bottleneck(timing.parts))
     batches = itertools.cycle(trainer.loader)
     spent = [elapsed_ms(trainer.device, lambda: trainer.step(next(batches))) for _ in range(3 if setting.short else 10)]
-    record.figure("frozen step, between device events", statistics.median(spent), "ms")
+    record.measurement("frozen step, between device events", statistics.median(spent), "ms")
     if trainer.device.type == "npu":
         record.note("no profile: an NPU has its own profiler, see the documentation of torch_npu.profiler")
     else:
@@ -93,10 +93,10 @@ def profile(trainer: Trainer, record: Record, step_ms: float) -> None:
         and not row.key.startswith(("Optimizer.", "ProfilerStep"))
     ]
     kernel = "kernel" if on_card else "operator"
-    record.figure(f"{kernel}s in a step", sum(count for _, count, _ in rows) / PROFILED_STEPS, "")
+    record.measurement(f"{kernel}s in a step", sum(count for _, count, _ in rows) / PROFILED_STEPS, "")
     if on_card:
         busy_ms = sum(micro for micro, _, _ in rows) / 1000 / PROFILED_STEPS
-        record.figure("the device computes", 100 * busy_ms / step_ms, "% of a step")
+        record.measurement("the device computes", 100 * busy_ms / step_ms, "% of a step")
     record.note(f"{'ms a step':>9} {'times':>6}  {kernel}")
     for micro, count, name in sorted(rows, reverse=True)[:LISTED_KERNELS]:
         record.note(f"{micro / 1000 / PROFILED_STEPS:9.3f} {count / PROFILED_STEPS:6.1f}  {name[:110]}")
@@ -120,7 +120,7 @@ def variants(setting: Setting, record: Record) -> None:
         warm_up = 2 if setting.short else 5
         seconds = seconds_per_step(trainer.step, trainer.loader, trainer.device, steps, repeats, warm_up=warm_up)
         speeds[name] = trainer.settings.batch_size / statistics.median(seconds)
-        record.figure(f"frozen step, {name}", speeds[name], "pairs/s")
+        record.measurement(f"frozen step, {name}", speeds[name], "pairs/s")
         del trainer
         release_memory(compiled=False)
         longest = max(longest, time.monotonic() - start)
@@ -159,8 +159,8 @@ def correlation(setting: Setting, record: Record) -> None:
         times = correlation_times(device, precision, repeats, channels_last, compiled=False, size=size)
         variant = f"{precision}, {_layout_name(channels_last)}"
         for way, (forward, backward) in times.items():
-            record.figure(f"{way}, {variant}, forward", 1000 * forward, "ms")
-            record.figure(f"{way}, {variant}, backward", 1000 * backward, "ms")
+            record.measurement(f"{way}, {variant}, forward", 1000 * forward, "ms")
+            record.measurement(f"{way}, {variant}, backward", 1000 * backward, "ms")
         totals = {way: sum(seconds) for way, seconds in times.items()}
         record.note(f"the fastest in {variant}: {min(totals, key=totals.__getitem__)}")
 
@@ -186,7 +186,7 @@ def plain_step(setting: Setting, record: Record) -> None:
     plain_timing = time_plain(case, freeze, 0, batches, device, *steps_and_repeats(setting))
     plain_speed = record_timing(record, "plain way", plain_timing, case.batch_size)
     target = None if setting.short else TARGET_RATIO[device.type]
-    record.figure("times the plain way", speed / plain_speed, "x", target)
+    record.measurement("times the plain way", speed / plain_speed, "x", target)
 
 
 def compiled_step(setting: Setting, record: Record) -> None:
@@ -195,10 +195,10 @@ def compiled_step(setting: Setting, record: Record) -> None:
     trainer = start_trainer(setting, *fast_precision_opts(setting), "TRAIN.COMPILE", True)
     trainer.step(trainer.loader[0])
     synchronize(trainer.device)
-    record.figure("compiled frozen step, the first one", time.monotonic() - began, "s")
+    record.measurement("compiled frozen step, the first one", time.monotonic() - began, "s")
     timing = time_trainer(trainer, trainer.loader, *steps_and_repeats(setting))
     record_timing(record, "compiled frozen step", timing, trainer.settings.batch_size)
     times = correlation_times(trainer.device, "bf16", 10, channels_last=True)
     forward, backward = times["shifted products, compiled"]
-    record.figure("shifted products, compiled, bf16, channels last, forward", 1000 * forward, "ms")
-    record.figure("shifted products, compiled, bf16, channels last, backward", 1000 * backward, "ms")
+    record.measurement("shifted products, compiled, bf16, channels last, forward", 1000 * forward, "ms")
+    record.measurement("shifted products, compiled, bf16, channels last, backward", 1000 * backward, "ms")

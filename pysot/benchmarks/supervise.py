@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from pysot.benchmarks.record import Setting, Told, read_record
+from pysot.benchmarks.record import Findings, Setting, read_record
 from pysot.utils.files import REPO_ROOT
 
 OK, WRONG, FAILED, LATE, SKIPPED, NO_TIME = "ok", "WRONG", "FAILED", "OVER TIME", "skipped", "no time left"
-_TOO_SHORT = 4.0  # seconds; importing torch and opening a device takes longer
+_MIN_SECONDS = 4.0  # seconds; importing torch and opening a device takes longer
 _MAX_REASON_CHARACTERS = 300
 _LOG_TAIL_LINES = 15
 
@@ -29,7 +29,7 @@ class Step:
 
     `function` is 'module:function'; it is called with a Setting and a Record in a process that is killed after
     `seconds`, or after `seconds_short` in the short form, which skips a step of 0 seconds. `kinds` are the kinds of
-    device that the step supports; `otherwise` is the reason for skipping it on others. `decides` is true for a step
+    device that the step supports; `skip_reason` is the reason for skipping it on others. `required` is true for a step
     that is needed to judge whether the device computes correctly.
     """
 
@@ -38,8 +38,8 @@ class Step:
     seconds: float
     seconds_short: float
     kinds: tuple[str, ...] = ("cpu", "cuda", "npu")
-    otherwise: str = ""
-    decides: bool = False
+    skip_reason: str = ""
+    required: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Outcome:
     step: Step
     state: str
     seconds: float = 0.0
-    told: Told = field(default_factory=Told)
+    findings: Findings = field(default_factory=Findings)
     reason: str = ""
 
     @property
@@ -59,7 +59,7 @@ class Outcome:
         A step without time left passes if its checks so far passed and the device can be judged without it.
         """
         if self.state == NO_TIME:
-            return not self.step.decides and all(check.right for check in self.told.checks)
+            return not self.step.required and all(check.right for check in self.findings.checks)
         return self.state in (OK, SKIPPED)
 
 
@@ -77,10 +77,10 @@ def run_steps(
         limit = step.seconds_short if setting.short else step.seconds
         left = deadline - time.monotonic()
         if kind not in step.kinds:
-            outcomes.append(Outcome(step, SKIPPED, reason=step.otherwise))
+            outcomes.append(Outcome(step, SKIPPED, reason=step.skip_reason))
         elif not limit:
             outcomes.append(Outcome(step, SKIPPED, reason="not in the short form"))
-        elif left < _TOO_SHORT:
+        elif left < _MIN_SECONDS:
             outcomes.append(Outcome(step, NO_TIME))
         else:
             step_setting = replace(setting, seconds=min(limit, left))

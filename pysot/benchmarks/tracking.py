@@ -51,9 +51,9 @@ def track(setting: Setting, record: Record) -> None:
         with one_thread(device):  # like tools/test.py
             frames = 20 if setting.short else TIMED_FRAMES
             seconds = _frame_seconds(build_tracker(model, case.cfg), images, init_box, frames)
-        record.figure(f"tracking, {name}", 1 / statistics.mean(seconds), "frames/s")
-        record.figure(f"tracking, {name}, median of a frame", 1000 * statistics.median(seconds), "ms")
-        record.figure(f"tracking, {name}, 95 % of frames within", 1000 * float(np.percentile(seconds, 95)), "ms")
+        record.measurement(f"tracking, {name}", 1 / statistics.mean(seconds), "frames/s")
+        record.measurement(f"tracking, {name}, median of a frame", 1000 * statistics.median(seconds), "ms")
+        record.measurement(f"tracking, {name}, 95 % of frames within", 1000 * float(np.percentile(seconds, 95)), "ms")
 
 
 def _track_boxes(model: ModelBuilder, cfg: CfgNode, images: list[np.ndarray], init_box: np.ndarray) -> np.ndarray:

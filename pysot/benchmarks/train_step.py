@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pysot.benchmarks.drawn import Batch
+from pysot.benchmarks.synthetic import Batch
 from pysot.core.xcorr import grouped_correlation
 from pysot.engine.optimizer import FreezePlan
 from pysot.engine.train_loop import Trainer

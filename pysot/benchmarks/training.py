@@ -10,8 +10,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from pysot.benchmarks.case_builder import Case, build_plain_step
-from pysot.benchmarks.drawn import Batch
 from pysot.benchmarks.job import Job, Result, Row
+from pysot.benchmarks.synthetic import Batch
 from pysot.benchmarks.train_step import describe_bottleneck, seconds_per_step, time_parts
 from pysot.datasets.data_builder import build_train_loader
 from pysot.engine.batch import float_images
@@ -19,7 +19,7 @@ from pysot.engine.engine_builder import build_trainer
 from pysot.engine.optimizer import FreezePlan
 from pysot.engine.train_loop import Trainer
 from pysot.models.model_builder import build_model
-from pysot.utils.device import forget_peak_memory, peak_memory_mib, wants_pinned_memory
+from pysot.utils.device import needs_pinned_memory, peak_memory_mib, reset_peak_memory
 from pysot.utils.meter import reserved_memory_mib
 
 
@@ -49,7 +49,7 @@ def build_trainer_and_loader(job: Job) -> tuple[Trainer, DataLoader]:
         seed=0,
         rank=rank.index,
         world_size=rank.world_size,
-        pin_memory=wants_pinned_memory(device),
+        pin_memory=needs_pinned_memory(device),
         workers=job.claim_cores(rank, device),
         data_path=job.data_path,
     )
@@ -69,7 +69,7 @@ def time_trainer(
     The parts are timed over the further batches of `stream`, and include the wait for data; without a stream, over
     `batches` again.
     """
-    forget_peak_memory(trainer.device)
+    reset_peak_memory(trainer.device)
     seconds = seconds_per_step(trainer.step, batches, trainer.device, steps, repeats, warm_up)
     memory, reserved = peak_memory_mib(trainer.device), reserved_memory_mib(trainer.device)
     if stream is None:
@@ -89,7 +89,7 @@ def time_plain(
     repeats: int,
 ) -> StepTiming:
     """Time the plain step on a new network of a config. Call `release_memory` first if another network existed."""
-    forget_peak_memory(device)
+    reset_peak_memory(device)
     step = build_plain_step(case.cfg, freeze, epoch, device)
     seconds = seconds_per_step(step, [float_images(batch) for batch in batches], device, steps, repeats)
     return StepTiming(seconds, peak_memory_mib(device), reserved_memory_mib(device), {})

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
-from pysot.benchmarks.drawn import Batches
 from pysot.benchmarks.networks import SMALL, make_batch, make_case, make_network, make_trainer, precisions
 from pysot.benchmarks.record import Record, Setting
+from pysot.benchmarks.synthetic import Batches
 from pysot.engine.checkpoint import checkpoint_path
 from pysot.engine.engine_builder import build_trainer
 from pysot.engine.train_loop import Trainer

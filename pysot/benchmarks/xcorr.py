@@ -7,7 +7,7 @@ import torch
 from pysot.benchmarks.job import Job, Result, Row
 from pysot.core.xcorr import WAYS, shifted_products
 from pysot.engine.engine_builder import wants_channels_last
-from pysot.utils.device import half_type
+from pysot.utils.device import half_dtype
 from pysot.utils.meter import elapsed_ms
 
 
@@ -27,7 +27,7 @@ def correlation_times(
     """
     layout = torch.channels_last if channels_last else torch.contiguous_format
     inputs = [
-        torch.randn(*size, side, side, device=device, dtype=half_type(precision)).contiguous(memory_format=layout)
+        torch.randn(*size, side, side, device=device, dtype=half_dtype(precision)).contiguous(memory_format=layout)
         for side in (29, 5)
     ]
     search, kernel = (tensor.requires_grad_() for tensor in inputs)

@@ -110,7 +110,7 @@ def check_crops(
         report.checked += 1
         name = storage.name(video, track, box)
         try:
-            pixels = decode_image(storage.data(video, track, box), name)
+            pixels = decode_image(storage.read_bytes(video, track, box), name)
             if pixels.shape != (SIDE, SIDE, 3):
                 raise ValueError(
                     f"{name} has {pixels.shape[1]} x {pixels.shape[0]} pixels, expected {SIDE} x {SIDE}; make it again"

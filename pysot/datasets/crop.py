@@ -239,7 +239,7 @@ def crop_videos(
         ) from None
 
 
-def crop_bytes(videos: Sequence[RawVideo], sample: int = 32) -> float:
+def estimate_crop_bytes(videos: Sequence[RawVideo], sample: int = 32) -> float:
     """Estimate the mean size of a crop file in bytes, from boxes spread over the videos; 0 if no image can be read."""
     frames = [frame for video in videos[:: max(1, len(videos) // sample)] for frame in video.frames[:1]]
     sizes = []

@@ -13,7 +13,7 @@ from pysot.datasets.dataset import TrackingPairDataset, init_worker
 from pysot.datasets.dataset_yaml import DESCRIPTION, find_description
 from pysot.datasets.index import load_annotation
 from pysot.datasets.sampler import EpochBatchSampler
-from pysot.utils.cores import allow_open_files
+from pysot.utils.cores import raise_open_file_limit
 
 
 def build_train_loader(
@@ -35,7 +35,7 @@ def build_train_loader(
     """
     sampler = EpochBatchSampler(cfg.DATASET.VIDEOS_PER_EPOCH, cfg.TRAIN.BATCH_SIZE, rank, world_size)
     is_configured = cfg.TRAIN.NUM_WORKERS >= 0
-    workers = allow_open_files(cfg.TRAIN.NUM_WORKERS if is_configured else workers, fewer=not is_configured)
+    workers = raise_open_file_limit(cfg.TRAIN.NUM_WORKERS if is_configured else workers, may_reduce=not is_configured)
     return DataLoader(
         build_dataset(cfg, seed=seed, data_path=data_path),
         batch_sampler=sampler,
@@ -47,7 +47,7 @@ def build_train_loader(
     )
 
 
-def find_sets(cfg: CfgNode, data_path: str | None = None) -> list[tuple[str, Path, Path]]:
+def find_dataset_paths(cfg: CfgNode, data_path: str | None = None) -> list[tuple[str, Path, Path]]:
     """Return name, folder of crops (or pack) and annotation of each set of cfg.DATASET.NAMES.
 
     Raises as `build_train_loader`.

@@ -60,7 +60,7 @@ class TrackingPairDataset(Dataset):
         self.search_size = search_size
         self.template_augmentation = template_augmentation
         self.search_augmentation = search_augmentation
-        self.template_needs = template_augmentation.required_side(template_size)
+        self.template_required_side = template_augmentation.required_side(template_size)
         self.anchor_target = anchor_target
         self.negative_share = negative_share
         self.gray_share = gray_share
@@ -80,7 +80,7 @@ class TrackingPairDataset(Dataset):
         """Number of crops that could not be read so far, in all workers."""
         return int(self._unreadable)
 
-    def notes(self) -> list[str]:
+    def pop_notes(self) -> list[str]:
         """Return the number of unreadable crops since the last call, in all workers, and some paths with reasons."""
         count = self.unreadable - self._noted_count
         self._noted_count = self.unreadable
@@ -130,7 +130,7 @@ class TrackingPairDataset(Dataset):
             pair = draw_pair(rng, self.annotations, self.frame_ranges, pick, self.negative_share)
             target = pair.template
             try:
-                template, target = self.read(target, self.template_needs), pair.search
+                template, target = self.read(target, self.template_required_side), pair.search
                 search = self.read(target)
             except (OSError, ValueError) as error:
                 self._record_unreadable(target)

@@ -30,7 +30,7 @@ def write_description(folder: Path, split: str, frame_range: int, num_use: int) 
         yaml.safe_dump(content, stream, sort_keys=False)
 
 
-def use_crops(anno: Path, root: Path) -> None:
+def set_crop_root(anno: Path, root: Path) -> None:
     """Set the crops in the description of an annotation to the folder or pack `root`.
 
     Raises FileNotFoundError without a description, ValueError for the description of another annotation.
@@ -51,7 +51,7 @@ def use_crops(anno: Path, root: Path) -> None:
         yaml.safe_dump({**description, "ANNO": anno.name, "ROOT": relative_root}, stream, sort_keys=False)
 
 
-def described_pack(folder: Path) -> Path | None:
+def find_described_pack(folder: Path) -> Path | None:
     """Return the pack that the description in a folder names.
 
     None if it names a folder of crops, is invalid, or does not exist.

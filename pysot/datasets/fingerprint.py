@@ -30,7 +30,7 @@ def fingerprint(annotation: TrackAnnotation, storage: CropFiles | CropPack) -> s
     chosen = np.random.default_rng(0).choice(count, min(SAMPLED_CROPS, count), replace=False)
     for target in annotation.targets(np.sort(chosen)):
         try:
-            digest.update(hashlib.sha256(storage.data(*target)).digest())
+            digest.update(hashlib.sha256(storage.read_bytes(*target)).digest())
         except (OSError, ValueError):
             digest.update(b"missing")
     return digest.hexdigest()

@@ -11,7 +11,7 @@ import numpy as np
 
 from pysot.datasets.annotation import TrackAnnotation
 from pysot.utils.files import read_json
-from pysot.utils.image import decode_image, read_file
+from pysot.utils.image import decode_image, read_image_bytes
 
 PACK = "pack.json"
 # Position and checksum of a box's crop in a pack. Length 0: the crop did not exist when the data set was packed.
@@ -65,11 +65,11 @@ class CropFiles:
         Raises FileNotFoundError for a missing crop, ValueError for one that cannot be decoded.
         """
         path = self.annotation.crop_path(video, track, box)
-        return full_view(decode_image(read_file(path), path))
+        return full_view(decode_image(read_image_bytes(path), path))
 
-    def data(self, video: int, track: int, box: int, required_side: int | None = None) -> bytes:
+    def read_bytes(self, video: int, track: int, box: int, required_side: int | None = None) -> bytes:
         """Return the file that `read` decodes. Raises FileNotFoundError."""
-        return read_file(self.annotation.crop_path(video, track, box))
+        return read_image_bytes(self.annotation.crop_path(video, track, box))
 
     def name(self, video: int, track: int, box: int) -> str:
         """Return the path of a crop, for messages."""
@@ -102,7 +102,7 @@ class CropPack:
 
         Raises as `CropFiles.read`, and ValueError for a damaged pack.
         """
-        pixels = decode_image(self.data(video, track, box, required_side), _LazyName(self, video, track, box))
+        pixels = decode_image(self.read_bytes(video, track, box, required_side), _LazyName(self, video, track, box))
         if self._needs_complete_crop(required_side):
             return full_view(pixels)
         first = self.side // 2 - self.centre // 2
@@ -111,7 +111,7 @@ class CropPack:
     def _needs_complete_crop(self, required_side: int | None) -> bool:
         return required_side is None or required_side > self.centre
 
-    def data(self, video: int, track: int, box: int, required_side: int | None = None) -> bytes:
+    def read_bytes(self, video: int, track: int, box: int, required_side: int | None = None) -> bytes:
         """Return the verified file that `read` decodes."""
         entry = self.entries[box]
         prefix = "" if self._needs_complete_crop(required_side) else "centre_"

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import nn
 
-from pysot.utils.device import autocast, half_type, make_scaler, saw_overflow
+from pysot.utils.device import autocast, half_dtype, make_scaler, saw_overflow
 
 
 class TorchAmp:
@@ -29,7 +29,7 @@ class TorchAmp:
     @property
     def compute_type(self) -> torch.dtype | None:
         """Type to which `autocast` casts the inputs of a convolution; None if it does not cast."""
-        return half_type(self.precision)
+        return half_dtype(self.precision)
 
     @property
     def searches_scale(self) -> bool:

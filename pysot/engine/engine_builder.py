@@ -12,20 +12,19 @@ from yacs.config import CfgNode
 
 from pysot.engine.amp import ApexAmp, TorchAmp
 from pysot.engine.checkpoint import CheckpointPolicy
-from pysot.engine.fetch import BatchLoader
 from pysot.engine.lr_scheduler import LRSchedule, make_schedule, prepend_warmup
 from pysot.engine.monitor import Monitor, Writer
 from pysot.engine.optimizer import FreezePlan, build_sgd
 from pysot.engine.pictures import PairPicture
-from pysot.engine.run_folder import claim_folder, find_origin
+from pysot.engine.run_folder import Origin, claim_folder, find_origin
 from pysot.engine.train_loop import Trainer
 from pysot.engine.train_settings import TrainHooks, TrainSettings
 from pysot.models.siamrpn import SiamRPN
-from pysot.utils.device import check_precision, device_name, likes_channels_last, lowers_fp32
-from pysot.utils.distributed import Rank, from_main
+from pysot.utils.device import check_precision, computes_fp32_in_fp16, device_name, prefers_channels_last
+from pysot.utils.distributed import Rank, broadcast_from_main
 from pysot.utils.files import check_folder, find_path
 from pysot.utils.model_load import load_pretrain
-from pysot.utils.npu_sgd import npu_fused_sgd
+from pysot.utils.npu_optimizer import npu_fused_sgd
 from pysot.utils.watchdog import attempt, launch
 
 logger = logging.getLogger(__name__)
@@ -66,7 +65,7 @@ def build_amp(cfg: CfgNode, device: torch.device) -> TorchAmp | ApexAmp:
     """
     train = cfg.TRAIN
     check_precision(device, train.PRECISION)
-    if train.PRECISION == "fp32" and lowers_fp32(device, cfg.NPU.PRECISION_MODE):
+    if train.PRECISION == "fp32" and computes_fp32_in_fp16(device, cfg.NPU.PRECISION_MODE):
         logger.warning(
             "TRAIN.PRECISION is fp32, but %s computes convolutions and matrix products of float32 in fp16, where "
             "an overflow is not detected; set it to fp16, which detects overflows, or NPU.PRECISION_MODE to "
@@ -89,7 +88,7 @@ def wants_channels_last(cfg: CfgNode, device: torch.device) -> bool:
             "and kernels; set them to 'auto' and false"
         )
     if cfg.TRAIN.CHANNELS_LAST == "auto":
-        return likes_channels_last(device, cfg.TRAIN.PRECISION, cfg.GPU.TF32)
+        return prefers_channels_last(device, cfg.TRAIN.PRECISION, cfg.GPU.TF32)
     return cfg.TRAIN.CHANNELS_LAST
 
 
@@ -170,10 +169,24 @@ def build_settings(
     )
 
 
+def load_origin(model: SiamRPN, cfg: CfgNode, identity: dict) -> Origin | None:
+    """Return the checkpoint to resume from; without one load the pretrained weights and return None.
+
+    The main process finds and reads the checkpoint, and sends it to the others.
+    """
+    restarted_launch = launch() if attempt() != "0" else ""
+    origin = broadcast_from_main(
+        lambda: find_origin(cfg.TRAIN.SNAPSHOT_DIR, cfg.TRAIN.RESUME, identity, restarted_launch)
+    )
+    if origin is None:
+        load_start_weights(model, cfg)
+    return origin
+
+
 def build_trainer(
     cfg: CfgNode,
     model: SiamRPN,
-    loader: BatchLoader,
+    loader: Any,
     device: torch.device,
     rank: Rank,
     *,
@@ -189,11 +202,10 @@ def build_trainer(
     """Return a trainer for the batches of `loader`.
 
     It resumes if TRAIN.RESUME names a checkpoint, or if it is 'auto' and there is one; otherwise it starts from the
-    pretrained weights of the config. The main process finds and reads the checkpoint, and sends it to the others.
-    `save=False` writes no checkpoints, for speed measurements. `epochs` and `max_steps` end training early. `seed` and
-    `data` (fingerprints by name) are part of the identity. `writer` and `bar` are passed to the Monitor, `hooks` to
-    TrainHooks. Raises OSError if the snapshot folder cannot be written, and ValueError for settings that cannot work in
-    one of the epochs.
+    pretrained weights of the config. `save=False` writes no checkpoints, for speed measurements. `epochs` and
+    `max_steps` end training early. `seed` and `data` (fingerprints by name) are part of the identity. `writer` and `bar`
+    are passed to the Monitor, `hooks` to TrainHooks. Raises OSError if the snapshot folder cannot be written, and
+    ValueError for settings that cannot work in one of the epochs.
     """
     train = cfg.TRAIN
     folder = train.SNAPSHOT_DIR
@@ -205,10 +217,7 @@ def build_trainer(
         freeze.check(model)
     if save and rank.is_main:
         check_folder(folder)
-    restarted_launch = launch() if attempt() != "0" else ""
-    origin = from_main(lambda: find_origin(folder, train.RESUME, identity, restarted_launch))
-    if origin is None:
-        load_start_weights(model, cfg)
+    origin = load_origin(model, cfg, identity)
 
     def on_start() -> None:
         if save:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from pysot.utils.distributed import from_all
+from pysot.utils.distributed import gather_from_all
 
 
 @torch.no_grad()
@@ -24,7 +24,7 @@ def check_agreement(plan: dict) -> None:
 
     Raises ValueError in all processes if the plans differ, and names the difference.
     """
-    plans = [dict(_flatten(rank_plan)) for rank_plan in from_all(plan)]
+    plans = [dict(_flatten(rank_plan)) for rank_plan in gather_from_all(plan)]
     main_plan = plans[0]
     for rank, rank_plan in enumerate(plans):
         for name in {**main_plan, **rank_plan}:

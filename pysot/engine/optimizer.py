@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pysot.models.siamrpn import SiamRPN
-from pysot.utils.npu_sgd import flat_tensors, npu_gradients
+from pysot.utils.npu_optimizer import flat_tensors, npu_gradients
 
 
 @dataclass(frozen=True)

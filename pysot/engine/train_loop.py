@@ -18,7 +18,7 @@ from pysot.engine import training_state
 from pysot.engine.amp import ApexAmp, TorchAmp
 from pysot.engine.batch import float_images
 from pysot.engine.checkpoint import CheckpointPolicy, restore_optimizer
-from pysot.engine.fetch import BatchLoader, LoaderFailure, fetch_batches
+from pysot.engine.fetch import LoaderFailure, fetch_batches
 from pysot.engine.frozen import fold_frozen
 from pysot.engine.identity import check_agreement, weights_fingerprint
 from pysot.engine.lr_scheduler import LRSchedule
@@ -29,7 +29,7 @@ from pysot.engine.skipped_steps import SkippedSteps, flat_statistics, is_bad_bat
 from pysot.engine.train_settings import TrainHooks, TrainSettings
 from pysot.models.siamrpn import SiamRPN
 from pysot.utils.device import CopyStream, synchronize
-from pysot.utils.distributed import Rank, ask_all, barrier, mean_over_ranks
+from pysot.utils.distributed import Rank, any_over_ranks, barrier, mean_over_ranks
 from pysot.utils.watchdog import FIRST_STEP
 
 logger = logging.getLogger(__name__)
@@ -38,14 +38,15 @@ logger = logging.getLogger(__name__)
 class Trainer:
     """Training run: `run()` trains from `start_epoch` to the end; call `resume(content, path)` before to resume.
 
-    `make_optimizer(model)` is called when other parameters begin to train. `checkpoints` is None if none are written.
-    `identity` identifies the training run, see `run_folder`.
+    `loader` yields the batches of an epoch, its length is the number of steps per epoch, and its `batch_sampler` has
+    set_epoch(epoch, start_step). `make_optimizer(model)` is called when other parameters begin to train. `checkpoints`
+    is None if none are written. `identity` identifies the training run, see `run_folder`.
     """
 
     def __init__(
         self,
         model: SiamRPN,
-        loader: BatchLoader,
+        loader: Any,
         settings: TrainSettings,
         schedule: LRSchedule,
         freeze: FreezePlan,
@@ -182,7 +183,7 @@ class Trainer:
             self.hooks.heartbeat.step(self.step_count + 1, first=index <= self.start_step + 2)
             is_last = index == steps or self._reached_max_steps()
             report_due = index % self.settings.print_freq == 0 or is_last
-            if report_due or monitor.speed.warms_up:
+            if report_due or monitor.speed.ends_warm_up:
                 synchronize(self.device)
             monitor.end_step(synchronized=report_due)
             if report_due:
@@ -229,7 +230,7 @@ class Trainer:
         # Within DDP's no_sync each process steps on its own, without an exchange.
         exchanges = getattr(self.wrapped, "require_backward_grad_sync", False)
         # The exchange proceeds while the gradients are computed.
-        get_bad_on_any_rank = ask_all(bad_on_rank) if exchanges else lambda: bad_on_rank
+        get_bad_on_any_rank = any_over_ranks(bad_on_rank) if exchanges else lambda: bad_on_rank
         overflow = self.backward(losses["total_loss"])
         norm, skipped = self.update(get_bad_on_any_rank() | overflow)
         for flat, old in zip(self.statistics, statistics, strict=True):

@@ -18,7 +18,7 @@ from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.results.claims import claim_tracker_dir
 from pysot.utils.device import one_thread
-from pysot.utils.distributed import Rank, barrier, from_all, from_main
+from pysot.utils.distributed import Rank, barrier, broadcast_from_main, gather_from_all
 from pysot.utils.files import write_bytes
 from pysot.utils.model_load import read_checkpoint
 from pysot.utils.signals import Interrupted, StopRequest
@@ -72,8 +72,9 @@ class Validation:
         and Interrupted on the main process if training must end.
         """
         self.heartbeat.beat("loads a checkpoint to validate", FIRST_STEP)
-        state_dict = from_main(lambda: read_checkpoint(snapshot)["state_dict"])
-        tracker, fingerprint = self.load_tracker(state_dict, snapshot)
+        tracker, fingerprint = self.load_tracker(
+            broadcast_from_main(lambda: read_checkpoint(snapshot)["state_dict"]), snapshot
+        )
         results = self.folder / self.dataset.name / snapshot.stem
         claim_tracker_dir(results, fingerprint, replace=True)
         barrier()
@@ -84,7 +85,7 @@ class Validation:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
             raise RuntimeError(f"validation failed: {reasons}")
         self.heartbeat.beat("waits for the others in a validation")
-        received = from_all(_read_files(results, part) if part and not self.rank.is_main else {})
+        received = gather_from_all(_read_files(results, part) if part and not self.rank.is_main else {})
         self.heartbeat.beat("scores a validation", FIRST_STEP)
         if not self.rank.is_main:
             return {}

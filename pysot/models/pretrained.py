@@ -13,7 +13,7 @@ import torch
 
 from pysot.models.backbone import BACKBONES
 from pysot.models.backbone.mobilenet_v2 import STAGES
-from pysot.utils.model_load import without_wrappers
+from pysot.utils.model_load import remove_wrapper_prefixes
 from pysot.utils.registry import lookup
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # RGB, images in [0, 1]
@@ -35,7 +35,7 @@ def convert_torchvision(state: State, arch: str) -> State:
     `arch` is resnet18, resnet34, resnet50, alexnet, alexnetlegacy or mobilenetv2. Prefixes of wrappers, such as
     `module.`, and classifiers are removed. Raises ValueError if `state` belongs to another network.
     """
-    state = without_wrappers(state, _KNOWN_NAMES)
+    state = remove_wrapper_prefixes(state, _KNOWN_NAMES)
     convert = lookup(_CONVERTERS, arch, key="architecture")
     try:
         result = convert(state, arch)

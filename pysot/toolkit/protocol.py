@@ -66,14 +66,14 @@ class TrackerScore(ABC):
     """Score of one tracker: the fields that all protocols have in common.
 
     With `problems` (sentences that name files and lines) the tracker is not scored. `notes` are sentences on results
-    that were left out, repaired or simulated. `covers`, such as "5 of 6 videos", says how much was scored if not all.
+    that were left out, repaired or simulated. `coverage`, such as "5 of 6 videos", says how much was scored if not all.
     `timelines` are by sequence, if they were asked for.
     """
 
     name: str = ""
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    covers: str = ""
+    coverage: str = ""
     timelines: dict[str, Timeline] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -125,7 +125,7 @@ class Protocol:
     score(dataset, {sequence: loaded results}, mode, with_timelines) returns a score of the class `score_class`.
     `sources` are other experiments whose results can be used.
 
-    `usual`: its data sets are tracked this way by default. `restarts`: trackers start again after a loss. `timed`:
+    `is_default`: its data sets are tracked this way by default. `restarts`: trackers start again after a loss. `timed`:
     results depend on the time a frame takes, so no other process should share the machine.
     """
 
@@ -140,7 +140,7 @@ class Protocol:
     wrap_tracker: Callable[[Tracker], Tracker] | None = None
     check: Callable[[Dataset], None] | None = None
     sources: tuple[str, ...] = ()
-    usual: bool = False
+    is_default: bool = False
     restarts: bool = False
     timed: bool = False
 
@@ -168,7 +168,7 @@ class Scores:
     @property
     def name(self) -> str:
         """Name of these scores in file names: that of the data set, and the experiment unless it is the default."""
-        return self.dataset.name if self.protocol.usual else f"{self.dataset.name}_{self.protocol.experiment}"
+        return self.dataset.name if self.protocol.is_default else f"{self.dataset.name}_{self.protocol.experiment}"
 
     def timelines(self, sequence: str) -> dict[str, Timeline]:
         """Return {tracker: timeline} of the trackers that were scored on a sequence.

@@ -90,10 +90,10 @@ def loader_workers(cores: int, local_world_size: int, quota: float) -> int:
     return max(1, min(cores - 2, paid))
 
 
-def allow_open_files(workers: int, fewer: bool = False) -> int:
+def raise_open_file_limit(workers: int, may_reduce: bool = False) -> int:
     """Raise this process's limit of open files as far as allowed, and return the number of loader processes to start.
 
-    A batch from a loader process takes a file for each of its arrays. The result is `workers`; if `fewer` are
+    A batch from a loader process takes a file for each of its arrays. The result is `workers`; if `may_reduce` are
     acceptable, it is reduced to the number that the limit allows. Raises ValueError if the limit is too low: loader
     processes would wait for each other forever.
     """
@@ -106,7 +106,7 @@ def allow_open_files(workers: int, fewer: bool = False) -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
             soft = most
     possible = workers if soft == resource.RLIM_INFINITY else (soft - _FILES) // _FILES_OF_WORKER
-    if 0 < workers > possible and (not fewer or possible < 1):
+    if 0 < workers > possible and (not may_reduce or possible < 1):
         raise ValueError(
             f"this process may open {soft} files (ulimit -n), and {workers} loader process(es) need "
             f"{_FILES + _FILES_OF_WORKER * workers}; raise the limit, such as with ulimit -n 4096, or set "

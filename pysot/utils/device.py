@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from pysot.utils.cores import torch_npu_binds_cores, usable_cores
-from pysot.utils.npu_sgd import NpuGradScaler
+from pysot.utils.npu_optimizer import NpuGradScaler
 
 _BACKENDS = {"npu": "hccl", "cuda": "nccl", "cpu": "gloo"}
 _PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -63,7 +63,7 @@ def choose_device(name: str = "auto", use_accelerator: bool = True, local_rank: 
     except RuntimeError as error:
         command = "npu-smi info" if kind == "npu" else "nvidia-smi"
         raise RuntimeError(
-            f"device {device} is there but cannot be opened ({str(error).splitlines()[0]}): another process may hold "
+            f"device {device} exists but cannot be opened ({str(error).splitlines()[0]}): another process may hold "
             f"it, or its driver needs a restart. See `{command}`, end that process, or choose other cards with "
             f"{_visible_devices(kind)}"
         ) from error
@@ -136,7 +136,7 @@ def make_deterministic(device: torch.device) -> None:
             _module("npu").set_deterministic_level(1)
 
 
-def likes_channels_last(device: torch.device, precision: str, tf32: bool) -> bool:
+def prefers_channels_last(device: torch.device, precision: str, tf32: bool) -> bool:
     """Return whether convolutions are faster in channels-last memory format.
 
     They are on a CPU (measured, test/benchmarks/README.md) and on the tensor cores of a GPU. An NPU uses other layouts.
@@ -212,7 +212,7 @@ def peak_memory_mib(device: torch.device) -> float:
     return _module(device.type).max_memory_allocated(device) / 2**20
 
 
-def forget_peak_memory(device: torch.device) -> None:
+def reset_peak_memory(device: torch.device) -> None:
     """Make `peak_memory_mib` count from now on. For a CPU this works on Linux only; elsewhere the old peak stays."""
     if device.type != "cpu":
         _module(device.type).empty_cache()
@@ -224,7 +224,7 @@ def forget_peak_memory(device: torch.device) -> None:
             Path("/proc/self/clear_refs").write_text("5")
 
 
-def half_type(precision: str) -> torch.dtype | None:
+def half_dtype(precision: str) -> torch.dtype | None:
     """Return the dtype that a precision computes in, for fp16 and bf16; None for fp32, torch's default."""
     return _PRECISIONS.get(precision)
 
@@ -238,7 +238,7 @@ def check_precision(device: torch.device, precision: str) -> None:
         )
 
 
-def lowers_fp32(device: torch.device, precision_mode: str) -> bool:
+def computes_fp32_in_fp16(device: torch.device, precision_mode: str) -> bool:
     """Return whether convolutions and matrix products of float32 are computed in fp16.
 
     Chips before Ascend 910B do so unless `precision_mode` is must_keep_origin_dtype, see torch_npu's SetPrecisionMode.
@@ -303,6 +303,6 @@ class CopyStream:
         return copies
 
 
-def wants_pinned_memory(device: torch.device) -> bool:
+def needs_pinned_memory(device: torch.device) -> bool:
     """Return whether batches for the device should lie in pinned host memory."""
     return device.type != "cpu"

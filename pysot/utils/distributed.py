@@ -147,7 +147,7 @@ def _join_process_group(rank: Rank, device: torch.device, request: StopRequest, 
     return watchdog
 
 
-def ask_all(flag: torch.Tensor) -> Callable[[], torch.Tensor]:
+def any_over_ranks(flag: torch.Tensor) -> Callable[[], torch.Tensor]:
     """Start to compute whether a scalar bool is true in any process, and return a function that gives the answer.
 
     The answer is a tensor on the same device. The device waits for it as for any operator; the host waits only for
@@ -176,7 +176,7 @@ def mean_over_ranks(values: dict[str, torch.Tensor], flags: torch.Tensor) -> tup
     return dict(zip(values, numbers, strict=False)), numbers[len(values) :]
 
 
-def from_main(make: Callable[[], T]) -> T:
+def broadcast_from_main(make: Callable[[], T]) -> T:
     """Return the result of `make()` in process 0 to every process. It may hold tensors on the CPU."""
     if not dist.is_initialized():
         return make()
@@ -185,7 +185,7 @@ def from_main(make: Callable[[], T]) -> T:
     return values[0]
 
 
-def from_all(value: T) -> list[T]:
+def gather_from_all(value: T) -> list[T]:
     """Return the values of all processes, by rank."""
     if not dist.is_initialized():
         return [value]

@@ -24,16 +24,16 @@ from torch.nn import functional as F
 from pysot.utils.device import (
     accelerators,
     choose_device,
+    computes_fp32_in_fp16,
     device_module,
     device_name,
     distributed_backend,
-    lowers_fp32,
     set_gpu_switches,
     set_npu_switches,
     synchronize,
 )
 from pysot.utils.doctor import Finding
-from pysot.utils.npu_sgd import npu_fused_sgd
+from pysot.utils.npu_optimizer import npu_fused_sgd
 
 START_SECONDS = 300.0  # to import torch and open the card
 STEP_SECONDS = 120.0  # the first call of an operator may have to load or compile its kernel
@@ -126,7 +126,7 @@ def run_checks(name: str, checks: list[str]) -> None:
     device = choose_device(name)
     set_npu_switches(device, jit_compile=False, conv_hf32=False, matmul_hf32=False, internal_format=False)
     set_gpu_switches(device, tf32=False, cudnn_benchmark=False)
-    _send(limit=LARGEST_ERROR_FP16 if lowers_fp32(device, "") else LARGEST_ERROR)
+    _send(limit=LARGEST_ERROR_FP16 if computes_fp32_in_fp16(device, "") else LARGEST_ERROR)
     for check in checks:
         expected = CHECKS[check](torch.device("cpu"), torch.float64)
         start = time.perf_counter()

@@ -137,10 +137,10 @@ def check_folder(folder: str | os.PathLike) -> None:
 
 
 @contextlib.contextmanager
-def file_lock(path: str | os.PathLike, keep: bool = False) -> Iterator[bool]:
+def file_lock(path: str | os.PathLike, keep_file: bool = False) -> Iterator[bool]:
     """Hold the lock of a file; yield whether that was possible, which it is not in a folder that cannot be written.
 
-    Without `keep` the file is removed afterwards. A process that waits for it may then hold the lock together with
+    Without `keep_file` the file is removed afterwards. A process that waits for it may then hold the lock together with
     another one, so this is for work that may be done twice.
     """
     try:
@@ -156,7 +156,7 @@ def file_lock(path: str | os.PathLike, keep: bool = False) -> Iterator[bool]:
         try:
             yield True
         finally:
-            if not keep:
+            if not keep_file:
                 with contextlib.suppress(OSError):
                     Path(path).unlink()
 

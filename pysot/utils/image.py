@@ -25,10 +25,10 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     EXIF orientation is ignored, since annotations are made on the stored pixels. Raises FileNotFoundError if the file
     is missing, ValueError if it is empty, cut off, or no image.
     """
-    return decode_image(read_file(path), path)
+    return decode_image(read_image_bytes(path), path)
 
 
-def read_file(path: str | os.PathLike) -> bytes:
+def read_image_bytes(path: str | os.PathLike) -> bytes:
     """Return the bytes of an image file. Raises FileNotFoundError if it is missing."""
     try:
         with open(path, "rb") as stream:

@@ -49,7 +49,7 @@ class SpeedMeter:
         self._open_seconds = 0.0
 
     @property
-    def warms_up(self) -> bool:
+    def ends_warm_up(self) -> bool:
         """True if the current step is the last one of the warm-up, after which the caller waits for the device."""
         return self._steps + 1 == WARM_UP_STEPS
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pysot.utils.numbers import read_each, split_numbers
+from pysot.utils.numbers import parse_lines, split_numbers
 
 _MAX_PIXELS = 1 << 28  # a larger number is damaged
 
@@ -45,10 +45,10 @@ def parse_mask(text: str) -> Mask:
         x, y, width, height, *runs = [int(word) for word in text.strip().lstrip("m").split(",")]
     except ValueError:
         raise ValueError(f"a mask is m and whole numbers x,y,width,height,runs..., got {text.strip()[:60]!r}") from None
-    return mask_of_runs(x, y, width, height, runs)
+    return mask_from_runs(x, y, width, height, runs)
 
 
-def mask_of_runs(x: int, y: int, width: int, height: int, runs: Sequence[int]) -> Mask:
+def mask_from_runs(x: int, y: int, width: int, height: int, runs: Sequence[int]) -> Mask:
     """Make a mask from the lengths of its runs, alternately off and on; the pixels after the last run are off.
 
     Raises ValueError if the runs are longer than the mask.
@@ -69,7 +69,7 @@ def region_lines(path: str | os.PathLike) -> tuple[list[np.ndarray], dict[int, M
     The numbers of a mask are its box. They are NaN for an empty mask, and for a single number in a file with masks.
     Raises ValueError as `number_lines`.
     """
-    regions = read_each(path, _parse_region)
+    regions = parse_lines(path, _parse_region)
     if not any(isinstance(region, Mask) for region in regions):
         return [region for region in regions if not isinstance(region, Mask)], {}
     masks = {index: region for index, region in enumerate(regions) if isinstance(region, Mask) and region.pixels.any()}

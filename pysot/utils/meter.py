@@ -29,7 +29,7 @@ def elapsed_ms(device: torch.device, work: Callable[[], object]) -> float:
 def reserved_memory_mib(device: torch.device) -> float | None:
     """Return the peak memory in MiB that torch's allocator reserved on the device, in use or cached; None on a CPU.
 
-    Other processes cannot use that memory. `forget_peak_memory` makes it count from scratch.
+    Other processes cannot use that memory. `reset_peak_memory` makes it count from scratch.
     """
     module = device_module(device)
     return None if module is None else module.max_memory_reserved(device) / 2**20

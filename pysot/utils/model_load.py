@@ -162,7 +162,7 @@ def _find_weights(content: dict[Any, Any], keys: KeyPath = ()) -> Iterator[tuple
             yield from _find_weights(value, (*keys, key))
 
 
-def without_wrappers(state: dict[str, Any], own: Collection[str]) -> dict[str, Any]:
+def remove_wrapper_prefixes(state: dict[str, Any], own: Collection[str]) -> dict[str, Any]:
     """Remove the prefix that wrappers put before all names (module., _orig_mod., model.), so that they match `own`."""
     prefixes: Counter[str] = Counter()
     for name in state:
@@ -195,7 +195,9 @@ def load_pretrain(model: nn.Module, pretrained_path: str | Path) -> nn.Module:
 def load_state(model: nn.Module, state: dict[str, Any], source: str) -> None:
     """Load a state dict by the rules of `load_pretrain`; `source` names it in errors."""
     own = model.state_dict()
-    state = without_wrappers({name: value for name, value in state.items() if isinstance(value, torch.Tensor)}, own)
+    state = remove_wrapper_prefixes(
+        {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}, own
+    )
     is_network_file = any(name.startswith("backbone.") for name in state)
     is_network = any(name.startswith("backbone.") for name in own)
     if is_network and not _has_other_parts(state, is_network_file):

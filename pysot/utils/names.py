@@ -81,7 +81,7 @@ def frame_numbers(names: Sequence[str | os.PathLike]) -> list[int] | None:
     return None if group is None else _numbers_in_group(names, group)
 
 
-def places_by_number(names: Sequence[str | os.PathLike]) -> dict[int, int]:
+def index_by_number(names: Sequence[str | os.PathLike]) -> dict[int, int]:
     """Return {number in the name: index} of frames, without the names that have no digits.
 
     Raises ValueError with two of the names if the numbers do not distinguish all names with digits.
@@ -124,7 +124,7 @@ def missing_images(images: Sequence[str | os.PathLike]) -> list[str]:
     return [_with_frame_number(images[0], group, number) for number in missing]
 
 
-def part_of(images: Sequence[PathLike], count: int, first: int | None = None) -> list[PathLike]:
+def images_for_lines(images: Sequence[PathLike], count: int, first: int | None = None) -> list[PathLike]:
     """Return the images that belong to `count` lines of ground truth, if there are more images than lines.
 
     They are the first `count`, or those from number `first` on. Raises ValueError if an image between them is missing,
@@ -134,7 +134,7 @@ def part_of(images: Sequence[PathLike], count: int, first: int | None = None) ->
     if numbers is None:
         raise ValueError(
             f"{folder} has {len(images)} images for {count} lines of ground truth, and their names have no "
-            f"numbers that tell which are meant, such as {Path(images[0]).name} and {Path(images[-1]).name}; "
+            f"numbers that show which are meant, such as {Path(images[0]).name} and {Path(images[-1]).name}; "
             "remove the files that are no frames of the video"
         )
     chosen = [path for path, number in zip(images, numbers, strict=True) if first is None or number >= first][:count]

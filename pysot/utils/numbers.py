@@ -29,16 +29,16 @@ def split_numbers(line: str) -> list[float]:
         raise ValueError(f"needs numbers, got {text[:60]!r}") from None
 
 
-def number_lines(path: str | os.PathLike, blank: bool = False) -> list[np.ndarray]:
+def number_lines(path: str | os.PathLike, allow_blank: bool = False) -> list[np.ndarray]:
     """Read the numbers of each line, see `split_numbers`.
 
-    Empty lines at the end do not count. Other empty lines are arrays without numbers if `blank` lines are allowed, else
-    an error. Raises as `read_each`.
+    Empty lines at the end do not count. Other empty lines are arrays without numbers if `allow_blank` lines are allowed, else
+    an error. Raises as `parse_lines`.
     """
-    return read_each(path, lambda line: np.array(split_numbers(line) if line.strip() or not blank else []))
+    return parse_lines(path, lambda line: np.array(split_numbers(line) if line.strip() or not allow_blank else []))
 
 
-def read_each(path: str | os.PathLike, read: Callable[[str], T]) -> list[T]:
+def parse_lines(path: str | os.PathLike, read: Callable[[str], T]) -> list[T]:
     """Return read(line) of each line; empty lines at the end do not count.
 
     Raises ValueError with file and line if `read` raises it, and for a file that is no text; OSError.

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from pysot.utils.names import PathLike, frame_numbers, part_of
+from pysot.utils.names import PathLike, frame_numbers, images_for_lines
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -28,7 +28,7 @@ SPANS = {
 }
 
 
-def protocol_part(video: str, images: Sequence[str | os.PathLike], lines: int) -> tuple[slice, slice]:
+def protocol_slices(video: str, images: Sequence[str | os.PathLike], lines: int) -> tuple[slice, slice]:
     """Return slices of the images and of the lines of ground truth that belong together.
 
     They select everything, unless the video has a span (names are compared in lower case) and images with numbers
@@ -57,19 +57,19 @@ def protocol_part(video: str, images: Sequence[str | os.PathLike], lines: int) -
     return part, part
 
 
-def pair(video: str, images: list[PathLike], lines: list[T]) -> tuple[list[PathLike], list[T]]:
+def pair_images_with_lines(video: str, images: list[PathLike], lines: list[T]) -> tuple[list[PathLike], list[T]]:
     """Return the images and the lines of ground truth of a raw video that the protocol uses, one to one from the first.
 
-    Surplus images at the end are left out, surplus lines are not. Raises ValueError as `part_of`.
+    Surplus images at the end are left out, surplus lines are not. Raises ValueError as `images_for_lines`.
     """
-    part_of_images, part_of_lines = protocol_part(video, images, len(lines))
+    part_of_images, part_of_lines = protocol_slices(video, images, len(lines))
     chosen, lines = images[part_of_images], lines[part_of_lines]
     if len(chosen) > len(lines) or len(chosen) < len(images):
-        chosen = part_of(chosen, len(lines))
+        chosen = images_for_lines(chosen, len(lines))
     return chosen, lines
 
 
-def with_boxes(files: Iterable[Path]) -> list[Path]:
+def drop_empty_files(files: Iterable[Path]) -> list[Path]:
     """Return the ground-truth files of a video in order, without empty ones unless all are empty.
 
     Human4 of OTB100 has an empty file for its first target.

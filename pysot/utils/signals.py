@@ -170,7 +170,7 @@ def end_helpers() -> None:
         helper.kill()
 
 
-def keep_steps_whole() -> None:
+def defer_loader_errors() -> None:
     """Make torch's loader report a dead loader process when the next batch is fetched, not in the middle of a step.
 
     The loader's signal handler raises the error wherever the main thread is; this removes the handler.

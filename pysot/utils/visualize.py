@@ -64,7 +64,7 @@ def annotate(
     image: np.ndarray,
     region: ArrayLike | None = None,
     truth: ArrayLike | None = None,
-    score: float | None = None,
+    confidence: float | None = None,
     caption: str = "",
 ) -> np.ndarray:
     """Return a copy of `image` with a tracker's region and confidence, the ground truth, and a caption.
@@ -75,7 +75,7 @@ def annotate(
     if truth is not None:
         draw_region(canvas, truth, TRUTH)
     if region is not None:
-        draw_region(canvas, region, PREDICTED, "" if score is None else f"{score:.2f}")
+        draw_region(canvas, region, PREDICTED, "" if confidence is None else f"{confidence:.2f}")
     return draw_label(canvas, caption, (6, 0), (255, 255, 255)) if caption else canvas
 
 

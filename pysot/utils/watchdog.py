@@ -24,7 +24,7 @@ PATIENCE = 30.0  # seconds without a sign of life
 START = 1800.0  # seconds for everything before the first step: making an index, loading networks
 FIRST_STEP = 600.0  # seconds for a step in which operators may be compiled, and for a checkpoint
 STEP = 60.0  # seconds for any other step
-SLOWER = 10.0  # ... or this multiple of the longest step so far, whichever is more
+STEP_FACTOR = 10.0  # ... or this multiple of the longest step so far, whichever is more
 GRACE = 5.0  # seconds between message and end: the launcher, or an orderly end of this process, may come first
 INTERVAL = 1.0
 _HINT = "Its own log has the reason, or the kernel's (dmesg) if it was killed"
@@ -53,7 +53,7 @@ class Heartbeat:
         """Begin step `number` after the previous one has ended; the `first` steps of an epoch may take long."""
         if not first:
             self._longest = max(self._longest, time.monotonic() - self._since)
-        self.beat(f"is in step {number}", FIRST_STEP if first else max(STEP, SLOWER * self._longest))
+        self.beat(f"is in step {number}", FIRST_STEP if first else max(STEP, STEP_FACTOR * self._longest))
 
 
 class Watchdog:

@@ -9,8 +9,8 @@ from torch.autograd import DeviceType
 
 from helpers import moving_square
 from pysot.benchmarks import correctness, step_speed, tracking, training_checks
-from pysot.benchmarks.networks import find_data, make_network
-from pysot.benchmarks.record import Record, Setting, Told, read_record
+from pysot.benchmarks.networks import make_network, missing_data
+from pysot.benchmarks.record import Findings, Record, Setting, read_record
 from pysot.core.xcorr import WAYS, grouped_correlation
 from pysot.engine import train_loop
 from pysot.engine.train_loop import Trainer
@@ -23,14 +23,14 @@ def fp32_only(monkeypatch):
         monkeypatch.setattr(module, "precisions", lambda kind: {"fp32": []})
 
 
-def run_step(step, folder, kind: str = "cpu") -> Told:
+def run_step(step, folder, kind: str = "cpu") -> Findings:
     record = Record(folder / "record.jsonl")
     record.path.unlink(missing_ok=True)
     step(Setting(kind, folder, folder, short=True), record)
     return read_record(record.path)
 
 
-def failed_checks(findings: Told) -> set[str]:
+def failed_checks(findings: Findings) -> set[str]:
     return {check.name for check in findings.checks if not check.right}
 
 
@@ -155,7 +155,7 @@ def test_the_profile_of_a_card(tmp_path, monkeypatch):
     record = Record(tmp_path / "record.jsonl")
     step_speed.profile(trainer, record, step_ms=3.0)
     findings = read_record(record.path)
-    values = {measurement.name: measurement.value for measurement in findings.figures}
+    values = {measurement.name: measurement.value for measurement in findings.measurements}
     assert len(steps) == 3 and values == {"kernels in a step": 3, "the device computes": pytest.approx(50)}
     assert [note.split()[-1] for note in findings.notes] == ["kernel", "gemm", "copy"]
     assert findings.notes[1].split()[:2] == ["1.000", "2.0"]
@@ -175,15 +175,15 @@ def test_variants_of_a_card_come_fastest_first_and_end_in_time(tmp_path, monkeyp
     record = Record(tmp_path / "record.jsonl")
     step_speed.variants(Setting("cuda", tmp_path, tmp_path, short=False, seconds=24.0), record)
     findings = read_record(record.path)
-    assert 0 < len(findings.figures) < 16 and findings.figures[0].value == 4
+    assert 0 < len(findings.measurements) < 16 and findings.measurements[0].value == 4
     assert findings.notes[-1].startswith("left out for lack of time: ")
 
 
 def test_missing_data_is_named(tmp_path):
-    assert len(find_data(tmp_path)) == 3
+    assert len(missing_data(tmp_path)) == 3
     (tmp_path / "training_dataset/COCO/crop511").mkdir(parents=True)
     (tmp_path / "training_dataset/COCO/train2017.json").touch()
-    assert find_data(tmp_path) == [f"sequences: no {tmp_path / 'vot' / 'list.txt'}"]
+    assert missing_data(tmp_path) == [f"sequences: no {tmp_path / 'vot' / 'list.txt'}"]
 
 
 def test_versions_of_a_cuda_build(monkeypatch):

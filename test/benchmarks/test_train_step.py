@@ -6,7 +6,7 @@ import pytest
 import torch
 from toy_data import make_crops
 
-from helpers import drawn_batch, small_trainer, tiny_config
+from helpers import small_trainer, synthetic_batch, tiny_config
 from pysot.benchmarks import case_builder, training
 from pysot.benchmarks.case_builder import build_case, build_plain_step
 from pysot.benchmarks.job import Job
@@ -39,7 +39,7 @@ def test_the_baseline_computes_the_same_losses_and_step(tmp_path):
     for group in trainer.optimizer.param_groups:
         group["lr"] = 1e-5
     plain = plain_step(model, trainer.freeze, config.TRAIN, grad_clip=1000)
-    batch = drawn_batch(2, 255, 17)
+    batch = synthetic_batch(2, 255, 17)
     losses, numbers = trainer.step(batch), plain(batch)
     expected = [losses[name].item() for name in ("total_loss", "cls_loss", "loc_loss")]
     assert numbers[:3] == pytest.approx(expected, rel=1e-5)
@@ -66,7 +66,7 @@ def test_the_baseline_changes_the_way_to_correlate_of_its_own_network_only(tmp_p
         4.0,
     ]
     plain = build_plain_step(tiny_config(*values), trainer.freeze, 0, CPU)
-    plain(drawn_batch(2, 255, 17))
+    plain(synthetic_batch(2, 255, 17))
     assert correlation_functions(plain.model) == {grouped_correlation}
     assert correlation_functions(trainer.model) == {DepthwiseXCorr.correlate} == {xcorr_depthwise}
     group = plain.optimizer.param_groups[0]
@@ -75,7 +75,7 @@ def test_the_baseline_changes_the_way_to_correlate_of_its_own_network_only(tmp_p
 
 
 def test_the_parts_are_timed_while_they_are_measured_only(tmp_path):
-    trainer, batch = small_trainer(tmp_path, CPU), drawn_batch(2, 255, 17)
+    trainer, batch = small_trainer(tmp_path, CPU), synthetic_batch(2, 255, 17)
     trainer.begin(0)
     before = dict(vars(trainer))
     parts = time_parts(trainer, iter([batch] * 2), 2)
@@ -129,4 +129,4 @@ def test_the_plain_way_has_the_memory_to_itself(tmp_path, monkeypatch):
     monkeypatch.setattr(case_builder, "PlainStep", make_plain_step)
     rows, words = training.train(Job(build_case(cfg), CPU, Rank(), lambda rank, device: 0, steps=1, repeats=1))
     assert alive == [None, None]
-    assert [row.what for row in rows[:2]] == ["speed", "speed, spread"] and "-bound: " in words
+    assert [row.name for row in rows[:2]] == ["speed", "speed, spread"] and "-bound: " in words

@@ -12,7 +12,7 @@ from toy_data import make_crops
 from helpers import ROOT, TINY, experiment
 from pysot.datasets.annotation import index_annotation
 from pysot.datasets.check import check_annotations, check_boxes, check_crops
-from pysot.datasets.index import load_annotation, read_excluded, remember_excluded
+from pysot.datasets.index import load_annotation, read_excluded, update_excluded
 from pysot.datasets.storage import open_storage
 
 
@@ -91,17 +91,17 @@ def test_the_list_of_what_is_left_out_holds_as_long_as_its_cause(toy):
     """
     path = toy / "crop511/v0/000001.00.x.jpg"
     complete = path.read_bytes()
-    remember_excluded(toy / "train.json", toy / "wrong", [("v0", "00", number, "no image") for number in range(2)])
+    update_excluded(toy / "train.json", toy / "wrong", [("v0", "00", number, "no image") for number in range(2)])
     assert len(excluded(toy, "wrong")) == 2 and excluded(toy) == []
     path.write_bytes(complete[:100])
-    remember_excluded(toy / "train.json", toy / "crop511", [("v0", "00", 1, "cut off"), ("v0", "00", 99, "no image")])
+    update_excluded(toy / "train.json", toy / "crop511", [("v0", "00", 1, "cut off"), ("v0", "00", 99, "no image")])
     assert len(excluded(toy, "wrong")) == 2 and excluded(toy) == [("v0", "00", 1), ("v0", "00", 99)]
     before = load_annotation("TOY", toy / "crop511", toy / "train.json")
     path.write_bytes(complete)
     assert excluded(toy) == [("v0", "00", 99)]
     after = load_annotation("TOY", toy / "crop511", toy / "train.json")
     assert (len(before.boxes), len(after.boxes)) == (19, 20)  # the index is made again
-    remember_excluded(toy / "train.json", toy / "crop511", [])
+    update_excluded(toy / "train.json", toy / "crop511", [])
     listed = json.loads((toy / "train.json.excluded.json").read_text())
     assert [len(rows) for rows in listed.values()] == [2, 1] and len(excluded(toy, "wrong")) == 2
 
@@ -121,7 +121,7 @@ def test_a_list_of_everything_is_named(toy):
         (annotation.videos[v].decode(), annotation.tracks[t].decode(), int(annotation.frames[b]), "")
         for v, t, b in annotation.targets(np.arange(20))
     ]
-    remember_excluded(toy / "train.json", toy / "crop511", boxes)
+    update_excluded(toy / "train.json", toy / "crop511", boxes)
     with pytest.raises(ValueError, match="20 boxes are excluded by .*train.json.excluded.json"):
         load_annotation("TOY", toy / "crop511", toy / "train.json")
 

@@ -144,10 +144,10 @@ def test_bad_crops_are_replaced(toy, damage):
     assert len(items) == 24
     dataset = loader.dataset
     assert dataset.unreadable >= 6
-    count, *named = dataset.notes()
+    count, *named = dataset.pop_notes()
     assert count == f"{dataset.unreadable} crops could not be read and were replaced by other draws"
     assert 1 <= len(named) <= FRAMES and len(set(named)) == len(named) and "v0/00000" in named[0]
-    assert dataset.notes() == []
+    assert dataset.pop_notes() == []
     with_workers = build_train_loader(make_config(toy, DATASET__NEG=0.0, TRAIN__NUM_WORKERS=2), seed=0)
     assert_equal(items, load_items(with_workers, 0))
 
@@ -160,7 +160,7 @@ def test_unreadable_crops_are_counted_across_workers(toy):
         loader = build_train_loader(make_config(toy, DATASET__NEG=0.0, TRAIN__NUM_WORKERS=workers), seed=0)
         load_items(loader, 0)
         counts.append(loader.dataset.unreadable)
-        assert str(toy / "crop511" / "v0") in "".join(loader.dataset.notes())
+        assert str(toy / "crop511" / "v0") in "".join(loader.dataset.pop_notes())
     assert counts[0] == counts[1] > 0
 
 
@@ -171,7 +171,7 @@ def test_notes_end_after_a_while(tmp_path):
     dataset = build_dataset(make_config(tmp_path, DATASET__NEG=0.0, DATASET__VIDEOS_PER_EPOCH=200), seed=0)
     for position in range(200):
         dataset[0, position]
-    assert dataset.unreadable > 2 * MAX_NAMED_CROPS and len(set(dataset.notes())) == MAX_NAMED_CROPS + 1
+    assert dataset.unreadable > 2 * MAX_NAMED_CROPS and len(set(dataset.pop_notes())) == MAX_NAMED_CROPS + 1
 
 
 def test_an_item_is_described_by_its_crops(toy):

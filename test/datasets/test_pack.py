@@ -87,7 +87,7 @@ def test_crops_that_cannot_be_read_are_named_and_left_out(toy):
     items, others = ([data[0, position] for position in range(24)] for data in (dataset, loose))
     assert_equal(items, others)
     assert dataset.unreadable == loose.unreadable > 0
-    assert "did not exist when the data set was packed" in " ".join(dataset.notes())
+    assert "did not exist when the data set was packed" in " ".join(dataset.pop_notes())
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "gone"])

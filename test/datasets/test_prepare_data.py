@@ -40,7 +40,7 @@ def test_crops_json_and_description(otb):
     done = prepare("otb", "raw", "--name", "my set", "--procs", 1, cwd=otb)
     assert done.returncode == 0 and "left out: image raw/Man/img/0002.jpg is an empty file" in done.stderr
     assert (
-        "2 sequences, 5 crops written, 0 were there, 1 images or boxes left out; in train.json: 5 boxes, 1 no crop"
+        "2 sequences, 5 crops written, 0 already present, 1 images or boxes left out; in train.json: 5 boxes, 1 no crop"
         in done.stdout
     )
     assert "To train on it: DATASET.NAMES [MY_SET]" in done.stdout
@@ -55,7 +55,7 @@ def test_crops_json_and_description(otb):
         "NUM_USE": 5,
     }
     again = prepare("otb", "raw", "--name", "my set", "--procs", 1, cwd=otb)
-    assert "2 sequences, 0 crops written, 5 were there" in again.stdout
+    assert "2 sequences, 0 crops written, 5 already present" in again.stdout
 
 
 def test_a_pack_that_is_no_longer_named_is_told(otb):
@@ -84,8 +84,7 @@ def test_a_pack_that_is_no_longer_named_is_told(otb):
 def test_dry_run_counts_and_writes_nothing(otb):
     done = prepare("otb", "raw", "--name", "x", "--dry-run", cwd=otb)
     assert (
-        done.returncode == 0
-        and "train: 2 videos, 6 boxes, 0 crops are there; the others need about 0 MiB, " in done.stdout
+        done.returncode == 0 and "train: 2 videos, 6 boxes, 0 crops exist; the others need about 0 MiB, " in done.stdout
     )
     assert not (otb / "training_dataset").exists()
 
@@ -96,7 +95,8 @@ def test_exemplars_on_request(otb):
     assert "6 crops written" in done.stdout
     assert cv2.imread(str(otb / "x/crop511/Man/000001.00.z.jpg")).shape == (127, 127, 3)
     assert (
-        "0 crops written, 6 were there" in prepare("otb", "raw", "--out", "x", "--procs", 1, "--with-z", cwd=otb).stdout
+        "0 crops written, 6 already present"
+        in prepare("otb", "raw", "--out", "x", "--procs", 1, "--with-z", cwd=otb).stdout
     )
 
 
@@ -153,7 +153,7 @@ def test_from_a_folder_of_videos_to_a_training_run(tmp_path):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert "boat 1: 6 frames" in tool("extract_frames.py", "videos", "--out", "boats") and "was there" in tool(
+    assert "boat 1: 6 frames" in tool("extract_frames.py", "videos", "--out", "boats") and "already extracted" in tool(
         "extract_frames.py", "videos", "--out", "boats"
     )
     (tmp_path / "boats" / "boxes.csv").write_text("\n".join(lines))
@@ -211,7 +211,7 @@ def test_all_videos_of_a_folder_are_extracted(tmp_path):
     (tmp_path / "videos/notes.txt").write_text("x")
     done = extract_frames(tmp_path, "videos", "--out", "out")
     assert done.returncode == 2 and "1 of 7 videos could not be read: videos/a.mp4 is not a video" in done.stderr
-    assert "passed over 1 files that are no videos: notes.txt" in done.stdout
+    assert "skipped 1 files that are not videos: notes.txt" in done.stdout
     frames = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("000002.jpg"))
     assert frames == [f"{name}/000002.jpg" for name in ("b", "c_MOV", "c_mts", "c_wmv", "d", "day/b")]
     video(tmp_path / "videos/b.mkv.avi")
@@ -229,7 +229,7 @@ def test_frames_beside_folders_of_other_videos(tmp_path):
     extract_frames(tmp_path, "videos", "--out", "out")
     video(tmp_path / "videos/day.avi")
     out = tmp_path / "out/day"
-    for times in ("3 frames", "was there"):
+    for times in ("3 frames", "already extracted"):
         assert f"day: {times}" in extract_frames(tmp_path, "videos", "--out", "out").stdout
         assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.jpg")) == [
             f"{n}00000{k}.jpg" for n in ("", "a/") for k in range(3)
@@ -242,7 +242,7 @@ def test_frames_beside_folders_of_other_videos(tmp_path):
     assert not (tmp_path / "out/.day.part").exists()
     for frame in out.glob("*.jpg"):
         frame.rename(frame.with_suffix(".png"))  # frames in another format count too
-    assert "day: was there" in extract_frames(tmp_path, "videos", "--out", "out").stdout
+    assert "day: already extracted" in extract_frames(tmp_path, "videos", "--out", "out").stdout
 
 
 @pytest.mark.parametrize("content", ["ROOT: [", "ROOT: crop511", "3", "ROOT: 1\nANNO: a\nFRAME_RANGE: 1\nNUM_USE: 1"])

@@ -1,6 +1,8 @@
 """Processes that form a process group, for tests of several ranks."""
 
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -41,7 +43,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def fated(
+def start_fated_ranks(
     fate: str, rank: int = 1, device: str = "cpu", port: int | None = None, size: int = 2
 ) -> list[subprocess.Popen]:
     """Start processes one by one, as the old launch scripts do; `fate` happens to the process `rank`."""
@@ -75,15 +77,18 @@ def outcome(processes, dead: int | None = None, limit: float = 90) -> list[tuple
     return [results[i] for i in range(len(processes))]
 
 
-def launched(*arguments) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'test'}", "OMP_NUM_THREADS": "1"}
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node=2",
-        str(SCRIPT),
-        *arguments,
-    ]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+def train_two_ranks(device: str, *cases: dict) -> tuple[list[list[dict]], str]:
+    """Train cases, see two_ranks.train, one after the other in two processes of one process group.
+
+    Returns, for each case, what the ranks report, and the output on stderr.
+    """
+    path = [str(ROOT), str(ROOT / "test"), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1"}
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command = [*launcher, str(SCRIPT), device, *map(json.dumps, cases)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    reports = [json.loads(entry) for entry in re.findall(r"\{.*?\}", done.stdout)]  # both print to the same pipe
+    reports.sort(key=lambda report: (report["case"], report["rank"]))
+    assert len(reports) == 2 * len(cases), done.stdout
+    return [reports[i : i + 2] for i in range(0, len(reports), 2)], done.stderr

@@ -1,8 +1,6 @@
 """Two real processes over gloo: they get the weights of one process that adds the gradients of two half batches."""
 
-import json
 import os
-import re
 import socket
 import time
 
@@ -11,7 +9,7 @@ import torch
 
 import two_ranks
 from pysot.utils.distributed import Rank, find_rank, mean_over_ranks, process_group
-from rank_helpers import fated, launched, outcome
+from rank_helpers import outcome, start_fated_ranks, train_two_ranks
 
 
 @pytest.mark.parametrize(
@@ -26,14 +24,14 @@ from rank_helpers import fated, launched, outcome
 )
 def test_a_rank_that_ends_ends_the_others_and_is_named(fate, rank, words):
     start_time = time.monotonic()
-    results = outcome(fated(fate, rank), dead=rank if fate == "hangs" else None)
+    results = outcome(start_fated_ranks(fate, rank), dead=rank if fate == "hangs" else None)
     assert time.monotonic() - start_time < 60
     status, text = results[1 - rank]
     assert status not in (0, None) and words in text, (status, text)
 
 
 def test_ranks_that_live_end_in_order():
-    assert [status for status, _ in outcome(fated("lives", size=3))] == [0, 0, 0]
+    assert [status for status, _ in outcome(start_fated_ranks("lives", size=3))] == [0, 0, 0]
 
 
 def test_a_port_that_is_taken_is_named():
@@ -41,7 +39,7 @@ def test_a_port_that_is_taken_is_named():
         other.bind(("0.0.0.0", 0))
         other.listen()
         port = other.getsockname()[1]
-        processes = fated("lives", port=port)
+        processes = start_fated_ranks("lives", port=port)
         _, text = processes[0].communicate(timeout=60)
         processes[1].kill()
         processes[1].communicate()
@@ -49,27 +47,41 @@ def test_a_port_that_is_taken_is_named():
     assert f"port {port} is taken by another program: set another MASTER_PORT" in text, text
 
 
-@pytest.mark.parametrize(("reduce", "clip"), [("sum", "1000"), ("sum", "2"), ("avg", "1000")])
-def test_two_ranks_equal_one_process(tmp_path, reduce, clip):
-    done = launched(str(tmp_path), reduce, clip)
-    assert done.returncode == 0, done.stderr[-3000:]
-    got = torch.load(tmp_path / "checkpoint_e3.pth", weights_only=True)["state_dict"]
-    expected = two_ranks.by_hand(str(tmp_path), reduce, clip)
-    for name, value in expected.items():
-        torch.testing.assert_close(got[name], value, rtol=0, atol=1e-6, msg=name)
-    if clip == "1000":  # nothing is clipped: sum and mean give different weights
-        other = two_ranks.by_hand(str(tmp_path), "avg" if reduce == "sum" else "sum", clip)
-        assert max((got[name] - value).abs().max() for name, value in other.items() if value.is_floating_point()) > 1e-4
+def test_two_ranks_equal_one_process(tmp_path):
+    arithmetics = [("sum", "1000"), ("sum", "2"), ("avg", "1000")]
+    folders = [str(tmp_path / f"{reduce}{clip}") for reduce, clip in arithmetics]
+    cases = [
+        {"folder": folder, "reduce": reduce, "clip": clip}
+        for folder, (reduce, clip) in zip(folders, arithmetics, strict=True)
+    ]
+    train_two_ranks("cpu", *cases)
+    for folder, (reduce, clip) in zip(folders, arithmetics, strict=True):
+        got = torch.load(f"{folder}/checkpoint_e3.pth", weights_only=True)["state_dict"]
+        for name, value in two_ranks.by_hand(folder, reduce, clip).items():
+            torch.testing.assert_close(got[name], value, rtol=0, atol=1e-6, msg=f"{reduce} {clip} {name}")
+        if clip == "1000":  # nothing is clipped: sum and mean give different weights
+            other = two_ranks.by_hand(folder, "avg" if reduce == "sum" else "sum", clip)
+            change = max((got[name] - value).abs().max() for name, value in other.items() if value.is_floating_point())
+            assert change > 1e-4, (reduce, clip)
 
 
-def test_a_loss_that_explodes_on_one_rank_is_skipped_by_both(tmp_path):
-    done = launched(str(tmp_path), "sum", "10", "cpu", "1")
-    assert done.returncode == 0, done.stderr[-3000:]
-    first, second = [json.loads(entry) for entry in re.findall(r"\{.*?\}", done.stdout)]
-    assert first["skipped"] == second["skipped"] == 3
-    assert first["weights"] == pytest.approx(second["weights"], rel=1e-12) and first["weights"] < float("inf")
-    assert done.stderr.count("The loss of this process is the cause") == 3, done.stderr
-    assert done.stderr.count("The loss of this process was valid") == 3, done.stderr
+def test_a_step_that_is_bad_on_one_rank_is_skipped_by_both(tmp_path):
+    """An exploding loss, and a NaN on a saturating chip, which turns the gradients into 0."""
+    (exploding, saturating), text = train_two_ranks(
+        "cpu",
+        {"folder": str(tmp_path / "exploding"), "bad_rank": 1},
+        {
+            "folder": str(tmp_path / "saturating"),
+            "bad_rank": 1,
+            "saturating": True,
+            "opts": ["TRAIN.PRECISION", "bf16"],
+        },
+    )
+    for first, second in (exploding, saturating):
+        assert first["skipped"] == second["skipped"] == 3
+        assert first["weights"] == pytest.approx(second["weights"], rel=1e-12) and first["weights"] < float("inf")
+    assert text.count("The loss of this process is the cause") == 6, text
+    assert text.count("The loss of this process was valid") == 6, text
 
 
 def test_one_process_needs_nothing(monkeypatch):

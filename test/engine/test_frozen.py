@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from helpers import assert_same_weights, draw_weights, experiment, small_trainer, tiny_config
+from helpers import assert_same_weights, experiment, load_synthetic_weights, small_trainer, tiny_config
 from pysot.core.config import load_config
 from pysot.engine.engine_builder import wants_channels_last
 from pysot.engine.frozen import fold_frozen
@@ -30,7 +30,7 @@ def features(backbone, image):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_same_features_and_names(name):
-    backbone = draw_weights(build_model(load_config(experiment(name), ["BACKBONE.PRETRAINED", ""])).backbone)
+    backbone = load_synthetic_weights(build_model(load_config(experiment(name), ["BACKBONE.PRETRAINED", ""])).backbone)
     model = torch.nn.Module()
     model.backbone = backbone
     FreezePlan((), 99).apply(model, 0)
@@ -65,7 +65,7 @@ def test_the_copy_is_cast_once_to_what_autocast_gives(name, precision):
     """
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     image = torch.rand(1, 3, 127, 127) * 255
-    model = draw_weights(build_model(load_config(experiment(name), ["BACKBONE.PRETRAINED", ""])))
+    model = load_synthetic_weights(build_model(load_config(experiment(name), ["BACKBONE.PRETRAINED", ""])))
     FreezePlan((), 99).apply(model, 0)
     plain = features(model.backbone, image)
     fold_frozen(model.backbone)
@@ -114,7 +114,7 @@ def test_a_run_in_half_precision_casts_its_frozen_part(tmp_path):
 
 def test_what_trains_is_not_folded_and_learns():
     model = build_model(tiny_config())
-    draw_weights(model.backbone)
+    load_synthetic_weights(model.backbone)
     image = torch.rand(2, 3, 127, 127) * 255
     stages = ("layer1", "layer2", "layer3", "layer4", "layer5")
     for trained, folded in (((), [""]), (stages[3:], ["layer1", "layer2", "layer3"]), (stages, [])):
@@ -170,7 +170,7 @@ def test_compiled_steps_are_the_same(tmp_path):
 
 def test_torch_compile_follows_the_cast_copy():
     """It compiles to one graph, without Python between parts."""
-    model = draw_weights(build_model(tiny_config()))
+    model = load_synthetic_weights(build_model(tiny_config()))
     FreezePlan((), 99).apply(model, 0)
     fold_frozen(model.backbone, torch.bfloat16)
     image = torch.rand(1, 3, 127, 127) * 255

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import drawn_batch, small_trainer, tiny_config
+from helpers import small_trainer, synthetic_batch, tiny_config
 from pysot.engine.batch import float_images
 from pysot.engine.engine_builder import build_picture
 from pysot.engine.monitor import Monitor
@@ -29,7 +29,7 @@ class Bar(list):
 
 
 def test_bytes_and_light_become_float():
-    batch = drawn_batch(2, 127, 17)
+    batch = synthetic_batch(2, 127, 17)
     light = torch.tensor([[1.5, -2, 300], [0, 0, 0]])
     packed = {
         **batch,
@@ -91,7 +91,7 @@ def test_a_picture_shows_target_positives_and_prediction():
     config = tiny_config()
     model = build_model(config).train()
     size = config.TRAIN.SEARCH_SIZE
-    batch = drawn_batch(3, size, config.TRAIN.OUTPUT_SIZE)
+    batch = synthetic_batch(3, size, config.TRAIN.OUTPUT_SIZE)
     batch["search"][:] = 128
     batch["bbox"] = torch.tensor([[60.0, 70, 150, 160]] * 3)
     batch["label_cls"][:] = 0

@@ -499,7 +499,7 @@ def test_speed_is_counted_after_the_warm_up_with_its_spread():
     meter = SpeedMeter(10)
     for step in range(1, 12):
         meter.add(9.0 if step <= 5 else 1.0 if step <= 8 else 2.0, mark=step in (3, 8, 11))
-        assert meter.warms_up == (step == 4)
+        assert meter.ends_warm_up == (step == 4)
     assert meter.mean == pytest.approx(60 / 9) and meter.spread == pytest.approx(2.5)
     assert meter.line() == "FPS 6.67 +- 2.50 pairs/s, 6 steps in 2 window(s)"
     short = SpeedMeter(10)

@@ -4,7 +4,6 @@ Executed by test_distributed.py under torchrun.
 """
 
 import json
-import os
 import sys
 
 import torch
@@ -15,7 +14,7 @@ from pysot.engine.engine_builder import build_freeze_plan, build_lr_schedule, bu
 from pysot.engine.optimizer import FreezePlan, clip_gradients
 from pysot.models.model_builder import build_model
 from pysot.utils.device import choose_device
-from pysot.utils.distributed import find_rank, process_group
+from pysot.utils.distributed import Rank, find_rank, process_group
 
 TRAIN_OPTS = ["TRAIN.EPOCH", 3, "TRAIN.BATCH_SIZE", 2, "TRAIN.BASE_LR", 0.001]
 UNFREEZE_OPTS = ["BACKBONE.TRAIN_EPOCH", 1, "BACKBONE.TRAIN_LAYERS", "[layer4, layer5]"]
@@ -69,26 +68,46 @@ def by_hand(folder: str, reduce: str, clip: str) -> dict:
     return model.state_dict()
 
 
-def main(folder: str, reduce: str, clip: str, device: str = "cpu", bad_rank: str = "-1", *opts: str) -> None:
-    """Train on this rank; the gradients of the first batch of `bad_rank` overflow."""
+def main(device_name: str, *cases: str) -> None:
+    """Train each case on this rank, one after the other, and print what `train` returns as JSON."""
     rank = find_rank()
-    device = choose_device(device, local_rank=rank.local_rank)
+    device = choose_device(device_name, local_rank=rank.local_rank)
     with process_group(rank, device):
-        config, model = start(folder, reduce, clip, *opts)
-        if os.environ.get("SATURATING"):  # a chip that turns NaN into 0 and infinity into the largest number
-            for parameter in model.parameters():
-                parameter.register_hook(lambda gradient: gradient.nan_to_num(0.0))
-        batches = Halves(rank.index)
-        if rank.index == int(bad_rank):
-            if os.environ.get("SATURATING"):  # the gradients of NaN become 0
-                batches[0]["search"][0, 0, 0, 0] = float("nan")
-            else:
-                batches[0]["label_loc_weight"] *= 1e30
-        run = build_trainer(config, model, batches, device, rank)
-        run.freeze = FrozenNorms(*vars(run.freeze).values())
-        figures = run.run()
-        weights = sum(p.double().abs().sum().item() for p in model.cpu().state_dict().values())
-        print(json.dumps({"rank": rank.index, "skipped": figures["skipped"], "weights": weights}), flush=True)
+        for number, case in enumerate(cases):
+            print(
+                json.dumps({"case": number, "rank": rank.index, **train(rank, device, **json.loads(case))}), flush=True
+            )
+
+
+def train(
+    rank: Rank,
+    device: torch.device,
+    folder: str,
+    reduce: str = "sum",
+    clip: str = "10",
+    bad_rank: int = -1,
+    saturating: bool = False,
+    opts: tuple[str, ...] = (),
+) -> dict[str, float]:
+    """Return the number of skipped steps and the sum of the absolute weights.
+
+    The gradients of the first batch of `bad_rank` overflow. A saturating chip turns NaN into 0 and infinity into the
+    largest number.
+    """
+    config, model = start(folder, reduce, clip, *opts)
+    batches = Halves(rank.index)
+    if saturating:
+        for parameter in model.parameters():
+            parameter.register_hook(lambda gradient: gradient.nan_to_num(0.0))
+    if rank.index == bad_rank and saturating:  # the gradients of NaN become 0
+        batches[0]["search"][0, 0, 0, 0] = float("nan")
+    elif rank.index == bad_rank:
+        batches[0]["label_loc_weight"] *= 1e30
+    trainer = build_trainer(config, model, batches, device, rank)
+    trainer.freeze = FrozenNorms(*vars(trainer.freeze).values())
+    results = trainer.run()
+    weights = sum(p.double().abs().sum().item() for p in model.cpu().state_dict().values())
+    return {"skipped": results["skipped"], "weights": weights}
 
 
 if __name__ == "__main__":

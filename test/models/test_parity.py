@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import EXPERIMENTS, PARITY, draw_weights, drawn_batch, drawn_image, experiment, parity_json
+from helpers import (
+    EXPERIMENTS,
+    PARITY,
+    experiment,
+    load_synthetic_weights,
+    parity_json,
+    synthetic_batch,
+    synthetic_image,
+)
 from pysot.core.config import load_config
 from pysot.models.model_builder import build_model
 
@@ -12,7 +20,7 @@ STATE_DICTS = sorted(p.name.removesuffix(".state_dict.json") for p in PARITY.glo
 
 
 def tensor(tag: str, side: int) -> torch.Tensor:
-    return torch.from_numpy(drawn_image(tag, side, side).transpose(2, 0, 1)[None].astype(np.float32))
+    return torch.from_numpy(synthetic_image(tag, side, side).transpose(2, 0, 1)[None].astype(np.float32))
 
 
 @pytest.mark.parametrize("name", STATE_DICTS)
@@ -27,7 +35,7 @@ def test_state_dict(name):
 def test_forward(name):
     config = load_config(experiment(name))
     gains = {"cls_gain": 10, "loc_gain": 2} if "mobile" in name else {}
-    model = draw_weights(build_model(config), **gains).eval()
+    model = load_synthetic_weights(build_model(config), **gains).eval()
     with torch.inference_mode():
         model.template(tensor("template", 127))
         output = model.track(tensor("search", config.TRACK.INSTANCE_SIZE))
@@ -39,11 +47,11 @@ def test_forward(name):
 @pytest.mark.parametrize(("name", "score"), [("siamrpn_alex_dwxcorr", 21), ("siamrpn_r50_l234_dwxcorr_8gpu", 25)])
 def test_losses_and_gradients(name, score):
     config, expected = load_config(experiment(name)), parity_json(f"{name}.loss.json")
-    model = draw_weights(build_model(config)).train()
+    model = load_synthetic_weights(build_model(config)).train()
     for module in model.backbone.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eval()
-    losses = model(drawn_batch(2, config.TRACK.INSTANCE_SIZE, score))
+    losses = model(synthetic_batch(2, config.TRACK.INSTANCE_SIZE, score))
     losses["total_loss"].backward()
     for key, value in expected["losses"].items():
         assert losses[key].item() == pytest.approx(value, rel=1e-4), key

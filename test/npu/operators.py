@@ -12,7 +12,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from helpers import Batches, drawn_batch, drawn_image, experiment
+from helpers import Batches, experiment, synthetic_batch, synthetic_image
 from pysot.core.config import load_config
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
@@ -96,7 +96,7 @@ def record_steps(config, device: torch.device, rank: Rank) -> dict:
         matmul_hf32=npu.MATMUL_HF32,
         internal_format=npu.INTERNAL_FORMAT,
     )
-    batch = drawn_batch(2, config.TRAIN.SEARCH_SIZE, config.TRAIN.OUTPUT_SIZE)
+    batch = synthetic_batch(2, config.TRAIN.SEARCH_SIZE, config.TRAIN.OUTPUT_SIZE)
     batches = Batches([{name: value.pin_memory() for name, value in batch.items()}])  # pinned, like in the loader
     trainer = build_trainer(config, build_model(config), batches, device, rank, save=False)
     trainer.begin(0)
@@ -106,7 +106,7 @@ def record_steps(config, device: torch.device, rank: Rank) -> dict:
     with Recorder() as training:
         trainer.step(batches[0])
     tracker = build_tracker(trainer.model.eval(), config)
-    image = drawn_image("frame", 240, 320)
+    image = synthetic_image("frame", 240, 320)
     tracker.init(image, [100, 80, 60, 60])
     with Recorder() as tracking:
         tracker.track(image)

@@ -19,11 +19,11 @@ from helpers import (
     SIMULATED,
     TINY,
     assert_same_weights,
-    drawn_image,
     experiment,
     moving_square,
     noisy_batches,
     small_trainer,
+    synthetic_image,
     tiny_config,
 )
 from pysot.models.model_builder import build_model
@@ -96,7 +96,7 @@ def test_half_precision_trains_like_full(tmp_path, precision):
 
 
 def test_tracking_equals_the_cpu():
-    config, image, boxes = tiny_config(), drawn_image("frame", 240, 320), {}
+    config, image, boxes = tiny_config(), synthetic_image("frame", 240, 320), {}
     for name in ("cpu", "npu"):
         torch.manual_seed(0)
         tracker = build_tracker(build_model(config).to(choose_device(name)), config)

@@ -24,4 +24,4 @@ def test_a_step_of_the_check(tmp_path, step, checks):
     step(Setting("npu", tmp_path, tmp_path, short=True), record)
     findings = read_record(record.path)
     assert len(findings.checks) == checks and all(check.right for check in findings.checks), findings.checks
-    assert findings.checks or len(findings.figures) == 7
+    assert findings.checks or len(findings.measurements) == 7

@@ -9,7 +9,7 @@ import pytest
 
 from helpers import ROOT, SIMULATED, TINY, checkpoints, copy_of_repository, run_script, tiny_benchmark
 from launch_helpers import fields, final_lines
-from rank_helpers import fated, outcome
+from rank_helpers import outcome, start_fated_ranks
 
 pytestmark = pytest.mark.npu
 OPTS = " ".join([*TINY, "DATASET.VIDEOS_PER_EPOCH 16 BACKBONE.TRAIN_EPOCH 1 TRAIN.PRINT_FREQ 2"])
@@ -70,12 +70,12 @@ def test_full_8p_ended_by_max_steps_and_evaluated_on_the_cards(copy, data):
     ("fate", "words"), [("killed", "rank 1 has died"), ("fails", "rank 1 failed: ValueError: no such crop")]
 )
 def test_a_rank_that_ends_ends_the_others(fate, words):
-    status, text = outcome(fated(fate, 1, "npu"))[0]
+    status, text = outcome(start_fated_ranks(fate, 1, "npu"))[0]
     assert status not in (0, None) and words in text, (status, text)
 
 
 def test_ranks_that_live_end_in_order():
-    assert [status for status, _ in outcome(fated("lives", device="npu", size=3))] == [0, 0, 0]
+    assert [status for status, _ in outcome(start_fated_ranks("lives", device="npu", size=3))] == [0, 0, 0]
 
 
 def choose(name: str, **environment: str) -> subprocess.CompletedProcess:
@@ -93,7 +93,7 @@ def choose(name: str, **environment: str) -> subprocess.CompletedProcess:
 def test_a_busy_card_is_named():
     done = choose("npu:2", NPU_SIM_BUSY="2")
     assert done.returncode != 0, done.stderr
-    assert "device npu:2 is there but cannot be opened" in done.stderr and "npu-smi info" in done.stderr, done.stderr
+    assert "device npu:2 exists but cannot be opened" in done.stderr and "npu-smi info" in done.stderr, done.stderr
 
 
 def test_visible_cards():
@@ -130,10 +130,10 @@ def test_the_doctor_continues_with_the_other_cards():
         "for finding in run_all(): print(finding.section, finding.name, finding.problem, sep=': ')"
     )
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=600)
-    busy = r"run on npu:1: start: .*device npu:1 is there but cannot be opened"
+    busy = r"run on npu:1: start: .*device npu:1 exists but cannot be opened"
     assert done.returncode == 0 and re.search(busy, done.stdout), done.stdout + done.stderr
     assert "run on npu:0: optimizer step: \n" in done.stdout and "run on npu:2: copy: \n" in done.stdout, done.stdout
-    assert re.search(r"run: hccl: rank 1: .*npu:1 is there but cannot be opened", done.stdout), done.stdout
+    assert re.search(r"run: hccl: rank 1: .*npu:1 exists but cannot be opened", done.stdout), done.stdout
 
 
 def test_env_npu_sets_what_torch_npu_reads():

@@ -9,8 +9,8 @@ import torch
 
 import two_ranks
 from helpers import SIMULATED, assert_same_weights, noisy_batches, small_trainer
-from npu_helpers import ranks
 from pysot.utils.device import choose_device
+from rank_helpers import train_two_ranks
 
 pytestmark = pytest.mark.npu
 TORCH = ["NPU.FUSED_SGD", "False"]  # torch's SGD instead of torch_npu's NpuFusedSGD
@@ -22,21 +22,31 @@ def make_trainer(folder, *opts, **more):
     return small_trainer(folder, choose_device("npu"), *opts, **more)
 
 
-@pytest.mark.parametrize("opts", [[], TORCH], ids=["NpuFusedSGD", "torch"])
-def test_two_ranks_over_hccl_equal_one_process(tmp_path, opts):
-    ranks(tmp_path, "sum", "1000", "npu", "-1", *opts)
-    state = torch.load(tmp_path / "checkpoint_e3.pth", weights_only=True)["state_dict"]
-    assert_same_weights(state, two_ranks.by_hand(str(tmp_path), "sum", "1000"), TOLERANCE)
+def test_two_ranks_over_hccl_equal_one_process(tmp_path):
+    cases = [
+        {"folder": str(tmp_path / name), "clip": "1000", "opts": opts}
+        for name, opts in (("NpuFusedSGD", []), ("torch", TORCH))
+    ]
+    train_two_ranks("npu", *cases)
+    for case in cases:
+        got = torch.load(f"{case['folder']}/checkpoint_e3.pth", weights_only=True)["state_dict"]
+        assert_same_weights(got, two_ranks.by_hand(case["folder"], "sum", "1000"), TOLERANCE)
 
 
-@pytest.mark.parametrize("scale", ["32", "dynamic"])
-@pytest.mark.parametrize("opts", [[], TORCH], ids=["NpuFusedSGD", "torch"])
-def test_an_overflow_on_one_rank_is_skipped_by_both(tmp_path, scale, opts):
-    first, second = ranks(tmp_path, "sum", "10", "npu", "1", *FP16, "TRAIN.LOSS_SCALE", scale, *opts)
-    assert first["skipped"] == second["skipped"]
-    # A dynamic scale also skips steps while it searches for a scale.
-    assert first["skipped"] == 3 or scale == "dynamic" and 3 < first["skipped"] <= 6
-    assert first["weights"] == pytest.approx(second["weights"], rel=1e-12) and first["weights"] < float("inf")
+def test_an_overflow_on_one_rank_is_skipped_by_both(tmp_path):
+    """With either optimizer, and with a static and a dynamic loss scale."""
+    variants = [(scale, opts) for scale in ("32", "dynamic") for opts in ([], TORCH)]
+    cases = [
+        {"folder": str(tmp_path / str(i)), "bad_rank": 1, "opts": [*FP16, "TRAIN.LOSS_SCALE", scale, *opts]}
+        for i, (scale, opts) in enumerate(variants)
+    ]
+    reports, _ = train_two_ranks("npu", *cases)
+    for (first, second), (scale, opts) in zip(reports, variants, strict=True):
+        assert first["skipped"] == second["skipped"], (scale, opts)
+        # A dynamic scale is also searched for.
+        assert first["skipped"] == 3 or scale == "dynamic" and 3 < first["skipped"] <= 6, (scale, opts)
+        assert first["weights"] == pytest.approx(second["weights"], rel=1e-12), (scale, opts)
+        assert first["weights"] < float("inf"), (scale, opts)
 
 
 def test_fused_sgd_is_rebuilt_at_the_unfreeze_and_equals_torch_s(tmp_path):

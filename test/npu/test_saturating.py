@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from helpers import ROOT, SIMULATED, tiny_config
-from npu_helpers import ranks, record
+from npu_helpers import record
 from pysot.core.config import load_config
 from pysot.engine.engine_builder import build_amp
 from pysot.utils.device import choose_device, set_npu_switches
+from rank_helpers import train_two_ranks
 
 pytestmark = [pytest.mark.npu, pytest.mark.skipif(not SIMULATED, reason="the chip is simulated")]
 
@@ -34,12 +35,15 @@ def test_an_explosion_changes_nothing_in_fp16():
     assert first > 0 and last > 0 and explosion == 0
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_both_ranks_skip_a_step_that_is_bad_on_one(tmp_path, precision, monkeypatch):
+def test_both_ranks_skip_a_step_that_is_bad_on_one(tmp_path, monkeypatch):
     monkeypatch.setenv("NPU_SIM_SOC", "Ascend910A")
-    first, second = ranks(tmp_path, "sum", "10", "npu", "1", "TRAIN.PRECISION", precision)
-    assert first["skipped"] == second["skipped"] == 3
-    assert first["weights"] == pytest.approx(second["weights"], rel=1e-12)
+    cases = [
+        {"folder": str(tmp_path / precision), "bad_rank": 1, "opts": ["TRAIN.PRECISION", precision]}
+        for precision in ("fp32", "fp16")
+    ]
+    for first, second in train_two_ranks("npu", *cases)[0]:
+        assert first["skipped"] == second["skipped"] == 3
+        assert first["weights"] == pytest.approx(second["weights"], rel=1e-12)
 
 
 def test_bf16_is_refused_in_words():

@@ -16,7 +16,7 @@ sys.path[:0] = [str(TOOLS.parent), str(TOOLS)]
 def be_impatient() -> None:
     from pysot.utils import signals, watchdog
 
-    watchdog.PATIENCE, watchdog.STEP, watchdog.SLOWER, watchdog.FIRST_STEP, watchdog.START, watchdog.GRACE = (
+    watchdog.PATIENCE, watchdog.STEP, watchdog.STEP_FACTOR, watchdog.FIRST_STEP, watchdog.START, watchdog.GRACE = (
         6.0,
         8.0,
         2.0,

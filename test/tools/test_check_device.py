@@ -16,15 +16,15 @@ import pytest
 
 from helpers import ROOT
 from pysot.benchmarks import supervise
-from pysot.benchmarks.record import Check, Figure, Record, Setting, Told, read_record
+from pysot.benchmarks.record import Check, Findings, Measurement, Record, Setting, read_record
 from pysot.benchmarks.report import as_json, markdown, text, verdict
-from pysot.benchmarks.steps import OWN_DATA, STEPS
+from pysot.benchmarks.steps import MAKE_DATA, STEPS
 from pysot.benchmarks.supervise import FAILED, LATE, NO_TIME, OK, SKIPPED, WRONG, Outcome, Step, run_steps
 
 INJECTED = """
 import os, signal, subprocess, time
 def good(setting, record):
-    record.figure("speed", 3.0, "x")
+    record.measurement("speed", 3.0, "x")
     record.check("sum", 0.5, 1)
 def wrong(setting, record):
     record.check("sum", 2, 1)
@@ -33,7 +33,7 @@ def hangs(setting, record):
     record.note("begun")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     helper = subprocess.Popen(["sleep", "600"])
-    record.figure("helper", helper.pid, "")
+    record.measurement("helper", helper.pid, "")
     time.sleep(600)
 def raises(setting, record):
     record.check("before", 0, 1)
@@ -58,7 +58,7 @@ def run(tmp_path, monkeypatch):
     """Return a function that runs steps of INJECTED and returns their outcomes."""
     (tmp_path / "injected.py").write_text(INJECTED)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(supervise, "_TOO_SHORT", 0.2)
+    monkeypatch.setattr(supervise, "_MIN_SECONDS", 0.2)
     reported = []
 
     def run(*steps, kind="cpu", seconds=60.0, short=False):
@@ -87,40 +87,42 @@ def test_a_step_that_fails_stops_no_other(run):
         OK,
     ] and time.monotonic() - start < 40
     good, hangs, raises, dies, wrong, describes = outcomes
-    assert good.told == Told([Figure("speed", 3.0, "x")], [Check("sum", 0.5, 1)]) and good.passed
+    assert good.findings == Findings([Measurement("speed", 3.0, "x")], [Check("sum", 0.5, 1)]) and good.passed
     assert (
-        hangs.told.notes == ["begun"]
+        hangs.findings.notes == ["begun"]
         and "ended after 4 s; what it had found until then is kept" in hangs.reason
         and 4 <= hangs.seconds < 10
     )
     with pytest.raises(ProcessLookupError):  # its helper process has ended with it
         for _ in range(50):
-            os.kill(int(hangs.told.figures[0].value), 0)
+            os.kill(int(hangs.findings.measurements[0].value), 0)
             time.sleep(0.1)
-    assert raises.reason == "RuntimeError: CUDA error: device-side assert triggered" and raises.told.checks[0].right
-    assert raises.told.notes[0] == "the end of its log:" and any("in raises" in note for note in raises.told.notes)
-    assert "died of SIGKILL" in dies.reason and dies.told.notes == ["whole"] and not dies.told.figures
-    assert math.isnan(wrong.told.checks[1].error) and not any(check.right for check in wrong.told.checks)
-    assert describes.told.notes == ["cpu False data True"]
+    assert raises.reason == "RuntimeError: CUDA error: device-side assert triggered" and raises.findings.checks[0].right
+    assert raises.findings.notes[0] == "the end of its log:" and any(
+        "in raises" in note for note in raises.findings.notes
+    )
+    assert "died of SIGKILL" in dies.reason and dies.findings.notes == ["whole"] and not dies.findings.measurements
+    assert math.isnan(wrong.findings.checks[1].error) and not any(check.right for check in wrong.findings.checks)
+    assert describes.findings.notes == ["cpu False data True"]
     assert [outcome.passed for outcome in outcomes] == [True, False, False, False, False, True]
     assert verdict(outcomes) == "2 of 4 checks are right; look at: hangs, raises, dies, wrong"
 
 
 def test_the_whole_never_takes_longer_than_it_may(run):
     start = time.monotonic()
-    outcomes = run(step("hangs", 60), step("good"), step("describes", decides=True), seconds=3)
+    outcomes = run(step("hangs", 60), step("good"), step("describes", required=True), seconds=3)
     assert time.monotonic() - start < 8
     assert [outcome.state for outcome in outcomes] == [NO_TIME] * 3 and [outcome.passed for outcome in outcomes] == [
         True,
         True,
         False,
     ]
-    assert "all that was left" in outcomes[0].reason and outcomes[0].told.notes == ["begun"]
+    assert "all that was left" in outcomes[0].reason and outcomes[0].findings.notes == ["begun"]
     assert "no time was left for: hangs, good, describes" in verdict(outcomes)
 
 
 def test_steps_of_other_devices_and_of_the_long_form_are_left_out(run):
-    outcomes = run(step("good", kinds=("cuda",), otherwise="CUDA only"), step("raises", seconds_short=0), short=True)
+    outcomes = run(step("good", kinds=("cuda",), skip_reason="CUDA only"), step("raises", seconds_short=0), short=True)
     assert [(outcome.state, outcome.reason) for outcome in outcomes] == [
         (SKIPPED, "CUDA only"),
         (SKIPPED, "not in the short form"),
@@ -133,22 +135,24 @@ def test_steps_of_other_devices_and_of_the_long_form_are_left_out(run):
 def test_records_keep_numbers_that_json_has_not(tmp_path):
     record = Record(tmp_path / "a.jsonl")
     record.check("a", float("inf"), 1, "pixels")
-    record.figure("b", float("nan"), "ms", target=2.0)
+    record.measurement("b", float("nan"), "ms", target=2.0)
     told = read_record(record.path)
     assert (
         told.checks == [Check("a", math.inf, 1, "pixels")]
-        and math.isnan(told.figures[0].value)
-        and told.figures[0].target == 2
+        and math.isnan(told.measurements[0].value)
+        and told.measurements[0].target == 2
     )
-    assert read_record(tmp_path / "none") == Told() and "NaN" not in record.path.read_text()
+    assert read_record(tmp_path / "none") == Findings() and "NaN" not in record.path.read_text()
 
 
 def test_the_report_marks_what_is_wrong_with_what_was_found_and_allowed():
     checks = [Check("boxes", 0.3, 0.05, "pixels"), Check("forward", 0.0, 0.1)]
-    told = Told([Figure("speed", 1234.5, "pairs/s", 1000.0), Figure("odd", math.nan, "")], checks, ["a | b"])
+    told = Findings(
+        [Measurement("speed", 1234.5, "pairs/s", 1000.0), Measurement("odd", math.nan, "")], checks, ["a | b"]
+    )
     outcomes = [
         Outcome(Step("tracking", "", 1, 1), WRONG, 2.0, told),
-        Outcome(Step("forward", "", 1, 1), FAILED, 1.0, Told(), "died | of SIGKILL"),
+        Outcome(Step("forward", "", 1, 1), FAILED, 1.0, Findings(), "died | of SIGKILL"),
     ]
     lines = list(text(outcomes))
     assert any(line.startswith("!! boxes") and "0.3 pixels (allowed 0.05) WRONG" in line for line in lines)
@@ -169,13 +173,13 @@ def test_the_report_marks_what_is_wrong_with_what_was_found_and_allowed():
 
 
 def test_the_table_names_functions_that_are_there_and_fits_six_minutes_typically():
-    for each in (OWN_DATA, *STEPS):
+    for each in (MAKE_DATA, *STEPS):
         module, _, function = each.function.partition(":")
         path = ROOT / (module.replace(".", "/") + ".py")
         assert re.search(rf"^def {function}\(setting: Setting, record: Record\)", path.read_text(), re.MULTILINE), (
             each.function
         )
-        assert each.otherwise or len(each.kinds) == 3
+        assert each.skip_reason or len(each.kinds) == 3
     assert [each.name for each in STEPS][-1] == "compiled forms"
 
 
@@ -230,7 +234,7 @@ def test_a_check_that_is_told_to_end_leaves_nothing_behind(tmp_path):
 
 
 def test_the_short_form_on_a_cpu(tmp_path):
-    """Run the complete command with generated data; it takes a minute and a half on two otherwise idle cores."""
+    """Run the complete command with generated data; it takes a minute and a half on two skip_reason idle cores."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         command(tmp_path, "--device", "cpu"), cwd=tmp_path, capture_output=True, text=True, timeout=400, env=environment
@@ -238,7 +242,7 @@ def test_the_short_form_on_a_cpu(tmp_path):
     report = json.loads((tmp_path / "report.json").read_text())
     states = {each["name"]: each["state"] for each in report["steps"]}
     assert done.returncode == 0 and report["passed"], done.stdout + done.stderr
-    assert set(states) == {each.name for each in (OWN_DATA, *STEPS)}
+    assert set(states) == {each.name for each in (MAKE_DATA, *STEPS)}
     assert {name for name, state in states.items() if state != OK} == {
         "a step that waits for nothing",
         "compiled forms",

@@ -164,7 +164,7 @@ def test_training_runs_of_two_seeds_do_not_mix(copy, data, tmp_path):
     one = run("train_full_1p.sh", copy, data, *arguments)
     assert one.returncode == 0, one.stderr
     assert checkpoints(place / "snapshot_1p") == ["checkpoint_e1.pth"] and (place / "0" / "train_0.log").exists()
-    assert "the run ends after epoch 1; its learning rates are those of a schedule of " in one.stdout
+    assert "the training run ends after epoch 1; its learning rates are those of a schedule of " in one.stdout
     other = ("--device_id=1", "--seed=7")
     mixed = run("train_full_1p.sh", copy, data, *arguments, *other)
     assert mixed.returncode == 2 and "--output_path" in mixed.stderr, mixed.stderr

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import draw_weights, drawn_image, experiment, tiny_config
+from helpers import experiment, load_synthetic_weights, synthetic_image, tiny_config
 from pysot.core.config import cfg, default_config, load_config
 from pysot.models.model_builder import ModelBuilder, build_model
 from pysot.tracker.siamrpn_tracker import decode_boxes, object_confidences
@@ -27,7 +27,7 @@ def tracker():
 @pytest.mark.parametrize("name", ["siamrpn_alex_dwxcorr", "siamrpn_r50_l234_dwxcorr_8gpu"])
 def test_parity_on_bag(shared, name):
     config = load_config(experiment(name))
-    tracker = build_tracker(draw_weights(build_model(config)), config)
+    tracker = build_tracker(load_synthetic_weights(build_model(config)), config)
     expected = json.loads((shared / "parity" / f"{name}.track_bag.json").read_text())
     folder = shared / "data" / "vot" / "bag"
     box = init_box_from_region(np.loadtxt(folder / "groundtruth.txt", delimiter=",")[0])
@@ -60,7 +60,10 @@ def test_results_fingerprint_contains_the_arithmetic(kind, opts, description):
 def test_golden_trajectory():
     """Compare with boxes recorded when the trajectories on bag agreed with the original; needs no frames of bag."""
     config = load_config(experiment("siamrpn_alex_dwxcorr"))
-    tracker, image = build_tracker(draw_weights(build_model(config)), config), drawn_image("golden", 240, 320)
+    tracker, image = (
+        build_tracker(load_synthetic_weights(build_model(config)), config),
+        synthetic_image("golden", 240, 320),
+    )
     tracker.init(image, [100.5, 80.25, 61, 43])
     outputs = [tracker.track(np.roll(image, (2 * i, 5 * i), (0, 1))) for i in range(1, 5)]
     expected = [
@@ -87,7 +90,7 @@ def test_a_script_written_for_the_original(tmp_path):
         torch.save({"state_dict": state}, tmp_path / "model.pth")
         model = load_pretrain(ModelBuilder(), str(tmp_path / "model.pth")).eval().to(torch.device("cpu"))
         tracker = build_tracker(model)
-        image = drawn_image("frame", 240, 320)
+        image = synthetic_image("frame", 240, 320)
         cx, cy, w, h = get_axis_aligned_bbox(np.array([100, 80, 160, 80, 160, 120, 100, 120]))
         tracker.init(image, [cx - (w - 1) / 2, cy - (h - 1) / 2, w, h])
         outputs = tracker.track(image)
@@ -102,7 +105,7 @@ def test_a_script_written_for_the_original(tmp_path):
 )
 def test_invalid_boxes(tracker, box):
     with pytest.raises(ValueError, match="x, y, width, height"):
-        tracker.init(drawn_image("a", 100, 100), box)
+        tracker.init(synthetic_image("a", 100, 100), box)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +118,7 @@ def test_invalid_frames(tracker, frame):
 
 def test_track_before_init(tracker):
     with pytest.raises(RuntimeError, match="init"):
-        tracker.track(drawn_image("a", 100, 100))
+        tracker.track(synthetic_image("a", 100, 100))
 
 
 @pytest.mark.parametrize(
@@ -133,7 +136,7 @@ def test_track_before_init(tracker):
     ],
 )
 def test_any_box_gives_finite_boxes_within_the_frame(tracker, box):
-    image = drawn_image("frame", 240, 320)
+    image = synthetic_image("frame", 240, 320)
     tracker.init(image, box)
     for _ in range(3):
         x, y, w, h = tracker.track(image)["bbox"]
@@ -142,7 +145,7 @@ def test_any_box_gives_finite_boxes_within_the_frame(tracker, box):
 
 
 def test_grey_frames_equal_their_bgr_copies(tracker):
-    grey = drawn_image("frame", 120, 160)[:, :, 0]
+    grey = synthetic_image("frame", 120, 160)[:, :, 0]
     boxes = []
     bgr = np.repeat(grey[:, :, None], 3, axis=2)
     bgra = np.dstack([grey] * 3 + [np.zeros_like(grey)])
@@ -153,15 +156,15 @@ def test_grey_frames_equal_their_bgr_copies(tracker):
 
 
 def test_no_gradients_are_kept(tracker):
-    tracker.init(drawn_image("frame", 120, 160), [40, 30, 50, 40])
+    tracker.init(synthetic_image("frame", 120, 160), [40, 30, 50, 40])
     assert not tracker.model.zf.requires_grad
     with torch.inference_mode():
-        tracker.track(drawn_image("frame", 120, 160))
+        tracker.track(synthetic_image("frame", 120, 160))
 
 
 def test_two_trackers_on_one_network(tracker):
     """Each tracker keeps its own template, so that the boxes are those of two networks."""
-    config, image = tiny_config(), drawn_image("frame", 240, 320)
+    config, image = tiny_config(), synthetic_image("frame", 240, 320)
     frames = [np.roll(image, (2 * i, 5 * i), (0, 1)) for i in range(1, 4)]
     first_box, second_box = [100, 80, 60, 60], [20, 140, 40, 70]
 
@@ -181,7 +184,7 @@ def test_changes_of_the_global_config_are_obeyed():
     before = cfg.clone()
     try:
         cfg.merge_from_other_cfg(tiny_config())
-        model, image = build_model(cfg), drawn_image("frame", 240, 320)
+        model, image = build_model(cfg), synthetic_image("frame", 240, 320)
         live, fixed = build_tracker(model), build_tracker(model, cfg.clone())
         for tracker in (live, fixed):
             tracker.init(image, [100, 80, 60, 60])
@@ -195,7 +198,7 @@ def test_changes_of_the_global_config_are_obeyed():
 
 
 def test_a_still_scene_is_the_same_every_time(tracker):
-    image, results = drawn_image("frame", 240, 320), []
+    image, results = synthetic_image("frame", 240, 320), []
     for _ in range(2):
         tracker.init(image, [100, 80, 60, 60])
         results.append([tracker.track(image)["bbox"] for _ in range(4)])
@@ -204,9 +207,9 @@ def test_a_still_scene_is_the_same_every_time(tracker):
 
 def test_broken_weights_are_named(tracker):
     tracker.model.rpn_head.cls.head[3].bias.data[0] = float("nan")
-    tracker.init(drawn_image("frame", 120, 160), [40, 30, 50, 40])
+    tracker.init(synthetic_image("frame", 120, 160), [40, 30, 50, 40])
     with pytest.raises(ValueError, match="NaN"):
-        tracker.track(drawn_image("frame", 120, 160))
+        tracker.track(synthetic_image("frame", 120, 160))
 
 
 def test_wrong_base_size_is_named():
@@ -214,9 +217,9 @@ def test_wrong_base_size_is_named():
     config.defrost()
     config.TRACK.BASE_SIZE = 8
     tracker = build_tracker(build_model(config), config)
-    tracker.init(drawn_image("frame", 120, 160), [40, 30, 50, 40])
+    tracker.init(synthetic_image("frame", 120, 160), [40, 30, 50, 40])
     with pytest.raises(ValueError, match="TRACK.BASE_SIZE"):
-        tracker.track(drawn_image("frame", 120, 160))
+        tracker.track(synthetic_image("frame", 120, 160))
 
 
 def test_unknown_tracker_type():
@@ -261,7 +264,7 @@ class FixedNetwork(torch.nn.Module):
 def test_long_term_state():
     opts = ["TRACK.TYPE", "SiamRPNLTTracker", "TRACK.LOST_INSTANCE_SIZE", 831]
     config = tiny_config(*opts, "TRACK.CONFIDENCE_LOW", 0.85, "TRACK.CONFIDENCE_HIGH", 0.99)
-    network, image = FixedNetwork(0.5), drawn_image("frame", 240, 320)
+    network, image = FixedNetwork(0.5), synthetic_image("frame", 240, 320)
     tracker = build_tracker(network, config)
     tracker.init(image, [100, 80, 60, 60])
     first = tracker.track(image)["bbox"]

@@ -60,10 +60,10 @@ def test_loader_workers(cores, ranks, quota, workers):
 LIMITED = """
 import resource, sys
 sys.path.insert(0, sys.argv[1])
-from pysot.utils.cores import allow_open_files
+from pysot.utils.cores import raise_open_file_limit
 resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), int(sys.argv[3])))
 try:
-    workers = allow_open_files(abs(int(sys.argv[4])), fewer=int(sys.argv[4]) < 0)
+    workers = raise_open_file_limit(abs(int(sys.argv[4])), may_reduce=int(sys.argv[4]) < 0)
 except ValueError as error:
     sys.exit(str(error))
 print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], workers)

@@ -78,9 +78,7 @@ def test_a_card_that_cannot_be_opened_is_named(monkeypatch):
     cards.set_device = busy
     monkeypatch.setattr(layer, "_module", {"npu": cards}.get)
     monkeypatch.setattr(layer.torch, "device", lambda kind, index=0: f"{kind}:{index}")
-    with pytest.raises(
-        RuntimeError, match=r"npu:1 is there but cannot be opened \(error code is 507033\).*npu-smi info"
-    ):
+    with pytest.raises(RuntimeError, match=r"npu:1 exists but cannot be opened \(error code is 507033\).*npu-smi info"):
         choose_device("npu:1")
 
 

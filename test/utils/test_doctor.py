@@ -96,7 +96,7 @@ def cards(monkeypatch):
     from pysot.utils import device, doctor_run
 
     def refuse(card):
-        raise RuntimeError(f"device {card} is there but cannot be opened\nand more")
+        raise RuntimeError(f"device {card} exists but cannot be opened\nand more")
 
     monkeypatch.setattr(device, "accelerators", lambda: [torch.device("cuda", 0)])
     monkeypatch.setattr(doctor_run, "probe_device", refuse)
@@ -104,4 +104,4 @@ def cards(monkeypatch):
 
 def test_a_card_that_fails_is_a_finding(cards):
     (finding,) = doctor.check_devices()
-    assert (finding.value, finding.problem) == ("fails", "device cuda:0 is there but cannot be opened")
+    assert (finding.value, finding.problem) == ("fails", "device cuda:0 exists but cannot be opened")

@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from helpers import drawn_image
+from helpers import synthetic_image
 from pysot.utils.image import as_bgr, crop_square, read_image
 
 
 def write_image(path, suffix=".jpg", image=None):
-    ok, data = cv2.imencode(suffix, drawn_image("a", 60, 80) if image is None else image)
+    ok, data = cv2.imencode(suffix, synthetic_image("a", 60, 80) if image is None else image)
     path.write_bytes(data.tobytes())
     return path
 
@@ -43,7 +43,7 @@ def test_bytes_behind_a_jpeg_are_no_harm(tmp_path):
 
 
 def test_grey_sixteen_bit_and_transparent(tmp_path):
-    grey = drawn_image("a", 60, 80)[:, :, 0]
+    grey = synthetic_image("a", 60, 80)[:, :, 0]
     for image in (grey, grey.astype(np.uint16) * 257, np.dstack([grey] * 4)):
         got = read_image(write_image(tmp_path / "a.png", ".png", image))
         assert got.shape == (60, 80, 3) and got.dtype == np.uint8
@@ -52,9 +52,9 @@ def test_grey_sixteen_bit_and_transparent(tmp_path):
 
 def test_cmyk(tmp_path):
     image = pytest.importorskip("PIL.Image")
-    image.fromarray(drawn_image("a", 60, 80)[:, :, ::-1]).convert("CMYK").save(tmp_path / "a.jpg", quality=95)
+    image.fromarray(synthetic_image("a", 60, 80)[:, :, ::-1]).convert("CMYK").save(tmp_path / "a.jpg", quality=95)
     got = read_image(tmp_path / "a.jpg")
-    assert np.abs(got.astype(int) - drawn_image("a", 60, 80)).mean() < 12
+    assert np.abs(got.astype(int) - synthetic_image("a", 60, 80)).mean() < 12
 
 
 def test_non_ascii_names(tmp_path):
@@ -62,7 +62,7 @@ def test_non_ascii_names(tmp_path):
 
 
 def test_as_bgr_keeps_colour():
-    image = drawn_image("a", 10, 10)
+    image = synthetic_image("a", 10, 10)
     assert as_bgr(image) is not None and (as_bgr(image) == image).all()
 
 
@@ -81,14 +81,14 @@ def slow_crop(image, center, side, out, fill):
 @pytest.mark.parametrize("center", [(40, 30), (40.5, 29.4), (0, 0), (79, 59), (-30, 20), (500, 500)])
 @pytest.mark.parametrize("side", [1, 2, 31, 32, 127, 160])
 def test_crop_equals_its_definition(center, side):
-    image, fill = drawn_image("a", 60, 80), (10.7, 200.2, 99.9)
+    image, fill = synthetic_image("a", 60, 80), (10.7, 200.2, 99.9)
     np.testing.assert_array_equal(crop_square(image, center, side, 32, fill), slow_crop(image, center, side, 32, fill))
 
 
 def test_huge_crops_take_no_huge_memory():
     import tracemalloc
 
-    image, fill = drawn_image("a", 60, 80), (10, 20, 30)
+    image, fill = synthetic_image("a", 60, 80), (10, 20, 30)
     tracemalloc.start()
     crop = crop_square(image, (40, 30), 200_000, 255, fill)
     peak = tracemalloc.get_traced_memory()[1]
@@ -100,9 +100,9 @@ def test_huge_crops_take_no_huge_memory():
 
 
 def test_a_crop_is_a_copy():
-    image = drawn_image("a", 60, 80)
+    image = synthetic_image("a", 60, 80)
     crop_square(image, (40, 30), 32, 32, 0)[:] = 0
-    assert (image == drawn_image("a", 60, 80)).all()
+    assert (image == synthetic_image("a", 60, 80)).all()
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])

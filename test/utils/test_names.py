@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pysot.utils.names import list_images, missing_images, part_of
+from pysot.utils.names import images_for_lines, list_images, missing_images
 
 
 def test_images_in_the_order_of_their_numbers(tmp_path):
@@ -22,8 +22,8 @@ def test_missing_images():
 
 def test_part_of():
     images = [Path(f"v/{number:04d}.jpg") for number in (3, 4, 5, 7)]
-    assert part_of(images, 2) == images[:2] and part_of(images, 2, first=4) == images[1:3]
+    assert images_for_lines(images, 2) == images[:2] and images_for_lines(images, 2, first=4) == images[1:3]
     with pytest.raises(ValueError, match="there is no 0006.jpg in v"):
-        part_of(images, 3, first=4)
+        images_for_lines(images, 3, first=4)
     with pytest.raises(ValueError, match="v has 2 images for 1 lines .* such as a.jpg and b.jpg"):
-        part_of([Path("v/a.jpg"), Path("v/b.jpg")], 1)
+        images_for_lines([Path("v/a.jpg"), Path("v/b.jpg")], 1)

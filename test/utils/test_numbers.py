@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pysot.utils.numbers import listed_names, number_lines, read_each, split_numbers
+from pysot.utils.numbers import listed_names, number_lines, parse_lines, split_numbers
 
 
 @pytest.mark.parametrize("line", ["1,5;2,5;3,5;4,5", "1,5 2,5", "1,5\t2,5", "1,2;3", "1 2,3"])
@@ -48,12 +48,12 @@ def test_empty_lines_between_others(tmp_path):
     (tmp_path / "gt.txt").write_text("1,2\n \n3\n\n")
     with pytest.raises(ValueError, match="gt.txt line 2 needs numbers, got ''"):
         number_lines(tmp_path / "gt.txt")
-    assert [row.tolist() for row in number_lines(tmp_path / "gt.txt", blank=True)] == [[1, 2], [], [3]]
+    assert [row.tolist() for row in number_lines(tmp_path / "gt.txt", allow_blank=True)] == [[1, 2], [], [3]]
 
 
 def test_files_that_are_no_text_are_named(tmp_path):
     (tmp_path / "list.txt").write_bytes(b"\xff\xfe1\n")
-    for read in (number_lines, listed_names, lambda path: read_each(path, str)):
+    for read in (number_lines, listed_names, lambda path: parse_lines(path, str)):
         with pytest.raises(ValueError, match="list.txt is not UTF-8 text .* at byte 0"):
             read(tmp_path / "list.txt")
         with pytest.raises(FileNotFoundError, match="missing.txt"):

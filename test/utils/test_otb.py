@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pysot.datasets.raw.registry import RAW_SETS
 from pysot.toolkit.datasets.folder_layout import read_folder_layout
-from pysot.utils.otb import SPANS, with_boxes
+from pysot.utils.otb import SPANS, drop_empty_files
 
 
 def for_training(root: Path) -> list[tuple[str, float]] | None:
@@ -101,4 +101,8 @@ def test_an_empty_file_is_no_target(tmp_path):
     make_video(tmp_path / "Human4", numbered(1, 3), 3, "groundtruth_rect.2.txt")
     assert for_training(tmp_path) == for_evaluation(tmp_path) == [("0001.jpg", 0), ("0002.jpg", 1), ("0003.jpg", 2)]
     files = sorted((tmp_path / "Human4").glob("*.txt"))
-    assert with_boxes(reversed(files)) == files[1:] and with_boxes(files[:1]) == files[:1] and with_boxes([]) == []
+    assert (
+        drop_empty_files(reversed(files)) == files[1:]
+        and drop_empty_files(files[:1]) == files[:1]
+        and drop_empty_files([]) == []
+    )

@@ -10,7 +10,7 @@ import pytest
 
 from helpers import check_processes_end
 from pysot.utils.processes import map_in_processes, worker_pool
-from worker_functions import cannot_begin, dies, pid_and_square, sleeper, tell_number
+from worker_functions import dies, fail_to_start, make_sleeper, pid_and_square, return_number
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -21,12 +21,12 @@ def test_results_come_in_order(workers):
 
 
 def test_each_process_has_its_number():
-    with worker_pool(2, tell_number) as submit:
+    with worker_pool(2, return_number) as submit:
         assert {future.result() for future in [submit() for _ in range(30)]} == {0, 1}
 
 
 def test_what_cannot_begin_is_said_by_each_call():
-    with pytest.raises(FileNotFoundError, match="no such snapshot"), worker_pool(1, cannot_begin) as submit:
+    with pytest.raises(FileNotFoundError, match="no such snapshot"), worker_pool(1, fail_to_start) as submit:
         submit(1).result()
 
 
@@ -37,7 +37,7 @@ def test_a_process_that_dies_breaks_the_pool():
 
 def test_an_exception_ends_the_processes_at_once():
     began = time.monotonic()
-    with pytest.raises(KeyError, match="stop"), worker_pool(1, sleeper) as submit:
+    with pytest.raises(KeyError, match="stop"), worker_pool(1, make_sleeper) as submit:
         submit(60)
         raise KeyError("stop")
     assert time.monotonic() - began < 20

@@ -25,7 +25,7 @@ from pysot.datasets.raw.video import (
 )
 from pysot.utils.files import read_json
 from pysot.utils.frames import VIDEO_SUFFIXES
-from pysot.utils.names import list_images, natural_key, places_by_number
+from pysot.utils.names import index_by_number, list_images, natural_key
 
 logger = logging.getLogger(__name__)
 CORNERS, SIZES = ("x1", "y1", "x2", "y2"), ("x", "y", "w", "h")
@@ -135,7 +135,7 @@ def _csv_frames(folder: Path, boxes_by_frame: dict[str, dict[str, Box]], counts:
     images = list_images(folder)
     names = {image.name: index for index, image in enumerate(images)}
     by_name = all(frame in names for frame in boxes_by_frame)
-    numbered = {} if by_name else places_by_number(images)
+    numbered = {} if by_name else index_by_number(images)
     indices = {str(number): index for number, index in (numbered or dict(enumerate(range(len(images))))).items()}
     boxes_by_index: dict[int, dict[str, Box]] = {}
     for frame, boxes in boxes_by_frame.items():

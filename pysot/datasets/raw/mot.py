@@ -29,7 +29,7 @@ def _read_frames(folder: Path, counts: Counter) -> list[RawFrame]:
         )
     images = dict(zip(numbers or (), paths, strict=True))
     boxes: dict[int, dict[str, Box]] = {}
-    rows = read_lines(folder / "gt" / "gt.txt", functools.partial(number_lines, blank=True))
+    rows = read_lines(folder / "gt" / "gt.txt", functools.partial(number_lines, allow_blank=True))
     for row in (row for row in rows if len(row)):
         if len(row) < 6 or not np.isfinite(row[:2]).all():
             raise ValueError(f"gt.txt: expected frame, id, x, y, width, height, got {row.tolist()}")

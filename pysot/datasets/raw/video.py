@@ -165,13 +165,13 @@ def present_crops(folder: Path, suffix: str = ".x.jpg") -> Iterator[str]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.endswith(suffix) and not entry.name.startswith(".") and is_whole(entry.path):
+                if entry.name.endswith(suffix) and not entry.name.startswith(".") and is_complete_jpeg(entry.path):
                     yield entry.name
     except (FileNotFoundError, NotADirectoryError):
         return
 
 
-def is_whole(path: str | os.PathLike) -> bool:
+def is_complete_jpeg(path: str | os.PathLike) -> bool:
     """Return whether a file ends as a complete JPEG does."""
     with open(path, "rb") as stream:
         if stream.seek(0, os.SEEK_END) < 2:

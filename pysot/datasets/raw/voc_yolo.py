@@ -207,7 +207,7 @@ def _yolo_lines(image: Path, label: Path, counts: Counter) -> LabelLines:
         return []
     try:
         width, height = image_size(image)
-        rows = [row.tolist() for row in number_lines(label, blank=True) if len(row)]
+        rows = [row.tolist() for row in number_lines(label, allow_blank=True) if len(row)]
     except (OSError, ValueError) as error:
         logger.warning("left out: the labels of %s: %s", image, error)
         counts["unreadable labels or images"] += 1

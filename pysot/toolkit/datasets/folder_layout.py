@@ -13,7 +13,7 @@ from pysot.toolkit.datasets.native_layout import fill_hidden_truth
 from pysot.toolkit.datasets.sequence import Sequence
 from pysot.utils.names import image_paths
 from pysot.utils.numbers import number_lines
-from pysot.utils.otb import pair, with_boxes
+from pysot.utils.otb import drop_empty_files, pair_images_with_lines
 
 TRUTH = ("groundtruth_rect*.txt", "groundtruth.txt")
 LASOT_ABSENT = ("full_occlusion.txt", "out_of_view.txt")  # 1 in either file: a frame without the target
@@ -30,7 +30,7 @@ def read_folder_layout(folders: list[Path], problems: list[str]) -> list[Sequenc
     sequences = []
     origins: dict[str, Path] = {}  # by the name of the sequence
     for video in folders:
-        for path in with_boxes(path for pattern in TRUTH for path in video.glob(pattern)):
+        for path in drop_empty_files(path for pattern in TRUTH for path in video.glob(pattern)):
             target = re.search(r"\.(\d+)\.txt$", path.name)
             name = f"{video.name}-{target[1]}" if target else video.name
             if origins.setdefault(name, video) != video:
@@ -51,7 +51,7 @@ def _sequence(name: str, video: Path, truth_path: Path) -> Sequence:
     if truth_path.name == "groundtruth.txt":
         truth = fill_hidden_truth(truth, len(frames))
     else:
-        frames, truth = pair(video.name, frames, truth)
+        frames, truth = pair_images_with_lines(video.name, frames, truth)
     flags = [_flags(video / name, len(frames)) for name in LASOT_ABSENT if (video / name).is_file()]
     present = ~np.any(flags, axis=0) if flags else None
     visible = _visible(video, len(frames))

@@ -12,8 +12,8 @@ import numpy as np
 
 from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.datasets.subsets import UAV123_STARTS
-from pysot.utils.names import image_paths, part_of
-from pysot.utils.numbers import number_lines, read_each
+from pysot.utils.names import image_paths, images_for_lines
+from pysot.utils.numbers import number_lines, parse_lines
 
 NFS_STEP = 8  # lines of the 240 Hz ground truth per frame at 30 Hz
 
@@ -63,7 +63,7 @@ def _uav(folder: str, annotation: str, step: int = 1) -> Layout:
 
 def _read_nfs(path: Path) -> list[np.ndarray]:
     """Read the boxes of lines with id, x1, y1, x2, y2, frame, flags and a label."""
-    return read_each(path, _nfs_box)
+    return parse_lines(path, _nfs_box)
 
 
 def _nfs_box(line: str) -> np.ndarray:
@@ -142,12 +142,12 @@ def _sequence(layout: Layout, name: str, path: Path) -> Sequence:
         raise ValueError(f"{name}: no frames in {layout.images(path)}")
     first = layout.first(name) or _read_first_frame_number(path.with_name(f"{name}_frames.txt"))
     if first is not None:
-        frames = part_of(frames, len(truth), first)
+        frames = images_for_lines(frames, len(truth), first)
     if layout.read is _read_nfs and abs(len(truth) / max(1, len(frames)) - NFS_STEP) < 1:
         truth = truth[::NFS_STEP]
     # some videos of NFS end with one frame or one line more
     if abs(len(truth) - len(frames)) == 1 and layout.read is _read_nfs:
-        frames = part_of(frames, len(truth))
+        frames = images_for_lines(frames, len(truth))
         truth = truth[: len(frames)]
     return Sequence(name, frames, fill_hidden_truth(truth, len(frames)), None, None)
 

@@ -25,7 +25,7 @@ class Sequence:
     `visible` (N,) in frames that the average overlap of GOT-10k does not count; None means that all frames count.
     `anchors` are (frame, backwards) of the runs of multi-start sets. `masks` holds the ground truth of frames that are
     annotated with a mask, by frame; its bounding box is in `ground_truth`.
-    `alike` lists the other sequences of the set whose names differ in spelling only.
+    `similar_names` lists the other sequences of the set whose names differ in spelling only.
 
     Raises ValueError that names the sequence if the parts do not fit together.
     """
@@ -41,7 +41,7 @@ class Sequence:
     anchors: tuple[tuple[int, bool], ...] = ()
     masks: dict[int, Mask] = field(default_factory=dict)
     visible: np.ndarray | None = None
-    alike: tuple[str, ...] = ()
+    similar_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_video_name(self.name)
@@ -169,7 +169,9 @@ class Dataset:
             ]
             others = [name for name in candidates if name != sequence.name]
             if others:
-                self.sequences[index] = replace(sequence, alike=tuple(dict.fromkeys([*sequence.alike, *others])))
+                self.sequences[index] = replace(
+                    sequence, similar_names=tuple(dict.fromkeys([*sequence.similar_names, *others]))
+                )
 
     @property
     def one_pass(self) -> bool:

@@ -15,7 +15,7 @@ from pysot.toolkit.datasets.sequence import Dataset, Sequence
 class LoadedResults:
     """Results of each video, by name, and the data set of these videos.
 
-    With `problems` the tracker is not to be scored. `notes` are for the reader of its scores. `covers` is the number of
+    With `problems` the tracker is not to be scored. `notes` are for the reader of its scores. `coverage` is the number of
     loaded videos, such as "5 of 6 videos", empty if all are loaded.
     """
 
@@ -23,7 +23,7 @@ class LoadedResults:
     results: dict[str, Any] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    covers: str = ""
+    coverage: str = ""
 
 
 def load_results(dataset: Dataset, load: Callable[[Sequence], object], partial: bool = False) -> LoadedResults:
@@ -43,7 +43,9 @@ def load_results(dataset: Dataset, load: Callable[[Sequence], object], partial: 
     if not partial or not results:
         return LoadedResults(dataset, problems=tuple(problems))
     notes = tuple(f"left out: {problem}" for problem in problems)
-    return LoadedResults(dataset.only(results), results, notes=notes, covers=f"{len(results)} of {len(dataset)} videos")
+    return LoadedResults(
+        dataset.only(results), results, notes=notes, coverage=f"{len(results)} of {len(dataset)} videos"
+    )
 
 
 def repetition_notes(counts: Iterable[int], consequence: str = "some may be missing") -> list[str]:

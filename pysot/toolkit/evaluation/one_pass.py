@@ -9,9 +9,16 @@ import numpy as np
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.evaluation.loading import drawable_regions, find_losses, repetition_notes
 from pysot.toolkit.evaluation.ope import Curves, box_overlaps, mean_curves, measure_video
-from pysot.toolkit.evaluation.ope_official import GOT10K, OfficialOpe, SequenceResults, rule_of, summarize_official
+from pysot.toolkit.evaluation.ope_official import (
+    GOT10K,
+    OfficialOpe,
+    SequenceResults,
+    official_rule,
+    summarize_official,
+)
 from pysot.toolkit.protocol import NAN, Timeline, TrackerScore
-from pysot.toolkit.results.files import find_ope_runs, load_ope, load_ope_seconds
+from pysot.toolkit.results.files import load_ope, load_ope_seconds
+from pysot.toolkit.results.paths import find_ope_runs
 from pysot.utils.bbox import get_axis_aligned_bbox
 
 EXTRA_LINES_ALLOWED = ("lasot", "lasot_ext")  # sets whose toolkit cuts results that are longer than their video
@@ -84,7 +91,7 @@ def load_one_pass(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes
 
     Raises ResultError, and ValueError if no frame has ground truth.
     """
-    files = find_ope_runs(tracker_dir, sequence.name, sequence.alike)
+    files = find_ope_runs(tracker_dir, sequence.name, sequence.similar_names)
     extra_lines_allowed = dataset.name.lower() in EXTRA_LINES_ALLOWED
     runs = [load_ope(path, len(sequence), notes, extra_lines_allowed) for path in files]
     tracked = SequenceResults(sequence, axis_aligned_boxes(sequence.ground_truth), runs, load_ope_seconds(files[0]))
@@ -96,7 +103,7 @@ def score_one_pass(
     dataset: Dataset, results: dict[str, OnePassMeasurement], mode: str, with_timelines: bool
 ) -> OnePassScore:
     """Score one tracker, unless `mode` is "pysot" in the arithmetic of the set's own toolkit too."""
-    rule = rule_of(dataset)
+    rule = official_rule(dataset)
     repetitions = [len(measured.tracked.runs) for measured in results.values()]
     notes = repetition_notes(repetitions, "AO and SR weigh the videos by these numbers")
     timed = sum(len(measured.tracked.seconds) > 0 for measured in results.values())

@@ -10,7 +10,7 @@
 * GOT-10k (got10k 0.1.3): average overlap and success rates, see `ope.counted_overlaps`; frames per second as the mean
   of 1 / seconds.
 
-Boxes are (N, 4) float64 xywh. `OFFICIAL_RULES` is the table of sets, `rule_of` returns the rule of one.
+Boxes are (N, 4) float64 xywh. `OFFICIAL_RULES` is the table of sets, `official_rule` returns the rule of one.
 """
 
 from collections.abc import Callable, Iterable
@@ -171,7 +171,7 @@ OFFICIAL_RULES = {
 }
 
 
-def rule_of(dataset: Dataset) -> OfficialRule:
+def official_rule(dataset: Dataset) -> OfficialRule:
     """Return the rule of a set, by its name."""
     return OFFICIAL_RULES.get(dataset.name.lower(), UNKNOWN)
 

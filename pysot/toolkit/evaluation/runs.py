@@ -22,7 +22,7 @@ UNBOUNDED = 1 << 20  # pixels: width and height of images of unknown size
 class RunScore(TrackerScore):
     """Values of one tracker by name, the first of which ranks; those of each video; the first one by attribute.
 
-    The `official` fields are the same three in the official toolkit's arithmetic, if it differs and was asked for. `at`
+    The `official` fields are the same three in the official toolkit's arithmetic, if it differs and was asked for. `curve_x`
     and `curve` are x and y of a curve. All are empty if the tracker is not scored.
     """
 
@@ -32,7 +32,7 @@ class RunScore(TrackerScore):
     official: dict[str, float] = field(default_factory=dict)
     official_videos: dict[str, dict[str, float]] = field(default_factory=dict)
     official_attributes: dict[str, float] = field(default_factory=dict)
-    at: np.ndarray | None = field(default=None, compare=False)
+    curve_x: np.ndarray | None = field(default=None, compare=False)
     curve: np.ndarray | None = field(default=None, compare=False)
 
     @property

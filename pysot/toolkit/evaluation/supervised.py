@@ -13,8 +13,9 @@ from pysot.toolkit.evaluation.eao import expected_average_overlap, expected_over
 from pysot.toolkit.evaluation.loading import drawable_regions, repetition_notes
 from pysot.toolkit.evaluation.official import OfficialScore, named_pairs, official_score
 from pysot.toolkit.protocol import NAN, Timeline, TrackerScore
-from pysot.toolkit.results.files import load_baseline, vot_files
+from pysot.toolkit.results.files import load_baseline
 from pysot.toolkit.results.lines import ResultError
+from pysot.toolkit.results.paths import vot_files
 from pysot.toolkit.results.trajectory import Trajectory
 
 
@@ -113,7 +114,7 @@ def load_supervised(
     used.
     """
     runs, problems = [], []
-    for path in vot_files(tracker_dir, sequence.name, experiment, sequence.alike):
+    for path in vot_files(tracker_dir, sequence.name, experiment, sequence.similar_names):
         try:
             run = load_baseline(path, len(sequence))
             runs.append(change(run, path) if change else run)

@@ -70,4 +70,4 @@ def _score(
     except ValueError as error:
         return protocol.score_class(name=name, problems=(str(error),))
     notes = tuple(dict.fromkeys((*load_notes, *score.notes, *loaded.notes)))
-    return replace(score, name=name, notes=notes, covers=loaded.covers)
+    return replace(score, name=name, notes=notes, coverage=loaded.coverage)

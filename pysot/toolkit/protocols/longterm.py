@@ -12,15 +12,16 @@ from pysot.toolkit.evaluation.runs import UNBOUNDED, Run, RunScore, score_runs
 from pysot.toolkit.protocol import Protocol
 from pysot.toolkit.protocols.shared import run_report, single_run_tasks
 from pysot.toolkit.region.raster import corners_of, overlaps, region_table
-from pysot.toolkit.results.files import load_run, vot_files
+from pysot.toolkit.results.files import load_run
 from pysot.toolkit.results.lines import ResultError
+from pysot.toolkit.results.paths import vot_files
 
 NAME = "longterm"
 
 
 def load(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes: list[str]) -> list[Run]:
     """Load all repetitions; the first one must have confidences. Raises ResultError."""
-    files = vot_files(tracker_dir, sequence.name, NAME, sequence.alike)
+    files = vot_files(tracker_dir, sequence.name, NAME, sequence.similar_names)
     runs = [load_run(path, len(sequence)) for path in files]
     if runs[0].masks:
         raise ResultError(f"{files[0]} has masks, which long-term scores do not support; track with boxes")
@@ -39,7 +40,7 @@ def measure(dataset: Dataset, results: dict[str, list[Run]], mode: str) -> dict[
     fields: dict[str, Any] = {
         "numbers": _f1(score),
         "videos": _by_video(runs, pysot_videos, official=False),
-        "at": score.recalls,
+        "curve_x": score.recalls,
         "curve": score.precisions,
     }
     if official_videos:
@@ -76,5 +77,5 @@ LONG_TERM = Protocol(
     score=partial(score_runs, measure),
     score_class=RunScore,
     report=run_report("precision by recall"),
-    usual=True,
+    is_default=True,
 )

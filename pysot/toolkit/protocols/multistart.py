@@ -14,7 +14,8 @@ from pysot.toolkit.evaluation import multistart
 from pysot.toolkit.evaluation.runs import Run, RunScore, score_runs
 from pysot.toolkit.protocol import Protocol, Task
 from pysot.toolkit.protocols.shared import check_settings, run_report, run_task
-from pysot.toolkit.results.files import anchor_file, anchor_files, load_run
+from pysot.toolkit.results.files import load_run
+from pysot.toolkit.results.paths import anchor_file, anchor_files
 from pysot.toolkit.tracking.step import is_usable
 
 
@@ -23,7 +24,7 @@ def tasks(dataset: Dataset, sequence: Sequence, tracker_dir: Path, experiment: s
     return [
         run_task(
             sequence.run_from(frame, backwards),
-            anchor_file(tracker_dir, sequence.name, frame, experiment, sequence.alike),
+            anchor_file(tracker_dir, sequence.name, frame, experiment, sequence.similar_names),
         )
         for frame, backwards in sequence.anchors
     ]
@@ -33,9 +34,9 @@ def load_starts(
     dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes: list[str], experiment: str = "baseline"
 ) -> list[Run]:
     """Load the run from each anchor. Raises ResultError."""
-    runs, files = [], anchor_files(tracker_dir, sequence.name, experiment, sequence.alike)
+    runs, files = [], anchor_files(tracker_dir, sequence.name, experiment, sequence.similar_names)
     for frame, backwards in sequence.anchors:
-        path = files.get(frame) or anchor_file(tracker_dir, sequence.name, frame, experiment, sequence.alike)
+        path = files.get(frame) or anchor_file(tracker_dir, sequence.name, frame, experiment, sequence.similar_names)
         trajectory = load_run(path, frame + 1 if backwards else len(sequence) - frame)
         runs.append(Run(sequence.run_from(frame, backwards), trajectory, frame, backwards))
     return runs
@@ -61,7 +62,7 @@ def measure(dataset: Dataset, results: dict[str, list[Run]], mode: str) -> dict[
         "accuracy": accuracy,
         "robustness": robustness,
     }
-    return {"numbers": numbers, "videos": videos, "at": np.arange(settings.high), "curve": curve}
+    return {"numbers": numbers, "videos": videos, "curve_x": np.arange(settings.high), "curve": curve}
 
 
 def check(dataset: Dataset) -> None:
@@ -85,5 +86,5 @@ MULTI_START = Protocol(
     score_class=RunScore,
     report=run_report("expected overlap by length in frames"),
     check=check,
-    usual=True,
+    is_default=True,
 )

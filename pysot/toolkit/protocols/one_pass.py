@@ -9,9 +9,10 @@ from pysot.toolkit.protocol import Protocol, Report, Task
 from pysot.toolkit.report.one_pass_tables import TITLES, attribute_values, one_pass_tables, one_pass_text
 from pysot.toolkit.report.overviews import one_pass_overview
 from pysot.toolkit.report.plots import one_pass_figures
-from pysot.toolkit.results.files import ONE_PASS as OWN_FOLDER
-from pysot.toolkit.results.files import is_nested, load_ope, load_ope_seconds, ope_file, save_ope
+from pysot.toolkit.results.files import load_ope, load_ope_seconds, save_ope
 from pysot.toolkit.results.lines import ResultError
+from pysot.toolkit.results.paths import ONE_PASS as OWN_FOLDER
+from pysot.toolkit.results.paths import is_nested, ope_file
 from pysot.toolkit.results.trajectory import Trajectory
 from pysot.toolkit.tracking.one_pass import run_one_pass
 
@@ -57,5 +58,5 @@ ONE_PASS = Protocol(
     score_class=OnePassScore,
     report=Report(one_pass_text, one_pass_tables, TITLES, attribute_values, one_pass_figures, one_pass_overview),
     check=check,
-    usual=True,
+    is_default=True,
 )

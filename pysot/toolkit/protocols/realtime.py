@@ -13,7 +13,8 @@ from pysot.toolkit.protocols.multistart import MULTI_START, load_starts
 from pysot.toolkit.protocols.multistart import tasks as tasks_of_starts
 from pysot.toolkit.protocols.supervised import SUPERVISED
 from pysot.toolkit.protocols.supervised import tasks as supervised_tasks
-from pysot.toolkit.results.files import holds_results, load_seconds
+from pysot.toolkit.results.files import load_seconds
+from pysot.toolkit.results.paths import holds_results
 from pysot.toolkit.results.trajectory import Trajectory
 from pysot.toolkit.tracking.realtime import FPS, FrameClock, RealtimeTracker, simulate_realtime
 
@@ -43,7 +44,7 @@ REALTIME_SUPERVISED = replace(
     load=load_or_simulate,
     wrap_tracker=RealtimeTracker,
     sources=(SUPERVISED.experiment,),
-    usual=False,
+    is_default=False,
     timed=True,
 )
 REALTIME_MULTI_START = replace(
@@ -53,6 +54,6 @@ REALTIME_MULTI_START = replace(
     tasks=partial(tasks_of_starts, experiment=NAME),
     load=partial(load_starts, experiment=NAME),
     wrap_tracker=RealtimeTracker,
-    usual=False,
+    is_default=False,
     timed=True,
 )

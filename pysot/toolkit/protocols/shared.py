@@ -9,7 +9,8 @@ from pysot.toolkit.protocol import Report, Task
 from pysot.toolkit.report.overviews import run_overview
 from pysot.toolkit.report.plots import run_figures
 from pysot.toolkit.report.run_tables import TITLES, by_attribute, run_tables, run_text
-from pysot.toolkit.results.files import load_run, save_vot, vot_file
+from pysot.toolkit.results.files import load_run, save_vot
+from pysot.toolkit.results.paths import vot_file
 from pysot.toolkit.results.trajectory import Trajectory
 from pysot.toolkit.tracking.one_pass import run_one_pass
 
@@ -18,7 +19,7 @@ def single_run_tasks(
     dataset: Dataset, sequence: Sequence, tracker_dir: Path, experiment: str, confidence: bool = False
 ) -> list[Task]:
     """Return the task of one run from the first frame to the last. `confidence`: confidences are saved as well."""
-    path = vot_file(tracker_dir, sequence.name, experiment=experiment, alike=sequence.alike)
+    path = vot_file(tracker_dir, sequence.name, experiment=experiment, similar_names=sequence.similar_names)
     return [run_task(sequence, path, confidence)]
 
 

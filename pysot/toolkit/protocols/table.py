@@ -32,7 +32,7 @@ def find_protocol(dataset: Dataset, experiment: str | None = None) -> Protocol:
     if experiment:
         matching = [protocol for protocol in known if protocol.experiment == experiment]
     else:
-        matching = [protocol for protocol in known if protocol.usual]
+        matching = [protocol for protocol in known if protocol.is_default]
     if not matching:
         listed = ", ".join(protocol.experiment or "one pass only" for protocol in known)
         raise ValueError(f"{dataset.name} has no experiment {experiment!r}; it has {listed}")

@@ -15,7 +15,8 @@ from pysot.toolkit.evaluation.runs import Run, RunScore, score_runs
 from pysot.toolkit.protocol import Protocol
 from pysot.toolkit.protocols.shared import check_settings, run_report, single_run_tasks
 from pysot.toolkit.region.raster import region_table
-from pysot.toolkit.results.files import load_run, vot_files
+from pysot.toolkit.results.files import load_run
+from pysot.toolkit.results.paths import vot_files
 from pysot.toolkit.results.trajectory import START
 
 NAME = "unsupervised"
@@ -25,7 +26,7 @@ def load(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes: list[st
     """Load all repetitions. Raises ResultError."""
     return [
         Run(sequence, load_run(path, len(sequence)))
-        for path in vot_files(tracker_dir, sequence.name, NAME, sequence.alike)
+        for path in vot_files(tracker_dir, sequence.name, NAME, sequence.similar_names)
     ]
 
 
@@ -51,7 +52,7 @@ def measure(dataset: Dataset, results: dict[str, list[Run]], mode: str) -> dict[
     return {
         "numbers": {"accuracy": float(accuracy)},
         "videos": videos,
-        "at": thresholds,
+        "curve_x": thresholds,
         "curve": shares_above,
         "notes": tuple(repetition_notes(map(len, results.values()))),
     }

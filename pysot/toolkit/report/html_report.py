@@ -78,7 +78,7 @@ def _remarks(scores: Scores) -> str:
         if score.problems:
             sentences = "is not scored: " + "; ".join(score.problems[:3])
         elif score.notes:
-            sentences = (f"{score.covers} " if score.covers else "") + "; ".join(score.notes[:3])
+            sentences = (f"{score.coverage} " if score.coverage else "") + "; ".join(score.notes[:3])
         else:
             continue
         items.append(f"<li>{parts.text(score.name)} {parts.text(sentences)}</li>")

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from pysot.toolkit.evaluation.one_pass import OnePassScore
-from pysot.toolkit.evaluation.ope_official import rule_of
+from pysot.toolkit.evaluation.ope_official import official_rule
 from pysot.toolkit.protocol import NAN, Rows, Scores
 from pysot.toolkit.report.score_types import scored_as, trackers_as
 from pysot.toolkit.report.text_tables import attribute_table, label, notes_of, number, per_video, table
@@ -32,7 +32,7 @@ def ope_table(scores: Scores, mode: str = "pysot") -> str:
     text = table(ope_rows(scores, mode)) + notes_of(scores.trackers)
     remarks = [f"Note: {remark}" for remark in remarks_of(scores)]
     if mode == "both":
-        remarks.append(f"Why they differ: {rule_of(scores.dataset).difference}")
+        remarks.append(f"Why they differ: {official_rule(scores.dataset).difference}")
     return "\n".join([text, *remarks])
 
 
@@ -52,7 +52,7 @@ def one_pass_tables(scores: Scores, mode: str) -> dict[str, Rows]:
 
 def remarks_of(scores: Scores) -> tuple[str, ...]:
     """Return the remarks on the set, and if there are official scores, the remark on their toolkit."""
-    remark = rule_of(scores.dataset).remark
+    remark = official_rule(scores.dataset).remark
     return (*scores.dataset.remarks, *([remark] if remark and official_fields(scores) else []))
 
 

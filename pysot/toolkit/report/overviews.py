@@ -7,7 +7,7 @@ import numpy as np
 from pysot.toolkit.evaluation.official import DIFFERENCE
 from pysot.toolkit.evaluation.one_pass import OnePassScore
 from pysot.toolkit.evaluation.ope import DISTANCES, NORMALISED, OVERLAPS
-from pysot.toolkit.evaluation.ope_official import rule_of
+from pysot.toolkit.evaluation.ope_official import official_rule
 from pysot.toolkit.evaluation.runs import RunScore
 from pysot.toolkit.evaluation.supervised import SupervisedScore
 from pysot.toolkit.protocol import NAN, Scores
@@ -93,7 +93,7 @@ def one_pass_overview(scores: Scores, colours: dict[str, str]) -> str:
         rows.append(row)
     remarks = [*remarks_of(scores)]
     if official:
-        remarks.append(rule_of(scores.dataset).difference)
+        remarks.append(official_rule(scores.dataset).difference)
     notes = "".join(f"<p class=faint>{parts.text(remark)}.</p>" for remark in remarks)
     curves = (
         ("success", OVERLAPS, "success: share of frames above an overlap"),
@@ -143,8 +143,8 @@ def run_overview(axes: str, scores: Scores, colours: dict[str, str]) -> str:
     rows = [[named_cell(score.name, colours), *score.numbers.values(), *score.official.values()] for score in scored]
     lines = []
     for score in scored:
-        assert score.at is not None and score.curve is not None  # scored trackers have a curve
-        lines.append((score.at, score.curve, colours[score.name]))
+        assert score.curve_x is not None and score.curve is not None  # scored trackers have a curve
+        lines.append((score.curve_x, score.curve, colours[score.name]))
     chart = parts.chart(lines, axes, height=240, least=1.0)
     notes = (RUNS_DIFFERENCE, ABOVE_ONE) if official else ()
     note = "".join(f"<p class=faint>{parts.text(sentence)}.</p>" for sentence in notes)

@@ -140,10 +140,10 @@ def plot_runs(scores: Scores, axes_names: str, path: str | os.PathLike) -> Path:
     axes = figure.subplots()
     most = 1
     for index, score in enumerate(scored):
-        assert score.at is not None and score.curve is not None  # scored trackers have a curve
+        assert score.curve_x is not None and score.curve is not None  # scored trackers have a curve
         label = plain(f"{score.name} [{score.rank_by:.3f}]")
-        axes.plot(score.at, score.curve, label=label, zorder=3 - index / 100, **line_style(index))
-        most = max(most, score.at.max())
+        axes.plot(score.curve_x, score.curve, label=label, zorder=3 - index / 100, **line_style(index))
+        most = max(most, score.curve_x.max())
     ylabel, _, xlabel = axes_names.partition(" by ")
     axes.set(
         xlabel=xlabel or "overlap",

@@ -42,7 +42,7 @@ def attribute_table(scored: Sequence[tuple[TrackerScore, dict[str, float]]]) -> 
 
 def label(score: TrackerScore) -> str:
     """Return a tracker's name for tables, with a note if it is not completely scored."""
-    note = "not scored" if score.problems else score.covers
+    note = "not scored" if score.problems else score.coverage
     return f"{score.name} [{note}]" if note else score.name
 
 

@@ -33,7 +33,7 @@ def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace:
         raise OSError(
             error.errno, f"cannot make {folder.parent}: {error.strerror}. Choose another --results_dir"
         ) from error
-    with file_lock(folder.parent / f".{folder.name}.lock", keep=True):
+    with file_lock(folder.parent / f".{folder.name}.lock", keep_file=True):
         content = _read(folder / CLAIM)
         known = content.get("sha256")
         active = [process for process in content.get("runs", []) if _is_active(process, folder / CLAIM)]

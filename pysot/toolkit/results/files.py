@@ -11,18 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pysot.toolkit.results.lines import Lines, ResultError, read_lines, read_values
-from pysot.toolkit.results.paths import (  # noqa: F401
-    ONE_PASS,
-    anchor_file,
-    anchor_files,
-    find_ope_runs,
-    holds_results,
-    is_nested,
-    ope_file,
-    tracker_dirs,
-    vot_file,
-    vot_files,
-)
+from pysot.toolkit.results.paths import ope_file
 from pysot.toolkit.results.trajectory import LOST, SKIPPED, START, TRACKED, Trajectory
 from pysot.utils.files import atomic_write
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pysot.utils.masks import Mask, mask_of_runs, parse_mask
+from pysot.utils.masks import Mask, mask_from_runs, parse_mask
 from pysot.utils.numbers import split_numbers
 
 
@@ -174,7 +174,7 @@ def _read_binary(path: Path) -> Lines:
                 rows.append(unpack_next(f"<{2 * unpack_next('<H')[0]}f"))
             elif kind == 3:
                 x, y, width, height, runs = unpack_next("<hhHHH")
-                masks[index] = mask_of_runs(x, y, width, height, unpack_next(f"<{runs}H"))
+                masks[index] = mask_from_runs(x, y, width, height, unpack_next(f"<{runs}H"))
                 rows.append(masks[index].box)
             else:
                 raise ValueError(f"entry {index + 1} is of unknown kind {kind}")

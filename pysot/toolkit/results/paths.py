@@ -8,7 +8,7 @@ one pass   <tracker>/<video>.txt, for GOT-10k <tracker>/<video>/<video>_001.txt,
            <video>_time.txt, with one column per repetition
 
 Results may spell the name of a video differently, see `datasets.names`.
-`alike` are the other videos of its set whose names differ in spelling only.
+`similar_names` are the other videos of its set whose names differ in spelling only.
 For the lines in the files, see `files`.
 """
 
@@ -95,14 +95,14 @@ def ope_file(tracker_dir: str | os.PathLike, video: str, nested: bool = False) -
     return Path(tracker_dir) / video / f"{video}_001.txt" if nested else Path(tracker_dir) / f"{video}.txt"
 
 
-def find_ope_runs(tracker_dir: str | os.PathLike, video: str, alike: Collection[str] = ()) -> list[Path]:
+def find_ope_runs(tracker_dir: str | os.PathLike, video: str, similar_names: Collection[str] = ()) -> list[Path]:
     """Return the one-pass results of a video in the order of their repetitions.
 
     Without a result, returns the path where it is expected. Raises ValueError if the files are ambiguous or if a
     repetition between others is missing.
     """
     folder = Path(tracker_dir)
-    first = _first_ope_run(folder, video, alike)
+    first = _first_ope_run(folder, video, similar_names)
     if first.parent == folder:
         return [first]
     stem = first.stem.removesuffix("_001")
@@ -120,14 +120,14 @@ def find_ope_runs(tracker_dir: str | os.PathLike, video: str, alike: Collection[
     return [runs[number] for number in sorted(runs)]
 
 
-def _first_ope_run(folder: Path, video: str, alike: Collection[str]) -> Path:
+def _first_ope_run(folder: Path, video: str, similar_names: Collection[str]) -> Path:
     """Return the first one-pass result of a video, under its exact name or another spelling."""
     paths = [path for path in (ope_file(folder, video), ope_file(folder, video, nested=True)) if path.is_file()]
     if not paths and folder.is_dir():
         by_name: dict[str, list[Path]] = {}
         for name, path in _one_pass_files(folder):
             by_name.setdefault(name, []).append(path)
-        match = match_name(video, by_name, alike, folder)
+        match = match_name(video, by_name, similar_names, folder)
         paths = [] if match is None else by_name[match]
     if len(paths) > 1:
         raise ResultError(f"{paths[0]} and {paths[1]} may both be the result of {video}; remove the wrong one")
@@ -149,54 +149,58 @@ def vot_file(
     video: str,
     repetition: int = 1,
     experiment: str = "baseline",
-    alike: Collection[str] = (),
+    similar_names: Collection[str] = (),
 ) -> Path:
     """Return the path of the result of one repetition on a video."""
-    return _video_folder(tracker_dir, video, experiment, alike) / f"{video}_{repetition:03d}.txt"
+    return _video_folder(tracker_dir, video, experiment, similar_names) / f"{video}_{repetition:03d}.txt"
 
 
 def anchor_file(
-    tracker_dir: str | os.PathLike, video: str, frame: int, experiment: str = "baseline", alike: Collection[str] = ()
+    tracker_dir: str | os.PathLike,
+    video: str,
+    frame: int,
+    experiment: str = "baseline",
+    similar_names: Collection[str] = (),
 ) -> Path:
     """Return the path of the result of the run that starts at `frame`, from 0."""
-    return _video_folder(tracker_dir, video, experiment, alike) / f"{video}_{frame:08d}.txt"
+    return _video_folder(tracker_dir, video, experiment, similar_names) / f"{video}_{frame:08d}.txt"
 
 
 def vot_files(
-    tracker_dir: str | os.PathLike, video: str, experiment: str = "baseline", alike: Collection[str] = ()
+    tracker_dir: str | os.PathLike, video: str, experiment: str = "baseline", similar_names: Collection[str] = ()
 ) -> list[Path]:
     """Return the existing files of all repetitions, in order; the folder and the files may each be spelt differently.
 
     Without a result, returns the path where the first one is expected. Raises ValueError if the names are ambiguous.
     """
-    files = _numbered_files(_video_folder(tracker_dir, video, experiment, alike), video, 3, alike)
+    files = _numbered_files(_video_folder(tracker_dir, video, experiment, similar_names), video, 3, similar_names)
     if not files:
-        return [vot_file(tracker_dir, video, experiment=experiment, alike=alike)]
+        return [vot_file(tracker_dir, video, experiment=experiment, similar_names=similar_names)]
     return [files[number] for number in sorted(files)]
 
 
 def anchor_files(
-    tracker_dir: str | os.PathLike, video: str, experiment: str = "baseline", alike: Collection[str] = ()
+    tracker_dir: str | os.PathLike, video: str, experiment: str = "baseline", similar_names: Collection[str] = ()
 ) -> dict[int, Path]:
     """Return the existing files of runs by their first frame, from 0. Names and errors are as in `vot_files`."""
-    return _numbered_files(_video_folder(tracker_dir, video, experiment, alike), video, 8, alike)
+    return _numbered_files(_video_folder(tracker_dir, video, experiment, similar_names), video, 8, similar_names)
 
 
-def _numbered_files(folder: Path, video: str, digits: int, alike: Collection[str]) -> dict[int, Path]:
+def _numbered_files(folder: Path, video: str, digits: int, similar_names: Collection[str]) -> dict[int, Path]:
     """Return the files `<video>_<number>` of a folder by their numbers."""
     by_name: dict[str, dict[int, Path]] = {}
     for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
         if match := re.fullmatch(rf"(.*)_(\d{{{digits}}})\.(txt|bin)", name):
             # sorted: .txt comes after .bin, so it replaces a .bin of the same number
             by_name.setdefault(match[1], {})[int(match[2])] = folder / name
-    matching_name = match_name(video, by_name, alike, folder)
+    matching_name = match_name(video, by_name, similar_names, folder)
     return {} if matching_name is None else by_name[matching_name]
 
 
-def _video_folder(tracker_dir: str | os.PathLike, video: str, experiment: str, alike: Collection[str]) -> Path:
+def _video_folder(tracker_dir: str | os.PathLike, video: str, experiment: str, similar_names: Collection[str]) -> Path:
     """Return the folder of a video's results in any spelling; if none exists, the expected one."""
     parent = Path(tracker_dir) / experiment
     if (parent / video).is_dir() or not parent.is_dir():
         return parent / video
     names = [entry.name for entry in parent.iterdir() if entry.is_dir()]
-    return parent / (match_name(video, names, alike, parent) or video)
+    return parent / (match_name(video, names, similar_names, parent) or video)

@@ -29,7 +29,7 @@ def zip_ope(tracker_dir: str | os.PathLike, dataset: Dataset, path: str | os.Pat
 
 def _members(tracker_dir: str | os.PathLike, dataset: Dataset, sequence: Sequence) -> Iterator[tuple[str, str]]:
     """Yield (name in the zip, text) of a sequence's files."""
-    files = find_ope_runs(tracker_dir, sequence.name, sequence.alike)
+    files = find_ope_runs(tracker_dir, sequence.name, sequence.similar_names)
     video, frames = sequence.name, len(sequence)
     if not is_nested(dataset):
         yield f"{video}.txt", ope_text(load_ope(files[0], frames))
@@ -55,11 +55,11 @@ def missing_results(tracker_dir: str | os.PathLike, dataset: Dataset) -> list[st
     return [
         sequence.name
         for sequence in dataset.sequences
-        if not find_ope_runs(tracker_dir, sequence.name, sequence.alike)[0].is_file()
+        if not find_ope_runs(tracker_dir, sequence.name, sequence.similar_names)[0].is_file()
     ]
 
 
-def zip_if_whole(tracker_dir: str | os.PathLike, dataset: Dataset, path: str | os.PathLike) -> str:
+def zip_if_complete(tracker_dir: str | os.PathLike, dataset: Dataset, path: str | os.PathLike) -> str:
     """Pack the results of a set that its server scores, if none is missing. Returns a sentence for the user.
 
     The sentence names the zip to send, or the missing results. An existing zip is not touched if results are missing.
@@ -72,11 +72,11 @@ def zip_if_whole(tracker_dir: str | os.PathLike, dataset: Dataset, path: str | o
             f"{len(dataset)} videos have no result ({', '.join(missing[:3])}{more})"
         )
     packed = zip_ope(tracker_dir, dataset, path)
-    note = incomplete(dataset)
+    note = incomplete_note(dataset)
     return f"packed {packed}{note}" if note else f"{dataset.name} is scored by its server: send it {packed}"
 
 
-def incomplete(dataset: Dataset) -> str:
+def incomplete_note(dataset: Dataset) -> str:
     """Return a note for the zip of a set with missing sequences, "" for a complete set."""
     expected = SEQUENCE_COUNTS.get(dataset.name.lower(), 0)
     if len(dataset) >= expected:

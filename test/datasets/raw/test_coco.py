@@ -130,7 +130,7 @@ def test_scripts_make_what_training_reads(tmp_path, monkeypatch, capsys):
     run_script("gen_json.py", monkeypatch, "--root", raw, "--out", out)
     printed = capsys.readouterr().out
     expected = (
-        "2 images, 2 crops written, 0 were there, 1 images or boxes left out; "
+        "2 images, 2 crops written, 0 already present, 1 images or boxes left out; "
         "not used: 1 boxes without an image, 1 crowd, 1 degenerate"
     )
     assert expected in printed

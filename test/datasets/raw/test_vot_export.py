@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from helpers import drawn_image
+from helpers import synthetic_image
 from pysot.datasets.raw.video import RawFrame, RawVideo
 from pysot.datasets.raw.vot_export import export_vot
 from pysot.toolkit.datasets import load_dataset
@@ -15,7 +15,7 @@ def video(folder, name, boxes, tracks=("00",)):
     for i, box in enumerate(boxes):
         path = folder / name / f"{i + 7:04d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), drawn_image(f"{name}{i}", 60, 80))
+        cv2.imwrite(str(path), synthetic_image(f"{name}{i}", 60, 80))
         frames.append(RawFrame(path, i, {} if box is None else dict.fromkeys(tracks, box)))
     return RawVideo(name, tuple(frames))
 

@@ -24,7 +24,8 @@ from pysot.toolkit.report.figures import write_figures
 from pysot.toolkit.report.html_report import write_report
 from pysot.toolkit.report.one_pass_tables import attribute_rows, ope_rows, ope_table, ope_video_rows
 from pysot.toolkit.report.plots import plot_curves
-from pysot.toolkit.results.files import ResultError, find_ope_runs, load_ope, save_ope, tracker_dirs
+from pysot.toolkit.results.files import ResultError, load_ope, save_ope
+from pysot.toolkit.results.paths import find_ope_runs, tracker_dirs
 from pysot.toolkit.tracking.one_pass import run_one_pass
 
 BOX = np.array([20.0, 30, 40, 20])
@@ -166,7 +167,7 @@ def results_by_video(folder, *written, names=("car-1", "car_1", "Deer"), nested=
     results = {}
     for sequence in toy(*names).sequences:
         try:
-            path = find_ope_runs(folder / "m", sequence.name, sequence.alike)[0]
+            path = find_ope_runs(folder / "m", sequence.name, sequence.similar_names)[0]
             results[sequence.name] = path.relative_to(folder / "m").parts[0].removesuffix(".txt")
         except ValueError as error:
             results[sequence.name] = str(error)
@@ -205,7 +206,7 @@ def test_names_alike_are_scored_apart(tmp_path):
         f"no result file {tmp_path / 'm' / 'car-1.txt'}; track this video",
     )
     assert evaluate_tracker(dataset.only(["car-1"]), tmp_path / "m").problems
-    assert toy("a-1", "a_1", "a.1").only(["a-1", "a_1"]).sequences[0].alike == ("a_1", "a.1")
+    assert toy("a-1", "a_1", "a.1").only(["a-1", "a_1"]).sequences[0].similar_names == ("a_1", "a.1")
     save_ope(tmp_path / "m", "car-1", np.stack([BOX + [100, 0, 0, 0]] * 6))
     success = {name: curves.auc for name, curves in evaluate_tracker(dataset, tmp_path / "m").videos.items()}
     assert success == pytest.approx({"car-1": 0, "car_1": 20 / 21})

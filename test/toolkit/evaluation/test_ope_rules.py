@@ -22,7 +22,7 @@ from pysot.toolkit.report.html_report import write_report
 from pysot.toolkit.report.one_pass_tables import attribute_rows, ope_rows, ope_table, ope_video_rows, remarks_of
 from pysot.toolkit.report.plots import plot_curves
 from pysot.toolkit.results.files import save_ope
-from pysot.utils.otb import SPANS, protocol_part
+from pysot.utils.otb import SPANS, protocol_slices
 
 sys.path.insert(0, str(Path(__file__).parent))
 import literal_ope as literal  # noqa: E402
@@ -342,11 +342,11 @@ def test_raw_otb_has_the_frames_of_published_results(tmp_path, spelt):
 
 def test_parts_of_otb_videos():
     complete, images = (slice(None), slice(None)), [f"{number:04d}.jpg" for number in range(1, 500)]
-    assert protocol_part("Deer", images[:71], 71) == complete
-    assert protocol_part("tiger1", images[:349], 349) == complete  # renumbered
-    assert protocol_part("David", images[:10], 10) == complete  # another video of that name
-    assert protocol_part("David", ["a.jpg", "b.jpg"], 471) == complete
-    assert protocol_part("Tiger1", images[:354], 349) == (slice(5, 354), slice(None))
+    assert protocol_slices("Deer", images[:71], 71) == complete
+    assert protocol_slices("tiger1", images[:349], 349) == complete  # renumbered
+    assert protocol_slices("David", images[:10], 10) == complete  # another video of that name
+    assert protocol_slices("David", ["a.jpg", "b.jpg"], 471) == complete
+    assert protocol_slices("Tiger1", images[:354], 349) == (slice(5, 354), slice(None))
 
 
 def test_human4_has_one_target(tmp_path):

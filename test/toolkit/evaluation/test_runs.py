@@ -20,18 +20,8 @@ from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.report.figures import write_figures
 from pysot.toolkit.report.html_report import write_report
 from pysot.toolkit.report.summary import full_text, rows_of, tag_values
-from pysot.toolkit.results.files import (
-    SKIPPED,
-    START,
-    TRACKED,
-    ResultError,
-    Trajectory,
-    anchor_file,
-    load_run,
-    save_ope,
-    save_vot,
-    vot_file,
-)
+from pysot.toolkit.results.files import SKIPPED, START, TRACKED, ResultError, Trajectory, load_run, save_ope, save_vot
+from pysot.toolkit.results.paths import anchor_file, vot_file
 from pysot.utils.masks import Mask
 
 BOX = [20.0, 20, 20, 20]
@@ -169,7 +159,7 @@ def test_a_long_term_tracker_from_files(tmp_path):
         score_trackers(dataset, [tmp_path / "m"]), "pysot", False
     )
     score = score_trackers(dataset, [tmp_path / "m"], partial=True).trackers[0]
-    assert score.covers == "1 of 2 videos" and score.numbers["precision"] == 1
+    assert score.coverage == "1 of 2 videos" and score.numbers["precision"] == 1
 
 
 def test_scores_by_attribute(tmp_path):
@@ -506,7 +496,7 @@ def test_pictures_and_page(tmp_path, kind, axes):
             save_vot(vot_file(tmp_path / name, video, experiment=experiment), result)
     folders = [tmp_path / "m", tmp_path / "n"]
     scores = score_trackers(dataset, folders, experiment=experiment, partial=True, with_timelines=True)
-    assert [score.covers for score in sorted(scores.trackers, key=lambda score: score.name)] == ["", "1 of 2 videos"]
+    assert [score.coverage for score in sorted(scores.trackers, key=lambda score: score.name)] == ["", "1 of 2 videos"]
     timeline = scores.timelines("a")["m"]
     assert timeline.losses == ([9] if kind == "multistart" else [21]) and len(timeline.overlap) == 40
     page = write_report(tmp_path / "out.html", scores, {}).read_text()

@@ -19,7 +19,7 @@ from pysot.toolkit.report.plots import plot_scores
 from pysot.toolkit.report.summary import full_text, rows_of
 from pysot.toolkit.report.supervised_tables import score_table, tag_rows, video_rows
 from pysot.toolkit.report.table_files import write_table
-from pysot.toolkit.results.files import vot_file
+from pysot.toolkit.results.paths import vot_file
 
 PARITY = Path(__file__).resolve().parents[2] / "parity"
 SET = Dataset("SET", [box_sequence(30, name="a"), box_sequence(25, name="b")], EAO_TAGS, VotSettings(5, 20, 10))

@@ -8,7 +8,8 @@ from pysot.toolkit.datasets.sequence import Dataset, VotSettings
 from pysot.toolkit.evaluation import longterm
 from pysot.toolkit.evaluation.runs import run_overlaps
 from pysot.toolkit.experiments.scoring import evaluate_tracker
-from pysot.toolkit.results.files import Trajectory, anchor_file, save_vot, vot_file
+from pysot.toolkit.results.files import Trajectory, save_vot
+from pysot.toolkit.results.paths import anchor_file, vot_file
 from pysot.toolkit.tracking.realtime import FrameClock
 from pysot.utils.masks import Mask
 

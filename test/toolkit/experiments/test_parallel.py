@@ -12,7 +12,7 @@ from helpers import check_processes_end
 from pysot.toolkit.datasets.sequence import Dataset, Sequence, VotSettings
 from pysot.toolkit.experiments.parallel import run_in_processes
 from pysot.toolkit.experiments.runner import run_dataset
-from pysot.toolkit.results.files import vot_file
+from pysot.toolkit.results.paths import vot_file
 
 LENGTHS = {"a": 8, "b": 20, "c": 12}
 

@@ -6,7 +6,8 @@ from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.experiments.runner import run_dataset
 from pysot.toolkit.experiments.scoring import evaluate_tracker
-from pysot.toolkit.results.files import LOST, SKIPPED, START, TRACKED, load_baseline, vot_file
+from pysot.toolkit.results.files import LOST, SKIPPED, START, TRACKED, load_baseline
+from pysot.toolkit.results.paths import vot_file
 from pysot.toolkit.tracking.supervised import run_supervised
 from pysot.utils.bbox import init_box_from_region
 

@@ -21,7 +21,8 @@ from pysot.toolkit.report.figures import write_figures
 from pysot.toolkit.report.html_report import write_report
 from pysot.toolkit.report.summary import full_text, rows_of
 from pysot.toolkit.report.text_tables import label, number, per_video
-from pysot.toolkit.results.files import load_run, save_vot, vot_file
+from pysot.toolkit.results.files import load_run, save_vot
+from pysot.toolkit.results.paths import vot_file
 from pysot.toolkit.tracking.one_pass import run_one_pass
 
 SETTINGS = VotSettings(5, 20, 10)
@@ -47,7 +48,7 @@ def data_set(protocol: str, settings: VotSettings | None = None, **more) -> Data
 def test_experiments_of_a_set(protocol, settings, known):
     dataset = data_set(protocol, settings, anchors=((0, False),))
     assert {name: find_protocol(dataset, name).experiment for name in known} == known
-    assert find_protocol(dataset).usual
+    assert find_protocol(dataset).is_default
     with pytest.raises(ValueError, match=f"SET has no experiment 'other'; it has .*{known[None] or 'one pass only'}"):
         find_protocol(dataset, "other")
 
@@ -128,7 +129,7 @@ WIDTHS = Protocol(
     score=score,
     score_class=WidthScore,
     report=Report(text, tables, {"videos": "Widths of videos"}, lambda score: {}, figures, overview),
-    usual=True,
+    is_default=True,
 )
 
 

@@ -12,17 +12,9 @@ from pysot.toolkit.protocols import longterm
 from pysot.toolkit.region.masks import mask_overlap
 from pysot.toolkit.region.official_raster import official_overlaps
 from pysot.toolkit.region.raster import region_table
-from pysot.toolkit.results.files import (
-    TRACKED,
-    ResultError,
-    Trajectory,
-    load_baseline,
-    load_ope,
-    load_run,
-    save_vot,
-    vot_file,
-)
-from pysot.utils.masks import Mask, mask_of_runs, parse_mask
+from pysot.toolkit.results.files import TRACKED, ResultError, Trajectory, load_baseline, load_ope, load_run, save_vot
+from pysot.toolkit.results.paths import vot_file
+from pysot.utils.masks import Mask, mask_from_runs, parse_mask
 
 
 @pytest.mark.parametrize(
@@ -122,7 +114,7 @@ def test_binary_results(tmp_path):
     assert run.codes.tolist() == [1, 3, 3, 3]
     assert run.regions[1, :4].tolist() == [1, 2, 3, 4]
     assert run.regions[2].tolist() == list(range(8))
-    np.testing.assert_array_equal(run.masks[3].pixels, mask_of_runs(10, 20, 4, 2, [1, 2, 2, 1]).pixels)
+    np.testing.assert_array_equal(run.masks[3].pixels, mask_from_runs(10, 20, 4, 2, [1, 2, 2, 1]).pixels)
     for damaged, reason in (
         (data[:-3], "cut off"),
         (b"", "cut off"),

@@ -26,7 +26,7 @@ from pysot.toolkit.results.files import (
     save_vot,
 )
 from pysot.toolkit.results.paths import anchor_file, find_ope_runs, is_nested, tracker_dirs, vot_file, vot_files
-from pysot.toolkit.results.server_zip import missing_results, zip_if_whole, zip_ope
+from pysot.toolkit.results.server_zip import missing_results, zip_if_complete, zip_ope
 from pysot.utils.files import write_json
 
 FRAMES = [1, [1.0, 2, 3, 4], 2, 0, 0, 0, 0, 1, list(range(8))]
@@ -392,17 +392,17 @@ def test_a_zip_is_made_of_all_videos_or_not_at_all(tmp_path):
     save_ope(tmp_path / "siam.v1", "a", np.ones((4, 4)))
     assert missing_results(tmp_path / "siam.v1", dataset) == ["b"]
     assert (
-        "nothing to send yet: 1 of 2 videos have no result (b)" in zip_if_whole(tmp_path / "siam.v1", dataset, path)
+        "nothing to send yet: 1 of 2 videos have no result (b)" in zip_if_complete(tmp_path / "siam.v1", dataset, path)
         and not path.exists()
     )
     save_ope(tmp_path / "siam.v1", "b", np.ones((4, 4)))
-    assert zip_if_whole(tmp_path / "siam.v1", dataset, path) == f"hidden is scored by its server: send it {path}"
+    assert zip_if_complete(tmp_path / "siam.v1", dataset, path) == f"hidden is scored by its server: send it {path}"
     (tmp_path / "siam.v1" / "a.txt").unlink()
-    assert "nothing to send yet" in zip_if_whole(tmp_path / "siam.v1", dataset, path) and zipfile.ZipFile(
+    assert "nothing to send yet" in zip_if_complete(tmp_path / "siam.v1", dataset, path) and zipfile.ZipFile(
         path
     ).namelist() == ["a.txt", "b.txt"]
     save_ope(tmp_path / "n", "a", np.ones((4, 4)))
-    assert "TrackingNet has 511 sequences and 1 are here" in zip_if_whole(
+    assert "TrackingNet has 511 sequences and 1 are here" in zip_if_complete(
         tmp_path / "n", hidden_set("TrackingNet", "a"), tmp_path / "n.zip"
     )
 
@@ -430,17 +430,17 @@ def test_similar_names_of_folders(tmp_path):
         (tmp_path / "m" / "baseline" / folder).mkdir(parents=True)
         (tmp_path / "m" / "baseline" / folder / f"{stem}_001.txt").write_text("1\n1,2,3,4\n")
     assert (
-        len(vot_files(tmp_path / "m", "clip_1", alike=["clip-1"])) == 1
-        and not vot_files(tmp_path / "m", "clip-1", alike=["clip_1"])[0].exists()
+        len(vot_files(tmp_path / "m", "clip_1", similar_names=["clip-1"])) == 1
+        and not vot_files(tmp_path / "m", "clip-1", similar_names=["clip_1"])[0].exists()
     )
-    assert anchor_file(tmp_path / "m", "clip-1", 0, alike=["clip_1"]).parent.name == "clip-1"
+    assert anchor_file(tmp_path / "m", "clip-1", 0, similar_names=["clip_1"]).parent.name == "clip-1"
     assert [path.name for path in vot_files(tmp_path / "m", "slow")] == ["SLOW_001.txt"]
     (tmp_path / "m" / "baseline" / "slow" / "Slow_002.txt").write_text("1\n1,2,3,4\n")
     with pytest.raises(ValueError, match="slow: SLOW and Slow in .* may both be its results"):
         vot_files(tmp_path / "m", "slow")
     (tmp_path / "m" / "baseline" / "clip_1").rename(tmp_path / "m" / "baseline" / "CLIP-1")
     with pytest.raises(ValueError, match="CLIP-1 in .* may belong to clip_1 or to clip-1"):
-        vot_files(tmp_path / "m", "clip_1", alike=["clip-1"])
+        vot_files(tmp_path / "m", "clip_1", similar_names=["clip-1"])
 
 
 def test_unreadable_files_are_named(tmp_path, monkeypatch):

@@ -10,7 +10,8 @@ from pysot.toolkit.datasets.sequence import Dataset, Sequence, VotSettings
 from pysot.toolkit.experiments.runner import run_dataset
 from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.report.summary import full_text
-from pysot.toolkit.results.files import LOST, SKIPPED, START, TRACKED, Trajectory, save_vot, vot_file
+from pysot.toolkit.results.files import LOST, SKIPPED, START, TRACKED, Trajectory, save_vot
+from pysot.toolkit.results.paths import vot_file
 from pysot.toolkit.tracking.realtime import FrameClock, RealtimeTracker, simulate_realtime
 
 BOX = [20.0, 20, 20, 20]

@@ -16,7 +16,7 @@ Model = TypeVar("Model", bound=torch.nn.Module)
 Batch = dict[str, torch.Tensor]
 
 
-def drawn_tensor(name: str, shape: tuple, cls_gain: float = 0.002, loc_gain: float = 0.0003) -> np.ndarray:
+def synthetic_tensor(name: str, shape: tuple, cls_gain: float = 0.002, loc_gain: float = 0.0003) -> np.ndarray:
     """Return the value of the parameter or buffer `name`.
 
     The gains scale the last layers of the classification and the regression head. They keep the outputs of a network in
@@ -37,24 +37,24 @@ def drawn_tensor(name: str, shape: tuple, cls_gain: float = 0.002, loc_gain: flo
     return (0.4 + 0.2 * rng.rand(*shape)).astype(np.float32)
 
 
-def draw_weights(model: Model, **gains: float) -> Model:
-    """Set all parameters and buffers of `model` to synthetic values and return it; `gains` as in `drawn_tensor`."""
+def load_synthetic_weights(model: Model, **gains: float) -> Model:
+    """Set all parameters and buffers of `model` to synthetic values and return it; `gains` as in `synthetic_tensor`."""
     values = {
-        name: torch.from_numpy(np.asarray(drawn_tensor(name, tuple(value.shape), **gains)))
+        name: torch.from_numpy(np.asarray(synthetic_tensor(name, tuple(value.shape), **gains)))
         for name, value in model.state_dict().items()
     }
     model.load_state_dict(values)
     return model
 
 
-def drawn_image(name: str, height: int, width: int) -> np.ndarray:
+def synthetic_image(name: str, height: int, width: int) -> np.ndarray:
     """Return a smooth random BGR image, (height, width, 3) uint8, drawn from its name."""
     rng = np.random.RandomState(zlib.crc32(name.encode()))
     blocks = rng.randint(0, 256, (height // 8 + 2, width // 8 + 2, 3)).astype(np.float32)
     return np.clip(cv2.resize(blocks, (width, height), interpolation=cv2.INTER_CUBIC), 0, 255).astype(np.uint8)
 
 
-def drawn_batch(size: int, search_size: int, output_size: int) -> Batch:
+def synthetic_batch(size: int, search_size: int, output_size: int) -> Batch:
     """Return a training batch of `size` pairs, float32, with 5 anchors per cell.
 
     Search crops have `search_size` pixels, labels have `output_size` cells (13 or more) per side.
@@ -63,7 +63,7 @@ def drawn_batch(size: int, search_size: int, output_size: int) -> Batch:
 
     def draw_crops(prefix: str, side: int) -> np.ndarray:
         """Return `size` images as (size, 3, side, side)."""
-        crops = np.stack([drawn_image(f"{prefix}{index}", side, side) for index in range(size)])
+        crops = np.stack([synthetic_image(f"{prefix}{index}", side, side) for index in range(size)])
         return np.ascontiguousarray(crops.transpose(0, 3, 1, 2)).astype(np.float32)
 
     images = {"template": draw_crops("t", 127), "search": draw_crops("s", search_size)}
