@@ -55,7 +55,8 @@ def make_crops(
         return describe_dry_run(videos, crops)
     progress = functools.partial(_cli.progress_bar, description=label)
     result = crop_all(videos, crops, procs, size, progress, with_z)
-    return f"{result.written} crops written, {result.present} already present, {len(result.problems)} images or boxes left out"
+    crops_made = f"{result.written} crops written, {result.present} already present"
+    return f"{crops_made}, {len(result.problems)} images or boxes left out"
 
 
 def describe_dry_run(videos: list[RawVideo], crops: Path) -> str:

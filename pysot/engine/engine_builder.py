@@ -203,8 +203,8 @@ def build_trainer(
 
     It resumes if TRAIN.RESUME names a checkpoint, or if it is 'auto' and there is one; otherwise it starts from the
     pretrained weights of the config. `save=False` writes no checkpoints, for speed measurements. `epochs` and
-    `max_steps` end training early. `seed` and `data` (fingerprints by name) are part of the identity. `writer` and `bar`
-    are passed to the Monitor, `hooks` to TrainHooks. Raises OSError if the snapshot folder cannot be written, and
+    `max_steps` end training early. `seed` and `data` (fingerprints by name) are part of the identity. `writer` and
+    `bar` are passed to the Monitor, `hooks` to TrainHooks. Raises OSError if the snapshot folder cannot be written, and
     ValueError for settings that cannot work in one of the epochs.
     """
     train = cfg.TRAIN

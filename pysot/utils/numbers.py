@@ -32,8 +32,8 @@ def split_numbers(line: str) -> list[float]:
 def number_lines(path: str | os.PathLike, allow_blank: bool = False) -> list[np.ndarray]:
     """Read the numbers of each line, see `split_numbers`.
 
-    Empty lines at the end do not count. Other empty lines are arrays without numbers if `allow_blank` lines are allowed, else
-    an error. Raises as `parse_lines`.
+    Empty lines at the end do not count. With `allow_blank` other empty lines become arrays without numbers, else they
+    are an error. Raises as `parse_lines`.
     """
     return parse_lines(path, lambda line: np.array(split_numbers(line) if line.strip() or not allow_blank else []))
 

@@ -1,4 +1,4 @@
-"""The wheel: built from a copy of the repository, installed into an empty environment, used away from the repository."""
+"""Wheel: built from a copy of the repository, installed into an empty environment, used without the repository."""
 
 import json
 import os

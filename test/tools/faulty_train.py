@@ -1,4 +1,7 @@
-"""Run by test_faults.py: tools/train.py with little patience and, in the rank FAULT_RANK, the fault FAULT ("kind@step" of this start) of the environment."""
+"""tools/train.py with short time limits and a fault, for test_faults.py.
+
+The environment names the fault: FAULT is "kind@step", counted from this start, FAULT_RANK the rank that has it.
+"""
 
 import errno
 import multiprocessing
@@ -13,20 +16,21 @@ TOOLS = Path(__file__).resolve().parents[2] / "tools"
 sys.path[:0] = [str(TOOLS.parent), str(TOOLS)]
 
 
-def be_impatient() -> None:
+def shorten_time_limits() -> None:
     from pysot.utils import signals, watchdog
 
-    watchdog.PATIENCE, watchdog.STEP, watchdog.STEP_FACTOR, watchdog.FIRST_STEP, watchdog.START, watchdog.GRACE = (
-        6.0,
-        8.0,
-        2.0,
-        15.0,
-        60.0,
-        1.0,
-    )
-    from pysot.engine import fetch, run_folder  # which take the numbers above
+    watchdog.PATIENCE = 6.0
+    watchdog.STEP = 8.0
+    watchdog.STEP_FACTOR = 2.0
+    watchdog.FIRST_STEP = 15.0
+    watchdog.START = 60.0
+    watchdog.GRACE = 1.0
+    from pysot.engine import fetch, run_folder  # imports the limits above
 
-    signals.END_WITHIN, signals.END_AT_ONCE, fetch.BATCH, run_folder._DYING = 5.0, 2.0, 4.0, 1.0
+    signals.END_WITHIN = 5.0
+    signals.END_AT_ONCE = 2.0
+    fetch.BATCH = 4.0
+    run_folder._DYING = 1.0
 
 
 def full_disk(descriptor: int) -> None:
@@ -50,7 +54,7 @@ def strike(kind: str, trainer) -> None:
 
 
 def main() -> None:
-    be_impatient()
+    shorten_time_limits()
     from pysot.engine.train_loop import Trainer
 
     kind, _, when = os.environ.get("FAULT", "").partition("@")

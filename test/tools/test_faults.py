@@ -1,4 +1,6 @@
-"""Faults injected into training runs of two processes: the same command then resumes to the weights of an undisturbed run.
+"""Faults injected into training runs of two processes.
+
+The same command then resumes, to the weights of an undisturbed training run.
 
 PYSOT_SOAK=4 repeats the events of the soak four times: twenty kills and twenty-eight faults.
 """
@@ -70,7 +72,7 @@ def options(data, folder, *opts: str, ranks: int = 2, workers: int = 1) -> list[
 def start(
     data, folder, *opts: str, ranks: int = 2, launcher=(), workers: int = 1, arguments=(), **environment: str
 ) -> subprocess.Popen:
-    """One process, or torchrun."""
+    """Start a training run of one process, or of several with torchrun."""
     begin = (
         [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}", *launcher]
         if ranks > 1
@@ -97,7 +99,10 @@ def popen(command: list[str], **environment: str) -> subprocess.Popen:
 def start_machines(
     data, folders, *opts: str, own: tuple = ((), ()), workers: int = 1, **environment: str
 ) -> list[subprocess.Popen]:
-    """Two processes without much patience (faulty_train.py), each with folders of its own, as on machines without a disk in common; `own` options of each."""
+    """Start two processes with short time limits (faulty_train.py), as on two machines without a common disk.
+
+    `own` are options of each process.
+    """
     place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), **environment}
     script = str(ROOT / "test" / "tools" / "faulty_train.py")
     return [
@@ -117,7 +122,7 @@ def finish(process: subprocess.Popen, limit: float = 300) -> str:
 
 
 def lines(folder: Path) -> list[str]:
-    """`[epoch][step/steps]` and losses of all steps so far, over all starts."""
+    """Return `[epoch][step/steps]` and loss of all steps so far, over all starts."""
     log = folder / "logs" / "train.log"
     return re.findall(r"Epoch: (\[\d+\]\[\d+/\d+\]) .*?(total_loss: [\d.]+)", log.read_text()) if log.exists() else []
 
@@ -139,7 +144,7 @@ def assert_equal(one: Path, other: Path) -> None:
 
 
 def processes(folder: Path) -> dict[int, tuple[int, bytes]]:
-    """Pid to (parent, environment) of the training processes and loader processes of a run."""
+    """Return {pid: (parent, environment)} of the training processes and their loader processes."""
     found = {}
     for entry in Path("/proc").iterdir():
         try:
@@ -152,7 +157,7 @@ def processes(folder: Path) -> dict[int, tuple[int, bytes]]:
 
 
 def rank_process(folder: Path, rank: int) -> int:
-    """The training process of a rank: the one whose parent is of another kind."""
+    """Return the training process of a rank; its parent is not a process of that rank."""
     found = processes(folder)
     wanted = [pid for pid, (_, environment) in found.items() if f"RANK={rank}".encode() in environment.split(b"\0")]
     return next(pid for pid in wanted if found[pid][0] not in wanted)
@@ -171,7 +176,7 @@ def undisturbed(data, tmp_path_factory):
 @pytest.mark.parametrize("target", ["all", "rank 1"])
 def test_sigterm_saves_and_ends_with_a_message(data, undisturbed, tmp_path, target):
     process = start(data, tmp_path)
-    wait_for(tmp_path, 5 if target == "rank 1" else STEPS + 5, process)  # word of rank 1 takes a second or two
+    wait_for(tmp_path, 5 if target == "rank 1" else STEPS + 5, process)  # a message of rank 1 takes a second or two
     os.kill(process.pid if target == "all" else rank_process(tmp_path, 1), signal.SIGTERM)
     text = finish(process)
     assert process.returncode != 0 and re.search(r"ended by SIGTERM after step \d+; its state is saved", text), text
@@ -237,7 +242,7 @@ def test_crops_that_cannot_be_read_are_reported_at_the_end_of_the_epoch(tmp_path
 
 
 def both(machines: list[subprocess.Popen], limit: float = 60, after: float = AFTER_THE_OTHER) -> list[tuple[int, str]]:
-    """Status and output of both. The second is killed where it has not ended `after` seconds after the first."""
+    """Return status and output of both. The second is killed if it has not ended `after` seconds after the first."""
     found, end = {}, time.monotonic() + limit
     while len(found) < 2 and time.monotonic() < end:
         for i, machine in enumerate(machines):
@@ -341,7 +346,7 @@ def flip_bytes(path: Path, rng: random.Random) -> None:
     path.write_bytes(content)
 
 
-# Each fault of a rank, and what the output of rank 0 says about it. Rank 1 hangs, freezes or is lost; rank 0 writes.
+# Rank that has the fault, and the message of rank 0. Rank 0 writes checkpoints.
 FAULTS = {
     "hang": ("1", "a rank hangs: rank 0 is in step"),
     "freeze": ("1", "rank 1 has died or hangs"),
@@ -353,7 +358,7 @@ FAULTS = {
 
 
 def test_a_soak_of_kills_and_faults(data, undisturbed, tmp_path):
-    """Two machines with separate folders. Every start resumes from the last good state or is refused with a reason.
+    """Two machines have separate folders. Every start resumes from the last good state or is refused with a reason.
 
     Whatever hangs, both processes end. The last start ends with the weights and losses of an undisturbed run.
     """
@@ -384,7 +389,7 @@ def test_a_soak_of_kills_and_faults(data, undisturbed, tmp_path):
 
 
 def start_with_fault(data, folders, fault: str, step: int) -> None:
-    """Start both; `fault` happens at the given step of this start, and both end. A frozen process is ended by the test."""
+    """Start both; the fault happens at a step of this start, and both end. The test kills a frozen process."""
     rank, words = FAULTS[fault]
     machines = start_machines(
         data, folders, workers=1 if fault == "loader" else 0, FAULT=f"{fault}@{step}", FAULT_RANK=rank

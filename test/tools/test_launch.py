@@ -1,4 +1,4 @@
-"""The launch scripts of test/ on a CPU, in a copy of the repository whose path has a space: what they print, log and leave, and how they fail."""
+"""Launch scripts of test/ on a CPU, in a copy of the repository whose path has a space: output, files, failures."""
 
 import os
 import re
@@ -158,7 +158,7 @@ def test_help_names_every_argument(copy):
 
 
 def test_training_runs_of_two_seeds_do_not_mix(copy, data, tmp_path):
-    """Another seed on another card is refused in the same folder; from scratch, it moves the earlier checkpoints aside."""
+    """Another seed on another card is refused in the same folder; from scratch it moves the old checkpoints aside."""
     place = tmp_path / "outputs"
     arguments = (f"--output_path={place}", "--train_epochs=1")
     one = run("train_full_1p.sh", copy, data, *arguments)
@@ -193,7 +193,7 @@ def test_a_failing_training_ends_with_its_status_and_log(copy, data, script):
 
 
 def process_of_rank(copy: Path, rank: int) -> int:
-    """The training process of a rank in this copy."""
+    """Return the process id of a rank of the training run in this copy."""
     for entry in Path("/proc").iterdir():
         try:
             if (
@@ -243,7 +243,7 @@ def test_a_port_that_is_taken_ends_the_script(copy, data):
 
 
 def test_two_machines(copy, data, tmp_path):
-    """Two nodes of one rank each, from two copies, which stand for two machines."""
+    """Two copies act as two machines, with one rank each."""
     other = tmp_path / "other"
     shutil.copytree(copy, other, ignore=shutil.ignore_patterns("output", "snapshot*"))
     with socket.socket() as probe:

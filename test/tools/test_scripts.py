@@ -1,4 +1,4 @@
-"""The quickstart of the README, run on a copy of the repository."""
+"""Quickstart of the README, executed in a copy of the repository."""
 
 import re
 
@@ -15,7 +15,7 @@ def copy(tmp_path):
 
 
 def test_quickstart_fails_runs_resumes_and_reuses(copy):
-    """One copy for all of it, so that its data are made once."""
+    """All steps use one copy, so that its data are made once."""
     failed = run_script("quickstart.sh", copy, QUICKSTART_OPTS="TRAIN.EPOCHS 2")
     assert failed.returncode != 0 and "did you mean TRAIN.EPOCH" in failed.stderr
 

@@ -15,8 +15,8 @@ from pysot.toolkit.datasets.sequence import Dataset, Sequence
 class LoadedResults:
     """Results of each video, by name, and the data set of these videos.
 
-    With `problems` the tracker is not to be scored. `notes` are for the reader of its scores. `coverage` is the number of
-    loaded videos, such as "5 of 6 videos", empty if all are loaded.
+    With `problems` the tracker is not to be scored. `notes` are for the reader of its scores. `coverage` is the number
+    of loaded videos, such as "5 of 6 videos", empty if all are loaded.
     """
 
     dataset: Dataset

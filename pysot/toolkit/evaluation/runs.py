@@ -22,8 +22,8 @@ UNBOUNDED = 1 << 20  # pixels: width and height of images of unknown size
 class RunScore(TrackerScore):
     """Values of one tracker by name, the first of which ranks; those of each video; the first one by attribute.
 
-    The `official` fields are the same three in the official toolkit's arithmetic, if it differs and was asked for. `curve_x`
-    and `curve` are x and y of a curve. All are empty if the tracker is not scored.
+    The `official` fields are the same three in the official toolkit's arithmetic, if it differs and was asked for.
+    `curve_x` and `curve` are x and y of a curve. All are empty if the tracker is not scored.
     """
 
     numbers: dict[str, float] = field(default_factory=dict)
