@@ -12,12 +12,11 @@ from yacs.config import CfgNode
 
 from pysot.engine.amp import ApexAmp, TorchAmp
 from pysot.engine.checkpoint import CheckpointPolicy
-from pysot.engine.fetch import BatchLoader
 from pysot.engine.lr_scheduler import LRSchedule, make_schedule, prepend_warmup
 from pysot.engine.monitor import Monitor, Writer
 from pysot.engine.optimizer import FreezePlan, build_sgd
 from pysot.engine.pictures import PairPicture
-from pysot.engine.run_folder import claim_folder, find_origin
+from pysot.engine.run_folder import Origin, claim_folder, find_origin
 from pysot.engine.train_loop import Trainer
 from pysot.engine.train_settings import TrainHooks, TrainSettings
 from pysot.models.siamrpn import SiamRPN
@@ -170,10 +169,22 @@ def build_settings(
     )
 
 
+def load_origin(model: SiamRPN, cfg: CfgNode, identity: dict) -> Origin | None:
+    """Return the checkpoint to resume from; without one load the pretrained weights and return None.
+
+    The main process finds and reads the checkpoint, and sends it to the others.
+    """
+    restarted_launch = launch() if attempt() != "0" else ""
+    origin = from_main(lambda: find_origin(cfg.TRAIN.SNAPSHOT_DIR, cfg.TRAIN.RESUME, identity, restarted_launch))
+    if origin is None:
+        load_start_weights(model, cfg)
+    return origin
+
+
 def build_trainer(
     cfg: CfgNode,
     model: SiamRPN,
-    loader: BatchLoader,
+    loader: Any,
     device: torch.device,
     rank: Rank,
     *,
@@ -189,11 +200,10 @@ def build_trainer(
     """Return a trainer for the batches of `loader`.
 
     It resumes if TRAIN.RESUME names a checkpoint, or if it is 'auto' and there is one; otherwise it starts from the
-    pretrained weights of the config. The main process finds and reads the checkpoint, and sends it to the others.
-    `save=False` writes no checkpoints, for speed measurements. `epochs` and `max_steps` end training early. `seed` and
-    `data` (fingerprints by name) are part of the identity. `writer` and `bar` are passed to the Monitor, `hooks` to
-    TrainHooks. Raises OSError if the snapshot folder cannot be written, and ValueError for settings that cannot work in
-    one of the epochs.
+    pretrained weights of the config. `save=False` writes no checkpoints, for speed measurements. `epochs` and
+    `max_steps` end training early. `seed` and `data` (fingerprints by name) are part of the identity. `writer` and
+    `bar` are passed to the Monitor, `hooks` to TrainHooks. Raises OSError if the snapshot folder cannot be written, and
+    ValueError for settings that cannot work in one of the epochs.
     """
     train = cfg.TRAIN
     folder = train.SNAPSHOT_DIR
@@ -205,10 +215,7 @@ def build_trainer(
         freeze.check(model)
     if save and rank.is_main:
         check_folder(folder)
-    restarted_launch = launch() if attempt() != "0" else ""
-    origin = from_main(lambda: find_origin(folder, train.RESUME, identity, restarted_launch))
-    if origin is None:
-        load_start_weights(model, cfg)
+    origin = load_origin(model, cfg, identity)
 
     def on_start() -> None:
         if save:

@@ -1,7 +1,6 @@
 """Batches of a loader whose processes may die or hang."""
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
 
 import torch
 
@@ -11,25 +10,6 @@ from pysot.utils.signals import keep_steps_whole, time_limit
 FIRST_BATCH_TIMEOUT = 180.0
 BATCH = 60.0
 _LOADER_ERRORS = ("DataLoader worker", "Pin memory thread")  # in error messages of torch's loader
-
-
-class EpochSampler(Protocol):
-    """Batch sampler whose batches depend on the epoch."""
-
-    def set_epoch(self, epoch: int, start_step: int) -> None:
-        """Select the batches of `epoch` from `start_step` on, both from 0."""
-
-
-class BatchLoader(Protocol):
-    """Loader of the batches of an epoch, such as torch's DataLoader; its length is the number of steps per epoch."""
-
-    @property
-    def batch_sampler(self) -> EpochSampler:
-        """Sampler of the batches."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]: ...
 
 
 class LoaderFailure(RuntimeError):

@@ -18,7 +18,7 @@ from pysot.engine import training_state
 from pysot.engine.amp import ApexAmp, TorchAmp
 from pysot.engine.batch import float_images
 from pysot.engine.checkpoint import CheckpointPolicy, restore_optimizer
-from pysot.engine.fetch import BatchLoader, LoaderFailure, fetch_batches
+from pysot.engine.fetch import LoaderFailure, fetch_batches
 from pysot.engine.frozen import fold_frozen
 from pysot.engine.identity import check_agreement, weights_fingerprint
 from pysot.engine.lr_scheduler import LRSchedule
@@ -38,14 +38,15 @@ logger = logging.getLogger(__name__)
 class Trainer:
     """Training run: `run()` trains from `start_epoch` to the end; call `resume(content, path)` before to resume.
 
-    `make_optimizer(model)` is called when other parameters begin to train. `checkpoints` is None if none are written.
-    `identity` identifies the training run, see `run_folder`.
+    `loader` yields the batches of an epoch, its length is the number of steps per epoch, and its `batch_sampler` has
+    set_epoch(epoch, start_step). `make_optimizer(model)` is called when other parameters begin to train. `checkpoints`
+    is None if none are written. `identity` identifies the training run, see `run_folder`.
     """
 
     def __init__(
         self,
         model: SiamRPN,
-        loader: BatchLoader,
+        loader: Any,
         settings: TrainSettings,
         schedule: LRSchedule,
         freeze: FreezePlan,

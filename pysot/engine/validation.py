@@ -72,8 +72,7 @@ class Validation:
         and Interrupted on the main process if training must end.
         """
         self.heartbeat.beat("loads a checkpoint to validate", FIRST_STEP)
-        state_dict = from_main(lambda: read_checkpoint(snapshot)["state_dict"])
-        tracker, fingerprint = self.load_tracker(state_dict, snapshot)
+        tracker, fingerprint = self.load_tracker(from_main(lambda: read_checkpoint(snapshot)["state_dict"]), snapshot)
         results = self.folder / self.dataset.name / snapshot.stem
         claim_tracker_dir(results, fingerprint, replace=True)
         barrier()
