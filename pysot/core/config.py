@@ -90,7 +90,7 @@ __C.DATASET.SEARCH = CN()
 # largest shift, pixels; large, so that no position is favoured: the point of SiamRPN++ (section 3.1 of the paper)
 __C.DATASET.SEARCH.SHIFT = 64
 __C.DATASET.SEARCH.SCALE = 0.18  # larger than for the template: targets change between the two frames
-__C.DATASET.SEARCH.BLUR = 0.0  # as TEMPLATE.BLUR; published runs use 0.2 here
+__C.DATASET.SEARCH.BLUR = 0.0  # as TEMPLATE.BLUR; published training uses 0.2
 __C.DATASET.SEARCH.FLIP = 0.0  # as TEMPLATE.FLIP, drawn independently
 __C.DATASET.SEARCH.COLOR = 1.0  # as TEMPLATE.COLOR, drawn independently
 

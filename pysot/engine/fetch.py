@@ -13,7 +13,7 @@ _LOADER_ERRORS = ("DataLoader worker", "Pin memory thread")  # in error messages
 
 
 class LoaderFailure(RuntimeError):
-    """The loader returns no more batches, for a reason outside of training."""
+    """Failure of the loader: it returns no more batches, for a reason outside of training."""
 
 
 def fetch_batches(loader: Iterable[dict[str, torch.Tensor]], is_starting: bool) -> Iterator[dict[str, torch.Tensor]]:

@@ -1,4 +1,4 @@
-"""The config tree: the keys of the original, its eleven experiments, and the messages for mistakes."""
+"""Config tree: the keys of the original, its eleven experiments, and the messages for mistakes."""
 
 import os
 import re

@@ -59,7 +59,7 @@ def folded_copies(backbone) -> list[torch.nn.Module]:
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 @pytest.mark.parametrize("name", [NAMES[1], NAMES[2]])
 def test_the_copy_is_cast_once_to_what_autocast_gives(name, precision):
-    """The copy gives the same bits with half the memory, and no later pass casts a weight.
+    """A copy gives the same bits with half the memory, and no later pass casts a weight.
 
     Outside of autocast float32 input still gives float32.
     """
