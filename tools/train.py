@@ -20,7 +20,7 @@ from pysot.datasets.data_builder import build_train_loader
 from pysot.datasets.fingerprint import fingerprint
 from pysot.engine.board import Board
 from pysot.engine.engine_builder import build_trainer
-from pysot.engine.run_folder import hold_folder
+from pysot.engine.run_folder import lock_folder
 from pysot.engine.validation_builder import build_validation
 from pysot.models.model_builder import build_model
 from pysot.utils.device import device_name, needs_pinned_memory, seed_everything
@@ -89,7 +89,7 @@ def main() -> None:
         stack.callback(end_helpers)
         stack.enter_context(process_group(rank, device, request, heartbeat))
         if rank.is_main and saves:
-            stack.enter_context(hold_folder(cfg.TRAIN.SNAPSHOT_DIR))
+            stack.enter_context(lock_folder(cfg.TRAIN.SNAPSHOT_DIR))
         loader = build_train_loader(
             cfg,
             seed=args.seed,
@@ -121,7 +121,7 @@ def main() -> None:
             seed=args.seed,
             data=fingerprints,
             stop=request,
-            notes=loader.dataset.pop_notes,
+            data_warnings=loader.dataset.pop_notes,
             describe=lambda epoch, step: describe_step(loader, epoch, step),
             validate=validate,
             heartbeat=heartbeat,

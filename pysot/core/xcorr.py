@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 
 def xcorr_depthwise(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
     """Correlate channel by channel: search (B, C, H, W) with kernel (B, C, kh, kw) to (B, C, H', W')."""
-    return WAYS[_FASTEST.get(search.device.type, "grouped convolution")](search, kernel)
+    return XCORR_METHODS[_FASTEST.get(search.device.type, "grouped convolution")](search, kernel)
 
 
 def grouped_correlation(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
@@ -92,7 +92,7 @@ def _windows(search: torch.Tensor, kernel: torch.Tensor) -> tuple[torch.Tensor, 
 
 
 # Methods to compute `xcorr_depthwise`; `tools/benchmark.py xcorr` measures them on a device.
-WAYS = {
+XCORR_METHODS = {
     "grouped convolution": grouped_correlation,
     "gradients as correlations": gradients_as_correlations,
     "shifted products": shifted_products,

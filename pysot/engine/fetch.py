@@ -8,7 +8,7 @@ from pysot.utils.signals import defer_loader_errors, time_limit
 
 # Seconds to wait for the first batch of a process, while its loader processes start, and for any other batch.
 FIRST_BATCH_TIMEOUT = 180.0
-BATCH = 60.0
+BATCH_TIMEOUT = 60.0
 _LOADER_ERRORS = ("DataLoader worker", "Pin memory thread")  # in error messages of torch's loader
 
 
@@ -19,11 +19,11 @@ class LoaderFailure(RuntimeError):
 def fetch_batches(loader: Iterable[dict[str, torch.Tensor]], is_starting: bool) -> Iterator[dict[str, torch.Tensor]]:
     """Yield the batches of `loader`.
 
-    Raises LoaderFailure if a loader process dies, or if no batch comes within BATCH seconds. For the first batch of a
-    loader that `is_starting` the limit is FIRST_BATCH_TIMEOUT.
+    Raises LoaderFailure if a loader process dies, or if no batch comes within BATCH_TIMEOUT seconds. For the first
+    batch of a loader that `is_starting` the limit is FIRST_BATCH_TIMEOUT.
     """
     batches = iter(loader)
-    timeout = FIRST_BATCH_TIMEOUT if is_starting else BATCH
+    timeout = FIRST_BATCH_TIMEOUT if is_starting else BATCH_TIMEOUT
     while True:
         try:
             with time_limit(
@@ -46,4 +46,4 @@ def fetch_batches(loader: Iterable[dict[str, torch.Tensor]], is_starting: bool) 
         if batch is None:
             return
         yield batch
-        timeout = BATCH
+        timeout = BATCH_TIMEOUT

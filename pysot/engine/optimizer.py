@@ -114,7 +114,7 @@ def clip_gradients(optimizer: torch.optim.Optimizer, max_norm: float) -> torch.T
 
 
 @torch.no_grad()
-def step_unless(bad: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
+def step_unless_bad(bad: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
     """Call optimizer.step(), and undo it if the scalar `bad` is true.
 
     Only the device reads `bad`, so the host does not wait for it.

@@ -22,7 +22,7 @@ from pysot.utils.files import lock_for_writing, read_json, write_json
 
 logger = logging.getLogger(__name__)
 RUN, LOCK = "run.json", ".lock"
-_DYING = 10.0  # seconds that the old processes of a restarted launch may take to end
+_SHUTDOWN_SECONDS = 10.0  # seconds that the old processes of a restarted launch may take to end
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Origin:
 
 
 @contextlib.contextmanager
-def hold_folder(folder: str | os.PathLike) -> Iterator[None]:
+def lock_folder(folder: str | os.PathLike) -> Iterator[None]:
     """Lock the folder against other training runs.
 
     Raises ValueError if another training run holds the lock, and OSError if the folder cannot be written.
@@ -48,7 +48,7 @@ def hold_folder(folder: str | os.PathLike) -> Iterator[None]:
                 stack.enter_context(lock_for_writing(lock, f"process {os.getpid()} on {platform.node()}"))
                 break
             except BlockingIOError as error:
-                if time.monotonic() - start_time > _DYING:
+                if time.monotonic() - start_time > _SHUTDOWN_SECONDS:
                     raise ValueError(
                         f"{folder} is in use by another run ({error.strerror}), which writes its checkpoints there; "
                         "wait until it ends, or choose another TRAIN.SNAPSHOT_DIR (--output_path of the scripts)"

@@ -23,7 +23,7 @@ from pysot.engine.frozen import fold_frozen
 from pysot.engine.identity import check_agreement, weights_fingerprint
 from pysot.engine.lr_scheduler import LRSchedule
 from pysot.engine.monitor import Monitor
-from pysot.engine.optimizer import FreezePlan, clear_gradients, clip_gradients, step_unless
+from pysot.engine.optimizer import FreezePlan, clear_gradients, clip_gradients, step_unless_bad
 from pysot.engine.parallel import wrap_model
 from pysot.engine.skipped_steps import SkippedSteps, flat_statistics, is_bad_batch, is_bad_norm
 from pysot.engine.train_settings import TrainHooks, TrainSettings
@@ -135,7 +135,7 @@ class Trainer:
             if not self.amp.searches_scale:
                 self.skipped_steps.check_epoch(epoch, self.step_count - steps_before, skipped_before)
             path = self._save(epoch)
-            for note in self.hooks.notes():
+            for note in self.hooks.data_warnings():
                 logger.warning("epoch %d: %s", epoch + 1, note)
             self.hooks.heartbeat.beat("waits for the others at the end of an epoch")
             barrier()
@@ -268,7 +268,7 @@ class Trainer:
         norm = clip_gradients(self.optimizer, self.settings.grad_clip)
         # The norm is that of the reduced gradients: every process sees the same value and takes the same decision.
         skipped = bad | is_bad_norm(norm)
-        step_unless(skipped, self.optimizer)
+        step_unless_bad(skipped, self.optimizer)
         self.amp.update()
         return norm, skipped
 

@@ -39,7 +39,7 @@ class TrainHooks:
     right before the first step. `stop` is checked after every step.
     """
 
-    notes: Callable[[], Iterable[str]] = tuple
+    data_warnings: Callable[[], Iterable[str]] = tuple
     describe: Callable[[int, int], str] | None = None
     validate: Callable[[Path], dict[str, float]] | None = None
     on_start: Callable[[], None] = lambda: None

@@ -4,6 +4,7 @@ The records are in `protocols`, one file each. Their parts are defined here: a t
 score of a tracker, and the scores of several trackers.
 """
 
+import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,6 @@ import numpy as np
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.results.trajectory import Trajectory
-from pysot.toolkit.tracking.step import Tracker
 from pysot.utils.registry import lookup
 
 NAN = float("nan")
@@ -31,6 +31,17 @@ MODES = {
 def mode_of(name: str) -> str:
     """Return "pysot", "official" or "both". Raises ValueError for a name that is not in MODES."""
     return lookup(MODES, name, key="mode")
+
+
+class Tracker(typing.Protocol):
+    """Interface of a tracker. Images are (H, W, 3) uint8 BGR, boxes xywh.
+
+    `track` returns {'bbox': xywh, 'best_score': confidence[, 'polygon': 8 numbers]}.
+    """
+
+    def init(self, image: np.ndarray, box_xywh: Any, /) -> object: ...
+
+    def track(self, image: np.ndarray, /) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from helpers import moving_square
 from pysot.benchmarks import correctness, step_speed, tracking, training_checks
 from pysot.benchmarks.networks import make_network, missing_data
 from pysot.benchmarks.record import Findings, Record, Setting, read_record
-from pysot.core.xcorr import WAYS, grouped_correlation
+from pysot.core.xcorr import XCORR_METHODS, grouped_correlation
 from pysot.engine import train_loop
 from pysot.engine.train_loop import Trainer
 from pysot.utils import device as device_layer
@@ -66,7 +66,7 @@ def test_ways_to_correlate(tmp_path, monkeypatch):
         return grouped_correlation(search, kernel) * float("nan")
 
     for faulty in (mirrored, not_a_number):
-        monkeypatch.setattr(correctness, "WAYS", WAYS | {"shifted products": faulty})
+        monkeypatch.setattr(correctness, "XCORR_METHODS", XCORR_METHODS | {"shifted products": faulty})
         assert failed_checks(run_step(correctness.correlation, tmp_path)) == {"correlation, shifted products, fp32"}
 
 
@@ -85,7 +85,7 @@ def test_gradients(tmp_path, monkeypatch):
 
 
 def test_bad_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr(train_loop, "step_unless", lambda bad, optimizer: optimizer.step())
+    monkeypatch.setattr(train_loop, "step_unless_bad", lambda bad, optimizer: optimizer.step())
     names = failed_checks(run_step(training_checks.bad_batches, tmp_path))
     assert {"NaN in an image, fp32", "a loss that overflows, fp32"} <= names
 

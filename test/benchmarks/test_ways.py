@@ -3,7 +3,7 @@
 import torch
 
 from pysot.benchmarks import xcorr
-from pysot.core.xcorr import WAYS
+from pysot.core.xcorr import XCORR_METHODS
 
 
 def test_all_ways_to_correlate_get_the_same_tensors(monkeypatch):
@@ -11,9 +11,9 @@ def test_all_ways_to_correlate_get_the_same_tensors(monkeypatch):
 
     def correlate(search, kernel):
         seen.append((search, kernel))
-        return WAYS["grouped convolution"](search, kernel)
+        return XCORR_METHODS["grouped convolution"](search, kernel)
 
-    monkeypatch.setattr(xcorr, "WAYS", {"grouped convolution": correlate, "other": correlate})
+    monkeypatch.setattr(xcorr, "XCORR_METHODS", {"grouped convolution": correlate, "other": correlate})
     times = xcorr.correlation_times(
         torch.device("cpu"), "bf16", repeats=1, channels_last=True, compiled=False, size=(2, 4)
     )

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pysot.core.xcorr import WAYS, grouped_correlation, xcorr_depthwise, xcorr_up_channel
+from pysot.core.xcorr import XCORR_METHODS, grouped_correlation, xcorr_depthwise, xcorr_up_channel
 
 
 def test_depthwise_equals_a_loop():
@@ -33,7 +33,7 @@ def test_up_channel_equals_a_loop():
     "shapes", [((2, 3, 12, 14), (2, 3, 4, 5)), ((1, 1, 5, 5), (1, 1, 5, 5)), ((2, 8, 29, 29), (2, 8, 5, 5))]
 )
 @pytest.mark.parametrize("wanted", [(True, True), (True, False), (False, True)])
-@pytest.mark.parametrize("way", [xcorr_depthwise, *WAYS.values()])
+@pytest.mark.parametrize("way", [xcorr_depthwise, *XCORR_METHODS.values()])
 def test_all_ways_have_the_values_and_gradients_of_the_grouped_convolution(shapes, wanted, way):
     gradients = []
     for correlate in (way, grouped_correlation):

@@ -57,10 +57,10 @@ def test_two_ranks_equal_one_process(tmp_path):
     train_two_ranks("cpu", *cases)
     for folder, (reduce, clip) in zip(folders, arithmetics, strict=True):
         got = torch.load(f"{folder}/checkpoint_e3.pth", weights_only=True)["state_dict"]
-        for name, value in two_ranks.by_hand(folder, reduce, clip).items():
+        for name, value in two_ranks.train_one_process(folder, reduce, clip).items():
             torch.testing.assert_close(got[name], value, rtol=0, atol=1e-6, msg=f"{reduce} {clip} {name}")
         if clip == "1000":  # nothing is clipped: sum and mean give different weights
-            other = two_ranks.by_hand(folder, "avg" if reduce == "sum" else "sum", clip)
+            other = two_ranks.train_one_process(folder, "avg" if reduce == "sum" else "sum", clip)
             change = max((got[name] - value).abs().max() for name, value in other.items() if value.is_floating_point())
             assert change > 1e-4, (reduce, clip)
 

@@ -11,7 +11,7 @@ import torch
 
 from helpers import ROOT, checkpoints
 from pysot.engine.checkpoint import CheckpointPolicy
-from pysot.engine.run_folder import find_origin, hold_folder
+from pysot.engine.run_folder import find_origin, lock_folder
 from trainer_helpers import same, trainer, weights
 
 
@@ -113,7 +113,7 @@ def test_damaged_files_beside_the_checkpoints_stop_nothing(tmp_path, caplog, dam
     run(tmp_path, "TRAIN.EPOCH", 2)
     for name in ("run.json", "best.pth", ".lock"):
         (tmp_path / name).write_bytes(damage)
-    with hold_folder(tmp_path):
+    with lock_folder(tmp_path):
         for resume in ("auto", str(tmp_path / "checkpoint_e1.pth")):
             resumed = trainer(tmp_path, "TRAIN.EPOCH", 3, "TRAIN.RESUME", resume)
             assert resumed.checkpoints.best == -math.inf and "best.pth" in caplog.text
@@ -122,10 +122,10 @@ def test_damaged_files_beside_the_checkpoints_stop_nothing(tmp_path, caplog, dam
 
 
 def test_one_run_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setattr("pysot.engine.run_folder._DYING", 0.3)
+    monkeypatch.setattr("pysot.engine.run_folder._SHUTDOWN_SECONDS", 0.3)
     code = (
-        "import sys; from pysot.engine.run_folder import hold_folder\n"
-        "with hold_folder(sys.argv[1]): print('held', flush=True); sys.stdin.read()"
+        "import sys; from pysot.engine.run_folder import lock_folder\n"
+        "with lock_folder(sys.argv[1]): print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -133,12 +133,12 @@ def test_one_run_at_a_time(tmp_path, monkeypatch):
     assert other.stdout.readline() == "held\n"
     with (
         pytest.raises(ValueError, match=rf"in use by another run \(process {other.pid} on .*TRAIN.SNAPSHOT_DIR"),
-        hold_folder(tmp_path),
+        lock_folder(tmp_path),
     ):
         pass
     other.kill()
     other.wait()
-    with hold_folder(tmp_path):
+    with lock_folder(tmp_path):
         pass
 
 

@@ -46,7 +46,7 @@ def start(folder: str, reduce: str, clip: str, *opts: str):
     return config, build_model(config)
 
 
-def by_hand(folder: str, reduce: str, clip: str) -> dict:
+def train_one_process(folder: str, reduce: str, clip: str) -> dict:
     """Return the reference weights: one process adds (or averages) the gradients of both half batches and steps."""
     config, model = start(folder, reduce, clip)
     plan = FrozenNorms(*vars(build_freeze_plan(config)).values())

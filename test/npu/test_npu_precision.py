@@ -30,7 +30,7 @@ def test_two_ranks_over_hccl_equal_one_process(tmp_path):
     train_two_ranks("npu", *cases)
     for case in cases:
         got = torch.load(f"{case['folder']}/checkpoint_e3.pth", weights_only=True)["state_dict"]
-        assert_same_weights(got, two_ranks.by_hand(case["folder"], "sum", "1000"), TOLERANCE)
+        assert_same_weights(got, two_ranks.train_one_process(case["folder"], "sum", "1000"), TOLERANCE)
 
 
 def test_an_overflow_on_one_rank_is_skipped_by_both(tmp_path):

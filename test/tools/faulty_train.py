@@ -29,8 +29,8 @@ def shorten_time_limits() -> None:
 
     signals.END_WITHIN = 5.0
     signals.END_AT_ONCE = 2.0
-    fetch.BATCH = 4.0
-    run_folder._DYING = 1.0
+    fetch.BATCH_TIMEOUT = 4.0
+    run_folder._SHUTDOWN_SECONDS = 1.0
 
 
 def full_disk(descriptor: int) -> None:

@@ -232,7 +232,7 @@ def test_crops_that_cannot_be_read_are_reported_at_the_end_of_the_epoch(tmp_path
     crops = sorted((data / "training_dataset" / "quickstart" / "crop511").rglob("*.jpg"))
     crops[0].unlink()
     crops[9].write_bytes(crops[9].read_bytes()[:200])
-    process = start(data, tmp_path, "TRAIN.EPOCH", "1")
+    process = start(data, tmp_path, "TRAIN.EPOCH", "1", "TRAIN.LR_WARMUP.WARMUP", "False")
     text = finish(process)
     assert process.returncode == 0, text
     assert re.search(r"epoch 1: \d+ crops could not be read and were replaced by other draws", text)

@@ -35,7 +35,8 @@ class UPChannelRPN(nn.Module):
 class DepthwiseXCorr(nn.Module):
     """Branch of a head: a convolution on each input, depth-wise correlation, two 1x1 convolutions.
 
-    `correlate` computes the correlation, by default `xcorr_depthwise`; an instance may get another method (`WAYS`).
+    `correlate` computes the correlation, by default `xcorr_depthwise`; an instance may get another method
+    (`XCORR_METHODS`).
     """
 
     correlate = staticmethod(xcorr_depthwise)

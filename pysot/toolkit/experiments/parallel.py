@@ -14,8 +14,9 @@ from typing import Any
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.experiments.runner import Progress, run_dataset
+from pysot.toolkit.protocol import Tracker
 from pysot.toolkit.results.trajectory import Trajectory
-from pysot.toolkit.tracking.step import Step, Tracker
+from pysot.toolkit.tracking.step import Step
 from pysot.utils.processes import worker_pool
 
 _POLL = 0.25  # seconds between looks at the counter of frames

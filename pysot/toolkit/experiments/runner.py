@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
-from pysot.toolkit.protocol import Task
+from pysot.toolkit.protocol import Task, Tracker
 from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.results.lines import ResultError
 from pysot.toolkit.results.trajectory import Trajectory
-from pysot.toolkit.tracking.step import Step, Tracker
+from pysot.toolkit.tracking.step import Step
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import numpy as np
 
 from pysot.toolkit.datasets.sequence import Sequence
+from pysot.toolkit.protocol import Tracker
 from pysot.toolkit.results.trajectory import START, Trajectory
-from pysot.toolkit.tracking.step import Step, Tracker, is_usable, read_frame
+from pysot.toolkit.tracking.step import Step, is_usable, read_frame
 from pysot.utils.bbox import init_box_from_region
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from pysot.toolkit.datasets.sequence import Sequence
+from pysot.toolkit.protocol import Tracker
 from pysot.toolkit.region.raster import overlap
 from pysot.toolkit.results.files import LOST, SKIPPED, START, TRACKED, Trajectory
-from pysot.toolkit.tracking.step import Tracker
 
 FPS, GRACE = 20.0, 3
 

@@ -1,23 +1,12 @@
 """Parts that all ways of tracking a sequence share: the tracker's interface, one frame, usable ground truth."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from pysot.toolkit.datasets.sequence import Sequence
 from pysot.utils.image import read_image
-
-
-class Tracker(Protocol):
-    """Interface of a tracker. Images are (H, W, 3) uint8 BGR, boxes xywh.
-
-    `track` returns {'bbox': xywh, 'best_score': confidence[, 'polygon': 8 numbers]}.
-    """
-
-    def init(self, image: np.ndarray, box_xywh: Any, /) -> object: ...
-
-    def track(self, image: np.ndarray, /) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from pysot.toolkit.datasets.sequence import Sequence
+from pysot.toolkit.protocol import Tracker
 from pysot.toolkit.region.raster import overlap
 from pysot.toolkit.results.trajectory import LOST, SKIPPED, START, Trajectory
-from pysot.toolkit.tracking.step import Step, Tracker, is_usable, read_frame
+from pysot.toolkit.tracking.step import Step, is_usable, read_frame
 from pysot.utils.bbox import init_box_from_region
 
 logger = logging.getLogger(__name__)

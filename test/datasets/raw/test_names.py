@@ -642,7 +642,7 @@ def test_images_that_are_no_frames_of_a_benchmark_are_named(tmp_path, stray):
     sequence(tmp_path / "mine", "dog", truth="groundtruth_rect.txt", frames=4)
     image(tmp_path / "mine/dog/img" / stray)
     with pytest.raises(
-        ValueError, match="5 images for 4 lines of ground truth, and their names have no numbers that tell which"
+        ValueError, match="5 images for 4 lines of ground truth, and their names have no numbers that show which"
     ):
         load_dataset("mine", tmp_path)
 
