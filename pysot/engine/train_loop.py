@@ -118,6 +118,8 @@ class Trainer:
             return self._run(steps)
         finally:
             self.hooks.stop.saves = False
+            # DDP must end before its process group; the other order may hang in gloo.
+            self.wrapped = self.model
 
     def _run(self, steps: int) -> dict[str, Any]:
         self.first_step = self.start_epoch * steps + self.start_step
@@ -219,8 +221,7 @@ class Trainer:
             raise training_state.interruption(signum, self.step_count, is_saved=self.checkpoints is not None)
 
     def _reached_max_steps(self) -> bool:
-        limit = self.settings.max_steps
-        return limit is not None and self.step_count - self.first_step >= limit
+        return self.settings.max_steps is not None and self.step_count - self.first_step >= self.settings.max_steps
 
     def step(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Train on a batch of CPU tensors; return the losses of this process, on the device, without waiting for it."""

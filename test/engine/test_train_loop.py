@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -183,6 +184,29 @@ def test_gradients_stay_in_the_buckets_of_ddp(tmp_path):
         assert addresses[-1][0] == addresses[-1][1] == addresses[-2][1]
         storages = {p.grad.untyped_storage().data_ptr() for p in run.model.parameters()}
         assert len(storages) < 3 and same(weights(alone), weights(run))
+    finally:
+        run.wrapped = run.model  # as at the end of Trainer.run
+        dist.destroy_process_group()
+
+
+def test_ddp_ends_before_its_process_group(tmp_path):
+    """A process group that ends with DDP, at the last reference to the trainer, may hang."""
+    config = tiny_config(
+        "TRAIN.SNAPSHOT_DIR", str(tmp_path), "TRAIN.BATCH_SIZE", 2, "TRAIN.EPOCH", 2, for_training=True
+    )
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    wrappers = []
+    try:
+        run = build_trainer(config, build_model(config), noisy_batches(), CPU, Rank(0, 2))
+        begin = run.begin
+
+        def begin_and_remember(epoch):
+            begin(epoch)
+            wrappers.append(weakref.ref(run.wrapped))
+
+        run.begin = begin_and_remember
+        run.run()
+        assert len(wrappers) == 2 and [wrapper() for wrapper in wrappers] == [None, None]
     finally:
         dist.destroy_process_group()
 
