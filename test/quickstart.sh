@@ -10,13 +10,15 @@ source test/setup_env.sh
 setup_env
 
 CONFIG=experiments/quickstart/config.yaml
-read -r -a OPTS <<<"${QUICKSTART_OPTS:-}" # config values KEY VALUE ..., for a shorter trial
+# For a shorter trial: config values KEY VALUE ..., and options of tools/make_quickstart_data.py.
+read -r -a OPTS <<<"${QUICKSTART_OPTS:-}"
+read -r -a DATA_OPTS <<<"${QUICKSTART_DATA_OPTS:-}"
 DATA=training_dataset/quickstart
 SECONDS=0
 step() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
 
 step "1/4 data: photographs, moved, scaled, lit, blurred and occluded"
-"$PYTHON" tools/make_quickstart_data.py --train "$DATA/sequences" --test testing_dataset/VOT-QUICKSTART
+"$PYTHON" tools/make_quickstart_data.py --train "$DATA/sequences" --test testing_dataset/VOT-QUICKSTART "${DATA_OPTS[@]}"
 "$PYTHON" tools/prepare_data.py vot "$DATA/sequences" --out "$DATA" >/dev/null
 
 step "2/4 training $CONFIG"

@@ -21,15 +21,19 @@ def main() -> None:
     parser.add_argument("--train", type=Path, help="folder for the training sequences")
     parser.add_argument("--test", type=Path, help="folder for the test sequences")
     parser.add_argument("--seed", type=int, default=0, help="seed; each seed gives different sequences (default: 0)")
+    parser.add_argument(
+        "--sequences",
+        type=_cli.whole_number(1),
+        help="sequences in each set (default: 100 for training, 8 for testing)",
+    )
     args = parser.parse_args()
     if args.train is None and args.test is None:
         parser.error("pass --train FOLDER, --test FOLDER or both")
     _cli.setup_logging(quiet=True)
     for split, root in (("train", args.train), ("test", args.test)):
         if root is not None:
-            folders = generate(
-                root, split, seed=args.seed, progress=partial(_cli.progress_bar, description=f"{split} sequences")
-            )
+            bar = partial(_cli.progress_bar, description=f"{split} sequences")
+            folders = generate(root, split, seed=args.seed, sequences=args.sequences, progress=bar)
             print(f"{split}: {len(folders)} sequences in {root}")
 
 
