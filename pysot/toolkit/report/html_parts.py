@@ -15,27 +15,28 @@ WIDTH, HEIGHT = 900, 110
 _POINTS = 900
 
 STYLE = """
-:root { color-scheme: light; --ink: #1b1f24; --faint: #5b6570; --line: #d5dae0; --paper: #ffffff;
---band: #f4f6f8; --link: #0b57a4; }
+:root { color-scheme: light; --ink: #1b1f24; --faint: #5b6570; --line: #d5dae0; --paper: #ffffff; --band: #f4f6f8; \
+--link: #0b57a4; }
 * { box-sizing: border-box; }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-max-width: 1100px; margin: 0 auto; padding: 16px; }
-h1 { font-size: 1.5rem; margin: 0 0 4px; } h2 { font-size: 1.15rem; margin: 28px 0 8px; }
-h3 { font-size: 1rem; margin: 20px 0 6px; }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 1100px; \
+margin: 0 auto; padding: 16px; }
+h1 { font-size: 1.5rem; margin: 0 0 4px; } h2 { font-size: 1.15rem; margin: 28px 0 8px; } h3 { font-size: 1rem; \
+margin: 20px 0 6px; }
 a { color: var(--link); } .faint { color: var(--faint); } .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; } td, th { padding: 4px 10px;
-border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; } td, th { padding: 4px 10px; \
+border-bottom: 1px solid var(--line); text-align: right;
+white-space: nowrap; }
 td:first-child, th:first-child { text-align: left; } tbody tr:nth-child(even) { background: var(--band); }
 th button { all: unset; cursor: pointer; font-weight: 600; }
 th button:focus-visible, a:focus-visible, summary:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
-th[aria-sort=ascending] button::after { content: " \\25B2"; }
+th[aria-sort=ascending] button::after { content: " \\25B2"; } \
 th[aria-sort=descending] button::after { content: " \\25BC"; }
-svg { display: block; width: 100%; height: auto; min-height: 90px; }
-.axis { display: flex; justify-content: space-between; gap: 16px; margin: 0;
+svg { display: block; width: 100%; height: auto; min-height: 90px; } .axis { display: flex; \
+justify-content: space-between; gap: 16px; margin: 0;
 font-size: 12px; color: var(--faint); }
-.key { display: inline-block; width: 22px; height: 3px; vertical-align: middle; margin-right: 6px; }
+.key { display: inline-block; width: 22px; height: 3px; vertical-align: middle; margin-right: 6px; } \
 .keys span { margin-right: 16px; white-space: nowrap; }
-.strip { display: flex; gap: 4px; overflow-x: auto; margin: 6px 0; } .strip figure { margin: 0; }
+.strip { display: flex; gap: 4px; overflow-x: auto; margin: 6px 0; } .strip figure { margin: 0; } \
 .strip img { height: 110px; display: block; }
 figcaption { font-size: 12px; color: var(--faint); }
 details { border-top: 1px solid var(--line); padding: 8px 0; } summary { cursor: pointer; font-weight: 600; }
