@@ -6,7 +6,6 @@ import pytest
 
 from helpers import ROOT
 
-
 LONGEST = (
     "test_a_soak_of_kills_and_faults",
     "test_the_short_form_on_a_cpu",
