@@ -6,7 +6,8 @@
 use_cann() {
     local script
     [ ! -d "${ASCEND_HOME_PATH:-}" ] || return 0 # set_env.sh of CANN has been sourced
-    for script in "${ASCEND_TOOLKIT_HOME:-/nowhere}"/../set_env.sh {/usr/local,"$HOME"}/Ascend/{cann,ascend-toolkit,nnae}/set_env.sh; do
+    for script in "${ASCEND_TOOLKIT_HOME:-/nowhere}"/../set_env.sh \
+        {/usr/local,"$HOME"}/Ascend/{cann,ascend-toolkit,nnae}/set_env.sh; do
         if [ -f "$script" ]; then
             echo "CANN: $script"
             set +u # CANN's script reads variables that may be unset
@@ -55,8 +56,12 @@ cores_of_this_machine() {
 
 if [ "${etp_running_flag:-}" != true ]; then
     use_cann
-    export TASK_QUEUE_ENABLE="${TASK_QUEUE_ENABLE-2}"                          # two threads prepare and launch operators
-    export CPU_AFFINITY_CONF="${CPU_AFFINITY_CONF-$(cores_of_this_machine)}" # torch_npu binds each rank's threads to cores of its card
-    export HCCL_CONNECT_TIMEOUT="${HCCL_CONNECT_TIMEOUT-600}"                  # seconds: ranks reach their first collective at different times
-    export ASCEND_GLOBAL_LOG_LEVEL="${ASCEND_GLOBAL_LOG_LEVEL-3}"              # errors only
+    # Two threads prepare and launch operators.
+    export TASK_QUEUE_ENABLE="${TASK_QUEUE_ENABLE-2}"
+    # torch_npu binds the threads of each rank to cores of its card.
+    export CPU_AFFINITY_CONF="${CPU_AFFINITY_CONF-$(cores_of_this_machine)}"
+    # Seconds: ranks reach their first collective at different times.
+    export HCCL_CONNECT_TIMEOUT="${HCCL_CONNECT_TIMEOUT-600}"
+    # Errors only.
+    export ASCEND_GLOBAL_LOG_LEVEL="${ASCEND_GLOBAL_LOG_LEVEL-3}"
 fi

@@ -8,26 +8,38 @@ SECONDS=0
 
 # Default of every --name=value; empty: the config or the program has the default.
 declare -A ARG=(
-    [data_path]="" [dataset]=VOT2016 [dataset_path]="" [config]="$REPO/experiments/siamrpn_r50_l234_dwxcorr_8gpu/config.yaml" [device]=npu
-    [device_id]="${ASCEND_DEVICE_ID:-0}" [batch_size]="" [precision_mode]="" [loss_scale]="" [max_steps]="" [train_epochs]="" [workers]=-1 [seed]="" [resume]=auto
-    [snapshot]="" [epochs]="" [rank_size]="" [nnodes]=1 [node_rank]=0 [master_addr]=127.0.0.1 [master_port]="" [opts]="" [output_path]="" [deterministic]=false
+    [config]="$REPO/experiments/siamrpn_r50_l234_dwxcorr_8gpu/config.yaml"
+    [data_path]="" [dataset]=VOT2016 [dataset_path]="" [output_path]=""
+    [device]=npu [device_id]="${ASCEND_DEVICE_ID:-0}" [deterministic]=false
+    [batch_size]="" [precision_mode]="" [loss_scale]="" [max_steps]="" [train_epochs]="" [workers]=-1 [seed]=""
+    [resume]=auto [snapshot]="" [epochs]="" [opts]=""
+    [rank_size]="" [nnodes]=1 [node_rank]=0 [master_addr]=127.0.0.1 [master_port]=""
 )
 
 usage() {
     cat <<EOF
 usage: bash $0 [--name=value ...]
-  --data_path=DIR       folder with training_dataset/ and testing_dataset/, or with the training sets (default: the repository)
-  --dataset=NAME        benchmark to evaluate on (VOT2016); --dataset_path=DIR: its folder (default: testing_dataset of data_path or of the repository)
+  --data_path=DIR       folder with training_dataset/ and testing_dataset/, or with the training sets
+                        (default: the repository)
+  --dataset=NAME        benchmark to evaluate on (VOT2016); --dataset_path=DIR: its folder
+                        (default: testing_dataset of data_path or of the repository)
   --config=FILE         experiments/<name>/config.yaml (default: the published one for 8 cards)
-  --device=KIND         npu, cuda or cpu (npu); --device_id=N: the card of a training run on one card (\$ASCEND_DEVICE_ID or 0)
+  --device=KIND         npu, cuda or cpu (npu); --device_id=N: the card of a training run on one card
+                        (\$ASCEND_DEVICE_ID or 0)
   --batch_size=N        pairs per rank; --workers=N: loader processes per rank (-1: by cores); --seed=N
-  --train_epochs=N      end after N epochs of the config's schedule (a larger N stretches it); --max_steps=N: end after N steps
+  --train_epochs=N      end after N epochs of the config's schedule (a larger N stretches it)
+  --max_steps=N         end after N steps
   --deterministic=true  give the same bits in every training run; slower
-  --precision_mode=P    fp32 (O0), fp16 (O1), bf16 or apex (npu: fp16 as published, else fp32); --loss_scale=S: a number or dynamic
-  --resume=R            auto (resume from existing snapshots), none (start from scratch; existing snapshots are moved to earlier_<n>) or a checkpoint
-  --output_path=DIR     folder of logs, results and snapshots, one per training run (default: test/output, and snapshot_<N>p in the repository)
+  --precision_mode=P    fp32 (O0), fp16 (O1), bf16 or apex (npu: fp16 as published, else fp32)
+  --loss_scale=S        a number or dynamic
+  --resume=R            auto (resume from existing snapshots), none (start from scratch; existing snapshots are moved
+                        to earlier_<n>) or a checkpoint
+  --output_path=DIR     folder of logs, results and snapshots, one per training run
+                        (default: test/output, and snapshot_<N>p in the repository)
   --snapshot=FILE,...   evaluation: these checkpoints; --epochs=A-B: those of these epochs (default: the last one)
-  --rank_size=N         processes on this machine; --nnodes=N --node_rank=I --master_addr=HOST --master_port=PORT: several machines, or another port
+  --rank_size=N         processes on this machine
+  --nnodes=N --node_rank=I --master_addr=HOST --master_port=PORT
+                        several machines, or another port
   --opts='KEY VALUE ..' config values
 EOF
 }
@@ -69,7 +81,8 @@ start() {
     [ -z "${ARG[master_port]}" ] || { [ "${ARG[master_port]}" -gt 0 ] && [ "${ARG[master_port]}" -lt 65536 ]; } ||
         fail "--master_port: expected a number from 1 to 65535, got ${ARG[master_port]}"
     [ -z "${ARG[output_path]}" ] || ARG[output_path]="$(realpath -m -- "${ARG[output_path]}")"
-    for name in data_path dataset_path config; do # paths are relative to the caller's folder; this script changes to the repository
+    # Paths are relative to the caller's folder; this script changes to the repository.
+    for name in data_path dataset_path config; do
         [ -z "${ARG[$name]}" ] || ARG[$name]="$(realpath -m -- "${ARG[$name]}")"
         [ -z "${ARG[$name]}" ] || [ -e "${ARG[$name]}" ] || fail "--$name: there is no ${ARG[$name]}"
     done
@@ -106,17 +119,21 @@ stop_children() {
 find_python() {
     if [ -z "${PYTHON:-}" ]; then
         PYTHON=python3
-        [ -n "${VIRTUAL_ENV:-${CONDA_PREFIX:-}}" ] || [ ! -x "$REPO/.venv/bin/python" ] || PYTHON="$REPO/.venv/bin/python"
+        if [ -z "${VIRTUAL_ENV:-${CONDA_PREFIX:-}}" ] && [ -x "$REPO/.venv/bin/python" ]; then
+            PYTHON="$REPO/.venv/bin/python"
+        fi
     fi
-    "$PYTHON" -c 'import yacs, cv2, tqdm' 2>/dev/null || fail "$PYTHON is missing packages; activate the environment, or: $PYTHON -m pip install -r requirements.txt"
+    "$PYTHON" -c 'import yacs, cv2, tqdm' 2>/dev/null ||
+        fail "$PYTHON is missing packages; activate the environment, or: $PYTHON -m pip install -r requirements.txt"
 }
 
 # Check that the port of --master_port is free on the first machine. torchrun would report it in a traceback, the other
 # machines would fail only after minutes.
 check_port() {
-    local port="${ARG[master_port]:-29500}"
-    [ "$RANK_SIZE" -gt 1 ] && [ "${ARG[node_rank]}" -eq 0 ] && { [ "${ARG[nnodes]}" -gt 1 ] || [ -n "${ARG[master_port]}" ]; } && [ "$KIND" != eval ] || return 0
-    "$PYTHON" - "$port" <<'EOF' || fail "--master_port: port $port cannot be used (address already in use, or not allowed); choose another, the same on all machines"
+    local port="${ARG[master_port]:-29500}" in_use="address already in use, or not allowed"
+    [ "$KIND" != eval ] && [ "$RANK_SIZE" -gt 1 ] && [ "${ARG[node_rank]}" -eq 0 ] || return 0
+    [ "${ARG[nnodes]}" -gt 1 ] || [ -n "${ARG[master_port]}" ] || return 0
+    "$PYTHON" - "$port" <<'EOF' ||
 import socket, sys
 with socket.socket(socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET) as probe:
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -125,6 +142,7 @@ with socket.socket(socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF
     except OSError:
         sys.exit(1)
 EOF
+        fail "--master_port: port $port cannot be used ($in_use); choose another, the same on all machines"
 }
 
 # Find and check the folder of the benchmark before hours are spent on training.
@@ -134,7 +152,9 @@ find_benchmark() {
     if [ -z "${ARG[dataset_path]}" ]; then
         ARG[dataset_path]="$REPO/testing_dataset"
         for folder in ${ARG[data_path]:+"${ARG[data_path]}" "${ARG[data_path]}/testing_dataset"}; do
-            if [ -e "$folder/${ARG[dataset]}" ] || [ -e "$folder/${ARG[dataset]}.json" ]; then ARG[dataset_path]="$folder"; fi
+            if [ -e "$folder/${ARG[dataset]}" ] || [ -e "$folder/${ARG[dataset]}.json" ]; then
+                ARG[dataset_path]="$folder"
+            fi
         done
     fi
     PYTHONPATH="$REPO${PYTHONPATH:+:$PYTHONPATH}" "$PYTHON" - "${ARG[dataset]}" "${ARG[dataset_path]}" <<'EOF' || exit 2
@@ -177,7 +197,8 @@ gather_options() {
 # shellcheck disable=SC2120
 # train [argument ...]: execute tools/train.py on all ranks with a log per rank; the output of rank 0 is also printed.
 train() {
-    local command=("$PYTHON" -u tools/train.py --cfg "${ARG[config]}") append="" resume="${ARG[resume]}" status=0 first=$((ARG[node_rank] * LOCAL_RANKS))
+    local command=("$PYTHON" -u tools/train.py --cfg "${ARG[config]}")
+    local append="" resume="${ARG[resume]}" status=0 first=$((ARG[node_rank] * LOCAL_RANKS))
     case "$resume" in
         none) resume="" ;;
         auto) [ ! -d "$SNAPSHOTS" ] || append=yes ;;
@@ -189,27 +210,30 @@ train() {
     [ -z "${ARG[max_steps]}" ] || command+=(--max_steps "${ARG[max_steps]}")
     [ -z "${ARG[train_epochs]}" ] || command+=(--train_epochs "${ARG[train_epochs]}")
     command+=("$@")
-    local options=(--opts TRAIN.SNAPSHOT_DIR "$SNAPSHOTS" TRAIN.LOG_DIR "$OUTPUT/logs_${RANKS_OF_NAME}p_$KIND" TRAIN.RESUME "$resume" "${OPTIONS[@]}")
+    local options=(--opts TRAIN.SNAPSHOT_DIR "$SNAPSHOTS" TRAIN.LOG_DIR "$OUTPUT/logs_${RANKS_OF_NAME}p_$KIND")
+    options+=(TRAIN.RESUME "$resume" "${OPTIONS[@]}")
     if [ "$RANK_SIZE" -eq 1 ]; then
         local card="${ARG[device]}:${ARG[device_id]}"
         TRAIN_LOG="$OUTPUT/train_${ARG[device_id]}.log"
         [ "${ARG[device]}" != cpu ] || card=cpu
-        "${command[@]}" --device "$card" "${options[@]}" 2>&1 | tee ${append:+-a} "$TRAIN_LOG" || status=${PIPESTATUS[0]}
+        "${command[@]}" --device "$card" "${options[@]}" 2>&1 |
+            tee ${append:+-a} "$TRAIN_LOG" || status=${PIPESTATUS[0]}
         [ "$status" -eq 0 ] || fail_with "$TRAIN_LOG" "$status" "the training"
         return
     fi
     TRAIN_LOG="$OUTPUT/train_$first.log"
     local meet=(--standalone --nproc_per_node="$LOCAL_RANKS")
     if [ "${ARG[nnodes]}" -gt 1 ] || [ -n "${ARG[master_port]}" ]; then
-        meet=(--nnodes="${ARG[nnodes]}" --node_rank="${ARG[node_rank]}" --nproc_per_node="$LOCAL_RANKS" --master_addr="${ARG[master_addr]}"
-            --master_port="${ARG[master_port]:-29500}")
+        meet=(--nnodes="${ARG[nnodes]}" --node_rank="${ARG[node_rank]}" --nproc_per_node="$LOCAL_RANKS"
+            --master_addr="${ARG[master_addr]}" --master_port="${ARG[master_port]:-29500}")
     fi
     [ -n "${OMP_NUM_THREADS:-}" ] || export OMP_NUM_THREADS=$((($(nproc) + LOCAL_RANKS - 1) / LOCAL_RANKS))
     # shellcheck disable=SC2016
     local rank='log="$1/train_$RANK.log"; first="$2"; append="$3"; shift 3; [ -n "$append" ] || : >"$log"
         if [ "$RANK" = "$first" ]; then exec "$@" > >(tee -a "$log") 2>&1; else exec "$@" >>"$log" 2>&1; fi'
-    "$PYTHON" -m torch.distributed.run "${meet[@]}" --no-python bash -c "$rank" rank "$OUTPUT" "$first" "$append" "${command[@]}" --device "${ARG[device]}" \
-        "${options[@]}" 2>"$OUTPUT/torchrun.log" || status=$?
+    "$PYTHON" -m torch.distributed.run "${meet[@]}" --no-python \
+        bash -c "$rank" rank "$OUTPUT" "$first" "$append" "${command[@]}" --device "${ARG[device]}" "${options[@]}" \
+        2>"$OUTPUT/torchrun.log" || status=$?
     [ "$status" -eq 0 ] || fail_rank "$status"
 }
 
@@ -269,8 +293,10 @@ evaluate() {
             device="${ARG[device]}:$((part - 1))"
             [ "$LOCAL_RANKS" -gt 1 ] || device="${ARG[device]}:${ARG[device_id]}"
             [ "${ARG[device]}" != cpu ] || device=cpu
-            "$PYTHON" tools/test.py --config "${ARG[config]}" --snapshot "$snapshot" --dataset "${ARG[dataset]}" --datasetdir "${ARG[dataset_path]}" \
-                --results_dir "$RESULTS" --device "$device" --part "$part/$LOCAL_RANKS" ${DETERMINISTIC:+"$DETERMINISTIC"} --opts "${OPTIONS[@]}" >"$OUTPUT/test_$part.log" 2>&1 &
+            "$PYTHON" tools/test.py --config "${ARG[config]}" --snapshot "$snapshot" \
+                --dataset "${ARG[dataset]}" --datasetdir "${ARG[dataset_path]}" --results_dir "$RESULTS" \
+                --device "$device" --part "$part/$LOCAL_RANKS" ${DETERMINISTIC:+"$DETERMINISTIC"} \
+                --opts "${OPTIONS[@]}" >"$OUTPUT/test_$part.log" 2>&1 &
             pids+=($!)
         done
         for part in "${!pids[@]}"; do
@@ -278,13 +304,16 @@ evaluate() {
             wait "${pids[$part]}" || fail_with "$log" $? "part $((part + 1)) of the tracking"
         done
     done
-    "$PYTHON" tools/eval.py --tracker_path "$RESULTS" --dataset "${ARG[dataset]}" --datasetdir "${ARG[dataset_path]}" --num "$LOCAL_RANKS" \
-        --tracker_prefix "${trackers[@]}" --json "$OUTPUT/scores.json" >"$ACCURACY_LOG" 2>"$OUTPUT/eval.log" || fail_with "$OUTPUT/eval.log" $? "the evaluation"
+    "$PYTHON" tools/eval.py --tracker_path "$RESULTS" --tracker_prefix "${trackers[@]}" \
+        --dataset "${ARG[dataset]}" --datasetdir "${ARG[dataset_path]}" --num "$LOCAL_RANKS" \
+        --json "$OUTPUT/scores.json" >"$ACCURACY_LOG" 2>"$OUTPUT/eval.log" ||
+        fail_with "$OUTPUT/eval.log" $? "the evaluation"
     cat "$ACCURACY_LOG"
     EAO="$("$PYTHON" - "$OUTPUT/scores.json" <<'EOF'
 import json
 import sys
-eao = [(scores["eao"]["all"], tracker) for tracker, scores in json.load(open(sys.argv[1])).items() if scores["eao"]["all"] >= 0]
+eao = [(scores["eao"]["all"], tracker) for tracker, scores in json.load(open(sys.argv[1])).items()]
+eao = [pair for pair in eao if pair[0] >= 0]
 print("%.3f %s" % max(eao) if eao else "- (the videos are too short)")
 EOF
     )"
@@ -305,12 +334,15 @@ finish() {
         loss="$(last_number 'Final Train Loss : ')"
         batch="$(last_number 'Batch size per rank : ')"
         grep -E 'Progress: |FPS |Speed pairs/s' "$TRAIN_LOG" >"$OUTPUT/train_per_${ARG[device_id]}.log" || true
-        step_ms="$(awk -v b="$batch" -v r="$RANK_SIZE" -v f="$fps" 'BEGIN { if (f > 0) printf "%.2f", b * r * 1000 / f; else print "-" }')"
+        step_ms="$(awk -v b="$batch" -v r="$RANK_SIZE" -v f="$fps" \
+            'BEGIN { if (f > 0) printf "%.2f", b * r * 1000 / f; else print "-" }')"
     fi
     case="${NETWORK}_bs${batch}_${RANK_SIZE}p_$KIND"
-    local -A value=([Network]="$NETWORK" [RankSize]="$RANK_SIZE" [BatchSize]="$batch" [DeviceType]="$(uname -m)" [CaseName]="$case" [ActualFPS]="$fps"
-        [TrainingTime]="$step_ms" [TrainAccuracy]="$accuracy" [ActualLoss]="$loss" [E2ETrainingTime]="$SECONDS")
-    for key in Network RankSize BatchSize DeviceType CaseName ActualFPS TrainingTime TrainAccuracy ActualLoss E2ETrainingTime; do
+    local -A value=([Network]="$NETWORK" [RankSize]="$RANK_SIZE" [BatchSize]="$batch" [DeviceType]="$(uname -m)"
+        [CaseName]="$case" [ActualFPS]="$fps" [TrainingTime]="$step_ms" [TrainAccuracy]="$accuracy"
+        [ActualLoss]="$loss" [E2ETrainingTime]="$SECONDS")
+    for key in Network RankSize BatchSize DeviceType CaseName ActualFPS TrainingTime TrainAccuracy ActualLoss \
+        E2ETrainingTime; do
         echo "$key = ${value[$key]}"
     done >"$OUTPUT/$case.log"
     echo "------------------ Final result ------------------"

