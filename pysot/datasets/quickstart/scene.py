@@ -145,7 +145,8 @@ def _draw_levels(
     """
     moves = max(1, round(frames / 45))
     slot = frames / moves
-    times, levels = [0.0], [np.zeros(len(amplitudes))]
+    times: list[float] = [0.0]
+    levels: list[np.ndarray] = [np.zeros(len(amplitudes))]
     sign = rng.choice([-1, 1], len(amplitudes))
     for number in range(moves):
         length = slot * rng.uniform(0.4, 0.7)
@@ -170,7 +171,7 @@ def _draw_path(rng: np.random.Generator, recipe: Recipe, margin: float) -> np.nd
         if length < 0.5 * recipe.side:  # the border cuts this segment short: draw another
             continue
         points.append(point)
-        times.append(times[-1] + length / (recipe.side * rng.uniform(*recipe.speed)))
+        times.append(float(times[-1] + length / (recipe.side * rng.uniform(*recipe.speed))))
     columns = np.array(points).T
     frames = np.arange(recipe.simulated_frames)
     return _smooth(np.stack([np.interp(frames, times, column) for column in columns], axis=1), 2.5)

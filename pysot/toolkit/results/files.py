@@ -177,4 +177,4 @@ def _line(code: int, region: np.ndarray) -> str:
         return f"{code}\n"
     # pysot-compat: numbers pass through float32 before they are printed.
     # test: toolkit/results/test_results.py::test_numbers_as_float32
-    return ",".join(f"{value:.4f}" for value in np.float32(region[~np.isnan(region)])) + "\n"
+    return ",".join(f"{value:.4f}" for value in region[~np.isnan(region)].astype(np.float32)) + "\n"
