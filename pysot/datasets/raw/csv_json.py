@@ -64,7 +64,7 @@ def iter_csv(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
     root, path = Path(root), find_csv(root)
     videos: dict[str, dict[str, dict[str, Box]]] = defaultdict(dict)
     with open(path, encoding="utf-8-sig", errors="replace", newline="") as stream:
-        rows = csv.DictReader(stream)
+        rows = csv.DictReader(line.replace("\0", "\ufffd") for line in stream)  # Python 3.10 refuses NUL
         header = [name.strip().lower() for name in rows.fieldnames or ()]
         rows.fieldnames = header
         box_keys = next((keys for keys in (CORNERS, SIZES) if set(keys) <= set(header)), None)

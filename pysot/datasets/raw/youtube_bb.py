@@ -59,7 +59,9 @@ def _rows(path: Path, stream: Iterable[str], counts: Counter) -> Iterator[list[s
 
     All rows of a video and class are adjacent in the csv; they may be in any order of object and time.
     """
-    for number, row in enumerate(csv.reader(stream), 1):
+    # Python 3.10 refuses NUL; this character makes the row malformed as well.
+    lines = (line.replace("\0", "\ufffd") for line in stream)
+    for number, row in enumerate(csv.reader(lines), 1):
         if len(row) == COLUMNS and row[1].isdecimal() and row[2].isdecimal() and row[4].isdecimal():
             if row[5].strip() == "absent":
                 counts["absent"] += 1

@@ -168,7 +168,14 @@ def test_csv_as_people_write_it(tmp_path, header, line):
 
 @pytest.mark.parametrize(
     "line",
-    ["a,1.5,0,10,20,40,60", "a,0,nan,10,20,40,60", "a,0,-1,10,20,40,60", "a,0,0.5,10,20,40,60", "a,,0,10,20,40,60"],
+    [
+        "a,1.5,0,10,20,40,60",
+        "a,0,nan,10,20,40,60",
+        "a,0,-1,10,20,40,60",
+        "a,0,0.5,10,20,40,60",
+        "a,,0,10,20,40,60",
+        "a,0,0,10,20,\0,60",
+    ],
 )
 def test_csv_lines_that_are_none_are_named(tmp_path, caplog, line):
     csv_set(tmp_path, ["a/0.jpg"], [line])
