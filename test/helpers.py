@@ -27,6 +27,17 @@ SIMULATED = "npu_sim" in os.environ.get("ASCEND_HOME_PATH", "")
 PARITY = ROOT / "test" / "parity"
 EXPERIMENTS = ("siamrpn_alex_dwxcorr", "siamrpn_mobilev2_l234_dwxcorr", "siamrpn_r50_l234_dwxcorr_8gpu")
 
+# Texts that are no masks: without or with wrong numbers, runs beyond the box, a negative size, too many pixels.
+DAMAGED_MASKS = (
+    "m",
+    "m1,2,3",
+    "m1,2,x,4,5",
+    "m0,0,2,2,3,4",
+    "m0,0,-1,2,1",
+    "m0,0,99999999,99999999,1",
+    "m0,0,2,2,99999999999999999999999",
+)
+
 
 def parity_json(name: str):
     return json.loads((PARITY / name).read_text())

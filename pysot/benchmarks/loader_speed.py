@@ -8,7 +8,7 @@ import time
 
 from pysot.benchmarks.networks import LARGE, SMALL, make_case, training_data_opts
 from pysot.benchmarks.record import Record, Setting
-from pysot.benchmarks.step_speed import TARGET_SPEED, fast_precision_opts
+from pysot.benchmarks.step_speed import TARGET_SPEED, tool_opts
 from pysot.datasets.data_builder import build_train_loader
 from pysot.utils.cores import usable_cores
 from pysot.utils.device import needs_pinned_memory
@@ -61,14 +61,7 @@ def train_run(setting: Setting, record: Record) -> None:
     name, steps, print_freq = (SMALL, 8, 2) if setting.short else (LARGE, 60, 10)
     case = make_case(setting, *training_data_opts(setting))
     opts = [
-        *fast_precision_opts(setting),
-        *training_data_opts(setting),
-        "BACKBONE.PRETRAINED",
-        "",
-        "BACKBONE.TRAIN_EPOCH",
-        case.unfreeze_epoch,
-        "TRAIN.BATCH_SIZE",
-        case.batch_size,
+        *tool_opts(setting, case),
         "TRAIN.PRINT_FREQ",
         print_freq,
         "TRAIN.LOG_DIR",

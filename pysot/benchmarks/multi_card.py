@@ -4,9 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pysot.benchmarks.networks import LARGE, SMALL, make_case, training_data_opts
+from pysot.benchmarks.networks import LARGE, SMALL, make_case
 from pysot.benchmarks.record import Record, Setting
-from pysot.benchmarks.step_speed import fast_precision_opts
+from pysot.benchmarks.step_speed import tool_opts
 from pysot.utils.device import accelerators
 from pysot.utils.files import REPO_ROOT, read_json
 
@@ -41,14 +41,7 @@ def _scale_command(setting: Setting, processes: int, results: Path) -> list[obje
     """Return the command line of `tools/benchmark.py scale` that writes JSON to `results`."""
     case = make_case(setting)
     opts = [
-        *fast_precision_opts(setting),
-        *training_data_opts(setting),
-        "BACKBONE.PRETRAINED",
-        "",
-        "BACKBONE.TRAIN_EPOCH",
-        case.unfreeze_epoch,
-        "TRAIN.BATCH_SIZE",
-        case.batch_size,
+        *tool_opts(setting, case),
         *(["TRAIN.NUM_WORKERS", 0] if setting.short else []),
     ]
     steps, repeats = (1, 1) if setting.short else (10, 3)

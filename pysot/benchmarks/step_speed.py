@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import torch
 from torch.autograd import DeviceType
 
-from pysot.benchmarks.networks import make_batch, make_case, make_trainer, pin_batch, precisions
+from pysot.benchmarks.case_builder import Case
+from pysot.benchmarks.networks import make_batch, make_case, make_trainer, pin_batch, precisions, training_data_opts
 from pysot.benchmarks.record import Record, Setting
 from pysot.benchmarks.train_step import describe_bottleneck, seconds_per_step
 from pysot.benchmarks.training import StepTiming, release_memory, time_plain, time_trainer
@@ -32,6 +33,20 @@ EXIT_SECONDS = 3  # kept for the end of the process
 def fast_precision_opts(setting: Setting) -> list[object]:
     """Return config values of the precision in which the device is fast."""
     return [] if setting.device == "cpu" else ["TRAIN.PRECISION", "bf16"]
+
+
+def tool_opts(setting: Setting, case: Case) -> list[object]:
+    """Return the config values with which a tool trains the network of a case on the data of the check."""
+    return [
+        *fast_precision_opts(setting),
+        *training_data_opts(setting),
+        "BACKBONE.PRETRAINED",
+        "",
+        "BACKBONE.TRAIN_EPOCH",
+        case.unfreeze_epoch,
+        "TRAIN.BATCH_SIZE",
+        case.batch_size,
+    ]
 
 
 def start_trainer(setting: Setting, *opts: object, unfrozen: bool = False) -> Trainer:

@@ -17,7 +17,7 @@ from pysot.core.config import load_config
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
 from pysot.tracker.tracker_builder import build_tracker
-from pysot.utils.device import choose_device, set_npu_switches
+from pysot.utils.device_builder import open_device
 from pysot.utils.distributed import Rank, find_rank, process_group
 
 
@@ -80,7 +80,7 @@ def main(name: str, *opts: str) -> None:
         ["TRAIN.EPOCH", "21", "BACKBONE.TRAIN_EPOCH", "0", "BACKBONE.PRETRAINED", "", "TRAIN.PRINT_FREQ", "5", *opts],
     )
     rank = find_rank()
-    device = choose_device("npu", local_rank=rank.local_rank)
+    device = open_device("npu", config, rank.local_rank)
     with process_group(rank, device):
         report = record_steps(config, device, rank)
     if rank.is_main:
@@ -88,14 +88,6 @@ def main(name: str, *opts: str) -> None:
 
 
 def record_steps(config, device: torch.device, rank: Rank) -> dict:
-    npu = config.NPU
-    set_npu_switches(
-        device,
-        jit_compile=npu.JIT_COMPILE,
-        conv_hf32=npu.CONV_HF32,
-        matmul_hf32=npu.MATMUL_HF32,
-        internal_format=npu.INTERNAL_FORMAT,
-    )
     batch = synthetic_batch(1, config.TRAIN.SEARCH_SIZE, config.TRAIN.OUTPUT_SIZE)
     batches = Batches([{name: value.pin_memory() for name, value in batch.items()}])  # pinned, like in the loader
     trainer = build_trainer(config, build_model(config), batches, device, rank, save=False)

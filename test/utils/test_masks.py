@@ -3,21 +3,11 @@
 import numpy as np
 import pytest
 
+from helpers import DAMAGED_MASKS
 from pysot.utils.masks import Mask, parse_mask, region_lines
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "m",
-        "m1,2,3",
-        "m1,2,x,4,5",
-        "m0,0,2,2,3,4",
-        "m0,0,-1,2,1",
-        "m0,0,99999999,99999999,1",
-        "m0,0,2,2,99999999999999999999999",
-    ],
-)
+@pytest.mark.parametrize("text", DAMAGED_MASKS)
 def test_damaged_masks_are_errors(tmp_path, text):
     with pytest.raises(ValueError, match="mask"):
         parse_mask(text)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from toolkit_data import make_sequence
 
+from helpers import DAMAGED_MASKS
 from pysot.toolkit.datasets.sequence import Dataset
 from pysot.toolkit.evaluation.runs import run_overlaps
 from pysot.toolkit.protocols import longterm
@@ -17,18 +18,7 @@ from pysot.toolkit.results.paths import vot_file
 from pysot.utils.masks import Mask, mask_from_runs, parse_mask
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "m",
-        "m1,2,3",
-        "m1,2,x,4,5",
-        "m0,0,2,2,3,4",
-        "m0,0,-1,2,1",
-        "m0,0,99999999,99999999,1",
-        "m0,0,2,2,99999999999999999999999",
-    ],
-)
+@pytest.mark.parametrize("text", DAMAGED_MASKS)
 def test_damaged_masks_of_results_are_errors(tmp_path, text):
     (tmp_path / "a_001.txt").write_text(f"1\n{text}\n")
     with pytest.raises(ResultError, match="a_001.txt line 2 .*mask"):
