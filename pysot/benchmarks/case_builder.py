@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import torch
 from yacs.config import CfgNode
 
+from pysot.benchmarks.plain_tracker import PlainSettings, PlainTracker
 from pysot.benchmarks.train_step import PlainStep
 from pysot.core.config import load_config
 from pysot.engine.optimizer import FreezePlan
 from pysot.models.model_builder import build_model
+from pysot.models.siamrpn import SiamRPN
 from pysot.utils.files import REPO_ROOT
 
 
@@ -68,3 +70,28 @@ def build_plain_step(cfg: CfgNode, freeze: FreezePlan, epoch: int, device: torch
         loc_weight=train.LOC_WEIGHT,
         grad_clip=train.GRAD_CLIP,
     )
+
+
+def build_plain_tracker(model: SiamRPN, cfg: CfgNode) -> PlainTracker:
+    """Return the plain tracker of a config around `model`.
+
+    Raises ValueError for a TRACK.TYPE that it is no baseline for.
+    """
+    track, anchor = cfg.TRACK, cfg.ANCHOR
+    if track.TYPE != "SiamRPNTracker":
+        raise ValueError(
+            f"TRACK.TYPE {track.TYPE}: only SiamRPNTracker has a plain baseline; benchmark a config of that type"
+        )
+    settings = PlainSettings(
+        penalty_k=track.PENALTY_K,
+        window_influence=track.WINDOW_INFLUENCE,
+        lr=track.LR,
+        exemplar_size=track.EXEMPLAR_SIZE,
+        instance_size=track.INSTANCE_SIZE,
+        base_size=track.BASE_SIZE,
+        context_amount=track.CONTEXT_AMOUNT,
+        stride=anchor.STRIDE,
+        ratios=anchor.RATIOS,
+        scales=anchor.SCALES,
+    )
+    return PlainTracker(model, settings)
