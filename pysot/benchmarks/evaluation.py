@@ -1,15 +1,17 @@
 """Benchmarks of scoring: one tracker on a VOT set, and how time and memory scale to many trackers and sequences."""
 
+import contextlib
 import functools
 import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
+from pysot.benchmarks.generated import temporary_data
 from pysot.benchmarks.job import Job, Result, Row
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.datasets.sequence import Dataset, Sequence, VotSettings
@@ -17,6 +19,7 @@ from pysot.toolkit.experiments.scoring import evaluate_tracker, score_trackers
 from pysot.toolkit.results.files import LOST, SKIPPED, START, TRACKED, Trajectory, save_vot
 from pysot.toolkit.results.paths import tracker_dirs, vot_file
 from pysot.utils.cores import usable_cores
+from pysot.utils.files import write_json
 
 WIDTH, HEIGHT = 640, 480
 
@@ -49,6 +52,28 @@ def write_results(dataset: Dataset, folder: Path, seed: int) -> None:
         save_vot(vot_file(folder, sequence.name), Trajectory(codes, regions))
 
 
+@contextlib.contextmanager
+def temporary_results(sequences: int = 60) -> Iterator[tuple[str, str, str]]:
+    """Return folder of results, name and folder of a generated VOT set without images; removed at the end."""
+    name, dataset = "VOT2018", make_dataset(sequences)  # a known name, whose settings of the EAO are used
+    with temporary_data("results") as root:
+        content = {
+            sequence.name: {
+                "video_dir": sequence.name,
+                "init_rect": sequence.ground_truth[0].tolist(),
+                "img_names": sequence.frame_paths,
+                "width": sequence.width,
+                "height": sequence.height,
+                "gt_rect": [region.tolist() for region in sequence.ground_truth],
+                **{tag: flags.astype(int).tolist() for tag, flags in sequence.tags.items()},
+            }
+            for sequence in dataset.sequences
+        }
+        write_json(root / f"{name}.json", content)
+        write_results(dataset, root / "results" / name / "simulated", seed=0)
+        yield str(root / "results" / name), name, str(root)
+
+
 def measure_scoring(
     folder: Path,
     sequences: int,
@@ -78,10 +103,12 @@ def measure_scoring(
 
 
 def evaluation(job: Job) -> Result:
-    """Measure scoring one tracker's results on a VOT set, from files on disk. Raises ValueError without --results."""
-    if not job.results:
-        raise ValueError("give --results FOLDER DATASET DATASETDIR, as for tools/eval.py")
-    folder, name, root = job.results
+    """Measure scoring one tracker's results on a VOT set, from files on disk; without --results, generated ones."""
+    with contextlib.nullcontext(job.results) if job.results else temporary_results() as (folder, name, root):
+        return _measure_evaluation(job, folder, name, root)
+
+
+def _measure_evaluation(job: Job, folder: str, name: str, root: str) -> Result:
     spent: dict[str, list[float]] = {"read the data set": [], "score, mode pysot": [], "score, mode vot and pysot": []}
     for _ in range(job.repeats + 1):  # the first repetition is a warm-up
         marks = [time.perf_counter()]

@@ -3,8 +3,6 @@
 import copy
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import numpy as np
 import torch
 
 from pysot.benchmarks.case_builder import Case, load_case
+from pysot.benchmarks.generated import find_annotation, make_crops, make_raw_set, training_set_opts
 from pysot.benchmarks.record import Record, Setting
 from pysot.benchmarks.synthetic import Batch, Batches, load_synthetic_weights, synthetic_batch
 from pysot.datasets.quickstart.data import generate
@@ -20,7 +19,6 @@ from pysot.engine.train_loop import Trainer
 from pysot.models.model_builder import ModelBuilder, build_model
 from pysot.utils.device import needs_pinned_memory, seed_everything
 from pysot.utils.distributed import Rank
-from pysot.utils.files import REPO_ROOT
 
 LARGE, SMALL = "siamrpn_r50_l234_dwxcorr_8gpu", "quickstart"
 NETWORKS = ("siamrpn_alex_dwxcorr", "siamrpn_mobilev2_l234_dwxcorr", LARGE)
@@ -38,7 +36,7 @@ def missing_data(folder: Path) -> list[str]:
     """Return a phrase for each file or folder that a data folder is missing for a device check."""
     coco, vot = folder / "training_dataset" / "COCO", folder / "vot" / "list.txt"
     required = {
-        "training data": [coco / "crop511", *([] if _find_annotation(coco) else [coco / "train2017.json"])],
+        "training data": [coco / "crop511", *([] if find_annotation(coco) else [coco / "train2017.json"])],
         "sequences": [vot],
     }
     return [f"{use}: no {path}" for use, paths in required.items() for path in paths if not path.exists()]
@@ -51,40 +49,15 @@ def make_data(setting: Setting, record: Record) -> None:
     """
     videos, frames = (6, 5) if setting.short else (40, 8)
     raw = setting.work / "raw"
-    generate(raw, "train", sequences=videos, frames=frames)
+    make_raw_set(raw, videos, frames)
     generate(setting.data / "vot", "test", sequences=1 if setting.short else 2, frames=30)
-    command = [
-        sys.executable,
-        REPO_ROOT / "tools" / "prepare_data.py",
-        "vot",
-        raw,
-        "--out",
-        setting.data / "training_dataset" / "COCO",
-        "--name",
-        "COCO",
-    ]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"crops could not be made: {done.stderr.strip()}")
+    record.note(make_crops(raw, setting.data / "training_dataset" / "COCO", "COCO"))
     shutil.rmtree(raw)
-    record.note(done.stdout.splitlines()[0])
-
-
-def _find_annotation(folder: Path) -> Path | None:
-    return next((path for path in (folder / "train2017.json", folder / "train.json") if path.exists()), None)
 
 
 def training_data_opts(setting: Setting) -> list[object]:
     """Return config values that select the training data of the data folder."""
-    coco = setting.data / "training_dataset" / "COCO"
-    return [
-        "DATASET.NAMES",
-        ["COCO"],
-        "DATASET.COCO.ROOT",
-        str(coco / "crop511"),
-        "DATASET.COCO.ANNO",
-        str(_find_annotation(coco)),
-    ]
+    return training_set_opts(setting.data / "training_dataset" / "COCO")
 
 
 def precisions(kind: str) -> dict[str, list[object]]:

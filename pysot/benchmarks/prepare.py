@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 
+from pysot.benchmarks.generated import make_raw_set, temporary_data
 from pysot.benchmarks.job import Job, Result, Row
 from pysot.datasets.crop import CropResult, crop511, crop_videos
 from pysot.datasets.raw.registry import RAW_SETS
@@ -54,18 +55,23 @@ def _running_seconds(results: Iterator[CropResult], videos: int) -> float:
 def prepare(job: Job) -> Result:
     """Measure cropping a raw data set; the ratio compares with only decoding its images and encoding its crops.
 
-    Raises ValueError without --raw, and for an unknown set.
+    Without --raw, generated sequences are cropped. Raises ValueError for an unknown set.
     """
-    if not job.raw:
-        raise ValueError("give --raw SET ROOT, as for tools/prepare_data.py")
-    name, root = job.raw[0], Path(job.raw[1])
+    if job.raw:
+        return _measure(job.raw[0], Path(job.raw[1]), job.repeats)
+    with temporary_data("raw data set") as folder:
+        make_raw_set(folder / "raw", frames=25)  # enough that the start of processes is a small part
+        return _measure("vot", folder / "raw", job.repeats)
+
+
+def _measure(name: str, root: Path, repeats: int) -> Result:
     if name not in RAW_SETS:
         raise ValueError(f"--raw: unknown set {name!r}; known sets: {', '.join(RAW_SETS)}")
     raw_set = RAW_SETS[name]
     videos = [video for split in raw_set.splits(root) for video in raw_set.videos(root, split, Counter())]
     images = sum(len(video.frames) for video in videos)
     procs = sorted({1, len(usable_cores())})
-    times = prepare_times(videos, procs, job.repeats)
+    times = prepare_times(videos, procs, repeats)
     medians = {name: statistics.median(seconds) for name, seconds in times.items()}
     boxes = sum(len(frame.boxes) for video in videos for frame in video.frames)
     plain = medians.pop("plain")

@@ -1,23 +1,35 @@
 """Benchmarks of tools/benchmark.py by name."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pysot.benchmarks.evaluation import eval_many, evaluation
 from pysot.benchmarks.index import index
 from pysot.benchmarks.job import Job, Result
 from pysot.benchmarks.loader import loader
+from pysot.benchmarks.networks import SMALL
 from pysot.benchmarks.prepare import prepare
 from pysot.benchmarks.scaling import scale
 from pysot.benchmarks.training import train
 from pysot.benchmarks.xcorr import xcorr
 
-BENCHMARKS: dict[str, Callable[[Job], Result]] = {
-    "train": train,
-    "scale": scale,
-    "xcorr": xcorr,
-    "loader": loader,
-    "index": index,
-    "prepare": prepare,
-    "eval": evaluation,
-    "eval-many": eval_many,
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Function of a benchmark, its default experiment, and whether it reads the training data of the config."""
+
+    function: Callable[[Job], Result]
+    experiment: str = SMALL
+    reads_training_data: bool = False
+
+
+BENCHMARKS = {
+    "train": Benchmark(train, reads_training_data=True),
+    "scale": Benchmark(scale, reads_training_data=True),
+    "xcorr": Benchmark(xcorr),
+    "loader": Benchmark(loader, reads_training_data=True),
+    "index": Benchmark(index),
+    "prepare": Benchmark(prepare),
+    "eval": Benchmark(evaluation),
+    "eval-many": Benchmark(eval_many),
 }

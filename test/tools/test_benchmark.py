@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,37 @@ def benchmark(name: str, folder: Path) -> tuple[str, dict[str, dict]]:
     rows = json.loads((folder / "out.json").read_text())
     assert all(set(row) == {"name", "device", "value", "unit", "ratio", "target"} for row in rows)
     return done.stdout, {row["name"].split(": ")[1]: row for row in rows}
+
+
+def run_alone(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Run the command in a folder without data."""
+    command = [sys.executable, str(ROOT / "tools" / "benchmark.py"), *arguments]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("loader", "--data_path", "missing"), "crop511"),
+        (("loader", "--opts", "DATASET.NAMES", "[COCO]"), "coco/crop511"),
+        (("loader", "--cfg", "missing.yaml"), "missing.yaml"),
+        (("prepare", "--raw", "missing", "."), "unknown set 'missing'"),
+        (("eval", "--results", "missing", "VOT2018", "."), "VOT2018"),
+    ],
+)
+def test_given_data_are_not_replaced(tmp_path, arguments, message):
+    done = run_alone(tmp_path, *arguments)
+    assert done.returncode == 2 and message in done.stderr and "generated" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["loader", "prepare", "eval"])
+def test_data_of_its_own(tmp_path, name):
+    done = run_alone(tmp_path, name, "--steps", "1", "--repeats", "1", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    folder = re.search(r"given: generated data in (\S+) are used, and removed at the end", done.stderr)
+    assert folder and not Path(folder[1]).exists() and f"{name} quickstart" in done.stdout
 
 
 def test_train(tmp_path):
