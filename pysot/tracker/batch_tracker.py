@@ -76,8 +76,10 @@ class BatchTracker:
             )
         if not len(slots):
             return
-        boxes = np.array([self._name_slot(slot, check_box, box) for slot, box in zip(slots, boxes_xywh, strict=True)])
-        images = self._images(slots, frames)
+        boxes = np.array([self._checked_box(slot, box) for slot, box in zip(slots, boxes_xywh, strict=True)])
+        images, errors = self._images(zip(slots, frames, strict=True))
+        for slot, error in errors.items():
+            raise self._of_slot(slot, error)
         s = self.settings
         colours = {id(frame): mean_colour(images[slot]) for slot, frame in zip(slots, frames, strict=True)}
         averages = np.array([colours[id(frame)] for frame in frames])
@@ -112,7 +114,9 @@ class BatchTracker:
                 f"slot {unstarted[0]} has a frame but no target; call start([{unstarted[0]}], ...) first"
             )
         self.failures = {}
-        images = self._valid_images(frames)
+        images, errors = self._images((slot, frame) for slot, frame in enumerate(frames) if frame is not None)
+        for slot, error in errors.items():
+            self._fail(slot, error)
         found = np.full((self.slots, 5), np.nan)
         s = self.settings
         for instance_size, group in self._groups(images, s):
@@ -194,13 +198,15 @@ class BatchTracker:
 
     def _store(self, slots: Sequence[int], crops: np.ndarray) -> None:
         """Compute the templates of crops and put them into the state."""
+        if not self.active.any():
+            self._state = None  # the model may have moved to another device
         chunks = [[index] for index in range(len(slots))] if self.network.static else [list(range(len(slots)))]
         for chunk in chunks:
             state = self.network.template(crops[chunk])
             if self.slots == 1:
                 self._state = state
                 return
-            if self._state is None or not self.active.any():  # the precision or the device may have changed
+            if self._state is None:
                 self._state = [_empty_rows(part, self.slots) for part in state]
             for array, part in zip(self._state, state, strict=True):
                 for row, index in enumerate(chunk):
@@ -222,24 +228,21 @@ class BatchTracker:
             self._grids[key] = maths.Grid(*map(self.network.array, maths.make_grid(s, instance_size)))
         return self._grids[key]
 
-    def _images(self, slots: Sequence[int], frames: Sequence[np.ndarray]) -> dict[int, np.ndarray]:
-        """Return the frames as BGR images by slot; a frame that several slots share is converted once."""
-        converted: dict[int, np.ndarray] = {}
-        for slot, frame in zip(slots, frames, strict=True):
-            if id(frame) not in converted:
-                converted[id(frame)] = self._name_slot(slot, as_bgr, frame)
-        return {slot: converted[id(frame)] for slot, frame in zip(slots, frames, strict=True)}
+    def _images(self, frames: Iterable[tuple[int, np.ndarray]]) -> tuple[dict[int, np.ndarray], dict[int, ValueError]]:
+        """Return BGR images and the errors of invalid frames, by slot, for (slot, frame).
 
-    def _valid_images(self, frames: Sequence[np.ndarray | None]) -> dict[int, np.ndarray]:
-        """Return the images of a step by slot; the target of an invalid frame fails."""
-        images: dict[int, np.ndarray] = {}
-        for slot, frame in enumerate(frames):
-            if frame is not None:
-                try:
-                    images |= self._images([slot], [frame])
-                except ValueError as error:
-                    self._fail(slot, error)
-        return images
+        A frame that several slots share is converted once.
+        """
+        converted: dict[int, np.ndarray] = {}
+        images, errors = {}, {}
+        for slot, frame in frames:
+            try:
+                if id(frame) not in converted:
+                    converted[id(frame)] = as_bgr(frame)
+                images[slot] = converted[id(frame)]
+            except ValueError as error:
+                errors[slot] = error
+        return images, errors
 
     def _fail(self, slot: int, error: Exception) -> None:
         self.failures[slot] = error
@@ -252,12 +255,15 @@ class BatchTracker:
         if len(set(slots)) < len(slots):
             raise ValueError(f"each slot can start one target, got slots {list(slots)}")
 
-    def _name_slot(self, slot: int, function: Callable, value: Any) -> Any:
-        """Return function(value); a ValueError names the slot if there are several."""
+    def _checked_box(self, slot: int, box: Any) -> np.ndarray:
         try:
-            return function(value)
+            return check_box(box)
         except ValueError as error:
-            raise error if self.slots == 1 else ValueError(f"slot {slot}: {error}") from None
+            raise self._of_slot(slot, error) from None
+
+    def _of_slot(self, slot: int, error: ValueError) -> ValueError:
+        """Return an error that names the slot if there are several."""
+        return error if self.slots == 1 else ValueError(f"slot {slot}: {error}")
 
 
 def _empty_rows(array: Any, count: int) -> Any:

@@ -11,6 +11,7 @@ from pysot.tracker.batch_tracker import BatchTracker
 from pysot.tracker.network import Network
 from pysot.tracker.settings import TrackSettings
 from pysot.tracker.torch_network import OwnTemplateNetwork, TorchNetwork
+from pysot.utils.image import as_bgr
 
 
 class SiamRPNTracker:
@@ -52,11 +53,11 @@ class SiamRPNTracker:
         """Find the target in the next frame.
 
         Returns {"bbox": [x, y, w, h], "best_score": confidence in [0, 1]}. Raises RuntimeError before `init`, and
-        ValueError for an invalid frame and if the network returns NaN or infinity; then the target has to start again.
+        ValueError for an invalid frame, and if the network returns NaN or infinity; then the target has to start again.
         """
         if not self.batch.active[0]:
             raise RuntimeError("track() needs a target; call init(frame, box) first")
-        boxes, confidences = self.batch.track([img])
+        boxes, confidences = self.batch.track([as_bgr(img)])
         if self.batch.failures:
             raise self.batch.failures[0]
         return {"bbox": boxes[0].tolist(), "best_score": float(confidences[0])}
