@@ -10,6 +10,8 @@ xcorr      the ways to compute the depth-wise correlation, forward and backward
 loader     training items on one core compared with only decoding the two crops of a pair, and the parts of loading
 index      the annotation index at the scale of YouTube-BB, 5 million boxes: time and memory
 prepare    crops of a raw data set, --raw SET ROOT, compared with only decoding its images and encoding its crops
+track      frames per second and latency of one stream and of batches, compared in one run with a plain tracker; the
+           parts of a step; memory; --cfg selects another network
 eval       scoring one tracker on a VOT set, --results FOLDER DATASET DATASETDIR
 eval-many  scoring --trackers generated trackers on --sequences generated sequences: time and memory
 
@@ -33,6 +35,7 @@ from pysot.benchmarks.case_builder import build_case
 from pysot.benchmarks.generated import temporary_training_set
 from pysot.benchmarks.job import Job
 from pysot.benchmarks.table import BENCHMARKS
+from pysot.benchmarks.tracking_speed import BATCHES
 from pysot.core.config import load_config
 from pysot.datasets.data_builder import find_dataset_paths
 from pysot.utils.device import accelerators, device_name, seed_everything
@@ -64,6 +67,23 @@ def parse_arguments() -> argparse.Namespace:
     )
     add("--sequences", type=count, default=Job.sequences, help="eval-many: sequences")
     add("--trackers", type=count, default=Job.trackers, help="eval-many: trackers")
+    add(
+        "--batches",
+        type=count,
+        nargs="+",
+        default=(),
+        metavar="N",
+        help=f"track: targets in a batch (default: {' '.join(map(str, BATCHES))})",
+    )
+    add(
+        "--precisions",
+        nargs="+",
+        choices=("fp32", "bf16"),
+        default=(),
+        help="track: precisions (default: both, on a CPU without amx_bf16 fp32)",
+    )
+    add("--snapshot", help="track: weights (default: synthetic ones)")
+    _cli.add_dataset_arguments(parser, default="")
     add("--json", metavar="FILE", help="also write the results: a list of {name, device, value, unit, ratio, target}")
     args = parser.parse_args()
     default = REPO_ROOT / "experiments" / BENCHMARKS[args.benchmark].experiment / "config.yaml"
@@ -103,7 +123,9 @@ def measure(args: argparse.Namespace, opts: list[object]) -> None:
     seed_everything(0)
     case = build_case(cfg)
     experiment = Path(args.config).parent.name + (" backbone" if args.backbone else "")
-    name = f"{args.benchmark} {experiment} {case.precision} batch {case.batch_size}"
+    # How the config trains: not said of tracking, which has its own precisions and batches.
+    training = "" if args.benchmark == "track" else f" {case.precision} batch {case.batch_size}"
+    name = f"{args.benchmark} {experiment}{training}"
     job = Job(
         case,
         device,
@@ -119,6 +141,11 @@ def measure(args: argparse.Namespace, opts: list[object]) -> None:
         results=args.results,
         sequences=args.sequences,
         trackers=args.trackers,
+        batches=args.batches,
+        precisions=args.precisions,
+        snapshot=args.snapshot,
+        dataset=(args.dataset, args.datasetdir) if args.dataset else None,
+        experiment=Path(args.config).parent.name,
     )
     with process_group(rank, device):
         rows, words = BENCHMARKS[args.benchmark].function(job)

@@ -56,6 +56,15 @@ def load_case(experiment: str, opts: Sequence[object]) -> Case:
     return build_case(load_config(str(REPO_ROOT / "experiments" / experiment / "config.yaml"), opts))
 
 
+def with_track_precision(cfg: CfgNode, precision: str) -> CfgNode:
+    """Return a copy of a config that tracks in `precision`, fp32 or bf16."""
+    changed = cfg.clone()
+    changed.defrost()
+    changed.TRACK.PRECISION = precision
+    changed.freeze()
+    return changed
+
+
 def build_plain_step(cfg: CfgNode, freeze: FreezePlan, epoch: int, device: torch.device) -> PlainStep:
     """Return the plain step on a new network of a config, in the freeze state of `epoch`."""
     train = cfg.TRAIN

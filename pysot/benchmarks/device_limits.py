@@ -46,16 +46,23 @@ def note_versions(device: torch.device, record: Record) -> None:
     record.note(f"{processor_name()}, cores: {len(usable_cores())}{limit}")
 
 
-def processor_name() -> str:
-    """Return the processor's name from /proc/cpuinfo, or from Python's `platform` where that file is missing."""
+def _processor_lines(key: str) -> list[str]:
+    """Return the values of `key` in /proc/cpuinfo, none where that file is missing."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        lines = []
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
-        platform.processor() or "unknown processor",
-    )
+        return []
+    return [line.partition(":")[2].strip() for line in lines if line.startswith(key)]
+
+
+def processor_name() -> str:
+    """Return the processor's name from /proc/cpuinfo, or from Python's `platform` where that file is missing."""
+    return next(iter(_processor_lines("model name")), platform.processor() or "unknown processor")
+
+
+def has_amx_bf16() -> bool:
+    """Return whether Linux lists matrix products in bf16 (AMX) among the features of the processor."""
+    return any("amx_bf16" in flags.split() for flags in _processor_lines("flags"))
 
 
 def median_ms(device: torch.device, work: Callable[[], object], repeats: int = 7) -> float:

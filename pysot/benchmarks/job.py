@@ -31,7 +31,9 @@ class Job:
     `claim_cores(rank, device)` binds this process to its cores and returns how many loader processes they can feed.
     `progress(items, description=text)` yields the items and may show the progress. A repetition has `steps` steps.
     Options of a single benchmark: `backbone` for train, `videos` for index, `raw` (set, root) for prepare, `results`
-    (folder, data set, its folder) for eval, `sequences` and `trackers` for eval-many.
+    (folder, data set, its folder) for eval, `sequences` and `trackers` for eval-many. For track: targets in a batch
+    `batches`, `precisions`, the file of weights `snapshot`, and `dataset` (name, folder). `experiment` is the name of
+    the config's folder.
     """
 
     case: Case
@@ -48,6 +50,11 @@ class Job:
     results: Sequence[str] | None = None
     sequences: int = 1000
     trackers: int = 40
+    batches: Sequence[int] = ()
+    precisions: Sequence[str] = ()
+    snapshot: str | None = None
+    dataset: tuple[str, str] | None = None
+    experiment: str = ""
 
 
 # Rows, and a conclusion in words.

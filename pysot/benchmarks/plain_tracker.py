@@ -4,8 +4,9 @@ One target; the network as it was trained (float32, contiguous, batch-norm as la
 the head is computed again in every frame. It shares no code with `pysot.tracker`, and gives the same boxes.
 """
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,8 @@ class PlainSettings:
 class PlainTracker:
     """Tracker with `init(frame, box)` for the first frame and `track(frame)` for every further frame.
 
-    Frames are uint8 (H, W[, C]), BGR or grey; boxes are xywh in pixels of the frame.
+    Frames are uint8 (H, W[, C]), BGR or grey; boxes are xywh in pixels of the frame. timer("crop" | "network" |
+    "decode") returns a context for each part of a step.
     """
 
     def __init__(self, model: SiamRPN, settings: PlainSettings) -> None:
@@ -50,6 +52,7 @@ class PlainTracker:
         self.window = np.tile(np.outer(hanning, hanning).ravel(), len(settings.ratios) * len(settings.scales))
         self.center, self.size, self.fill = np.zeros(2), np.zeros(2), np.zeros(3)
         self.template: Features | None = None
+        self.timer: Callable[[str], contextlib.AbstractContextManager] = lambda part: contextlib.nullcontext()
 
     @torch.inference_mode()
     def init(self, img: np.ndarray, box_xywh: Sequence[float] | np.ndarray) -> None:
@@ -70,16 +73,19 @@ class PlainTracker:
             raise RuntimeError("track() needs a target; call init(frame, box) first")
         img, s, context = as_bgr(img), self.settings, self._context_side()
         scale = s.exemplar_size / context
-        crop = self._crop(img, s.instance_size, context * (s.instance_size / s.exemplar_size))
-        cls, loc = self.model.rpn_head(self.template, self.model.features(crop))
-        both = torch.cat([cls.flatten(), loc.flatten()]).cpu()
-        confidence = torch.softmax(both[: cls.numel()].view(2, -1), dim=0)[1].numpy()
-        if not np.isfinite(confidence).all():
-            raise ValueError("the network returned NaN or infinity; load another snapshot")
-        boxes = self._decode(both[cls.numel() :].view(4, -1).numpy().T)
-        penalty = np.exp(-(_shape_change(boxes[:, 2:], self.size * scale) - 1) * s.penalty_k)
-        ranking = penalty * confidence * (1 - s.window_influence) + self.window * s.window_influence
-        best = int(np.argmax(ranking))
+        with self.timer("crop"):
+            crop = self._crop(img, s.instance_size, context * (s.instance_size / s.exemplar_size))
+        with self.timer("network"):
+            cls, loc = self.model.rpn_head(self.template, self.model.features(crop))
+        with self.timer("decode"):
+            both = torch.cat([cls.flatten(), loc.flatten()]).cpu()
+            confidence = torch.softmax(both[: cls.numel()].view(2, -1), dim=0)[1].numpy()
+            if not np.isfinite(confidence).all():
+                raise ValueError("the network returned NaN or infinity; load another snapshot")
+            boxes = self._decode(both[cls.numel() :].view(4, -1).numpy().T)
+            penalty = np.exp(-(_shape_change(boxes[:, 2:], self.size * scale) - 1) * s.penalty_k)
+            ranking = penalty * confidence * (1 - s.window_influence) + self.window * s.window_influence
+            best = int(np.argmax(ranking))
         self._move(boxes[best] / scale, float(penalty[best] * confidence[best] * s.lr), img.shape[:2])
         corner = self.center - self.size / 2
         return {"bbox": [*corner.tolist(), *self.size.tolist()], "best_score": float(confidence[best])}

@@ -10,6 +10,7 @@ from pysot.benchmarks.loader import loader
 from pysot.benchmarks.networks import SMALL
 from pysot.benchmarks.prepare import prepare
 from pysot.benchmarks.scaling import scale
+from pysot.benchmarks.tracking_speed import track
 from pysot.benchmarks.training import train
 from pysot.benchmarks.xcorr import xcorr
 
@@ -30,6 +31,7 @@ BENCHMARKS = {
     "loader": Benchmark(loader, reads_training_data=True),
     "index": Benchmark(index),
     "prepare": Benchmark(prepare),
+    "track": Benchmark(track, "siamrpn_alex_dwxcorr"),
     "eval": Benchmark(evaluation),
     "eval-many": Benchmark(eval_many),
 }

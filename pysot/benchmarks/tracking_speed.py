@@ -1,0 +1,170 @@
+"""Benchmark of tracking: one stream and batches in each precision, against the plain tracker."""
+
+import math
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+import torch
+from yacs.config import CfgNode
+
+from pysot.benchmarks.case_builder import build_plain_tracker, with_track_precision
+from pysot.benchmarks.device_limits import has_amx_bf16, processor_name
+from pysot.benchmarks.generated import temporary_data
+from pysot.benchmarks.job import Job, Result, Row
+from pysot.benchmarks.networks import make_network
+from pysot.benchmarks.tracking_ways import Clip, ManyTargets, OneTarget, Runner, Way, clips_of, timed_parts
+from pysot.datasets.quickstart.data import generate
+from pysot.models.model_builder import ModelBuilder, build_model
+from pysot.toolkit.datasets import load_dataset
+from pysot.tracker.tracker_builder import build_batch_tracker, build_tracker
+from pysot.utils.bbox import IoU
+from pysot.utils.cores import usable_cores
+from pysot.utils.device import peak_memory_mib, reset_peak_memory, synchronize
+from pysot.utils.model_load import load_pretrain
+
+BATCHES = (1, 4, 8, 16, 64)
+MIN_STEPS = 3
+PARTS = ("crop", "network", "decode")
+# Targets of the ratio per frame on a CPU, by the beginning of the experiment's name; those of bf16 need AMX.
+TARGETS = {
+    "siamrpn_r50_l234": {"fp32, one stream": 1.15, "bf16, one stream": 2.5, "bf16, batch 8": 4.0},
+    "siamrpn_alex": {"fp32, one stream": 1.35, "bf16, one stream": 3.0, "bf16, batch 8": 5.0},
+    "siamrpn_mobilev2_l234": {"fp32, one stream": 1.25, "bf16, one stream": 2.0, "bf16, batch 8": 2.7},
+}
+
+
+def track(job: Job) -> Result:
+    """Measure tracking one stream and batches in each precision; the ratio compares the plain way's time per frame.
+
+    A repetition tracks `job.steps` frames, a batch at least MIN_STEPS steps; all ways take turns. The memory of a way
+    is what it adds to the peak of the process, or of the device, while it is built and takes its first steps; ways of a
+    precision share a network, which counts for the first.
+    """
+    precisions = job.precisions or (("fp32", "bf16") if job.device.type != "cpu" or has_amx_bf16() else ("fp32",))
+    with _clips(job) as clips, ThreadPoolExecutor(len(usable_cores())) as threads:
+        runner = Runner(clips, threads)
+        ways = list(_build_ways(job, precisions, runner))
+        for _ in job.progress(range(job.repeats), description="repetitions"):
+            for way in ways:
+                reading, tracking, boxes = runner.run(way, _steps(job, way))
+                way.reading.append(reading)
+                way.tracking.append(tracking)
+                way.boxes.append(boxes)
+        for way in ways:
+            with timed_parts(way, partial(synchronize, job.device)) as timer:
+                runner.run(way, _steps(job, way), timer)
+        return [row for way in ways for row in _rows(job, way, ways[0])], _machine(job, clips)
+
+
+def _steps(job: Job, way: Way) -> int:
+    return max(MIN_STEPS, math.ceil(job.steps / way.targets))
+
+
+@contextmanager
+def _clips(job: Job) -> Iterator[list[Clip]]:
+    """Return the clips of --dataset, or of generated sequences."""
+    if job.dataset:
+        yield clips_of(load_dataset(*job.dataset))
+        return
+    with temporary_data("data set") as folder:
+        generate(folder / "VOT-QUICKSTART", "test", frames=40)
+        yield clips_of(load_dataset("VOT-QUICKSTART", folder))
+
+
+def load_network(job: Job) -> ModelBuilder:
+    """Return the network of a job on its device: with the weights of --snapshot, or synthetic ones."""
+    if job.snapshot:
+        model = build_model(job.case.cfg)
+        load_pretrain(model, job.snapshot)
+    else:
+        model = make_network(job.case, job.experiment)
+    return model.to(job.device).eval()
+
+
+def _build_ways(job: Job, precisions: Sequence[str], runner: Runner) -> Iterator[Way]:
+    """Yield the plain way, then the others; each has taken its first steps, and its memory is known."""
+    # The plain way has a network of its own, since the others share a converted copy of theirs.
+    model, plain_model = load_network(job), load_network(job)
+    yield _build_way(job, runner, "plain way", 1, lambda: OneTarget(build_plain_tracker(plain_model, job.case.cfg)))
+    for precision in precisions:
+        cfg = with_track_precision(job.case.cfg, precision)
+        yield _build_way(job, runner, f"{precision}, one stream", 1, partial(_one_stream, model, cfg))
+        for targets in job.batches or BATCHES:
+            yield _build_way(
+                job, runner, f"{precision}, batch {targets}", targets, partial(_batch, model, cfg, targets)
+            )
+
+
+def _one_stream(model: ModelBuilder, cfg: CfgNode) -> OneTarget:
+    return OneTarget(build_tracker(model, cfg))
+
+
+def _batch(model: ModelBuilder, cfg: CfgNode, targets: int) -> ManyTargets:
+    return ManyTargets(build_batch_tracker(model, cfg, targets))
+
+
+def _build_way(job: Job, runner: Runner, name: str, targets: int, build: Callable[[], OneTarget | ManyTargets]) -> Way:
+    reset_peak_memory(job.device)
+    before = peak_memory_mib(job.device)
+    way = Way(name, targets, build())
+    runner.run(way, MIN_STEPS)
+    way.memory = peak_memory_mib(job.device) - before
+    return way
+
+
+def _rows(job: Job, way: Way, plain: Way) -> list[Row]:
+    """Return what was measured of a way."""
+    name, steps = way.name, [seconds for repetition in way.tracking for seconds in repetition]
+    overlap = statistics.mean(map(_mean_overlap, way.boxes, plain.boxes))
+    parts = {part: statistics.median(way.parts[part]) for part in PARTS}
+    # A timed step differs from others in its waits, so the rest is counted in timed steps as well.
+    rest = statistics.median(way.parts["track"]) - sum(parts.values())
+    reading = statistics.median(seconds for repetition in way.reading for seconds in repetition)
+    rows = [
+        Row(name, _speed(way), "frames/s", _ratio(way, plain), _target(job, name)),
+        Row(f"{name}, without reading", _speed(way, reading=False), "frames/s", _ratio(way, plain, reading=False)),
+        Row(f"{name}, latency", 1000 * statistics.median(steps), "ms"),
+        Row(f"{name}, 95 % within", 1000 * float(np.percentile(steps, 95)), "ms"),
+        Row(f"{name}, read", 1000 * reading, "ms"),
+        *(Row(f"{name}, {part}", 1000 * seconds, "ms") for part, seconds in (parts | {"rest": rest}).items()),
+        Row(f"{name}, memory", way.memory, "MiB"),
+    ]
+    return rows if way is plain else [*rows, Row(f"{name}, overlap with the plain way's boxes", overlap, "")]
+
+
+def _speed(way: Way, reading: bool = True) -> float:
+    return 1 / statistics.median(way.frame_seconds(reading))
+
+
+def _ratio(way: Way, plain: Way, reading: bool = True) -> float:
+    """Return the median over the repetitions of the plain way's time per frame over that of the way."""
+    pairs = zip(plain.frame_seconds(reading), way.frame_seconds(reading), strict=True)
+    return statistics.median(expected / seconds for expected, seconds in pairs)
+
+
+def _target(job: Job, name: str) -> float | None:
+    """Return the target of a way's ratio, None where there is none."""
+    if job.device.type != "cpu" or (name.startswith("bf16") and not has_amx_bf16()):
+        return None
+    targets = next((value for key, value in TARGETS.items() if job.experiment.startswith(key)), {})
+    return targets.get(name)
+
+
+def _mean_overlap(boxes: np.ndarray, expected: np.ndarray) -> float:
+    """Return the mean overlap of boxes xywh (steps, 4) on the steps that both have."""
+    steps = min(len(boxes), len(expected))
+    first, second = (
+        np.hstack([array[:steps, :2], array[:steps, :2] + array[:steps, 2:]]) for array in (boxes, expected)
+    )
+    return float(IoU(first.T, second.T).mean())
+
+
+def _machine(job: Job, clips: Sequence[Clip]) -> str:
+    """Return a sentence about the machine and the frames."""
+    threads = f"{torch.get_num_threads()} threads"
+    amx = "with amx_bf16" if has_amx_bf16() else "without amx_bf16, so bf16 has no targets"
+    return f"{processor_name()} {amx}, {threads}; {len(clips)} sequences"
