@@ -109,6 +109,13 @@ def write_frames(folder, count, width=200, height=150):
         cv2.imwrite(str(folder / f"{index + 1:08d}.png"), image)
 
 
+def sequence_on_disk(folder, name, truth) -> Sequence:
+    """Return a sequence whose frames are in a folder `name`."""
+    write_frames(folder / name, len(truth))
+    paths = [str(folder / name / f"{index + 1:08d}.png") for index in range(len(truth))]
+    return Sequence(name, paths, truth, 200, 150)
+
+
 def make_raw_set(root):
     """Write a raw VOT folder: `slow` (12 frames, polygons, a short tag) and `boxes` (8 frames, 4 numbers)."""
     polygons = moving_polygons(12)
@@ -178,9 +185,5 @@ class SlowTracker(ShakingTracker):
 
 def slow_set(folder) -> Dataset:
     """Return a data set of two sequences of 20 frames on the disk."""
-    sequences = []
-    for name in "ab":
-        write_frames(folder / name, 20)
-        paths = [str(folder / name / f"{index + 1:08d}.png") for index in range(20)]
-        sequences.append(Sequence(name, paths, moving_polygons(20), 200, 150))
+    sequences = [sequence_on_disk(folder, name, moving_polygons(20)) for name in "ab"]
     return Dataset("SET", sequences, ("all",), VotSettings(2, 9, 5))

@@ -2,9 +2,8 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
@@ -12,6 +11,7 @@ from pysot.toolkit.protocol import Task, Tracker
 from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.results.lines import ResultError
 from pysot.toolkit.results.trajectory import Trajectory
+from pysot.toolkit.tracking.alone import track_one_by_one
 from pysot.toolkit.tracking.step import Step
 
 logger = logging.getLogger(__name__)
@@ -34,33 +34,6 @@ def frames_to_track(
     return sum(len(task.sequence) for task in tasks)
 
 
-def run_sequence(
-    tracker: Tracker, tasks: list[Task], on_frame: Callable[[Step], None] | None = None
-) -> Trajectory | None:
-    """Track the tasks that have no valid result, and write each result as soon as it exists.
-
-    Returns the last trajectory, None if all results existed. Raises exceptions of the tracker or of an image as
-    TrackingError, and OSError of writing as it is.
-    """
-    trajectory = None
-    for task in tasks:
-        if _has_valid_result(task):
-            continue
-        try:
-            trajectory = task.run(tracker, task.sequence, on_frame)
-        except Exception as error:  # a tracker may raise anything; the other sequences do not depend on it
-            raise TrackingError(error) from error
-        task.save(trajectory)
-    return trajectory
-
-
-class TrackingError(Exception):
-    """Exception of a tracker or an image on a sequence."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(f"{type(cause).__name__}: {cause}")
-
-
 def run_dataset(
     tracker: Tracker,
     dataset: Dataset,
@@ -71,27 +44,92 @@ def run_dataset(
 ) -> Progress:
     """Track all sequences and write each result as soon as it exists; a second call resumes where the first stopped.
 
-    A valid result that exists is kept. An exception of the tracker or of an image ends that sequence only and is
-    reported in `failed`; an exception while writing (a full disk) is raised. on_sequence(sequence, 'kept' | 'tracked' |
-    'failed', trajectory if tracked) is called after each. `experiment` is one of the set's, by default its default one.
+    A valid result that exists is kept. An exception of the tracker or of an image ends that task only, and its sequence
+    is reported in `failed`; an exception while writing (a full disk) is raised. on_sequence(sequence, 'kept' |
+    'tracked' | 'failed', last trajectory if tracked) is called after each. `experiment` is one of the set's, by default
+    its default one.
     """
-    progress, protocol = Progress(), find_protocol(dataset, experiment)
+    return run_sequences(tracker, dataset, dataset.sequences, tracker_dir, on_frame, on_sequence, experiment)
+
+
+def run_sequences(
+    tracker: Tracker,
+    dataset: Dataset,
+    sequences: Iterable[Sequence],
+    tracker_dir: str | os.PathLike,
+    on_frame: Callable[[Sequence, Step], None] | None = None,
+    on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None = None,
+    experiment: str | None = None,
+) -> Progress:
+    """Track sequences of a data set as `run_dataset`; each is taken from the iterable when the tracker is free."""
+    protocol = find_protocol(dataset, experiment)
     tracker = protocol.wrap_tracker(tracker) if protocol.wrap_tracker else tracker
-    for sequence in dataset.sequences:
-        state, trajectory = "failed", None
-        tasks = protocol.tasks(dataset, sequence, Path(tracker_dir))
-        try:
-            trajectory = run_sequence(tracker, tasks, on_frame and partial(on_frame, sequence))
-        except TrackingError as error:
-            progress.failed[sequence.name] = str(error)
-            expected = isinstance(error.__cause__, (ValueError, OSError))
-            logger.error("%s failed and has no result: %s", sequence.name, error.__cause__, exc_info=not expected)
+    ledger = _Ledger(on_sequence)
+
+    def on_step(task: Task, step: Step) -> None:
+        if on_frame:
+            on_frame(ledger.open[task.sequence.name].sequence, step)
+
+    tasks = ledger.open_tasks(sequences, lambda sequence: protocol.tasks(dataset, sequence, Path(tracker_dir)))
+    for task, outcome in track_one_by_one(tracker, tasks, on_step, decode_ahead=not protocol.timed):
+        if isinstance(outcome, Trajectory):
+            task.save(outcome)
+        ledger.close_task(task, outcome)
+    return ledger.progress
+
+
+@dataclass
+class _OpenSequence:
+    """Sequence with tasks that are not done: how many, the last trajectory, and the first exception."""
+
+    sequence: Sequence
+    remaining: int
+    trajectory: Trajectory | None = None
+    error: Exception | None = None
+
+
+class _Ledger:
+    """Sequences under way, and the progress of those that are done."""
+
+    def __init__(self, on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None) -> None:
+        self.on_sequence = on_sequence
+        self.progress = Progress()
+        self.open: dict[str, _OpenSequence] = {}
+
+    def open_tasks(self, sequences: Iterable[Sequence], tasks_of: Callable[[Sequence], list[Task]]) -> Iterator[Task]:
+        """Yield the tasks without a valid result; report sequences that have none."""
+        for sequence in sequences:
+            tasks = [task for task in tasks_of(sequence) if not _has_valid_result(task)]
+            if tasks:
+                self.open[sequence.name] = _OpenSequence(sequence, len(tasks))
+                yield from tasks
+            else:
+                self.progress.kept.append(sequence.name)
+                self._report(sequence, "kept", None)
+
+    def close_task(self, task: Task, outcome: Trajectory | Exception) -> None:
+        """Record the outcome of a task; report its sequence after the last one."""
+        entry = self.open[task.sequence.name]
+        entry.remaining -= 1
+        if isinstance(outcome, Trajectory):
+            entry.trajectory = outcome
         else:
-            state = "kept" if trajectory is None else "tracked"
-            getattr(progress, state).append(sequence.name)
-        if on_sequence:
-            on_sequence(sequence, state, trajectory)
-    return progress
+            entry.error = entry.error or outcome
+        if entry.remaining:
+            return
+        name = self.open.pop(task.sequence.name).sequence.name
+        if entry.error is None:
+            self.progress.tracked.append(name)
+            self._report(entry.sequence, "tracked", entry.trajectory)
+            return
+        self.progress.failed[name] = f"{type(entry.error).__name__}: {entry.error}"
+        expected = isinstance(entry.error, (ValueError, OSError))
+        logger.error("%s failed and has no result: %s", name, entry.error, exc_info=None if expected else entry.error)
+        self._report(entry.sequence, "failed", None)
+
+    def _report(self, sequence: Sequence, state: str, trajectory: Trajectory | None) -> None:
+        if self.on_sequence:
+            self.on_sequence(sequence, state, trajectory)
 
 
 def _has_valid_result(task: Task) -> bool:
