@@ -52,7 +52,8 @@ class BatchTracker(typing.Protocol):
     start(slots, frames, boxes_xywh) starts targets, also in slots that hold one. Raises ValueError for a frame or a box
     that can't be used; then no target has started. track(frames) has one frame (H, W, 3) uint8 BGR per slot, None for
     an idle one. It returns boxes (N, 4) xywh and confidences (N,), NaN in idle slots and in those of `failures`: the
-    slots whose target failed in this call, and why; they are idle afterwards. stop(slots) makes slots idle.
+    slots whose target failed in this call, and why; they are idle afterwards. stop(slots) makes slots idle, if they are
+    not.
     """
 
     slots: int

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
-from pysot.toolkit.protocol import Task, Tracker
+from pysot.toolkit.protocol import BatchTracker, Task, Tracker
 from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.results.lines import ResultError
 from pysot.toolkit.results.trajectory import Trajectory
 from pysot.toolkit.tracking.alone import track_one_by_one
+from pysot.toolkit.tracking.lockstep import track_in_lockstep
 from pysot.toolkit.tracking.step import Step
 
 logger = logging.getLogger(__name__)
@@ -34,8 +35,18 @@ def frames_to_track(
     return sum(len(task.sequence) for task in tasks)
 
 
+def lockstep_slots(
+    batch: int, workers: int, dataset: Dataset, tracker_dir: str | os.PathLike, experiment: str | None = None
+) -> int:
+    """Return the slots of each process's tracker: `batch`, or fewer so that each of `workers` processes gets tasks."""
+    protocol = find_protocol(dataset, experiment)
+    tasks = (task for sequence in dataset.sequences for task in protocol.tasks(dataset, sequence, Path(tracker_dir)))
+    unfinished = sum(not task.path.exists() for task in tasks)
+    return max(1, min(batch, -(-unfinished // workers)))
+
+
 def run_dataset(
-    tracker: Tracker,
+    tracker: Tracker | BatchTracker,
     dataset: Dataset,
     tracker_dir: str | os.PathLike,
     on_frame: Callable[[Sequence, Step], None] | None = None,
@@ -44,38 +55,50 @@ def run_dataset(
 ) -> Progress:
     """Track all sequences and write each result as soon as it exists; a second call resumes where the first stopped.
 
-    A valid result that exists is kept. An exception of the tracker or of an image ends that task only, and its sequence
-    is reported in `failed`; an exception while writing (a full disk) is raised. on_sequence(sequence, 'kept' |
-    'tracked' | 'failed', last trajectory if tracked) is called after each. `experiment` is one of the set's, by default
-    its default one.
+    A batch tracker tracks several tasks in lockstep, the longest sequences first. A valid result that exists is kept.
+    An exception of the tracker or of an image ends that task only, and its sequence is reported in `failed`; an
+    exception while writing (a full disk) is raised. on_sequence(sequence, 'kept' | 'tracked' | 'failed', last
+    trajectory if tracked) is called after each. `experiment` is one of the set's, by default its default one. Raises
+    ValueError for a batch tracker in a timed experiment.
     """
-    return run_sequences(tracker, dataset, dataset.sequences, tracker_dir, on_frame, on_sequence, experiment)
+    sequences = dataset.longest_first() if isinstance(tracker, BatchTracker) else dataset.sequences
+    progress = Progress()
+    run_sequences(tracker, dataset, sequences, tracker_dir, progress, on_frame, on_sequence, experiment)
+    return progress
 
 
 def run_sequences(
-    tracker: Tracker,
+    tracker: Tracker | BatchTracker,
     dataset: Dataset,
     sequences: Iterable[Sequence],
     tracker_dir: str | os.PathLike,
+    progress: Progress,
     on_frame: Callable[[Sequence, Step], None] | None = None,
     on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None = None,
     experiment: str | None = None,
-) -> Progress:
-    """Track sequences of a data set as `run_dataset`; each is taken from the iterable when the tracker is free."""
+) -> None:
+    """Track sequences of a data set as `run_dataset`; each is taken from the iterable when the tracker is free.
+
+    `progress` has the outcome of a sequence before on_sequence is called.
+    """
     protocol = find_protocol(dataset, experiment)
-    tracker = protocol.wrap_tracker(tracker) if protocol.wrap_tracker else tracker
-    ledger = _Ledger(on_sequence)
+    ledger = _Ledger(progress, on_sequence)
 
     def on_step(task: Task, step: Step) -> None:
         if on_frame:
             on_frame(ledger.open[task.sequence.name].sequence, step)
 
     tasks = ledger.open_tasks(sequences, lambda sequence: protocol.tasks(dataset, sequence, Path(tracker_dir)))
-    for task, outcome in track_one_by_one(tracker, tasks, on_step, decode_ahead=not protocol.timed):
-        if isinstance(outcome, Trajectory):
-            task.save(outcome)
-        ledger.close_task(task, outcome)
-    return ledger.progress
+    if isinstance(tracker, BatchTracker):
+        if protocol.timed:
+            raise ValueError(
+                f"the {protocol.experiment} experiment needs the time that a tracker takes for one target, and this "
+                "tracker shares its time between several; pass a tracker of one target"
+            )
+        track_in_lockstep(tracker, tasks, on_step, ledger.close_task)
+    else:
+        tracker = protocol.wrap_tracker(tracker) if protocol.wrap_tracker else tracker
+        track_one_by_one(tracker, tasks, on_step, ledger.close_task, decode_ahead=not protocol.timed)
 
 
 @dataclass
@@ -91,9 +114,11 @@ class _OpenSequence:
 class _Ledger:
     """Sequences under way, and the progress of those that are done."""
 
-    def __init__(self, on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None) -> None:
+    def __init__(
+        self, progress: Progress, on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None
+    ) -> None:
+        self.progress = progress
         self.on_sequence = on_sequence
-        self.progress = Progress()
         self.open: dict[str, _OpenSequence] = {}
 
     def open_tasks(self, sequences: Iterable[Sequence], tasks_of: Callable[[Sequence], list[Task]]) -> Iterator[Task]:
@@ -108,10 +133,11 @@ class _Ledger:
                 self._report(sequence, "kept", None)
 
     def close_task(self, task: Task, outcome: Trajectory | Exception) -> None:
-        """Record the outcome of a task; report its sequence after the last one."""
+        """Write the result of a task, or keep its exception; report its sequence after the last one."""
         entry = self.open[task.sequence.name]
         entry.remaining -= 1
         if isinstance(outcome, Trajectory):
+            task.save(outcome)
             entry.trajectory = outcome
         else:
             entry.error = entry.error or outcome

@@ -26,7 +26,7 @@ def tasks(dataset: Dataset, sequence: Sequence, tracker_dir: Path) -> list[Task]
 
 
 def _save(tracker_dir: Path, video: str, nested: bool, trajectory: Trajectory) -> None:
-    save_ope(tracker_dir, video, trajectory.regions[:, :4], trajectory.seconds, nested=nested)
+    save_ope(tracker_dir, video, trajectory.regions[:, :4], trajectory.seconds, nested, trajectory.batch)
 
 
 def _load(path: Path, frames: int, timed: bool) -> Trajectory:

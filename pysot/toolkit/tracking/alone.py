@@ -1,7 +1,7 @@
 """Tracking with a tracker of one target, which takes the tasks one by one."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from pysot.toolkit.datasets.sequence import Sequence
@@ -12,9 +12,13 @@ from pysot.toolkit.tracking.step import Step, advance
 
 
 def track_one_by_one(
-    tracker: Tracker, tasks: Iterable[Task], on_frame: Callable[[Task, Step], None], decode_ahead: bool = True
-) -> Iterator[tuple[Task, Trajectory | Exception]]:
-    """Yield each task with its trajectory, or with the exception of the tracker or of an image that ended it."""
+    tracker: Tracker,
+    tasks: Iterable[Task],
+    on_frame: Callable[[Task, Step], None],
+    on_end: Callable[[Task, Trajectory | Exception], None],
+    decode_ahead: bool = True,
+) -> None:
+    """Track tasks; on_end gets each one with its trajectory, or with the exception of the tracker or of an image."""
     for task in tasks:
         outcome: Trajectory | Exception
         try:
@@ -22,7 +26,7 @@ def track_one_by_one(
             outcome = track_alone(tracker, task.sequence, steps, decode_ahead)
         except Exception as error:  # a tracker may raise anything; the other tasks do not depend on it
             outcome = error
-        yield task, outcome
+        on_end(task, outcome)
 
 
 def track_alone(tracker: Tracker, sequence: Sequence, steps: Steps, decode_ahead: bool = True) -> Trajectory:
