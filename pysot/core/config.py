@@ -171,6 +171,8 @@ __C.TRACK.CONTEXT_AMOUNT = 0.5  # margin around the target, share of width + hei
 __C.TRACK.LOST_INSTANCE_SIZE = 831  # long-term: search crop while the target is lost
 __C.TRACK.CONFIDENCE_LOW = 0.85  # long-term: below this confidence the target counts as lost
 __C.TRACK.CONFIDENCE_HIGH = 0.998  # long-term: above this confidence it counts as found again
+# (new) 'fp32' or 'bf16': faster where the processor has instructions for it; boxes differ by fractions of a pixel
+__C.TRACK.PRECISION = "fp32"
 __C.TRACK.MASK_THERSHOLD = 0.3  # SiamMask: mask probability above which a pixel is object
 __C.TRACK.MASK_OUTPUT_SIZE = 127  # SiamMask: side of the mask
 

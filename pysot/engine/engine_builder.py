@@ -64,7 +64,7 @@ def build_amp(cfg: CfgNode, device: torch.device) -> TorchAmp | ApexAmp:
     Raises ValueError for a precision that the device does not support.
     """
     train = cfg.TRAIN
-    check_precision(device, train.PRECISION)
+    check_precision(device, train.PRECISION, key="TRAIN.PRECISION")
     if train.PRECISION == "fp32" and computes_fp32_in_fp16(device, cfg.NPU.PRECISION_MODE):
         logger.warning(
             "TRAIN.PRECISION is fp32, but %s computes convolutions and matrix products of float32 in fp16, where "

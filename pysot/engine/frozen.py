@@ -1,13 +1,13 @@
 """Frozen stages of the backbone at the speed of inference."""
 
-import copy
 from collections.abc import Callable
 
 import torch
 from torch import nn
-from torch.fx.experimental.optimization import fuse
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
+
+from pysot.models.folding import folded_copy
 
 
 def fold_frozen(backbone: nn.Module, precision: torch.dtype | None = None) -> None:
@@ -25,7 +25,7 @@ def fold_frozen(backbone: nn.Module, precision: torch.dtype | None = None) -> No
 
 def _fold(module: nn.Module, precision: torch.dtype | None) -> None:
     if _is_frozen(module):
-        folded = fuse(copy.deepcopy(module).eval(), inplace=True)
+        folded = folded_copy(module)
         # Only the bound method is stored, so that the copy is not a child of the module.
         module.forward = folded.forward if precision is None else _in_autocast(folded, precision, module.forward)
         return

@@ -1,5 +1,7 @@
 """SiamRPN network: tensors in, tensors out, independent of config, losses and boxes."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -19,12 +21,23 @@ class SiamRPN(nn.Module):
         self.backbone = backbone
         if neck is not None:
             self.neck = neck
-        self.rpn_head = rpn_head
+        self.rpn_head: Any = rpn_head
 
     def features(self, image: torch.Tensor) -> Features:
         """Return the input of the head for an image (B, 3, H, W): one tensor, or one per feature level."""
         features = self.backbone(image)
         return self.neck(features) if hasattr(self, "neck") else features
+
+    def kernels(self, template: torch.Tensor) -> list[torch.Tensor]:
+        """Return what `match` needs of a template (B, 3, 127, 127): tensors (B, ...), the kernels of the correlations.
+
+        They depend on the template only, so that a tracker computes them once.
+        """
+        return self.rpn_head.kernels(self.features(template))
+
+    def match(self, kernels: list[torch.Tensor], search: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return cls (B, 2A, S, S) and loc (B, 4A, S, S) of search crops (B, 3, H, H) for the kernels of templates."""
+        return self.rpn_head.match(kernels, self.features(search))
 
     def forward(self, template: torch.Tensor, search: torch.Tensor) -> dict[str, torch.Tensor]:
         cls, loc = self.rpn_head(self.features(template), self.features(search))

@@ -1,14 +1,16 @@
-"""Build the tracker of a config around a network."""
+"""Build the tracker of a config around a network: for one target, or for many in lockstep."""
 
 import hashlib
+from collections.abc import Callable
 
 import torch
 from torch import nn
 from yacs.config import CfgNode
 
 from pysot.core.config import cfg as global_cfg
-from pysot.tracker.base_tracker import TrackSettings
-from pysot.tracker.siamrpn_tracker import SiamRPNTracker
+from pysot.tracker.batch_tracker import BatchTracker
+from pysot.tracker.settings import TrackSettings
+from pysot.tracker.siamrpn_tracker import SiamRPNTracker, network_of
 from pysot.tracker.siamrpnlt_tracker import SiamRPNLTTracker
 from pysot.utils.registry import lookup
 
@@ -40,7 +42,9 @@ def results_fingerprint(model: nn.Module, cfg: CfgNode) -> str:
 
     It is a digest of the weights and of the config sections of network and tracker, a space, and the arithmetic.
     """
-    sections = "".join(str(cfg[section]) for section in ("BACKBONE", "ADJUST", "RPN", "ANCHOR", "TRACK"))
+    track = cfg.TRACK.clone()
+    track.pop("PRECISION")  # it is part of the arithmetic
+    sections = "".join(map(str, (cfg.BACKBONE, cfg.ADJUST, cfg.RPN, cfg.ANCHOR, track)))
     digest = hashlib.sha256(sections.encode())
     for name, value in model.state_dict().items():
         digest.update(name.encode() + value.cpu().numpy().tobytes())
@@ -48,7 +52,7 @@ def results_fingerprint(model: nn.Module, cfg: CfgNode) -> str:
 
 
 def describe_arithmetic(device: torch.device, cfg: CfgNode) -> str:
-    """Return the device type and the rounding of a tracker, such as 'cuda fp32, TF32'.
+    """Return the device type and the rounding of a tracker, such as 'cuda fp32, folded, TF32'.
 
     Boxes computed in two different arithmetics differ in their last digits first, and completely later.
     """
@@ -59,7 +63,7 @@ def describe_arithmetic(device: torch.device, cfg: CfgNode) -> str:
     }
     options = {"cuda": {"TF32": cfg.GPU.TF32}, "npu": npu_options}
     enabled = [name for name, is_on in options.get(device.type, {}).items() if is_on]
-    return ", ".join([f"{device.type} fp32", *enabled])
+    return ", ".join([f"{device.type} {cfg.TRACK.PRECISION}", "folded", *enabled])
 
 
 def build_tracker(model: nn.Module, cfg: CfgNode | None = None) -> SiamRPNTracker:
@@ -68,6 +72,22 @@ def build_tracker(model: nn.Module, cfg: CfgNode | None = None) -> SiamRPNTracke
     Without a config it uses the global `cfg` and follows its later changes, as trackers of the original do. Raises
     ValueError for an unknown type.
     """
+    tracker_type, settings, precision = _parts(cfg)
+    return tracker_type(model, settings, precision)
+
+
+def build_batch_tracker(model: nn.Module, cfg: CfgNode | None = None, slots: int = 1) -> BatchTracker:
+    """Return the tracker of TRACK.TYPE for up to `slots` targets in lockstep, see `BatchTracker`.
+
+    Settings and errors are as in `build_tracker`. Raises ValueError for a model that keeps its template itself, and
+    MemoryError for more targets than fit into memory.
+    """
+    tracker_type, settings, precision = _parts(cfg)
+    return BatchTracker(network_of(model.eval(), precision), settings, slots, long_term=tracker_type.long_term)
+
+
+def _parts(cfg: CfgNode | None) -> tuple[type[SiamRPNTracker], TrackSettings | Callable[[], TrackSettings], str]:
+    """Return class, settings and precision of a tracker."""
+    track = (global_cfg if cfg is None else cfg).TRACK
     settings = track_settings(cfg) if cfg is not None else lambda: track_settings(global_cfg)
-    tracker_type = (global_cfg if cfg is None else cfg).TRACK.TYPE
-    return lookup(TRACKERS, tracker_type, key="TRACK.TYPE")(model, settings)
+    return lookup(TRACKERS, track.TYPE, key="TRACK.TYPE"), settings, track.PRECISION

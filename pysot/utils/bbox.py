@@ -105,3 +105,17 @@ def init_box_from_region(region: ArrayLike) -> np.ndarray:
     # pysot-compat: the corner is half a pixel right of and below cx - w/2; published trajectories start from it.
     # test: utils/test_bbox.py::test_init_box_offset
     return np.array([cx - (w - 1) / 2, cy - (h - 1) / 2, w, h])
+
+
+def check_box(box_xywh: ArrayLike) -> np.ndarray:
+    """Return the box as float64 (4,).
+
+    Raises ValueError unless it is four finite numbers with width and height above 0.
+    """
+    box = np.asarray(box_xywh, np.float64).reshape(-1)
+    if box.shape != (4,) or not np.isfinite(box).all() or box[2] <= 0 or box[3] <= 0:
+        raise ValueError(
+            "expected a box x, y, width, height of finite numbers with width and height above 0; "
+            f"got {np.asarray(box_xywh).tolist()}"
+        )
+    return box

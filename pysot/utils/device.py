@@ -229,12 +229,12 @@ def half_dtype(precision: str) -> torch.dtype | None:
     return _PRECISIONS.get(precision)
 
 
-def check_precision(device: torch.device, precision: str) -> None:
-    """Raise ValueError for bf16 on an NPU whose chip does not support it: 910A and older."""
+def check_precision(device: torch.device, precision: str, key: str) -> None:
+    """Raise ValueError, with the config key, for bf16 on an NPU whose chip does not support it: 910A and older."""
     if precision == "bf16" and device.type == "npu" and not _module("npu").is_bf16_supported():
         raise ValueError(
-            f"TRAIN.PRECISION is bf16, which {device_name(device)} does not support (Ascend 910B and later do); set it "
-            "to fp16 or fp32"
+            f"{key} is bf16, which {device_name(device)} does not support (Ascend 910B and later do); set it to "
+            f"{'fp16 or fp32' if key == 'TRAIN.PRECISION' else 'fp32'}"
         )
 
 

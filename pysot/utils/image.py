@@ -140,6 +140,11 @@ def as_bgr(frame: np.ndarray) -> np.ndarray:
     return np.repeat(frame, 3, axis=2) if frame.shape[2] == 1 else frame[:, :, :3]
 
 
+def mean_colour(image: np.ndarray) -> np.ndarray:
+    """Return the mean of each channel of a BGR image, float64 (3,): the same digits as image.mean((0, 1))."""
+    return np.array(cv2.sumElems(image)[:3]) / (image.shape[0] * image.shape[1])
+
+
 def crop_square(
     image: np.ndarray, center: Sequence[float] | np.ndarray, side: float, out_side: int, fill: ArrayLike
 ) -> np.ndarray:

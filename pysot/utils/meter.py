@@ -1,7 +1,9 @@
 """Measure work on a device: time by the device's own clock, and memory that `pysot.utils.device` does not count."""
 
+import contextlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -33,3 +35,17 @@ def reserved_memory_mib(device: torch.device) -> float | None:
     """
     module = device_module(device)
     return None if module is None else module.max_memory_reserved(device) / 2**20
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Return the bytes of memory that are free on the device, for a CPU those that Linux can free; None if unknown."""
+    if device.type != "cpu":
+        return int(device_module(device).mem_get_info(device)[0])
+    free = []
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        free.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]))
+    with contextlib.suppress(OSError, ValueError):  # the limit is "max" without one
+        limit, used = (int(Path("/sys/fs/cgroup", f"memory.{name}").read_text()) for name in ("max", "current"))
+        free.append(limit - used)
+    return min(free, default=None)

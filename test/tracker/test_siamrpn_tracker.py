@@ -10,7 +10,6 @@ import torch
 from helpers import experiment, load_synthetic_weights, synthetic_image, tiny_config
 from pysot.core.config import cfg, default_config, load_config
 from pysot.models.model_builder import ModelBuilder, build_model
-from pysot.tracker.siamrpn_tracker import decode_boxes, object_confidences
 from pysot.tracker.tracker_builder import build_tracker, describe_arithmetic, results_fingerprint
 from pysot.utils.bbox import get_axis_aligned_bbox, init_box_from_region
 from pysot.utils.image import read_image
@@ -42,19 +41,20 @@ def test_parity_on_bag(shared, name):
 @pytest.mark.parametrize(
     ("kind", "opts", "description"),
     [
-        ("cpu", (), "cpu fp32"),
-        ("cpu", ("GPU.TF32", True, "NPU.CONV_HF32", True), "cpu fp32"),
-        ("cuda", (), "cuda fp32"),
-        ("cuda", ("GPU.TF32", True), "cuda fp32, TF32"),
-        ("npu", ("GPU.TF32", True), "npu fp32"),
-        ("npu", ("NPU.CONV_HF32", True, "NPU.MATMUL_HF32", True), "npu fp32, HF32 convolutions, HF32 matrix products"),
+        ("cpu", (), "cpu fp32, folded"),
+        ("cpu", ("GPU.TF32", True, "NPU.CONV_HF32", True), "cpu fp32, folded"),
+        ("cuda", (), "cuda fp32, folded"),
+        ("cuda", ("GPU.TF32", True), "cuda fp32, folded, TF32"),
+        ("npu", ("GPU.TF32", True), "npu fp32, folded"),
+        ("npu", ("NPU.CONV_HF32", True), "npu fp32, folded, HF32 convolutions"),
+        ("npu", ("NPU.MATMUL_HF32", True), "npu fp32, folded, HF32 matrix products"),
     ],
 )
 def test_results_fingerprint_contains_the_arithmetic(kind, opts, description):
     config = tiny_config(*opts)
     assert describe_arithmetic(types.SimpleNamespace(type=kind), config) == description
     network, _, arithmetic = results_fingerprint(build_model(config), config).partition(" ")
-    assert len(network) == 64 and arithmetic == "cpu fp32"
+    assert len(network) == 64 and arithmetic == "cpu fp32, folded"
 
 
 def test_golden_trajectory():
@@ -157,7 +157,7 @@ def test_grey_frames_equal_their_bgr_copies(tracker):
 
 def test_no_gradients_are_kept(tracker):
     tracker.init(synthetic_image("frame", 120, 160), [40, 30, 50, 40])
-    assert not tracker.model.zf.requires_grad
+    assert not any(kernel.requires_grad for kernel in tracker.batch._state)
     with torch.inference_mode():
         tracker.track(synthetic_image("frame", 120, 160))
 
@@ -192,7 +192,7 @@ def test_changes_of_the_global_config_are_obeyed():
         assert live.settings.lr == 0 < fixed.settings.lr
         assert live.track(image)["bbox"][2:] == [60, 60] and fixed.track(image)["bbox"][2:] != [60, 60]
         cfg.TRACK.INSTANCE_SIZE = 287
-        assert len(live.track(image)["bbox"]) == 4 and len(live._grids) == 2
+        assert len(live.track(image)["bbox"]) == 4 and len(live.batch._grids) == 2
     finally:
         cfg.merge_from_other_cfg(before)
 
@@ -226,18 +226,6 @@ def test_unknown_tracker_type():
     config = load_config(experiment("siammask_r50_l3"))
     with pytest.raises(ValueError, match="TRACK.TYPE.*SiamMaskTracker.*known"):
         build_tracker(build_model(tiny_config()), config)
-
-
-def test_decode_of_zero_deltas_is_the_anchors():
-    anchors = np.array([[-8, 0, 10, 20], [8, 0, 10, 20]], np.float32)
-    np.testing.assert_allclose(decode_boxes(torch.zeros(1, 4, 1, 2), anchors), anchors)
-    huge = decode_boxes(torch.full((1, 4, 1, 2), 1e4), anchors)
-    assert np.isfinite(huge).all()
-
-
-def test_scores_are_softmax_of_object():
-    cls = torch.tensor([0.0, 2.0]).reshape(1, 2, 1, 1)
-    assert object_confidences(cls)[0] == pytest.approx(1 / (1 + np.exp(-2)))
 
 
 class FixedNetwork(torch.nn.Module):

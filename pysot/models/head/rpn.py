@@ -3,9 +3,13 @@
 Shapes: template features z (B, C, h, w), search features x (B, C, H, W), A anchors. Returned are cls (B, 2A, S, S) with
 channels in the order (background/object, anchor), and loc (B, 4A, S, S) with channels in the order (dx, dy, dw, dh;
 anchor). S = H - h + 1, where H and h are sizes after the convolutions of the head.
+
+Every head has three methods: kernels(z) returns a list of tensors (B, ...), match(kernels, x) returns cls and loc, and
+forward(z, x) is both together. A tracker computes the kernels of its template once.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -26,10 +30,16 @@ class UPChannelRPN(nn.Module):
         self.search_loc_conv = nn.Conv2d(feature_in, feature_in, 3)
         self.loc_adjust = nn.Conv2d(loc_out, loc_out, 1)
 
-    def forward(self, z: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        cls = xcorr_up_channel(self.search_cls_conv(x), self.template_cls_conv(z))
-        loc = xcorr_up_channel(self.search_loc_conv(x), self.template_loc_conv(z))
+    def kernels(self, z: torch.Tensor) -> list[torch.Tensor]:
+        return [self.template_cls_conv(z), self.template_loc_conv(z)]
+
+    def match(self, kernels: Sequence[torch.Tensor], x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        cls = xcorr_up_channel(self.search_cls_conv(x), kernels[0])
+        loc = xcorr_up_channel(self.search_loc_conv(x), kernels[1])
         return cls, self.loc_adjust(loc)
+
+    def forward(self, z: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.match(self.kernels(z), x)
 
 
 class DepthwiseXCorr(nn.Module):
@@ -58,8 +68,12 @@ class DepthwiseXCorr(nn.Module):
             nn.Conv2d(in_channels, hidden, 3, bias=False), nn.BatchNorm2d(hidden), nn.ReLU(inplace=True)
         )
 
+    def match(self, kernel: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Return the output of the branch for conv_kernel(z) and search features."""
+        return self.head(self.correlate(self.conv_search(x), kernel))
+
     def forward(self, z: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        return self.head(self.correlate(self.conv_search(x), self.conv_kernel(z)))
+        return self.match(self.conv_kernel(z), x)
 
 
 class DepthwiseRPN(nn.Module):
@@ -69,6 +83,12 @@ class DepthwiseRPN(nn.Module):
         super().__init__()
         self.cls = DepthwiseXCorr(in_channels, out_channels, 2 * anchor_num)
         self.loc = DepthwiseXCorr(in_channels, out_channels, 4 * anchor_num)
+
+    def kernels(self, z: torch.Tensor) -> list[torch.Tensor]:
+        return [self.cls.conv_kernel(z), self.loc.conv_kernel(z)]
+
+    def match(self, kernels: Sequence[torch.Tensor], x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.cls.match(kernels[0], x), self.loc.match(kernels[1], x)
 
     def forward(self, z: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return self.cls(z, x), self.loc(z, x)
@@ -90,8 +110,20 @@ class MultiRPN(nn.Module):
             self.cls_weight = nn.Parameter(torch.ones(self.levels))
             self.loc_weight = nn.Parameter(torch.ones(self.levels))
 
+    def _heads(self) -> list[Any]:
+        return [getattr(self, f"rpn{i + 2}") for i in range(self.levels)]
+
+    def kernels(self, zs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        return [kernel for head, z in zip(self._heads(), zs, strict=True) for kernel in head.kernels(z)]
+
+    def match(self, kernels: Sequence[torch.Tensor], xs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        pairs = zip(kernels[::2], kernels[1::2], strict=True)
+        return self._average([head.match(pair, x) for head, pair, x in zip(self._heads(), pairs, xs, strict=True)])
+
     def forward(self, zs: Sequence[torch.Tensor], xs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        outputs = [getattr(self, f"rpn{i + 2}")(z, x) for i, (z, x) in enumerate(zip(zs, xs, strict=True))]
+        return self._average([head(z, x) for head, z, x in zip(self._heads(), zs, xs, strict=True)])
+
+    def _average(self, outputs: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
         cls, loc = zip(*outputs, strict=True)
         if not self.weighted:
             return sum(cls) / self.levels, sum(loc) / self.levels

@@ -1,0 +1,29 @@
+"""Settings of the trackers."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrackSettings:
+    """Values of the TRACK and ANCHOR sections of the config, see pysot/core/config.py.
+
+    Sizes are pixels of the network input.
+    """
+
+    penalty_k: float
+    window_influence: float
+    lr: float
+    exemplar_size: int
+    instance_size: int
+    base_size: int
+    context_amount: float
+    stride: int
+    ratios: tuple[float, ...]
+    scales: tuple[float, ...]
+    lost_instance_size: int = 831
+    confidence_low: float = 0.85
+    confidence_high: float = 0.998
+
+    def score_size(self, instance_size: int) -> int:
+        """Return the number of cells per side of the score map of a search crop of `instance_size` pixels."""
+        return (instance_size - self.exemplar_size) // self.stride + 1 + self.base_size
