@@ -57,8 +57,7 @@ def parse_arguments() -> argparse.Namespace:
         "--batch",
         type=_cli.whole_number(1),
         default=1,
-        help="videos, or starts of a multi-start set, that each process tracks in lockstep, in one call of the network "
-        "per frame (default: 1); not for the experiment realtime",
+        help="videos (of multi-start sets: starts) that each process tracks in lockstep (default: 1); not for realtime",
     )
     parser.add_argument(
         "--part",
@@ -128,8 +127,7 @@ def track_snapshots(
     workers = args.workers or default_workers
     if protocol.timed and args.batch > 1:
         raise ValueError(
-            f"--batch {args.batch}: the experiment {protocol.experiment} counts the seconds of one target, and a "
-            "batch shares them; leave out --batch"
+            f"{protocol.experiment} counts the seconds of one target, a batch shares them; leave out --batch"
         )
     folders: list[Path] = []
     failed: dict[str, str] = {}
