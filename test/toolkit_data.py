@@ -100,6 +100,61 @@ class TrackerInProcess(ShakingTracker):
                 os._exit(9)
 
 
+class WanderingTracker:
+    """Tracker whose boxes depend on its start and on the frame: the start box, moved; far away on some frames."""
+
+    def init(self, image, box_xywh):
+        self.start = (int(image[0, 0, 0]), np.array(box_xywh))
+
+    def track(self, image):
+        first, box = self.start
+        number = (37 * first + 101 * int(image[0, 0, 0]) + int(box[0])) % 97
+        shift = 500 if number < 6 else 2 * np.sin(number)
+        return {"bbox": box + [shift, 0, 0.1 * number, 0], "best_score": number / 97}
+
+
+class TrackerOfSlots:
+    """Batch tracker: a tracker of one target in each slot. A NaN box or an exception of one fails its slot."""
+
+    def __init__(self, slots, make_tracker=WanderingTracker):
+        self.slots = slots
+        self.make_tracker = make_tracker
+        self.failures = {}
+        self.trackers = {}
+        self.starts = []  # slots of each call
+        self.steps = []  # targets of each call
+
+    def start(self, slots, frames, boxes_xywh):
+        self.starts.append(list(slots))
+        if any(box[2] > 1000 for box in boxes_xywh):
+            raise ValueError("a box is too large")
+        for slot, frame, box in zip(slots, frames, boxes_xywh, strict=True):
+            self.trackers[slot] = self.make_tracker()
+            self.trackers[slot].init(frame, box)
+
+    def track(self, frames):
+        assert {slot for slot, frame in enumerate(frames) if frame is not None} == self.trackers.keys()
+        self.steps.append(len(self.trackers))
+        self.failures = {}
+        boxes, confidences = np.full((self.slots, 4), np.nan), np.full(self.slots, np.nan)
+        for slot, tracker in list(self.trackers.items()):
+            outputs = tracker.track(frames[slot])
+            boxes[slot], confidences[slot] = outputs["bbox"], outputs["best_score"]
+            if not np.isfinite(boxes[slot]).all():
+                self.failures[slot] = ValueError("NaN from the network")
+                del self.trackers[slot]
+        return boxes, confidences
+
+    def stop(self, slots):
+        for slot in slots:
+            self.trackers.pop(slot, None)
+
+
+def slots_in_process(slots, number):
+    """Build the batch tracker of a worker process; with one slot, its tracker of one target."""
+    return TrackerOfSlots(slots) if slots > 1 else WanderingTracker()
+
+
 def write_frames(folder, count, width=200, height=150):
     """Write grey PNG frames with the names of the raw VOT layout; pixel (0, 0) holds the frame number."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,6 +162,13 @@ def write_frames(folder, count, width=200, height=150):
         image = np.full((height, width, 3), 90, np.uint8)
         image[0, 0] = index
         cv2.imwrite(str(folder / f"{index + 1:08d}.png"), image)
+
+
+def sequence_on_disk(folder, name, truth) -> Sequence:
+    """Return a sequence whose frames are in a folder `name`."""
+    write_frames(folder / name, len(truth))
+    paths = [str(folder / name / f"{index + 1:08d}.png") for index in range(len(truth))]
+    return Sequence(name, paths, truth, 200, 150)
 
 
 def make_raw_set(root):
@@ -178,9 +240,5 @@ class SlowTracker(ShakingTracker):
 
 def slow_set(folder) -> Dataset:
     """Return a data set of two sequences of 20 frames on the disk."""
-    sequences = []
-    for name in "ab":
-        write_frames(folder / name, 20)
-        paths = [str(folder / name / f"{index + 1:08d}.png") for index in range(20)]
-        sequences.append(Sequence(name, paths, moving_polygons(20), 200, 150))
+    sequences = [sequence_on_disk(folder, name, moving_polygons(20)) for name in "ab"]
     return Dataset("SET", sequences, ("all",), VotSettings(2, 9, 5))

@@ -1,8 +1,8 @@
 """Parts of test.py: load a network, track with one process or several, and draw the results on the frames."""
 
 import argparse
-import functools
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -15,10 +15,9 @@ from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.experiments.parallel import run_in_processes
 from pysot.toolkit.experiments.render import render
 from pysot.toolkit.experiments.runner import frames_to_track, run_dataset
-from pysot.toolkit.protocol import Protocol
+from pysot.toolkit.protocol import BatchTracker, Protocol, Tracker
 from pysot.toolkit.results.trajectory import Trajectory
-from pysot.tracker.siamrpn_tracker import SiamRPNTracker
-from pysot.tracker.tracker_builder import build_tracker
+from pysot.tracker.tracker_builder import build_batch_tracker, build_tracker
 from pysot.utils.device import seed_everything
 from pysot.utils.model_load import load_pretrain
 
@@ -35,26 +34,32 @@ def load_model(cfg: CfgNode, snapshot: Path | None) -> torch.nn.Module:
     return model
 
 
-def build_in_process(args: argparse.Namespace, snapshot: Path | None, number: int) -> SiamRPNTracker:
+def build_for_slots(model: torch.nn.Module, cfg: CfgNode, slots: int) -> Tracker | BatchTracker:
+    """Build the tracker of one target, or for more slots that of a batch."""
+    return build_tracker(model, cfg) if slots == 1 else build_batch_tracker(model, cfg, slots)
+
+
+def build_in_process(
+    args: argparse.Namespace, snapshot: Path | None, slots: int, number: int
+) -> Tracker | BatchTracker:
     """Build the tracker of a worker process."""
     _cli.setup_logging(quiet=True)
     cfg = load_config(args.config, args.opts)
     device = _cli.open_device(args, cfg, _cli.card_of_process(number))
     if device.type == "cpu":
         torch.set_num_threads(1)  # see device.one_thread
-    return build_tracker(load_model(cfg, snapshot).to(device).eval(), cfg)
+    return build_for_slots(load_model(cfg, snapshot).to(device).eval(), cfg, slots)
 
 
 def track(
-    args: argparse.Namespace,
-    tracker: SiamRPNTracker | None,
+    tracker: Tracker | BatchTracker | None,
+    build: Callable[[int], Tracker | BatchTracker],
     workers: int,
-    snapshot: Path | None,
     dataset: Dataset,
     folder: Path,
     protocol: Protocol,
 ) -> dict[str, str]:
-    """Track with `tracker`, or if it is None with several processes.
+    """Track with `tracker`, or if it is None with several processes that `build` theirs.
 
     Returns the failed sequences with the reasons.
     """
@@ -69,10 +74,10 @@ def track(
             elif trajectory is not None:
                 speed = len(trajectory) / trajectory.seconds.sum()
                 lost = f" Lost: {len(trajectory.failures)}" if protocol.restarts else ""
-                logger.info("Video: %-12s Speed: %.1ffps%s", sequence.name, speed, lost)
+                shared = "" if trajectory.batch is None else " in a batch"
+                logger.info("Video: %-12s Speed: %.1ffps%s%s", sequence.name, speed, shared, lost)
 
         if tracker is None:
-            build = functools.partial(build_in_process, args, snapshot)
             tracked = 0
 
             def on_frames(count: int) -> None:

@@ -4,10 +4,11 @@ python tools/test.py --config experiments/<name>/config.yaml --snapshot model.pt
 
 Several snapshots, as 'snapshot/checkpoint_e{11..20}.pth' or 'snapshot/*.pth', give one table with mean and spread.
 Videos that already have a result are kept, so the same command resumes after an interruption. --workers N tracks with N
-processes, which share the cards.
+processes, which share the cards; --batch N tracks N videos at a time in each of them.
 """
 
 import argparse
+import functools
 import logging
 from pathlib import Path
 
@@ -17,17 +18,18 @@ _cli.prepare_process()
 
 from yacs.config import CfgNode
 
-from _track import draw, load_model, track
+from _track import build_for_slots, build_in_process, draw, load_model, track
 from pysot.core.config import load_config
 from pysot.toolkit.datasets import load_dataset, missing_frames
 from pysot.toolkit.datasets.sequence import Dataset
+from pysot.toolkit.experiments.runner import lockstep_slots
 from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.protocol import Protocol
 from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.report.summary import score_text
 from pysot.toolkit.results.claims import claim_tracker_dir
 from pysot.toolkit.results.server_zip import zip_if_complete
-from pysot.tracker.tracker_builder import build_tracker, results_fingerprint
+from pysot.tracker.tracker_builder import results_fingerprint
 from pysot.utils.device import device_name, one_thread
 from pysot.utils.expand import expand_paths
 
@@ -50,6 +52,12 @@ def parse_arguments() -> argparse.Namespace:
         type=_cli.whole_number(1),
         help="tracking processes, each with its own network, assigned to the cards round-robin (default: one; on a CPU "
         "one per core, each with one thread)",
+    )
+    parser.add_argument(
+        "--batch",
+        type=_cli.whole_number(1),
+        default=1,
+        help="videos (of multi-start sets: starts) that each process tracks in lockstep (default: 1); not for realtime",
     )
     parser.add_argument(
         "--part",
@@ -117,23 +125,23 @@ def track_snapshots(
     # In a timed protocol, more processes would take time from each other.
     default_workers = 1 if protocol.timed else _cli.default_tracking_processes(device, len(dataset))
     workers = args.workers or default_workers
+    if protocol.timed and args.batch > 1:
+        raise ValueError(
+            f"{protocol.experiment} counts the seconds of one target, a batch shares them; leave out --batch"
+        )
     folders: list[Path] = []
     failed: dict[str, str] = {}
     for snapshot in expand_paths(args.snapshot, "--snapshot") if args.snapshot else [None]:
         folder = Path(args.results_dir) / dataset.name / (snapshot.stem if snapshot else "untrained")
         model = load_model(cfg, snapshot).to(device).eval()
         claim_tracker_dir(folder, results_fingerprint(model, cfg))
-        tracker = build_tracker(model, cfg) if workers == 1 else None
+        slots = lockstep_slots(args.batch, workers, dataset, folder, protocol.experiment)
+        tracker = build_for_slots(model, cfg, slots) if workers == 1 else None
         with one_thread(device):
-            logger.info(
-                "tracking %d videos of %s with %s on %s, processes: %d",
-                len(dataset),
-                dataset.name,
-                folder.name,
-                device_name(device),
-                workers,
-            )
-            reasons = track(args, tracker, workers, snapshot, dataset, folder, protocol)
+            text = "tracking %d videos of %s with %s on %s, processes: %d, targets in each: %d"
+            logger.info(text, len(dataset), dataset.name, folder.name, device_name(device), workers, slots)
+            build = functools.partial(build_in_process, args, snapshot, slots)
+            reasons = track(tracker, build, workers, dataset, folder, protocol)
         failed |= {name: f"{name} with {folder.name}: {reason}" for name, reason in reasons.items()}
         folders.append(folder)
     return folders, failed

@@ -10,13 +10,16 @@ from yacs.config import CfgNode
 from pysot.engine.validation import Validation
 from pysot.models.model_builder import build_model
 from pysot.toolkit.datasets import load_dataset, missing_frames
-from pysot.tracker.siamrpn_tracker import SiamRPNTracker
-from pysot.tracker.tracker_builder import build_tracker, results_fingerprint
+from pysot.tracker.batch_tracker import BatchTracker
+from pysot.tracker.tracker_builder import build_batch_tracker, results_fingerprint
 from pysot.utils.distributed import Rank
 from pysot.utils.files import find_path
 from pysot.utils.model_load import load_state
 from pysot.utils.signals import StopRequest
 from pysot.utils.watchdog import Heartbeat
+
+# Targets that are tracked in lockstep, by kind of device: few beside the training run on a CPU.
+_BATCH = {"cpu": 4, "cuda": 8, "npu": 8}
 
 
 def build_validation(
@@ -43,11 +46,14 @@ def build_validation(
         more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise FileNotFoundError(f"TRAIN.VAL: frames of {dataset.name} are missing: {missing[0]}{more}")
 
-    def load_tracker(state: dict, snapshot: Path) -> tuple[SiamRPNTracker, str]:
+    part = dataset.part(rank.index + 1, rank.world_size)
+    slots = min(_BATCH[device.type], len(part)) if part else 1
+
+    def load_tracker(state: dict, snapshot: Path) -> tuple[BatchTracker, str]:
         model = build_model(cfg)
         load_state(model, state, str(snapshot))
         model = model.to(device).eval()
-        return build_tracker(model, cfg), results_fingerprint(model, cfg)
+        return build_batch_tracker(model, cfg, slots), results_fingerprint(model, cfg)
 
     folder = Path(cfg.TRAIN.SNAPSHOT_DIR) / "validation"
     return Validation(dataset, load_tracker, folder, rank, device, stop, bar, heartbeat)

@@ -1,12 +1,13 @@
 """Types of a protocol: one record that says how the trackers of a data set are run, loaded, scored and reported.
 
-The records are in `protocols`, one file each. Their parts are defined here: a task to track, a timeline to draw, the
-score of a tracker, and the scores of several trackers.
+The records are in `protocols`, one file each. Their parts are defined here: the interfaces of trackers, a task to
+track, a timeline to draw, the score of a tracker, and the scores of several trackers.
 """
 
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from collections.abc import Sequence as Listing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,17 +45,63 @@ class Tracker(typing.Protocol):
     def track(self, image: np.ndarray, /) -> dict[str, Any]: ...
 
 
+@typing.runtime_checkable
+class BatchTracker(typing.Protocol):
+    """Interface of a tracker of several targets in lockstep. Each slot holds one target, or is idle.
+
+    start(slots, frames, boxes_xywh) starts targets, also in slots that hold one. Raises ValueError for a frame or a box
+    that can't be used; then no target has started. track(frames) has one frame (H, W, 3) uint8 BGR per slot, None for
+    an idle one. It returns boxes (N, 4) xywh and confidences (N,), NaN in idle slots and in those of `failures`: the
+    slots whose target failed in this call, and why; they are idle afterwards. stop(slots) makes slots idle, if they are
+    not.
+    """
+
+    slots: int
+    failures: dict[int, Exception]
+
+    def start(self, slots: Listing[int], frames: Listing[np.ndarray], boxes_xywh: Any, /) -> object: ...
+
+    def track(self, frames: Listing[np.ndarray | None], /) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def stop(self, slots: Listing[int], /) -> object: ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """Request to a tracker: start on frame `index`, from 0, with a box xywh; or without a box, track that frame."""
+
+    index: int
+    box_xywh: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Answer to a request: the frame (H, W, 3), the tracker's outputs (None after a start) and the seconds it took.
+
+    `batch` is the number of targets that shared these seconds equally, 0 for a tracker of one target.
+    """
+
+    image: np.ndarray
+    outputs: dict[str, Any] | None
+    seconds: float
+    batch: int = 0
+
+
+# Way to track a sequence: yields requests, is sent the answer to each, and returns the trajectory.
+Steps = Generator[Request, Answer, Trajectory]
+
+
 @dataclass(frozen=True)
 class Task:
     """Part of a sequence to track, and the file of its result.
 
-    run(tracker, sequence, on_frame) tracks it, save(trajectory) writes the file, and load(path, frames) reads it back
-    or raises ResultError.
+    steps(sequence, on_frame) tracks it, save(trajectory) writes the file, and load(path, frames) reads it back or
+    raises ResultError.
     """
 
     sequence: Sequence
     path: Path
-    run: Callable[..., Trajectory]
+    steps: Callable[..., Steps]
     save: Callable[[Trajectory], object]
     load: Callable[[Path, int], Trajectory]
 

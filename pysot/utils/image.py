@@ -8,6 +8,7 @@ import functools
 import logging
 import os
 import struct
+import threading
 from collections.abc import Sequence
 
 import cv2
@@ -16,6 +17,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 logger = logging.getLogger(__name__)
+_bits_lock = threading.Lock()
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
@@ -70,7 +72,8 @@ def _reduce_to_8_bits(data: bytes, image: np.ndarray, path: object) -> np.ndarra
     """
     bits = 16
     if isinstance(path, str | os.PathLike):
-        bits = _bits_in_folder(os.path.dirname(path), os.path.splitext(path)[1])
+        with _bits_lock:  # threads that decode frames of one folder log its bits once
+            bits = _bits_in_folder(os.path.dirname(path), os.path.splitext(path)[1])
     raw = _decode_16_bit(data) if bits < 16 else None
     return image if raw is None else np.minimum(raw >> (bits - 8), 255).astype(np.uint8)
 

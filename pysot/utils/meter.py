@@ -39,8 +39,9 @@ def reserved_memory_mib(device: torch.device) -> float | None:
 
 def free_memory(device: torch.device) -> int | None:
     """Return the bytes of memory that are free on the device, for a CPU those that Linux can free; None if unknown."""
-    if device.type != "cpu":
-        return int(device_module(device).mem_get_info(device)[0])
+    module = device_module(device)
+    if module is not None:  # the cache of torch's allocator is free, too
+        return int(module.mem_get_info(device)[0]) + module.memory_reserved(device) - module.memory_allocated(device)
     free = []
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()

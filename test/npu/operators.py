@@ -16,7 +16,7 @@ from helpers import Batches, experiment, synthetic_batch, synthetic_image
 from pysot.core.config import load_config
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
-from pysot.tracker.tracker_builder import build_tracker
+from pysot.tracker.tracker_builder import build_batch_tracker
 from pysot.utils.device_builder import open_device
 from pysot.utils.distributed import Rank, find_rank, process_group
 
@@ -97,14 +97,18 @@ def record_steps(config, device: torch.device, rank: Rank) -> dict:
         trainer.step(batches[0])
     with Recorder() as training:
         trainer.step(batches[0])
-    tracker = build_tracker(trainer.model.eval(), config)
-    image = synthetic_image("frame", 240, 320)
-    tracker.init(image, [100, 80, 60, 60])
-    with Recorder() as tracking:
-        tracker.track(image)
+    recorders = {"training": training}
+    image, slots = synthetic_image("frame", 240, 320), 3
+    tracker = build_batch_tracker(trainer.model.eval(), config, slots)
+    boxes = [[100, 80, 60, 60], [10, 20, 30, 40], [200, 100, 50, 60]]
+    tracker.start(range(slots), [image] * slots, boxes)
+    for step, frames in {"tracking": [image] * slots, "tracking of two in three slots": [image, None, image]}.items():
+        tracker.track(frames)
+        with Recorder() as recorders[step]:
+            tracker.track(frames)
     return {
         step: {"operators": recorder.operators, "refused": sorted(recorder.refused), "reads": recorder.reads}
-        for step, recorder in (("training", training), ("tracking", tracking))
+        for step, recorder in recorders.items()
     }
 
 

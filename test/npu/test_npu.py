@@ -27,7 +27,7 @@ from helpers import (
     tiny_config,
 )
 from pysot.models.model_builder import build_model
-from pysot.tracker.tracker_builder import build_tracker
+from pysot.tracker.tracker_builder import build_batch_tracker, build_tracker
 from pysot.utils.device import choose_device, device_name, distributed_backend, peak_memory_mib, synchronize
 
 pytestmark = pytest.mark.npu
@@ -103,6 +103,30 @@ def test_tracking_equals_the_cpu():
         tracker.init(image, [100, 80, 60, 60])
         boxes[name] = [tracker.track(np.roll(image, 3 * i, axis=1))["bbox"] for i in range(4)]
     np.testing.assert_allclose(boxes["npu"], boxes["cpu"], atol=0.05 if SIMULATED else 1)
+
+
+@pytest.mark.parametrize("opts", [(), ("TRACK.TYPE", "SiamRPNLTTracker", "TRACK.LOST_INSTANCE_SIZE", 319)])
+def test_targets_in_lockstep_equal_the_cpu(opts):
+    """Three slots, of which one pauses, one starts later, and with the long-term tracker some are lost."""
+    config, image, found = tiny_config(*opts), synthetic_image("frame", 240, 320), {}
+    for name in ("cpu", "npu"):
+        torch.manual_seed(0)
+        tracker = build_batch_tracker(build_model(config).to(choose_device(name)), config, 3)
+        tracker.start([0, 2], [image, image], [[100, 80, 60, 60], [20, 140, 40, 70]])
+        steps = [tracker.track([image, None, image])]
+        tracker.start([1], [image], [[50, 60, 30, 30]])
+        steps += [tracker.track([np.roll(image, 3 * i, axis=1), image, None if i == 1 else image]) for i in range(3)]
+        found[name] = np.array([np.column_stack(step) for step in steps])
+    np.testing.assert_allclose(found["npu"], found["cpu"], atol=0.05 if SIMULATED else 1)
+
+
+def test_tracking_in_bf16():
+    torch.manual_seed(0)
+    config, image = tiny_config("TRACK.PRECISION", "bf16"), synthetic_image("frame", 240, 320)
+    tracker = build_tracker(build_model(config).to(choose_device("npu")), config)
+    tracker.init(image, [100, 80, 60, 60])
+    assert np.isfinite(tracker.track(image)["bbox"]).all()
+    assert {part.dtype for part in tracker.batch._state} == {torch.bfloat16}
 
 
 def test_commands_on_the_npu(tmp_path):

@@ -46,6 +46,8 @@ def snapshot(tmp_path_factory):
         (("--dataset", "TINY", "--video", "nobody"), "no video nobody; it has slow, boxes"),
         (("--dataset", "TINY", "--snapshot", "gone.pth"), "gone.pth"),
         (("--dataset", "TINY", "--device", "sofa"), "sofa"),
+        (("--dataset", "TINY", "--batch", "0"), "expected a whole number, 1 or more, got '0'"),
+        (("--dataset", "TINY", "--batch", "2", "--experiment", "realtime"), "leave out --batch"),
     ],
 )
 def test_mistakes_are_sentences(tmp_path, args, sentence):
@@ -151,3 +153,26 @@ def test_workers_give_the_same_results(tmp_path, snapshot):
     )
     done = run_tool("test.py", *args, "--experiment", "longterm", cwd=tmp_path)
     assert done.returncode == 2 and "no experiment 'longterm'" in done.stderr
+
+
+def test_a_batch_gives_the_same_boxes(tmp_path, snapshot):
+    """To 1e-3 pixels; with a damaged frame only its video fails, and the same command continues."""
+    root = make_raw_set(tmp_path / "testing_dataset" / "TINY")
+    frame = root / "slow" / "color" / "00000002.png"
+    args = ("--dataset", "TINY", "--snapshot", snapshot, "--experiment", "unsupervised", "--workers", 1)
+    assert run_tool("test.py", *args, "--results_dir", "alone", cwd=tmp_path).returncode == 0
+    content = frame.read_bytes()
+    frame.write_bytes(b"")
+    done = run_tool("test.py", *args, "--batch", 2, cwd=tmp_path)
+    assert done.returncode == 2 and "1 of 2 videos failed" in done.stderr and "sequence slow, frame 2" in done.stderr
+    frame.write_bytes(content)
+    done = run_tool("test.py", *args, "--batch", 2, cwd=tmp_path)
+    assert done.returncode == 0 and "boxes has a result already" in done.stderr, done.stderr
+    for name in ("slow", "boxes"):
+        file = f"TINY/checkpoint_e1/unsupervised/{name}/{name}_001.txt"
+        alone, batch = (
+            np.array([line.split(",") for line in (tmp_path / folder / file).read_text().split()[1:]], float)
+            for folder in ("alone", "results")
+        )
+        np.testing.assert_allclose(batch, alone, atol=1e-3)
+    assert (tmp_path / "results" / file).with_name("boxes_001_batch.value").is_file()

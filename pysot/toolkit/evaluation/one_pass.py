@@ -18,7 +18,7 @@ from pysot.toolkit.evaluation.ope_official import (
 )
 from pysot.toolkit.protocol import NAN, Timeline, TrackerScore
 from pysot.toolkit.results.files import load_ope, load_ope_seconds
-from pysot.toolkit.results.paths import find_ope_runs
+from pysot.toolkit.results.paths import batch_file, find_ope_runs
 from pysot.utils.bbox import get_axis_aligned_bbox
 
 EXTRA_LINES_ALLOWED = ("lasot", "lasot_ext")  # sets whose toolkit cuts results that are longer than their video
@@ -80,10 +80,11 @@ def _nan_to_none(numbers: dict[str, float]) -> dict[str, float | None]:
 
 @dataclass(frozen=True)
 class OnePassMeasurement:
-    """Results of a tracker on a sequence, and their curves."""
+    """Results of a tracker on a sequence, and their curves. `shared`: the seconds are those of a batch."""
 
     tracked: SequenceResults
     curves: Curves
+    shared: bool
 
 
 def load_one_pass(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes: list[str]) -> OnePassMeasurement:
@@ -96,7 +97,7 @@ def load_one_pass(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes
     runs = [load_ope(path, len(sequence), notes, extra_lines_allowed) for path in files]
     tracked = SequenceResults(sequence, axis_aligned_boxes(sequence.ground_truth), runs, load_ope_seconds(files[0]))
     curves = measure_video(tracked.truth, tracked.boxes, sequence.present, tracked.counted_overlaps)
-    return OnePassMeasurement(tracked, curves)
+    return OnePassMeasurement(tracked, curves, any(batch_file(path).exists() for path in files))
 
 
 def score_one_pass(
@@ -109,6 +110,12 @@ def score_one_pass(
     timed = sum(len(measured.tracked.seconds) > 0 for measured in results.values())
     if mode != "pysot" and rule is GOT10K and timed < len(results):
         notes.append(f"FPS covers {timed} of {len(results)} videos; the others have no times")
+    shared = sum(measured.shared for measured in results.values())
+    if mode != "pysot" and rule is GOT10K and shared:
+        notes.append(
+            f"FPS: {shared} of {len(results)} videos were tracked in a batch, whose targets share the time of a step; "
+            "one target alone is slower"
+        )
     videos = {name: measured.curves for name, measured in results.items()}
     videos_by_attribute = dataset.by_attribute()
     official = None

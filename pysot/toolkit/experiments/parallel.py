@@ -1,20 +1,22 @@
 """Tracking of a data set with several processes, each with its own tracker.
 
-The longest sequences come first, so that none is left to a single process at the end.
+Processes take the sequences from one queue, the longest first, so that none is left to a single process at the end.
 """
 
+import contextlib
 import multiprocessing
 import os
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+import queue
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
-from pysot.toolkit.experiments.runner import Progress, run_dataset
-from pysot.toolkit.protocol import Tracker
+from pysot.toolkit.experiments.runner import Progress, run_sequences
+from pysot.toolkit.protocol import BatchTracker, Tracker
 from pysot.toolkit.results.trajectory import Trajectory
 from pysot.toolkit.tracking.step import Step
 from pysot.utils.processes import worker_pool
@@ -22,8 +24,17 @@ from pysot.utils.processes import worker_pool
 _POLL = 0.25  # seconds between looks at the counter of frames
 
 
+@dataclass(frozen=True)
+class _Shared:
+    """What all processes share: counters of tracked frames and of sequences that were taken, a queue of reports."""
+
+    frames: Any
+    taken: Any
+    reports: Any
+
+
 def run_in_processes(
-    build: Callable[[int], Tracker],
+    build: Callable[[int], Tracker | BatchTracker],
     workers: int,
     dataset: Dataset,
     tracker_dir: str | os.PathLike,
@@ -33,69 +44,86 @@ def run_in_processes(
 ) -> Progress:
     """Track a data set as `runner.run_dataset`, in `workers` processes.
 
-    build(number) is called in each process with its number from 0 and returns its tracker; `build` must be picklable.
-    The result of a sequence does not depend on which process tracks it. on_frames(count) gets the number of frames that
-    are done, on_sequence is that of `run_dataset`. Raises the exceptions of `build`, and RuntimeError if a process
-    dies; written results stay.
+    build(number) is called in each process with its number from 0 and returns its tracker, for batch trackers with the
+    slots of `runner.lockstep_slots`; `build` must be picklable. The result of a sequence does not depend on which
+    process tracks it. on_frames(count) gets the number of frames that are done, on_sequence is that of `run_dataset`.
+    Raises the exceptions of `build`, and RuntimeError if a process dies; written results stay.
     """
-    frames, progress = multiprocessing.get_context("spawn").Value("Q", 0), Progress()
-    pending: dict[Future, Sequence] = {}
+    context, progress = multiprocessing.get_context("spawn"), Progress()
+    shared = _Shared(context.Value("Q", 0), context.Value("Q", 0), context.Queue())
+    unfinished = {sequence.name: sequence for sequence in dataset.sequences}
     try:
-        with worker_pool(workers, partial(_prepare, build, frames, dataset, tracker_dir, experiment)) as submit:
-            pending |= {submit(sequence.name): sequence for sequence in dataset.longest_first()}
-            while pending:
-                done, _ = wait(pending, _POLL, FIRST_COMPLETED)
+        with worker_pool(workers, partial(_prepare, build, shared, dataset, tracker_dir, experiment)) as submit:
+            calls = [submit() for _ in range(workers)]
+            while unfinished:
+                name, state, reason, trajectory = _next_report(shared.reports, calls)
                 if on_frames:
-                    on_frames(frames.value)
-                for future in done:
-                    sequence, (sequence_progress, trajectory) = pending.pop(future), future.result()
-                    state = next(name for name in ("tracked", "kept", "failed") if getattr(sequence_progress, name))
-                    _add(progress, sequence_progress)
-                    if on_sequence:
-                        on_sequence(sequence, state, trajectory)
+                    on_frames(shared.frames.value)
+                if not name:
+                    continue
+                if state == "failed":
+                    progress.failed[name] = reason
+                else:
+                    getattr(progress, state).append(name)
+                sequence = unfinished.pop(name)
+                if on_sequence:
+                    on_sequence(sequence, state, trajectory)
     except BrokenProcessPool:
-        unfinished = ", ".join(sorted(sequence.name for sequence in pending.values())[:5])
+        names = ", ".join(sorted(unfinished)[:5])
         raise RuntimeError(
-            f"a process died while tracking one of {len(pending)} videos ({unfinished} ...), most often killed for "
+            f"a process died while tracking one of {len(unfinished)} videos ({names} ...), most often killed for "
             "lack of memory. Finished videos are kept: run the same command again, with fewer --workers"
         ) from None
     return progress
 
 
-def _add(progress: Progress, added: Progress) -> None:
-    progress.tracked += added.tracked
-    progress.kept += added.kept
-    progress.failed |= added.failed
+def _next_report(reports: Any, calls: list[Future]) -> tuple[str, str, str, Trajectory | None]:
+    """Return name, state, reason of failure and trajectory of a sequence; an empty name if none is done yet.
+
+    Raises the exception of a process that failed or died.
+    """
+    with contextlib.suppress(queue.Empty):
+        return reports.get(timeout=_POLL)
+    for call in calls:
+        if call.done():
+            call.result()
+    return "", "", "", None
 
 
 def _prepare(
-    build: Callable[[int], Tracker],
-    frames: Any,
+    build: Callable[[int], Tracker | BatchTracker],
+    shared: _Shared,
     dataset: Dataset,
     tracker_dir: str | os.PathLike,
     experiment: str | None,
     number: int,
-) -> Callable[[str], tuple[Progress, Trajectory | None]]:
-    """Build the tracker of a worker process; returns a function that tracks a sequence by name.
-
-    `frames` is the counter of frames that all processes share.
-    """
+) -> Callable[[], None]:
+    """Build the tracker of a worker process; return a function that tracks the sequences that it takes."""
     tracker = build(number)
 
     def count(sequence: Sequence, step: Step) -> None:
-        with frames.get_lock():
-            frames.value += 1
+        with shared.frames.get_lock():
+            shared.frames.value += 1
 
-    def track(name: str) -> tuple[Progress, Trajectory | None]:
-        trajectories: list[Trajectory | None] = []
-        progress = run_dataset(
-            tracker,
-            dataset.only([name]),
-            tracker_dir,
-            count,
-            lambda sequence, state, trajectory: trajectories.append(trajectory),
-            experiment,
-        )
-        return progress, trajectories[0] and replace(trajectories[0], masks={})
+    def track() -> None:
+        progress = Progress()
+
+        def report(sequence: Sequence, state: str, trajectory: Trajectory | None) -> None:
+            sent = trajectory and replace(trajectory, masks={})
+            shared.reports.put((sequence.name, state, progress.failed.get(sequence.name, ""), sent))
+
+        run_sequences(tracker, dataset, _take(dataset, shared.taken), tracker_dir, progress, count, report, experiment)
 
     return track
+
+
+def _take(dataset: Dataset, taken: Any) -> Iterator[Sequence]:
+    """Yield sequences that no other process takes."""
+    sequences = dataset.longest_first()
+    while True:
+        with taken.get_lock():
+            index = taken.value
+            taken.value += 1
+        if index >= len(sequences):
+            return
+        yield sequences[index]

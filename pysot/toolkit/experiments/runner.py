@@ -2,16 +2,17 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
-from pysot.toolkit.protocol import Task, Tracker
+from pysot.toolkit.protocol import BatchTracker, Task, Tracker
 from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.results.lines import ResultError
 from pysot.toolkit.results.trajectory import Trajectory
+from pysot.toolkit.tracking.alone import track_one_by_one
+from pysot.toolkit.tracking.lockstep import track_in_lockstep
 from pysot.toolkit.tracking.step import Step
 
 logger = logging.getLogger(__name__)
@@ -34,35 +35,18 @@ def frames_to_track(
     return sum(len(task.sequence) for task in tasks)
 
 
-def run_sequence(
-    tracker: Tracker, tasks: list[Task], on_frame: Callable[[Step], None] | None = None
-) -> Trajectory | None:
-    """Track the tasks that have no valid result, and write each result as soon as it exists.
-
-    Returns the last trajectory, None if all results existed. Raises exceptions of the tracker or of an image as
-    TrackingError, and OSError of writing as it is.
-    """
-    trajectory = None
-    for task in tasks:
-        if _has_valid_result(task):
-            continue
-        try:
-            trajectory = task.run(tracker, task.sequence, on_frame)
-        except Exception as error:  # a tracker may raise anything; the other sequences do not depend on it
-            raise TrackingError(error) from error
-        task.save(trajectory)
-    return trajectory
-
-
-class TrackingError(Exception):
-    """Exception of a tracker or an image on a sequence."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(f"{type(cause).__name__}: {cause}")
+def lockstep_slots(
+    batch: int, workers: int, dataset: Dataset, tracker_dir: str | os.PathLike, experiment: str | None = None
+) -> int:
+    """Return the slots of each process's tracker: `batch`, or fewer so that each of `workers` processes gets tasks."""
+    protocol = find_protocol(dataset, experiment)
+    tasks = (task for sequence in dataset.sequences for task in protocol.tasks(dataset, sequence, Path(tracker_dir)))
+    unfinished = sum(not task.path.exists() for task in tasks)
+    return max(1, min(batch, -(-unfinished // workers)))
 
 
 def run_dataset(
-    tracker: Tracker,
+    tracker: Tracker | BatchTracker,
     dataset: Dataset,
     tracker_dir: str | os.PathLike,
     on_frame: Callable[[Sequence, Step], None] | None = None,
@@ -71,27 +55,107 @@ def run_dataset(
 ) -> Progress:
     """Track all sequences and write each result as soon as it exists; a second call resumes where the first stopped.
 
-    A valid result that exists is kept. An exception of the tracker or of an image ends that sequence only and is
-    reported in `failed`; an exception while writing (a full disk) is raised. on_sequence(sequence, 'kept' | 'tracked' |
-    'failed', trajectory if tracked) is called after each. `experiment` is one of the set's, by default its default one.
+    A batch tracker tracks several tasks in lockstep, the longest sequences first. A valid result that exists is kept.
+    An exception of the tracker or of an image ends that task only, and its sequence is reported in `failed`; an
+    exception while writing (a full disk) is raised. on_sequence(sequence, 'kept' | 'tracked' | 'failed', last
+    trajectory if tracked) is called after each. `experiment` is one of the set's, by default its default one. Raises
+    ValueError for a batch tracker in a timed experiment.
     """
-    progress, protocol = Progress(), find_protocol(dataset, experiment)
-    tracker = protocol.wrap_tracker(tracker) if protocol.wrap_tracker else tracker
-    for sequence in dataset.sequences:
-        state, trajectory = "failed", None
-        tasks = protocol.tasks(dataset, sequence, Path(tracker_dir))
-        try:
-            trajectory = run_sequence(tracker, tasks, on_frame and partial(on_frame, sequence))
-        except TrackingError as error:
-            progress.failed[sequence.name] = str(error)
-            expected = isinstance(error.__cause__, (ValueError, OSError))
-            logger.error("%s failed and has no result: %s", sequence.name, error.__cause__, exc_info=not expected)
-        else:
-            state = "kept" if trajectory is None else "tracked"
-            getattr(progress, state).append(sequence.name)
-        if on_sequence:
-            on_sequence(sequence, state, trajectory)
+    sequences = dataset.longest_first() if isinstance(tracker, BatchTracker) else dataset.sequences
+    progress = Progress()
+    run_sequences(tracker, dataset, sequences, tracker_dir, progress, on_frame, on_sequence, experiment)
     return progress
+
+
+def run_sequences(
+    tracker: Tracker | BatchTracker,
+    dataset: Dataset,
+    sequences: Iterable[Sequence],
+    tracker_dir: str | os.PathLike,
+    progress: Progress,
+    on_frame: Callable[[Sequence, Step], None] | None = None,
+    on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None = None,
+    experiment: str | None = None,
+) -> None:
+    """Track sequences of a data set as `run_dataset`; each is taken from the iterable when the tracker is free.
+
+    `progress` has the outcome of a sequence before on_sequence is called.
+    """
+    protocol = find_protocol(dataset, experiment)
+    ledger = _Ledger(progress, on_sequence)
+
+    def on_step(task: Task, step: Step) -> None:
+        if on_frame:
+            on_frame(ledger.open[task.sequence.name].sequence, step)
+
+    tasks = ledger.open_tasks(sequences, lambda sequence: protocol.tasks(dataset, sequence, Path(tracker_dir)))
+    if isinstance(tracker, BatchTracker):
+        if protocol.timed:
+            raise ValueError(
+                f"the {protocol.experiment} experiment needs the time that a tracker takes for one target, and this "
+                "tracker shares its time between several; pass a tracker of one target"
+            )
+        track_in_lockstep(tracker, tasks, on_step, ledger.close_task)
+    else:
+        tracker = protocol.wrap_tracker(tracker) if protocol.wrap_tracker else tracker
+        track_one_by_one(tracker, tasks, on_step, ledger.close_task, decode_ahead=not protocol.timed)
+
+
+@dataclass
+class _OpenSequence:
+    """Sequence with tasks that are not done: how many, the last trajectory, and the first exception."""
+
+    sequence: Sequence
+    remaining: int
+    trajectory: Trajectory | None = None
+    error: Exception | None = None
+
+
+class _Ledger:
+    """Sequences under way, and the progress of those that are done."""
+
+    def __init__(
+        self, progress: Progress, on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None
+    ) -> None:
+        self.progress = progress
+        self.on_sequence = on_sequence
+        self.open: dict[str, _OpenSequence] = {}
+
+    def open_tasks(self, sequences: Iterable[Sequence], tasks_of: Callable[[Sequence], list[Task]]) -> Iterator[Task]:
+        """Yield the tasks without a valid result; report sequences that have none."""
+        for sequence in sequences:
+            tasks = [task for task in tasks_of(sequence) if not _has_valid_result(task)]
+            if tasks:
+                self.open[sequence.name] = _OpenSequence(sequence, len(tasks))
+                yield from tasks
+            else:
+                self.progress.kept.append(sequence.name)
+                self._report(sequence, "kept", None)
+
+    def close_task(self, task: Task, outcome: Trajectory | Exception) -> None:
+        """Write the result of a task, or keep its exception; report its sequence after the last one."""
+        entry = self.open[task.sequence.name]
+        entry.remaining -= 1
+        if isinstance(outcome, Trajectory):
+            task.save(outcome)
+            entry.trajectory = outcome
+        else:
+            entry.error = entry.error or outcome
+        if entry.remaining:
+            return
+        name = self.open.pop(task.sequence.name).sequence.name
+        if entry.error is None:
+            self.progress.tracked.append(name)
+            self._report(entry.sequence, "tracked", entry.trajectory)
+            return
+        self.progress.failed[name] = f"{type(entry.error).__name__}: {entry.error}"
+        expected = isinstance(entry.error, (ValueError, OSError))
+        logger.error("%s failed and has no result: %s", name, entry.error, exc_info=None if expected else entry.error)
+        self._report(entry.sequence, "failed", None)
+
+    def _report(self, sequence: Sequence, state: str, trajectory: Trajectory | None) -> None:
+        if self.on_sequence:
+            self.on_sequence(sequence, state, trajectory)
 
 
 def _has_valid_result(task: Task) -> bool:

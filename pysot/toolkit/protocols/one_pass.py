@@ -14,7 +14,7 @@ from pysot.toolkit.results.lines import ResultError
 from pysot.toolkit.results.paths import ONE_PASS as OWN_FOLDER
 from pysot.toolkit.results.paths import is_nested, ope_file
 from pysot.toolkit.results.trajectory import Trajectory
-from pysot.toolkit.tracking.one_pass import run_one_pass
+from pysot.toolkit.tracking.one_pass import one_pass_steps
 
 
 def tasks(dataset: Dataset, sequence: Sequence, tracker_dir: Path) -> list[Task]:
@@ -22,11 +22,11 @@ def tasks(dataset: Dataset, sequence: Sequence, tracker_dir: Path) -> list[Task]
     nested = is_nested(dataset)
     path = ope_file(tracker_dir, sequence.name, nested)
     save = partial(_save, tracker_dir, sequence.name, nested)
-    return [Task(sequence, path, run_one_pass, save, partial(_load, timed=nested))]
+    return [Task(sequence, path, one_pass_steps, save, partial(_load, timed=nested))]
 
 
 def _save(tracker_dir: Path, video: str, nested: bool, trajectory: Trajectory) -> None:
-    save_ope(tracker_dir, video, trajectory.regions[:, :4], trajectory.seconds, nested=nested)
+    save_ope(tracker_dir, video, trajectory.regions[:, :4], trajectory.seconds, nested, trajectory.batch)
 
 
 def _load(path: Path, frames: int, timed: bool) -> Trajectory:

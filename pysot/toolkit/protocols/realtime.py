@@ -14,7 +14,8 @@ from pysot.toolkit.protocols.multistart import tasks as tasks_of_starts
 from pysot.toolkit.protocols.supervised import SUPERVISED
 from pysot.toolkit.protocols.supervised import tasks as supervised_tasks
 from pysot.toolkit.results.files import load_seconds
-from pysot.toolkit.results.paths import holds_results
+from pysot.toolkit.results.lines import ResultError
+from pysot.toolkit.results.paths import batch_file, holds_results
 from pysot.toolkit.results.trajectory import Trajectory
 from pysot.toolkit.tracking.realtime import FPS, FrameClock, RealtimeTracker, simulate_realtime
 
@@ -28,6 +29,11 @@ def load_or_simulate(dataset: Dataset, sequence: Sequence, tracker_dir: Path, no
 
     def simulate_run(run: Trajectory, path: Path) -> Trajectory:
         assert dataset.settings is not None  # the protocol's check requires them
+        if batch_file(path).exists():
+            raise ResultError(
+                f"the seconds of {path} were shared by the targets of a batch ({batch_file(path).name}), and realtime "
+                "needs those of one target; remove this result and track the video again without --batch"
+            )
         recorded = replace(run, seconds=load_seconds(path, len(sequence)))
         return simulate_realtime(sequence, recorded, FrameClock(), dataset.settings.skipping)
 

@@ -12,7 +12,7 @@ from pysot.toolkit.report.run_tables import TITLES, by_attribute, run_tables, ru
 from pysot.toolkit.results.files import load_run, save_vot
 from pysot.toolkit.results.paths import vot_file
 from pysot.toolkit.results.trajectory import Trajectory
-from pysot.toolkit.tracking.one_pass import run_one_pass
+from pysot.toolkit.tracking.one_pass import one_pass_steps
 
 
 def single_run_tasks(
@@ -25,9 +25,9 @@ def single_run_tasks(
 
 def run_task(sequence: Sequence, path: Path, confidence: bool = False) -> Task:
     """Return the task of one run without restarts, with a 1 on the first line of its file."""
-    run = partial(run_one_pass, with_start_code=True)
+    steps = partial(one_pass_steps, with_start_code=True)
     save = partial(save_vot if confidence else save_without_confidence, path)
-    return Task(sequence, path, run, save, load_run)
+    return Task(sequence, path, steps, save, load_run)
 
 
 def save_without_confidence(path: Path, trajectory: Trajectory) -> None:

@@ -12,15 +12,15 @@ from pysot.toolkit.report.plots import supervised_figures
 from pysot.toolkit.report.supervised_tables import TITLES, by_tag, supervised_tables, supervised_text
 from pysot.toolkit.results.files import load_baseline
 from pysot.toolkit.results.paths import vot_file
-from pysot.toolkit.tracking.supervised import run_supervised
+from pysot.toolkit.tracking.supervised import supervised_steps
 
 
 def tasks(dataset: Dataset, sequence: Sequence, tracker_dir: Path, experiment: str = "baseline") -> list[Task]:
     """Return the task of one run with restarts."""
     assert dataset.settings is not None  # the protocol's check requires them
     path = vot_file(tracker_dir, sequence.name, experiment=experiment, similar_names=sequence.similar_names)
-    run = partial(run_supervised, skipping=dataset.settings.skipping)
-    return [Task(sequence, path, run, partial(save_without_confidence, path), load_baseline)]
+    steps = partial(supervised_steps, skipping=dataset.settings.skipping)
+    return [Task(sequence, path, steps, partial(save_without_confidence, path), load_baseline)]
 
 
 REPORT = Report(supervised_text, supervised_tables, TITLES, by_tag, supervised_figures, supervised_overview)

@@ -1,7 +1,7 @@
 """Read and write result files. For their names and folders, see `paths`; for the syntax of lines, see `lines`.
 
 VOT        one line per frame: `1` start, `2` lost, `0` skipped, else a region (4 or 8 numbers, `%.4f`, commas, or a
-           mask). Seconds and confidences have one number per line
+           mask). Seconds, confidences and targets of a batch have one number per line
 one pass   one line x,y,width,height per frame
 """
 
@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from pysot.toolkit.results.lines import Lines, ResultError, read_lines, read_values
-from pysot.toolkit.results.paths import ope_file
+from pysot.toolkit.results.paths import batch_file, ope_file
 from pysot.toolkit.results.trajectory import LOST, SKIPPED, START, TRACKED, Trajectory
 from pysot.utils.files import atomic_write
 
 
 def save_vot(path: str | os.PathLike, trajectory: Trajectory) -> Path:
-    """Write a VOT result, and its seconds per frame and confidences if it has them. Returns the path of the result.
+    """Write a VOT result, and its seconds per frame, confidences and batch if it has them. Returns the result's path.
 
     Each file is complete or absent.
     """
@@ -26,11 +26,21 @@ def save_vot(path: str | os.PathLike, trajectory: Trajectory) -> Path:
         if values is not None:
             with atomic_write(path.with_name(f"{path.stem}_{name}.value")) as stream:
                 stream.writelines("\n" if value != value else f"{value:.6f}\n" for value in values)
+    _save_batch(batch_file(path), trajectory.batch)
     with atomic_write(path) as stream:
         for index, (code, region) in enumerate(zip(trajectory.codes, trajectory.regions, strict=True)):
             mask = trajectory.masks.get(index)
             stream.write(_line(code, region) if mask is None else mask.text() + "\n")
     return path
+
+
+def _save_batch(path: Path, batch: np.ndarray | None) -> None:
+    """Write how many targets shared the seconds of each frame; without, remove the file of an earlier result."""
+    if batch is None:
+        path.unlink(missing_ok=True)
+    else:
+        with atomic_write(path) as stream:
+            stream.writelines(f"{targets}\n" for targets in batch)
 
 
 def load_baseline(path: str | os.PathLike, frames: int | None = None) -> Trajectory:
@@ -107,10 +117,11 @@ def save_ope(
     boxes_xywh: np.ndarray,
     seconds: np.ndarray | None = None,
     nested: bool = False,
+    batch: np.ndarray | None = None,
 ) -> Path:
     """Write a one-pass result, boxes (N, 4), and the seconds per frame (N,) if given. Returns the path of the boxes.
 
-    With `nested`, the files are in a folder of the video, as in GOT-10k.
+    With `nested`, the files are in a folder of the video, as in GOT-10k. `batch` (N,) is that of a trajectory.
     """
     boxes_xywh = np.asarray(boxes_xywh, np.float64)
     if boxes_xywh.ndim != 2 or boxes_xywh.shape[1] != 4 or not np.isfinite(boxes_xywh).all():
@@ -119,6 +130,7 @@ def save_ope(
     if seconds is not None:
         with atomic_write(path.with_name(f"{video}_time.txt")) as stream:
             stream.writelines(f"{second:.6f}\n" for second in seconds)
+    _save_batch(batch_file(path), batch)
     with atomic_write(path) as stream:
         stream.write(ope_text(boxes_xywh))
     return path

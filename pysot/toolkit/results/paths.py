@@ -6,6 +6,9 @@ VOT        <tracker>/<experiment>/<video>/<video>_001.txt ... _015.txt, one file
            <video>_<first frame, 8 digits>.txt
 one pass   <tracker>/<video>.txt, for GOT-10k <tracker>/<video>/<video>_001.txt, _002.txt, ...; seconds per frame are in
            <video>_time.txt, with one column per repetition
+in a batch <name>_batch.value beside the result <name>.txt: the number of targets that were tracked in the same step,
+           one per frame, 0 for a skipped frame. Each of them has an equal part of the step's seconds in its time file.
+           Results that were tracked alone have no such file
 
 Results may spell the name of a video differently, see `datasets.names`.
 `similar_names` are the other videos of its set whose names differ in spelling only.
@@ -93,6 +96,11 @@ def is_nested(dataset: Dataset) -> bool:
 def ope_file(tracker_dir: str | os.PathLike, video: str, nested: bool = False) -> Path:
     """Return the path that `save_ope` writes the boxes of a video to; with `nested` that of GOT-10k."""
     return Path(tracker_dir) / video / f"{video}_001.txt" if nested else Path(tracker_dir) / f"{video}.txt"
+
+
+def batch_file(path: Path) -> Path:
+    """Return the path of the numbers of targets that shared the seconds of a result; it exists only for a batch."""
+    return path.with_name(f"{path.stem}_batch.value")
 
 
 def find_ope_runs(tracker_dir: str | os.PathLike, video: str, similar_names: Collection[str] = ()) -> list[Path]:

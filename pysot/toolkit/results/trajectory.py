@@ -20,6 +20,7 @@ class Trajectory:
     regions     (N, 8) float64, see `region.region_table`, NaN where the code is not TRACKED
     seconds     (N,) float64 per frame, or None
     confidence  (N,) float64 of the tracker, NaN for frames without one, or None
+    batch       (N,) int64, the number of targets that shared the seconds of a frame; None if the tracker had one target
     masks       by frame from 0; their bounding boxes are in `regions`
     """
 
@@ -28,15 +29,17 @@ class Trajectory:
     seconds: np.ndarray | None = None
     confidence: np.ndarray | None = None
     masks: dict[int, Mask] = field(default_factory=dict)
+    batch: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.codes)
-        wrong_values = any(values is not None and values.shape != (n,) for values in (self.seconds, self.confidence))
+        per_frame = (self.seconds, self.confidence, self.batch)
+        wrong_values = any(values is not None and values.shape != (n,) for values in per_frame)
         if self.codes.ndim != 1 or n == 0 or self.regions.shape != (n, 8) or wrong_values:
-            parts = (self.codes, self.regions, self.seconds, self.confidence)
+            parts = (self.codes, self.regions, *per_frame)
             shapes = [None if part is None else part.shape for part in parts]
             raise ValueError(
-                "a trajectory needs codes (N,), regions (N, 8), seconds and confidence (N,) or None with N > 0, "
+                "a trajectory needs codes (N,), regions (N, 8), seconds, confidence and batch (N,) or None with N > 0, "
                 f"got {shapes}"
             )
         if self.codes.min() < SKIPPED or self.codes.max() > TRACKED:
@@ -48,9 +51,16 @@ class Trajectory:
 
     @classmethod
     def from_frames(
-        cls, frames: Listing | np.ndarray, seconds: ArrayLike | None = None, confidence: ArrayLike | None = None
+        cls,
+        frames: Listing | np.ndarray,
+        seconds: ArrayLike | None = None,
+        confidence: ArrayLike | None = None,
+        batch: Listing[int] = (),
     ) -> "Trajectory":
-        """Build a trajectory from one entry per frame: 0, 1 or 2, or a region of 4 or 8 numbers."""
+        """Build a trajectory from one entry per frame: 0, 1 or 2, or a region of 4 or 8 numbers.
+
+        A `batch` of zeros is the same as None.
+        """
         tracked = [not np.isscalar(frame) for frame in frames]
         entries = list(zip(frames, tracked, strict=True))
         codes = np.array([TRACKED if is_region else int(frame) for frame, is_region in entries], np.int8)
@@ -61,6 +71,7 @@ class Trajectory:
             regions,
             seconds=None if seconds is None else np.asarray(seconds, np.float64),
             confidence=None if confidence is None else np.asarray(confidence, np.float64),
+            batch=np.asarray(batch, np.int64) if any(batch) else None,
         )
 
     def __len__(self) -> int:

@@ -1,12 +1,12 @@
-"""Parts that all ways of tracking a sequence share: the tracker's interface, one frame, usable ground truth."""
+"""Parts that all ways of tracking a sequence share: the result of one frame, requests, usable ground truth."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pysot.toolkit.datasets.sequence import Sequence
-from pysot.utils.image import read_image
+from pysot.toolkit.protocol import Answer, Request, Steps
+from pysot.toolkit.results.trajectory import Trajectory
 
 
 @dataclass(frozen=True)
@@ -24,18 +24,14 @@ class Step:
     outputs: dict[str, Any] | None
 
 
-def read_frame(sequence: Sequence, index: int) -> np.ndarray:
-    """Read the image (H, W, 3) uint8 BGR of a frame, from 0.
-
-    Raises ValueError or FileNotFoundError that names sequence and frame.
-    """
-    try:
-        return read_image(sequence.frame_paths[index])
-    except (OSError, ValueError) as error:
-        error_type = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
-        raise error_type(f"sequence {sequence.name}, frame {index + 1}: {error}") from error
-
-
 def is_usable(region: np.ndarray) -> bool:
     """Return whether ground truth is known and has an area: a tracker may start on it, and can miss it."""
     return bool(np.isfinite(region).all()) and (len(region) == 8 or min(region[2:]) > 0)
+
+
+def advance(steps: Steps, answer: Answer | None = None) -> Request | Trajectory:
+    """Return the next request of `steps` after an answer (None at its start), or at its end the trajectory."""
+    try:
+        return next(steps) if answer is None else steps.send(answer)
+    except StopIteration as end:
+        return end.value

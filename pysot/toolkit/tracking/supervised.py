@@ -1,17 +1,16 @@
 """The supervised VOT protocol: after a loss the tracker starts again on the ground truth, some frames later."""
 
 import logging
-import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from pysot.toolkit.datasets.sequence import Sequence
-from pysot.toolkit.protocol import Tracker
+from pysot.toolkit.protocol import Answer, Request, Steps, Tracker
 from pysot.toolkit.region.raster import overlap
 from pysot.toolkit.results.trajectory import LOST, SKIPPED, START, Trajectory
-from pysot.toolkit.tracking.step import Step, is_usable, read_frame
+from pysot.toolkit.tracking.alone import track_alone
+from pysot.toolkit.tracking.step import Step, is_usable
 from pysot.utils.bbox import init_box_from_region
 
 logger = logging.getLogger(__name__)
@@ -25,33 +24,44 @@ def run_supervised(
     on_frame: Callable[[Step], None] | None = None,
     skipping: int = SKIPPING,
 ) -> Trajectory:
+    """Track one sequence with one tracker, see `supervised_steps`.
+
+    Raises ValueError or FileNotFoundError that names sequence and frame when an image can't be read.
+    """
+    return track_alone(tracker, sequence, supervised_steps(sequence, on_frame, skipping))
+
+
+def supervised_steps(
+    sequence: Sequence, on_frame: Callable[[Step], None] | None = None, skipping: int = SKIPPING
+) -> Steps:
     """Track one sequence; start again `skipping` frames after each loss.
 
     A frame without ground truth (NaN, or four numbers without area) is never a loss and never a start. Raises
-    ValueError or FileNotFoundError that names sequence and frame when an image can't be read, ValueError when no frame
-    has ground truth.
+    ValueError when no frame has ground truth, and for a region that has neither four nor eight numbers.
     """
     _check_ground_truth(sequence)
     entries: list[int | np.ndarray] = []
-    seconds = []
+    seconds, batch = [], []
     start_at, started = 0, False
     for index, truth in enumerate(sequence.ground_truth):
-        image, outputs, elapsed = None, None, 0.0
+        answer = None
         entry: int | np.ndarray = SKIPPED
         if started:
-            image = read_frame(sequence, index)
-            entry, outputs, elapsed = _track_frame(tracker, image, truth)
+            answer = yield Request(index)
+            entry = _entry(answer, truth)
             if np.isscalar(entry):
                 started, start_at = False, index + skipping
         elif index >= start_at and is_usable(truth):
-            image = read_frame(sequence, index)
-            elapsed = _start_tracker(tracker, image, truth)
+            # pysot-compat: four numbers count as a polygon of pixel corners (x + w - 1) before the start box is taken
+            # from them, as for all VOT sets. test: toolkit/experiments/test_runner.py::test_first_box_of_four_numbers
+            answer = yield Request(index, np.asarray(init_box_from_region(_pixel_corners(truth))))
             entry, started = START, True
         entries.append(entry)
-        seconds.append(elapsed)
+        seconds.append(answer.seconds if answer else 0.0)
+        batch.append(answer.batch if answer else 0)
         if on_frame:
-            on_frame(Step(index, image, entry, outputs))
-    return Trajectory.from_frames(entries, seconds)
+            on_frame(Step(index, answer.image if answer else None, entry, answer.outputs if answer else None))
+    return Trajectory.from_frames(entries, seconds, batch=batch)
 
 
 def _check_ground_truth(sequence: Sequence) -> None:
@@ -68,22 +78,10 @@ def _check_ground_truth(sequence: Sequence) -> None:
         raise ValueError(f"sequence {sequence.name} has no frame with ground truth to start from")
 
 
-def _start_tracker(tracker: Tracker, image: np.ndarray, truth: np.ndarray) -> float:
-    """Start the tracker on the ground truth; returns the seconds it took."""
-    began = time.perf_counter()
-    # pysot-compat: four numbers count as a polygon of pixel corners (x + w - 1) before the start box is taken from
-    # them, as for all VOT sets. test: toolkit/experiments/test_runner.py::test_first_box_of_four_numbers
-    tracker.init(image, init_box_from_region(_pixel_corners(truth)))
-    return time.perf_counter() - began
-
-
-def _track_frame(
-    tracker: Tracker, image: np.ndarray, truth: np.ndarray
-) -> tuple[int | np.ndarray, dict[str, Any], float]:
-    """Track one frame; returns its entry (LOST or the region), the tracker's outputs and the seconds it took."""
-    began = time.perf_counter()
-    outputs = tracker.track(image)
-    elapsed = time.perf_counter() - began
+def _entry(answer: Answer, truth: np.ndarray) -> int | np.ndarray:
+    """Return the entry of a tracked frame: LOST, or the region."""
+    outputs = answer.outputs
+    assert outputs is not None  # the answer to a request without a box has outputs
     numbers = outputs["polygon"] if outputs.get("polygon") is not None else outputs["bbox"]
     region = np.asarray(numbers, np.float64).reshape(-1)
     if region.size not in (4, 8):
@@ -91,10 +89,10 @@ def _track_frame(
             f"the tracker returned a region of {region.size} numbers, expected 4 (x, y, w, h) or 8 (four corners)"
         )
     if not np.isfinite(region).all():
-        return LOST, outputs, elapsed
-    height, width = image.shape[:2]
+        return LOST
+    height, width = answer.image.shape[:2]
     missed = is_usable(truth) and not overlap(region, _pixel_corners(truth), width, height) > 0
-    return LOST if missed else region, outputs, elapsed
+    return LOST if missed else region
 
 
 def _pixel_corners(region: np.ndarray) -> np.ndarray:

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
-from toolkit_data import ShakingTracker, make_raw_set, moving_polygons, write_frames
+from toolkit_data import ShakingTracker, make_raw_set, moving_polygons, sequence_on_disk
 
 from pysot.toolkit.datasets import load_dataset
-from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.experiments.runner import run_dataset
 from pysot.toolkit.experiments.scoring import evaluate_tracker
 from pysot.toolkit.results.files import LOST, SKIPPED, START, TRACKED, load_baseline
@@ -12,24 +11,19 @@ from pysot.toolkit.tracking.supervised import run_supervised
 from pysot.utils.bbox import init_box_from_region
 
 
-def on_disk(tmp_path, truth, name="clip"):
-    write_frames(tmp_path / name, len(truth))
-    return Sequence(name, [str(tmp_path / name / f"{i + 1:08d}.png") for i in range(len(truth))], truth, 200, 150)
-
-
 @pytest.fixture
 def clip(tmp_path):
-    return on_disk(tmp_path, moving_polygons(20))
+    return sequence_on_disk(tmp_path, "clip", moving_polygons(20))
 
 
 def test_without_any_truth_there_is_nothing_to_start_from(tmp_path):
-    sequence = on_disk(tmp_path, [np.full(8, np.nan)] * 3)
+    sequence = sequence_on_disk(tmp_path, "clip", [np.full(8, np.nan)] * 3)
     with pytest.raises(ValueError, match="clip has no frame with ground truth"):
         run_supervised(ShakingTracker(sequence.ground_truth), sequence)
 
 
 def test_one_frame(tmp_path):
-    sequence = on_disk(tmp_path, moving_polygons(1))
+    sequence = sequence_on_disk(tmp_path, "clip", moving_polygons(1))
     assert run_supervised(ShakingTracker(sequence.ground_truth), sequence).codes.tolist() == [START]
 
 
@@ -52,7 +46,7 @@ def test_first_box(clip):
 
 def test_first_box_of_four_numbers(tmp_path):
     """Corners are x to x + w - 1, and one pixel is added to the sides again: the start box is the box itself."""
-    sequence = on_disk(tmp_path, [np.array([30.0, 40, 25, 20])] * 2)
+    sequence = sequence_on_disk(tmp_path, "clip", [np.array([30.0, 40, 25, 20])] * 2)
     tracker = ShakingTracker(sequence.ground_truth)
     assert run_supervised(tracker, sequence).codes.tolist() == [START, TRACKED]
     np.testing.assert_allclose(tracker.starts[0][1], [30, 40, 25, 20])
@@ -90,7 +84,7 @@ def test_frames_without_truth_are_neither_loss_nor_start(tmp_path):
     known = [region.copy() for region in truth]
     for frame in (0, 3, 9):
         known[frame] = np.full(8, np.nan)
-    sequence = on_disk(tmp_path, known)
+    sequence = sequence_on_disk(tmp_path, "clip", known)
     codes = run_supervised(ShakingTracker(truth, lose=[3, 4]), sequence).codes.tolist()
     assert codes == [SKIPPED, START, TRACKED, TRACKED, LOST] + [SKIPPED] * 5 + [START] + [TRACKED] * 3
 
@@ -185,7 +179,7 @@ def test_an_unwritable_folder_is_an_error_at_once(tmp_path, tiny):
 def test_boxes_without_area_are_frames_without_truth(tmp_path, caplog, hole):
     truth = [np.array([20.0 + i, 30, 40, 30]) for i in range(6)]
     truth[0] = truth[3] = np.array(hole, float)
-    sequence = on_disk(tmp_path, truth)
+    sequence = sequence_on_disk(tmp_path, "clip", truth)
     result = run_supervised(ShakingTracker([np.array([20.0 + i, 30, 40, 30]) for i in range(6)]), sequence)
     assert result.codes.tolist() == [SKIPPED, START, TRACKED, TRACKED, TRACKED, TRACKED]
     assert "2 frames have a box without area and count as frames without ground truth" in caplog.text

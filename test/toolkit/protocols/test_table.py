@@ -23,7 +23,7 @@ from pysot.toolkit.report.summary import full_text, rows_of
 from pysot.toolkit.report.text_tables import label, number, per_video
 from pysot.toolkit.results.files import load_run, save_vot
 from pysot.toolkit.results.paths import vot_file
-from pysot.toolkit.tracking.one_pass import run_one_pass
+from pysot.toolkit.tracking.one_pass import one_pass_steps
 
 SETTINGS = VotSettings(5, 20, 10)
 
@@ -83,7 +83,7 @@ class WidthScore(TrackerScore):
 
 def tasks(dataset, sequence, tracker_dir):
     path = vot_file(tracker_dir, sequence.name, experiment="widths")
-    return [Task(sequence, path, partial(run_one_pass, with_start_code=True), partial(save_vot, path), load_run)]
+    return [Task(sequence, path, partial(one_pass_steps, with_start_code=True), partial(save_vot, path), load_run)]
 
 
 def load(dataset, sequence, tracker_dir, notes):
