@@ -12,6 +12,7 @@ index      the annotation index at the scale of YouTube-BB, 5 million boxes: tim
 prepare    crops of a raw data set, --raw SET ROOT, compared with only decoding its images and encoding its crops
 track      frames per second and latency of one stream and of batches, compared in one run with a plain tracker; the
            parts of a step; memory; --cfg selects another network
+test       a whole data set with tools/test.py --batch N, compared in one run with the plain tracker: seconds, results
 eval       scoring one tracker on a VOT set, --results FOLDER DATASET DATASETDIR
 eval-many  scoring --trackers generated trackers on --sequences generated sequences: time and memory
 
@@ -35,7 +36,6 @@ from pysot.benchmarks.case_builder import build_case
 from pysot.benchmarks.generated import temporary_training_set
 from pysot.benchmarks.job import Job
 from pysot.benchmarks.table import BENCHMARKS
-from pysot.benchmarks.tracking_speed import BATCHES
 from pysot.core.config import load_config
 from pysot.datasets.data_builder import find_dataset_paths
 from pysot.utils.device import accelerators, device_name, seed_everything
@@ -73,7 +73,7 @@ def parse_arguments() -> argparse.Namespace:
         nargs="+",
         default=(),
         metavar="N",
-        help=f"track: targets in a batch (default: {' '.join(map(str, BATCHES))})",
+        help="track, test: targets in a batch (default: 1 4 8 16 64; for test 1 8)",
     )
     add(
         "--precisions",
@@ -82,7 +82,7 @@ def parse_arguments() -> argparse.Namespace:
         default=(),
         help="track: precisions (default: both, on a CPU without amx_bf16 fp32)",
     )
-    add("--snapshot", help="track: weights (default: synthetic ones)")
+    add("--snapshot", help="track: weights (default: synthetic ones); test: checkpoint (default: an untrained network)")
     _cli.add_dataset_arguments(parser, default="")
     add("--json", metavar="FILE", help="also write the results: a list of {name, device, value, unit, ratio, target}")
     args = parser.parse_args()
@@ -123,8 +123,8 @@ def measure(args: argparse.Namespace, opts: list[object]) -> None:
     seed_everything(0)
     case = build_case(cfg)
     experiment = Path(args.config).parent.name + (" backbone" if args.backbone else "")
-    # How the config trains: not said of tracking, which has its own precisions and batches.
-    training = "" if args.benchmark == "track" else f" {case.precision} batch {case.batch_size}"
+    # Tracking has precisions and batches of its own.
+    training = "" if args.benchmark in ("track", "test") else f" {case.precision} batch {case.batch_size}"
     name = f"{args.benchmark} {experiment}{training}"
     job = Job(
         case,
@@ -145,7 +145,8 @@ def measure(args: argparse.Namespace, opts: list[object]) -> None:
         precisions=args.precisions,
         snapshot=args.snapshot,
         dataset=(args.dataset, args.datasetdir) if args.dataset else None,
-        experiment=Path(args.config).parent.name,
+        config=args.config,
+        opts=opts,
     )
     with process_group(rank, device):
         rows, words = BENCHMARKS[args.benchmark].function(job)

@@ -51,9 +51,14 @@ def build_case(cfg: CfgNode) -> Case:
     )
 
 
+def read_case(path: str, opts: Sequence[object] = ()) -> Case:
+    """Return the case of a config file with config values `opts`. Raises as `load_config`."""
+    return build_case(load_config(path, opts))
+
+
 def load_case(experiment: str, opts: Sequence[object]) -> Case:
     """Return the case of experiments/<experiment>/config.yaml with config values `opts`. Raises as `load_config`."""
-    return build_case(load_config(str(REPO_ROOT / "experiments" / experiment / "config.yaml"), opts))
+    return read_case(str(REPO_ROOT / "experiments" / experiment / "config.yaml"), opts)
 
 
 def with_track_precision(cfg: CfgNode, precision: str) -> CfgNode:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -31,9 +32,10 @@ class Job:
     `claim_cores(rank, device)` binds this process to its cores and returns how many loader processes they can feed.
     `progress(items, description=text)` yields the items and may show the progress. A repetition has `steps` steps.
     Options of a single benchmark: `backbone` for train, `videos` for index, `raw` (set, root) for prepare, `results`
-    (folder, data set, its folder) for eval, `sequences` and `trackers` for eval-many. For track: targets in a batch
-    `batches`, `precisions`, the file of weights `snapshot`, and `dataset` (name, folder). `experiment` is the name of
-    the config's folder.
+    (folder, data set, its folder) for eval, `sequences` and `trackers` for eval-many. For track and test: targets in a
+    batch `batches`, the file of weights `snapshot`, and `dataset` (name, folder); for track also `precisions`.
+
+    `config` is the config file, `opts` are the config values that were given; the case has them already.
     """
 
     case: Case
@@ -54,7 +56,13 @@ class Job:
     precisions: Sequence[str] = ()
     snapshot: str | None = None
     dataset: tuple[str, str] | None = None
-    experiment: str = ""
+    config: str = ""
+    opts: Sequence[object] = ()
+
+    @property
+    def experiment(self) -> str:
+        """Name of the config's folder."""
+        return Path(self.config).parent.name
 
 
 # Rows, and a conclusion in words.

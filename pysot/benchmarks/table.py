@@ -10,6 +10,7 @@ from pysot.benchmarks.loader import loader
 from pysot.benchmarks.networks import SMALL
 from pysot.benchmarks.prepare import prepare
 from pysot.benchmarks.scaling import scale
+from pysot.benchmarks.set_speed import track_set
 from pysot.benchmarks.tracking_speed import track
 from pysot.benchmarks.training import train
 from pysot.benchmarks.xcorr import xcorr
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "index": Benchmark(index),
     "prepare": Benchmark(prepare),
     "track": Benchmark(track, "siamrpn_alex_dwxcorr"),
+    "test": Benchmark(track_set),
     "eval": Benchmark(evaluation),
     "eval-many": Benchmark(eval_many),
 }

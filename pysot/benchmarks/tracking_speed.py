@@ -4,7 +4,6 @@ import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -13,11 +12,10 @@ from yacs.config import CfgNode
 
 from pysot.benchmarks.case_builder import build_plain_tracker, with_track_precision
 from pysot.benchmarks.device_limits import has_amx_bf16, processor_name
-from pysot.benchmarks.generated import temporary_data
 from pysot.benchmarks.job import Job, Result, Row
 from pysot.benchmarks.networks import make_network
+from pysot.benchmarks.set_speed import sequences_to_track
 from pysot.benchmarks.tracking_ways import Clip, ManyTargets, OneTarget, Runner, Way, clips_of, timed_parts
-from pysot.datasets.quickstart.data import generate
 from pysot.models.model_builder import ModelBuilder, build_model
 from pysot.toolkit.datasets import load_dataset
 from pysot.tracker.tracker_builder import build_batch_tracker, build_tracker
@@ -45,7 +43,8 @@ def track(job: Job) -> Result:
     precision share a network, which counts for the first.
     """
     precisions = job.precisions or (("fp32", "bf16") if job.device.type != "cpu" or has_amx_bf16() else ("fp32",))
-    with _clips(job) as clips, ThreadPoolExecutor(len(usable_cores())) as threads:
+    with sequences_to_track(job, frames=40) as source, ThreadPoolExecutor(len(usable_cores())) as threads:
+        clips = clips_of(load_dataset(*source))
         runner = Runner(clips, threads)
         ways = list(_build_ways(job, precisions, runner))
         for _ in job.progress(range(job.repeats), description="repetitions"):
@@ -62,17 +61,6 @@ def track(job: Job) -> Result:
 
 def _steps(job: Job, way: Way) -> int:
     return max(MIN_STEPS, math.ceil(job.steps / way.targets))
-
-
-@contextmanager
-def _clips(job: Job) -> Iterator[list[Clip]]:
-    """Return the clips of --dataset, or of generated sequences."""
-    if job.dataset:
-        yield clips_of(load_dataset(*job.dataset))
-        return
-    with temporary_data("data set") as folder:
-        generate(folder / "VOT-QUICKSTART", "test", frames=40)
-        yield clips_of(load_dataset("VOT-QUICKSTART", folder))
 
 
 def load_network(job: Job) -> ModelBuilder:

@@ -80,4 +80,4 @@ def test_rows(job):
 )
 def test_targets(job, monkeypatch, experiment, amx, name, target):
     monkeypatch.setattr(tracking_speed, "has_amx_bf16", lambda: amx)
-    assert tracking_speed._target(replace(job, experiment=experiment), name) == target
+    assert tracking_speed._target(replace(job, config=f"experiments/{experiment}/config.yaml"), name) == target

@@ -1,0 +1,125 @@
+"""Benchmark of tracking a whole data set with tools/test.py, against the plain tracker in as many processes."""
+
+import contextlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pysot.benchmarks.generated import temporary_data
+from pysot.benchmarks.job import Job, Result, Row
+from pysot.datasets.quickstart.data import generate
+from pysot.toolkit.datasets import load_dataset
+from pysot.toolkit.datasets.sequence import Dataset
+from pysot.toolkit.protocols import find_protocol
+from pysot.utils.cores import usable_cores
+from pysot.utils.files import REPO_ROOT
+
+BATCHES = (1, 8)
+PLAIN = "plain way"
+TARGET = 1.6
+MAX_PROCESSES = 8  # as tools/test.py starts
+
+
+@contextlib.contextmanager
+def sequences_to_track(job: Job, frames: int | None = None) -> Iterator[tuple[str, str]]:
+    """Return name and folder of --dataset, or of generated sequences of about `frames` frames (default: 100)."""
+    if job.dataset:
+        yield job.dataset
+        return
+    with temporary_data("data set") as folder:
+        generate(folder / "VOT-QUICKSTART", "test", frames=frames)
+        yield "VOT-QUICKSTART", str(folder)
+
+
+def track_set(job: Job) -> Result:
+    """Measure tools/test.py on a data set with batches of several sizes, from start to scores.
+
+    The ratio compares with the seconds of the plain tracker by the same protocol, in the same number of processes; the
+    commands take turns. Then each command runs again on its results, which it keeps: the rest of its time is tracking.
+    The results of both are compared. Raises RuntimeError if a command fails.
+    """
+    with sequences_to_track(job) as (name, root), tempfile.TemporaryDirectory(prefix="pysot_benchmark_") as work:
+        dataset = load_dataset(name, root)
+        commands = _commands(job, dataset, name, root)
+        spent: dict[str, list[float]] = {way: [] for way in commands}
+        start: dict[str, list[float]] = {way: [] for way in commands}
+        for times, folder in ((spent, "{repeat}"), (start, "0")):
+            for repeat in job.progress(range(job.repeats), description="repetitions"):
+                for way, command in commands.items():
+                    results = f"{work}/{folder.format(repeat=repeat)}/{way}"
+                    times[way].append(_seconds([*command, "--results_dir", results, *_last(job)]))
+        frames = sum(map(len, dataset.sequences))
+        rows = [row for way in commands for row in _rows(way, spent, start, frames)]
+        model = Path(job.snapshot).stem if job.snapshot else "untrained"
+        folders = {way: Path(work) / "0" / way / dataset.name / model for way in commands}
+        comparisons = [
+            f"{way}: {compare_results(dataset, folders[way], folders[PLAIN])}" for way in commands if way != PLAIN
+        ]
+    return rows, f"{len(dataset)} videos, {frames} frames; against the plain way's results: {'; '.join(comparisons)}"
+
+
+def _commands(job: Job, dataset: Dataset, name: str, root: str) -> dict[str, list[str]]:
+    """Return the commands by way, without the folder of results and what `_last` returns."""
+    workers = min(len(usable_cores()), len(dataset), MAX_PROCESSES) if job.device.type == "cpu" else 1
+    arguments = ["--config", job.config, "--dataset", name, "--datasetdir", root, "--workers", str(workers)]
+    if job.snapshot:
+        arguments += ["--snapshot", job.snapshot]
+    commands = {PLAIN: [sys.executable, "-m", "pysot.benchmarks.plain_test", *arguments]}
+    tool = str(REPO_ROOT / "tools" / "test.py")
+    for batch in job.batches or BATCHES:
+        commands[f"batch {batch}"] = [sys.executable, tool, *arguments, "--batch", str(batch)]
+    return commands
+
+
+def _last(job: Job) -> list[str]:
+    """Return the end of each command: device and config values."""
+    return ["--device", str(job.device), *(["--opts", *map(str, job.opts)] if job.opts else [])]
+
+
+def _seconds(command: Sequence[str]) -> float:
+    """Return the seconds that a command takes."""
+    paths = [str(REPO_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise RuntimeError(f"{' '.join(command)} ended with status {done.returncode}: {reason}")
+    return time.perf_counter() - began
+
+
+def _rows(way: str, spent: dict[str, list[float]], start: dict[str, list[float]], frames: int) -> list[Row]:
+    """Return what was measured of a way, from the seconds of all ways: of the command, and of its start and end."""
+    seconds, overhead = statistics.median(spent[way]), statistics.median(start[way])
+    ratio = statistics.median(plain / each for plain, each in zip(spent[PLAIN], spent[way], strict=True))
+    plain_tracking = statistics.median(spent[PLAIN]) - statistics.median(start[PLAIN])
+    tracking = seconds - overhead
+    return [
+        Row(way, seconds, "s", ratio, None if way in (PLAIN, "batch 1") else TARGET),
+        Row(f"{way}, spread", statistics.pstdev(spent[way]), "s"),
+        Row(f"{way}, frames", frames / seconds, "frames/s"),
+        Row(f"{way}, start and end", overhead, "s"),
+        Row(f"{way}, tracking", tracking, "s", plain_tracking / tracking),
+    ]
+
+
+def compare_results(dataset: Dataset, folder: Path, expected: Path) -> str:
+    """Return a phrase: how many runs have the same losses, and how far the boxes of these are apart."""
+    protocol, same, runs, largest = find_protocol(dataset, None), 0, 0, 0.0
+    for sequence in dataset.sequences:
+        pairs = zip(protocol.tasks(dataset, sequence, folder), protocol.tasks(dataset, sequence, expected), strict=True)
+        for tasks in pairs:
+            first, second = (task.load(task.path, len(task.sequence)) for task in tasks)
+            runs += 1
+            if np.array_equal(first.codes, second.codes):
+                same += 1
+                differences = np.abs(first.regions - second.regions)
+                largest = max(largest, float(np.nanmax(differences, initial=0.0)))
+    return f"{same} of {runs} runs have the same losses, their boxes differ by up to {largest:.4f} px"
