@@ -17,8 +17,8 @@ eval       scoring one tracker on a VOT set, --results FOLDER DATASET DATASETDIR
 eval-many  scoring --trackers generated trackers on --sequences generated sequences: time and memory
 
 Each has a default config, and makes data itself, in a temporary folder, if none are given. With default options each
-takes less than two minutes on two cores; eval-many takes four, and one with --trackers 10. --json FILE also writes the
-results to a file.
+takes about three minutes or less on two cores (--repeats 2 shortens it); eval-many takes four, and one with --trackers
+10. --json FILE also writes the results to a file.
 """
 
 import argparse

@@ -42,19 +42,19 @@ def track_set(job: Job) -> Result:
     """Measure tools/test.py on a data set with batches of several sizes, from start to scores.
 
     The ratio compares with the seconds of the plain tracker by the same protocol, in the same number of processes; the
-    commands take turns. Then each command runs again on its results, which it keeps: the rest of its time is tracking.
-    The results of both are compared. Raises RuntimeError if a command fails.
+    commands take turns. Each runs a second time at once, on its results, which it keeps: what it saves by that is the
+    time of tracking. The results of both are compared. Raises RuntimeError if a command fails.
     """
     with sequences_to_track(job) as (name, root), tempfile.TemporaryDirectory(prefix="pysot_benchmark_") as work:
         dataset = load_dataset(name, root)
         commands = _commands(job, dataset, name, root)
         spent: dict[str, list[float]] = {way: [] for way in commands}
         start: dict[str, list[float]] = {way: [] for way in commands}
-        for times, folder in ((spent, "{repeat}"), (start, "0")):
-            for repeat in job.progress(range(job.repeats), description="repetitions"):
-                for way, command in commands.items():
-                    results = f"{work}/{folder.format(repeat=repeat)}/{way}"
-                    times[way].append(_seconds([*command, "--results_dir", results, *_last(job)]))
+        for repeat in job.progress(range(job.repeats), description="repetitions"):
+            for way, command in commands.items():
+                command = [*command, "--results_dir", f"{work}/{repeat}/{way}", *_last(job)]
+                for times in (spent, start):
+                    times[way].append(_seconds(command))
         frames = sum(map(len, dataset.sequences))
         rows = [row for way in commands for row in _rows(way, spent, start, frames)]
         model = Path(job.snapshot).stem if job.snapshot else "untrained"
@@ -97,17 +97,20 @@ def _seconds(command: Sequence[str]) -> float:
 
 def _rows(way: str, spent: dict[str, list[float]], start: dict[str, list[float]], frames: int) -> list[Row]:
     """Return what was measured of a way, from the seconds of all ways: of the command, and of its start and end."""
-    seconds, overhead = statistics.median(spent[way]), statistics.median(start[way])
+    seconds, tracking = statistics.median(spent[way]), _tracking(way, spent, start)
     ratio = statistics.median(plain / each for plain, each in zip(spent[PLAIN], spent[way], strict=True))
-    plain_tracking = statistics.median(spent[PLAIN]) - statistics.median(start[PLAIN])
-    tracking = seconds - overhead
     return [
         Row(way, seconds, "s", ratio, None if way in (PLAIN, "batch 1") else TARGET),
         Row(f"{way}, spread", statistics.pstdev(spent[way]), "s"),
         Row(f"{way}, frames", frames / seconds, "frames/s"),
-        Row(f"{way}, start and end", overhead, "s"),
-        Row(f"{way}, tracking", tracking, "s", plain_tracking / tracking),
+        Row(f"{way}, start and end", statistics.median(start[way]), "s"),
+        Row(f"{way}, tracking", tracking, "s", _tracking(PLAIN, spent, start) / tracking),
     ]
+
+
+def _tracking(way: str, spent: dict[str, list[float]], start: dict[str, list[float]]) -> float:
+    """Return the median over the repetitions of the seconds of a command without those of its start and end."""
+    return statistics.median(each - overhead for each, overhead in zip(spent[way], start[way], strict=True))
 
 
 def compare_results(dataset: Dataset, folder: Path, expected: Path) -> str:
