@@ -27,7 +27,7 @@ except ImportError:  # not on Windows
     resource = None  # type: ignore[assignment]
 
 
-_MAX_TRACKING_PROCESSES = 8  # each holds a network
+_MAX_TRACKING_WORKERS = 8
 # Bytes of address space. With less, the libraries cannot be loaded and end the process without a Python error.
 _MIN_ADDRESS_SPACE = 2**30
 _OUT_OF_MEMORY_SIGNS = (
@@ -207,11 +207,11 @@ def card_of_process(number: int) -> int:
     return number % max(1, len(accelerators()))
 
 
-def default_tracking_processes(device: torch.device, videos: int) -> int:
-    """Return the default number of tracking processes: one on an accelerator, one per core on a CPU."""
+def default_tracking_workers(device: torch.device, videos: int) -> int:
+    """Return the default number of tracking workers: one on an accelerator, one per core on a CPU."""
     from pysot.utils.cores import usable_cores
 
-    return max(1, min(len(usable_cores()), videos, _MAX_TRACKING_PROCESSES)) if device.type == "cpu" else 1
+    return max(1, min(len(usable_cores()), videos, _MAX_TRACKING_WORKERS)) if device.type == "cpu" else 1
 
 
 def claim_cores(rank: Rank, device: torch.device) -> int:

@@ -1,9 +1,12 @@
-"""Parts of test.py: load a network, track with one process or several, and draw the results on the frames."""
+"""Parts of test.py: load a network, track with one worker or several, and draw the results on the frames."""
 
 import argparse
+import itertools
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from yacs.config import CfgNode
@@ -12,9 +15,9 @@ import _cli
 from pysot.core.config import load_config
 from pysot.models.model_builder import build_model
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
-from pysot.toolkit.experiments.parallel import run_in_processes
+from pysot.toolkit.experiments.parallel import run_in_processes, run_in_threads
 from pysot.toolkit.experiments.render import render
-from pysot.toolkit.experiments.runner import frames_to_track, run_dataset
+from pysot.toolkit.experiments.runner import Progress, frames_to_track, run_dataset
 from pysot.toolkit.protocol import BatchTracker, Protocol, Tracker
 from pysot.toolkit.results.trajectory import Trajectory
 from pysot.tracker.tracker_builder import build_batch_tracker, build_tracker
@@ -42,27 +45,35 @@ def build_for_slots(model: torch.nn.Module, cfg: CfgNode, slots: int) -> Tracker
 def build_in_process(
     args: argparse.Namespace, snapshot: Path | None, slots: int, number: int
 ) -> Tracker | BatchTracker:
-    """Build the tracker of a worker process."""
+    """Build the tracker of a worker process on its card."""
     _cli.setup_logging(quiet=True)
     cfg = load_config(args.config, args.opts)
     device = _cli.open_device(args, cfg, _cli.card_of_process(number))
-    if device.type == "cpu":
-        torch.set_num_threads(1)  # see device.one_thread
     return build_for_slots(load_model(cfg, snapshot).to(device).eval(), cfg, slots)
 
 
-def track(
-    tracker: Tracker | BatchTracker | None,
-    build: Callable[[int], Tracker | BatchTracker],
-    workers: int,
-    dataset: Dataset,
-    folder: Path,
-    protocol: Protocol,
-) -> dict[str, str]:
-    """Track with `tracker`, or if it is None with several processes that `build` theirs.
+def make_run(
+    args: argparse.Namespace, cfg: CfgNode, model: torch.nn.Module, snapshot: Path | None, slots: int, workers: int
+) -> Callable[..., Progress]:
+    """Return a function that tracks a data set with workers: run(dataset, folder, on_frames, on_sequence, experiment).
 
-    Returns the failed sequences with the reasons.
+    On a CPU they are threads that share the network, on cards they are processes.
     """
+    if next(model.parameters()).device.type == "cpu":
+        return partial(run_in_threads, lambda number: build_for_slots(model, cfg, slots), workers)
+    if workers > 1:
+        return partial(run_in_processes, partial(build_in_process, args, snapshot, slots), workers)
+
+    def run(dataset: Dataset, folder: Path, on_frames: Callable[[int], None], *rest: Any) -> Progress:
+        frames = itertools.count(1)
+        tracker = build_for_slots(model, cfg, slots)
+        return run_dataset(tracker, dataset, folder, lambda sequence, step: on_frames(next(frames)), *rest)
+
+    return run
+
+
+def track(run: Callable[..., Progress], dataset: Dataset, folder: Path, protocol: Protocol) -> dict[str, str]:
+    """Track with a function of `make_run`; return the failed sequences with the reasons."""
     experiment = protocol.experiment
     frames = {sequence.name: frames_to_track(dataset, sequence, folder, experiment) for sequence in dataset.sequences}
     with _cli.progress_bar(None, total=sum(frames.values()), description=dataset.name) as bar:
@@ -77,18 +88,14 @@ def track(
                 shared = "" if trajectory.batch is None else " in a batch"
                 logger.info("Video: %-12s Speed: %.1ffps%s%s", sequence.name, speed, shared, lost)
 
-        if tracker is None:
-            tracked = 0
+        tracked = 0
 
-            def on_frames(count: int) -> None:
-                nonlocal tracked
-                bar.update(count - tracked)
-                tracked = count
+        def on_frames(count: int) -> None:
+            nonlocal tracked
+            bar.update(count - tracked)
+            tracked = count
 
-            return run_in_processes(build, workers, dataset, folder, on_frames, on_sequence, experiment).failed
-        return run_dataset(
-            tracker, dataset, folder, lambda sequence, step: bar.update(), on_sequence, experiment
-        ).failed
+        return run(dataset, folder, on_frames, on_sequence, experiment).failed
 
 
 def draw(dataset: Dataset, folder: Path, protocol: Protocol) -> None:

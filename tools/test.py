@@ -4,11 +4,10 @@ python tools/test.py --config experiments/<name>/config.yaml --snapshot model.pt
 
 Several snapshots, as 'snapshot/checkpoint_e{11..20}.pth' or 'snapshot/*.pth', give one table with mean and spread.
 Videos that already have a result are kept, so the same command resumes after an interruption. --workers N tracks with N
-processes, which share the cards; --batch N tracks N videos at a time in each of them.
+workers at once; --batch N tracks N videos at a time in each of them.
 """
 
 import argparse
-import functools
 import logging
 from pathlib import Path
 
@@ -18,7 +17,7 @@ _cli.prepare_process()
 
 from yacs.config import CfgNode
 
-from _track import build_for_slots, build_in_process, draw, load_model, track
+from _track import draw, load_model, make_run, track
 from pysot.core.config import load_config
 from pysot.toolkit.datasets import load_dataset, missing_frames
 from pysot.toolkit.datasets.sequence import Dataset
@@ -50,14 +49,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--workers",
         type=_cli.whole_number(1),
-        help="tracking processes, each with its own network, assigned to the cards round-robin (default: one; on a CPU "
-        "one per core, each with one thread)",
+        help="on a CPU: threads that share the network (default: one per core); else: processes, assigned to the cards "
+        "round-robin (default: one)",
     )
     parser.add_argument(
         "--batch",
         type=_cli.whole_number(1),
         default=1,
-        help="videos (of multi-start sets: starts) that each process tracks in lockstep (default: 1); not for realtime",
+        help="videos (of multi-start sets: starts) that each worker tracks in lockstep (default: 1); not for realtime",
     )
     parser.add_argument(
         "--part",
@@ -122,8 +121,8 @@ def track_snapshots(
 ) -> tuple[list[Path], dict[str, str]]:
     """Track the data set with each snapshot; return the result folders, and the failed videos with the reasons."""
     device = _cli.open_device(args, cfg)
-    # In a timed protocol, more processes would take time from each other.
-    default_workers = 1 if protocol.timed else _cli.default_tracking_processes(device, len(dataset))
+    # In a timed protocol, more workers would take time from each other.
+    default_workers = 1 if protocol.timed else _cli.default_tracking_workers(device, len(dataset))
     workers = args.workers or default_workers
     if protocol.timed and args.batch > 1:
         raise ValueError(
@@ -136,12 +135,10 @@ def track_snapshots(
         model = load_model(cfg, snapshot).to(device).eval()
         claim_tracker_dir(folder, results_fingerprint(model, cfg))
         slots = lockstep_slots(args.batch, workers, dataset, folder, protocol.experiment)
-        tracker = build_for_slots(model, cfg, slots) if workers == 1 else None
         with one_thread(device):
-            text = "tracking %d videos of %s with %s on %s, processes: %d, targets in each: %d"
+            text = "tracking %d videos of %s with %s on %s, workers: %d, targets of each: %d"
             logger.info(text, len(dataset), dataset.name, folder.name, device_name(device), workers, slots)
-            build = functools.partial(build_in_process, args, snapshot, slots)
-            reasons = track(tracker, build, workers, dataset, folder, protocol)
+            reasons = track(make_run(args, cfg, model, snapshot, slots, workers), dataset, folder, protocol)
         failed |= {name: f"{name} with {folder.name}: {reason}" for name, reason in reasons.items()}
         folders.append(folder)
     return folders, failed

@@ -1,4 +1,4 @@
-"""Benchmark of tracking a whole data set with tools/test.py, against the plain tracker in as many processes."""
+"""Benchmark of tracking a whole data set with tools/test.py, against the plain tracker in as many processes as it has workers."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ from pysot.utils.files import REPO_ROOT
 BATCHES = (1, 8)
 PLAIN = "plain way"
 TARGET = 1.6
-MAX_PROCESSES = 8  # as tools/test.py starts
+MAX_WORKERS = 8  # as many as tools/test.py starts
 
 
 @contextlib.contextmanager
@@ -41,7 +41,7 @@ def sequences_to_track(job: Job, frames: int | None = None) -> Iterator[tuple[st
 def track_set(job: Job) -> Result:
     """Measure tools/test.py on a data set with batches of several sizes, from start to scores.
 
-    The ratio compares with the seconds of the plain tracker by the same protocol, in the same number of processes; the
+    The ratio compares with the seconds of the plain tracker by the same protocol, in a process per worker; the
     commands take turns. Each runs a second time at once, on its results, which it keeps: what it saves by that is the
     time of tracking. The results of both are compared. Raises RuntimeError if a command fails.
     """
@@ -67,7 +67,7 @@ def track_set(job: Job) -> Result:
 
 def _commands(job: Job, dataset: Dataset, name: str, root: str) -> dict[str, list[str]]:
     """Return the commands by way, without the folder of results and what `_last` returns."""
-    workers = min(len(usable_cores()), len(dataset), MAX_PROCESSES) if job.device.type == "cpu" else 1
+    workers = min(len(usable_cores()), len(dataset), MAX_WORKERS) if job.device.type == "cpu" else 1
     arguments = ["--config", job.config, "--dataset", name, "--datasetdir", root, "--workers", str(workers)]
     if job.snapshot:
         arguments += ["--snapshot", job.snapshot]

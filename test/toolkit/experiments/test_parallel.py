@@ -1,7 +1,8 @@
-"""Tracking with several processes: the same results as with one, even if a sequence fails or a process dies."""
+"""Tracking with several workers: the same results as with one, even if a sequence fails or a process dies."""
 
 import signal
 import sys
+import threading
 from functools import partial
 
 import cv2
@@ -10,10 +11,11 @@ from toolkit_data import TrackerInProcess, moving_polygons, write_frames
 
 from helpers import check_processes_end
 from pysot.toolkit.datasets.sequence import Dataset, Sequence, VotSettings
-from pysot.toolkit.experiments.parallel import run_in_processes
+from pysot.toolkit.experiments.parallel import run_in_processes, run_in_threads
 from pysot.toolkit.experiments.runner import run_dataset
 from pysot.toolkit.results.paths import vot_file
 
+WORKERS = pytest.mark.parametrize("run_in_workers", [run_in_processes, run_in_threads])
 LENGTHS = {"a": 8, "b": 20, "c": 12}
 
 
@@ -36,10 +38,11 @@ def texts(folder):
     return {name: vot_file(folder, name).read_text() for name in LENGTHS if vot_file(folder, name).exists()}
 
 
-def test_same_results_as_with_one_process(tmp_path, dataset):
+@WORKERS
+def test_same_results_as_with_one_worker(tmp_path, dataset, run_in_workers):
     run_dataset(TrackerInProcess(tmp_path, "", 0), dataset, tmp_path / "one")
     frames, seen = [], []
-    progress = run_in_processes(
+    progress = run_in_workers(
         partial(TrackerInProcess, tmp_path, ""),
         2,
         dataset,
@@ -51,12 +54,13 @@ def test_same_results_as_with_one_process(tmp_path, dataset):
     assert sorted(progress.tracked) == ["a", "b", "c"]
     assert sorted(seen) == [(name, "tracked", length) for name, length in LENGTHS.items()]
     assert frames == sorted(frames) and frames[-1] == sum(LENGTHS.values()) and (tmp_path / "process1").exists()
-    again = run_in_processes(partial(TrackerInProcess, tmp_path, ""), 2, dataset, tmp_path / "two")
+    again = run_in_workers(partial(TrackerInProcess, tmp_path, ""), 2, dataset, tmp_path / "two")
     assert sorted(again.kept) == ["a", "b", "c"]
 
 
-def test_an_exception_loses_one_sequence_only(tmp_path, dataset):
-    progress = run_in_processes(partial(TrackerInProcess, tmp_path, "fails"), 2, dataset, tmp_path / "out")
+@WORKERS
+def test_an_exception_loses_one_sequence_only(tmp_path, dataset, run_in_workers):
+    progress = run_in_workers(partial(TrackerInProcess, tmp_path, "fails"), 2, dataset, tmp_path / "out")
     assert sorted(progress.tracked) == ["a", "b"] and progress.failed == {"c": "KeyError: 'weights'"}
     assert sorted(texts(tmp_path / "out")) == ["a", "b"]
 
@@ -67,14 +71,16 @@ def test_a_process_that_dies_is_reported_and_finished_sequences_stay(tmp_path, d
     assert set(texts(tmp_path / "out")) == {"a", "b"}
 
 
-def test_a_tracker_that_cannot_be_built_says_why(tmp_path, dataset):
+@WORKERS
+def test_a_tracker_that_cannot_be_built_says_why(tmp_path, dataset, run_in_workers):
     with pytest.raises(FileNotFoundError, match="no such snapshot"):
-        run_in_processes(partial(TrackerInProcess, tmp_path, "cannot start"), 2, dataset, tmp_path / "out")
+        run_in_workers(partial(TrackerInProcess, tmp_path, "cannot start"), 2, dataset, tmp_path / "out")
 
 
-def test_the_longest_come_first(tmp_path, dataset):
+@WORKERS
+def test_the_longest_come_first(tmp_path, dataset, run_in_workers):
     seen = []
-    run_in_processes(
+    run_in_workers(
         partial(TrackerInProcess, tmp_path, ""),
         1,
         dataset,
@@ -83,6 +89,24 @@ def test_the_longest_come_first(tmp_path, dataset):
     )
     assert seen == ["b", "c", "a"]
     assert [sequence.name for sequence in dataset.longest_first()] == ["b", "c", "a"]
+
+
+def test_an_interrupt_ends_the_threads_and_keeps_finished_sequences(tmp_path, dataset):
+    def interrupt(sequence, state, trajectory):
+        raise KeyboardInterrupt
+
+    build = partial(TrackerInProcess, tmp_path, "")
+    with pytest.raises(KeyboardInterrupt):
+        run_in_threads(build, 1, dataset, tmp_path / "out", on_sequence=interrupt)
+    finished = sorted(texts(tmp_path / "out"))
+    assert "b" in finished and not [t for t in threading.enumerate() if t.name.startswith("tracker")]
+    assert sorted(run_in_threads(build, 2, dataset, tmp_path / "out").kept) == finished
+
+
+def test_a_full_disk_ends_the_threads(tmp_path, dataset):
+    (tmp_path / "out").write_text("a file where the folder of results should be")
+    with pytest.raises(OSError, match="out"):
+        run_in_threads(partial(TrackerInProcess, tmp_path, ""), 2, dataset, tmp_path / "out")
 
 
 SCRIPT = """
