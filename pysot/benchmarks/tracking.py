@@ -1,17 +1,22 @@
-"""Tracking speed of a device, and check of its boxes against the CPU."""
+"""Tracking speed of a device, of one target and in lockstep, and checks of its boxes."""
 
+import itertools
 import statistics
 import time
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from yacs.config import CfgNode
 
+from pysot.benchmarks.case_builder import build_plain_tracker, with_track_precision
 from pysot.benchmarks.networks import LARGE, NETWORKS, SMALL, load_reference, make_case, make_network
 from pysot.benchmarks.record import Record, Setting
 from pysot.models.model_builder import ModelBuilder
 from pysot.toolkit.datasets import load_dataset
+from pysot.tracker.batch_tracker import BatchTracker
 from pysot.tracker.siamrpn_tracker import SiamRPNTracker
-from pysot.tracker.tracker_builder import build_tracker
+from pysot.tracker.tracker_builder import build_batch_tracker, build_tracker
 from pysot.utils.bbox import init_box_from_region
 from pysot.utils.device import one_thread
 from pysot.utils.device_builder import open_device
@@ -22,6 +27,7 @@ COMPARED_FRAMES = 8
 MAX_BOX_ERROR = 0.05  # pixels
 TIMED_FRAMES = 150
 WARM_UP_FRAMES = 5
+LOCKSTEP_TARGETS = 8
 
 
 def track(setting: Setting, record: Record) -> None:
@@ -54,6 +60,58 @@ def track(setting: Setting, record: Record) -> None:
         record.measurement(f"tracking, {name}", 1 / statistics.mean(seconds), "frames/s")
         record.measurement(f"tracking, {name}, median of a frame", 1000 * statistics.median(seconds), "ms")
         record.measurement(f"tracking, {name}, 95 % of frames within", 1000 * float(np.percentile(seconds, 95)), "ms")
+
+
+def lockstep(setting: Setting, record: Record) -> None:
+    """Track several targets in lockstep with a network of synthetic weights.
+
+    Checks that their boxes are those of single streams, also with an idle slot; records frames per second of one stream
+    and of a batch, in fp32 and in bf16, and of the plain tracker, all on the same frames.
+    """
+    sequence = load_dataset("vot", setting.data).sequences[0]
+    images = [read_image(path) for path in sequence.frame_paths[: COMPARED_FRAMES + 1]]
+    init_box = init_box_from_region(sequence.ground_truth[0])
+    name = SMALL if setting.short else LARGE
+    case = make_case(setting, name=name)
+    model = make_network(case, name).to(open_device(setting.device, case.cfg))
+    second_box = init_box + [*init_box[2:] / 2, 0, 0]
+    expected = np.stack([_track_boxes(model, case.cfg, images, box) for box in (init_box, second_box)], axis=1)
+    tracker = build_batch_tracker(model, case.cfg, 3)
+    tracker.start([0, 2], [images[0]] * 2, [init_box, second_box])
+    boxes = np.array([tracker.track([image, None, image])[0][[0, 2]] for image in images[1:]])
+    error = float(np.abs(boxes - expected).max())
+    record.check(f"boxes of {COMPARED_FRAMES} frames in lockstep, {name}", error, MAX_BOX_ERROR, "pixels")
+    plain_tracker = build_plain_tracker(model, case.cfg)
+    plain_tracker.init(images[0], init_box)
+    plain = _step_seconds(plain_tracker.track, images)
+    record.measurement(f"plain tracker, {name}", 1 / plain, "frames/s")
+    for precision, slots in itertools.product(("fp32", "bf16"), (1, LOCKSTEP_TARGETS)):
+        try:
+            tracker = build_batch_tracker(model, with_track_precision(case.cfg, precision), slots)
+        except ValueError as error:  # older chips have no bf16
+            record.note(str(error))
+            continue
+        tracker.start(range(slots), [images[0]] * slots, [init_box] * slots)
+        seconds = _step_seconds(partial(_track_copies, tracker), images) / slots
+        title = f"{precision}, {slots} target{'s' if slots > 1 else ''} in a step, {name}"
+        record.measurement(title, 1 / seconds, "frames/s")
+        record.measurement(f"{title}, over the plain tracker", plain / seconds, "x")
+
+
+def _track_copies(tracker: BatchTracker, image: np.ndarray) -> object:
+    """Track the target of each slot on the same image."""
+    return tracker.track([image] * tracker.slots)
+
+
+def _step_seconds(step: Callable[[np.ndarray], object], images: list[np.ndarray]) -> float:
+    """Return the median seconds of a step on each image but the first, after a step of warm-up on that one."""
+    step(images[0])
+    seconds = []
+    for image in images[1:]:
+        began = time.perf_counter()
+        step(image)
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
 
 
 def _track_boxes(model: ModelBuilder, cfg: CfgNode, images: list[np.ndarray], init_box: np.ndarray) -> np.ndarray:

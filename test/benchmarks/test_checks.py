@@ -14,6 +14,7 @@ from pysot.benchmarks.record import Findings, Record, Setting, read_record
 from pysot.core.xcorr import XCORR_METHODS, grouped_correlation
 from pysot.engine import train_loop
 from pysot.engine.train_loop import Trainer
+from pysot.tracker.batch_tracker import BatchTracker
 from pysot.utils import device as device_layer
 
 
@@ -104,6 +105,18 @@ def test_boxes(tmp_path, monkeypatch):
         monkeypatch, tracking, lambda model: [p.data.mul_(1.02) for p in model.rpn_head.loc.parameters()]
     )
     assert failed_checks(run_step(tracking.track, tmp_path)) == {"boxes of 8 frames, quickstart"}
+
+
+def test_lockstep(tmp_path, monkeypatch):
+    moving_square(tmp_path / "vot" / "square")
+    (tmp_path / "vot" / "list.txt").write_text("square\n")
+    findings = run_step(tracking.lockstep, tmp_path)
+    assert failed_checks(findings) == set()
+    names = [measurement.name for measurement in findings.measurements]
+    assert "fp32, 8 targets in a step, quickstart, over the plain tracker" in names
+    original = BatchTracker._rows  # a batch tracker that mixes up its templates
+    monkeypatch.setattr(BatchTracker, "_rows", lambda self, rows: [part.flip(0) for part in original(self, rows)])
+    assert failed_checks(run_step(tracking.lockstep, tmp_path)) == {"boxes of 8 frames in lockstep, quickstart"}
 
 
 @pytest.mark.parametrize("waits", [False, True])
