@@ -1,4 +1,4 @@
-"""Benchmark of tracking a whole data set with tools/test.py, against the plain tracker in as many processes."""
+"""Benchmark of tracking a whole data set with tools/test.py, against the plain tracker in a process per worker."""
 
 import contextlib
 import os
