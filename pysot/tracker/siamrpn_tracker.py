@@ -8,7 +8,6 @@ from torch import nn
 
 from pysot.models.siamrpn import SiamRPN
 from pysot.tracker.batch_tracker import BatchTracker
-from pysot.tracker.network import Network
 from pysot.tracker.settings import TrackSettings
 from pysot.tracker.torch_network import OwnTemplateNetwork, TorchNetwork
 from pysot.utils.image import as_bgr
@@ -28,7 +27,7 @@ class SiamRPNTracker:
     ):
         """Take `settings`, or a function that returns the current settings and is called at every frame."""
         self.model: Any = model.eval()
-        self.batch = BatchTracker(network_of(model, precision), settings, long_term=self.long_term)
+        self.batch = BatchTracker(network_of(model, precision, settings), settings, long_term=self.long_term)
 
     @property
     def settings(self) -> TrackSettings:
@@ -63,6 +62,11 @@ class SiamRPNTracker:
         return {"bbox": boxes[0].tolist(), "best_score": float(confidences[0])}
 
 
-def network_of(model: nn.Module, precision: str) -> Network:
+def network_of(
+    model: nn.Module, precision: str, settings: TrackSettings | Callable[[], TrackSettings]
+) -> TorchNetwork | OwnTemplateNetwork:
     """Return the network of a tracker for a model of this package, or with the interface of the original package."""
-    return TorchNetwork(model, precision) if isinstance(model, SiamRPN) else OwnTemplateNetwork(model)
+    if not isinstance(model, SiamRPN):
+        return OwnTemplateNetwork(model)
+    current = settings() if callable(settings) else settings
+    return TorchNetwork(model, precision, (current.exemplar_size, current.instance_size))

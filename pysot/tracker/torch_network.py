@@ -3,7 +3,8 @@
 import logging
 import threading
 import weakref
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from pysot.models.folding import fold_network
+from pysot.models.packed_convolution import pack_convolutions
 from pysot.models.siamrpn import SiamRPN
 from pysot.tracker.frame_maths import Array
 from pysot.tracker.network import State
@@ -30,20 +32,23 @@ class DeviceForm:
     """How a kind of device tracks.
 
     `maths`: type of the maths of a frame. `on_host`: the maths is computed by NumPy. `static`: see `Network`.
+    `most`: crops of one call by precision, where more are slower per crop.
     """
 
     maths: torch.dtype
     on_host: bool
     static: bool
+    most: Mapping[str, int] = field(default_factory=dict)
 
 
-# Batch-norm is folded everywhere; for the layout of channels see `prefers_channels_last`. Measurements are in
-# test/benchmarks/README.md.
+# Batch-norm is folded everywhere; for the layout of channels see `prefers_channels_last`; weights are packed on a CPU.
+# Measurements are in test/benchmarks/README.md.
 FORMS = {
-    "cpu": DeviceForm(torch.float64, on_host=True, static=False),
+    "cpu": DeviceForm(torch.float64, on_host=True, static=False, most={"fp32": 2, "bf16": 4}),
     "cuda": DeviceForm(torch.float64, on_host=False, static=True),
     "npu": DeviceForm(torch.float32, on_host=False, static=True),
 }
+_MATHS_BYTES = 2**20  # of a target, for arrays over its anchors
 _copies: "weakref.WeakKeyDictionary[nn.Module, dict[str, tuple[tuple, SiamRPN]]]" = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
@@ -52,12 +57,14 @@ class TorchNetwork:
     """Network of a tracker, see `Network`: a folded copy of a SiamRPN model, which all trackers of the model share.
 
     Changes of the model's weights are followed at the next `template` call, and so is a move to another device; only
-    changes through `.data` of a parameter are not noticed. `precision` is fp32 or bf16.
+    changes through `.data` of a parameter are not noticed. `precision` is fp32 or bf16. `crop_sizes` are the pixels per
+    side of template and search crops that are to be fast; others work.
     """
 
-    def __init__(self, model: SiamRPN, precision: str = "fp32"):
+    def __init__(self, model: SiamRPN, precision: str = "fp32", crop_sizes: tuple[int, int] = (127, 255)):
         self.model = model
         self.precision = precision
+        self.crop_sizes = crop_sizes
         check_precision(self.device, precision, key="TRACK.PRECISION")
 
     @property
@@ -75,12 +82,19 @@ class TorchNetwork:
 
     @torch.inference_mode()
     def template(self, crops: np.ndarray) -> State:
-        self._copy = shared_copy(self.model, self.precision)
+        self._copy = shared_copy(self.model, self.precision, self.crop_sizes)
         return self._copy.kernels(self._images(crops))
 
     @torch.inference_mode()
     def track(self, state: State, crops: np.ndarray) -> tuple[Array, Array]:
-        cls, loc = (output.float() for output in self._copy.match(list(state), self._images(crops)))
+        count = len(crops)
+        most = self._form.most.get(self.precision, count)
+        if count > most:
+            parts = [slice(first, first + most) for first in range(0, count, most)]
+            outputs = [self._copy.match([rows[part] for rows in state], self._images(crops[part])) for part in parts]
+            cls, loc = (torch.cat(maps).float() for maps in zip(*outputs, strict=True))
+        else:
+            cls, loc = (output.float() for output in self._copy.match(list(state), self._images(crops)))
         return (cls.numpy(), loc.numpy()) if self._form.on_host else (cls, loc)
 
     def array(self, values: np.ndarray) -> Array:
@@ -89,22 +103,27 @@ class TorchNetwork:
     def host(self, values: Array) -> np.ndarray:
         return values if self._form.on_host else values.cpu().numpy().astype(np.float64)
 
+    @torch.inference_mode()
     def check_memory(self, count: int, size: int) -> None:
-        blank = np.zeros((1, size, size, 3), np.uint8)
-        peak = _peak_bytes(
-            shared_copy(self.model, self.precision), lambda network: network.features(self._images(blank))
-        )
-        free = free_memory(self.device)
-        if free is not None and count * peak > free:
+        copy, free = shared_copy(self.model, self.precision, self.crop_sizes), free_memory(self.device)
+        if free is None:
+            return
+        template, search = (self._images(np.zeros((1, side, side, 3), np.uint8)) for side in (self.crop_sizes[0], size))
+        kernels = sum(part.nbytes for part in copy.kernels(template))
+        in_call = _peak_bytes(copy, search)
+        most = self._form.most.get(self.precision, count)
+        each = 3 * size * size + kernels + _MATHS_BYTES + (in_call if most >= count else 0)
+        shared = 0 if most >= count else most * in_call
+        if shared + count * each > free:
             raise MemoryError(
-                f"{count} targets with crops of {size} pixels need about {count * peak / 2**30:.1f} GiB on "
-                f"{self.device} ({peak / 2**20:.0f} MiB each), {free / 2**30:.1f} GiB are free: track at most "
-                f"{max(1, free // peak)} in a batch"
+                f"{count} targets with crops of {size} pixels need about {(shared + count * each) / 2**30:.1f} GiB on "
+                f"{self.device} ({each / 2**20:.1f} MiB each), {free / 2**30:.1f} GiB are free: track at most "
+                f"{max(1, (free - shared) // each)} in a batch"
             )
 
     def _images(self, crops: np.ndarray) -> torch.Tensor:
         """Return uint8 crops (N, H, H, 3) as images (N, 3, H, H) in the type of the copy, on its device."""
-        dtype = half_dtype(self.precision) or torch.float32
+        dtype = _dtype(self.precision)
         if _channels_last(self.device, self.precision):
             return self._upload(torch.from_numpy(crops)).permute(0, 3, 1, 2).to(dtype)
         return self._upload(torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 3, 1, 2)))).to(dtype)
@@ -114,32 +133,43 @@ class TorchNetwork:
         return values.to(self.device, non_blocking=True)
 
 
-def shared_copy(model: SiamRPN, precision: str) -> SiamRPN:
+def shared_copy(model: SiamRPN, precision: str, crop_sizes: tuple[int, int]) -> SiamRPN:
     """Return the folded copy of a model in `precision`; it is made anew when the model's weights have changed."""
     tensors = [*model.parameters(), *model.buffers()]
     version = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors if not tensor.is_inference())
     with _lock:
         made = _copies.setdefault(model, {})
         if precision not in made or made[precision][0] != version:
-            made[precision] = version, _make_copy(model, precision)
+            made[precision] = version, _make_copy(model, precision, crop_sizes)
         return made[precision][1]
 
 
-def _make_copy(model: SiamRPN, precision: str) -> SiamRPN:
-    device = next(model.parameters()).device
-    with torch.inference_mode(False):
-        copy = fold_network(model).requires_grad_(False).to(half_dtype(precision) or torch.float32)
-        if _channels_last(device, precision):
-            copy = copy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return copy
+@torch.inference_mode(False)
+@torch.no_grad()
+def _make_copy(model: SiamRPN, precision: str, crop_sizes: tuple[int, int]) -> SiamRPN:
+    device, dtype = next(model.parameters()).device, _dtype(precision)
+    copy = fold_network(model).requires_grad_(False).to(dtype)
+    if _channels_last(device, precision):
+        copy = copy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if device.type == "cpu":
+        template, search = (
+            torch.zeros(1, 3, size, size, dtype=dtype).contiguous(memory_format=torch.channels_last)
+            for size in crop_sizes
+        )
+        pack_convolutions(copy, lambda: copy.match(copy.kernels(template), search))
+    return copy
+
+
+def _dtype(precision: str) -> torch.dtype:
+    return half_dtype(precision) or torch.float32
 
 
 def _channels_last(device: torch.device, precision: str) -> bool:
     return prefers_channels_last(device, precision, torch.backends.cudnn.allow_tf32)
 
 
-def _peak_bytes(network: SiamRPN, call: Any) -> int:
-    """Return about the most bytes of activations that a call needs at once: features, and the largest layer."""
+def _peak_bytes(network: SiamRPN, image: torch.Tensor) -> int:
+    """Return about the most bytes of activations that a call needs at once: features, and those of the largest layer."""
     largest = 0
 
     def note(module: nn.Module, inputs: tuple, output: Any) -> None:
@@ -149,8 +179,7 @@ def _peak_bytes(network: SiamRPN, call: Any) -> int:
 
     hooks = [module.register_forward_hook(note) for module in network.modules() if not list(module.children())]
     try:
-        with torch.inference_mode():
-            features = call(network)
+        features = network.features(image)
     finally:
         for hook in hooks:
             hook.remove()

@@ -83,7 +83,8 @@ def build_batch_tracker(model: nn.Module, cfg: CfgNode | None = None, slots: int
     MemoryError for more targets than fit into memory.
     """
     tracker_type, settings, precision = _parts(cfg)
-    return BatchTracker(network_of(model.eval(), precision), settings, slots, long_term=tracker_type.long_term)
+    network = network_of(model.eval(), precision, settings)
+    return BatchTracker(network, settings, slots, long_term=tracker_type.long_term)
 
 
 def _parts(cfg: CfgNode | None) -> tuple[type[SiamRPNTracker], TrackSettings | Callable[[], TrackSettings], str]:

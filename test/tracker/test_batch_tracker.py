@@ -239,7 +239,7 @@ def test_one_copy_serves_all_trackers_of_a_model_and_follows_its_weights():
     config = tiny_config()
     model = build_model(config)
     trackers = [build_tracker(model, config), build_batch_tracker(model, config, 2)]
-    first = shared_copy(model, "fp32")
+    first = shared_copy(model, "fp32", (127, 255))
     trackers[0].init(IMAGE, BOX)
     trackers[1].start([0], [IMAGE], [BOX])
     assert trackers[0].batch.network._copy is trackers[1].network._copy is first
@@ -247,7 +247,7 @@ def test_one_copy_serves_all_trackers_of_a_model_and_follows_its_weights():
     model.load_state_dict({name: value * 1.5 for name, value in model.state_dict().items()})
     trackers[0].init(IMAGE, BOX)
     assert trackers[0].track(IMAGE)["bbox"] != before
-    assert shared_copy(model, "fp32") is not first
+    assert shared_copy(model, "fp32", (127, 255)) is not first
 
 
 @pytest.mark.parametrize("name", ["siamrpn_alex_dwxcorr", "siamrpn_mobilev2_l234_dwxcorr"])
