@@ -169,7 +169,7 @@ def _channels_last(device: torch.device, precision: str) -> bool:
 
 
 def _peak_bytes(network: SiamRPN, image: torch.Tensor) -> int:
-    """Return about the most bytes of activations that a call needs at once: features, and those of the largest layer."""
+    """Return about the most bytes of activations that a call needs at once: features, and the largest layer."""
     largest = 0
 
     def note(module: nn.Module, inputs: tuple, output: Any) -> None:
