@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from pysot.core.xcorr import xcorr_depthwise
 from pysot.models.folding import fold_network
+from pysot.models.head.rpn import DepthwiseXCorr
 from pysot.models.packed_convolution import pack_convolutions
 from pysot.models.siamrpn import SiamRPN
 from pysot.tracker.frame_maths import Array
@@ -148,7 +150,9 @@ def shared_copy(model: SiamRPN, precision: str, crop_sizes: tuple[int, int]) -> 
 @torch.no_grad()
 def _make_copy(model: SiamRPN, precision: str, crop_sizes: tuple[int, int]) -> SiamRPN:
     device, dtype = next(model.parameters()).device, _dtype(precision)
-    copy = fold_network(model).requires_grad_(False).to(dtype)
+    copy = fold_network(model).requires_grad_(False)
+    if dtype != torch.float32:
+        _convert(copy, dtype)
     if _channels_last(device, precision):
         copy = copy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if device.type == "cpu":
@@ -158,6 +162,25 @@ def _make_copy(model: SiamRPN, precision: str, crop_sizes: tuple[int, int]) -> S
         )
         pack_convolutions(copy, lambda: copy.match(copy.kernels(template), search))
     return copy
+
+
+def _convert(network: SiamRPN, dtype: torch.dtype) -> None:
+    """Convert layers to `dtype`, except those after the correlation of a depth-wise head, and the correlation itself.
+
+    These are little work, and the choice between anchors with similar confidences needs their digits.
+    """
+    kept: set[nn.Module] = set()
+    for module in network.modules():
+        if isinstance(module, DepthwiseXCorr):
+            module.correlate = _correlate_in_fp32
+            kept |= set(module.head.modules())
+    for module in network.modules():
+        if module not in kept and not list(module.children()):
+            module.to(dtype)
+
+
+def _correlate_in_fp32(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    return xcorr_depthwise(search.float(), kernel.float())
 
 
 def _dtype(precision: str) -> torch.dtype:
