@@ -48,7 +48,7 @@ class BatchTracker:
         self.timer: Callable[[str], Any] = lambda part: contextlib.nullcontext()
         self._settings: Callable[[], TrackSettings] = settings if callable(settings) else lambda: settings
         if slots > 1:
-            network.check_memory(slots, self.settings.instance_size)
+            network.check_memory(slots)
         self.active = np.zeros(slots, bool)
         self.lost = np.zeros(slots, bool)
         self.targets = np.ones((slots, 4))  # centre and size; those of free slots only have to be valid numbers
@@ -120,7 +120,7 @@ class BatchTracker:
         found = np.full((self.slots, 5), np.nan)
         s = self.settings
         for instance_size, group in self._groups(images, s):
-            self._search(instance_size, group, images, found, s)
+            found[list(group)] = self._search(instance_size, group, s)
         tracked = [slot for slot in images if np.isfinite(found[slot]).all()]
         for slot in set(images) - set(tracked):
             self._fail(slot, ValueError(_NON_FINITE))
@@ -132,25 +132,25 @@ class BatchTracker:
         found[list(self.failures)] = np.nan
         return maths.output_boxes(found), found[:, 4]
 
-    def _groups(self, images: dict[int, np.ndarray], s: TrackSettings) -> Iterable[tuple[int, list[int]]]:
-        """Yield the sizes of search crops, and the slots that need each: one group, and one with the lost targets.
+    def _groups(self, images: dict[int, np.ndarray], s: TrackSettings) -> Iterable[tuple[int, dict[int, np.ndarray]]]:
+        """Yield sizes of search crops, each with the images by slot that need it: of found targets, and of lost ones.
 
         In a static network lost targets come one by one: their crops are large, and a batch would fill the memory.
         """
-        found = [slot for slot in images if not self.lost[slot]]
-        lost = [slot for slot in images if self.lost[slot]]
+        found = {slot: image for slot, image in images.items() if not self.lost[slot]}
+        lost = {slot: image for slot, image in images.items() if self.lost[slot]}
         if found:
             yield s.instance_size, found
-        for group in [[slot] for slot in lost] if self.network.static else [lost] if lost else []:
-            yield s.lost_instance_size, group
+        if self.network.static:
+            yield from ((s.lost_instance_size, {slot: image}) for slot, image in lost.items())
+        elif lost:
+            yield s.lost_instance_size, lost
 
-    def _search(
-        self, instance_size: int, group: list[int], images: dict[int, np.ndarray], found: np.ndarray, s: TrackSettings
-    ) -> None:
-        """Search the targets of a group; write the rows of `found`."""
-        single = instance_size != s.instance_size
-        rows = list(range(self.slots)) if self.network.static and not single else group
-        blank = np.ones((1, 1, 3), np.uint8)
+    def _search(self, instance_size: int, images: dict[int, np.ndarray], s: TrackSettings) -> np.ndarray:
+        """Search targets on their images, by slot; return a row of `frame_maths.find_targets` for each."""
+        # A static network always gets all slots, or a single lost target.
+        all_slots = self.network.static and instance_size == s.instance_size
+        rows = list(range(self.slots)) if all_slots else list(images)
         with self.timer("crop"):
             sides = maths.search_sides(self.targets[rows, 2:], s, instance_size)
             crops = self._crops(
@@ -165,13 +165,11 @@ class BatchTracker:
                 f"the network returns {count} scores for a crop of {instance_size} pixels, but TRACK and ANCHOR "
                 f"describe {len(grid.window)}; correct TRACK.BASE_SIZE"
             )
-        sizes = np.array([images.get(slot, blank).shape[1::-1] for slot in rows], np.float64)
+        sizes = np.array([images[slot].shape[1::-1] if slot in images else (1, 1) for slot in rows], np.float64)
         with self.timer("decode"), np.errstate(invalid="ignore"):
             targets = self.network.array(np.concatenate([self.targets[rows], sizes], axis=1))
-            result = self.network.host(maths.find_targets(cls, loc, grid, targets, s))
-        for row, slot in enumerate(rows):
-            if slot in images:
-                found[slot] = result[row]
+            found = self.network.host(maths.find_targets(cls, loc, grid, targets, s))
+        return found[[rows.index(slot) for slot in images]]
 
     def _crops(
         self,

@@ -33,5 +33,5 @@ class Network(Protocol):
     def host(self, values: Array) -> np.ndarray:
         """Return a result of the maths as float64 of NumPy."""
 
-    def check_memory(self, count: int, size: int) -> None:
-        """Raise MemoryError with numbers if `count` crops of `size` pixels need more memory than there is."""
+    def check_memory(self, count: int) -> None:
+        """Raise MemoryError with numbers if `count` targets need more memory than is free."""

@@ -51,7 +51,22 @@ FORMS = {
     "npu": DeviceForm(torch.float32, on_host=False, static=True),
 }
 _MATHS_BYTES = 2**20  # of a target, for arrays over its anchors
-_copies: "weakref.WeakKeyDictionary[nn.Module, dict[str, tuple[tuple, SiamRPN]]]" = weakref.WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Folded copy of a model, the state of the model's weights at that time, and bytes that it needs.
+
+    `template_bytes` are those of a template's kernels, `call_bytes` about the most of a call per search crop.
+    """
+
+    network: SiamRPN
+    version: tuple
+    template_bytes: int
+    call_bytes: int
+
+
+_copies: "weakref.WeakKeyDictionary[nn.Module, dict[str, Copy]]" = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -85,7 +100,7 @@ class TorchNetwork:
     @torch.inference_mode()
     def template(self, crops: np.ndarray) -> State:
         self._copy = shared_copy(self.model, self.precision, self.crop_sizes)
-        return self._copy.kernels(self._images(crops))
+        return self._copy.network.kernels(self._images(crops))
 
     @torch.inference_mode()
     def track(self, state: State, crops: np.ndarray) -> tuple[Array, Array]:
@@ -93,10 +108,12 @@ class TorchNetwork:
         most = self._form.most.get(self.precision, count)
         if count > most:
             parts = [slice(first, first + most) for first in range(0, count, most)]
-            outputs = [self._copy.match([rows[part] for rows in state], self._images(crops[part])) for part in parts]
+            outputs = [
+                self._copy.network.match([rows[part] for rows in state], self._images(crops[part])) for part in parts
+            ]
             cls, loc = (torch.cat(maps).float() for maps in zip(*outputs, strict=True))
         else:
-            cls, loc = (output.float() for output in self._copy.match(list(state), self._images(crops)))
+            cls, loc = (output.float() for output in self._copy.network.match(list(state), self._images(crops)))
         return (cls.numpy(), loc.numpy()) if self._form.on_host else (cls, loc)
 
     def array(self, values: np.ndarray) -> Array:
@@ -105,20 +122,15 @@ class TorchNetwork:
     def host(self, values: Array) -> np.ndarray:
         return values if self._form.on_host else values.cpu().numpy().astype(np.float64)
 
-    @torch.inference_mode()
-    def check_memory(self, count: int, size: int) -> None:
+    def check_memory(self, count: int) -> None:
         copy, free = shared_copy(self.model, self.precision, self.crop_sizes), free_memory(self.device)
-        if free is None:
-            return
-        template, search = (self._images(np.zeros((1, side, side, 3), np.uint8)) for side in (self.crop_sizes[0], size))
-        kernels = sum(part.nbytes for part in copy.kernels(template))
-        in_call = _peak_bytes(copy, search)
-        most = self._form.most.get(self.precision, count)
-        each = 3 * size * size + kernels + _MATHS_BYTES + (in_call if most >= count else 0)
-        shared = 0 if most >= count else most * in_call
-        if shared + count * each > free:
+        side, most = self.crop_sizes[1], self._form.most.get(self.precision, count)
+        each, shared = 3 * side * side + copy.template_bytes + _MATHS_BYTES, most * copy.call_bytes
+        if most >= count:
+            each, shared = each + copy.call_bytes, 0
+        if free is not None and shared + count * each > free:
             raise MemoryError(
-                f"{count} targets with crops of {size} pixels need about {(shared + count * each) / 2**30:.1f} GiB on "
+                f"{count} targets with crops of {side} pixels need about {(shared + count * each) / 2**30:.1f} GiB on "
                 f"{self.device} ({each / 2**20:.1f} MiB each), {free / 2**30:.1f} GiB are free: track at most "
                 f"{max(1, (free - shared) // each)} in a batch"
             )
@@ -135,33 +147,36 @@ class TorchNetwork:
         return values.to(self.device, non_blocking=True)
 
 
-def shared_copy(model: SiamRPN, precision: str, crop_sizes: tuple[int, int]) -> SiamRPN:
+def shared_copy(model: SiamRPN, precision: str, crop_sizes: tuple[int, int]) -> Copy:
     """Return the folded copy of a model in `precision`; it is made anew when the model's weights have changed."""
     tensors = [*model.parameters(), *model.buffers()]
     version = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors if not tensor.is_inference())
     with _lock:
         made = _copies.setdefault(model, {})
-        if precision not in made or made[precision][0] != version:
-            made[precision] = version, _make_copy(model, precision, crop_sizes)
-        return made[precision][1]
+        if precision not in made or made[precision].version != version:
+            made[precision] = _make_copy(model, version, precision, crop_sizes)
+        return made[precision]
 
 
 @torch.inference_mode(False)
 @torch.no_grad()
-def _make_copy(model: SiamRPN, precision: str, crop_sizes: tuple[int, int]) -> SiamRPN:
+def _make_copy(model: SiamRPN, version: tuple, precision: str, crop_sizes: tuple[int, int]) -> Copy:
     device, dtype = next(model.parameters()).device, _dtype(precision)
-    copy = fold_network(model).requires_grad_(False)
+    network = fold_network(model).requires_grad_(False)
     if dtype != torch.float32:
-        _convert(copy, dtype)
+        _convert(network, dtype)
+    layout = torch.contiguous_format
     if _channels_last(device, precision):
-        copy = copy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        layout = torch.channels_last
+        network = network.to(memory_format=layout)  # type: ignore[call-overload]
+    template, search = (
+        torch.zeros(1, 3, side, side, dtype=dtype, device=device).contiguous(memory_format=layout)
+        for side in crop_sizes
+    )
     if device.type == "cpu":
-        template, search = (
-            torch.zeros(1, 3, size, size, dtype=dtype).contiguous(memory_format=torch.channels_last)
-            for size in crop_sizes
-        )
-        pack_convolutions(copy, lambda: copy.match(copy.kernels(template), search))
-    return copy
+        pack_convolutions(network, lambda: network.match(network.kernels(template), search))
+    template_bytes = sum(kernel.nbytes for kernel in network.kernels(template))
+    return Copy(network, version, template_bytes, _peak_bytes(network, search))
 
 
 def _convert(network: SiamRPN, dtype: torch.dtype) -> None:
@@ -242,7 +257,7 @@ class OwnTemplateNetwork:
     def host(self, values: Array) -> np.ndarray:
         return values
 
-    def check_memory(self, count: int, size: int) -> None:
+    def check_memory(self, count: int) -> None:
         if count > 1:
             raise ValueError(
                 f"{type(self.model).__name__} keeps the template itself, so it can follow one target, not {count}; "

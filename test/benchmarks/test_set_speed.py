@@ -43,7 +43,10 @@ def test_results_are_compared(tmp_path):
         save_baseline(tmp_path / name, "a", trajectory(box=(20, 20 + 0.25 * (name == "first"), 19, 19)))
         save_baseline(tmp_path / name, "b", trajectory(lost=second))
     text = compare_results(dataset, tmp_path / "first", tmp_path / "second")
-    assert text == "1 of 2 runs have the same losses, their boxes differ by up to 0.2500 px"
+    expected = (
+        "1 of 2 runs have the same losses, their boxes differ by up to 0.2500 px, by more than 0.001 px in a_001 "
+    )
+    assert text == f"{expected}from frame 2"
 
 
 def test_rows(tmp_path):

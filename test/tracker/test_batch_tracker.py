@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import experiment, load_synthetic_weights, synthetic_image, tiny_config
+from helpers import ROOT, experiment, load_synthetic_weights, synthetic_image, tiny_config
 from pysot.core.config import load_config
 from pysot.models.model_builder import build_model
 from pysot.tracker import batch_tracker, torch_network
@@ -273,3 +273,13 @@ def test_a_model_that_keeps_its_template_follows_one_target():
 
     with pytest.raises(ValueError, match="OwnTemplate keeps the template itself, so it can follow one target, not 2"):
         build_batch_tracker(OwnTemplate(), tiny_config(), 2)
+
+
+def test_the_example_of_the_readme():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = text.split("### Several targets in Python")[1].split("```python")[1].split("```")[0]
+    config = tiny_config()
+    values = {"model": build_model(config), "cfg": config, "frame": IMAGE}
+    exec(code, values)
+    assert np.isfinite(values["boxes"][:2]).all() and np.isnan(values["boxes"][2:]).all()
+    assert values["tracker"].active.tolist() == [False, True, *[False] * 6]
