@@ -228,3 +228,21 @@ def check_processes_end(folder: Path, script: str, signum: int) -> None:
     while any(map(is_alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(map(is_alive, pids))
+
+
+# Boxes and confidences of `track_golden` with AlexNet and synthetic weights, recorded when those on bag agreed with the
+# original's.
+GOLDEN_BOXES = [
+    [93.98, 75.886, 59.2, 43.501],
+    [90.55, 71.146, 57.531, 43.865],
+    [86.819, 66.814, 56.072, 44.142],
+    [76.479, 55.29, 54.466, 44.397],
+]
+GOLDEN_CONFIDENCES = [0.37596, 0.37058, 0.34025, 0.43517]
+
+
+def track_golden(tracker) -> list[dict]:
+    """Return the outputs of a tracker on four frames of a moving image."""
+    image = synthetic_image("golden", 240, 320)
+    tracker.init(image, [100.5, 80.25, 61, 43])
+    return [tracker.track(np.roll(image, (2 * i, 5 * i), (0, 1))) for i in range(1, 5)]

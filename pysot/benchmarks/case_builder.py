@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import torch
 from yacs.config import CfgNode
 
-from pysot.benchmarks.plain_tracker import PlainSettings, PlainTracker
+from pysot.benchmarks.plain_tracker import PlainTracker
 from pysot.benchmarks.train_step import PlainStep
 from pysot.core.config import load_config
 from pysot.engine.optimizer import FreezePlan
 from pysot.models.model_builder import build_model
 from pysot.models.siamrpn import SiamRPN
+from pysot.tracker.tracker_builder import track_settings
 from pysot.utils.files import REPO_ROOT
 
 
@@ -91,21 +92,8 @@ def build_plain_tracker(model: SiamRPN, cfg: CfgNode) -> PlainTracker:
 
     Raises ValueError for a TRACK.TYPE that it is no baseline for.
     """
-    track, anchor = cfg.TRACK, cfg.ANCHOR
-    if track.TYPE != "SiamRPNTracker":
+    if cfg.TRACK.TYPE != "SiamRPNTracker":
         raise ValueError(
-            f"TRACK.TYPE {track.TYPE}: only SiamRPNTracker has a plain baseline; benchmark a config of that type"
+            f"TRACK.TYPE {cfg.TRACK.TYPE}: only SiamRPNTracker has a plain baseline; benchmark a config of that type"
         )
-    settings = PlainSettings(
-        penalty_k=track.PENALTY_K,
-        window_influence=track.WINDOW_INFLUENCE,
-        lr=track.LR,
-        exemplar_size=track.EXEMPLAR_SIZE,
-        instance_size=track.INSTANCE_SIZE,
-        base_size=track.BASE_SIZE,
-        context_amount=track.CONTEXT_AMOUNT,
-        stride=anchor.STRIDE,
-        ratios=anchor.RATIOS,
-        scales=anchor.SCALES,
-    )
-    return PlainTracker(model, settings)
+    return PlainTracker(model, track_settings(cfg))

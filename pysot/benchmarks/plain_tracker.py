@@ -1,39 +1,24 @@
 """SiamRPN tracker written plainly, the baseline of the tracking benchmarks.
 
 One target; the network as it was trained (float32, contiguous, batch-norm as layers of its own); the template branch of
-the head is computed again in every frame. It shares no code with `pysot.tracker`, and gives the same boxes.
+the head is computed again in every frame. It shares no computation with `pysot.tracker`, and gives the same boxes.
 """
 
 import contextlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from pysot.models.siamrpn import Features, SiamRPN
+from pysot.tracker.settings import TrackSettings
 from pysot.utils.anchor import tracking_anchors
+from pysot.utils.bbox import check_box
 from pysot.utils.image import as_bgr, crop_square
 
 MAX_LOG_RATIO = 12.0
 MIN_SIDE = 10
-
-
-@dataclass(frozen=True)
-class PlainSettings:
-    """Values of the TRACK and ANCHOR sections of a config; sizes are pixels of the network input."""
-
-    penalty_k: float
-    window_influence: float
-    lr: float
-    exemplar_size: int
-    instance_size: int
-    base_size: int
-    context_amount: float
-    stride: int
-    ratios: Sequence[float]
-    scales: Sequence[float]
 
 
 class PlainTracker:
@@ -43,10 +28,10 @@ class PlainTracker:
     "decode") returns a context for each part of a step.
     """
 
-    def __init__(self, model: SiamRPN, settings: PlainSettings) -> None:
+    def __init__(self, model: SiamRPN, settings: TrackSettings) -> None:
         self.model, self.settings = model.eval(), settings
         self.device = next(model.parameters()).device
-        cells = (settings.instance_size - settings.exemplar_size) // settings.stride + 1 + settings.base_size
+        cells = settings.score_size(settings.instance_size)
         hanning = np.hanning(cells)
         self.anchors = tracking_anchors(settings.stride, settings.ratios, settings.scales, cells)
         self.window = np.tile(np.outer(hanning, hanning).ravel(), len(settings.ratios) * len(settings.scales))
@@ -57,9 +42,7 @@ class PlainTracker:
     @torch.inference_mode()
     def init(self, img: np.ndarray, box_xywh: Sequence[float] | np.ndarray) -> None:
         """Start on a frame and the target box xywh. Raises ValueError for an invalid box or frame."""
-        box, img = np.asarray(box_xywh, np.float64), as_bgr(img)
-        if box.shape != (4,) or not np.isfinite(box).all() or box[2:].min() <= 0:
-            raise ValueError(f"expected four finite numbers xywh with a size above 0, got {box.tolist()}")
+        box, img = check_box(box_xywh), as_bgr(img)
         self.center, self.size, self.fill = box[:2] + (box[2:] - 1) / 2, box[2:], img.mean(axis=(0, 1))
         self.template = self.model.features(self._crop(img, self.settings.exemplar_size, self._context_side()))
 

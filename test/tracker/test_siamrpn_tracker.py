@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import experiment, load_synthetic_weights, synthetic_image, tiny_config
+from helpers import (
+    GOLDEN_BOXES,
+    GOLDEN_CONFIDENCES,
+    experiment,
+    load_synthetic_weights,
+    synthetic_image,
+    tiny_config,
+    track_golden,
+)
 from pysot.core.config import cfg, default_config, load_config
 from pysot.models.model_builder import ModelBuilder, build_model
 from pysot.tracker.tracker_builder import build_tracker, describe_arithmetic, results_fingerprint
@@ -60,22 +68,9 @@ def test_results_fingerprint_contains_the_arithmetic(kind, opts, description):
 def test_golden_trajectory():
     """Compare with boxes recorded when the trajectories on bag agreed with the original; needs no frames of bag."""
     config = load_config(experiment("siamrpn_alex_dwxcorr"))
-    tracker, image = (
-        build_tracker(load_synthetic_weights(build_model(config)), config),
-        synthetic_image("golden", 240, 320),
-    )
-    tracker.init(image, [100.5, 80.25, 61, 43])
-    outputs = [tracker.track(np.roll(image, (2 * i, 5 * i), (0, 1))) for i in range(1, 5)]
-    expected = [
-        [93.98, 75.886, 59.2, 43.501],
-        [90.55, 71.146, 57.531, 43.865],
-        [86.819, 66.814, 56.072, 44.142],
-        [76.479, 55.29, 54.466, 44.397],
-    ]
-    np.testing.assert_allclose([output["bbox"] for output in outputs], expected, atol=0.02)
-    np.testing.assert_allclose(
-        [output["best_score"] for output in outputs], [0.37596, 0.37058, 0.34025, 0.43517], atol=1e-3
-    )
+    outputs = track_golden(build_tracker(load_synthetic_weights(build_model(config)), config))
+    np.testing.assert_allclose([output["bbox"] for output in outputs], GOLDEN_BOXES, atol=0.02)
+    np.testing.assert_allclose([output["best_score"] for output in outputs], GOLDEN_CONFIDENCES, atol=1e-3)
 
 
 def test_a_script_written_for_the_original(tmp_path):
