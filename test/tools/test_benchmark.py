@@ -74,7 +74,11 @@ def test_given_data_are_not_replaced(tmp_path, arguments, message):
 
 @pytest.mark.parametrize("name", ["loader", "prepare", "eval"])
 def test_data_of_its_own(tmp_path, name):
-    done = run_alone(tmp_path, name, "--steps", "1", "--repeats", "1", "--device", "cpu")
+    config = tmp_path / "quickstart" / "config.yaml"  # without data, even if this checkout has made the quickstart's
+    config.parent.mkdir()
+    text = Path(experiment("quickstart")).read_text(encoding="utf-8")
+    config.write_text(text.replace("training_dataset/", "missing/"), encoding="utf-8")
+    done = run_alone(tmp_path, name, "--cfg", config, "--steps", "1", "--repeats", "1", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     folder = re.search(r"given: generated data in (\S+) are used, and removed at the end", done.stderr)
     assert folder and not Path(folder[1]).exists() and f"{name} quickstart" in done.stdout
