@@ -171,8 +171,16 @@ __C.TRACK.CONTEXT_AMOUNT = 0.5  # margin around the target, share of width + hei
 __C.TRACK.LOST_INSTANCE_SIZE = 831  # long-term: search crop while the target is lost
 __C.TRACK.CONFIDENCE_LOW = 0.85  # long-term: below this confidence the target counts as lost
 __C.TRACK.CONFIDENCE_HIGH = 0.998  # long-term: above this confidence it counts as found again
-# (new) 'fp32' or 'bf16': faster where the processor has instructions for it; boxes differ by fractions of a pixel
+# (new) 'fp32', 'bf16' (faster where the processor has instructions for it) or 'fp16' (for GPUs and NPUs); in the last
+# two, boxes differ by fractions of a pixel
 __C.TRACK.PRECISION = "fp32"
+# (new) where search crops are cut: 'host' (by OpenCV), 'device', or 'auto' (on the device, except on a CPU)
+__C.TRACK.CROPS = "auto"
+# (new) 'auto' captures a step on a GPU or NPU as a graph, which costs the host one call instead of hundreds; or 'off'
+__C.TRACK.GRAPH = "auto"
+# (new) use torch.compile where it is faster: costs seconds to a minute at the start, needs a compiler (C++ on a CPU);
+# not on an NPU
+__C.TRACK.COMPILE = False
 __C.TRACK.MASK_THERSHOLD = 0.3  # SiamMask: mask probability above which a pixel is object
 __C.TRACK.MASK_OUTPUT_SIZE = 127  # SiamMask: side of the mask
 

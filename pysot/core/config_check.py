@@ -24,7 +24,9 @@ _SCHEDULES = {"log", "step", "multi-step", "linear", "cos"}
 _CHOICES = {
     "TRAIN.GRAD_REDUCE": ("sum", "avg"),
     "TRAIN.PRECISION": ("fp32", "fp16", "bf16"),
-    "TRACK.PRECISION": ("fp32", "bf16"),
+    "TRACK.PRECISION": ("fp32", "fp16", "bf16"),
+    "TRACK.CROPS": ("auto", "host", "device"),
+    "TRACK.GRAPH": ("auto", "off"),
     "NPU.PRECISION_MODE": ("", "allow_fp32_to_fp16", "must_keep_origin_dtype"),
     "TRAIN.LR.TYPE": _SCHEDULES,
     "TRAIN.LR_WARMUP.TYPE": _SCHEDULES,

@@ -28,8 +28,9 @@ from pysot.engine.parallel import wrap_model
 from pysot.engine.skipped_steps import SkippedSteps, flat_statistics, is_bad_batch, is_bad_norm
 from pysot.engine.train_settings import TrainHooks, TrainSettings
 from pysot.models.siamrpn import SiamRPN
-from pysot.utils.device import CopyStream, synchronize
+from pysot.utils.device import synchronize
 from pysot.utils.distributed import Rank, any_over_ranks, barrier, mean_over_ranks
+from pysot.utils.streams import CopyStream
 from pysot.utils.watchdog import FIRST_STEP
 
 logger = logging.getLogger(__name__)
@@ -64,8 +65,7 @@ class Trainer:
         self.device = device
         self.rank = rank
         self.memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
-        self.model = model.to(device)
-        self.model.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        self.model = model.to(device, memory_format=self.memory_format)  # type: ignore[call-overload]
         self.wrapped: nn.Module = model
         self.statistics = flat_statistics(self.model)
         self.loader = loader

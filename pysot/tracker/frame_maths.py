@@ -42,6 +42,16 @@ def make_grid(settings: TrackSettings, instance_size: int) -> Grid:
     return Grid(anchors.T.astype(np.float64), window)
 
 
+def check_grid(cls: Array, grid: Grid, instance_size: int) -> None:
+    """Raise ValueError unless cls (N, 2A, S, S) has a score for each anchor of the grid."""
+    count = cls[0].reshape(2, -1).shape[1]
+    if count != len(grid.window):
+        raise ValueError(
+            f"the network returns {count} scores for a crop of {instance_size} pixels, but TRACK and ANCHOR describe "
+            f"{len(grid.window)}; correct TRACK.BASE_SIZE"
+        )
+
+
 def start_targets(boxes_xywh: Array) -> tuple[Array, Array]:
     """Return centres (N, 2) and sizes (N, 2) of targets that start on boxes (N, 4)."""
     # pysot-compat: (w - 1) / 2, though an output box is cx - w / 2. Published trajectories contain the half pixel.

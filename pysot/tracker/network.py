@@ -1,14 +1,20 @@
-"""The interface by which trackers use a network, whatever computes it."""
+"""The interfaces by which trackers use a network, whatever computes it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from pysot.tracker.crop_threads import CropThreads
 from pysot.tracker.frame_maths import Array
+from pysot.tracker.settings import TrackSettings
 
 # The templates of N targets: arrays with one row per target.
 State = Sequence[Array]
+# timer("crop" | "network" | "decode") returns a context for a part of a step.
+Timer = Callable[[str], AbstractContextManager]
 
 
 class Network(Protocol):
@@ -35,3 +41,47 @@ class Network(Protocol):
 
     def check_memory(self, count: int) -> None:
         """Raise MemoryError with numbers if `count` targets need more memory than is free."""
+
+    def make_step(self, slots: int, threads: CropThreads, last: "Step | None") -> "Step":
+        """Return the step that a tracker with `slots` places computes: its `last` one, unless the network has moved."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Targets to search in crops of one size.
+
+    `images` are BGR frames by slot; `targets` (slots, 4) centre and size, and `colours` (slots, 3) for pixels outside
+    the frame, have a row per slot. With `follows`, the targets are instead those that the step before has found.
+    """
+
+    settings: TrackSettings
+    instance_size: int
+    images: dict[int, np.ndarray]
+    targets: np.ndarray
+    colours: np.ndarray
+    follows: bool = False
+
+
+class Step(Protocol):
+    """What a tracker computes in each frame, with the templates of its targets.
+
+    With `static`, lost targets come in groups of one. With `overlaps`, a search may start before the result of the one
+    before is asked for.
+    """
+
+    @property
+    def static(self) -> bool:
+        """See `Network.static`."""
+
+    @property
+    def overlaps(self) -> bool:
+        """Return whether a group may follow a search whose result is not known yet."""
+
+    def start(self, slots: Sequence[int], crops: np.ndarray, is_first: bool) -> None:
+        """Store the templates of crops, one per slot; with `is_first`, all other slots are free."""
+
+    def search(self, group: Group, timer: Timer | None) -> Callable[[], np.ndarray]:
+        """Start to search a group; return a function that waits for the rows of `frame_maths.find_targets`.
+
+        The rows are in the order of `group.images`. Frames may change after this call.
+        """

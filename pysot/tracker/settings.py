@@ -27,3 +27,16 @@ class TrackSettings:
     def score_size(self, instance_size: int) -> int:
         """Return the number of cells per side of the score map of a search crop of `instance_size` pixels."""
         return (instance_size - self.exemplar_size) // self.stride + 1 + self.base_size
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a network of torch tracks: PRECISION, CROPS, GRAPH and COMPILE of the TRACK section of the config.
+
+    `precision` is fp32, fp16 or bf16, `crops` auto, host or device, `graph` auto or off.
+    """
+
+    precision: str = "fp32"
+    crops: str = "auto"
+    graph: str = "auto"
+    compiled: bool = False

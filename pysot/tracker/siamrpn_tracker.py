@@ -8,7 +8,7 @@ from torch import nn
 
 from pysot.models.siamrpn import SiamRPN
 from pysot.tracker.batch_tracker import BatchTracker
-from pysot.tracker.settings import TrackSettings
+from pysot.tracker.settings import Execution, TrackSettings
 from pysot.tracker.torch_network import OwnTemplateNetwork, TorchNetwork
 from pysot.utils.image import as_bgr
 
@@ -23,11 +23,16 @@ class SiamRPNTracker:
     long_term = False
 
     def __init__(
-        self, model: nn.Module, settings: TrackSettings | Callable[[], TrackSettings], precision: str = "fp32"
+        self,
+        model: nn.Module,
+        settings: TrackSettings | Callable[[], TrackSettings],
+        execution: Execution | None = None,
     ):
         """Take `settings`, or a function that returns the current settings and is called at every frame."""
         self.model: Any = model.eval()
-        self.batch = BatchTracker(network_of(model, precision, settings), settings, long_term=self.long_term)
+        self.batch = BatchTracker(
+            network_of(model, execution or Execution(), settings), settings, long_term=self.long_term
+        )
 
     @property
     def settings(self) -> TrackSettings:
@@ -63,10 +68,10 @@ class SiamRPNTracker:
 
 
 def network_of(
-    model: nn.Module, precision: str, settings: TrackSettings | Callable[[], TrackSettings]
+    model: nn.Module, execution: Execution, settings: TrackSettings | Callable[[], TrackSettings]
 ) -> TorchNetwork | OwnTemplateNetwork:
     """Return the network of a tracker for a model of this package, or with the interface of the original package."""
     if not isinstance(model, SiamRPN):
         return OwnTemplateNetwork(model)
     current = settings() if callable(settings) else settings
-    return TorchNetwork(model, precision, (current.exemplar_size, current.instance_size))
+    return TorchNetwork(model, execution, (current.exemplar_size, current.instance_size))

@@ -16,8 +16,13 @@ from pysot.models.folding import fold_network
 from pysot.models.head.rpn import DepthwiseXCorr
 from pysot.models.packed_convolution import pack_convolutions
 from pysot.models.siamrpn import SiamRPN
+from pysot.tracker.compiled import Match, compile_match
+from pysot.tracker.crop_threads import CropThreads
+from pysot.tracker.device_step import DeviceStep
 from pysot.tracker.frame_maths import Array
-from pysot.tracker.network import State
+from pysot.tracker.host_step import HostStep
+from pysot.tracker.network import State, Step
+from pysot.tracker.settings import Execution
 from pysot.utils.device import (
     check_precision,
     half_dtype,
@@ -34,39 +39,44 @@ class DeviceForm:
     """How a kind of device tracks.
 
     `maths`: type of the maths of a frame. `on_host`: the maths is computed by NumPy. `static`: see `Network`.
-    `most`: crops of one call by precision, where more are slower per crop.
+    `device_crops`: crops are cut on the device, see `DeviceStep`, unless TRACK.CROPS is host. `most`: crops of one call
+    by precision, where more are slower per crop.
     """
 
     maths: torch.dtype
     on_host: bool
     static: bool
+    device_crops: bool
     most: Mapping[str, int] = field(default_factory=dict)
 
 
 # Batch-norm is folded everywhere; for the layout of channels see `prefers_channels_last`; weights are packed on a CPU.
 # Measurements are in test/benchmarks/README.md.
 FORMS = {
-    "cpu": DeviceForm(torch.float64, on_host=True, static=False, most={"fp32": 2, "bf16": 4}),
-    "cuda": DeviceForm(torch.float64, on_host=False, static=True),
-    "npu": DeviceForm(torch.float32, on_host=False, static=True),
+    "cpu": DeviceForm(torch.float64, on_host=True, static=False, device_crops=False, most={"fp32": 2, "bf16": 4}),
+    "cuda": DeviceForm(torch.float64, on_host=False, static=True, device_crops=True),
+    "npu": DeviceForm(torch.float32, on_host=False, static=True, device_crops=True),
 }
 _MATHS_BYTES = 2**20  # of a target, for arrays over its anchors
+_CROP_BYTES = 60  # of a pixel of a crop that is cut on the device
 
 
 @dataclass(frozen=True)
 class Copy:
     """Folded copy of a model, the state of the model's weights at that time, and bytes that it needs.
 
-    `template_bytes` are those of a template's kernels, `call_bytes` about the most of a call per search crop.
+    `match` is that of the network, compiled if that was asked for. `template_bytes` are those of a template's kernels,
+    `call_bytes` about the most of a call per search crop.
     """
 
     network: SiamRPN
+    match: Match
     version: tuple
     template_bytes: int
     call_bytes: int
 
 
-_copies: "weakref.WeakKeyDictionary[nn.Module, dict[str, Copy]]" = weakref.WeakKeyDictionary()
+_copies: "weakref.WeakKeyDictionary[nn.Module, dict[tuple[str, bool], Copy]]" = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -74,15 +84,18 @@ class TorchNetwork:
     """Network of a tracker, see `Network`: a folded copy of a SiamRPN model, which all trackers of the model share.
 
     Changes of the model's weights are followed at the next `template` call, and so is a move to another device; only
-    changes through `.data` of a parameter are not noticed. `precision` is fp32 or bf16. `crop_sizes` are the pixels per
-    side of template and search crops that are to be fast; others work.
+    changes through `.data` of a parameter are not noticed. `crop_sizes` are the pixels per side of template and search
+    crops that are to be fast; others work. `copy` is the folded copy in use, None before the first template.
     """
 
-    def __init__(self, model: SiamRPN, precision: str = "fp32", crop_sizes: tuple[int, int] = (127, 255)):
+    def __init__(
+        self, model: SiamRPN, execution: Execution | None = None, crop_sizes: tuple[int, int] = (127, 255)
+    ) -> None:
         self.model = model
-        self.precision = precision
+        self.execution = execution or Execution()
         self.crop_sizes = crop_sizes
-        check_precision(self.device, precision, key="TRACK.PRECISION")
+        self.copy: Copy | None = None
+        check_precision(self.device, self.execution.precision, key="TRACK.PRECISION")
 
     @property
     def device(self) -> torch.device:
@@ -97,24 +110,36 @@ class TorchNetwork:
     def _form(self) -> DeviceForm:
         return FORMS[self.device.type]
 
+    @property
+    def _crops_on_device(self) -> bool:
+        crops = self.execution.crops
+        return self._form.device_crops if crops == "auto" else crops == "device"
+
     @torch.inference_mode()
     def template(self, crops: np.ndarray) -> State:
-        self._copy = shared_copy(self.model, self.precision, self.crop_sizes)
-        return self._copy.network.kernels(self._images(crops))
+        self.copy = self._shared_copy()
+        return self.copy.network.kernels(self._images(self._upload(torch.from_numpy(crops))))
 
     @torch.inference_mode()
     def track(self, state: State, crops: np.ndarray) -> tuple[Array, Array]:
-        count = len(crops)
-        most = self._form.most.get(self.precision, count)
-        if count > most:
-            parts = [slice(first, first + most) for first in range(0, count, most)]
-            outputs = [
-                self._copy.network.match([rows[part] for rows in state], self._images(crops[part])) for part in parts
-            ]
-            cls, loc = (torch.cat(maps).float() for maps in zip(*outputs, strict=True))
-        else:
-            cls, loc = (output.float() for output in self._copy.network.match(list(state), self._images(crops)))
+        cls, loc = self.match(state, self._upload(torch.from_numpy(crops)))
         return (cls.numpy(), loc.numpy()) if self._form.on_host else (cls, loc)
+
+    def match(self, state: State, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return float32 cls (N, 2A, S, S) and loc (N, 4A, S, S) of crops (N, H, H, 3) of any type on the device."""
+        assert self.copy is not None  # a target starts first
+        most = self._form.most.get(self.execution.precision, len(crops))
+        parts = [slice(first, first + most) for first in range(0, len(crops), most)]
+        outputs = [self.copy.match([rows[part] for rows in state], self._images(crops[part])) for part in parts]
+        cls, loc = zip(*outputs, strict=True)
+        return _joined(cls).float(), _joined(loc).float()
+
+    def make_step(self, slots: int, threads: CropThreads, last: Step | None) -> Step:
+        if not self._crops_on_device:
+            return last if isinstance(last, HostStep) else HostStep(self, slots, threads)
+        if isinstance(last, DeviceStep) and last.device == self.device:
+            return last
+        return DeviceStep(self, self._form.maths, self.execution.graph == "auto", slots, threads)
 
     def array(self, values: np.ndarray) -> Array:
         return values if self._form.on_host else self._upload(torch.from_numpy(values).to(self._form.maths))
@@ -123,9 +148,10 @@ class TorchNetwork:
         return values if self._form.on_host else values.cpu().numpy().astype(np.float64)
 
     def check_memory(self, count: int) -> None:
-        copy, free = shared_copy(self.model, self.precision, self.crop_sizes), free_memory(self.device)
-        side, most = self.crop_sizes[1], self._form.most.get(self.precision, count)
-        each, shared = 3 * side * side + copy.template_bytes + _MATHS_BYTES, most * copy.call_bytes
+        copy, free = self._shared_copy(), free_memory(self.device)
+        side, most = self.crop_sizes[1], self._form.most.get(self.execution.precision, count)
+        pixel_bytes = _CROP_BYTES if self._crops_on_device else 3
+        each, shared = pixel_bytes * side * side + copy.template_bytes + _MATHS_BYTES, most * copy.call_bytes
         if most >= count:
             each, shared = each + copy.call_bytes, 0
         if free is not None and shared + count * each > free:
@@ -135,48 +161,65 @@ class TorchNetwork:
                 f"{max(1, (free - shared) // each)} in a batch"
             )
 
-    def _images(self, crops: np.ndarray) -> torch.Tensor:
-        """Return uint8 crops (N, H, H, 3) as images (N, 3, H, H) in the type of the copy, on its device."""
-        dtype = _dtype(self.precision)
-        if _channels_last(self.device, self.precision):
-            return self._upload(torch.from_numpy(crops)).permute(0, 3, 1, 2).to(dtype)
-        return self._upload(torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 3, 1, 2)))).to(dtype)
+    def _shared_copy(self) -> Copy:
+        return shared_copy(self.model, self.execution, self.crop_sizes)
+
+    def _images(self, crops: torch.Tensor) -> torch.Tensor:
+        """Return crops (N, H, H, 3) as images (N, 3, H, H) in the type and memory format of the copy."""
+        images = crops.to(_dtype(self.execution.precision))
+        if _channels_last(self.device, self.execution.precision):
+            return images.permute(0, 3, 1, 2)
+        # An NPU transposes three dimensions, and refuses a view in the order of channels_last.
+        return images.flatten(1, 2).transpose(1, 2).contiguous().unflatten(2, crops.shape[1:3])
 
     def _upload(self, values: torch.Tensor) -> torch.Tensor:
         values = values.pin_memory() if needs_pinned_memory(self.device) else values
         return values.to(self.device, non_blocking=True)
 
 
-def shared_copy(model: SiamRPN, precision: str, crop_sizes: tuple[int, int]) -> Copy:
-    """Return the folded copy of a model in `precision`; it is made anew when the model's weights have changed."""
+def shared_copy(model: SiamRPN, execution: Execution, crop_sizes: tuple[int, int]) -> Copy:
+    """Return the folded copy of a model; it is made anew when the model's weights have changed."""
     tensors = [*model.parameters(), *model.buffers()]
     version = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors if not tensor.is_inference())
     with _lock:
-        made = _copies.setdefault(model, {})
-        if precision not in made or made[precision].version != version:
-            made[precision] = _make_copy(model, version, precision, crop_sizes)
-        return made[precision]
+        made, key = _copies.setdefault(model, {}), (execution.precision, execution.compiled)
+        if key not in made or made[key].version != version:
+            made[key] = _make_copy(model, version, execution, crop_sizes)
+        return made[key]
 
 
 @torch.inference_mode(False)
 @torch.no_grad()
-def _make_copy(model: SiamRPN, version: tuple, precision: str, crop_sizes: tuple[int, int]) -> Copy:
-    device, dtype = next(model.parameters()).device, _dtype(precision)
-    network = fold_network(model).requires_grad_(False)
-    if dtype != torch.float32:
-        _convert(network, dtype)
-    layout = torch.contiguous_format
-    if _channels_last(device, precision):
-        layout = torch.channels_last
-        network = network.to(memory_format=layout)  # type: ignore[call-overload]
+def _make_copy(model: SiamRPN, version: tuple, execution: Execution, crop_sizes: tuple[int, int]) -> Copy:
+    precision, device = execution.precision, next(model.parameters()).device
+    network = _fold(model, precision)
+    layout = torch.channels_last if _channels_last(device, precision) else torch.contiguous_format
     template, search = (
-        torch.zeros(1, 3, side, side, dtype=dtype, device=device).contiguous(memory_format=layout)
+        torch.zeros(1, 3, side, side, dtype=_dtype(precision), device=device).contiguous(memory_format=layout)
         for side in crop_sizes
     )
     if device.type == "cpu":
         pack_convolutions(network, lambda: network.match(network.kernels(template), search))
+    match: Match = network.match
+    if execution.compiled:
+        counts = sorted({1, FORMS[device.type].most.get(precision, 1)})
+        match = compile_match(_fold(model, precision), network, template, search, counts)
     template_bytes = sum(kernel.nbytes for kernel in network.kernels(template))
-    return Copy(network, version, template_bytes, _peak_bytes(network, search))
+    return Copy(network, match, version, template_bytes, _peak_bytes(network, search))
+
+
+def _fold(model: SiamRPN, precision: str) -> SiamRPN:
+    """Return a folded copy of a model in the type and memory format of `precision`."""
+    network = fold_network(model).requires_grad_(False)
+    if _dtype(precision) != torch.float32:
+        _convert(network, _dtype(precision))
+    if _channels_last(next(model.parameters()).device, precision):
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
+def _joined(maps: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    return maps[0] if len(maps) == 1 else torch.cat(maps)
 
 
 def _convert(network: SiamRPN, dtype: torch.dtype) -> None:
@@ -256,6 +299,9 @@ class OwnTemplateNetwork:
 
     def host(self, values: Array) -> np.ndarray:
         return values
+
+    def make_step(self, slots: int, threads: CropThreads, last: Step | None) -> Step:
+        return last or HostStep(self, slots, threads)
 
     def check_memory(self, count: int) -> None:
         if count > 1:

@@ -9,7 +9,7 @@ from yacs.config import CfgNode
 
 from pysot.core.config import cfg as global_cfg
 from pysot.tracker.batch_tracker import BatchTracker
-from pysot.tracker.settings import TrackSettings
+from pysot.tracker.settings import Execution, TrackSettings
 from pysot.tracker.siamrpn_tracker import SiamRPNTracker, network_of
 from pysot.tracker.siamrpnlt_tracker import SiamRPNLTTracker
 from pysot.utils.registry import lookup
@@ -43,7 +43,8 @@ def results_fingerprint(model: nn.Module, cfg: CfgNode) -> str:
     It is a digest of the weights and of the config sections of network and tracker, a space, and the arithmetic.
     """
     track = cfg.TRACK.clone()
-    track.pop("PRECISION")  # it is part of the arithmetic
+    for key in ("PRECISION", "CROPS", "GRAPH", "COMPILE"):  # they are part of the arithmetic, or do not matter
+        track.pop(key)
     sections = "".join(map(str, (cfg.BACKBONE, cfg.ADJUST, cfg.RPN, cfg.ANCHOR, track)))
     digest = hashlib.sha256(sections.encode())
     for name, value in model.state_dict().items():
@@ -72,8 +73,8 @@ def build_tracker(model: nn.Module, cfg: CfgNode | None = None) -> SiamRPNTracke
     Without a config it uses the global `cfg` and follows its later changes, as trackers of the original do. Raises
     ValueError for an unknown type.
     """
-    tracker_type, settings, precision = _parts(cfg)
-    return tracker_type(model, settings, precision)
+    tracker_type, settings, execution = _parts(cfg)
+    return tracker_type(model, settings, execution)
 
 
 def build_batch_tracker(model: nn.Module, cfg: CfgNode | None = None, slots: int = 1) -> BatchTracker:
@@ -82,13 +83,14 @@ def build_batch_tracker(model: nn.Module, cfg: CfgNode | None = None, slots: int
     Settings and errors are as in `build_tracker`. Raises ValueError for a model that keeps its template itself, and
     MemoryError for more targets than fit into memory.
     """
-    tracker_type, settings, precision = _parts(cfg)
-    network = network_of(model.eval(), precision, settings)
+    tracker_type, settings, execution = _parts(cfg)
+    network = network_of(model.eval(), execution, settings)
     return BatchTracker(network, settings, slots, long_term=tracker_type.long_term)
 
 
-def _parts(cfg: CfgNode | None) -> tuple[type[SiamRPNTracker], TrackSettings | Callable[[], TrackSettings], str]:
-    """Return class, settings and precision of a tracker."""
+def _parts(cfg: CfgNode | None) -> tuple[type[SiamRPNTracker], TrackSettings | Callable[[], TrackSettings], Execution]:
+    """Return class, settings and execution of a tracker."""
     track = (global_cfg if cfg is None else cfg).TRACK
     settings = track_settings(cfg) if cfg is not None else lambda: track_settings(global_cfg)
-    return lookup(TRACKERS, track.TYPE, key="TRACK.TYPE"), settings, track.PRECISION
+    execution = Execution(track.PRECISION, track.CROPS, track.GRAPH, track.COMPILE)
+    return lookup(TRACKERS, track.TYPE, key="TRACK.TYPE"), settings, execution

@@ -234,7 +234,7 @@ def check_precision(device: torch.device, precision: str, key: str) -> None:
     if precision == "bf16" and device.type == "npu" and not _module("npu").is_bf16_supported():
         raise ValueError(
             f"{key} is bf16, which {device_name(device)} does not support (Ascend 910B and later do); set it to "
-            f"{'fp16 or fp32' if key == 'TRAIN.PRECISION' else 'fp32'}"
+            "fp16 or fp32"
         )
 
 
@@ -280,27 +280,6 @@ def saw_overflow(scaler: torch.amp.GradScaler) -> bool:
     False: there the gradients themselves become non-finite.
     """
     return bool(getattr(scaler, "_has_overflow", False))
-
-
-class CopyStream:
-    """Copies to a device in parallel with its computations; computations queued after a copy wait for it."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self.stream = None if device.type == "cpu" else _module(device.type).Stream(device)
-
-    def copy(self, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return the tensors on the device."""
-        if self.stream is None:
-            return tensors
-        module = _module(self.device.type)
-        with module.stream(self.stream):
-            copies = {name: value.to(self.device, non_blocking=True) for name, value in tensors.items()}
-        current = module.current_stream(self.device)
-        current.wait_stream(self.stream)
-        for value in copies.values():
-            value.record_stream(current)  # otherwise the next copy could reuse its memory too early
-        return copies
 
 
 def needs_pinned_memory(device: torch.device) -> bool:

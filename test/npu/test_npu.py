@@ -126,7 +126,7 @@ def test_tracking_in_bf16():
     tracker = build_tracker(build_model(config).to(choose_device("npu")), config)
     tracker.init(image, [100, 80, 60, 60])
     assert np.isfinite(tracker.track(image)["bbox"]).all()
-    assert {part.dtype for part in tracker.batch._state} == {torch.bfloat16}
+    assert {part.dtype for part in tracker.batch._step.templates.state} == {torch.bfloat16}
 
 
 def test_commands_on_the_npu(tmp_path):

@@ -12,6 +12,7 @@ from helpers import ROOT, experiment, load_synthetic_weights, synthetic_image, t
 from pysot.core.config import load_config
 from pysot.models.model_builder import build_model
 from pysot.tracker import batch_tracker, torch_network
+from pysot.tracker.settings import Execution
 from pysot.tracker.torch_network import FORMS, DeviceForm, shared_copy
 from pysot.tracker.tracker_builder import build_batch_tracker, build_tracker
 
@@ -31,13 +32,20 @@ def make_tracker(slots, *opts):
 
 def accelerator_form():
     """Return a form of the CPU that is like that of an accelerator: maths of torch, always all slots."""
-    return DeviceForm(torch.float64, on_host=False, static=True)
+    return DeviceForm(torch.float64, on_host=False, static=True, device_crops=False)
 
 
-@pytest.fixture(params=["host", "accelerator"])
-def form(request, monkeypatch):
-    if request.param == "accelerator":
+def use_form(name, monkeypatch):
+    """Track on the CPU like on an accelerator, with crops cut on the host or on the device, unless `name` is host."""
+    if name != "host":
         monkeypatch.setitem(FORMS, "cpu", accelerator_form())
+    if name == "device crops":
+        monkeypatch.setattr(torch_network.TorchNetwork, "_crops_on_device", True)
+
+
+@pytest.fixture(params=["host", "accelerator", "device crops"])
+def form(request, monkeypatch):
+    use_form(request.param, monkeypatch)
     return request.param
 
 
@@ -60,16 +68,15 @@ def track_alone(config, model, frames, box):
 
 
 @pytest.mark.parametrize("opts", [(), LONG_TERM], ids=["short", "long"])
-@pytest.mark.parametrize("accelerator", [False, True])
-def test_any_interleaving_gives_the_boxes_of_single_streams(opts, accelerator, monkeypatch):
+@pytest.mark.parametrize("form_name", ["host", "accelerator", "device crops"])
+def test_any_interleaving_gives_the_boxes_of_single_streams(opts, form_name, monkeypatch):
     """Start, lose (restart) and end sequences in any order in any slots, with pauses."""
-    if accelerator:
-        monkeypatch.setitem(FORMS, "cpu", accelerator_form())
     config = tiny_config(*opts)
     torch.manual_seed(0)
     model = build_model(config)
     sequences = [make_sequence(number) for number in range(4)]
     expected = [track_alone(config, model, *sequence) for sequence in sequences]
+    use_form(form_name, monkeypatch)
     if opts:
         confidences = [rows[:-1, 4] for rows in expected]  # of frames that another one follows
         assert any((row < 0.65).any() for row in confidences) and any((row > 0.7).any() for row in confidences)
@@ -172,7 +179,7 @@ def test_nan_from_the_network_ends_one_target(form):
     tracker.start([0, 1, 2], [IMAGE] * 3, [BOX] * 3)
     expected = tracker.track([IMAGE] * 3)
     tracker.start([0, 1, 2], [IMAGE] * 3, [BOX] * 3)
-    tracker._state[0][1] = float("nan")
+    tracker._step.templates.state[0][1] = float("nan")
     boxes, confidences = tracker.track([IMAGE] * 3)
     assert list(tracker.failures) == [1] and "NaN or infinity" in str(tracker.failures[1])
     assert np.isnan(boxes[1]).all()
@@ -243,15 +250,15 @@ def test_one_copy_serves_all_trackers_of_a_model_and_follows_its_weights():
     config = tiny_config()
     model = build_model(config)
     trackers = [build_tracker(model, config), build_batch_tracker(model, config, 2)]
-    first = shared_copy(model, "fp32", (127, 255))
+    first = shared_copy(model, Execution(), (127, 255))
     trackers[0].init(IMAGE, BOX)
     trackers[1].start([0], [IMAGE], [BOX])
-    assert trackers[0].batch.network._copy is trackers[1].network._copy is first
+    assert trackers[0].batch.network.copy is trackers[1].network.copy is first
     before = trackers[0].track(IMAGE)["bbox"]
     model.load_state_dict({name: value * 1.5 for name, value in model.state_dict().items()})
     trackers[0].init(IMAGE, BOX)
     assert trackers[0].track(IMAGE)["bbox"] != before
-    assert shared_copy(model, "fp32", (127, 255)) is not first
+    assert shared_copy(model, Execution(), (127, 255)) is not first
 
 
 @pytest.mark.parametrize("name", ["siamrpn_alex_dwxcorr", "siamrpn_mobilev2_l234_dwxcorr"])
@@ -261,7 +268,7 @@ def test_bf16_follows_fp32(name):
         config = load_config(experiment(name), ["TRACK.PRECISION", precision])
         tracker = build_tracker(load_synthetic_weights(build_model(config)), config)
         tracker.init(image, [100.5, 80.25, 61, 43])
-        assert {part.dtype for part in tracker.batch._state} == {
+        assert {part.dtype for part in tracker.batch._step.templates.state} == {
             torch.bfloat16 if precision == "bf16" else torch.float32
         }
         boxes[precision] = np.array(tracker.track(np.roll(image, (2, 5), (0, 1)))["bbox"])

@@ -152,7 +152,7 @@ def test_grey_frames_equal_their_bgr_copies(tracker):
 
 def test_no_gradients_are_kept(tracker):
     tracker.init(synthetic_image("frame", 120, 160), [40, 30, 50, 40])
-    assert not any(kernel.requires_grad for kernel in tracker.batch._state)
+    assert not any(kernel.requires_grad for kernel in tracker.batch._step.templates.state)
     with torch.inference_mode():
         tracker.track(synthetic_image("frame", 120, 160))
 
@@ -187,7 +187,7 @@ def test_changes_of_the_global_config_are_obeyed():
         assert live.settings.lr == 0 < fixed.settings.lr
         assert live.track(image)["bbox"][2:] == [60, 60] and fixed.track(image)["bbox"][2:] != [60, 60]
         cfg.TRACK.INSTANCE_SIZE = 287
-        assert len(live.track(image)["bbox"]) == 4 and len(live.batch._grids) == 2
+        assert len(live.track(image)["bbox"]) == 4 and len(live.batch._step._grids) == 2
     finally:
         cfg.merge_from_other_cfg(before)
 

@@ -1,0 +1,72 @@
+"""Networks of trackers compiled by torch.compile; on a CPU with weights as constants, and only where that is faster."""
+
+import logging
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+
+from pysot.models.siamrpn import SiamRPN
+
+logger = logging.getLogger(__name__)
+_REPEATS = 7
+
+Match = Callable[[list[torch.Tensor], torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+
+
+def compile_match(
+    network: SiamRPN, eager: SiamRPN, template: torch.Tensor, search: torch.Tensor, counts: Sequence[int]
+) -> Match:
+    """Return `match` of a folded `network`, compiled.
+
+    On a CPU it is compiled for calls with `counts` search crops like `search` (1, 3, H, H). Calls with a count for
+    which the compiled form is not the faster one, and all other calls, are left to `eager`; this is measured here, and
+    logged. Raises ValueError for an NPU, and RuntimeError without a C++ compiler.
+    """
+    kind = template.device.type
+    if kind == "npu":
+        raise ValueError("TRACK.COMPILE true is not for an NPU, which torch.compile does not support; set it to false")
+    if kind != "cpu":
+        return torch.compile(network.match, dynamic=False)
+    faster: dict[torch.Size, Match] = {}
+    with torch.inference_mode():  # compiled code depends on this mode
+        kernels = network.kernels(template.clone())
+        for count in counts:
+            images = search.expand(count, -1, -1, -1).clone(memory_format=torch.channels_last)
+            state = [kernel.expand(count, *kernel.shape[1:]).clone() for kernel in kernels]
+            compiled = _compile(network)
+            compiled_seconds, eager_seconds = _seconds([compiled, eager.match], state, images)
+            is_faster = compiled_seconds < eager_seconds
+            if is_faster:
+                faster[images.shape] = compiled
+            logger.info(
+                "a call with %d crop%s: %.1f ms compiled, %.1f ms operator by operator; %s",
+                count,
+                "s" if count > 1 else "",
+                1000 * compiled_seconds,
+                1000 * eager_seconds,
+                "it is compiled" if is_faster else "it is not compiled",
+            )
+
+    def match(state: list[torch.Tensor], images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return faster.get(images.shape, eager.match)(state, images)
+
+    return match
+
+
+def _compile(network: SiamRPN) -> Match:
+    """Return `match` compiled with the weights as constants, in the layout that oneDNN prefers."""
+    return torch.compile(lambda state, images: network.match(state, images), dynamic=False, options={"freezing": True})
+
+
+def _seconds(ways: Sequence[Match], state: list[torch.Tensor], images: torch.Tensor) -> list[float]:
+    """Return the median seconds of each way; the first call of each is not counted."""
+    seconds: list[list[float]] = [[] for _ in ways]
+    for repeat in range(_REPEATS + 1):
+        for way, times in zip(ways, seconds, strict=True):
+            began = time.perf_counter()
+            way(state, images)
+            if repeat:
+                times.append(time.perf_counter() - began)
+    return [statistics.median(times) for times in seconds]

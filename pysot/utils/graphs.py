@@ -1,0 +1,68 @@
+"""Graphs: work that a device repeats by one call of the host, in place of one call per operator."""
+
+import contextlib
+import ctypes
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from pysot.utils.device import device_module
+
+logger = logging.getLogger(__name__)
+_TYPES = {"cuda": "CUDAGraph", "npu": "NPUGraph"}
+
+
+def find_graphs(device: torch.device) -> "Graphs | None":
+    """Return the graphs of a device; None for a CPU, and, which is logged, where the installed software has none."""
+    if device.type not in _TYPES:
+        return None
+    missing = None
+    if not hasattr(device_module(device), _TYPES[device.type]):
+        missing = f"torch {torch.__version__} has no {_TYPES[device.type]}"
+    elif device.type == "npu" and not _cann_captures():
+        missing = "this version of CANN has no aclmdlRICaptureBegin"
+    if missing is None:
+        return Graphs(device)
+    logger.warning("%s cannot capture graphs, %s: each step is computed operator by operator", device, missing)
+    return None
+
+
+def _cann_captures() -> bool:
+    """Return whether CANN can capture. Without that function, a capture leaves torch_npu unable to pin memory."""
+    with contextlib.suppress(OSError):
+        return hasattr(ctypes.CDLL("libascendcl.so"), "aclmdlRICaptureBegin")
+    return False
+
+
+class Graphs:
+    """Captures graphs that share their memory: the results of one are lost when another one runs."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._pool: Any = None
+
+    def capture(self, work: Callable[[], object]) -> Callable[[], None]:
+        """Capture `work`, and return a function that repeats it.
+
+        `work` is called twice: once to load kernels and to choose algorithms, and for the capture itself, which
+        computes nothing. It reads and writes the same tensors each time, and reads nothing on the host. Raises
+        RuntimeError if it cannot be captured.
+        """
+        module = device_module(self.device)
+        current, side = module.current_stream(self.device), module.Stream(self.device)
+        side.wait_stream(current)
+        with module.stream(side):
+            work()
+        current.wait_stream(side)
+        graph = getattr(module, _TYPES[self.device.type])()
+        try:
+            if self._pool is None:
+                self._pool = module.graph_pool_handle()
+            # Other threads may use the device meanwhile.
+            with module.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+                work()
+        finally:
+            module.set_stream(current)  # a capture that fails leaves its own stream
+        return graph.replay

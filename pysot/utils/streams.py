@@ -1,0 +1,49 @@
+"""Copies between host and device that go on while the device computes."""
+
+import torch
+
+from pysot.utils.device import device_module, needs_pinned_memory
+
+
+class CopyStream:
+    """Copies to a device in parallel with its computations; computations queued after a copy wait for it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        module = device_module(device)
+        self.stream = None if module is None else module.Stream(device)
+
+    def copy(self, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return the tensors on the device."""
+        if self.stream is None:
+            return tensors
+        module = device_module(self.device)
+        with module.stream(self.stream):
+            copies = {name: value.to(self.device, non_blocking=True) for name, value in tensors.items()}
+        current = module.current_stream(self.device)
+        current.wait_stream(self.stream)
+        for value in copies.values():
+            value.record_stream(current)  # otherwise the next copy could reuse its memory too early
+        return copies
+
+
+class Download:
+    """Copy of a tensor to the host. Work queued on the device afterwards may change the tensor."""
+
+    def __init__(self, values: torch.Tensor) -> None:
+        module = device_module(values.device)
+        if module is None:
+            self._values, self._done = values.clone(), None
+            return
+        self._values = torch.empty(values.shape, dtype=values.dtype)
+        if needs_pinned_memory(values.device):
+            self._values = self._values.pin_memory()
+        self._values.copy_(values, non_blocking=True)
+        self._done = module.Event()
+        self._done.record()
+
+    def wait(self) -> torch.Tensor:
+        """Return the tensor on the host."""
+        if self._done is not None:
+            self._done.synchronize()
+        return self._values

@@ -1,0 +1,100 @@
+"""Graphs for the CPU: a recorder of operators, and their repetition on the same tensors."""
+
+import contextlib
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from pysot.utils import graphs
+
+
+def storages(values):
+    tensors = [leaf for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor) and not leaf.is_mkldnn]
+    return {tensor.untyped_storage().data_ptr() for tensor in tensors}
+
+
+class Recorder(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default):
+            raise RuntimeError("operation not permitted when stream is capturing")
+        result = function(*args, **kwargs)
+        is_view = not function._schema.is_mutable and storages(result) & storages((args, kwargs))
+        if not is_view:
+            self.calls.append((function, args, kwargs, result))
+        return result
+
+    @torch.inference_mode()
+    def repeat(self):
+        for function, args, kwargs, result in self.calls:
+            again = function(*args, **kwargs)
+            if not function._schema.is_mutable:
+                for old, new in zip(tree_leaves(result), tree_leaves(again), strict=True):
+                    old.copy_(new)
+
+
+class FakeGraph:
+    def replay(self):
+        FakeModule.replays += 1
+        self.recorder.repeat()
+
+
+class FakeModule:
+    """Module of a device with graphs, such as torch.cuda. `captures` and `replays` count; `fail_at` fails a capture."""
+
+    CUDAGraph = FakeGraph
+    captures = replays = 0
+    fail_at = None
+    current = "the stream of the caller"
+
+    @classmethod
+    def reset(cls):
+        cls.captures, cls.replays, cls.fail_at, cls.current = 0, 0, None, "the stream of the caller"
+
+    class Stream:
+        def __init__(self, device):
+            pass
+
+        def wait_stream(self, other):
+            pass
+
+    @classmethod
+    def current_stream(cls, device):
+        return cls.Stream(device)
+
+    @classmethod
+    def set_stream(cls, stream):
+        cls.current = "the stream of the caller"
+
+    @staticmethod
+    def stream(stream):
+        return contextlib.nullcontext()
+
+    @staticmethod
+    def graph_pool_handle():
+        return 1
+
+    @classmethod
+    @contextlib.contextmanager
+    def graph(cls, graph, pool, capture_error_mode):
+        cls.captures += 1
+        cls.current = "the stream of the capture"
+        assert pool == 1 and capture_error_mode == "thread_local"
+        if cls.fail_at == cls.captures:
+            raise RuntimeError("CUDA error: out of memory\nmore lines")
+        graph.recorder = Recorder()
+        with graph.recorder:
+            yield
+
+
+def use_fake_graphs(monkeypatch):
+    """Give the CPU graphs; return their module."""
+    FakeModule.reset()
+    monkeypatch.setattr(graphs, "device_module", lambda device: FakeModule)
+    monkeypatch.setitem(graphs._TYPES, "cpu", "CUDAGraph")
+    return FakeModule
