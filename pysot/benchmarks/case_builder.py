@@ -62,11 +62,11 @@ def load_case(experiment: str, opts: Sequence[object]) -> Case:
     return read_case(str(REPO_ROOT / "experiments" / experiment / "config.yaml"), opts)
 
 
-def with_track_precision(cfg: CfgNode, precision: str) -> CfgNode:
-    """Return a copy of a config that tracks in `precision`, fp32 or bf16."""
+def with_track_options(cfg: CfgNode, **values: object) -> CfgNode:
+    """Return a copy of a config with values of its TRACK section, such as PRECISION="bf16"."""
     changed = cfg.clone()
     changed.defrost()
-    changed.TRACK.PRECISION = precision
+    changed.TRACK.update(values)
     changed.freeze()
     return changed
 

@@ -24,8 +24,8 @@ MIN_SIDE = 10
 class PlainTracker:
     """Tracker with `init(frame, box)` for the first frame and `track(frame)` for every further frame.
 
-    Frames are uint8 (H, W[, C]), BGR or grey; boxes are xywh in pixels of the frame. timer("crop" | "network" |
-    "decode") returns a context for each part of a step.
+    Frames are uint8 (H, W[, C]), BGR or grey; boxes are xywh in pixels of the frame. If `timer` is set,
+    timer("crop" | "network" | "decode") returns a context for each part of a step.
     """
 
     def __init__(self, model: SiamRPN, settings: TrackSettings) -> None:
@@ -37,7 +37,7 @@ class PlainTracker:
         self.window = np.tile(np.outer(hanning, hanning).ravel(), len(settings.ratios) * len(settings.scales))
         self.center, self.size, self.fill = np.zeros(2), np.zeros(2), np.zeros(3)
         self.template: Features | None = None
-        self.timer: Callable[[str], contextlib.AbstractContextManager] = lambda part: contextlib.nullcontext()
+        self.timer: Callable[[str], contextlib.AbstractContextManager] | None = None
 
     @torch.inference_mode()
     def init(self, img: np.ndarray, box_xywh: Sequence[float] | np.ndarray) -> None:
@@ -55,12 +55,12 @@ class PlainTracker:
         if self.template is None:
             raise RuntimeError("track() needs a target; call init(frame, box) first")
         img, s, context = as_bgr(img), self.settings, self._context_side()
-        scale = s.exemplar_size / context
-        with self.timer("crop"):
+        scale, part = s.exemplar_size / context, self.timer or (lambda name: contextlib.nullcontext())
+        with part("crop"):
             crop = self._crop(img, s.instance_size, context * (s.instance_size / s.exemplar_size))
-        with self.timer("network"):
+        with part("network"):
             cls, loc = self.model.rpn_head(self.template, self.model.features(crop))
-        with self.timer("decode"):
+        with part("decode"):
             both = torch.cat([cls.flatten(), loc.flatten()]).cpu()
             confidence = torch.softmax(both[: cls.numel()].view(2, -1), dim=0)[1].numpy()
             if not np.isfinite(confidence).all():

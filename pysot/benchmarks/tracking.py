@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from yacs.config import CfgNode
 
-from pysot.benchmarks.case_builder import build_plain_tracker, with_track_precision
+from pysot.benchmarks.case_builder import build_plain_tracker, with_track_options
 from pysot.benchmarks.networks import LARGE, NETWORKS, SMALL, load_reference, make_case, make_network
 from pysot.benchmarks.record import Record, Setting
 from pysot.models.model_builder import ModelBuilder
@@ -27,7 +27,11 @@ COMPARED_FRAMES = 8
 MAX_BOX_ERROR = 0.05  # pixels
 TIMED_FRAMES = 150
 WARM_UP_FRAMES = 5
-LOCKSTEP_TARGETS = 8
+# By kind of device: precisions, and targets in a step.
+TRACK_PRECISIONS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16"), "npu": ("fp32", "bf16", "fp16")}
+LOCKSTEP_TARGETS = {"cpu": (1, 8), "cuda": (1, 32), "npu": (1, 32)}
+# Speed and ratio to aim at with the recipe's network in bf16, by kind of device and targets in a step.
+AIMS = {("cuda", 1): (300.0, 4.0), ("cuda", 32): (2000.0, 15.0)}
 
 
 def track(setting: Setting, record: Record) -> None:
@@ -66,7 +70,7 @@ def lockstep(setting: Setting, record: Record) -> None:
     """Track several targets in lockstep with a network of synthetic weights.
 
     Checks that their boxes are those of single streams, also with an idle slot; records frames per second of one stream
-    and of a batch, in fp32 and in bf16, and of the plain tracker, all on the same frames.
+    and of a batch, in each precision, and of the plain tracker, all on the same frames.
     """
     sequence = load_dataset("vot", setting.data).sequences[0]
     images = [read_image(path) for path in sequence.frame_paths[: COMPARED_FRAMES + 1]]
@@ -85,17 +89,19 @@ def lockstep(setting: Setting, record: Record) -> None:
     plain_tracker.init(images[0], init_box)
     plain = _step_seconds(plain_tracker.track, images)
     record.measurement(f"plain tracker, {name}", 1 / plain, "frames/s")
-    for precision, slots in itertools.product(("fp32", "bf16"), (1, LOCKSTEP_TARGETS)):
+    for precision, slots in itertools.product(TRACK_PRECISIONS[setting.kind], LOCKSTEP_TARGETS[setting.kind]):
         try:
-            tracker = build_batch_tracker(model, with_track_precision(case.cfg, precision), slots)
+            tracker = build_batch_tracker(model, with_track_options(case.cfg, PRECISION=precision), slots)
         except ValueError as error:  # older chips have no bf16
             record.note(str(error))
             continue
         tracker.start(range(slots), [images[0]] * slots, [init_box] * slots)
         seconds = _step_seconds(partial(_track_copies, tracker), images) / slots
         title = f"{precision}, {slots} target{'s' if slots > 1 else ''} in a step, {name}"
-        record.measurement(title, 1 / seconds, "frames/s")
-        record.measurement(f"{title}, over the plain tracker", plain / seconds, "x")
+        is_aimed = precision == "bf16" and not setting.short
+        speed, ratio = AIMS.get((setting.kind, slots), (None, None)) if is_aimed else (None, None)
+        record.measurement(title, 1 / seconds, "frames/s", speed)
+        record.measurement(f"{title}, over the plain tracker", plain / seconds, "x", ratio)
 
 
 def _track_copies(tracker: BatchTracker, image: np.ndarray) -> object:

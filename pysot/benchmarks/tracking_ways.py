@@ -7,17 +7,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from pysot.benchmarks.plain_tracker import PlainTracker
+from pysot.benchmarks.tracking_profile import timed_part
 from pysot.toolkit.datasets.sequence import Dataset
 from pysot.tracker.batch_tracker import BatchTracker
+from pysot.tracker.network import Timer
 from pysot.tracker.siamrpn_tracker import SiamRPNTracker
 from pysot.utils.bbox import init_box_from_region
 from pysot.utils.image import read_image
-
-Timer = Callable[[str], contextlib.AbstractContextManager]
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class OneTarget:
         """Return the box xywh on the first image, (1, 4)."""
         return np.array([self.tracker.track(images[0])["bbox"]])
 
-    def set_timer(self, timer: Timer) -> None:
-        """Time the parts of `track` with `timer`."""
+    def set_timer(self, timer: Timer | None) -> None:
+        """Time the parts of `track` with `timer`, None to end this."""
         holder = self.tracker if isinstance(self.tracker, PlainTracker) else self.tracker.batch
         holder.timer = timer
 
@@ -73,14 +74,38 @@ class ManyTargets:
 
     def track(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Return the boxes xywh, (N, 4). Raises the error of a target that failed."""
-        boxes, _ = self.tracker.track(images)
+        return self._boxes(self.tracker.track(images)[0])
+
+    def _boxes(self, boxes: np.ndarray) -> np.ndarray:
         for error in self.tracker.failures.values():
             raise error
         return boxes
 
-    def set_timer(self, timer: Timer) -> None:
-        """Time the parts of `track` with `timer`."""
+    def set_timer(self, timer: Timer | None) -> None:
+        """Time the parts of `track` with `timer`, None to end this."""
         self.tracker.timer = timer
+
+
+class TwoInFlight(ManyTargets):
+    """ManyTargets whose next step is submitted before the result of the last one is known."""
+
+    in_flight = 0
+
+    def start(self, images: Sequence[np.ndarray], boxes: Sequence[np.ndarray]) -> None:
+        """Start a target in each slot; results in flight are lost."""
+        while self.in_flight:
+            self._collect()
+        super().start(images, boxes)
+
+    def track(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """Submit the images; return the boxes (N, 4) of the images before, NaN for the first ones."""
+        self.tracker.submit(images)
+        self.in_flight += 1
+        return self._collect() if self.in_flight > 1 else np.full((len(images), 4), np.nan)
+
+    def _collect(self) -> np.ndarray:
+        self.in_flight -= 1
+        return self._boxes(self.tracker.collect()[0])
 
 
 @dataclass
@@ -117,10 +142,11 @@ class Runner:
     def run(self, way: Way, steps: int, timer: Timer | None = None) -> tuple[list[float], list[float], np.ndarray]:
         """Start the targets on their first frames and track `steps` frames, each as the part "track" of a `timer`.
 
-        Returns the seconds for reading and for tracking of each step, and the boxes (steps, 4) of the first target.
+        Returns the seconds for reading and for tracking of each step, and the boxes (steps, 4) of the first target;
+        with two frames in flight, the last box is missing.
         """
-        clips = [self.clips[index % len(self.clips)] for index in range(way.targets)]
-        way.tracker.start(self._read(clips, 0), [clip.box for clip in clips])
+        clips = self._clips(way)
+        self.start(way)
         reading, tracking, boxes = [], [], []
         for step in range(1, steps + 1):
             began = time.perf_counter()
@@ -130,7 +156,18 @@ class Runner:
                 boxes.append(way.tracker.track(images)[0])  # on the host, so the device has finished
             tracking.append(time.perf_counter() - read)
             reading.append(read - began)
-        return reading, tracking, np.array(boxes)
+        found = np.array(boxes)
+        return reading, tracking, found[1:] if isinstance(way.tracker, TwoInFlight) else found
+
+    def start(self, way: Way) -> list[np.ndarray]:
+        """Start the targets of a way on their first frames, and return these."""
+        clips = self._clips(way)
+        images = self._read(clips, 0)
+        way.tracker.start(images, [clip.box for clip in clips])
+        return images
+
+    def _clips(self, way: Way) -> list[Clip]:
+        return [self.clips[index % len(self.clips)] for index in range(way.targets)]
 
     def _read(self, clips: Sequence[Clip], step: int) -> list[np.ndarray]:
         paths = [clip.path(step) for clip in clips]
@@ -144,16 +181,9 @@ def timed_parts(way: Way, wait: Callable[[], None]) -> Iterator[Timer]:
     Returns the timer, for further parts.
     """
 
-    @contextlib.contextmanager
-    def timer(part: str) -> Iterator[None]:
-        wait()
-        began = time.perf_counter()
-        yield
-        wait()
-        way.parts.setdefault(part, []).append(time.perf_counter() - began)
-
+    timer = partial(timed_part, wait, lambda part, seconds: way.parts.setdefault(part, []).append(seconds))
     way.tracker.set_timer(timer)
     try:
         yield timer
     finally:
-        way.tracker.set_timer(lambda part: contextlib.nullcontext())
+        way.tracker.set_timer(None)

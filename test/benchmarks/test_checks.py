@@ -8,13 +8,15 @@ import torch
 from torch.autograd import DeviceType
 
 from helpers import moving_square
-from pysot.benchmarks import correctness, step_speed, tracking, training_checks
+from pysot.benchmarks import correctness, step_speed, tracking, tracking_forms, training_checks
 from pysot.benchmarks.networks import make_network, missing_data
 from pysot.benchmarks.record import Findings, Record, Setting, read_record
 from pysot.core.xcorr import XCORR_METHODS, grouped_correlation
 from pysot.engine import train_loop
 from pysot.engine.train_loop import Trainer
-from pysot.tracker.batch_tracker import BatchTracker
+from pysot.tracker import device_step
+from pysot.tracker.device_crops import crop_squares
+from pysot.tracker.templates import Templates
 from pysot.utils import device as device_layer
 
 
@@ -114,9 +116,30 @@ def test_lockstep(tmp_path, monkeypatch):
     assert failed_checks(findings) == set()
     names = [measurement.name for measurement in findings.measurements]
     assert "fp32, 8 targets in a step, quickstart, over the plain tracker" in names
-    original = BatchTracker._rows  # a batch tracker that mixes up its templates
-    monkeypatch.setattr(BatchTracker, "_rows", lambda self, rows: [part.flip(0) for part in original(self, rows)])
+    original = Templates.rows  # a batch tracker that mixes up its templates
+    monkeypatch.setattr(Templates, "rows", lambda self, rows: [part.flip(0) for part in original(self, rows)])
     assert failed_checks(run_step(tracking.lockstep, tmp_path)) == {"boxes of 8 frames in lockstep, quickstart"}
+
+
+def test_forms_of_a_tracking_step(tmp_path, monkeypatch):
+    moving_square(tmp_path / "vot" / "square", frames=12)
+    (tmp_path / "vot" / "list.txt").write_text("square\n")
+    findings = run_step(tracking_forms.forms, tmp_path)
+    assert failed_checks(findings) == set() and len(findings.checks) == 3
+    assert "a CPU has no graphs" in findings.notes and any("fp32, two frames in flight: " in n for n in findings.notes)
+    values = {measurement.name: measurement.value for measurement in findings.measurements}
+    assert values["bf16, two frames in flight, 95 % of frames within"] > 0
+    assert 0 < values["fp32, two frames in flight, crops and decoding"] < 100
+
+    def shifted(pixels, places, centers, *rest):
+        return crop_squares(pixels, places, centers + 1, *rest)
+
+    for module in (tracking_forms, device_step):
+        monkeypatch.setattr(module, "crop_squares", shifted)
+    names = {"crops of 3 frames against OpenCV's, largest difference"}
+    assert failed_checks(run_step(tracking_forms.forms, tmp_path)) == names | {
+        "boxes of 8 frames, crops on the device, quickstart"
+    }
 
 
 @pytest.mark.parametrize("waits", [False, True])

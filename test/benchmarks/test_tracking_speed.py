@@ -1,5 +1,6 @@
 """Benchmark of tracking: bad input, frames without end, and what it reports."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,8 @@ from pysot.benchmarks import tracking_speed
 from pysot.benchmarks.case_builder import build_case
 from pysot.benchmarks.job import Job
 from pysot.benchmarks.tracking_speed import PARTS, track
-from pysot.benchmarks.tracking_ways import Clip, ManyTargets, clips_of
+from pysot.benchmarks.tracking_ways import Clip, ManyTargets, Runner, TwoInFlight, Way, clips_of
+from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.datasets.sequence import Dataset
 from pysot.tracker.tracker_builder import build_batch_tracker
 from pysot.utils.distributed import Rank
@@ -59,13 +61,33 @@ def test_frames_run_forwards_and_backwards():
 def test_rows(job):
     rows, words = track(job)
     values = {row.name: row for row in rows}
-    for way in ("plain way", "fp32, one stream", "fp32, batch 1", "fp32, batch 3"):
+    forms = [f"fp32, one stream, {form}" for form in ("crops by torch", "compiled")]
+    for way in ("plain way", "fp32, one stream", "fp32, batch 1", "fp32, batch 3", *forms):
         parts = [values[f"{way}, {part}"].value for part in ("read", *PARTS)]
         assert min(parts) > 0 and values[way].value < values[f"{way}, without reading"].value
         assert values[f"{way}, latency"].value <= values[f"{way}, 95 % within"].value
     assert values["plain way"].ratio == 1 and values["fp32, batch 3"].ratio > 0
     assert values["fp32, batch 3, overlap with the plain way's boxes"].value > 0.99
     assert "amx_bf16" in words and "2 sequences" in words and not any("bf16" in name for name in values)
+    for way in ("plain way", "fp32, one stream", "fp32, batch 3"):
+        assert 0 < values[f"{way}, crops and decoding"].value < 100 and f"\n{way}: " in words
+
+
+def test_two_frames_in_flight_give_the_boxes_of_the_step_before(job):
+    clips, found = clips_of(load_dataset(*job.dataset)), {}
+    for kind in (ManyTargets, TwoInFlight):
+        tracker = build_batch_tracker(tracking_speed.load_network(job), job.case.cfg, 2)
+        with ThreadPoolExecutor(1) as threads:
+            runner, way = Runner(clips, threads), Way("", 2, kind(tracker))
+            runner.run(way, 3)  # the next run starts while a frame is in flight
+            found[kind] = runner.run(way, 5)[2]
+    np.testing.assert_array_equal(found[TwoInFlight], found[ManyTargets][:-1])
+
+
+def test_forms_need_a_compiler(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert list(tracking_speed._forms("cpu")) == ["crops by torch"]
+    assert "compiled" in tracking_speed._forms("cuda")
 
 
 @pytest.mark.parametrize(
@@ -76,6 +98,7 @@ def test_rows(job):
         ("siamrpn_r50_l234_dwxcorr", False, "fp32, one stream", 1.15),
         ("siamrpn_r50_l234_dwxcorr", True, "fp32, batch 8", None),
         ("quickstart", True, "fp32, one stream", None),
+        ("siamrpn_r50_l234_dwxcorr", True, "fp32, one stream, compiled", None),
     ],
 )
 def test_targets(job, monkeypatch, experiment, amx, name, target):
