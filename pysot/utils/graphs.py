@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import functools
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -15,18 +16,20 @@ _TYPES = {"cuda": "CUDAGraph", "npu": "NPUGraph"}
 
 
 def find_graphs(device: torch.device) -> "Graphs | None":
-    """Return the graphs of a device; None for a CPU, and, which is logged, where the installed software has none."""
-    if device.type not in _TYPES:
-        return None
+    """Return the graphs of a device; None for a CPU, and where the software has none, which is logged once."""
+    return Graphs(device) if device.type in _TYPES and _can_capture(device) else None
+
+
+@functools.cache
+def _can_capture(device: torch.device) -> bool:
     missing = None
     if not hasattr(device_module(device), _TYPES[device.type]):
         missing = f"torch {torch.__version__} has no {_TYPES[device.type]}"
     elif device.type == "npu" and not _cann_captures():
         missing = "this version of CANN has no aclmdlRICaptureBegin"
-    if missing is None:
-        return Graphs(device)
-    logger.warning("%s cannot capture graphs, %s: each step is computed operator by operator", device, missing)
-    return None
+    if missing is not None:
+        logger.warning("%s cannot capture graphs, %s: each step is computed operator by operator", device, missing)
+    return missing is None
 
 
 def _cann_captures() -> bool:
