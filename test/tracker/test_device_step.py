@@ -172,6 +172,21 @@ def test_two_frames_in_flight_give_the_same_numbers(opts, has_graphs, monkeypatc
     np.testing.assert_array_equal(np.array(found), expected)
 
 
+def test_a_larger_frame_while_another_one_is_in_flight(monkeypatch):
+    """The graph is captured again, which must not move the targets."""
+    fake = use_fake_graphs(monkeypatch)
+    frames = [FRAMES[0], np.pad(FRAMES[1], ((0, 200), (0, 200), (0, 0))), FRAMES[2]]
+    expected = track_all(make_tracker(2, *DEVICE, "TRACK.GRAPH", "off"), frames)
+    tracker = start(make_tracker(2, *DEVICE))
+    tracker.submit([frames[0]] * 2)
+    tracker.submit([frames[1]] * 2)
+    found = [np.column_stack(tracker.collect())]
+    tracker.submit([frames[2]] * 2)
+    found += [np.column_stack(tracker.collect()) for _ in range(2)]
+    np.testing.assert_array_equal(np.array(found), expected)
+    assert fake.captures == 2
+
+
 @pytest.mark.parametrize("opts", [(), DEVICE])
 def test_mistakes_with_frames_in_flight(opts):
     tracker = start(make_tracker(2, *opts))
