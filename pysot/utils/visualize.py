@@ -14,9 +14,10 @@ from pysot.utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
 
-# BGR, distinguishable with any colour vision.
+# BGR, distinguishable with any colour vision (the palette of Okabe and Ito).
 TRUTH = (115, 158, 0)
 PREDICTED = (0, 94, 213)
+TARGETS = (PREDICTED, (233, 180, 86), (66, 228, 240), TRUTH, (167, 121, 204), (0, 159, 230), (178, 114, 0))
 _VIDEO_CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
 
 
@@ -77,6 +78,21 @@ def annotate(
     if region is not None:
         draw_region(canvas, region, PREDICTED, "" if confidence is None else f"{confidence:.2f}")
     return draw_label(canvas, caption, (6, 0), (255, 255, 255)) if caption else canvas
+
+
+def annotate_targets(
+    image: np.ndarray, names: Sequence[str], boxes_xywh: np.ndarray, confidences: np.ndarray
+) -> np.ndarray:
+    """Return a copy of `image` with N targets: boxes (N, 4), names and confidences (N,). Boxes with NaN are left out.
+
+    Each target has a colour by its position; after seven they repeat. A name that OpenCV cannot write (not ASCII) is
+    replaced by the number of the target, from 1.
+    """
+    canvas = image.copy()
+    for index, (name, box, confidence) in enumerate(zip(names, boxes_xywh, confidences, strict=True)):
+        label = f"{name if name.isascii() else index + 1} {confidence:.2f}".strip()
+        draw_region(canvas, box, TARGETS[index % len(TARGETS)], label)
+    return canvas
 
 
 class FrameWriter:
