@@ -56,8 +56,10 @@ def draw_label(
     (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
     x = min(max(position[0], 0), max(0, image.shape[1] - width))
     y = min(max(position[1], height), image.shape[0] - base)
-    for text_colour, thickness in (((0, 0, 0), 3), (colour, 1)):
-        cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, text_colour, thickness, cv2.LINE_AA)
+    # OpenCV 5 spaces thick letters wider, so the edge is the same letters, shifted.
+    edge = [((x + right, y + down), (0, 0, 0)) for right in (-1, 1) for down in (-1, 1)]
+    for place, text_colour in (*edge, ((x, y), colour)):
+        cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, text_colour, 1, cv2.LINE_AA)
     return image
 
 
