@@ -105,9 +105,13 @@ def summary(recording: Recording, latency: LatencyMeter, seconds: float, source:
     """Return lines with the files and the figures of a recording that took `seconds`."""
     files = recording.video.path, recording.boxes.json_path, recording.boxes.text_path
     lines = [f"{recording.video.count} frames: {', '.join(map(str, files))}"] if recording.is_complete else []
-    if latency.count:
+    lost = source.seconds_lost if isinstance(source, LiveSource) else 0.0
+    if latency.count and seconds > lost:
         median, most = (1000 * latency.quantile(part) for part in (0.5, 0.95))
-        lines.append(f"{latency.count / seconds:.1f} frames/s, latency {median:.1f} ms (median), {most:.1f} ms (95 %)")
+        rate = latency.count / (seconds - lost)
+        lines.append(f"{rate:.1f} frames/s, latency {median:.1f} ms (median), {most:.1f} ms (95 %)")
     if isinstance(source, LiveSource):
-        lines.append(f"{source.dropped} frames dropped, {source.reconnections} reconnections")
+        lines.append(
+            f"{source.dropped} frames dropped, {source.reconnections} reconnections, {lost:.1f} s without the source"
+        )
     return "\n".join(lines)

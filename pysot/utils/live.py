@@ -5,15 +5,11 @@ with the process.
 """
 
 import logging
-import os
-import re
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
@@ -22,6 +18,7 @@ import numpy as np
 
 from pysot.utils.frame_format import FrameFormat
 from pysot.utils.frames import FrameSource, frame_count, open_frames, playback_rate, recorded
+from pysot.utils.live_address import Address, explain_camera, explain_silence, live_address
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +27,6 @@ _BLOCKED = 3 * _TIMEOUT  # seconds after which a read that ignores the timeout c
 _POLL = 0.1  # seconds between looks at a request to stop
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0  # seconds between attempts to reconnect; each pause is twice the last
 _CAMERA_WARM_UP = 5  # frames
-_STREAM = re.compile(r"(rtsps?|rtmps?|https?|udp|tcp|srt|rtp)://(?=[^/])", re.IGNORECASE)
-_CAMERA = re.compile(r"/dev/video\d+")
 _T = TypeVar("_T")
 
 
@@ -42,35 +37,6 @@ class Arrival:
     image: np.ndarray
     time: float
     dropped: int = 0
-
-
-@dataclass(frozen=True)
-class Address:
-    """What OpenCV opens, the number of a camera or a text; `description` is for messages, `name` for folders."""
-
-    target: int | str
-    description: str
-    name: str
-    is_camera: bool = True
-
-
-def live_address(source: str) -> Address | None:
-    """Return the address of a camera or a stream, None for any other source.
-
-    A camera is its number, '' for camera 0, or a device such as /dev/video0; a stream has an address such as
-    rtsp://... or http://... User and password in it are left out of description and name.
-    """
-    if source == "" or (source.isdecimal() and not Path(source).exists()):
-        number = int(source or 0)
-        return Address(number, f"camera {number}", f"camera{number}")
-    if scheme := _STREAM.match(source):
-        place = re.sub(r"^[^/]+@", "", source[scheme.end() :])
-        address = f"{scheme[1].lower()}://{source[scheme.end() :]}"
-        name = re.sub(r"[^A-Za-z0-9]+", "_", place).strip("_")
-        return Address(address, f"stream {scheme[1].lower()}://{place}", name or "stream", False)
-    if _CAMERA.fullmatch(source) or Path(source).is_char_device():
-        return Address(source, f"camera {source}", Path(source).name)
-    return None
 
 
 def open_source(
@@ -89,7 +55,7 @@ def open_source(
     if address.is_camera:
         capture = _open(address, _TIMEOUT)
         if capture is None:
-            raise ValueError(_explain_camera(address))
+            raise ValueError(explain_camera(address))
         return LiveSource(address, capture, reconnect, is_stopped)
     capture = _in_thread(lambda: _open(address, _TIMEOUT))
     if capture is None:
@@ -137,13 +103,21 @@ class LiveSource:
         self._format = FrameFormat(address.description)
         self._changed = threading.Condition()  # guards the state below
         self._newest: Arrival | None = None
-        self._has_frames = False  # at least one came
+        self._last: float | None = None  # time of the last frame, None before the first
+        self._lost_since: float | None = None  # time of the last frame before the source stopped
+        self._seconds_lost = 0.0
         self._has_ended = False
         self._error: Exception | None = None
         self._reading_since: float | None = None
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(capture,), name=address.name, daemon=True)
         self._thread.start()
+
+    @property
+    def seconds_lost(self) -> float:
+        """Seconds without a frame, of the times at which the source had stopped."""
+        since = self._lost_since
+        return self._seconds_lost + (time.perf_counter() - since if since is not None else 0.0)
 
     def __iter__(self) -> Iterator[Arrival]:
         """Yield frames as they arrive, until the source ends."""
@@ -178,8 +152,8 @@ class LiveSource:
                     return None
                 since = self._reading_since
                 if since is not None and time.monotonic() - since > _BLOCKED:
-                    if not self._has_frames:
-                        raise ValueError(_explain_silence(self._address))
+                    if self._last is None:
+                        raise ValueError(explain_silence(self._address))
                     logger.error(
                         "%s gives neither a frame nor an error for %.0f s", self._address.description, _BLOCKED
                     )
@@ -195,8 +169,8 @@ class LiveSource:
             for _ in range(_CAMERA_WARM_UP if self._address.is_camera else 0):
                 self._read(capture)
             self._read_all(capture)
-            if not self._has_frames:
-                self._error = ValueError(_explain_silence(self._address))
+            if self._last is None:
+                self._error = ValueError(explain_silence(self._address))
                 return
             while not self._closed.is_set():
                 capture.release()
@@ -231,22 +205,25 @@ class LiveSource:
                     self.dropped += 1
                     dropped = self._newest.dropped + 1
                 self._newest = Arrival(image, now, dropped)
-                self._has_frames = True
+                self._last = now
+                if self._lost_since is not None:
+                    self._seconds_lost += now - self._lost_since
+                    self._lost_since = None
                 self._changed.notify()
         return image is not None
 
     def _open_again(self) -> cv2.VideoCapture | None:
         """Try to open the source again until it gives a frame; return None if it is closed or time is up."""
-        name, lost = self._address.description, time.monotonic()
+        name, stopped, self._lost_since = self._address.description, time.monotonic(), self._last
         logger.warning("%s stopped%s", name, f"; reconnecting for {self._reconnect:g} s" if self._reconnect else "")
         pause = _FIRST_PAUSE
-        while (left := lost + self._reconnect - time.monotonic()) > 0:
+        while (left := stopped + self._reconnect - time.monotonic()) > 0:
             if self._closed.wait(min(pause, left)):
                 return None
             capture = _open(self._address, min(_TIMEOUT, max(left - pause, 1.0)))
             if capture is not None and self._read(capture, keep=True):
                 self.reconnections += 1
-                logger.warning("%s is back after %.1f s", name, time.monotonic() - lost)
+                logger.warning("%s is back after %.1f s", name, time.monotonic() - stopped)
                 return capture
             pause = min(2 * pause, _LONGEST_PAUSE)
         if self._reconnect:
@@ -277,30 +254,3 @@ def _in_thread(work: Callable[[], _T]) -> _T:
 
     threading.Thread(target=run, daemon=True).start()
     return future.result()
-
-
-def _explain_camera(address: Address) -> str:
-    """Return why a camera cannot be opened, and what to do."""
-    opened = f"{address.description} cannot be opened"
-    device = Path(f"/dev/video{address.target}" if isinstance(address.target, int) else address.target)
-    if sys.platform.startswith("linux"):
-        if not device.exists():
-            others = sorted(str(path) for path in Path("/dev").glob("video*"))
-            known = f"there are {', '.join(others)}" if others else "this machine shows no camera at all"
-            return f"{opened}: there is no {device}, {known}; name one, or a video file or a folder of images"
-        if not os.access(device, os.R_OK | os.W_OK):
-            return f"{opened}: you may not read {device}; join its group (often `video`), or change its permissions"
-    return (
-        f"{opened}: another program may be using it, or it gives no video; close that program, or name another camera, "
-        "a video file or a folder of images"
-    )
-
-
-def _explain_silence(address: Address) -> str:
-    """Return what to do about a source that is open but gives no frame."""
-    if address.is_camera:
-        return (
-            f"{address.description} gives no frame: another program may be using it, or it gives no video; close that "
-            "program, or name another camera"
-        )
-    return f"{address.description} is there, but gives no frame; check that it is being sent, and its codec"

@@ -12,7 +12,8 @@ import pytest
 
 from pysot.utils import live
 from pysot.utils.frames import FrameSource
-from pysot.utils.live import LiveSource, arrivals, live_address, open_source
+from pysot.utils.live import LiveSource, arrivals, open_source
+from pysot.utils.live_address import live_address
 from pysot.utils.visualize import FrameWriter
 from stream_helpers import MotionJpegServer
 
@@ -218,6 +219,7 @@ def test_reconnection(opened, caplog):
         source = opened(*stubs, reconnect=0.5)
         assert values(source) == [1, 2, 3]
     assert source.reconnections == 1 and stubs[0].released and source.dropped == 0
+    assert 0.5 < source.seconds_lost < 2
     messages = [record.getMessage() for record in caplog.records]
     assert messages[0] == "stream rtsp://host:554/live.sdp stopped; reconnecting for 0.5 s"
     assert "is back after" in messages[1] and messages[-1].endswith("did not come back within 0.5 s")
@@ -329,5 +331,6 @@ def test_real_stream_that_stops_and_comes_back(monkeypatch, caplog):
             while not source.reconnections:
                 next(frames)
             next(frames)
+            assert 0.4 < source.seconds_lost < 5
             assert "stopped; reconnecting" in caplog.text and "is back after" in caplog.text
         assert not source._thread.is_alive()
