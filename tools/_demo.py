@@ -111,7 +111,11 @@ def summary(recording: Recording, latency: LatencyMeter, seconds: float, source:
         rate = latency.count / (seconds - lost)
         lines.append(f"{rate:.1f} frames/s, latency {median:.1f} ms (median), {most:.1f} ms (95 %)")
     if isinstance(source, LiveSource):
-        lines.append(
-            f"{source.dropped} frames dropped, {source.reconnections} reconnections, {lost:.1f} s without the source"
-        )
+        counts = f"dropped frames: {source.dropped}, reconnections: {source.reconnections}"
+        lines.append(f"{counts}, seconds without the source: {lost:.1f}")
+        if recording.video.count > 50 and not 0.8 < source.measured_fps / source.fps < 1.25:
+            lines.append(
+                f"the source states {source.fps:.4g} frames/s and sent {source.measured_fps:.4g}: the video runs at "
+                f"{source.fps / source.measured_fps:.2g} times the speed"
+            )
     return "\n".join(lines)

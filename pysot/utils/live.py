@@ -5,6 +5,7 @@ with the process.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -103,7 +104,9 @@ class LiveSource:
         self._format = FrameFormat(address.description)
         self._changed = threading.Condition()  # guards the state below
         self._newest: Arrival | None = None
-        self._last: float | None = None  # time of the last frame, None before the first
+        self._received = 0  # frames
+        self._first: float | None = None  # time of the first frame, None before
+        self._last: float | None = None  # time of the last frame
         self._lost_since: float | None = None  # time of the last frame before the source stopped
         self._seconds_lost = 0.0
         self._has_ended = False
@@ -118,6 +121,13 @@ class LiveSource:
         """Seconds without a frame, of the times at which the source had stopped."""
         since = self._lost_since
         return self._seconds_lost + (time.perf_counter() - since if since is not None else 0.0)
+
+    @property
+    def measured_fps(self) -> float:
+        """Frames per second that came while the source had not stopped; NaN before the second frame."""
+        if self._first is None or self._last is None or self._received < 2:
+            return math.nan
+        return (self._received - 1) / (self._last - self._first - self._seconds_lost)
 
     def __iter__(self) -> Iterator[Arrival]:
         """Yield frames as they arrive, until the source ends."""
@@ -135,8 +145,9 @@ class LiveSource:
     def restart(self) -> None:
         """Forget the frames that came so far, and count anew."""
         with self._changed:
-            self._newest = None
-            self.dropped = 0
+            self._newest = self._first = None
+            self._received = self.dropped = 0
+            self._seconds_lost = 0.0
 
     def close(self) -> None:
         """End the thread. One that waits for OpenCV ends when OpenCV returns, or with the process."""
@@ -205,7 +216,8 @@ class LiveSource:
                     self.dropped += 1
                     dropped = self._newest.dropped + 1
                 self._newest = Arrival(image, now, dropped)
-                self._last = now
+                self._received += 1
+                self._first, self._last = self._first or now, now
                 if self._lost_since is not None:
                     self._seconds_lost += now - self._lost_since
                     self._lost_since = None

@@ -12,7 +12,7 @@ import pytest
 import _demo
 from helpers import ROOT
 from pysot.utils.frames import FrameSource, open_frames
-from pysot.utils.live import Arrival, arrivals
+from pysot.utils.live import Arrival, LiveSource, arrivals
 from pysot.utils.meter import LatencyMeter
 from pysot.utils.visualize import FrameWriter
 from stream_helpers import MotionJpegServer
@@ -144,7 +144,7 @@ def test_a_signal_leaves_complete_files(tmp_path, snapshot, signum):
         finally:
             demo.kill()
     assert demo.returncode == 128 + signum, errors
-    assert f"ended by {signum.name}; the files are complete" in errors and "frames dropped" in output
+    assert f"ended by {signum.name}; the files are complete" in errors and "dropped frames: " in output
     assert "stopped; reconnecting for 30 s" in errors and "Traceback" not in errors
     check_files(tmp_path / "out")
 
@@ -209,6 +209,29 @@ def test_a_dropped_frame_repeats_the_last_one(tmp_path):
     assert [entry["frame"] for entry in entries] == [0, 1, 5, 7]
     shades = [int(frame[100:, 100:].mean() / 40 + 0.5) for frame in video]
     assert shades == [5, 0, 0, 0, 0, 3, 3, 1]
+
+
+class Source(LiveSource):
+    """Camera that was tracked for 10 seconds, and lost for 2 of them."""
+
+    fps, measured_fps, seconds_lost, dropped, reconnections = 25.0, 50.0, 2.0, 3, 1
+
+    def __init__(self):
+        pass
+
+
+def test_summary(tmp_path):
+    latency = LatencyMeter()
+    recording = _demo.Recording(tmp_path, 25.0, [""])
+    assert _demo.summary(recording, latency, 0.0, FrameSource("clip", iter(()), None, 25.0)) == ""
+    for milliseconds in [10] * 80 + [20] * 80:
+        latency.add(milliseconds / 1000)
+    recording.video.count = 160
+    assert _demo.summary(recording, latency, 10.0, Source()).splitlines() == [
+        "20.0 frames/s, latency 10.0 ms (median), 19.9 ms (95 %)",
+        "dropped frames: 3, reconnections: 1, seconds without the source: 2.0",
+        "the source states 25 frames/s and sent 50: the video runs at 0.5 times the speed",
+    ]
 
 
 def test_a_request_to_stop_ends_the_recording(tmp_path):
