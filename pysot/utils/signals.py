@@ -68,7 +68,8 @@ def stop_on_signals(remains: str = "its last checkpoint stands") -> Iterator[Sto
     """
     request = StopRequest()
     read_end, write_end = os.pipe()
-    os.set_blocking(write_end, False)
+    with contextlib.suppress(AttributeError):  # Windows before Python 3.12
+        os.set_blocking(write_end, False)
     handlers = {signum: signal.signal(signum, request.ask) for signum in _STOP_SIGNALS}
     wakeup = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     deadlines: list[threading.Timer] = []

@@ -173,10 +173,10 @@ class StubTracker:
         return boxes, np.where(np.isnan(boxes[:, 0]), np.nan, 0.5)
 
 
-def follow(folder, tracker, frames, is_stopped=lambda: False, names=("cup", "bag")):
+def follow(folder, tracker, frames, is_stopped=lambda: False, names=("cup", "bag"), window=""):
     boxes = {name: [10, 10, 20, 20] for name in names}
     latency = LatencyMeter()
-    with _demo.Recording(folder, 25.0, list(boxes)) as recording:
+    with _demo.Recording(folder, 25.0, list(boxes), window) as recording:
         source = FrameSource("clip", iter(()), None, 25.0)
         _demo.follow(tracker, source, boxes, next(frames), frames, recording, latency, is_stopped)
     return latency
@@ -201,6 +201,17 @@ def test_no_target_is_left(tmp_path):
     assert len(json.loads((tmp_path / "boxes.json").read_text())) == 3
 
 
+def test_an_error_of_the_source_leaves_complete_files(tmp_path):
+    def frames():
+        yield Arrival(frame_of(0), 0.0)
+        yield Arrival(frame_of(1), 0.0)
+        raise ValueError("another aspect ratio")
+
+    with pytest.raises(ValueError, match="aspect"):
+        follow(tmp_path, StubTracker(2), frames())
+    assert len(check_files(tmp_path)[0]) == 4
+
+
 def test_a_dropped_frame_repeats_the_last_one(tmp_path):
     """Frames in the boxes are those of the video; those dropped before the first one do not count."""
     frames = (Arrival(np.full((120, 160, 3), 40 * drop, np.uint8), 0.0, drop) for drop in (5, 0, 3, 1))
@@ -209,6 +220,15 @@ def test_a_dropped_frame_repeats_the_last_one(tmp_path):
     assert [entry["frame"] for entry in entries] == [0, 1, 5, 7]
     shades = [int(frame[100:, 100:].mean() / 40 + 0.5) for frame in video]
     assert shades == [5, 0, 0, 0, 0, 3, 3, 1]
+
+
+def test_the_viewer_ends_the_recording(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr("pysot.utils.window.FrameWindow.__enter__", lambda window: window)
+    monkeypatch.setattr("pysot.utils.window.FrameWindow.show", lambda _, frame: shown.append(frame) or len(shown) < 3)
+    frames = arrivals(FrameSource("clip", iter([frame_of(index) for index in range(5)]), None, 25.0))
+    follow(tmp_path, StubTracker(1), frames, names=("cup",), window="clip")
+    assert len(shown) == len(check_files(tmp_path)[0]) == 3
 
 
 class Source(LiveSource):
