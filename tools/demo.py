@@ -1,34 +1,32 @@
-"""Track one object.
+"""Track one object or several.
 
 python tools/demo.py --config FILE --snapshot model.pth --video_name clip.mp4 --init 120,80,60,90 --output DIR
 
-Writes DIR/annotated.mp4 and DIR/boxes.json, a list of {frame, bbox [x, y, w, h], score}.
+Writes DIR/annotated.mp4, DIR/boxes.json, a list of {frame, bbox [x, y, w, h], score} (several objects: also target),
+and DIR/boxes.txt, lines of the MOT challenge.
 """
 
 import argparse
-import logging
+import contextlib
+import signal
 import sys
+import time
 from pathlib import Path
-from typing import Any
 
 import _cli
 
 _cli.prepare_process()
 
-import numpy as np
-
+import _demo
 from pysot.core.config import load_config
 from pysot.models.model_builder import build_model
-from pysot.tracker.siamrpn_tracker import SiamRPNTracker
-from pysot.tracker.tracker_builder import build_tracker
+from pysot.tracker.tracker_builder import build_batch_tracker
 from pysot.utils.device import seed_everything
-from pysot.utils.files import write_json
-from pysot.utils.frames import open_frames
+from pysot.utils.live import LiveSource, arrivals, open_source
+from pysot.utils.meter import LatencyMeter
 from pysot.utils.model_load import load_pretrain
-from pysot.utils.start_box import start_box
-from pysot.utils.visualize import FrameWriter, annotate
-
-logger = logging.getLogger("demo")
+from pysot.utils.signals import Interrupted, stop_on_signals
+from pysot.utils.start_box import check_boxes, draw_boxes, parse_boxes
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -42,57 +40,65 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--init",
-        metavar="X,Y,W,H",
-        help="box of the object in the first frame, in pixels; without it, draw the box in a window",
+        metavar="[NAME=]X,Y,W,H",
+        action="append",
+        default=[],
+        help="box of an object in the first frame, in pixels, once for each object; without it, draw the boxes in a "
+        "window: Enter takes a box, Esc ends",
     )
     parser.add_argument("--output", help="folder for the results (default: results/demo/<name of the video>)")
+    parser.add_argument("--show", action="store_true", help="show the frames in a window; q or Esc ends")
+    parser.add_argument(
+        "--reconnect",
+        metavar="SECONDS",
+        type=_cli.whole_number(0),
+        default=30,
+        help="how long to wait for a camera or stream that stops (default: 30; 0: it ends)",
+    )
     _cli.add_config_arguments(parser)
     arguments = sys.argv[1:]
-    if "--init" in arguments[:-1]:  # argparse would read a value -5,10,30,30 as an option
-        index = arguments.index("--init")
-        arguments[index : index + 2] = [f"--init={arguments[index + 1]}"]
+    for index in reversed(range(len(arguments) - 1)):  # argparse would read a value -5,10,30,30 as an option
+        if arguments[index] == "--init":
+            arguments[index : index + 2] = [f"--init={arguments[index + 1]}"]
     return parser.parse_args(arguments)
 
 
 def main() -> None:
     args = parse_arguments()
     _cli.setup_logging()
+    boxes = parse_boxes(args.init)
     cfg = load_config(args.config, args.opts)
     seed_everything(0)
     device = _cli.open_device(args, cfg)
-    tracker = build_tracker(load_pretrain(build_model(cfg), args.snapshot).to(device).eval(), cfg)
-    source = open_frames(args.video_name)
-    output = Path(args.output or Path("results") / "demo" / source.name)
-    boxes: list[dict[str, Any]] = []
-    with FrameWriter(output / "annotated.mp4", source.fps) as writer:
+    model = load_pretrain(build_model(cfg), args.snapshot).to(device).eval()
+    with contextlib.ExitStack() as stack:
+        request = stack.enter_context(stop_on_signals("its files stay under temporary names"))
+
+        def is_stopped() -> bool:
+            return request.signum != 0
+
+        source = open_source(args.video_name, args.reconnect, is_stopped)
+        if isinstance(source, LiveSource):
+            stack.enter_context(source)
+        frames = arrivals(source)
+        first = next(frames)
+        boxes = boxes or draw_boxes(first.image)
+        check_boxes(boxes, first.image)
+        tracker = build_batch_tracker(model, cfg, len(boxes))
+        tracker.start(range(len(boxes)), [first.image] * len(boxes), list(boxes.values()))
+        if isinstance(source, LiveSource):
+            source.restart()  # frames that came while objects were chosen do not count as dropped
+        folder = Path(args.output or Path("results") / "demo" / source.name)
+        recording = _demo.Recording(folder, source.fps, list(boxes), source.name if args.show else "")
+        latency, start = LatencyMeter(), time.perf_counter()
+        request.saves = True
         try:
-            for frame in _cli.progress_bar(source.frames, total=source.count, description=source.name):
-                outputs = tracker.track(frame) if boxes else start_tracking(tracker, frame, args.init)
-                boxes.append(result_entry(len(boxes), outputs))
-                writer.write(annotate(frame, outputs.get("polygon", outputs["bbox"]), confidence=outputs["best_score"]))
+            with recording:
+                _demo.follow(tracker, source, boxes, first, frames, recording, latency, is_stopped)
         finally:
-            if boxes:
-                write_json(output / "boxes.json", boxes)
-    print(f"{len(boxes)} frames: {writer.path}, {output / 'boxes.json'}")
-
-
-def start_tracking(tracker: SiamRPNTracker, frame: np.ndarray, init: str | None) -> dict[str, Any]:
-    """Initialise the tracker on the first frame; return outputs as of `tracker.track`."""
-    box = start_box(frame, init)
-    tracker.init(frame, box)
-    return {"bbox": box, "best_score": 1.0}
-
-
-def result_entry(index: int, outputs: dict[str, Any]) -> dict[str, Any]:
-    """Return the entry of boxes.json for one frame."""
-    result = {
-        "frame": index,
-        "bbox": [float(value) for value in outputs["bbox"]],
-        "score": float(outputs["best_score"]),
-    }
-    if outputs.get("polygon") is not None:
-        result["polygon"] = [float(value) for value in np.ravel(outputs["polygon"])]
-    return result
+            print(_demo.summary(recording, latency, time.perf_counter() - start, source))
+    if request.signum:
+        raise Interrupted(request.signum, f"ended by {signal.Signals(request.signum).name}; the files are complete")
 
 
 if __name__ == "__main__":

@@ -60,19 +60,22 @@ class StopRequest:
 
 
 @contextlib.contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
+def stop_on_signals(remains: str = "its last checkpoint stands") -> Iterator[StopRequest]:
     """Yield the request that SIGTERM and SIGINT make during this context.
 
     A process that has not ended END_WITHIN seconds after the first signal, or END_AT_ONCE seconds after the second, is
-    ended with status 128 + the number of the signal.
+    ended with status 128 + the number of the signal; a log line says so, and what `remains` of its work.
     """
     request = StopRequest()
     read_end, write_end = os.pipe()
-    os.set_blocking(write_end, False)
+    with contextlib.suppress(AttributeError):  # Windows before Python 3.12
+        os.set_blocking(write_end, False)
     handlers = {signum: signal.signal(signum, request.ask) for signum in _STOP_SIGNALS}
     wakeup = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     deadlines: list[threading.Timer] = []
-    listener = threading.Thread(target=_set_deadlines, args=(read_end, request, deadlines), name="signals", daemon=True)
+    listener = threading.Thread(
+        target=_set_deadlines, args=(read_end, request, deadlines, remains), name="signals", daemon=True
+    )
     listener.start()
     try:
         yield request
@@ -86,16 +89,14 @@ def stop_on_signals() -> Iterator[StopRequest]:
             deadline.cancel()
 
 
-def _set_deadlines(pipe: int, request: StopRequest, deadlines: list[threading.Timer]) -> None:
+def _set_deadlines(pipe: int, request: StopRequest, deadlines: list[threading.Timer], remains: str) -> None:
     """Set a deadline for each signal that comes through the pipe, until it is closed."""
     with os.fdopen(pipe, "rb", buffering=0) as stream:
         while received := stream.read(1):
             signum = received[0]
             if signum in _STOP_SIGNALS:
                 seconds = END_WITHIN if request.saves and not deadlines else END_AT_ONCE
-                reason = (
-                    f"did not end within {seconds:.0f} s of {signal.Signals(signum).name}; its last checkpoint stands"
-                )
+                reason = f"did not end within {seconds:.0f} s of {signal.Signals(signum).name}; {remains}"
                 deadline = threading.Timer(seconds, end_process, (128 + signum, reason))
                 deadline.daemon = True
                 deadlines.append(deadline)

@@ -1,25 +1,34 @@
-"""Get the box from which a tracker starts, typed or drawn by a person."""
+"""Get the boxes from which targets are tracked, typed or drawn by a person.
 
-import os
-import sys
+Boxes come as a dict from the names of the targets to xywh in pixels. A single target without a name has the name "".
+"""
+
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
 
+from pysot.utils.window import needs_display
 
-def start_box(frame: np.ndarray, text: str | None) -> list[float]:
-    """Return a box xywh on `frame`, from the text "x,y,w,h" or, without text, drawn in a window.
 
-    Raises ValueError if the text is no box of positive size, if the box is entirely outside the frame, or if no window
-    can be opened.
+def parse_boxes(texts: Sequence[str]) -> dict[str, list[float]]:
+    """Return the boxes in texts "x,y,w,h" or "name=x,y,w,h". Without a name a target has its number, from 1.
+
+    Raises ValueError if a text is no box of positive size, or if a name is empty or comes twice.
     """
-    box = _parse_box(text) if text else _draw_box(frame)
-    height, width = frame.shape[:2]
-    if box[0] >= width or box[1] >= height or box[0] + box[2] <= 0 or box[1] + box[3] <= 0:
-        raise ValueError(
-            f"the box {box} lies outside the frame of {width}x{height}; give x,y,w,h in pixels of the first frame"
-        )
-    return box
+    boxes: dict[str, list[float]] = {}
+    for number, text in enumerate(texts, 1):
+        given, equals, numbers = text.rpartition("=")
+        name = given.strip()
+        if equals and not name:
+            raise ValueError(f"the name before = is empty in --init {text}; give --init name=x,y,w,h or --init x,y,w,h")
+        name = name or ("" if len(texts) == 1 else str(number))
+        if name in boxes:
+            raise ValueError(
+                f"two targets have the name {name}; give each --init another name, as in --init cup=1,2,3,4"
+            )
+        boxes[name] = _parse_box(numbers)
+    return boxes
 
 
 def _parse_box(text: str) -> list[float]:
@@ -34,17 +43,27 @@ def _parse_box(text: str) -> list[float]:
     return box
 
 
-def _draw_box(frame: np.ndarray) -> list[float]:
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise ValueError("there is no display to draw the start box in: give it as --init x,y,w,h")
-    try:
-        box = cv2.selectROI("draw the object, then press Enter", frame, False, False)
+def check_boxes(boxes: Mapping[str, Sequence[float]], frame: np.ndarray) -> None:
+    """Raise ValueError if a box is entirely outside the frame (H, W[, C])."""
+    height, width = frame.shape[:2]
+    for name, box in boxes.items():
+        if box[0] >= width or box[1] >= height or box[0] + box[2] <= 0 or box[1] + box[3] <= 0:
+            of_target = f" of {name}" if name else ""
+            raise ValueError(
+                f"the box {list(box)}{of_target} lies outside the frame of {width}x{height}; give x,y,w,h in pixels of "
+                "the first frame"
+            )
+
+
+def draw_boxes(frame: np.ndarray) -> dict[str, list[float]]:
+    """Let a person draw boxes in a window: Enter takes a box, Esc ends.
+
+    Raises ValueError if no window can be opened, or no box was drawn.
+    """
+    with needs_display("draw the start boxes", "give each box as --init x,y,w,h"):
+        drawn = cv2.selectROIs("draw each object and press Enter; Esc when all are drawn", frame, False, False)
         cv2.destroyAllWindows()
-    except cv2.error:
-        raise ValueError(
-            "this OpenCV has no windows (opencv-python-headless): give the box as --init x,y,w,h, or install "
-            "opencv-python"
-        ) from None
-    if min(box[2:]) <= 0:
-        raise ValueError("no box was drawn")
-    return [float(value) for value in box]
+    boxes = [[float(value) for value in box] for box in drawn if min(box[2:]) > 0]
+    if not boxes:
+        raise ValueError("no box was drawn; draw a box with the mouse, press Enter, and Esc at the end")
+    return {"" if len(boxes) == 1 else str(number): box for number, box in enumerate(boxes, 1)}

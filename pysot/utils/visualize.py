@@ -14,9 +14,10 @@ from pysot.utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
 
-# BGR, distinguishable with any colour vision.
+# BGR, distinguishable with any colour vision (the palette of Okabe and Ito).
 TRUTH = (115, 158, 0)
 PREDICTED = (0, 94, 213)
+TARGETS = (PREDICTED, (233, 180, 86), (66, 228, 240), TRUTH, (167, 121, 204), (0, 159, 230), (178, 114, 0))
 _VIDEO_CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
 
 
@@ -55,8 +56,10 @@ def draw_label(
     (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
     x = min(max(position[0], 0), max(0, image.shape[1] - width))
     y = min(max(position[1], height), image.shape[0] - base)
-    for text_colour, thickness in (((0, 0, 0), 3), (colour, 1)):
-        cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, text_colour, thickness, cv2.LINE_AA)
+    # OpenCV 5 spaces thick letters wider, so the edge is the same letters, shifted.
+    edge = [((x + right, y + down), (0, 0, 0)) for right in (-1, 1) for down in (-1, 1)]
+    for place, text_colour in (*edge, ((x, y), colour)):
+        cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, text_colour, 1, cv2.LINE_AA)
     return image
 
 
@@ -77,6 +80,21 @@ def annotate(
     if region is not None:
         draw_region(canvas, region, PREDICTED, "" if confidence is None else f"{confidence:.2f}")
     return draw_label(canvas, caption, (6, 0), (255, 255, 255)) if caption else canvas
+
+
+def annotate_targets(
+    image: np.ndarray, names: Sequence[str], boxes_xywh: np.ndarray, confidences: np.ndarray
+) -> np.ndarray:
+    """Return a copy of `image` with N targets: boxes (N, 4), names and confidences (N,). Boxes with NaN are left out.
+
+    Each target has a colour by its position; after seven they repeat. A name that OpenCV cannot write (not ASCII) is
+    replaced by the number of the target, from 1.
+    """
+    canvas = image.copy()
+    for index, (name, box, confidence) in enumerate(zip(names, boxes_xywh, confidences, strict=True)):
+        label = f"{name if name.isascii() else index + 1} {confidence:.2f}".strip()
+        draw_region(canvas, box, TARGETS[index % len(TARGETS)], label)
+    return canvas
 
 
 class FrameWriter:

@@ -1,42 +1,16 @@
-"""The commands tools/test.py and tools/demo.py with a small untrained network."""
-
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+"""The command tools/test.py with a small untrained network."""
 
 import numpy as np
 import pytest
-import torch
 from toolkit_data import make_raw_set
 
-from pysot.core.config import load_config
-from pysot.models.model_builder import build_model
 from pysot.utils.frames import open_frames
-from pysot.utils.visualize import FrameWriter
-
-ROOT = Path(__file__).resolve().parents[2]
-CONFIG = ROOT / "experiments" / "siamrpn_alex_dwxcorr" / "config.yaml"
-
-
-def run_tool(name, *args, cwd):
-    env = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    return subprocess.run(
-        [sys.executable, str(ROOT / "tools" / name), "--config", str(CONFIG), "--device", "cpu", *map(str, args)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env=env,
-    )
+from track_helpers import run_tool, save_snapshot
 
 
 @pytest.fixture(scope="module")
 def snapshot(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "checkpoint_e1.pth"
-    torch.manual_seed(0)
-    torch.save({"epoch": 1, "state_dict": build_model(load_config(str(CONFIG))).state_dict(), "optimizer": {}}, path)
-    return path
+    return save_snapshot(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.mark.parametrize(
@@ -95,38 +69,6 @@ def test_untrained_network_and_a_damaged_frame(tmp_path):
         and "untrained" in done.stderr
     )
     assert "untrained" in done.stdout and (tmp_path / "out" / "TINY" / "untrained" / "baseline" / "boxes").is_dir()
-
-
-def test_demo(tmp_path, snapshot):
-    with FrameWriter(tmp_path / "clip.mp4") as writer:
-        for index in range(4):
-            frame = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
-            frame[40:70, 50 + index : 90 + index] = 200
-            writer.write(frame)
-    args = ("--snapshot", snapshot, "--video_name", "clip.mp4", "--output", "out")
-    done = run_tool("demo.py", *args, "--init", "50,40,40,30", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    boxes = json.loads((tmp_path / "out" / "boxes.json").read_text())
-    assert [entry["frame"] for entry in boxes] == [0, 1, 2, 3] and boxes[0] == {
-        "frame": 0,
-        "bbox": [50, 40, 40, 30],
-        "score": 1.0,
-    }
-    assert all(len(entry["bbox"]) == 4 and 0 <= entry["score"] <= 1 for entry in boxes)
-    assert len(list(open_frames(tmp_path / "out" / "annotated.mp4").frames)) == 4
-    done = run_tool("demo.py", *args, "--init", "-5,40,40,30", cwd=tmp_path)
-    assert done.returncode == 0 and json.loads((tmp_path / "out" / "boxes.json").read_text())[0]["bbox"] == [
-        -5,
-        40,
-        40,
-        30,
-    ], done.stderr
-    done = run_tool("demo.py", *args, cwd=tmp_path)
-    assert (
-        done.returncode == 2
-        and "no display" in done.stderr
-        and len(json.loads((tmp_path / "out" / "boxes.json").read_text())) == 4
-    )
 
 
 def test_workers_give_the_same_results(tmp_path, snapshot):

@@ -1,12 +1,10 @@
 import logging
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from pysot.utils.frames import open_frames
-from pysot.utils.start_box import start_box
 from pysot.utils.visualize import FrameWriter
 
 
@@ -29,23 +27,6 @@ def test_no_video(tmp_path, content):
     (tmp_path / "clip.mp4").write_bytes(content)
     with pytest.raises(ValueError, match="clip.mp4 is not a video"):
         open_frames(tmp_path / "clip.mp4")
-
-
-def test_camera_that_is_not_there(monkeypatch):
-    opened = []
-
-    class Camera:
-        def __init__(self, index):
-            opened.append(index)
-
-        def isOpened(self):
-            return False
-
-    monkeypatch.setattr(cv2, "VideoCapture", Camera)
-    for source, index in (("", 0), (3, 3), ("2", 2)):
-        with pytest.raises(ValueError, match=f"no camera {index}"):
-            open_frames(source)
-    assert opened == [0, 3, 2]
 
 
 def test_folder_in_the_order_of_its_numbers(tmp_path):
@@ -84,98 +65,30 @@ def test_video_that_is_cut_off_is_said(tmp_path, caplog):
     assert source.count in (None, read) or "may be cut off" in caplog.text
 
 
-FRAME = np.zeros((80, 100, 3), np.uint8)
+class Video:
+    """Stub of OpenCV's VideoCapture whose frames have the given sizes."""
 
-
-@pytest.mark.parametrize("text", ["1,2,3", "a,b,c,d", "1,2,0,4", "1,2,3,-4", "1,nan,3,4", "1,2,inf,4", "1 2 3 4"])
-def test_start_box_that_is_no_box(text):
-    with pytest.raises(ValueError, match="--init 120,80,60,90"):
-        start_box(FRAME, text)
-
-
-@pytest.mark.parametrize("text", ["100,5,10,10", "5,80,10,10", "-10,5,10,10", "5,-20,10,10"])
-def test_start_box_outside_the_frame(text):
-    with pytest.raises(ValueError, match="outside the frame of 100x80"):
-        start_box(FRAME, text)
-
-
-def test_start_box():
-    assert start_box(FRAME, "1.5, 2,30,40") == [1.5, 2, 30, 40]
-    assert start_box(FRAME, "-9,5,10,10") == [-9, 5, 10, 10]
-
-
-def test_start_box_without_display_or_windows(monkeypatch):
-    monkeypatch.setattr("sys.platform", "linux")
-    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
-        monkeypatch.delenv(name, raising=False)
-    with pytest.raises(ValueError, match="no display.*--init"):
-        start_box(FRAME, None)
-    monkeypatch.setenv("DISPLAY", ":0")
-
-    def no_windows(*_):
-        raise cv2.error("not implemented")
-
-    monkeypatch.setattr(cv2, "selectROI", no_windows)
-    with pytest.raises(ValueError, match="no windows.*--init"):
-        start_box(FRAME, None)
-
-
-def test_start_box_drawn(monkeypatch):
-    monkeypatch.setenv("DISPLAY", ":0")
-    monkeypatch.setattr(cv2, "destroyAllWindows", lambda: None)
-    monkeypatch.setattr(cv2, "selectROI", lambda *_: (5, 6, 7, 8))
-    assert start_box(FRAME, None) == [5, 6, 7, 8]
-    monkeypatch.setattr(cv2, "selectROI", lambda *_: (0, 0, 0, 0))
-    with pytest.raises(ValueError, match="no box was drawn"):
-        start_box(FRAME, None)
-
-
-def test_a_folder_whose_name_is_a_number_is_no_camera(tmp_path, monkeypatch):
-    (tmp_path / "0001").mkdir()
-    save(tmp_path / "0001" / "1.jpg")
-    monkeypatch.chdir(tmp_path)
-    assert open_frames("0001").count == 1
-
-
-class Stream:
-    """Stub of OpenCV's VideoCapture; it opens if the source is `good`."""
-
-    def __init__(self, source, frames=3):
-        self.source = source
-        self.remaining = frames
+    def __init__(self, sizes):
+        self.sizes = list(sizes)
 
     def isOpened(self):
-        return "good" in str(self.source) or "/dev" in str(self.source)
+        return True
 
     def read(self):
-        self.remaining -= 1
-        return self.remaining >= 0, np.full((4, 4, 3), 7, np.uint8) if self.remaining >= 0 else None
+        return (True, np.zeros((*self.sizes.pop(0)[::-1], 3), np.uint8)) if self.sizes else (False, None)
 
     def get(self, property_id):
-        return 30.0
+        return -1.0
 
     def release(self):
         pass
 
 
-@pytest.mark.parametrize(
-    "source, name",
-    [
-        ("rtsp://good:554/live.sdp", "good_554_live_sdp"),
-        ("http://good/a.m3u8", "good_a_m3u8"),
-        ("/dev/null", "null"),
-        ("RTSP://good/live", "good_live"),
-        (Path("rtsp://good/live"), "good_live"),
-    ],
-)
-def test_streams_and_cameras_by_path(monkeypatch, source, name):
-    monkeypatch.setattr(cv2, "VideoCapture", Stream)
-    opened = open_frames(source)
-    assert opened.name == name and opened.count is None and opened.fps == 30 and len(list(opened.frames)) == 3
-
-
-@pytest.mark.parametrize("source", ["rtsp://nobody/live", "http://nobody/x.mp4"])
-def test_a_stream_that_cannot_be_opened_says_so(monkeypatch, source):
-    monkeypatch.setattr(cv2, "VideoCapture", Stream)
-    with pytest.raises(ValueError, match=f"no stream {source} can be opened; check its address"):
-        open_frames(source)
+def test_video_whose_frames_change_their_size(tmp_path, monkeypatch):
+    (tmp_path / "clip.mp4").write_bytes(b"x")
+    monkeypatch.setattr(cv2, "VideoCapture", lambda path: Video([(80, 60), (60, 80)]))
+    with pytest.raises(ValueError, match="clip.mp4: frames were 80x60 and are now 60x80"):
+        list(open_frames(tmp_path / "clip.mp4").frames)
+    monkeypatch.setattr(cv2, "VideoCapture", lambda path: Video([(80, 60), (160, 120)]))
+    source = open_frames(tmp_path / "clip.mp4")
+    assert [frame.shape for frame in source.frames] == [(60, 80, 3)] * 2 and source.count is None and source.fps == 25

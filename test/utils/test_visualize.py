@@ -5,7 +5,16 @@ import numpy as np
 import pytest
 
 from pysot.utils.frames import open_frames
-from pysot.utils.visualize import PREDICTED, TRUTH, FrameWriter, annotate, draw_label, draw_region
+from pysot.utils.visualize import (
+    PREDICTED,
+    TARGETS,
+    TRUTH,
+    FrameWriter,
+    annotate,
+    annotate_targets,
+    draw_label,
+    draw_region,
+)
 
 
 def grey(height=80, width=100):
@@ -44,6 +53,19 @@ def test_annotate_leaves_the_frame_alone():
     frame = grey()
     canvas = annotate(frame, [20, 30, 40, 20], [10, 20, 40, 20], 0.5, "bag 3")
     assert (frame == 90).all() and (canvas != 90).any() and (annotate(frame) == 90).all()
+
+
+def test_targets_have_colours_and_failed_ones_are_left_out(monkeypatch):
+    frame, labels = grey(300, 400), []
+    monkeypatch.setattr("pysot.utils.visualize.draw_label", lambda image, text, *_: labels.append(text))
+    boxes = np.array([[10 + 40 * index, 20, 30, 40] for index in range(9)], float)
+    boxes[1] = np.nan
+    names = ["", "b", "茶杯", *"456789"]
+    canvas = annotate_targets(frame, names, boxes, np.linspace(0, 1, 9))
+    assert (frame == 90).all() and len(set(TARGETS)) == 7
+    colours = [tuple(canvas[40, 10 + 40 * index].tolist()) for index in range(9)]
+    assert colours == [TARGETS[0], (90, 90, 90), *TARGETS[2:], *TARGETS[:2]]
+    assert labels[:3] == ["0.00", "3 0.25", "4 0.38"]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi"])
