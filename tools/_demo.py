@@ -3,7 +3,8 @@
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -84,11 +85,10 @@ def follow(
     """
     names, active = [name or "the target" for name in boxes], set(range(len(boxes)))
     recording.write(first, np.array(list(boxes.values())), np.ones(len(boxes)))
+    # The frames of a file may wait for each other; those of a live source may not.
+    ahead = 1 if tracker.overlaps and isinstance(source, FrameSource) else 0
     with _cli.progress_bar(None, total=source.count, description=source.name, initial=1) as bar:
-        for arrival in frames:
-            found, confidences = tracker.track(
-                [arrival.image if slot in active else None for slot in range(tracker.slots)]
-            )
+        for arrival, found, confidences in _track(tracker, frames, active, ahead):
             latency.add(time.perf_counter() - arrival.time)
             recording.write(arrival, found, confidences)
             for slot, error in tracker.failures.items():
@@ -99,6 +99,20 @@ def follow(
                 raise ValueError(f"no target is left after frame {recording.video.count - 1}; the reasons are above")
             if is_stopped() or not recording.has_viewer:
                 return
+
+
+def _track(
+    tracker: BatchTracker, frames: Iterator[Arrival], active: Collection[int], ahead: int
+) -> Iterator[tuple[Arrival, np.ndarray, np.ndarray]]:
+    """Yield frames with boxes (N, 4) and confidences (N,); the next `ahead` frames are on their way already."""
+    waiting: deque[Arrival] = deque()
+    for arrival in frames:
+        tracker.submit([arrival.image if slot in active else None for slot in range(tracker.slots)])
+        waiting.append(arrival)
+        if len(waiting) > ahead:
+            yield waiting.popleft(), *tracker.collect()
+    while waiting:
+        yield waiting.popleft(), *tracker.collect()
 
 
 def summary(recording: Recording, latency: LatencyMeter, seconds: float, source: FrameSource | LiveSource) -> str:

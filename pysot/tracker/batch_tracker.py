@@ -79,6 +79,11 @@ class BatchTracker:
         """Current settings."""
         return self._settings()
 
+    @property
+    def overlaps(self) -> bool:
+        """True if two frames in flight are faster than one: their computations then overlap with work on the host."""
+        return self._step.overlaps and not self.long_term
+
     def start(self, slots: Sequence[int], frames: Sequence[np.ndarray], boxes_xywh: Any) -> None:
         """Start targets in `slots` on boxes (K, 4) in K frames; a target that is in a slot ends.
 
@@ -141,15 +146,15 @@ class BatchTracker:
     def submit(self, frames: Sequence[np.ndarray | None]) -> None:
         """Start to track the next frames as `track` does; `collect` returns the result.
 
-        Two calls may be in flight: on an accelerator the second frame is uploaded, and its search queued, before the
-        result of the first is known. The arrays of the frames may change after this call. Raises as `track`, and
-        RuntimeError if two calls are in flight already.
+        Two calls may be in flight: if the tracker `overlaps`, the second frame is uploaded, and its search queued,
+        before the result of the first is known. The arrays of the frames may change after this call. Raises as
+        `track`, and RuntimeError if two calls are in flight already.
         """
         if len(frames) != self.slots:
             raise ValueError(f"expected {self.slots} frames, one per slot (None for a free one), got {len(frames)}")
         if len(self._in_flight) == _MOST_IN_FLIGHT:
             raise RuntimeError(f"{_MOST_IN_FLIGHT} frames are in flight; call collect() before the next submit()")
-        follows = bool(self._in_flight) and self._step.overlaps and not self.long_term
+        follows = bool(self._in_flight) and self.overlaps
         if self._in_flight and not follows:
             self._finish(self._in_flight[-1])
         failed = {slot for each in self._in_flight for slot in each.failures}  # the caller does not know this yet

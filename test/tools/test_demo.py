@@ -118,6 +118,12 @@ def test_several_targets(tmp_path, snapshot, clip):
     alone, _ = check_files(tmp_path / "one")
     boxes = [[entry["bbox"] for entry in part] for part in (entries[::2], alone)]
     np.testing.assert_allclose(*boxes, atol=1e-3)
+    # With crops on the device, two frames are in flight.
+    done = run_tool("demo.py", *args, "ahead", "--init", BOX, "--opts", "TRACK.CROPS", "device", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    ahead, _ = check_files(tmp_path / "ahead")
+    boxes = [[entry["bbox"] for entry in part] for part in (ahead, alone)]
+    np.testing.assert_allclose(*boxes, atol=1e-3)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
@@ -160,15 +166,21 @@ def wait_for(condition, seconds=30):
 class StubTracker:
     """Tracker of targets that stay; target `slot` fails at step `fails[slot]`."""
 
-    def __init__(self, slots, fails=()):
+    def __init__(self, slots, fails=(), overlaps=False):
         self.slots, self.fails, self.step, self.failures, self.frames = slots, dict(fails), 0, {}, []
+        self.overlaps, self.in_flight = overlaps, []
 
-    def track(self, frames):
-        self.step += 1
+    def submit(self, frames):
         self.frames.append([frame is not None for frame in frames])
+        self.in_flight.append(frames)
+        assert len(self.in_flight) <= 1 + self.overlaps
+
+    def collect(self):
+        self.step += 1
+        frames = self.in_flight.pop(0)
         self.failures = {slot: ValueError("NaN") for slot, step in self.fails.items() if step == self.step}
         boxes = np.tile([10.0, 10, 20, 20], (self.slots, 1))
-        gone = [slot for slot, frame in enumerate(frames) if frame is None or slot in self.failures]
+        gone = [slot for slot, frame in enumerate(frames) if frame is None or self.fails.get(slot, 99) <= self.step]
         boxes[gone] = np.nan
         return boxes, np.where(np.isnan(boxes[:, 0]), np.nan, 0.5)
 
@@ -182,14 +194,17 @@ def follow(folder, tracker, frames, is_stopped=lambda: False, names=("cup", "bag
     return latency
 
 
-def test_a_target_that_fails_ends_and_the_others_go_on(tmp_path, caplog):
-    tracker = StubTracker(2, {0: 2})
+@pytest.mark.parametrize("overlaps", [False, True])
+def test_a_target_that_fails_ends_and_the_others_go_on(tmp_path, caplog, overlaps):
+    tracker = StubTracker(2, {0: 2}, overlaps)
     frames = arrivals(FrameSource("clip", iter([frame_of(index) for index in range(5)]), None, 25.0))
     assert follow(tmp_path, tracker, frames).count == 4
     entries, _ = check_files(tmp_path)
     assert [entry["frame"] for entry in entries if entry["target"] == "cup"] == [0, 1]
     assert [entry["frame"] for entry in entries if entry["target"] == "bag"] == [0, 1, 2, 3, 4]
-    assert tracker.frames == [[True, True]] * 2 + [[False, True]] * 2 and "cup ended at frame 2: NaN" in caplog.text
+    known_after = 2 + overlaps  # frames
+    assert tracker.frames == [[True, True]] * known_after + [[False, True]] * (4 - known_after)
+    assert "cup ended at frame 2: NaN" in caplog.text
 
 
 def test_no_target_is_left(tmp_path):
