@@ -220,6 +220,22 @@ def test_a_target_that_fails_while_the_next_frame_is_in_flight(opts):
         # On the device, the second frame was on its way before the failure was known.
         assert list(tracker.failures) == ([1] if index == 0 else [])
     assert tracker.active.tolist() == [True, False]
+    assert opts == () or tracker._step._targets.isfinite().all()  # crops are cut around them
+
+
+@pytest.mark.parametrize("opts", [(), DEVICE])
+def test_a_target_that_pauses_in_flight_stays_where_it_was(opts):
+    pauses = [[0, 1], [0], [0, 1], [1], [0, 1]]
+    found = {}
+    for ahead in (0, 1):
+        tracker, rows = start(make_tracker(2, *opts)), []
+        for step, slots in enumerate(pauses):
+            tracker.submit([FRAMES[step] if slot in slots else None for slot in range(2)])
+            if step >= ahead:
+                rows.append(np.column_stack(tracker.collect()))
+        found[ahead] = np.array(rows + [np.column_stack(tracker.collect()) for _ in range(ahead)])
+    np.testing.assert_array_equal(found[1], found[0])
+    assert np.isfinite(found[0][4]).all() and np.isnan(found[0][[1, 3], [1, 0]]).all()
 
 
 @pytest.mark.parametrize("opts", [(), DEVICE])
