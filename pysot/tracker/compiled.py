@@ -22,7 +22,7 @@ def compile_match(
 
     On a CPU it is compiled for calls with `counts` search crops like `search` (1, 3, H, H). Calls with a count for
     which the compiled form is not the faster one, and all other calls, are left to `eager`; this is measured here, and
-    logged. Raises ValueError for an NPU, and RuntimeError without a C++ compiler.
+    logged. Raises ValueError for an NPU, and RuntimeError if torch.compile fails, as without a C++ compiler.
     """
     kind = template.device.type
     if kind == "npu":
@@ -36,6 +36,14 @@ def compile_match(
             images = search.expand(count, -1, -1, -1).clone(memory_format=torch.channels_last)
             state = [kernel.expand(count, *kernel.shape[1:]).clone() for kernel in kernels]
             compiled = _compile(network)
+            try:
+                compiled(state, images)
+            except RuntimeError as error:
+                reason = str(error).partition("\n")[0]
+                raise RuntimeError(
+                    f"TRACK.COMPILE is true, but torch.compile fails ({reason}): install a C++ compiler such as g++, "
+                    "or set it to false"
+                ) from error
             compiled_seconds, eager_seconds = _seconds([compiled, eager.match], state, images)
             is_faster = compiled_seconds < eager_seconds
             if is_faster:

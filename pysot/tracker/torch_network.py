@@ -58,7 +58,7 @@ FORMS = {
     "npu": DeviceForm(torch.float32, on_host=False, static=True, device_crops=True),
 }
 _MATHS_BYTES = 2**20  # of a target, for arrays over its anchors
-_CROP_BYTES = 60  # of a pixel of a crop that is cut on the device
+_CROP_BYTES = 80  # of a pixel of a crop that is cut on the device
 
 
 @dataclass(frozen=True)

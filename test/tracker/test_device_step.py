@@ -309,7 +309,19 @@ def test_compiled_is_used_where_it_is_faster(wins, monkeypatch, caplog):
     messages = [record.message for record in caplog.records if record.name.startswith("pysot")]
     assert len(messages) == 2 and all(message.endswith(end) for message in messages)
     assert "a call with 2 crops: " in messages[1]
-    assert calls == [1, 2, *([2] * len(FRAMES) if wins == "compiled" else [])]
+    assert calls == [1, 1, 2, 2, *([2] * len(FRAMES) if wins == "compiled" else [])]
+
+
+def test_compiling_without_a_compiler_is_a_sentence(monkeypatch):
+    def fail(network):
+        def match(state, images):
+            raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found\nMore lines")
+
+        return match
+
+    monkeypatch.setattr(compiled, "_compile", fail)
+    with pytest.raises(RuntimeError, match=r"fails \(InvalidCxxCompiler: No working C\+\+ compiler found\): install a"):
+        start(make_tracker(1, "TRACK.COMPILE", True))
 
 
 def test_compiled_is_refused_for_an_npu():
