@@ -33,7 +33,7 @@ def crop_squares(
     other_weights = ((1 - fractions) * _ONE).round().int()
     # Horizontally, cv2.resize takes a border pixel alone; vertically, it weighs the pixel with itself.
     is_border = lower == upper
-    left, right = torch.where(is_border, _ONE, other_weights), torch.where(is_border, 0, weights)
+    left, right = other_weights.masked_fill(is_border, _ONE), weights.masked_fill(is_border, 0)
     columns = torch.cat([lower, upper], 1) + corners[:, :1]
     start, width, height = places[:, :1], places[:, 1:2], places[:, 2:3]
     inside = (columns >= 0) & (columns < width)

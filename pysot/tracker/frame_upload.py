@@ -48,10 +48,10 @@ class FrameUpload:
         numbers[: len(rows)] = torch.from_numpy(
             np.column_stack([np.full(len(rows), group.follows), group.targets[rows], group.colours[rows]])
         )
-        for row, slot in enumerate(rows):
-            image = group.images.get(slot)
-            place = (0, 1, 1, 0) if image is None else (starts[id(image)], image.shape[1], image.shape[0], 1)
-            places[row] = torch.tensor(place)
+        found = [group.images.get(slot) for slot in rows]
+        places[: len(rows)] = torch.tensor(
+            [(0, 1, 1, 0) if each is None else (starts[id(each)], each.shape[1], each.shape[0], 1) for each in found]
+        )
 
         def copy(key: int) -> None:
             image, first = frames[key], self._header + 3 * starts[key]

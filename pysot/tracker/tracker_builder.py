@@ -58,13 +58,15 @@ def describe_arithmetic(device: torch.device, cfg: CfgNode) -> str:
     Boxes computed in two different arithmetics differ in their last digits first, and completely later.
     """
     npu_options = {
+        "device crops": cfg.TRACK.CROPS != "host",  # elsewhere they are the same bytes
         "HF32 convolutions": cfg.NPU.CONV_HF32,
         "HF32 matrix products": cfg.NPU.MATMUL_HF32,
         cfg.NPU.PRECISION_MODE: cfg.NPU.PRECISION_MODE,
     }
     options = {"cuda": {"TF32": cfg.GPU.TF32}, "npu": npu_options}
     enabled = [name for name, is_on in options.get(device.type, {}).items() if is_on]
-    return ", ".join([f"{device.type} {cfg.TRACK.PRECISION}", "folded", *enabled])
+    compiled = ["compiled"] if cfg.TRACK.COMPILE else []
+    return ", ".join([f"{device.type} {cfg.TRACK.PRECISION}", "folded", *compiled, *enabled])
 
 
 def build_tracker(model: nn.Module, cfg: CfgNode | None = None) -> SiamRPNTracker:

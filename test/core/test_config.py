@@ -141,6 +141,10 @@ def test_mistakes_are_explained(opts, words):
         (["TRAIN.START_EPOCH", "20"], ["TRAIN.START_EPOCH", "got 20"]),
         (["TRAIN.BATCH_SIZE", "0"], ["TRAIN.BATCH_SIZE", "above 0"]),
         (["TRAIN.PRECISION", "fp8"], ["TRAIN.PRECISION", "bf16", "'fp8'"]),
+        (["TRACK.PRECISION", "tf32"], ["TRACK.PRECISION", "fp16", "'tf32'"]),
+        (["TRACK.CROPS", "card"], ["TRACK.CROPS", "auto, device, host", "'card'"]),
+        (["TRACK.GRAPH", "never"], ["TRACK.GRAPH", "auto, off", "'never'"]),
+        (["TRACK.GRAPH", "on"], ["TRACK.GRAPH", "got True"]),
         (["TRAIN.LOSS_SCALE", "fast"], ["TRAIN.LOSS_SCALE", "dynamic"]),
         (["TRAIN.THR_LOW", "0.7"], ["TRAIN.THR_LOW", "THR_HIGH"]),
         (["DATASET.NEG", "1.5"], ["DATASET.NEG", "0 to 1"]),
@@ -150,6 +154,16 @@ def test_mistakes_are_explained(opts, words):
 def test_relations_are_checked(opts, words):
     message = error_message(*opts)
     assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize("text", ["TRACK:\n  GRAPH: off\n", "TRACK:\n  GRAPH: 'off'\n"])
+def test_off_is_a_word(tmp_path, text):
+    """YAML reads off as false."""
+    (tmp_path / "config.yaml").write_text(text)
+    assert load_config(experiment("quickstart"), ["TRACK.GRAPH", "off"]).TRACK.GRAPH == "off"
+    config = default_config()
+    config.merge_from_file(tmp_path / "config.yaml")
+    assert config.TRACK.GRAPH == "off"
 
 
 def test_a_new_data_set_needs_no_code():

@@ -8,6 +8,9 @@ from torch.utils._pytree import tree_leaves
 
 from pysot.utils import graphs
 
+# Operators that read the device, or copy a number to it, and wait.
+WAITING = ("aten._local_scalar_dense", "aten.nonzero", "aten.where.Scalar")
+
 
 def storages(values):
     tensors = [leaf for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor) and not leaf.is_mkldnn]
@@ -21,8 +24,8 @@ class Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if function in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default):
-            raise RuntimeError("operation not permitted when stream is capturing")
+        if str(function).startswith(WAITING):
+            raise RuntimeError(f"{function}: operation not permitted when stream is capturing")
         result = function(*args, **kwargs)
         is_view = not function._schema.is_mutable and storages(result) & storages((args, kwargs))
         if not is_view:

@@ -303,12 +303,16 @@ def test_compiled_is_used_where_it_is_faster(wins, monkeypatch, caplog):
     monkeypatch.setattr(compiled, "_compile", counted_compile)
     expected = track_all(make_tracker(2))
     with caplog.at_level(logging.INFO, logger="pysot"):
-        found = track_all(make_tracker(2, "TRACK.COMPILE", True))
+        tracker = make_tracker(2, "TRACK.COMPILE", True)
+        found = track_all(tracker)
     np.testing.assert_allclose(found, expected, atol=0.01)
     end = "it is compiled" if wins == "compiled" else "it is not compiled"
     messages = [record.message for record in caplog.records if record.name.startswith("pysot")]
     assert len(messages) == 2 and all(message.endswith(end) for message in messages)
     assert "a call with 2 crops: " in messages[1]
+    track_all(
+        build_batch_tracker(tracker.network.model, tiny_config(), 2)
+    )  # another tracker of the model is not compiled
     assert calls == [1, 1, 2, 2, *([2] * len(FRAMES) if wins == "compiled" else [])]
 
 
