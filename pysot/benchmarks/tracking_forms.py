@@ -1,5 +1,6 @@
 """Forms of a tracking step on a device: crops cut there, graphs, two frames in flight; each is checked and measured."""
 
+import logging
 import statistics
 import time
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from pysot.tracker.torch_network import FORMS as DEVICE_FORMS
 from pysot.tracker.tracker_builder import build_batch_tracker, track_settings
 from pysot.utils.bbox import init_box_from_region
 from pysot.utils.device_builder import open_device
+from pysot.utils.graphs import find_graphs
 from pysot.utils.image import crop_square, read_image
 
 # Values of the TRACK section; the boxes of the other forms are compared with those of the first.
@@ -34,11 +36,31 @@ FORMS: dict[str, dict[str, object]] = {
 MAX_CROP_ERROR = {torch.float64: 0, torch.float32: 1}  # by type of the maths
 
 
+class _Notes(logging.Handler):
+    """Writes the warnings of the package, such as that of a graph that cannot be captured, as notes."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(logging.WARNING)
+        self.findings = record
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.findings.note(record.getMessage())
+
+
 def forms(setting: Setting, record: Record) -> None:
     """Check crops cut on the device and the boxes of each form; measure speed and latency of one stream.
 
     Each precision is measured with two frames in flight, and a note names what limits its speed.
     """
+    notes = _Notes(record)
+    logging.getLogger("pysot.tracker").addHandler(notes)
+    try:
+        _measure_forms(setting, record)
+    finally:
+        logging.getLogger("pysot.tracker").removeHandler(notes)
+
+
+def _measure_forms(setting: Setting, record: Record) -> None:
     sequence = load_dataset("vot", setting.data).sequences[0]
     images = [read_image(path) for path in sequence.frame_paths[: 20 if setting.short else 60]]
     box = init_box_from_region(sequence.ground_truth[0])
@@ -49,8 +71,8 @@ def forms(setting: Setting, record: Record) -> None:
     model = make_network(case, name).to(device)
     expected: np.ndarray | None = None
     for form, options in FORMS.items():
-        if options.get("GRAPH") == "auto" and device.type == "cpu":
-            record.note("a CPU has no graphs")
+        if options.get("GRAPH") == "auto" and find_graphs(device) is None:
+            record.note(f"{device} has no graphs here")
             continue
         way = ManyTargets(build_batch_tracker(model, with_track_options(case.cfg, **options)))
         boxes = _track(way, images[: COMPARED_FRAMES + 1], box)[0]

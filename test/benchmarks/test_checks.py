@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.autograd import DeviceType
 
+from fake_graphs import use_fake_graphs
 from helpers import moving_square
 from pysot.benchmarks import correctness, step_speed, tracking, tracking_forms, training_checks
 from pysot.benchmarks.networks import make_network, missing_data
@@ -126,10 +127,18 @@ def test_forms_of_a_tracking_step(tmp_path, monkeypatch):
     (tmp_path / "vot" / "list.txt").write_text("square\n")
     findings = run_step(tracking_forms.forms, tmp_path)
     assert failed_checks(findings) == set() and len(findings.checks) == 3
-    assert "a CPU has no graphs" in findings.notes and any("fp32, two frames in flight: " in n for n in findings.notes)
+    assert "cpu has no graphs here" in findings.notes and any(
+        "fp32, two frames in flight: " in n for n in findings.notes
+    )
     values = {measurement.name: measurement.value for measurement in findings.measurements}
     assert values["bf16, two frames in flight, 95 % of frames within"] > 0
     assert 0 < values["fp32, two frames in flight, crops and decoding"] < 100
+
+    with monkeypatch.context() as patch:
+        use_fake_graphs(patch).fail_at = 1
+        findings = run_step(tracking_forms.forms, tmp_path)
+        assert failed_checks(findings) == set() and len(findings.checks) == 4
+        assert any("cannot be captured as a graph" in note for note in findings.notes)
 
     def shifted(pixels, places, centers, *rest):
         return crop_squares(pixels, places, centers + 1, *rest)
