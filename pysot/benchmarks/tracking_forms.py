@@ -52,12 +52,14 @@ def forms(setting: Setting, record: Record) -> None:
 
     Each precision is measured with two frames in flight, and a note names what limits its speed.
     """
-    notes = _Notes(record)
-    logging.getLogger("pysot.tracker").addHandler(notes)
+    notes, loggers = _Notes(record), [logging.getLogger(name) for name in ("pysot.tracker", "pysot.utils.graphs")]
+    for each in loggers:
+        each.addHandler(notes)
     try:
         _measure_forms(setting, record)
     finally:
-        logging.getLogger("pysot.tracker").removeHandler(notes)
+        for each in loggers:
+            each.removeHandler(notes)
 
 
 def _measure_forms(setting: Setting, record: Record) -> None:
