@@ -4,6 +4,8 @@ import contextlib
 import ctypes
 import functools
 import logging
+import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +15,7 @@ from pysot.utils.device import device_module
 
 logger = logging.getLogger(__name__)
 _TYPES = {"cuda": "CUDAGraph", "npu": "NPUGraph"}
+_one_capture = threading.Lock()  # torch allows one at a time in a process
 
 
 def find_graphs(device: torch.device) -> "Graphs | None":
@@ -45,6 +48,7 @@ class Graphs:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self._pool: Any = None
+        self._stream: Any = None  # graphs share memory only if they are captured on the same stream
 
     def capture(self, work: Callable[[], object]) -> Callable[[], None]:
         """Capture `work`, and return a function that repeats it.
@@ -54,18 +58,37 @@ class Graphs:
         RuntimeError if it cannot be captured.
         """
         module = device_module(self.device)
-        current, side = module.current_stream(self.device), module.Stream(self.device)
-        side.wait_stream(current)
-        with module.stream(side):
-            work()
-        current.wait_stream(side)
-        graph = getattr(module, _TYPES[self.device.type])()
-        try:
-            if self._pool is None:
-                self._pool = module.graph_pool_handle()
-            # Other threads may use the device meanwhile.
-            with module.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-                work()
-        finally:
-            module.set_stream(current)  # a capture that fails leaves its own stream
+        with _one_capture, module.device(self.device):
+            current = module.current_stream(self.device)
+            if self._stream is None:
+                self._stream, self._pool = module.Stream(self.device), module.graph_pool_handle()
+            self._stream.wait_stream(current)
+            try:
+                with module.stream(self._stream):
+                    work()
+            finally:
+                current.wait_stream(self._stream)
+            graph = getattr(module, _TYPES[self.device.type])()
+            options = {"pool": self._pool, "stream": self._stream}
+            try:
+                # Other threads may use the device meanwhile.
+                with module.graph(graph, **options, capture_error_mode="thread_local"):
+                    work()
+            except RuntimeError:
+                self._end_failed_capture()
+                raise
+            finally:
+                module.set_stream(current)  # a capture that fails leaves its own stream
         return graph.replay
+
+    def _end_failed_capture(self) -> None:
+        """End the use of the pool, where torch has not: its allocator frees no memory while it takes a capture to run.
+
+        torch does not, if the device has refused an operation. No further graph can then use the pool.
+        """
+        bindings = sys.modules["torch_npu" if self.device.type == "npu" else "torch"]._C
+        index = device_module(self.device).current_device()
+        with contextlib.suppress(RuntimeError, AttributeError):  # such as: "not currently recording to mempool_id"
+            getattr(bindings, f"_{self.device.type}_endAllocateToPool")(index, self._pool)
+            getattr(bindings, f"_{self.device.type}_releasePool")(index, self._pool)
+        self._pool = self._stream = None

@@ -40,7 +40,7 @@ class Download:
             self._values = self._values.pin_memory()
         self._values.copy_(values, non_blocking=True)
         self._done = module.Event()
-        self._done.record()
+        self._done.record(module.current_stream(values.device))  # by default, it is a stream of the current device
 
     def wait(self) -> torch.Tensor:
         """Return the tensor on the host."""

@@ -48,16 +48,22 @@ class FakeGraph:
 
 
 class FakeModule:
-    """Module of a device with graphs, such as torch.cuda. `captures` and `replays` count; `fail_at` fails a capture."""
+    """Module of a device with graphs, such as torch.cuda. `captures` and `replays` count; `fail_at` fails a capture.
+
+    `pools` and `streams` are those of the captures, `running` how many there are at the moment.
+    """
 
     CUDAGraph = FakeGraph
-    captures = replays = 0
+    captures = replays = running = handles = 0
+    pools: list = []
+    streams: list = []
     fail_at = None
     current = "the stream of the caller"
 
     @classmethod
     def reset(cls):
         cls.captures, cls.replays, cls.fail_at, cls.current = 0, 0, None, "the stream of the caller"
+        cls.running, cls.handles, cls.pools, cls.streams = 0, 0, [], []
 
     class Stream:
         def __init__(self, device):
@@ -79,20 +85,33 @@ class FakeModule:
         return contextlib.nullcontext()
 
     @staticmethod
-    def graph_pool_handle():
-        return 1
+    def device(device):
+        return contextlib.nullcontext()
+
+    @staticmethod
+    def current_device():
+        return 3
+
+    @classmethod
+    def graph_pool_handle(cls):
+        cls.handles += 1
+        return cls.handles
 
     @classmethod
     @contextlib.contextmanager
-    def graph(cls, graph, pool, capture_error_mode):
+    def graph(cls, graph, pool, stream, capture_error_mode):
         cls.captures += 1
         cls.current = "the stream of the capture"
-        assert pool == 1 and capture_error_mode == "thread_local"
+        cls.pools.append(pool)
+        cls.streams.append(stream)
+        assert cls.running == 0 and capture_error_mode == "thread_local"
         if cls.fail_at == cls.captures:
             raise RuntimeError("CUDA error: out of memory\nmore lines")
         graph.recorder = Recorder()
+        cls.running += 1
         with graph.recorder:
             yield
+        cls.running -= 1
 
 
 def use_fake_graphs(monkeypatch):
