@@ -154,9 +154,10 @@ class BatchTracker:
             raise ValueError(f"expected {self.slots} frames, one per slot (None for a free one), got {len(frames)}")
         if len(self._in_flight) == _MOST_IN_FLIGHT:
             raise RuntimeError(f"{_MOST_IN_FLIGHT} frames are in flight; call collect() before the next submit()")
-        follows = bool(self._in_flight) and self.overlaps
-        if self._in_flight and not follows:
+        if self._in_flight and not self.overlaps:
             self._finish(self._in_flight[-1])
+        # Without a search, the targets are still those of the host.
+        follows = self.overlaps and any(each.searches for each in self._in_flight)
         failed = {slot for each in self._in_flight for slot in each.failures}  # the caller does not know this yet
         given = {slot: frame for slot, frame in enumerate(frames) if frame is not None and slot not in failed}
         for slot in given:
