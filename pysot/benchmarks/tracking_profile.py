@@ -44,17 +44,23 @@ def profile_steps(
 ) -> StepProfile:
     """Profile some calls of `step`, whose parts are timed by the timer that it is given."""
     try:
-        if device.type == "npu":
-            return StepProfile(_timed_parts(device, set_timer, step))
-        set_timer(torch.profiler.record_function)
-        activities = torch.profiler.ProfilerActivity
-        on_card = device.type != "cpu"
-        with torch.profiler.profile(activities=[activities.CPU, *([activities.CUDA] if on_card else [])]) as profiler:
-            for _ in range(STEPS):
-                step()
-            synchronize(device)
+        profile = None if device.type == "npu" else _profiled_parts(device, set_timer, step)
+        return profile or StepProfile(_timed_parts(device, set_timer, step))
     finally:
         set_timer(None)
+
+
+def _profiled_parts(
+    device: torch.device, set_timer: Callable[[Timer | None], None], step: Callable[[], Any]
+) -> StepProfile | None:
+    """Return what torch's profiler sees; None if it sees no work of a card, as where its counters are forbidden."""
+    set_timer(torch.profiler.record_function)
+    activities = torch.profiler.ProfilerActivity
+    on_card = device.type != "cpu"
+    with torch.profiler.profile(activities=[activities.CPU, *([activities.CUDA] if on_card else [])]) as profiler:
+        for _ in range(STEPS):
+            step()
+        synchronize(device)
     rows = profiler.key_averages()
     parts = {
         row.key: (row.device_time_total if on_card else row.cpu_time_total) / 1000 / STEPS
@@ -71,7 +77,7 @@ def profile_steps(
         for row in rows
         if row.device_type == kind and row.key not in PARTS and not getattr(row, "is_user_annotation", False)
     ]
-    return StepProfile(parts, sorted(operators, key=lambda row: -row[1]), on_card)
+    return StepProfile(parts, sorted(operators, key=lambda row: -row[1]), on_card) if sum(parts.values()) else None
 
 
 def _timed_parts(
