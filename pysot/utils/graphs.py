@@ -74,9 +74,10 @@ class Graphs:
                 # Other threads may use the device meanwhile.
                 with module.graph(graph, **options, capture_error_mode="thread_local"):
                     work()
-            except RuntimeError:
+            except RuntimeError as error:
                 self._end_failed_capture()
-                raise
+                # The end of a capture fails as well, after an operation that the device has refused.
+                raise error.__context__ or error from None
             finally:
                 module.set_stream(current)  # a capture that fails leaves its own stream
         return graph.replay

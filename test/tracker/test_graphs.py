@@ -1,5 +1,6 @@
 """Captures of graphs: one at a time, with one pool of memory, and the state that a failed one leaves."""
 
+import contextlib
 import threading
 
 import pytest
@@ -33,6 +34,27 @@ def test_a_failed_capture_ends_the_use_of_its_pool(monkeypatch):
     graphs.capture(lambda: None)
     assert fake.pools == [1, 1, 1, 2]
     assert fake.streams[0] is fake.streams[2] and fake.streams[3] is not fake.streams[2]
+
+
+def test_the_operation_that_was_refused_is_the_error(monkeypatch):
+    """The end of the capture fails after it."""
+    calls = []
+
+    @contextlib.contextmanager
+    def graph(graph, **options):
+        try:
+            yield
+        finally:
+            raise RuntimeError("operation failed due to a previous error during capture")
+
+    def work():
+        calls.append(len(calls))
+        if len(calls) > 1:
+            failing_work()
+
+    monkeypatch.setattr(use_fake_graphs(monkeypatch), "graph", graph)
+    with pytest.raises(RuntimeError, match="operation not permitted when stream is capturing"):
+        find_graphs(CPU).capture(work)
 
 
 def test_a_pool_that_torch_has_ended_is_not_released_again(monkeypatch):
