@@ -29,15 +29,22 @@ def compile_match(
         raise ValueError("TRACK.COMPILE true is not for an NPU, which torch.compile does not support; set it to false")
     if kind != "cpu":
         return torch.compile(network.match, dynamic=False)
+    from torch._inductor import config  # torch loads it at the first compilation
+
     faster: dict[torch.Size, Match] = {}
     with torch.inference_mode():  # compiled code depends on this mode
         kernels = network.kernels(template.clone())
         for count in counts:
             images = search.expand(count, -1, -1, -1).clone(memory_format=torch.channels_last)
-            state = [kernel.expand(count, *kernel.shape[1:]).clone() for kernel in kernels]
+            state = [
+                kernel.expand(count, *kernel.shape[1:]).clone(memory_format=torch.contiguous_format)
+                for kernel in kernels
+            ]
             compiled = _compile(network)
             try:
-                compiled(state, images)
+                # Among the options of torch.compile, it would come too late: weights would be inputs, not constants.
+                with config.patch(freezing=True):
+                    compiled(state, images)
             except RuntimeError as error:
                 reason = str(error).partition("\n")[0]
                 raise RuntimeError(
@@ -58,14 +65,18 @@ def compile_match(
             )
 
     def match(state: list[torch.Tensor], images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return faster.get(images.shape, eager.match)(state, images)
+        if images.shape not in faster:
+            return eager.match(state, images)
+        # For another layout, or tensors made outside of inference mode, it would be compiled again, without constants.
+        copies = [kernel.clone(memory_format=torch.contiguous_format) for kernel in state]
+        return faster[images.shape](copies, images)
 
     return match
 
 
 def _compile(network: SiamRPN) -> Match:
-    """Return `match` compiled with the weights as constants, in the layout that oneDNN prefers."""
-    return torch.compile(lambda state, images: network.match(state, images), dynamic=False, options={"freezing": True})
+    """Return `match` compiled; with freezing, its weights are constants, in the layout that oneDNN prefers."""
+    return torch.compile(lambda state, images: network.match(state, images), dynamic=False)
 
 
 def _seconds(ways: Sequence[Match], state: list[torch.Tensor], images: torch.Tensor) -> list[float]:
