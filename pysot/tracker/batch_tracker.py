@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from pysot.tracker import frame_maths as maths
 from pysot.tracker.crop_threads import CropThreads
-from pysot.tracker.network import Group, Network, Timer
+from pysot.tracker.network import Group, Network, Timer, untimed
 from pysot.tracker.settings import TrackSettings
 from pysot.utils.bbox import check_box
 from pysot.utils.image import as_bgr, mean_colour
@@ -111,7 +110,7 @@ class BatchTracker:
         colours = np.array([means[id(frame)] for frame in frames])
         targets = np.column_stack(maths.start_targets(boxes))
         sides = maths.context_sides(targets[:, 2:], s.context_amount)
-        part = self.timer or (lambda name: nullcontext())
+        part = self.timer or untimed
         with part("crop"):
             crops = self._threads.cut([images[slot] for slot in slots], targets, sides, colours, s.exemplar_size)
         is_first = not self.active.any()
