@@ -101,6 +101,7 @@ class BatchTracker:
             )
         if not len(slots):
             return
+        frames = list(frames)  # an array makes new views each time, and frames are told apart by their identity
         boxes = np.array([self._checked_box(slot, box) for slot, box in zip(slots, boxes_xywh, strict=True)])
         images, errors = self._images(zip(slots, frames, strict=True))
         for slot, error in errors.items():

@@ -4,6 +4,7 @@ import logging
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from types import FunctionType
 
 import torch
 
@@ -34,7 +35,7 @@ def compile_match(
         kernels = network.kernels(template.clone())
         for count in counts:
             images = search.expand(count, -1, -1, -1).clone(memory_format=torch.channels_last)
-            state = [kernel.expand(count, *kernel.shape[1:]).clone() for kernel in kernels]
+            state = _copies([kernel.expand(count, *kernel.shape[1:]) for kernel in kernels])
             compiled = _compile(network)
             try:
                 compiled(state, images)
@@ -58,14 +59,26 @@ def compile_match(
             )
 
     def match(state: list[torch.Tensor], images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return faster.get(images.shape, eager.match)(state, images)
+        compiled = faster.get(images.shape)
+        return eager.match(state, images) if compiled is None else compiled(_copies(state), images)
 
     return match
 
 
+def _copies(state: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Return copies of kernels in one memory layout and in the mode of this call: others would be compiled anew."""
+    return [kernel.clone(memory_format=torch.channels_last) for kernel in state]
+
+
 def _compile(network: SiamRPN) -> Match:
     """Return `match` compiled with the weights as constants, in the layout that oneDNN prefers."""
-    return torch.compile(lambda state, images: network.match(state, images), dynamic=False, options={"freezing": True})
+
+    def match(state: list[torch.Tensor], images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return network.match(state, images)
+
+    # torch.compile counts the forms of a code object, of all networks together, and gives up after eight.
+    own = FunctionType(match.__code__.replace(), match.__globals__, closure=match.__closure__)
+    return torch.compile(own, dynamic=False, options={"freezing": True})
 
 
 def _seconds(ways: Sequence[Match], state: list[torch.Tensor], images: torch.Tensor) -> list[float]:

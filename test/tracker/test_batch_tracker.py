@@ -284,3 +284,14 @@ def test_the_example_of_the_readme():
     exec(code, values)
     assert np.isfinite(values["boxes"][:2]).all() and np.isnan(values["boxes"][2:]).all()
     assert values["tracker"].active.tolist() == [False, True, *[False] * 6]
+
+
+def test_frames_in_one_array_are_those_of_a_list():
+    frames = np.stack([IMAGE[..., 0], IMAGE[::-1, :, 0] // 2, IMAGE[:, ::-1, 0]])
+    found = []
+    for each in (frames, list(frames)):
+        tracker = make_tracker(3)
+        tracker.start([0, 1, 2], each, [BOX] * 3)
+        found.append((tracker.colours, *tracker.track(list(frames))))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)

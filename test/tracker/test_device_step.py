@@ -322,3 +322,15 @@ def test_compiled_is_refused_for_an_npu():
     template = types.SimpleNamespace(device=types.SimpleNamespace(type="npu"))
     with pytest.raises(ValueError, match=r"TRACK.COMPILE true is not for an NPU.*set it to false"):
         compiled.compile_match(None, None, template, None, [1])
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3])
+def test_no_step_compiles_anew(slots, monkeypatch):
+    """Templates of one target and of several have other memory layouts and modes; both were compiled at the start."""
+    monkeypatch.setattr(compiled, "_seconds", lambda ways, *_: [1.0, 2.0])  # compiled code is used
+    torch.compiler.reset()
+    tracker = make_tracker(slots, "TRACK.COMPILE", True)
+    tracker.start(range(slots), [IMAGE] * slots, [BOXES[0]] * slots)
+    with torch.compiler.set_stance("fail_on_recompile"):
+        for frame in FRAMES[:2]:
+            assert np.isfinite(tracker.track([frame] * slots)[0]).all()
