@@ -44,7 +44,7 @@ class BatchTracker:
     targets that failed in the last frame, by slot; their slots are free. If `timer` is set, timer("crop" | "network" |
     "decode") returns a context for each part of a step.
 
-    Raises MemoryError if so many targets need more memory than there is.
+    Only one thread may use a tracker at a time. Raises MemoryError if so many targets need more memory than there is.
     """
 
     def __init__(
@@ -125,7 +125,12 @@ class BatchTracker:
         self._lives[rows] += 1
 
     def stop(self, slots: Iterable[int]) -> None:
-        """End the targets in `slots`; they have no results in frames that are in flight."""
+        """End the targets in `slots`; they have no results in frames that are in flight.
+
+        Raises IndexError for a slot that does not exist.
+        """
+        slots = list(slots)
+        self._check_slots(slots)
         for slot in slots:
             self.active[slot] = False
             self._lives[slot] += 1

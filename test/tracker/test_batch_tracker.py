@@ -124,8 +124,9 @@ def test_invalid_starts_start_nothing():
         with pytest.raises(ValueError, match=message):
             tracker.start(slots, frames, boxes)
     for slot in (-1, 3):
-        with pytest.raises(IndexError, match="slots 0 to 2"):
-            tracker.start([slot], [IMAGE], [BOX])
+        for call in (lambda slot: tracker.start([slot], [IMAGE], [BOX]), lambda slot: tracker.stop([slot])):
+            with pytest.raises(IndexError, match="slots 0 to 2"):
+                call(slot)
     assert not tracker.active.any()
     tracker.start([], [], [])
     with pytest.raises(ValueError, match="1 slot or more, got 0"):
