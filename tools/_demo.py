@@ -118,7 +118,8 @@ def _track(
 def summary(recording: Recording, latency: LatencyMeter, seconds: float, source: FrameSource | LiveSource) -> str:
     """Return lines with the files and the figures of a recording that took `seconds`."""
     files = recording.video.path, recording.boxes.json_path, recording.boxes.text_path
-    lines = [f"{recording.video.count} frames: {', '.join(map(str, files))}"] if recording.is_complete else []
+    frames = f"{recording.video.count} frame{'' if recording.video.count == 1 else 's'}"
+    lines = [f"{frames}: {', '.join(map(str, files))}"] if recording.is_complete else []
     lost = source.seconds_lost if isinstance(source, LiveSource) else 0.0
     if latency.count and seconds > lost:
         median, most = (1000 * latency.quantile(part) for part in (0.5, 0.95))

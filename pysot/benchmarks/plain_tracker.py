@@ -4,14 +4,14 @@ One target; the network as it was trained (float32, contiguous, batch-norm as la
 the head is computed again in every frame. It shares no computation with `pysot.tracker`, and gives the same boxes.
 """
 
-import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from pysot.models.siamrpn import Features, SiamRPN
+from pysot.tracker.network import Timer, untimed
 from pysot.tracker.settings import TrackSettings
 from pysot.utils.anchor import tracking_anchors
 from pysot.utils.bbox import check_box
@@ -37,7 +37,7 @@ class PlainTracker:
         self.window = np.tile(np.outer(hanning, hanning).ravel(), len(settings.ratios) * len(settings.scales))
         self.center, self.size, self.fill = np.zeros(2), np.zeros(2), np.zeros(3)
         self.template: Features | None = None
-        self.timer: Callable[[str], contextlib.AbstractContextManager] | None = None
+        self.timer: Timer | None = None
 
     @torch.inference_mode()
     def init(self, img: np.ndarray, box_xywh: Sequence[float] | np.ndarray) -> None:
@@ -55,7 +55,7 @@ class PlainTracker:
         if self.template is None:
             raise RuntimeError("track() needs a target; call init(frame, box) first")
         img, s, context = as_bgr(img), self.settings, self._context_side()
-        scale, part = s.exemplar_size / context, self.timer or (lambda name: contextlib.nullcontext())
+        scale, part = s.exemplar_size / context, self.timer or untimed
         with part("crop"):
             crop = self._crop(img, s.instance_size, context * (s.instance_size / s.exemplar_size))
         with part("network"):

@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 # Keys with two types: a number or text, and a truth value or text.
 _ALSO_TEXT = {"TRAIN.LOSS_SCALE", "TRAIN.CHECKPOINT_EVERY"}
 _ALSO_BOOL = {"TRAIN.CHANNELS_LAST"}
-_MAY_BE_OFF = {"TRACK.GRAPH"}  # YAML reads off as false
+_MAY_BE_OFF = {"TRACK.GRAPH"}  # YAML reads off and on as truth values
 _DATASET_KEYS = {"ROOT": str, "ANNO": str, "FRAME_RANGE": int, "NUM_USE": int}
 _DATASET_DEFAULTS = {"FRAME_RANGE": 100, "NUM_USE": -1}
 
@@ -153,8 +153,8 @@ def _convert(value: Any, default: Any, name: str, source: str) -> Any:
     kind = type(default)
     if name in _ALSO_BOOL and isinstance(value, bool):
         return value
-    if name in _MAY_BE_OFF and value is False:
-        return "off"
+    if name in _MAY_BE_OFF and isinstance(value, bool):
+        return "on" if value else "off"
     if name in _ALSO_TEXT and isinstance(value, (int, float, str)) and not isinstance(value, bool):
         return value
     if isinstance(default, (list, tuple)) and isinstance(value, (list, tuple)):

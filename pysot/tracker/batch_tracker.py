@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from pysot.tracker import frame_maths as maths
 from pysot.tracker.crop_threads import CropThreads
-from pysot.tracker.network import Group, Network, Timer
+from pysot.tracker.network import Group, Network, Timer, untimed
 from pysot.tracker.settings import TrackSettings
 from pysot.utils.bbox import check_box
 from pysot.utils.image import as_bgr, mean_colour
@@ -45,7 +44,7 @@ class BatchTracker:
     targets that failed in the last frame, by slot; their slots are free. If `timer` is set, timer("crop" | "network" |
     "decode") returns a context for each part of a step.
 
-    Raises MemoryError if so many targets need more memory than there is.
+    Only one thread may use a tracker at a time. Raises MemoryError if so many targets need more memory than there is.
     """
 
     def __init__(
@@ -102,6 +101,7 @@ class BatchTracker:
             )
         if not len(slots):
             return
+        frames = list(frames)  # an array makes new views each time, and frames are told apart by their identity
         boxes = np.array([self._checked_box(slot, box) for slot, box in zip(slots, boxes_xywh, strict=True)])
         images, errors = self._images(zip(slots, frames, strict=True))
         for slot, error in errors.items():
@@ -111,7 +111,7 @@ class BatchTracker:
         colours = np.array([means[id(frame)] for frame in frames])
         targets = np.column_stack(maths.start_targets(boxes))
         sides = maths.context_sides(targets[:, 2:], s.context_amount)
-        part = self.timer or (lambda name: nullcontext())
+        part = self.timer or untimed
         with part("crop"):
             crops = self._threads.cut([images[slot] for slot in slots], targets, sides, colours, s.exemplar_size)
         is_first = not self.active.any()
@@ -125,7 +125,12 @@ class BatchTracker:
         self._lives[rows] += 1
 
     def stop(self, slots: Iterable[int]) -> None:
-        """End the targets in `slots`; they have no results in frames that are in flight."""
+        """End the targets in `slots`; they have no results in frames that are in flight.
+
+        Raises IndexError for a slot that does not exist.
+        """
+        slots = list(slots)
+        self._check_slots(slots)
         for slot in slots:
             self.active[slot] = False
             self._lives[slot] += 1

@@ -4,6 +4,7 @@ import logging
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from types import FunctionType
 
 import torch
 
@@ -36,10 +37,7 @@ def compile_match(
         kernels = network.kernels(template.clone())
         for count in counts:
             images = search.expand(count, -1, -1, -1).clone(memory_format=torch.channels_last)
-            state = [
-                kernel.expand(count, *kernel.shape[1:]).clone(memory_format=torch.contiguous_format)
-                for kernel in kernels
-            ]
+            state = _copies([kernel.expand(count, *kernel.shape[1:]) for kernel in kernels])
             compiled = _compile(network)
             try:
                 # Among the options of torch.compile, it would come too late: weights would be inputs, not constants.
@@ -65,18 +63,26 @@ def compile_match(
             )
 
     def match(state: list[torch.Tensor], images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if images.shape not in faster:
-            return eager.match(state, images)
-        # For another layout, or tensors made outside of inference mode, it would be compiled again, without constants.
-        copies = [kernel.clone(memory_format=torch.contiguous_format) for kernel in state]
-        return faster[images.shape](copies, images)
+        compiled = faster.get(images.shape)
+        return eager.match(state, images) if compiled is None else compiled(_copies(state), images)
 
     return match
 
 
+def _copies(state: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Return copies of kernels in one memory layout and in the mode of this call: others would be compiled anew."""
+    return [kernel.clone(memory_format=torch.channels_last) for kernel in state]
+
+
 def _compile(network: SiamRPN) -> Match:
     """Return `match` compiled; with freezing, its weights are constants, in the layout that oneDNN prefers."""
-    return torch.compile(lambda state, images: network.match(state, images), dynamic=False)
+
+    def match(state: list[torch.Tensor], images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return network.match(state, images)
+
+    # torch.compile counts the forms of a code object, of all networks together, and gives up after eight.
+    own = FunctionType(match.__code__.replace(), match.__globals__, closure=match.__closure__)
+    return torch.compile(own, dynamic=False)
 
 
 def _seconds(ways: Sequence[Match], state: list[torch.Tensor], images: torch.Tensor) -> list[float]:

@@ -1,6 +1,5 @@
 """Step of a tracker that an accelerator computes without the host: crops, network and decoding, as one graph."""
 
-import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ from pysot.tracker import frame_maths as maths
 from pysot.tracker.crop_threads import CropThreads
 from pysot.tracker.device_crops import crop_squares
 from pysot.tracker.frame_upload import FrameUpload
-from pysot.tracker.network import Group, State, Timer
+from pysot.tracker.network import Group, State, Timer, untimed
 from pysot.tracker.settings import TrackSettings
 from pysot.tracker.templates import Templates
 from pysot.utils.graphs import Graphs, find_graphs
@@ -126,7 +125,7 @@ class _Search:
         if self._graphs is not None and timer is None and self._replay is None:
             self._capture(state, self._graphs)
         if self._replay is None or timer is not None:
-            self._compute(state, timer or (lambda part: contextlib.nullcontext()))
+            self._compute(state, timer or untimed)
             return
         assert self._state is not None
         for own, given in zip(self._state, state, strict=True):
@@ -139,7 +138,7 @@ class _Search:
         targets = self.targets.clone()
         try:
             own_state = self._state
-            self._replay = graphs.capture(lambda: self._compute(own_state, lambda part: contextlib.nullcontext()))
+            self._replay = graphs.capture(lambda: self._compute(own_state, untimed))
         except RuntimeError as error:
             self._graphs = None
             logger.warning(

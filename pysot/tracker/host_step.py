@@ -1,13 +1,12 @@
 """Step of a tracker whose crops are cut by OpenCV on the host."""
 
-import contextlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from pysot.tracker import frame_maths as maths
 from pysot.tracker.crop_threads import CropThreads
-from pysot.tracker.network import Group, Network, Timer
+from pysot.tracker.network import Group, Network, Timer, untimed
 from pysot.tracker.settings import TrackSettings
 from pysot.tracker.templates import Templates
 
@@ -30,7 +29,7 @@ class HostStep:
         self.templates.put(slots, crops, is_first)
 
     def search(self, group: Group, timer: Timer | None) -> Callable[[], np.ndarray]:
-        s, images, part = group.settings, group.images, timer or (lambda name: contextlib.nullcontext())
+        s, images, part = group.settings, group.images, timer or untimed
         # A static network always gets all slots, or a single lost target.
         all_slots = self.static and group.instance_size == s.instance_size
         rows = list(range(self.slots)) if all_slots else list(images)

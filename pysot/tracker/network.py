@@ -1,7 +1,7 @@
 """The interfaces by which trackers use a network, whatever computes it."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,11 @@ from pysot.tracker.settings import TrackSettings
 State = Sequence[Array]
 # timer("crop" | "network" | "decode") returns a context for a part of a step.
 Timer = Callable[[str], AbstractContextManager]
+
+
+def untimed(part: str) -> AbstractContextManager:
+    """Time nothing: the timer where none is set."""
+    return nullcontext()
 
 
 class Network(Protocol):

@@ -96,6 +96,8 @@ class TorchNetwork:
         self.crop_sizes = crop_sizes
         self.copy: Copy | None = None
         check_precision(self.device, self.execution.precision, key="TRACK.PRECISION")
+        if self.execution.compiled:  # takes seconds, which should not be those of a frame
+            self._shared_copy()
 
     @property
     def device(self) -> torch.device:

@@ -24,13 +24,14 @@ def live_address(source: str) -> Address | None:
     """Return the address of a camera or a stream, None for any other source.
 
     A camera is its number, '' for camera 0, or a device such as /dev/video0; a stream has an address such as
-    rtsp://... or http://... User and password in it are left out of description and name.
+    rtsp://... or http://... What may be secret in it, user and
+    password before the host and all after a question mark, is left out of description and name.
     """
     if source == "" or (source.isdecimal() and not Path(source).exists()):
         number = int(source or 0)
         return Address(number, f"camera {number}", f"camera{number}")
     if scheme := _STREAM.match(source):
-        place = re.sub(r"^[^/]+@", "", source[scheme.end() :])
+        place = re.sub(r"^[^/]+@", "", source[scheme.end() :].partition("?")[0])
         address = f"{scheme[1].lower()}://{source[scheme.end() :]}"
         name = re.sub(r"[^A-Za-z0-9]+", "_", place).strip("_")
         return Address(address, f"stream {scheme[1].lower()}://{place}", name or "stream", False)

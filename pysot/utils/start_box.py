@@ -14,7 +14,7 @@ from pysot.utils.window import needs_display
 def parse_boxes(texts: Sequence[str]) -> dict[str, list[float]]:
     """Return the boxes in texts "x,y,w,h" or "name=x,y,w,h". Without a name a target has its number, from 1.
 
-    Raises ValueError if a text is no box of positive size, or if a name is empty or comes twice.
+    Raises ValueError if a text is no box of positive size, or if a name is empty, comes twice or cannot be printed.
     """
     boxes: dict[str, list[float]] = {}
     for number, text in enumerate(texts, 1):
@@ -22,6 +22,8 @@ def parse_boxes(texts: Sequence[str]) -> dict[str, list[float]]:
         name = given.strip()
         if equals and not name:
             raise ValueError(f"the name before = is empty in --init {text}; give --init name=x,y,w,h or --init x,y,w,h")
+        if not name.isprintable():
+            raise ValueError(f"the name in --init {text!r} has characters that cannot be printed; give another name")
         name = name or ("" if len(texts) == 1 else str(number))
         if name in boxes:
             raise ValueError(

@@ -148,8 +148,9 @@ class FrameWriter:
             assert self._temporary is not None
             self._video.release()
             self._video = None
-            if not self._temporary.is_file() or self._temporary.stat().st_size == 0:
-                raise OSError(f"cannot write {self.path}: the video stayed empty. Is the disk full?")
+            if not cv2.VideoCapture(str(self._temporary)).isOpened():
+                self._temporary.unlink(missing_ok=True)
+                raise OSError(f"cannot write {self.path}: the video is empty or incomplete. Is the disk full?")
             with open(self._temporary, "rb") as video:
                 os.fsync(video.fileno())
             os.replace(self._temporary, self.path)

@@ -144,7 +144,7 @@ def test_mistakes_are_explained(opts, words):
         (["TRACK.PRECISION", "tf32"], ["TRACK.PRECISION", "fp16", "'tf32'"]),
         (["TRACK.CROPS", "card"], ["TRACK.CROPS", "auto, device, host", "'card'"]),
         (["TRACK.GRAPH", "never"], ["TRACK.GRAPH", "auto, off", "'never'"]),
-        (["TRACK.GRAPH", "on"], ["TRACK.GRAPH", "got True"]),
+        (["TRACK.GRAPH", "on"], ["TRACK.GRAPH", "auto, off", "'on'"]),
         (["TRAIN.LOSS_SCALE", "fast"], ["TRAIN.LOSS_SCALE", "dynamic"]),
         (["TRAIN.THR_LOW", "0.7"], ["TRAIN.THR_LOW", "THR_HIGH"]),
         (["DATASET.NEG", "1.5"], ["DATASET.NEG", "0 to 1"]),

@@ -1,5 +1,6 @@
 """Targets in lockstep: the boxes of single streams, bad input in one slot, precision, memory, shared networks."""
 
+import contextlib
 import threading
 
 import numpy as np
@@ -123,8 +124,9 @@ def test_invalid_starts_start_nothing():
         with pytest.raises(ValueError, match=message):
             tracker.start(slots, frames, boxes)
     for slot in (-1, 3):
-        with pytest.raises(IndexError, match="slots 0 to 2"):
-            tracker.start([slot], [IMAGE], [BOX])
+        for call in (lambda slot: tracker.start([slot], [IMAGE], [BOX]), lambda slot: tracker.stop([slot])):
+            with pytest.raises(IndexError, match="slots 0 to 2"):
+                call(slot)
     assert not tracker.active.any()
     tracker.start([], [], [])
     with pytest.raises(ValueError, match="1 slot or more, got 0"):
@@ -209,18 +211,7 @@ def test_more_targets_than_memory_takes(monkeypatch):
 
 def test_timer_sees_the_parts_of_a_step():
     tracker, parts = make_tracker(2), []
-
-    class Part:
-        def __init__(self, name):
-            parts.append(name)
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            return None
-
-    tracker.timer = Part
+    tracker.timer = lambda part: contextlib.nullcontext(parts.append(part))
     tracker.start([0, 1], [IMAGE] * 2, [BOX] * 2)
     tracker.track([IMAGE] * 2)
     assert parts == ["crop", "network", "crop", "network", "decode"]
@@ -294,3 +285,14 @@ def test_the_example_of_the_readme():
     exec(code, values)
     assert np.isfinite(values["boxes"][:2]).all() and np.isnan(values["boxes"][2:]).all()
     assert values["tracker"].active.tolist() == [False, True, *[False] * 6]
+
+
+def test_frames_in_one_array_are_those_of_a_list():
+    frames = np.stack([IMAGE[..., 0], IMAGE[::-1, :, 0] // 2, IMAGE[:, ::-1, 0]])
+    found = []
+    for each in (frames, list(frames)):
+        tracker = make_tracker(3)
+        tracker.start([0, 1, 2], each, [BOX] * 3)
+        found.append((tracker.colours, *tracker.track(list(frames))))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)

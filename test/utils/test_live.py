@@ -264,8 +264,9 @@ def test_close_ends_the_thread(opened):
     [
         ("rtsp://good:554/live.sdp", "good_554_live_sdp", "stream rtsp://good:554/live.sdp"),
         ("RTSP://user:pa@ss@good/live", "good_live", "stream rtsp://good/live"),
+        ("http://good:80/feed?user=admin&pwd=secret", "good_80_feed", "stream http://good:80/feed"),
         ("udp://@239.0.0.1:1234", "239_0_0_1_1234", "stream udp://@239.0.0.1:1234"),
-        ("http://?", "stream", "stream http://?"),
+        ("http://?", "stream", "stream http://"),
         ("/dev/video3", "video3", "camera /dev/video3"),
         ("/dev/null", "null", "camera /dev/null"),
         ("2", "camera2", "camera 2"),

@@ -22,6 +22,12 @@ def test_doubled_names(texts):
         parse_boxes(texts)
 
 
+@pytest.mark.parametrize("name", ["a\nb", "\udcff"])
+def test_names_that_cannot_be_printed(name):
+    with pytest.raises(ValueError, match="cannot be printed; give another name"):
+        parse_boxes([f"{name}=1,2,3,4"])
+
+
 @pytest.mark.parametrize("text", ["=1,2,3,4", "  =1,2,3,4"])
 def test_empty_name(text):
     with pytest.raises(ValueError, match="name before = is empty"):

@@ -1,4 +1,6 @@
 import logging
+import os
+import types
 
 import cv2
 import numpy as np
@@ -110,6 +112,19 @@ def test_no_encoder_at_all(tmp_path, monkeypatch):
     monkeypatch.setattr(cv2, "VideoWriter", lambda path, *args: real("", *args))
     with pytest.raises(OSError, match="no encoder"), FrameWriter(tmp_path / "clip.mp4") as writer:
         writer.write(grey())
+
+
+@pytest.mark.parametrize("size", [0, 100])
+def test_a_video_that_is_incomplete_gets_no_name(tmp_path, size):
+    """As with a full disk: the encoder does not say that it could not write."""
+    writer = FrameWriter(tmp_path / "clip.mp4")
+    with pytest.raises(OSError, match="the video is empty or incomplete. Is the disk full"), writer:
+        writer.write(np.zeros((60, 80, 3), np.uint8))
+        release = writer._video.release
+        writer._video = types.SimpleNamespace(
+            release=lambda: (release(), os.truncate(tmp_path / ".clip.part.mp4", size))
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unusable_places(tmp_path):
