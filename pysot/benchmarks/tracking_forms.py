@@ -13,7 +13,7 @@ from pysot.benchmarks.networks import LARGE, SMALL, make_case, make_network
 from pysot.benchmarks.record import Record, Setting
 from pysot.benchmarks.tracking import COMPARED_FRAMES, MAX_BOX_ERROR, TIMED_FRAMES, TRACK_PRECISIONS
 from pysot.benchmarks.tracking_profile import describe_tracking, profile_steps
-from pysot.benchmarks.tracking_ways import ManyTargets, TwoInFlight
+from pysot.benchmarks.tracking_ways import ManyTargets, TwoInFlight, step_name
 from pysot.models.model_builder import ModelBuilder
 from pysot.toolkit.datasets import load_dataset
 from pysot.tracker.crop_threads import CropThreads
@@ -157,6 +157,6 @@ def _measure(
     while len(seconds) < (20 if short else TIMED_FRAMES):
         seconds += _track(way, images, box)[1]
     record.measurement(title, 1 / statistics.mean(seconds), "frames/s")
-    record.measurement(f"{title}, median of a frame", 1000 * statistics.median(seconds), "ms")
-    record.measurement(f"{title}, 95 % of frames within", 1000 * float(np.percentile(seconds, 95)), "ms")
+    record.measurement(f"{title}, {step_name(way)}, median", 1000 * statistics.median(seconds), "ms")
+    record.measurement(f"{title}, {step_name(way)}, 95 % within", 1000 * float(np.percentile(seconds, 95)), "ms")
     return 1000 * statistics.mean(seconds)

@@ -16,9 +16,20 @@ from pysot.benchmarks.case_builder import build_plain_tracker, with_track_option
 from pysot.benchmarks.device_limits import has_amx_bf16, processor_name
 from pysot.benchmarks.job import Job, Result, Row
 from pysot.benchmarks.networks import make_network
+from pysot.benchmarks.plain_tracker import PlainTracker
 from pysot.benchmarks.set_speed import sequences_to_track
 from pysot.benchmarks.tracking_profile import PARTS, describe_tracking, profile_steps
-from pysot.benchmarks.tracking_ways import Clip, ManyTargets, OneTarget, Runner, TwoInFlight, Way, clips_of, timed_parts
+from pysot.benchmarks.tracking_ways import (
+    Clip,
+    ManyTargets,
+    OneTarget,
+    Runner,
+    TwoInFlight,
+    Way,
+    clips_of,
+    step_name,
+    timed_parts,
+)
 from pysot.models.model_builder import ModelBuilder, build_model
 from pysot.toolkit.datasets import load_dataset
 from pysot.tracker.tracker_builder import build_batch_tracker, build_tracker
@@ -97,7 +108,8 @@ def _profiled(ways: Sequence[Way]) -> list[Way]:
 def _bottleneck(job: Job, way: Way, runner: Runner) -> tuple[float, str]:
     """Return the share of crops and decoding in a step, and a sentence about what limits its speed."""
     images = runner.start(way)
-    profile = profile_steps(job.device, way.tracker.set_timer, lambda: way.tracker.track(images))
+    is_plain = isinstance(way.tracker, OneTarget) and isinstance(way.tracker.tracker, PlainTracker)
+    profile = profile_steps(job.device, way.tracker.set_timer, lambda: way.tracker.track(images), is_plain)
     reading, tracking = (statistics.median(map(statistics.median, each)) for each in (way.reading, way.tracking))
     return profile.small_share, describe_tracking(profile, 1000 * reading, 1000 * tracking)
 
@@ -171,7 +183,7 @@ def _rows(job: Job, way: Way, plain: Way) -> list[Row]:
     rows = [
         Row(name, _speed(way), "frames/s", _ratio(way, plain), _target(job, name)),
         Row(f"{name}, without reading", _speed(way, reading=False), "frames/s", _ratio(way, plain, reading=False)),
-        Row(f"{name}, latency", 1000 * statistics.median(steps), "ms"),
+        Row(f"{name}, {step_name(way.tracker)}", 1000 * statistics.median(steps), "ms"),
         Row(f"{name}, 95 % within", 1000 * float(np.percentile(steps, 95)), "ms"),
         Row(f"{name}, read", 1000 * reading, "ms"),
         *(Row(f"{name}, {part}", 1000 * seconds, "ms") for part, seconds in (parts | {"rest": rest}).items()),

@@ -93,8 +93,7 @@ class TwoInFlight(ManyTargets):
 
     def start(self, images: Sequence[np.ndarray], boxes: Sequence[np.ndarray]) -> None:
         """Start a target in each slot; results in flight are lost."""
-        while self.in_flight:
-            self._collect()
+        self.finish()
         super().start(images, boxes)
 
     def track(self, images: Sequence[np.ndarray]) -> np.ndarray:
@@ -103,9 +102,18 @@ class TwoInFlight(ManyTargets):
         self.in_flight += 1
         return self._collect() if self.in_flight > 1 else np.full((len(images), 4), np.nan)
 
+    def finish(self) -> np.ndarray | None:
+        """Wait for the result in flight; return its boxes (N, 4), None if nothing is in flight."""
+        return self._collect() if self.in_flight else None
+
     def _collect(self) -> np.ndarray:
         self.in_flight -= 1
         return self._boxes(self.tracker.collect()[0])
+
+
+def step_name(tracker: OneTarget | ManyTargets) -> str:
+    """Return what the time of a step is; with two frames in flight, the result of a frame takes two steps."""
+    return "time between results" if isinstance(tracker, TwoInFlight) else "latency"
 
 
 @dataclass
@@ -142,8 +150,7 @@ class Runner:
     def run(self, way: Way, steps: int, timer: Timer | None = None) -> tuple[list[float], list[float], np.ndarray]:
         """Start the targets on their first frames and track `steps` frames, each as the part "track" of a `timer`.
 
-        Returns the seconds for reading and for tracking of each step, and the boxes (steps, 4) of the first target;
-        with two frames in flight, the last box is missing.
+        Returns the seconds for reading and for tracking of each step, and the boxes (steps, 4) of the first target.
         """
         clips = self._clips(way)
         self.start(way)
@@ -156,8 +163,12 @@ class Runner:
                 boxes.append(way.tracker.track(images)[0])  # on the host, so the device has finished
             tracking.append(time.perf_counter() - read)
             reading.append(read - began)
-        found = np.array(boxes)
-        return reading, tracking, found[1:] if isinstance(way.tracker, TwoInFlight) else found
+        if isinstance(way.tracker, TwoInFlight):
+            began = time.perf_counter()
+            last = way.tracker.finish()
+            tracking[-1] += time.perf_counter() - began
+            boxes = [*boxes[1:], last[0]] if last is not None else boxes
+        return reading, tracking, np.array(boxes)
 
     def start(self, way: Way) -> list[np.ndarray]:
         """Start the targets of a way on their first frames, and return these."""

@@ -170,11 +170,11 @@ class BatchTracker:
                 raise RuntimeError(f"slot {slot} has a frame but no target; call start([{slot}], ...) first")
         images, errors = self._images(given.items())
         frame = _Frame(list(images), dict(errors), self._lives.copy(), self.settings)
-        for slot in errors:
-            self.active[slot] = False
         for instance_size, chosen in self._groups(images, frame.settings):
             group = Group(frame.settings, instance_size, chosen, self.targets, self.colours, follows)
             frame.searches.append((list(chosen), self._step.search(group, self.timer)))
+        for slot in errors:
+            self.active[slot] = False
         self._in_flight.append(frame)
 
     def collect(self) -> tuple[np.ndarray, np.ndarray]:

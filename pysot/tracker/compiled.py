@@ -29,7 +29,7 @@ def compile_match(
     if kind == "npu":
         raise ValueError("TRACK.COMPILE true is not for an NPU, which torch.compile does not support; set it to false")
     if kind != "cpu":
-        return torch.compile(network.match, dynamic=False)
+        return _compile(network)
     from torch._inductor import config  # torch loads it at the first compilation
 
     faster: dict[torch.Size, Match] = {}
@@ -75,7 +75,7 @@ def _copies(state: list[torch.Tensor]) -> list[torch.Tensor]:
 
 
 def _compile(network: SiamRPN) -> Match:
-    """Return `match` compiled; with freezing, its weights are constants, in the layout that oneDNN prefers."""
+    """Return `match` compiled for each shape; with freezing, its weights are constants, in oneDNN's layout."""
 
     def match(state: list[torch.Tensor], images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return network.match(state, images)

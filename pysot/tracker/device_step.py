@@ -15,7 +15,7 @@ from pysot.tracker.frame_upload import FrameUpload
 from pysot.tracker.network import Group, State, Timer, untimed
 from pysot.tracker.settings import TrackSettings
 from pysot.tracker.templates import Templates
-from pysot.utils.graphs import Graphs, find_graphs
+from pysot.utils.graphs import CaptureError, Graphs, find_graphs
 from pysot.utils.streams import Download
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class _Search:
         try:
             own_state = self._state
             self._replay = graphs.capture(lambda: self._compute(own_state, untimed))
-        except RuntimeError as error:
+        except CaptureError as error:
             self._graphs = None
             logger.warning(
                 "the step of %d targets with crops of %d pixels cannot be captured as a graph (%s): it is computed "

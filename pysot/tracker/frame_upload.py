@@ -6,11 +6,13 @@ import torch
 from pysot.tracker.crop_threads import CropThreads
 from pysot.tracker.network import Group
 from pysot.utils.device import needs_pinned_memory
+from pysot.utils.meter import free_memory
 from pysot.utils.streams import CopyStream
 
 _NUMBERS = 8  # of a target: 1 if it follows the step before, centre x, y, width, height, blue, green, red
 _PLACES = 4  # of a target: first pixel, width and height of its frame, 1 if it has a frame
 _ALIGNMENT = 16  # bytes
+_COPIES = 3  # of the frames on the device: the buffer, and the uploads of two frames in flight
 
 
 class FrameUpload:
@@ -18,7 +20,7 @@ class FrameUpload:
 
     `numbers` (slots, 8) in the type of the maths, `places` (slots, 4) int32 and `pixels` (P, 3) uint8 are views of the
     buffer, and None before the first `send`. A larger buffer replaces it if frames need more; others stay where they
-    are.
+    are. Raises MemoryError if that does not fit.
     """
 
     def __init__(self, device: torch.device, dtype: torch.dtype, slots: int, threads: CropThreads) -> None:
@@ -76,7 +78,14 @@ class FrameUpload:
         return staging
 
     def _grow(self, count: int) -> None:
-        self._buffer = torch.empty(_padded(count, self._header), dtype=torch.uint8, device=self.device)
+        count = _padded(count, self._header)
+        free = free_memory(self.device)
+        if free is not None and _COPIES * count > free:
+            raise MemoryError(
+                f"the frames of a step need about {_COPIES * count / 2**30:.1f} GiB on {self.device}, "
+                f"{free / 2**30:.1f} GiB are free: track fewer targets, or targets on the same or on smaller frames"
+            )
+        self._buffer = torch.empty(count, dtype=torch.uint8, device=self.device)
         self.numbers, self.places = self._views(self._buffer)
         self.pixels = self._buffer[self._header :].view(-1, 3)
 

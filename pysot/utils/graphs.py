@@ -42,6 +42,10 @@ def _cann_captures() -> bool:
     return False
 
 
+class CaptureError(RuntimeError):
+    """Work that can be computed, but not captured."""
+
+
 class Graphs:
     """Captures graphs that share their memory: the results of one are lost when another one runs."""
 
@@ -55,7 +59,7 @@ class Graphs:
 
         `work` is called twice: once to load kernels and to choose algorithms, and for the capture itself, which
         computes nothing. It reads and writes the same tensors each time, and reads nothing on the host. Raises
-        RuntimeError if it cannot be captured.
+        CaptureError if it cannot be captured, and the errors of `work` itself.
         """
         module = device_module(self.device)
         with _one_capture, module.device(self.device):
@@ -77,7 +81,7 @@ class Graphs:
             except RuntimeError as error:
                 self._end_failed_capture()
                 # The end of a capture fails as well, after an operation that the device has refused.
-                raise error.__context__ or error from None
+                raise CaptureError(str(error.__context__ or error)) from error
             finally:
                 module.set_stream(current)  # a capture that fails leaves its own stream
         return graph.replay

@@ -131,7 +131,7 @@ def test_forms_of_a_tracking_step(tmp_path, monkeypatch):
         "fp32, two frames in flight: " in n for n in findings.notes
     )
     values = {measurement.name: measurement.value for measurement in findings.measurements}
-    assert values["bf16, two frames in flight, 95 % of frames within"] > 0
+    assert values["bf16, two frames in flight, time between results, 95 % within"] > 0
     assert 0 < values["fp32, two frames in flight, crops and decoding"] < 100
 
     with monkeypatch.context() as patch:

@@ -6,6 +6,7 @@ import types
 import pytest
 import torch
 
+from pysot.benchmarks import tracking_profile
 from pysot.benchmarks.tracking_profile import StepProfile, describe_tracking, profile_steps
 
 NETWORK = {"crop": 0.5, "network": 9.0, "decode": 0.5}
@@ -56,10 +57,8 @@ def test_parts_and_operators(kind):
 
     device = torch.device("cpu") if kind == "cpu" else types.SimpleNamespace(type=kind)
     if kind != "cpu":
-        import pysot.benchmarks.tracking_profile as module
-
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "synchronize", lambda device: None)
+            patch.setattr(tracking_profile, "synchronize", lambda device: None)
             profile = profile_steps(device, timers.append, step)
     else:
         profile = profile_steps(device, timers.append, step)
@@ -67,6 +66,16 @@ def test_parts_and_operators(kind):
     assert 8 < profile.parts["crop"] < profile.parts["network"] and 0.05 < profile.small_share < 0.5
     names = [name for name, _, _ in profile.operators]
     assert ("aten::mm" in names) == (kind == "cpu") and not profile.is_of_device and "crop" not in names
+
+
+def test_crops_on_the_host_are_timed_by_the_host(monkeypatch):
+    """The clock of a card does not see them."""
+    card = StepProfile({"crop": 0.0, "network": 5.0, "decode": 1.0}, KERNELS, True)
+    monkeypatch.setattr(tracking_profile, "_profiled_parts", lambda *args: card)
+    monkeypatch.setattr(tracking_profile, "_timed_parts", lambda *args: NETWORK)
+    for on_host in (False, True):
+        profile = profile_steps(torch.device("cpu"), lambda timer: None, lambda: None, crops_on_host=on_host)
+        assert profile == StepProfile(NETWORK if on_host else card.parts, KERNELS, True)
 
 
 def test_a_step_that_fails_ends_the_timer():

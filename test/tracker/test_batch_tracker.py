@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from helpers import ROOT, experiment, load_synthetic_weights, synthetic_image, tiny_config
 from pysot.core.config import load_config
 from pysot.models.model_builder import build_model
-from pysot.tracker import batch_tracker, torch_network
+from pysot.tracker import batch_tracker, frame_upload, torch_network
 from pysot.tracker.settings import Execution
 from pysot.tracker.torch_network import FORMS, DeviceForm, shared_copy
 from pysot.tracker.tracker_builder import build_batch_tracker, build_tracker
@@ -207,6 +207,16 @@ def test_more_targets_than_memory_takes(monkeypatch):
     assert make_tracker(2).slots == 2
     monkeypatch.setattr(torch_network, "free_memory", lambda device: None)
     assert make_tracker(2).slots == 2
+
+
+def test_frames_that_do_not_fit_into_memory(monkeypatch):
+    tracker = make_tracker(2, "TRACK.CROPS", "device")
+    tracker.start([0, 1], [IMAGE, IMAGE], [BOX, BOX])
+    with monkeypatch.context() as patch:
+        patch.setattr(frame_upload, "free_memory", lambda device: 2**18)
+        with pytest.raises(MemoryError, match=r"the frames of a step need about .* GiB on cpu, .* track fewer targets"):
+            tracker.track([IMAGE, IMAGE])
+    assert np.isfinite(tracker.track([IMAGE, IMAGE])[0]).all()
 
 
 def test_timer_sees_the_parts_of_a_step():
