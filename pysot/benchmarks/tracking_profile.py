@@ -47,11 +47,11 @@ def profile_steps(
 ) -> StepProfile:
     """Profile some calls of `step`, whose parts are timed by the timer that it is given.
 
-    With `crops_on_host`, which a card's clock does not see, the parts are measured with waits in any case.
+    With `crops_on_host`, of which the clock of a card sees nothing, the parts are measured with waits.
     """
     try:
         profile = None if device.type == "npu" else _profiled_parts(device, set_timer, step)
-        if profile is not None and not crops_on_host:
+        if profile is not None and not (crops_on_host and profile.is_of_device):
             return profile
         parts = _timed_parts(device, set_timer, step)
         return StepProfile(parts) if profile is None else replace(profile, parts=parts)

@@ -326,8 +326,9 @@ def test_real_stream_that_stops_and_comes_back(monkeypatch, caplog):
                 last = next(frames)
             time.sleep(0.2)  # slow work
             arrival = next(frames)
-            assert arrival.dropped == source.dropped > 0 and 5 < source.measured_fps < 100
-            assert time.perf_counter() - arrival.time < 0.1 < arrival.time - last.time
+            # On a busy machine, more frames may have been dropped before and since.
+            assert 0 < arrival.dropped <= source.dropped and 1 < source.measured_fps < 100
+            assert time.perf_counter() - arrival.time < 1 and arrival.time - last.time > 0.1
             server.stop()
             restart = threading.Timer(0.5, server.start)
             restart.start()
