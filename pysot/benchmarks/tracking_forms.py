@@ -138,13 +138,17 @@ def _check_crops(case: Case, device: torch.device, images: Sequence[np.ndarray],
 
 
 def _track(way: ManyTargets, images: Sequence[np.ndarray], box: np.ndarray) -> tuple[np.ndarray, list[float]]:
-    """Return the boxes xywh of all images but the first (N - 1, 4), and the seconds of each."""
+    """Return what `way.track` returns for all images but the first, (N - 1, 4), and the seconds of each."""
     way.start(images[:1], [box])
     boxes, seconds = [], []
     for image in images[1:]:
         began = time.perf_counter()
         boxes.append(way.track([image])[0])
         seconds.append(time.perf_counter() - began)
+    if isinstance(way, TwoInFlight):
+        began = time.perf_counter()
+        way.finish()
+        seconds[-1] += time.perf_counter() - began
     return np.array(boxes), seconds
 
 

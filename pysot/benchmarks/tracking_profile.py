@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -104,7 +104,7 @@ def _add(parts: dict[str, float], part: str, seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def timed_part(wait: Callable[[], None], note: Callable[[str, float], None], part: str) -> Any:
+def timed_part(wait: Callable[[], None], note: Callable[[str, float], None], part: str) -> Iterator[None]:
     """Note the seconds of a part, with waits for the device around it."""
     wait()
     began = time.perf_counter()

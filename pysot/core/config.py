@@ -176,7 +176,7 @@ __C.TRACK.CONFIDENCE_HIGH = 0.998  # long-term: above this confidence it counts 
 __C.TRACK.PRECISION = "fp32"
 # (new) where search crops are cut: 'host' (by OpenCV), 'device', or 'auto' (on the device, except on a CPU)
 __C.TRACK.CROPS = "auto"
-# (new) 'auto' captures a step on a GPU or NPU as a graph, which costs the host one call instead of hundreds; or 'off'
+# (new) 'auto' captures a step with crops on a GPU or NPU as a graph: one call of the host, not hundreds; or 'off'
 __C.TRACK.GRAPH = "auto"
 # (new) use torch.compile where it is faster: costs seconds to a minute at the start, needs a compiler (C++ on a CPU);
 # not on an NPU

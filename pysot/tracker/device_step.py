@@ -86,9 +86,9 @@ class DeviceStep:
                     for array in maths.make_grid(group.settings, group.instance_size)
                 )
             )
-            search = _Search(self.network, group.settings, group.instance_size, grid, inputs, self._graphs)
-            search.has_fixed_state = count > 0
-            self._searches[key] = search
+            self._searches[key] = _Search(
+                self.network, group.settings, group.instance_size, grid, inputs, self._graphs, has_fixed_state=count > 0
+            )
             if len(self._searches) > _MOST_SEARCHES:
                 self._searches.popitem(last=False)
         self._searches.move_to_end(key)
@@ -102,8 +102,6 @@ class _Search:
     rows of `frame_maths.find_targets`. `has_fixed_state`: the state, too, stays where it is.
     """
 
-    has_fixed_state = True
-
     def __init__(
         self,
         network: "TorchNetwork",
@@ -112,11 +110,13 @@ class _Search:
         grid: maths.Grid,
         inputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor],
         graphs: Graphs | None,
+        has_fixed_state: bool,
     ) -> None:
         self.network, self.settings, self.instance_size, self.grid = network, settings, instance_size, grid
         self.numbers, self.places, self.pixels, self.targets = inputs
         self.found = torch.zeros(len(self.targets), 5, dtype=self.targets.dtype, device=self.targets.device)
         self._graphs = graphs
+        self._has_fixed_state = has_fixed_state
         self._state: State | None = None
         self._replay: Callable[[], None] | None = None
 
@@ -134,7 +134,7 @@ class _Search:
         self._replay()
 
     def _capture(self, state: State, graphs: Graphs) -> None:
-        self._state = state if self.has_fixed_state else [array.clone() for array in state]
+        self._state = state if self._has_fixed_state else [array.clone() for array in state]
         targets = self.targets.clone()
         try:
             own_state = self._state
