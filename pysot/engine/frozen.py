@@ -1,13 +1,13 @@
 """Frozen stages of the backbone at the speed of inference."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from pysot.models.folding import folded_copy
+from pysot.models.folding import folded_copies
 
 
 def fold_frozen(backbone: nn.Module, precision: torch.dtype | None = None) -> None:
@@ -20,17 +20,19 @@ def fold_frozen(backbone: nn.Module, precision: torch.dtype | None = None) -> No
     """
     for module in backbone.modules():
         vars(module).pop("forward", None)
-    _fold(backbone, precision)
-
-
-def _fold(module: nn.Module, precision: torch.dtype | None) -> None:
-    if _is_frozen(module):
-        folded = folded_copy(module)
+    parts = list(_frozen_parts(backbone))
+    for part, folded in zip(parts, folded_copies(parts), strict=True):
         # Only the bound method is stored, so that the copy is not a child of the module.
-        module.forward = folded.forward if precision is None else _in_autocast(folded, precision, module.forward)
-        return
-    for child in module.children():
-        _fold(child, precision)
+        part.forward = folded.forward if precision is None else _in_autocast(folded, precision, part.forward)
+
+
+def _frozen_parts(module: nn.Module) -> Iterator[nn.Module]:
+    """Yield the largest frozen parts of a module."""
+    if _is_frozen(module):
+        yield module
+    else:
+        for child in module.children():
+            yield from _frozen_parts(child)
 
 
 def _in_autocast(folded: nn.Module, precision: torch.dtype, original_forward: Callable) -> Callable:

@@ -1,38 +1,45 @@
-"""Copies of networks for inference, with batch-norm layers folded into the convolutions before them."""
+"""Copies of networks for inference with fewer operations.
+
+Batch-norm layers are folded into the convolutions before them, and kernels that are zero but for the centre are 1x1.
+"""
 
 import copy
+from collections.abc import Sequence
+from typing import TypeVar
 
 from torch import nn
 from torch.fx.experimental.optimization import fuse
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from pysot.models.centre_kernels import narrow_kernels
 from pysot.models.siamrpn import SiamRPN
 
+Module = TypeVar("Module", bound=nn.Module)
 
-def folded_copy(module: nn.Module) -> nn.Module:
-    """Return a copy in eval mode with folded batch-norm layers; its results differ by rounding.
 
-    Raises torch.fx.proxy.TraceError if the calls of the module depend on the values or shapes of its input.
+def folded_copies(modules: Sequence[nn.Module]) -> list[nn.Module]:
+    """Return a folded copy of each module in eval mode; its results differ by rounding.
+
+    Raises torch.fx.proxy.TraceError if the calls of a module depend on the values or shapes of its input.
     """
-    duplicate = copy.deepcopy(module)
-    for part in duplicate.modules():
-        vars(part).pop("forward", None)  # that of frozen stages in training, see engine/frozen.py
-    return fuse(duplicate.eval(), inplace=True)
+    return [fuse(part, inplace=True) for part in _narrow_copy(nn.ModuleList(modules)).children()]
 
 
 def fold_network(network: SiamRPN) -> SiamRPN:
-    """Return a copy of a network in eval mode with folded batch-norm layers; weights are not shared."""
-    neck = _fold_sequences(network.neck) if hasattr(network, "neck") else None
-    return SiamRPN(folded_copy(network.backbone), neck, _fold_sequences(network.rpn_head)).eval()
-
-
-def _fold_sequences(module: nn.Module) -> nn.Module:
-    """Return a copy of a module whose sequences of layers are folded.
-
-    Necks and heads themselves cannot be traced: a neck looks at the size of its input.
-    """
-    duplicate = copy.deepcopy(module)
+    """Return a folded copy of a network in eval mode; weights are not shared, results differ by rounding."""
+    duplicate = _narrow_copy(SiamRPN(network.backbone, getattr(network, "neck", None), network.rpn_head))
+    duplicate.backbone = fuse(duplicate.backbone, inplace=True)
+    # Necks and heads cannot be traced, since a neck looks at the size of its input: their sequences are folded.
     for name, part in list(duplicate.named_modules()):
         if isinstance(part, nn.Sequential) and any(isinstance(layer, _BatchNorm) for layer in part):
-            duplicate.set_submodule(name, folded_copy(part))
+            duplicate.set_submodule(name, fuse(part, inplace=True))
+    return duplicate
+
+
+def _narrow_copy(module: Module) -> Module:
+    """Return a copy of a module in eval mode whose kernels are narrow; those of all its parts are read together."""
+    duplicate = copy.deepcopy(module).eval()
+    for part in duplicate.modules():
+        vars(part).pop("forward", None)  # that of frozen stages in training, see engine/frozen.py
+    narrow_kernels(duplicate)
     return duplicate
