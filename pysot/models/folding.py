@@ -5,9 +5,9 @@ Batch-norm layers are folded into the convolutions before them, and kernels that
 
 import copy
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
-from torch import nn
+from torch import fx, nn
 from torch.fx.experimental.optimization import fuse
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -17,23 +17,27 @@ from pysot.models.siamrpn import SiamRPN
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def folded_copies(modules: Sequence[nn.Module]) -> list[nn.Module]:
+def folded_copies(modules: Sequence[nn.Module]) -> list[fx.GraphModule]:
     """Return a folded copy of each module in eval mode; its results differ by rounding.
 
     Raises torch.fx.proxy.TraceError if the calls of a module depend on the values or shapes of its input.
     """
-    return [fuse(part, inplace=True) for part in _narrow_copy(nn.ModuleList(modules)).children()]
+    return [_fused(part) for part in _narrow_copy(nn.ModuleList(modules)).children()]
 
 
 def fold_network(network: SiamRPN) -> SiamRPN:
     """Return a folded copy of a network in eval mode; weights are not shared, results differ by rounding."""
     duplicate = _narrow_copy(SiamRPN(network.backbone, getattr(network, "neck", None), network.rpn_head))
-    duplicate.backbone = fuse(duplicate.backbone, inplace=True)
+    duplicate.backbone = _fused(duplicate.backbone)
     # Necks and heads cannot be traced, since a neck looks at the size of its input: their sequences are folded.
     for name, part in list(duplicate.named_modules()):
         if isinstance(part, nn.Sequential) and any(isinstance(layer, _BatchNorm) for layer in part):
-            duplicate.set_submodule(name, fuse(part, inplace=True))
+            duplicate.set_submodule(name, _fused(part))
     return duplicate
+
+
+def _fused(module: nn.Module) -> fx.GraphModule:
+    return cast(fx.GraphModule, fuse(module, inplace=True))
 
 
 def _narrow_copy(module: Module) -> Module:

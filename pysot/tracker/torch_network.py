@@ -5,16 +5,16 @@ import threading
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import fx, nn
 
 from pysot.core.xcorr import xcorr_depthwise
 from pysot.models.folding import fold_network
 from pysot.models.head.rpn import DepthwiseXCorr
-from pysot.models.packed_convolution import pack_convolutions
+from pysot.models.packed_convolution import pack_convolutions, packed_copy
 from pysot.models.siamrpn import SiamRPN
 from pysot.tracker.compiled import Match, compile_match
 from pysot.tracker.crop_threads import CropThreads
@@ -201,6 +201,7 @@ def _make_copy(model: SiamRPN, version: tuple, execution: Execution, crop_sizes:
         for side in crop_sizes
     )
     if device.type == "cpu":
+        network.backbone = packed_copy(cast(fx.GraphModule, network.backbone), search)
         pack_convolutions(network, lambda: network.match(network.kernels(template), search))
     match: Match = network.match
     if execution.compiled:

@@ -12,6 +12,7 @@ from pysot.engine.engine_builder import wants_channels_last
 from pysot.engine.frozen import fold_frozen
 from pysot.engine.optimizer import FreezePlan
 from pysot.models.model_builder import build_model
+from pysot.models.packed_parts import PackedParts
 from pysot.utils.device import autocast
 
 CPU = torch.device("cpu")
@@ -47,19 +48,15 @@ def test_same_features_and_names(name):
 
 def folded_copies(backbone) -> list[torch.nn.Module]:
     """Return the copies that compute the frozen parts."""
-    cells = [
-        cell.cell_contents
-        for m in backbone.modules()
-        if "forward" in vars(m)
-        for cell in vars(m)["forward"].__closure__ or ()
-    ]
-    return [cell for cell in cells if isinstance(cell, torch.nn.Module)]
+    forwards = [vars(module)["forward"] for module in backbone.modules() if "forward" in vars(module)]
+    values = [cell.cell_contents for forward in forwards for cell in forward.__closure__]
+    return [value.module for value in values if isinstance(value, PackedParts)]
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 @pytest.mark.parametrize("name", [NAMES[1], NAMES[2]])
-def test_the_copy_is_cast_once_to_what_autocast_gives(name, precision):
-    """A copy gives the same bits with half the memory, and no later pass casts a weight.
+def test_the_copy_is_cast_once_to_the_type_of_autocast(name, precision):
+    """A copy gives what autocast gives, up to rounding, with half the memory, and no later pass casts a weight.
 
     Outside of autocast float32 input still gives float32.
     """
@@ -68,13 +65,13 @@ def test_the_copy_is_cast_once_to_what_autocast_gives(name, precision):
     model = load_synthetic_weights(build_model(load_config(experiment(name), ["BACKBONE.PRETRAINED", ""])))
     FreezePlan((), 99).apply(model, 0)
     plain = features(model.backbone, image)
-    fold_frozen(model.backbone)
     with autocast(CPU, precision):
         expected = features(model.backbone, image)
     fold_frozen(model.backbone, dtype)
     with autocast(CPU, precision), Casts() as casts:
         computed = features(model.backbone, image)
-    assert all(torch.equal(a, b) and a.dtype == dtype for a, b in zip(computed, expected, strict=True))
+    for ours, theirs in zip(computed, expected, strict=True):
+        assert ours.dtype == dtype and (ours - theirs).abs().max() <= 0.02 * theirs.abs().max()
     assert casts.shapes == [(1, 3, 127, 127)]
     weights = [
         layer.weight
@@ -109,7 +106,7 @@ def test_a_run_in_half_precision_casts_its_frozen_part(tmp_path):
     assert torch.isfinite(losses["total_loss"])
     run = small_trainer(tmp_path, CPU)
     run.begin(0)
-    assert not folded_copies(run.model.backbone)
+    assert {p.dtype for part in folded_copies(run.model.backbone) for p in part.parameters()} == {torch.float32}
 
 
 def test_what_trains_is_not_folded_and_learns():
@@ -176,4 +173,21 @@ def test_torch_compile_follows_the_cast_copy():
     image = torch.rand(1, 3, 127, 127) * 255
     with autocast(CPU, "bf16"):
         expected = model.backbone(image)
-        assert torch.equal(torch.compile(model.backbone, backend="eager", fullgraph=True)(image), expected)
+        compiled = torch.compile(model.backbone, backend="eager", fullgraph=True)(image)
+    torch.testing.assert_close(compiled, expected, rtol=0.02, atol=0.02 * float(expected.abs().max()))
+
+
+def test_a_frozen_part_after_one_that_trains_passes_gradients():
+    model = load_synthetic_weights(build_model(tiny_config()))
+    image = torch.rand(1, 3, 127, 127) * 255
+    FreezePlan(("layer2",), 0).apply(model, 0)
+    for parameter in model.backbone.layer2.parameters():
+        parameter.requires_grad_(True)
+    gradients = []
+    for fold in (lambda backbone: None, fold_frozen):
+        fold(model.backbone)
+        model.zero_grad()
+        model.backbone(image).sum().backward()
+        gradients.append(model.backbone.layer2[0].weight.grad.clone())
+    assert gradients[0].abs().max() > 0
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4 * float(gradients[0].abs().max()))
