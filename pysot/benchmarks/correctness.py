@@ -113,8 +113,8 @@ def _losses_and_gradients(
     for module in trainer.model.modules():
         if fixed_statistics and isinstance(module, _BatchNorm):
             module.eval()
-    losses = trainer.forward(trainer.to_device(trainer.loader[0]))
-    trainer.backward(losses["total_loss"])
+    losses = trainer.train_step.forward(trainer.to_device(trainer.loader[0]))
+    trainer.train_step.backward(losses["total_loss"])
     gradients = {name: p.grad.to(CPU).double() for name, p in trainer.model.named_parameters() if p.grad is not None}
     return {name: value.item() for name, value in losses.items()}, gradients
 

@@ -6,7 +6,7 @@ import functools
 import logging
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -54,6 +54,21 @@ class Graphs:
         self._pool: Any = None
         self._stream: Any = None  # graphs share memory only if they are captured on the same stream
 
+    @contextlib.contextmanager
+    def on_stream(self) -> Iterator[None]:
+        """Queue work on the stream of the captures: after work that is queued so far, and before further work."""
+        module = device_module(self.device)
+        with module.device(self.device):
+            current = module.current_stream(self.device)
+            if self._stream is None:
+                self._stream, self._pool = module.Stream(self.device), module.graph_pool_handle()
+            self._stream.wait_stream(current)
+            try:
+                with module.stream(self._stream):
+                    yield
+            finally:
+                current.wait_stream(self._stream)
+
     def capture(self, work: Callable[[], object]) -> Callable[[], None]:
         """Capture `work`, and return a function that repeats it.
 
@@ -64,14 +79,8 @@ class Graphs:
         module = device_module(self.device)
         with _one_capture, module.device(self.device):
             current = module.current_stream(self.device)
-            if self._stream is None:
-                self._stream, self._pool = module.Stream(self.device), module.graph_pool_handle()
-            self._stream.wait_stream(current)
-            try:
-                with module.stream(self._stream):
-                    work()
-            finally:
-                current.wait_stream(self._stream)
+            with self.on_stream():
+                work()
             graph = getattr(module, _TYPES[self.device.type])()
             options = {"pool": self._pool, "stream": self._stream}
             try:

@@ -13,8 +13,9 @@ from pysot.benchmarks import correctness, step_speed, tracking, tracking_forms, 
 from pysot.benchmarks.networks import make_network, missing_data
 from pysot.benchmarks.record import Findings, Record, Setting, read_record
 from pysot.core.xcorr import XCORR_METHODS, grouped_correlation
-from pysot.engine import train_loop
+from pysot.engine import train_loop, train_step
 from pysot.engine.train_loop import Trainer
+from pysot.engine.train_step import TrainStep
 from pysot.tracker import device_step
 from pysot.tracker.device_crops import crop_squares
 from pysot.tracker.templates import Templates
@@ -75,7 +76,7 @@ def test_ways_to_correlate(tmp_path, monkeypatch):
 
 
 def test_gradients(tmp_path, monkeypatch):
-    turns, backward = itertools.count(), Trainer.backward
+    turns, backward = itertools.count(), TrainStep.backward
 
     def backward_without_a_gradient(self, loss):
         result = backward(self, loss)
@@ -83,13 +84,13 @@ def test_gradients(tmp_path, monkeypatch):
             next(p for p in self.model.rpn_head.parameters() if p.grad is not None).grad.zero_()
         return result
 
-    monkeypatch.setattr(Trainer, "backward", backward_without_a_gradient)
+    monkeypatch.setattr(TrainStep, "backward", backward_without_a_gradient)
     names = failed_checks(run_step(correctness.losses_and_gradients, tmp_path))
     assert len(names) == 3 and all(name.startswith("gradients") for name in names)
 
 
 def test_bad_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr(train_loop, "step_unless_bad", lambda bad, optimizer: optimizer.step())
+    monkeypatch.setattr(train_step, "step_unless_bad", lambda bad, optimizer: optimizer.step())
     names = failed_checks(run_step(training_checks.bad_batches, tmp_path))
     assert {"NaN in an image, fp32", "a loss that overflows, fp32"} <= names
 
