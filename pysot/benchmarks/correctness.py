@@ -19,7 +19,7 @@ from pysot.benchmarks.networks import (
 )
 from pysot.benchmarks.record import Record, Setting
 from pysot.benchmarks.synthetic import synthetic_image
-from pysot.core.xcorr import XCORR_METHODS
+from pysot.core.xcorr import grouped_correlation, methods_on
 from pysot.models.model_builder import ModelBuilder
 from pysot.utils.device import autocast, device_module, half_dtype
 from pysot.utils.device_builder import open_device
@@ -136,8 +136,8 @@ def correlation(setting: Setting, record: Record) -> None:
         search, kernel = (
             torch.randn(pairs, channels, side, side, generator=generator).to(half_dtype(precision)) for side in (29, 5)
         )
-        expected = _correlate_with_gradients(XCORR_METHODS["grouped convolution"], search.double(), kernel.double())
-        for name, correlate in XCORR_METHODS.items():
+        expected = _correlate_with_gradients(grouped_correlation, search.double(), kernel.double())
+        for name, correlate in methods_on(device).items():
             actual = _correlate_with_gradients(correlate, search.to(device), kernel.to(device))
             error = max(map(relative_error, actual, expected))
             record.check(f"correlation, {name}, {precision}", error, MAX_CORRELATION_ERROR[precision])

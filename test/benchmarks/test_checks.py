@@ -71,7 +71,9 @@ def test_ways_to_correlate(tmp_path, monkeypatch):
         return grouped_correlation(search, kernel) * float("nan")
 
     for faulty in (mirrored, not_a_number):
-        monkeypatch.setattr(correctness, "XCORR_METHODS", XCORR_METHODS | {"shifted products": faulty})
+        monkeypatch.setattr(
+            correctness, "methods_on", lambda device, way=faulty: XCORR_METHODS | {"shifted products": way}
+        )
         assert failed_checks(run_step(correctness.correlation, tmp_path)) == {"correlation, shifted products, fp32"}
 
 
