@@ -133,11 +133,13 @@ def count_work(trainer: Trainer, batch: Batch) -> Work:
     Call it before the first step: gradients get new memory. A Triton kernel does not count, the correlation has less
     than 1 % of the operations. Operations are those of convolutions and matrix products, two for a product and a sum.
     """
+    step = trainer.train_step
     formulas = {torch.ops.aten.convolution_backward: _operations_of_gradients}
     counter, traffic = FlopCounterMode(display=False, custom_mapping=formulas), _Traffic(trainer.device)
     with torch.compiler.set_stance("force_eager"), counter, traffic:
-        trainer.backward(trainer.forward(trainer.to_device(batch))["total_loss"])
-        trainer.update(torch.ones((), dtype=torch.bool, device=trainer.device))
+        losses = step.forward(trainer.to_device(batch))
+        step.backward(losses["total_loss"])
+        step.update(torch.ones((), dtype=torch.bool, device=trainer.device))
     return Work(counter.get_total_flops(), traffic.bytes)
 
 

@@ -16,6 +16,7 @@ from pysot.benchmarks.networks import (
     make_trainer,
     pin_batch,
     precisions,
+    ways_to_step,
 )
 from pysot.benchmarks.record import Record, Setting
 from pysot.benchmarks.synthetic import synthetic_image
@@ -157,19 +158,20 @@ def _correlate_with_gradients(
 def no_waits(setting: Setting, record: Record) -> None:
     """Check that a step in each precision runs while torch forbids the host to wait for the device."""
     for precision, opts in precisions(setting.kind).items():
-        case = make_case(setting, *opts, batch=4)
-        device = open_device(setting.device, case.cfg)
-        batch = pin_batch(make_batch(case), device)
-        trainer = make_trainer(case, device, [batch])
-        for _ in range(3):  # the first steps allocate and select kernels
-            trainer.step(batch)
-        module, waits = device_module(device), 0
-        module.set_sync_debug_mode("error")
-        try:
-            trainer.step(batch)
-        except RuntimeError as error:
-            waits = 1
-            record.note(f"a step in {precision} waits: {str(error).splitlines()[0]}")
-        finally:
-            module.set_sync_debug_mode("default")
-        record.check(f"a step that waits for nothing, {precision}", waits, 0, "waits")
+        device = open_device(setting.device, make_case(setting, *opts).cfg)
+        for way, graph_opts in ways_to_step(device).items():
+            case = make_case(setting, *opts, *graph_opts, batch=4)
+            batch = pin_batch(make_batch(case), device)
+            trainer = make_trainer(case, device, [batch])
+            for _ in range(3):  # the first steps allocate and select kernels
+                trainer.step(batch)
+            module, waits = device_module(device), 0
+            module.set_sync_debug_mode("error")
+            try:
+                trainer.step(batch)
+            except RuntimeError as error:
+                waits = 1
+                record.note(f"a step in {precision}{way} waits: {str(error).splitlines()[0]}")
+            finally:
+                module.set_sync_debug_mode("default")
+            record.check(f"a step that waits for nothing, {precision}{way}", waits, 0, "waits")

@@ -83,6 +83,7 @@ def measure_scaling(trainer: Trainer, batches: Sequence[Batch], steps: int, repe
             "default"
         )
     wrapped = cast(DistributedDataParallel, trainer.train_step.network)
+    trainer.compute = trainer.train_step  # a graph contains the exchange, or not
 
     def run_steps(synchronize_gradients: bool) -> None:
         for index in range(steps):

@@ -97,7 +97,7 @@ def seconds_per_step(
     device: torch.device,
     steps: int,
     repeats: int,
-    warm_up: int = 3,
+    warm_up: int,
 ) -> list[float]:
     """Return the seconds per step of each of `repeats` repetitions of `steps` steps, after `warm_up` steps."""
     for index in range(warm_up):

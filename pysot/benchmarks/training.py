@@ -23,6 +23,8 @@ from pysot.models.model_builder import build_model
 from pysot.utils.device import needs_pinned_memory, peak_memory_mib, reset_peak_memory
 from pysot.utils.meter import reserved_memory_mib
 
+_PLAIN_WARM_UP = 3  # steps
+
 
 @dataclass(frozen=True)
 class StepTiming:
@@ -63,7 +65,6 @@ def time_trainer(
     steps: int,
     repeats: int,
     stream: Iterable[Batch] | None = None,
-    warm_up: int = 3,
 ) -> StepTiming:
     """Time a started trainer over `batches`, then the parts of a step.
 
@@ -71,7 +72,7 @@ def time_trainer(
     `batches` again.
     """
     reset_peak_memory(trainer.device)
-    seconds = seconds_per_step(trainer.step, batches, trainer.device, steps, repeats, warm_up)
+    seconds = seconds_per_step(trainer.step, batches, trainer.device, steps, repeats, trainer.warm_up_steps)
     memory, reserved = peak_memory_mib(trainer.device), reserved_memory_mib(trainer.device)
     if stream is None:
         parts = time_parts(trainer, itertools.cycle(batches), 2 * steps)
@@ -92,7 +93,7 @@ def time_plain(
     """Time the plain step on a new network of a config. Call `release_memory` first if another network existed."""
     reset_peak_memory(device)
     step = build_plain_step(case.cfg, freeze, epoch, device)
-    seconds = seconds_per_step(step, [float_images(batch) for batch in batches], device, steps, repeats)
+    seconds = seconds_per_step(step, [float_images(batch) for batch in batches], device, steps, repeats, _PLAIN_WARM_UP)
     return StepTiming(seconds, peak_memory_mib(device), reserved_memory_mib(device), {})
 
 

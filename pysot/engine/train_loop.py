@@ -245,6 +245,11 @@ class Trainer:
         self.skipped_steps.mark(self.step_count, values.pop("skipped"), values.pop("bad_batch"))
         return values
 
+    @property
+    def warm_up_steps(self) -> int:
+        """Number of first steps whose speed is not that of the others."""
+        return self.compute.calls_until_settled if isinstance(self.compute, StepGraph) else 3
+
     def to_device(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return the batch on the device, with float images."""
         return self.train_step.images(self.uploads.copy(batch))

@@ -18,13 +18,12 @@ CPU, META = torch.device("cpu"), torch.device("meta")
 def counted_work(forward) -> tuple[Work, list[torch.Tensor]]:
     """Return the work of a trainer that computes `forward`, and its calls of `update`."""
     updates = []
-    trainer = SimpleNamespace(
-        device=CPU,
-        to_device=lambda batch: batch,
+    step = SimpleNamespace(
         forward=lambda batch: {"total_loss": forward(batch)},
         backward=lambda loss: loss.backward(),
         update=updates.append,
     )
+    trainer = SimpleNamespace(device=CPU, to_device=lambda batch: batch, train_step=step)
     return count_work(trainer, {}), updates
 
 

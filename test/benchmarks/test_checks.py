@@ -14,6 +14,7 @@ from pysot.benchmarks.networks import make_network, missing_data
 from pysot.benchmarks.record import Findings, Record, Setting, read_record
 from pysot.core.xcorr import XCORR_METHODS, grouped_correlation
 from pysot.engine import train_loop, train_step
+from pysot.engine.step_graph import StepGraph
 from pysot.engine.train_loop import Trainer
 from pysot.engine.train_step import TrainStep
 from pysot.tracker import device_step
@@ -95,6 +96,15 @@ def test_bad_batches(tmp_path, monkeypatch):
     monkeypatch.setattr(train_step, "step_unless_bad", lambda bad, optimizer: optimizer.step())
     names = failed_checks(run_step(training_checks.bad_batches, tmp_path))
     assert {"NaN in an image, fp32", "a loss that overflows, fp32"} <= names
+
+
+def test_steps_as_a_graph(tmp_path, monkeypatch):
+    assert run_step(training_checks.steps_as_graph, tmp_path).checks == []  # a CPU has none
+    use_fake_graphs(monkeypatch)
+    assert failed_checks(run_step(training_checks.steps_as_graph, tmp_path)) == set()
+    monkeypatch.setattr(StepGraph, "_copy_inputs", lambda self, batch: None)
+    names = failed_checks(run_step(training_checks.steps_as_graph, tmp_path))
+    assert names == {f"losses of {parts} steps as a graph, fp32" for parts in ("frozen", "unfrozen")}
 
 
 def test_checkpoints_that_lose_momenta(tmp_path, monkeypatch):
