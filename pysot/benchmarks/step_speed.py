@@ -233,14 +233,16 @@ def plain_step(setting: Setting, record: Record) -> None:
 
 def compiled_step(setting: Setting, record: Record) -> None:
     """Measure the frozen step and the shifted products with torch.compile."""
-    began = time.monotonic()
-    trainer = start_trainer(setting, *fast_precision_opts(setting), "TRAIN.COMPILE", True)
-    trainer.step(trainer.loader[0])
-    synchronize(trainer.device)
-    record.measurement("compiled frozen step, the first one", time.monotonic() - began, "s")
-    timing = time_trainer(trainer, trainer.loader, *steps_and_repeats(setting))
-    record_timing(record, "compiled frozen step", timing, trainer.settings.batch_size)
-    times = correlation_times(trainer.device, "bf16", 10, channels_last=True)
+    device = open_device(setting.device, make_case(setting).cfg)
+    for way, graph_opts in ways_to_step(device).items():
+        began = time.monotonic()
+        trainer = start_trainer(setting, *fast_precision_opts(setting), "TRAIN.COMPILE", True, *graph_opts)
+        trainer.step(trainer.loader[0])
+        synchronize(trainer.device)
+        record.measurement(f"compiled frozen step{way}, the first one", time.monotonic() - began, "s")
+        timing = time_trainer(trainer, trainer.loader, *steps_and_repeats(setting))
+        record_timing(record, f"compiled frozen step{way}", timing, trainer.settings.batch_size)
+    times = correlation_times(device, "bf16", 10, channels_last=True)
     forward, backward = times["shifted products, compiled"]
     record.measurement("shifted products, compiled, bf16, channels last, forward", 1000 * forward, "ms")
     record.measurement("shifted products, compiled, bf16, channels last, backward", 1000 * backward, "ms")

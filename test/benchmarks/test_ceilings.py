@@ -92,7 +92,12 @@ def test_the_host_and_the_device_are_timed_on_a_card(monkeypatch):
     ("host", "device", "wait", "words"),
     [
         (None, None, 0.0, "compute-bound: 100% of the time is spent in forward and backward. "),
-        (0.018, 0.0123, 0.0, "host-bound: the host needs 18.0 ms for the calls of a step, the device 12.3 ms; use a "),
+        (
+            0.018,
+            0.0123,
+            0.0,
+            "host-bound: the host needs 18.0 ms for the calls of a step, the device 12.3 ms; use TRAIN",
+        ),
         (0.0123, 0.018, 0.0, "compute-bound: the host needs 12.3 ms for the calls of a step, the device 18.0 ms. "),
         (0.0123, 0.018, 9.0, "data-bound: "),
     ],

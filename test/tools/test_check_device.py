@@ -246,6 +246,7 @@ def test_the_short_form_on_a_cpu(tmp_path):
     assert {name for name, state in states.items() if state != OK} == {
         "a step that waits for nothing",
         "compiled forms",
+        "steps as a graph",
     }
     checks = [check for each in report["steps"] for check in each["checks"]]
     assert len(checks) > 40 and all(check["right"] for check in checks)
