@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import torch
 
+from pysot.engine.optimizer import trained_parameters
 from pysot.engine.train_step import Batch, TrainStep
 from pysot.utils.device import synchronize
 from pysot.utils.distributed import any_over_ranks, mean_over_ranks
@@ -42,6 +43,7 @@ class StepGraph:
         self._inputs: Batch = {}
         self._outputs: torch.Tensor | None = None
         self._names: list[str] = []
+        self._gradients: list[torch.Tensor | None] = []
         self._replay: Callable[[], None] | None = None
         self._warned_of_shape = False
         with graphs.on_stream():  # DDP remembers the stream, and a capture cannot wait for another one
@@ -128,6 +130,7 @@ class StepGraph:
             self.step.abandon()
             return values[0], str(error).partition("\n")[0]
         self._names = list(values[0])
+        self._gradients = [parameter.grad for parameter in trained_parameters(self.step.optimizer)]
         return values[0], ""
 
     def _give_up(self, problem: str) -> None:
@@ -144,14 +147,18 @@ class StepGraph:
 
     def _release(self) -> None:
         self._replay = self._outputs = None
-        self._inputs = {}
+        self._inputs, self._gradients = {}, []
+        self.graphs.release()
 
     def _by_graph(self, batch: Batch) -> Batch:
         if self._replay is None:
             return self._capture(batch)
         if _layout(batch) != _layout(self._inputs):
             self._warn_of_shape(batch)
-            return self._by_operators(batch)
+            values = self._by_operators(batch)
+            for parameter, gradient in zip(trained_parameters(self.step.optimizer), self._gradients, strict=True):
+                parameter.grad = gradient  # that of the graph: the log of gradients reads it
+            return values
         self._copy_inputs(batch)
         self._replay()
         assert self._outputs is not None

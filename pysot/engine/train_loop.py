@@ -77,7 +77,6 @@ class Trainer:
         self.train_step: TrainStep
         self.compute: TrainStep | StepGraph
         self.amp = amp
-        self.graphs = find_graphs(device) if settings.graph and not amp.reads_device else None
         self.checkpoints = checkpoints
         self.monitor = monitor or Monitor(is_main=rank.is_main)
         self.hooks = hooks or TrainHooks()
@@ -182,10 +181,11 @@ class Trainer:
         self.train_step = self.compute = TrainStep(
             self.model, optimizer, self.amp, self.statistics, self.settings, self.device, self.rank
         )
-        if self.graphs is None:
+        graphs = find_graphs(self.device) if self.settings.graph and not self.amp.reads_device else None
+        if graphs is None:
             self.train_step.wrap()
         else:
-            self.compute = StepGraph(self.train_step, self.graphs)
+            self.compute = StepGraph(self.train_step, graphs)
 
     def _run_epoch(self, epoch: int, steps: int) -> dict[str, Any]:
         monitor = self.monitor

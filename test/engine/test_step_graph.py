@@ -130,6 +130,8 @@ def test_a_batch_of_another_shape_is_computed_without_the_graph(tmp_path, graphs
         for batch in [small, *run.loader, small, run.loader[0]]:
             run.step(batch)
     assert same(*map(weights, runs)) and graphs.captures == (1 if first else 2)
+    gradients = [[p.grad for p in run.model.parameters() if p.requires_grad] for run in runs]
+    assert all(map(torch.equal, *gradients))  # for the log
     messages = [record.message for record in caplog.records if "shape" in record.message]
     assert len(messages) == 1 and "'template': ((1, 3, 127, 127), torch.float32)" in messages[0]
     assert "operator by operator" in messages[0]
