@@ -2,8 +2,8 @@
 
 BENCHMARK is one of
 
-train      pairs per second of the training step, compared in one run with the plain way to step the same network; the
-           parts of a step; memory
+train      pairs per second of the training step, compared in one run with the plain way to step the same network, and
+           with a matrix product and a copy on the device; the parts of a step; memory
 scale      several processes compared with one: parallel efficiency, the share of communication, and what these predict
            for 8 and 64 cards
 xcorr      the ways to compute the depth-wise correlation, forward and backward

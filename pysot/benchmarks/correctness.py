@@ -16,10 +16,11 @@ from pysot.benchmarks.networks import (
     make_trainer,
     pin_batch,
     precisions,
+    ways_to_step,
 )
 from pysot.benchmarks.record import Record, Setting
 from pysot.benchmarks.synthetic import synthetic_image
-from pysot.core.xcorr import XCORR_METHODS
+from pysot.core.xcorr import grouped_correlation, methods_on
 from pysot.models.model_builder import ModelBuilder
 from pysot.utils.device import autocast, device_module, half_dtype
 from pysot.utils.device_builder import open_device
@@ -113,8 +114,8 @@ def _losses_and_gradients(
     for module in trainer.model.modules():
         if fixed_statistics and isinstance(module, _BatchNorm):
             module.eval()
-    losses = trainer.forward(trainer.to_device(trainer.loader[0]))
-    trainer.backward(losses["total_loss"])
+    losses = trainer.train_step.forward(trainer.to_device(trainer.loader[0]))
+    trainer.train_step.backward(losses["total_loss"])
     gradients = {name: p.grad.to(CPU).double() for name, p in trainer.model.named_parameters() if p.grad is not None}
     return {name: value.item() for name, value in losses.items()}, gradients
 
@@ -136,8 +137,8 @@ def correlation(setting: Setting, record: Record) -> None:
         search, kernel = (
             torch.randn(pairs, channels, side, side, generator=generator).to(half_dtype(precision)) for side in (29, 5)
         )
-        expected = _correlate_with_gradients(XCORR_METHODS["grouped convolution"], search.double(), kernel.double())
-        for name, correlate in XCORR_METHODS.items():
+        expected = _correlate_with_gradients(grouped_correlation, search.double(), kernel.double())
+        for name, correlate in methods_on(device).items():
             actual = _correlate_with_gradients(correlate, search.to(device), kernel.to(device))
             error = max(map(relative_error, actual, expected))
             record.check(f"correlation, {name}, {precision}", error, MAX_CORRELATION_ERROR[precision])
@@ -157,19 +158,20 @@ def _correlate_with_gradients(
 def no_waits(setting: Setting, record: Record) -> None:
     """Check that a step in each precision runs while torch forbids the host to wait for the device."""
     for precision, opts in precisions(setting.kind).items():
-        case = make_case(setting, *opts, batch=4)
-        device = open_device(setting.device, case.cfg)
-        batch = pin_batch(make_batch(case), device)
-        trainer = make_trainer(case, device, [batch])
-        for _ in range(3):  # the first steps allocate and select kernels
-            trainer.step(batch)
-        module, waits = device_module(device), 0
-        module.set_sync_debug_mode("error")
-        try:
-            trainer.step(batch)
-        except RuntimeError as error:
-            waits = 1
-            record.note(f"a step in {precision} waits: {str(error).splitlines()[0]}")
-        finally:
-            module.set_sync_debug_mode("default")
-        record.check(f"a step that waits for nothing, {precision}", waits, 0, "waits")
+        device = open_device(setting.device, make_case(setting, *opts).cfg)
+        for way, graph_opts in ways_to_step(device).items():
+            case = make_case(setting, *opts, *graph_opts, batch=4)
+            batch = pin_batch(make_batch(case), device)
+            trainer = make_trainer(case, device, [batch])
+            for _ in range(3):  # the first steps allocate and select kernels
+                trainer.step(batch)
+            module, waits = device_module(device), 0
+            module.set_sync_debug_mode("error")
+            try:
+                trainer.step(batch)
+            except RuntimeError as error:
+                waits = 1
+                record.note(f"a step in {precision}{way} waits: {str(error).splitlines()[0]}")
+            finally:
+                module.set_sync_debug_mode("default")
+            record.check(f"a step that waits for nothing, {precision}{way}", waits, 0, "waits")

@@ -70,28 +70,35 @@ def median_ms(device: torch.device, work: Callable[[], object], repeats: int = 7
     return statistics.median([elapsed_ms(device, work) for _ in range(repeats + 2)][2:])
 
 
+def copy_rate(device: torch.device, mib: int) -> float:
+    """Return the bytes per second of a copy of `mib` MiB within the device, those read and those written together."""
+    first, second = (torch.zeros(mib * 2**20, dtype=torch.uint8, device=device) for _ in range(2))
+    return 2 * first.nbytes / median_ms(device, functools.partial(second.copy_, first)) * 1000
+
+
+def matrix_product_rate(device: torch.device, precision: str, side: int) -> float:
+    """Return the floating-point operations per second of a product of two square matrices of `side` rows."""
+    a, b = (torch.randn(side, side, device=device, dtype=half_dtype(precision)) for _ in range(2))
+    return 2 * side**3 / median_ms(device, functools.partial(torch.mm, a, b), repeats=5) * 1000
+
+
 def measure_copies(device: torch.device, record: Record, mib: int) -> None:
     """Record the GB/s of copies from pinned and pageable host memory to the device, and within the device.
 
     A copy within the device counts twice: bytes read and bytes written.
     """
-    size = mib * 2**20
-    host = torch.zeros(size, dtype=torch.uint8)
-    first, second = (torch.zeros(size, dtype=torch.uint8, device=device) for _ in range(2))
     if needs_pinned_memory(device):
+        host = torch.zeros(mib * 2**20, dtype=torch.uint8)
+        copy = torch.zeros_like(host, device=device)
         for name, memory in (("pinned", host.pin_memory()), ("not pinned", host)):
-            milliseconds = median_ms(device, functools.partial(first.copy_, memory, non_blocking=True))
-            record.measurement(f"copy to the device, {name} memory", size / milliseconds / 1e6, "GB/s")
-    milliseconds = median_ms(device, functools.partial(second.copy_, first))
-    record.measurement("copy on the device, read and written", 2 * size / milliseconds / 1e6, "GB/s")
+            milliseconds = median_ms(device, functools.partial(copy.copy_, memory, non_blocking=True))
+            record.measurement(f"copy to the device, {name} memory", host.nbytes / milliseconds / 1e6, "GB/s")
+    record.measurement("copy on the device, read and written", copy_rate(device, mib) / 1e9, "GB/s")
 
 
 def measure_matrix_products(setting: Setting, record: Record, side: int) -> None:
     """Record the TFLOP/s of a product of two square matrices in each precision."""
     for precision, opts in precisions(setting.kind).items():
         device = open_device(setting.device, make_case(setting, *opts).cfg)
-        a, b = (torch.randn(side, side, device=device, dtype=half_dtype(precision)) for _ in range(2))
-        milliseconds = median_ms(device, functools.partial(torch.mm, a, b), repeats=5)
-        record.measurement(
-            f"matrix product of {side} x {side}, {precision}", 2 * side**3 / milliseconds / 1e9, "TFLOP/s"
-        )
+        rate = matrix_product_rate(device, precision, side)
+        record.measurement(f"matrix product of {side} x {side}, {precision}", rate / 1e12, "TFLOP/s")

@@ -15,10 +15,12 @@ from pysot.benchmarks.record import Record, Setting
 from pysot.benchmarks.synthetic import Batch, Batches, load_synthetic_weights, synthetic_batch
 from pysot.datasets.quickstart.data import generate
 from pysot.engine.engine_builder import build_trainer
+from pysot.engine.step_graph import StepGraph
 from pysot.engine.train_loop import Trainer
 from pysot.models.model_builder import ModelBuilder, build_model
 from pysot.utils.device import needs_pinned_memory, seed_everything
 from pysot.utils.distributed import Rank
+from pysot.utils.graphs import find_graphs
 
 LARGE, SMALL = "siamrpn_r50_l234_dwxcorr_8gpu", "quickstart"
 NETWORKS = ("siamrpn_alex_dwxcorr", "siamrpn_mobilev2_l234_dwxcorr", LARGE)
@@ -70,13 +72,14 @@ def precisions(kind: str) -> dict[str, list[object]]:
 
 
 def make_case(setting: Setting, *opts: object, name: str | None = None, batch: int | None = None) -> Case:
-    """Return the case of an experiment with the folders of the setting.
+    """Return the case of an experiment with the folders of the setting; steps are not a graph.
 
     By default the experiment is that of the recipe, or the small one in the short form.
     """
     name = name or (SMALL if setting.short else LARGE)
     folders = ["TRAIN.SNAPSHOT_DIR", str(setting.work / "snapshot"), "TRAIN.LOG_DIR", str(setting.work / "logs")]
-    fixed = ["BACKBONE.PRETRAINED", "", *folders, "TRAIN.BATCH_SIZE", batch or (8 if setting.short else 28)]
+    size = batch or (8 if setting.short else 28)
+    fixed = ["BACKBONE.PRETRAINED", "", "TRAIN.GRAPH", "off", *folders, "TRAIN.BATCH_SIZE", size]
     # Like in the recipe, the backbone is frozen in the first epoch.
     unfreeze = [] if name == LARGE else ["BACKBONE.TRAIN_EPOCH", 1]
     return load_case(name, [*fixed, *unfreeze, *opts])
@@ -106,12 +109,40 @@ def make_batch(case: Case, size: int | None = None, seed: int | None = None) -> 
     return batch
 
 
-def make_trainer(case: Case, device: torch.device, batches: list[Batch], epoch: int = 0, save: bool = False) -> Trainer:
-    """Return a trainer of a network with synthetic weights over given batches, started at `epoch`."""
+def zero_shortcuts(model: ModelBuilder) -> ModelBuilder:
+    """Zero all but the centre of the 3x3 shortcuts of a ResNet, as in weights that were converted from torchvision."""
+    for name, parameter in model.backbone.named_parameters():
+        if "downsample.0" in name and parameter.shape[2:] == (3, 3):
+            centre = parameter.data[:, :, 1, 1].clone()
+            parameter.data.zero_()[:, :, 1, 1] = centre
+    return model
+
+
+def make_trainer(
+    case: Case,
+    device: torch.device,
+    batches: list[Batch],
+    epoch: int = 0,
+    save: bool = False,
+    converted: bool = False,
+) -> Trainer:
+    """Return a trainer of a network with synthetic weights over given batches, started at `epoch`.
+
+    With TRAIN.GRAPH auto its steps are a graph from the first one on, whether that is faster or not. `converted`:
+    shortcuts are as in converted weights.
+    """
     seed_everything(0)
-    trainer = build_trainer(case.cfg, make_network(case), Batches(batches), device, Rank(), save=save)
+    network = zero_shortcuts(make_network(case)) if converted else make_network(case)
+    trainer = build_trainer(case.cfg, network, Batches(batches), device, Rank(), save=save)
     trainer.begin(epoch)
+    if isinstance(trainer.compute, StepGraph):
+        trainer.compute.is_settled = True
     return trainer
+
+
+def ways_to_step(device: torch.device) -> dict[str, list[object]]:
+    """Return the ways in which the steps of a device are computed: the ends of their names, and their config values."""
+    return {"": []} | ({", as a graph": ["TRAIN.GRAPH", "auto"]} if find_graphs(device) is not None else {})
 
 
 def load_reference(setting: Setting, file: str) -> Any:

@@ -82,7 +82,8 @@ def measure_scaling(trainer: Trainer, batches: Sequence[Batch], steps: int, repe
             "scaling needs two processes or more; start with torchrun --nproc_per_node=N, or leave --processes at its "
             "default"
         )
-    wrapped = cast(DistributedDataParallel, trainer.wrapped)
+    wrapped = cast(DistributedDataParallel, trainer.train_step.network)
+    trainer.compute = trainer.train_step  # a graph contains the exchange, or not
 
     def run_steps(synchronize_gradients: bool) -> None:
         for index in range(steps):
@@ -131,7 +132,7 @@ def scale(job: Job) -> Result:
     stream = iter(loader)
     batches = [next(stream) for _ in range(2)]
     scaling = measure_scaling(trainer, batches, job.steps, job.repeats)
-    with cast(DistributedDataParallel, trainer.wrapped).no_sync():
+    with cast(DistributedDataParallel, trainer.train_step.network).no_sync():
         parts = time_parts(trainer, stream, min(2 * job.steps, len(loader) - len(batches)))
     bottleneck = describe_bottleneck(parts | {"communication": scaling.communication})
     return _rows(scaling, job.case.batch_size), bottleneck

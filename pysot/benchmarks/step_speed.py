@@ -12,7 +12,15 @@ import torch
 from torch.autograd import DeviceType
 
 from pysot.benchmarks.case_builder import Case
-from pysot.benchmarks.networks import make_batch, make_case, make_trainer, pin_batch, precisions, training_data_opts
+from pysot.benchmarks.networks import (
+    make_batch,
+    make_case,
+    make_trainer,
+    pin_batch,
+    precisions,
+    training_data_opts,
+    ways_to_step,
+)
 from pysot.benchmarks.record import Record, Setting
 from pysot.benchmarks.train_step import describe_bottleneck, seconds_per_step
 from pysot.benchmarks.training import StepTiming, release_memory, time_plain, time_trainer
@@ -26,7 +34,13 @@ LISTED_KERNELS = 25
 PROFILED_STEPS = 3
 # By kind of device: pairs/s of the recipe's network with a frozen backbone, and its speed over that of the plain step.
 TARGET_SPEED = {"cuda": 1000.0}
+TARGET_GRAPH_SPEED = {"cuda": 2000.0}  # as a graph, with weights converted from torchvision
 TARGET_RATIO = {"cuda": 4.0, "npu": 3.0, "cpu": 1.3}
+STEP_FORMS: dict[str, dict[str, bool]] = {
+    "frozen step": {},
+    "frozen step, converted weights": {"converted": True},
+    "unfrozen step": {"unfrozen": True},
+}
 EXIT_SECONDS = 3  # kept for the end of the process
 
 
@@ -49,12 +63,12 @@ def tool_opts(setting: Setting, case: Case) -> list[object]:
     ]
 
 
-def start_trainer(setting: Setting, *opts: object, unfrozen: bool = False) -> Trainer:
-    """Return a started trainer of synthetic batches, with the backbone frozen or training."""
+def start_trainer(setting: Setting, *opts: object, unfrozen: bool = False, converted: bool = False) -> Trainer:
+    """Return a started trainer of synthetic batches, see `make_trainer`, with the backbone frozen or training."""
     case = make_case(setting, *opts)
     device = open_device(setting.device, case.cfg)
     batches = [pin_batch(make_batch(case, seed=number), device) for number in range(2)]
-    return make_trainer(case, device, batches, case.unfreeze_epoch if unfrozen else 0)
+    return make_trainer(case, device, batches, case.unfreeze_epoch if unfrozen else 0, converted=converted)
 
 
 def steps_and_repeats(setting: Setting) -> tuple[int, int]:
@@ -180,6 +194,19 @@ def correlation(setting: Setting, record: Record) -> None:
         record.note(f"the fastest in {variant}: {min(totals, key=totals.__getitem__)}")
 
 
+def step_forms(setting: Setting, record: Record) -> None:
+    """Measure the frozen step, with weights as converted from torchvision, and the unfrozen step; each as a graph."""
+    for way, graph_opts in ways_to_step(open_device(setting.device, make_case(setting).cfg)).items():
+        for name, options in STEP_FORMS.items():
+            trainer = start_trainer(setting, *fast_precision_opts(setting), *graph_opts, **options)
+            timing = time_trainer(trainer, trainer.loader, *steps_and_repeats(setting))
+            has_target = way and "converted" in options and not setting.short
+            target = TARGET_GRAPH_SPEED.get(trainer.device.type) if has_target else None
+            record_timing(record, f"{name}{way}, forms", timing, trainer.settings.batch_size, target)
+            del trainer
+            release_memory(compiled=False)
+
+
 def unfrozen_step(setting: Setting, record: Record) -> None:
     """Measure the step with the backbone training."""
     trainer = start_trainer(setting, *fast_precision_opts(setting), unfrozen=True)
@@ -206,14 +233,16 @@ def plain_step(setting: Setting, record: Record) -> None:
 
 def compiled_step(setting: Setting, record: Record) -> None:
     """Measure the frozen step and the shifted products with torch.compile."""
-    began = time.monotonic()
-    trainer = start_trainer(setting, *fast_precision_opts(setting), "TRAIN.COMPILE", True)
-    trainer.step(trainer.loader[0])
-    synchronize(trainer.device)
-    record.measurement("compiled frozen step, the first one", time.monotonic() - began, "s")
-    timing = time_trainer(trainer, trainer.loader, *steps_and_repeats(setting))
-    record_timing(record, "compiled frozen step", timing, trainer.settings.batch_size)
-    times = correlation_times(trainer.device, "bf16", 10, channels_last=True)
+    device = open_device(setting.device, make_case(setting).cfg)
+    for way, graph_opts in ways_to_step(device).items():
+        began = time.monotonic()
+        trainer = start_trainer(setting, *fast_precision_opts(setting), "TRAIN.COMPILE", True, *graph_opts)
+        trainer.step(trainer.loader[0])
+        synchronize(trainer.device)
+        record.measurement(f"compiled frozen step{way}, the first one", time.monotonic() - began, "s")
+        timing = time_trainer(trainer, trainer.loader, *steps_and_repeats(setting))
+        record_timing(record, f"compiled frozen step{way}", timing, trainer.settings.batch_size)
+    times = correlation_times(device, "bf16", 10, channels_last=True)
     forward, backward = times["shifted products, compiled"]
     record.measurement("shifted products, compiled, bf16, channels last, forward", 1000 * forward, "ms")
     record.measurement("shifted products, compiled, bf16, channels last, backward", 1000 * backward, "ms")

@@ -17,7 +17,7 @@ from pysot.models.head.rpn import DepthwiseXCorr
 from pysot.models.siamrpn import SiamRPN
 from pysot.utils.device import synchronize
 
-PARTS = ("to_device", "forward", "backward", "update")
+PARTS = ("copy", "images", "forward", "backward", "update")
 
 
 def select_and_mean(cls: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
@@ -97,7 +97,7 @@ def seconds_per_step(
     device: torch.device,
     steps: int,
     repeats: int,
-    warm_up: int = 3,
+    warm_up: int,
 ) -> list[float]:
     """Return the seconds per step of each of `repeats` repetitions of `steps` steps, after `warm_up` steps."""
     for index in range(warm_up):
@@ -116,8 +116,8 @@ def seconds_per_step(
 def time_parts(trainer: Trainer, batches: Iterable[Batch], steps: int) -> dict[str, float]:
     """Return the median seconds of each part of a step, and of the wait for data before it.
 
-    The host waits for the device after each part, so the sum is more than a step takes without these waits. Methods of
-    the trainer are replaced by timed ones while this runs.
+    The host waits for the device after each part, so the sum is more than a step takes without these waits, or as a
+    graph. Methods of the trainer's step are replaced by timed ones while this runs.
     """
     spent: dict[str, list[float]] = {name: [] for name in ("data wait", *PARTS, "rest")}
 
@@ -132,8 +132,10 @@ def time_parts(trainer: Trainer, batches: Iterable[Batch], steps: int) -> dict[s
 
         return timed
 
-    for name in PARTS:
-        setattr(trainer, name, add_timer(name, getattr(trainer, name)))
+    owners = {name: trainer.uploads if name == "copy" else trainer.train_step for name in PARTS}
+    compute, trainer.compute = trainer.compute, trainer.train_step  # a graph has no parts
+    for name, owner in owners.items():
+        setattr(owner, name, add_timer(name, getattr(owner, name)))
     try:
         fetch, source = add_timer("data wait", next), iter(batches)
         for _ in range(steps):
@@ -144,8 +146,9 @@ def time_parts(trainer: Trainer, batches: Iterable[Batch], steps: int) -> dict[s
             spent["rest"].append(time.perf_counter() - began - sum(spent[name][-1] for name in PARTS))
             trainer.step_count += 1
     finally:
-        for name in PARTS:
-            delattr(trainer, name)
+        trainer.compute = compute
+        for name, owner in owners.items():
+            delattr(owner, name)
     return {name: statistics.median(seconds[len(seconds) // 4 :]) for name, seconds in spent.items()}
 
 

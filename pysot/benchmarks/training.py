@@ -10,9 +10,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from pysot.benchmarks.case_builder import Case, build_plain_step
+from pysot.benchmarks.ceilings import Ceilings, count_work, measure_ceilings
 from pysot.benchmarks.job import Job, Result, Row
 from pysot.benchmarks.synthetic import Batch
-from pysot.benchmarks.train_step import describe_bottleneck, seconds_per_step, time_parts
+from pysot.benchmarks.train_step import seconds_per_step, time_parts
 from pysot.datasets.data_builder import build_train_loader
 from pysot.engine.batch import float_images
 from pysot.engine.engine_builder import build_trainer
@@ -21,6 +22,8 @@ from pysot.engine.train_loop import Trainer
 from pysot.models.model_builder import build_model
 from pysot.utils.device import needs_pinned_memory, peak_memory_mib, reset_peak_memory
 from pysot.utils.meter import reserved_memory_mib
+
+_PLAIN_WARM_UP = 3  # steps
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,6 @@ def time_trainer(
     steps: int,
     repeats: int,
     stream: Iterable[Batch] | None = None,
-    warm_up: int = 3,
 ) -> StepTiming:
     """Time a started trainer over `batches`, then the parts of a step.
 
@@ -70,7 +72,7 @@ def time_trainer(
     `batches` again.
     """
     reset_peak_memory(trainer.device)
-    seconds = seconds_per_step(trainer.step, batches, trainer.device, steps, repeats, warm_up)
+    seconds = seconds_per_step(trainer.step, batches, trainer.device, steps, repeats, trainer.warm_up_steps)
     memory, reserved = peak_memory_mib(trainer.device), reserved_memory_mib(trainer.device)
     if stream is None:
         parts = time_parts(trainer, itertools.cycle(batches), 2 * steps)
@@ -91,7 +93,7 @@ def time_plain(
     """Time the plain step on a new network of a config. Call `release_memory` first if another network existed."""
     reset_peak_memory(device)
     step = build_plain_step(case.cfg, freeze, epoch, device)
-    seconds = seconds_per_step(step, [float_images(batch) for batch in batches], device, steps, repeats)
+    seconds = seconds_per_step(step, [float_images(batch) for batch in batches], device, steps, repeats, _PLAIN_WARM_UP)
     return StepTiming(seconds, peak_memory_mib(device), reserved_memory_mib(device), {})
 
 
@@ -103,28 +105,33 @@ def release_memory(compiled: bool) -> None:
 
 
 def train(job: Job) -> Result:
-    """Measure the training step against the plain step.
+    """Measure the training step against the plain step, and against the ceilings of the device.
 
     The trainer is freed before the plain step starts, so each peak memory is measured separately.
     """
     epoch = job.case.unfreeze_epoch if job.backbone else 0
-    timing, batches, freeze = _time_trainer_of_job(job, epoch)
+    timing, ceilings, batches, freeze = _time_trainer_of_job(job, epoch)
     release_memory(job.case.compiled)
     plain = time_plain(job.case, freeze, epoch, batches, job.device, job.steps, job.repeats)
     if job.device.type == "cpu":
         target = 1.3
     else:
         target = 3.0 if job.backbone else 4.0
-    return _rows(timing, plain, job.case.batch_size, target), describe_bottleneck(timing.parts)
+    seconds = statistics.median(timing.seconds)
+    rows = _rows(timing, plain, job.case.batch_size, target) + ceilings.rows(seconds)
+    return rows, ceilings.describe(seconds, timing.parts)
 
 
-def _time_trainer_of_job(job: Job, epoch: int) -> tuple[StepTiming, list[Batch], FreezePlan]:
+def _time_trainer_of_job(job: Job, epoch: int) -> tuple[StepTiming, Ceilings, list[Batch], FreezePlan]:
     """Time the trainer; return also the batches and the freeze plan, for the plain step. The trainer is not kept."""
     trainer, loader = build_trainer_and_loader(job)
     stream = iter(loader)
     trainer.begin(epoch)
     batches = [next(stream) for _ in range(4)]
-    return time_trainer(trainer, batches, job.steps, job.repeats, stream), batches, trainer.freeze
+    work = count_work(trainer, batches[0])
+    timing = time_trainer(trainer, batches, job.steps, job.repeats, stream)
+    ceilings = measure_ceilings(trainer, batches, job.case.precision, work, job.steps)
+    return timing, ceilings, batches, trainer.freeze
 
 
 def _rows(timing: StepTiming, plain: StepTiming, batch: int, target: float) -> list[Row]:

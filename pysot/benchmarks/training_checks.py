@@ -5,9 +5,17 @@ from pathlib import Path
 
 import torch
 
-from pysot.benchmarks.networks import SMALL, make_batch, make_case, make_network, make_trainer, precisions
+from pysot.benchmarks.networks import (
+    SMALL,
+    make_batch,
+    make_case,
+    make_network,
+    make_trainer,
+    precisions,
+    ways_to_step,
+)
 from pysot.benchmarks.record import Record, Setting
-from pysot.benchmarks.synthetic import Batches
+from pysot.benchmarks.synthetic import Batch, Batches
 from pysot.engine.checkpoint import checkpoint_path
 from pysot.engine.engine_builder import build_trainer
 from pysot.engine.train_loop import Trainer
@@ -20,6 +28,7 @@ EPOCHS, STEPS = 2, 3
 # Largest difference of the weights of two training runs, relative to their change since the start.
 MAX_WEIGHT_DIFFERENCE = 0.02
 MAX_LOSS_DIFFERENCE = 0.02
+MAX_LOSS_DIFFERENCE_OF_GRAPHS = 2e-3  # the kernels are the same, but some of them add in any order
 # Of a training run in another precision, against fp32.
 MAX_LOSS_DIFFERENCE_OF_PRECISIONS = 0.15
 
@@ -33,21 +42,54 @@ def bad_batches(setting: Setting, record: Record) -> None:
     every bit.
     """
     for precision, opts in precisions(setting.kind).items():
-        case = make_case(setting, *opts, batch=2)
-        device, good = open_device(setting.device, case.cfg), make_batch(case)
-        trainer = make_trainer(case, device, [good], epoch=case.unfreeze_epoch)
-        trainer.step(good)
-        nan, huge = ({name: value.clone() for name, value in good.items()} for _ in range(2))
-        nan["search"][0, 0, 0, 0] = float("nan")
-        huge["label_loc_weight"] *= 1e30
-        for name, bad in (("NaN in an image", nan), ("a loss that overflows", huge)):
-            before = _copy_state(trainer)
-            trainer.step(bad)
-            record.check(f"{name}, {precision}", _count_changed(before, trainer), 0, "tensors changed")
+        device = open_device(setting.device, make_case(setting, *opts).cfg)
+        for way, graph_opts in ways_to_step(device).items():
+            case = make_case(setting, *opts, *graph_opts, batch=2)
+            good = make_batch(case)
+            trainer = make_trainer(case, device, [good], epoch=case.unfreeze_epoch)
+            trainer.step(good)
+            _check_bad_batches(trainer, good, precision + way, record)
+
+
+def _check_bad_batches(trainer: Trainer, good: Batch, variant: str, record: Record) -> None:
+    nan, huge = ({name: value.clone() for name, value in good.items()} for _ in range(2))
+    nan["search"][0, 0, 0, 0] = float("nan")
+    huge["label_loc_weight"] *= 1e30
+    for name, bad in (("NaN in an image", nan), ("a loss that overflows", huge)):
         before = _copy_state(trainer)
-        trainer.step(good)
-        lost = _count_changed(before, trainer) == 0
-        record.check(f"a good batch after them trains, {precision}", lost, 0, "steps lost")
+        trainer.step(bad)
+        record.check(f"{name}, {variant}", _count_changed(before, trainer), 0, "tensors changed")
+    before = _copy_state(trainer)
+    trainer.step(good)
+    lost = _count_changed(before, trainer) == 0
+    record.check(f"a good batch after them trains, {variant}", lost, 0, "steps lost")
+
+
+def steps_as_graph(setting: Setting, record: Record) -> None:
+    """Check the losses of steps as a graph against the same steps operator by operator, frozen and unfrozen.
+
+    The learning rate changes in the middle, as between epochs.
+    """
+    device = open_device(setting.device, make_case(setting).cfg)
+    ways = ways_to_step(device)
+    if len(ways) < 2:
+        record.note("this device captures no graphs: steps are computed operator by operator")
+        return
+    for precision, opts in precisions(setting.kind).items():
+        for name, is_unfrozen in (("frozen", False), ("unfrozen", True)):
+            losses = []
+            for graph_opts in ways.values():
+                case = make_case(setting, *opts, *graph_opts, name=SMALL, batch=4)
+                device = open_device(setting.device, case.cfg)
+                batches = [make_batch(case), make_batch(case, seed=1)]
+                batches[1]["label_loc"] *= 2  # otherwise a graph that keeps its first batch has almost the same losses
+                trainer = make_trainer(case, device, batches, case.unfreeze_epoch if is_unfrozen else 0)
+                losses.append([trainer.step(batch)["total_loss"].item() for batch in batches * STEPS])
+                trainer.begin(case.unfreeze_epoch + 1 if is_unfrozen else 0)
+                losses[-1] += [trainer.step(batch)["total_loss"].item() for batch in batches]
+            plain, graph = map(torch.tensor, losses)
+            error = float(((graph - plain).abs() / plain).max())
+            record.check(f"losses of {name} steps as a graph, {precision}", error, MAX_LOSS_DIFFERENCE_OF_GRAPHS)
 
 
 def _copy_state(trainer: Trainer) -> State:

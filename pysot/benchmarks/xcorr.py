@@ -5,7 +5,7 @@ import statistics
 import torch
 
 from pysot.benchmarks.job import Job, Result, Row
-from pysot.core.xcorr import XCORR_METHODS, shifted_products
+from pysot.core.xcorr import grouped_correlation, methods_on, shifted_products
 from pysot.engine.engine_builder import wants_channels_last
 from pysot.utils.device import half_dtype
 from pysot.utils.meter import elapsed_ms
@@ -19,7 +19,7 @@ def correlation_times(
     compiled: bool = True,
     size: tuple[int, int] = (28, 256),
 ) -> dict[str, tuple[float, float]]:
-    """Return the median seconds of forward and backward of each way to correlate (`pysot.core.xcorr.XCORR_METHODS`).
+    """Return the median seconds of forward and backward of each way to correlate that a device can use (`methods_on`).
 
     With `compiled`, compiled shifted products are added where torch can compile. `size` is pairs and channels. A
     template of 5 x 5 cells is correlated with 29 x 29, as in training the ResNet-50 network. All get the same tensors,
@@ -31,8 +31,8 @@ def correlation_times(
         for side in (29, 5)
     ]
     search, kernel = (tensor.requires_grad_() for tensor in inputs)
-    gradient = torch.ones_like(XCORR_METHODS["grouped convolution"](search, kernel))
-    ways = dict(XCORR_METHODS)
+    gradient = torch.ones_like(grouped_correlation(search, kernel))
+    ways = methods_on(device)
     if compiled and device.type != "npu":
         ways["shifted products, compiled"] = torch.compile(shifted_products)
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}

@@ -59,6 +59,9 @@ __C.TRAIN.LOSS_SCALE = 32  # (new) static factor of the fp16 loss (published Asc
 __C.TRAIN.CHANNELS_LAST = "auto"
 # (new) use torch.compile: faster steps; costs a minute at the start, needs a compiler (C++ on a CPU); not on an NPU
 __C.TRAIN.COMPILE = False
+# (new) 'auto' times a step on a GPU or NPU operator by operator and as a graph, one call of the host, and keeps the
+# faster way; or 'off'
+__C.TRAIN.GRAPH = "auto"
 
 __C.TRAIN.VAL = CN()  # (new) validate the checkpoint of each epoch by tracking and keep the best one as best.pth
 __C.TRAIN.VAL.DATASET = ""  # VOT set, such as VOT2016; '': no validation

@@ -23,6 +23,7 @@ _BASE_SIZE = {"alexnetlegacy": 0, "alexnet": 0}
 _SCHEDULES = {"log", "step", "multi-step", "linear", "cos"}
 _CHOICES = {
     "TRAIN.GRAD_REDUCE": ("sum", "avg"),
+    "TRAIN.GRAPH": ("auto", "off"),
     "TRAIN.PRECISION": ("fp32", "fp16", "bf16"),
     "TRACK.PRECISION": ("fp32", "fp16", "bf16"),
     "TRACK.CROPS": ("auto", "host", "device"),

@@ -5,16 +5,33 @@ Source: SiamRPN++, section 3.3.
 """
 
 import functools
+import importlib.util
+import logging
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
+from pysot.core.xcorr_choice import Method, choose_method
+
+logger = logging.getLogger(__name__)
+# It comes with torch's builds for CUDA.
+_HAS_TRITON = importlib.util.find_spec("triton") is not None
+
 
 def xcorr_depthwise(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    """Correlate channel by channel: search (B, C, H, W) with kernel (B, C, kh, kw) to (B, C, H', W')."""
-    return XCORR_METHODS[_FASTEST.get(search.device.type, "grouped convolution")](search, kernel)
+    """Correlate channel by channel: search (B, C, H, W) with kernel (B, C, kh, kw) to (B, C, H', W').
+
+    On a GPU the fastest method is found at the first call with such tensors.
+    """
+    kind = search.device.type
+    if kind != _GPU:
+        return XCORR_METHODS[_FASTEST.get(kind, "grouped convolution")](search, kernel)
+    if torch.compiler.is_compiling():  # nothing can be measured; torch.compile needs Triton anyway
+        return (_triton_correlation if _HAS_TRITON else grouped_correlation)(search, kernel)
+    methods = _gpu_methods(search.device)
+    return methods[choose_method(methods, list(methods)[-1], search, kernel)](search, kernel)
 
 
 def grouped_correlation(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
@@ -91,8 +108,8 @@ def _windows(search: torch.Tensor, kernel: torch.Tensor) -> tuple[torch.Tensor, 
     return F.unfold(search, (rows, columns)).unflatten(1, (search.shape[1], rows * columns)), height, width
 
 
-# Methods to compute `xcorr_depthwise`; `tools/benchmark.py xcorr` measures them on a device.
-XCORR_METHODS = {
+# Methods to compute `xcorr_depthwise` with torch's operators.
+XCORR_METHODS: dict[str, Method] = {
     "grouped convolution": grouped_correlation,
     "gradients as correlations": gradients_as_correlations,
     "shifted products": shifted_products,
@@ -101,6 +118,39 @@ XCORR_METHODS = {
 }
 # Fastest method by device type, where it has been measured: see test/benchmarks/README.md.
 _FASTEST = {"cpu": "gradients as correlations"}
+_GPU = "cuda"
+
+
+def methods_on(device: torch.device) -> dict[str, Method]:
+    """Return the methods that a device can use, by name; `tools/benchmark.py xcorr` measures them."""
+    return XCORR_METHODS | (_gpu_methods(device) if device.type == _GPU else {})
+
+
+@functools.cache
+def _gpu_methods(device: torch.device) -> dict[str, Method]:
+    """Return the methods that may be the fastest on a GPU; the last one is used where nothing can be measured.
+
+    The others of torch's take tens of operators, or store the search features as often as a template has cells.
+    """
+    methods: dict[str, Method] = {
+        "gradients as correlations": gradients_as_correlations,
+        "grouped convolution": grouped_correlation,
+    }
+    if _HAS_TRITON:
+        try:
+            _triton_correlation(*(torch.ones(1, 1, side, side, device=device) for side in (2, 1)))
+        except Exception as error:  # any: no C compiler, a driver or a GPU that this Triton does not support
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            logger.warning("Triton fails on %s (%s): the correlation is computed by torch's operators", device, reason)
+        else:
+            methods["Triton kernel"] = _triton_correlation
+    return methods
+
+
+def _triton_correlation(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    from pysot.core.xcorr_triton import triton_correlation
+
+    return triton_correlation(search, kernel)
 
 
 def xcorr_up_channel(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:

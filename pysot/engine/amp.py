@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import nn
 
-from pysot.utils.device import autocast, half_dtype, make_scaler, saw_overflow
+from pysot.utils.device import asks_for_overflow, autocast, half_dtype, make_scaler, saw_overflow
 
 
 class TorchAmp:
@@ -30,6 +30,11 @@ class TorchAmp:
     def compute_type(self) -> torch.dtype | None:
         """Type to which `autocast` casts the inputs of a convolution; None if it does not cast."""
         return half_dtype(self.precision)
+
+    @property
+    def reads_device(self) -> bool:
+        """True if the host reads the device in each step, which a graph cannot contain."""
+        return asks_for_overflow(self.scaler)
 
     @property
     def searches_scale(self) -> bool:
@@ -58,6 +63,11 @@ class TorchAmp:
         if self.scaler.is_enabled():
             self.scaler.update(None if self.searches_scale else float(self.loss_scale))
 
+    def abandon(self) -> None:
+        """Forget that a step has begun; otherwise the scaler refuses the next one."""
+        if self.scaler.is_enabled():
+            self.scaler._per_optimizer_states.clear()
+
     def state_dict(self) -> dict:
         """Return the state that a resumed training run needs."""
         return self.scaler.state_dict()
@@ -72,10 +82,11 @@ class ApexAmp:
     """Ascend's apex at level O1.
 
     Raises ImportError if apex is not installed. Apex patches torch functions, which cast on their own (`compute_type`
-    is None).
+    is None), and reads the device in each step.
     """
 
     compute_type = None
+    reads_device = True
 
     def __init__(self, loss_scale: float | str):
         try:

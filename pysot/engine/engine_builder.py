@@ -121,7 +121,7 @@ def load_start_weights(model: SiamRPN, cfg: CfgNode) -> None:
 _MAY_CHANGE = re.compile(
     r"CUDA|META_ARC|TRACK\..*|.*\.PRETRAINED|NPU\.(JIT_COMPILE|APEX|FUSED_SGD|INTERNAL_FORMAT)|GPU\.CUDNN_BENCHMARK|"
     r"TRAIN\.(RESUME|LOG_.*|SNAPSHOT_DIR|START_EPOCH|BATCH_SIZE|NUM_WORKERS|PRINT_FREQ|CHECKPOINT_EVERY|KEEP|"
-    r"CHANNELS_LAST|COMPILE|VAL\..*)"
+    r"CHANNELS_LAST|COMPILE|GRAPH|VAL\..*)"
 )
 
 
@@ -165,6 +165,7 @@ def build_settings(
         max_steps=max_steps,
         channels_last=wants_channels_last(cfg, device),
         compiled=train.COMPILE,
+        graph=train.GRAPH == "auto",
         validate_every=train.VAL.EVERY,
     )
 

@@ -16,20 +16,21 @@ from torch import nn
 
 from pysot.engine import training_state
 from pysot.engine.amp import ApexAmp, TorchAmp
-from pysot.engine.batch import float_images
 from pysot.engine.checkpoint import CheckpointPolicy, restore_optimizer
 from pysot.engine.fetch import LoaderFailure, fetch_batches
 from pysot.engine.frozen import fold_frozen
 from pysot.engine.identity import check_agreement, weights_fingerprint
 from pysot.engine.lr_scheduler import LRSchedule
 from pysot.engine.monitor import Monitor
-from pysot.engine.optimizer import FreezePlan, clear_gradients, clip_gradients, step_unless_bad
-from pysot.engine.parallel import wrap_model
-from pysot.engine.skipped_steps import SkippedSteps, flat_statistics, is_bad_batch, is_bad_norm
+from pysot.engine.optimizer import FreezePlan
+from pysot.engine.skipped_steps import SkippedSteps, flat_statistics
+from pysot.engine.step_graph import StepGraph
 from pysot.engine.train_settings import TrainHooks, TrainSettings
+from pysot.engine.train_step import TrainStep
 from pysot.models.siamrpn import SiamRPN
 from pysot.utils.device import synchronize
-from pysot.utils.distributed import Rank, any_over_ranks, barrier, mean_over_ranks
+from pysot.utils.distributed import Rank, barrier, mean_over_ranks
+from pysot.utils.graphs import find_graphs
 from pysot.utils.streams import CopyStream
 from pysot.utils.watchdog import FIRST_STEP
 
@@ -64,9 +65,8 @@ class Trainer:
         self.settings = settings
         self.device = device
         self.rank = rank
-        self.memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
-        self.model = model.to(device, memory_format=self.memory_format)  # type: ignore[call-overload]
-        self.wrapped: nn.Module = model
+        layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+        self.model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
         self.statistics = flat_statistics(self.model)
         self.loader = loader
         self.uploads = CopyStream(device)
@@ -74,6 +74,8 @@ class Trainer:
         self.freeze = freeze
         self.make_optimizer = make_optimizer
         self.optimizer: torch.optim.Optimizer | None = None
+        self.train_step: TrainStep
+        self.compute: TrainStep | StepGraph
         self.amp = amp
         self.checkpoints = checkpoints
         self.monitor = monitor or Monitor(is_main=rank.is_main)
@@ -118,8 +120,10 @@ class Trainer:
             return self._run(steps)
         finally:
             self.hooks.stop.saves = False
-            # DDP must end before its process group; the other order may hang in gloo.
-            self.wrapped = self.model
+            if self.optimizer is not None:
+                # DDP must end before its process group; the other order may hang in gloo.
+                self.train_step.network = self.model
+                self.compute = self.train_step
 
     def _run(self, steps: int) -> dict[str, Any]:
         self.first_step = self.start_epoch * steps + self.start_step
@@ -163,13 +167,25 @@ class Trainer:
             fold_frozen(self.model.backbone, self.amp.compute_type)
             if self.settings.compiled:
                 self.model.compile()
-            self.wrapped = wrap_model(self.model, self.optimizer, self.device, self.rank.world_size)
+            self._make_step(self.optimizer)
             if self._resumed is not None and (self.start_step or not self.freeze.changes_at(epoch)):
                 restore_optimizer(self.optimizer, *self._resumed)
         lr = self.schedule.apply(self.optimizer, epoch)
+        if isinstance(self.compute, StepGraph):
+            self.compute.renew()
         self.loader.batch_sampler.set_epoch(epoch, self.start_step)
         parts = ", ".join(group["name"] for group in self.optimizer.param_groups)
         logger.info("epoch %d of %d: lr %.6f, trained parts: %s", epoch + 1, self.settings.epochs, lr, parts)
+
+    def _make_step(self, optimizer: torch.optim.Optimizer) -> None:
+        self.train_step = self.compute = TrainStep(
+            self.model, optimizer, self.amp, self.statistics, self.settings, self.device, self.rank
+        )
+        graphs = find_graphs(self.device) if self.settings.graph and not self.amp.reads_device else None
+        if graphs is None:
+            self.train_step.wrap()
+        else:
+            self.compute = StepGraph(self.train_step, graphs)
 
     def _run_epoch(self, epoch: int, steps: int) -> dict[str, Any]:
         monitor = self.monitor
@@ -225,53 +241,18 @@ class Trainer:
 
     def step(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Train on a batch of CPU tensors; return the losses of this process, on the device, without waiting for it."""
-        statistics = [flat.clone() for flat in self.statistics]
-        losses = self.forward(self.to_device(batch))
-        bad_on_rank = is_bad_batch(losses["total_loss"], self.statistics)
-        # Within DDP's no_sync each process steps on its own, without an exchange.
-        exchanges = getattr(self.wrapped, "require_backward_grad_sync", False)
-        # The exchange proceeds while the gradients are computed.
-        get_bad_on_any_rank = any_over_ranks(bad_on_rank) if exchanges else lambda: bad_on_rank
-        overflow = self.backward(losses["total_loss"])
-        norm, skipped = self.update(get_bad_on_any_rank() | overflow)
-        for flat, old in zip(self.statistics, statistics, strict=True):
-            torch.where(skipped, old, flat, out=flat)
-        self.skipped_steps.mark(self.step_count, skipped, bad_on_rank)
-        return {**losses, "grad_norm": norm}
+        values = self.compute(self.uploads.copy(batch))
+        self.skipped_steps.mark(self.step_count, values.pop("skipped"), values.pop("bad_batch"))
+        return values
+
+    @property
+    def warm_up_steps(self) -> int:
+        """Number of first steps whose speed is not that of the others."""
+        return self.compute.calls_until_settled if isinstance(self.compute, StepGraph) else 3
 
     def to_device(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return the batch on the device, with float images."""
-        return float_images(self.uploads.copy(batch), self.memory_format)
-
-    def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return the losses of a batch on the device."""
-        assert self.optimizer is not None
-        clear_gradients(self.optimizer, in_place=self.wrapped is not self.model)
-        with self.amp.autocast():
-            return self.wrapped(batch)
-
-    def backward(self, loss: torch.Tensor) -> bool:
-        """Compute gradients, reduced over the processes; return whether the device reported an overflow.
-
-        See `TorchAmp.backward`.
-        """
-        assert self.optimizer is not None
-        # DDP averages gradients over the processes. Their number as a factor makes the sum, for which BASE_LR is tuned.
-        factor = self.rank.world_size if self.settings.grad_sum else 1
-        return self.amp.backward(loss * factor, self.optimizer)
-
-    def update(self, bad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Clip the gradients and step, unless the batch is `bad` or its gradients are.
-
-        Returns the gradient norm before clipping, and whether the step was skipped.
-        """
-        assert self.optimizer is not None
-        norm = clip_gradients(self.optimizer, self.settings.grad_clip)
-        # The norm is that of the reduced gradients: every process sees the same value and takes the same decision.
-        skipped = bad | is_bad_norm(norm)
-        step_unless_bad(skipped, self.optimizer)
-        self.amp.update()
-        return norm, skipped
+        return self.train_step.images(self.uploads.copy(batch))
 
     def _report(self, epoch: int, step: int, steps: int, losses: dict[str, torch.Tensor]) -> None:
         settings = self.settings

@@ -14,7 +14,8 @@ class TrainSettings:
 
     `grad_sum`: gradients are summed over processes, otherwise averaged. `max_steps`: training ends after this number of
     steps, counted from the start or the resume. `channels_last`: memory format of images and weights. `compiled`: the
-    network is compiled by torch.compile. `validate_every`: epochs from one validation to the next.
+    network is compiled by torch.compile. `graph`: the step may become a graph, see `StepGraph`. `validate_every`:
+    epochs from one validation to the next.
     """
 
     epochs: int
@@ -26,6 +27,7 @@ class TrainSettings:
     max_steps: int | None = None
     channels_last: bool = False
     compiled: bool = False
+    graph: bool = False
     validate_every: int = 1
 
 

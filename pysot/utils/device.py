@@ -273,6 +273,11 @@ def make_scaler(device: torch.device, precision: str, loss_scale: float | str) -
     return NpuGradScaler(device.type, **options)
 
 
+def asks_for_overflow(scaler: torch.amp.GradScaler) -> bool:
+    """Return whether a scaler reads on the host whether the device, a saturating NPU, has seen an overflow."""
+    return hasattr(scaler, "_has_overflow")
+
+
 def saw_overflow(scaler: torch.amp.GradScaler) -> bool:
     """Return whether the scaler of a saturating NPU found an overflow on any rank in this step.
 

@@ -6,7 +6,7 @@ import functools
 import logging
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -53,6 +53,22 @@ class Graphs:
         self.device = device
         self._pool: Any = None
         self._stream: Any = None  # graphs share memory only if they are captured on the same stream
+        self._last: Any = None  # torch refuses a pool whose graphs are all gone, if tensors are left in it
+
+    @contextlib.contextmanager
+    def on_stream(self) -> Iterator[None]:
+        """Queue work on the stream of the captures: after work that is queued so far, and before further work."""
+        module = device_module(self.device)
+        with module.device(self.device):
+            current = module.current_stream(self.device)
+            if self._stream is None:
+                self._stream = module.Stream(self.device)
+            self._stream.wait_stream(current)
+            try:
+                with module.stream(self._stream):
+                    yield
+            finally:
+                current.wait_stream(self._stream)
 
     def capture(self, work: Callable[[], object]) -> Callable[[], None]:
         """Capture `work`, and return a function that repeats it.
@@ -64,14 +80,10 @@ class Graphs:
         module = device_module(self.device)
         with _one_capture, module.device(self.device):
             current = module.current_stream(self.device)
-            if self._stream is None:
-                self._stream, self._pool = module.Stream(self.device), module.graph_pool_handle()
-            self._stream.wait_stream(current)
-            try:
-                with module.stream(self._stream):
-                    work()
-            finally:
-                current.wait_stream(self._stream)
+            with self.on_stream():
+                work()
+            if self._pool is None:
+                self._pool = module.graph_pool_handle()
             graph = getattr(module, _TYPES[self.device.type])()
             options = {"pool": self._pool, "stream": self._stream}
             try:
@@ -84,7 +96,12 @@ class Graphs:
                 raise CaptureError(str(error.__context__ or error)) from error
             finally:
                 module.set_stream(current)  # a capture that fails leaves its own stream
+        self._last = graph
         return graph.replay
+
+    def release(self) -> None:
+        """Give the memory of the graphs back, as soon as no function that repeats one is left."""
+        self._pool = self._last = None
 
     def _end_failed_capture(self) -> None:
         """End the use of the pool, where torch has not: its allocator frees no memory while it takes a capture to run.
@@ -96,4 +113,5 @@ class Graphs:
         with contextlib.suppress(RuntimeError, AttributeError):  # such as: "not currently recording to mempool_id"
             getattr(bindings, f"_{self.device.type}_endAllocateToPool")(index, self._pool)
             getattr(bindings, f"_{self.device.type}_releasePool")(index, self._pool)
-        self._pool = self._stream = None
+        self._stream = None
+        self.release()

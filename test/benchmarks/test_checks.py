@@ -13,8 +13,10 @@ from pysot.benchmarks import correctness, step_speed, tracking, tracking_forms, 
 from pysot.benchmarks.networks import make_network, missing_data
 from pysot.benchmarks.record import Findings, Record, Setting, read_record
 from pysot.core.xcorr import XCORR_METHODS, grouped_correlation
-from pysot.engine import train_loop
+from pysot.engine import train_loop, train_step
+from pysot.engine.step_graph import StepGraph
 from pysot.engine.train_loop import Trainer
+from pysot.engine.train_step import TrainStep
 from pysot.tracker import device_step
 from pysot.tracker.device_crops import crop_squares
 from pysot.tracker.templates import Templates
@@ -70,12 +72,14 @@ def test_ways_to_correlate(tmp_path, monkeypatch):
         return grouped_correlation(search, kernel) * float("nan")
 
     for faulty in (mirrored, not_a_number):
-        monkeypatch.setattr(correctness, "XCORR_METHODS", XCORR_METHODS | {"shifted products": faulty})
+        monkeypatch.setattr(
+            correctness, "methods_on", lambda device, way=faulty: XCORR_METHODS | {"shifted products": way}
+        )
         assert failed_checks(run_step(correctness.correlation, tmp_path)) == {"correlation, shifted products, fp32"}
 
 
 def test_gradients(tmp_path, monkeypatch):
-    turns, backward = itertools.count(), Trainer.backward
+    turns, backward = itertools.count(), TrainStep.backward
 
     def backward_without_a_gradient(self, loss):
         result = backward(self, loss)
@@ -83,15 +87,24 @@ def test_gradients(tmp_path, monkeypatch):
             next(p for p in self.model.rpn_head.parameters() if p.grad is not None).grad.zero_()
         return result
 
-    monkeypatch.setattr(Trainer, "backward", backward_without_a_gradient)
+    monkeypatch.setattr(TrainStep, "backward", backward_without_a_gradient)
     names = failed_checks(run_step(correctness.losses_and_gradients, tmp_path))
     assert len(names) == 3 and all(name.startswith("gradients") for name in names)
 
 
 def test_bad_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr(train_loop, "step_unless_bad", lambda bad, optimizer: optimizer.step())
+    monkeypatch.setattr(train_step, "step_unless_bad", lambda bad, optimizer: optimizer.step())
     names = failed_checks(run_step(training_checks.bad_batches, tmp_path))
     assert {"NaN in an image, fp32", "a loss that overflows, fp32"} <= names
+
+
+def test_steps_as_a_graph(tmp_path, monkeypatch):
+    assert run_step(training_checks.steps_as_graph, tmp_path).checks == []  # a CPU has none
+    use_fake_graphs(monkeypatch)
+    assert failed_checks(run_step(training_checks.steps_as_graph, tmp_path)) == set()
+    monkeypatch.setattr(StepGraph, "_copy_inputs", lambda self, batch: None)
+    names = failed_checks(run_step(training_checks.steps_as_graph, tmp_path))
+    assert names == {f"losses of {parts} steps as a graph, fp32" for parts in ("frozen", "unfrozen")}
 
 
 def test_checkpoints_that_lose_momenta(tmp_path, monkeypatch):

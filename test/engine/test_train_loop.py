@@ -174,10 +174,10 @@ def test_gradients_stay_in_the_buckets_of_ddp(tmp_path):
             each.begin(0)
         for batch in [*run.loader, *run.loader]:
             alone.step(batch)
-            losses = run.forward(run.to_device(batch))
+            losses = run.train_step.forward(run.to_device(batch))
             before = [p.grad for p in run.model.parameters() if p.grad is not None]
             assert all(not gradient.any() for gradient in before)
-            run.update(run.backward(losses["total_loss"]))
+            run.train_step.update(run.train_step.backward(losses["total_loss"]))
             after = [p.grad for p in run.model.parameters()]
             addresses.append([[g.data_ptr() for g in before], [g.data_ptr() for g in after]])
         assert len(addresses[-1][0]) == len(list(run.model.parameters()))
@@ -185,7 +185,7 @@ def test_gradients_stay_in_the_buckets_of_ddp(tmp_path):
         storages = {p.grad.untyped_storage().data_ptr() for p in run.model.parameters()}
         assert len(storages) < 3 and same(weights(alone), weights(run))
     finally:
-        run.wrapped = run.model  # as at the end of Trainer.run
+        run.train_step.network = run.model  # as at the end of Trainer.run
         dist.destroy_process_group()
 
 
@@ -202,7 +202,7 @@ def test_ddp_ends_before_its_process_group(tmp_path):
 
         def begin_and_remember(epoch):
             begin(epoch)
-            wrappers.append(weakref.ref(run.wrapped))
+            wrappers.append(weakref.ref(run.train_step.network))
 
         run.begin = begin_and_remember
         run.run()

@@ -6,10 +6,13 @@ Executed by test_distributed.py under torchrun.
 import json
 import sys
 
+import pytest
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from fake_graphs import Clock, FakeModule, use_fake_graphs
 from helpers import Batches, noisy_batches, tiny_config
+from pysot.engine import step_graph
 from pysot.engine.engine_builder import build_freeze_plan, build_lr_schedule, build_optimizer, build_trainer
 from pysot.engine.optimizer import FreezePlan, clip_gradients
 from pysot.models.model_builder import build_model
@@ -87,15 +90,18 @@ def train(
     clip: str = "10",
     bad_rank: int = -1,
     saturating: bool = False,
+    graph: bool = False,
+    repeats: int = 1,
     opts: tuple[str, ...] = (),
 ) -> dict[str, float]:
-    """Return the number of skipped steps and the sum of the absolute weights.
+    """Return the number of skipped steps, the sum of the absolute weights and the number of repeated graphs.
 
-    The gradients of the first batch of `bad_rank` overflow. A saturating chip turns NaN into 0 and infinity into the
-    largest number.
+    With `graph` the CPU has graphs, and steps as graphs are the faster ones. The gradients of the first batch of
+    `bad_rank` overflow. A saturating chip turns NaN into 0 and infinity into the largest number.
     """
     config, model = start(folder, reduce, clip, *opts)
     batches = Halves(rank.index)
+    batches.extend(batches * (repeats - 1))
     if saturating:
         for parameter in model.parameters():
             parameter.register_hook(lambda gradient: gradient.nan_to_num(0.0))
@@ -103,11 +109,15 @@ def train(
         batches[0]["search"][0, 0, 0, 0] = float("nan")
     elif rank.index == bad_rank:
         batches[0]["label_loc_weight"] *= 1e30
-    trainer = build_trainer(config, model, batches, device, rank)
-    trainer.freeze = FrozenNorms(*vars(trainer.freeze).values())
-    results = trainer.run()
+    with pytest.MonkeyPatch.context() as patch:
+        if graph:
+            fake = use_fake_graphs(patch)
+            patch.setattr(step_graph, "time", Clock(fake, 1.0, 2.0))
+        trainer = build_trainer(config, model, batches, device, rank)
+        trainer.freeze = FrozenNorms(*vars(trainer.freeze).values())
+        results = trainer.run()
     weights = sum(p.double().abs().sum().item() for p in model.cpu().state_dict().values())
-    return {"skipped": results["skipped"], "weights": weights}
+    return {"skipped": results["skipped"], "weights": weights, "replays": FakeModule.replays if graph else 0}
 
 
 if __name__ == "__main__":

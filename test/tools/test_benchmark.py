@@ -86,7 +86,8 @@ def test_data_of_its_own(tmp_path, name):
 
 def test_train(tmp_path):
     text, rows = benchmark("train", tmp_path)
-    assert "-bound: " in text and "target 1.3" in text
+    assert "-bound: " in text and "target 1.3" in text and "of the speed of a matrix product" in text
+    assert 0 < rows["part of a matrix product"]["value"] < 150 and rows["copy on the device"]["unit"] == "GB/s"
     assert (
         rows["speed"]["ratio"] > 0
         and set(rows) > {"data wait", *PARTS, "peak memory"}

@@ -14,21 +14,37 @@ WAITING = ("aten._local_scalar_dense", "aten.nonzero", "aten.where.Scalar")
 
 def storages(values):
     tensors = [leaf for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor) and not leaf.is_mkldnn]
-    return {tensor.untyped_storage().data_ptr() for tensor in tensors}
+    return {tensor.untyped_storage().data_ptr(): tensor.untyped_storage() for tensor in tensors}
 
 
 class Recorder(TorchDispatchMode):
+    """Recorder of operators. A real capture computes nothing: `undo` restores the tensors from before it."""
+
     def __init__(self):
         super().__init__()
         self.calls = []
+        self.own = {}
+        self.before = {}
+
+    def undo(self):
+        for storage, content in self.before.values():
+            storage.copy_(content)
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if str(function).startswith(WAITING):
             raise RuntimeError(f"{function}: operation not permitted when stream is capturing")
+        given = storages((args, kwargs))
+        for pointer, storage in given.items():
+            if pointer not in self.own and pointer not in self.before:
+                self.before[pointer] = storage, storage.clone()
         result = function(*args, **kwargs)
-        is_view = not function._schema.is_mutable and storages(result) & storages((args, kwargs))
-        if not is_view:
+        if function.namespace == "profiler":
+            return result
+        made = storages(result)
+        self.own |= {pointer: storage for pointer, storage in made.items() if pointer not in given}
+        is_view = not function._schema.is_mutable and made.keys() & given.keys()
+        if not is_view or function.namespace == "c10d":
             self.calls.append((function, args, kwargs, result))
         return result
 
@@ -36,9 +52,12 @@ class Recorder(TorchDispatchMode):
     def repeat(self):
         for function, args, kwargs, result in self.calls:
             again = function(*args, **kwargs)
+            if function.namespace == "c10d":  # a collective, whose end other work waits for
+                [leaf.wait() for leaf in tree_leaves(again) if hasattr(leaf, "wait")]
             if not function._schema.is_mutable:
                 for old, new in zip(tree_leaves(result), tree_leaves(again), strict=True):
-                    old.copy_(new)
+                    if isinstance(old, torch.Tensor):  # a gradient that is not needed is None
+                        old.copy_(new)
 
 
 class FakeGraph:
@@ -109,9 +128,25 @@ class FakeModule:
             raise RuntimeError("CUDA error: out of memory\nmore lines")
         graph.recorder = Recorder()
         cls.running += 1
-        with graph.recorder:
-            yield
-        cls.running -= 1
+        try:
+            with graph.recorder:
+                yield
+        finally:
+            graph.recorder.undo()
+            cls.running -= 1
+
+
+class Clock:
+    """Clock by which a call of the host takes the seconds given, by whether a graph was repeated in it."""
+
+    def __init__(self, fake, seconds_by_graph, seconds_by_operators):
+        self.fake, self.seconds = fake, {True: seconds_by_graph, False: seconds_by_operators}
+        self.now, self.replays = 0.0, 0
+
+    def perf_counter(self):
+        self.now += self.seconds[self.fake.replays > self.replays]
+        self.replays = self.fake.replays
+        return self.now
 
 
 def use_fake_graphs(monkeypatch):

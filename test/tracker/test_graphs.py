@@ -2,11 +2,12 @@
 
 import contextlib
 import threading
+import weakref
 
 import pytest
 import torch
 
-from fake_graphs import use_fake_graphs
+from fake_graphs import FakeGraph, use_fake_graphs
 from pysot.utils.graphs import find_graphs
 
 CPU = torch.device("cpu")
@@ -98,3 +99,18 @@ def test_threads_capture_one_after_the_other(monkeypatch):
     for thread in threads:
         thread.join()
     assert not errors and fake.captures == 40
+
+
+def test_a_pool_is_kept_by_its_last_graph_until_it_is_released(monkeypatch):
+    """torch refuses to capture into a pool whose graphs are gone, while tensors are left in it."""
+    fake, alive = use_fake_graphs(monkeypatch), []
+    monkeypatch.setattr(fake, "CUDAGraph", lambda: alive.append(weakref.ref(graph := FakeGraph())) or graph)
+    graphs = find_graphs(CPU)
+    graphs.capture(lambda: None)
+    assert alive[0]() is not None
+    graphs.capture(lambda: None)
+    assert [graph() is None for graph in alive] == [True, False]
+    graphs.release()
+    assert alive[1]() is None
+    graphs.capture(lambda: None)
+    assert fake.pools == [1, 1, 2] and fake.streams[0] is fake.streams[2]
