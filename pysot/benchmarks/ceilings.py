@@ -134,12 +134,17 @@ def count_work(trainer: Trainer, batch: Batch) -> Work:
     than 1 % of the operations. Operations are those of convolutions and matrix products, two for a product and a sum.
     """
     step = trainer.train_step
-    formulas = {torch.ops.aten.convolution_backward: _operations_of_gradients}
+    formulas: dict[Any, Any] = {torch.ops.aten.convolution_backward: _operations_of_gradients}
+    if hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
+        formulas[torch.ops.mkldnn._convolution_pointwise] = _operations_of_packed
     counter, traffic = FlopCounterMode(display=False, custom_mapping=formulas), _Traffic(trainer.device)
-    with torch.compiler.set_stance("force_eager"), counter, traffic:
-        losses = step.forward(trainer.to_device(batch))
-        step.backward(losses["total_loss"])
-        step.update(torch.ones((), dtype=torch.bool, device=trainer.device))
+    with torch.compiler.set_stance("force_eager"):
+        with torch.no_grad():  # the first call of frozen stages on a CPU also packs their weights
+            step.forward(trainer.to_device(batch))
+        with counter, traffic:
+            losses = step.forward(trainer.to_device(batch))
+            step.backward(losses["total_loss"])
+            step.update(torch.ones((), dtype=torch.bool, device=trainer.device))
     return Work(counter.get_total_flops(), traffic.bytes)
 
 
@@ -149,6 +154,13 @@ def _operations_of_gradients(
     """Return the operations of the gradients of a convolution. torch multiplies them by the number of groups."""
     wanted = args[7]
     return (wanted[0] + wanted[1]) * conv_flop_count(input_shape, weight_shape, gradient_shape)
+
+
+def _operations_of_packed(input_shape: list[int], *args: Any, out_shape: list[int], **kwargs: Any) -> int:
+    """Return the operations of a `PackedConv2d`; where it adds a tensor, that comes before the weight."""
+    other_or_weight, weight_or_bias = args[:2]
+    weight_shape = other_or_weight if weight_or_bias is None or len(weight_or_bias) == 1 else weight_or_bias
+    return 2 * math.prod(out_shape) * math.prod(weight_shape[1:])
 
 
 class _Traffic(TorchDispatchMode):

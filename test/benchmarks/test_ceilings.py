@@ -11,6 +11,7 @@ from helpers import small_trainer, synthetic_batch
 from pysot.benchmarks import ceilings
 from pysot.benchmarks.ceilings import Ceilings, Work, count_work, measure_ceilings
 from pysot.benchmarks.train_step import PARTS
+from pysot.models.packed_convolution import PackedConv2d
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 
@@ -38,6 +39,19 @@ def test_operations_of_convolutions_and_their_gradients(groups):
     work, updates = counted_work(lambda batch: convolve(images, weight))
     assert work.operations == 3 * forward and [bad.item() for bad in updates] == [True]
     assert counted_work(lambda batch: convolve(images.detach(), weight))[0].operations == 2 * forward
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_operations_of_packed_convolutions(bias):
+    layer = torch.nn.Conv2d(6, 6, 3, groups=2, bias=bias).requires_grad_(False)
+    packed, scale = PackedConv2d(layer, [3, 6, 8, 8]), torch.ones((), requires_grad=True)
+    forward = 2 * 3 * 6 * 6 * 6 * 3 * 9  # images, cells, channels of the result and of a group, taps
+
+    def convolve(others):
+        return lambda batch: (packed(torch.ones(3, 6, 8, 8), *others) * scale).sum()
+
+    for others in ([], [torch.ones(3, 6, 6, 6)]):
+        assert counted_work(convolve(others))[0].operations == forward
 
 
 def test_bytes_of_operators():
