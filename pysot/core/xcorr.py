@@ -60,6 +60,8 @@ class _FastGradient(torch.autograd.Function):
     def forward(ctx: Any, search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
         out = grouped_correlation(search, kernel)
         ctx.types = search.dtype, kernel.dtype
+        is_last = search.is_contiguous(memory_format=torch.channels_last) and not search.is_contiguous()
+        ctx.layout = torch.channels_last if is_last else torch.contiguous_format
         ctx.save_for_backward(search.to(out.dtype), kernel.to(out.dtype))  # autocast may have computed in 16 bits
         return out
 
@@ -71,7 +73,9 @@ class _FastGradient(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             height, width = kernel.shape[2:]
             padded = F.pad(gradient, (width - 1, width - 1, height - 1, height - 1))
-            gradients[0] = grouped_correlation(padded, kernel.flip(2, 3)).to(ctx.types[0])
+            computed = grouped_correlation(padded, kernel.flip(2, 3)).to(ctx.types[0])
+            # The layers before the correlation are slow in a layout other than that of their results.
+            gradients[0] = computed.contiguous(memory_format=ctx.layout)
         if ctx.needs_input_grad[1]:
             gradients[1] = grouped_correlation(search, gradient).to(ctx.types[1])
         return tuple(gradients)

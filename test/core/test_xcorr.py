@@ -198,3 +198,10 @@ def test_nothing_is_measured_in_a_graph_and_with_deterministic_algorithms(gpu):
     gpu.is_current_stream_capturing = lambda: True
     xcorr_depthwise(search, kernel)
     assert len(gpu.measured) == 2 * 9
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_the_gradient_has_the_layout_of_the_search_features(layout):
+    search = torch.rand(2, 4, 9, 9).contiguous(memory_format=layout).requires_grad_(True)
+    correlation = XCORR_METHODS["gradients as correlations"](search, torch.rand(2, 4, 3, 3))
+    assert torch.autograd.grad(correlation.sum(), search)[0].stride() == search.stride()
