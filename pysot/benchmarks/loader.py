@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from pysot.benchmarks.job import Job, Result, Row
-from pysot.datasets.collate import collate
+from pysot.datasets.collate import Collate
 from pysot.datasets.data_builder import build_dataset
 from pysot.datasets.dataset import TrackingPairDataset, init_worker
 from pysot.datasets.sampler import Pair, draw_pair
@@ -27,6 +27,7 @@ def loader_times(dataset: TrackingPairDataset, batch: int, batches: int, repeats
     pairs = [_draw_pair(dataset, position) for position in positions]
     jpegs = [data for pair in pairs for data in _read_jpegs(dataset, pair)]
     items = [dataset[0, position] for position in positions[:batch]]
+    collate = Collate(dataset.forms, batch)
     parts: dict[str, Callable[[], object]] = {
         "pair": lambda: [
             collate([dataset[0, position] for position in positions[first : first + batch]])

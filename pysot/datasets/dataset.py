@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from pysot.datasets.anchor_target import AnchorTarget
 from pysot.datasets.annotation import TrackAnnotation
 from pysot.datasets.augmentation import Augmentation, centred_box
+from pysot.datasets.collate import Forms
 from pysot.datasets.sampler import Target, draw_pair, epoch_order, require_two_objects
 from pysot.datasets.storage import CropView, open_storage
 from pysot.utils.bbox import Corner
@@ -114,12 +115,27 @@ class TrackingPairDataset(Dataset):
             self._order_epoch = epoch
         return self._order
 
-    def __getitem__(self, index: tuple[int, int]) -> dict[str, np.ndarray]:
-        """Return the training item of (epoch, position).
+    @property
+    def forms(self) -> Forms:
+        """Shape and type of each array of an item."""
+        offsets = self.anchor_target.anchors[1].shape
+        uint8, float32 = np.dtype(np.uint8), np.dtype(np.float32)
+        return {
+            "template": ((3, self.template_size, self.template_size), uint8),
+            "search": ((3, self.search_size, self.search_size), uint8),
+            "template_light": ((3,), float32),
+            "search_light": ((3,), float32),
+            "label_cls": (offsets[1:], np.dtype(np.int64)),
+            "label_loc": (offsets, float32),
+            "label_loc_weight": (offsets[1:], float32),
+            "bbox": ((4,), float32),
+        }
 
-        Keys: template (3, z, z) and search (3, x, x) uint8 BGR; template_light and search_light (3,) float32, to be
-        subtracted from their channels; label_cls (A, S, S) int64; label_loc (4, A, S, S) and label_loc_weight (A, S, S)
-        float32; bbox (4,) float32, the target xyxy in the search crop.
+    def __getitem__(self, index: tuple[int, int]) -> dict[str, np.ndarray]:
+        """Return the training item of (epoch, position), with the arrays of `forms`.
+
+        template and search are channels first in BGR order; template_light and search_light are to be subtracted from
+        their channels; the labels are those of `AnchorTarget`; bbox is the target xyxy in the search crop.
         """
         epoch, position = index
         rng = np.random.default_rng([self.seed, epoch, position])
