@@ -100,3 +100,17 @@ def test_items_of_a_data_set_are_as_announced(tmp_path):
     assert {name: (each.shape, each.dtype) for name, each in dataset[0, 0].items()} == dataset.forms
     assert alone.collate_fn.layout == next(iter(workers)).layout
     assert_equal(load_items(alone, 1), load_items(workers, 1))
+
+
+def test_processes_start_once(tmp_path):
+    """Also for an epoch that is left early, and one that is resumed in the middle."""
+    make_crops(tmp_path)
+    alone, workers = (build_train_loader(make_config(tmp_path, TRAIN__NUM_WORKERS=n), seed=0) for n in (0, 2))
+    expected = load_items(alone, 1)
+    next(iter(workers))
+    processes = {process.pid for process in multiprocessing.active_children()}
+    workers.batch_sampler.set_epoch(1, start_step=4)
+    resumed = [{name: value[i] for name, value in batch.items()} for batch in workers for i in range(4)]
+    assert_equal(resumed, expected[16:])
+    assert_equal(load_items(workers, 1), expected)
+    assert len(processes) == 2 and {process.pid for process in multiprocessing.active_children()} == processes
