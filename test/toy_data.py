@@ -13,8 +13,11 @@ from pysot.datasets.raw.video import RawFrame, RawVideo
 VIDEOS, FRAMES = 4, 5
 
 
-def make_crops(folder, videos=VIDEOS, frames=FRAMES):
-    """Write crop511 and train.json: bright boxes on dark noise whose shape and brightness change with the frame."""
+def make_crops(folder, videos=VIDEOS, frames=FRAMES, options=()):
+    """Write crop511 and train.json: bright boxes on dark noise whose shape and brightness change with the frame.
+
+    `options` are those of cv2.imwrite; the crops have no restart markers by default, as those of earlier versions.
+    """
     rng, content = np.random.default_rng(0), {}
     for video in range(videos):
         track = content.setdefault(f"v{video}", {}).setdefault("00", {})
@@ -24,7 +27,7 @@ def make_crops(folder, videos=VIDEOS, frames=FRAMES):
             box = [100, 50, 150 + 25 * frame, 110]
             x1, y1, x2, y2 = np.round(centred_box(image.shape, box)).astype(int)
             image[y1 : y2 + 1, x1 : x2 + 1] = min(255, 130 + 6 * (video * frames + frame))
-            cv2.imwrite(str(folder / "crop511" / f"v{video}" / f"{frame:06d}.00.x.jpg"), image)
+            cv2.imwrite(str(folder / "crop511" / f"v{video}" / f"{frame:06d}.00.x.jpg"), image, options)
             track[f"{frame:06d}"] = box
     (folder / "train.json").write_text(json.dumps(content))
 

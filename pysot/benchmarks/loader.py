@@ -2,31 +2,37 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from pysot.benchmarks.job import Job, Result, Row
-from pysot.datasets.collate import collate
+from pysot.benchmarks.loader_receive import receiving_times
+from pysot.datasets.collate import Collate
 from pysot.datasets.data_builder import build_dataset
 from pysot.datasets.dataset import TrackingPairDataset, init_worker
 from pysot.datasets.sampler import Pair, draw_pair
-from pysot.datasets.storage import is_pack
+from pysot.datasets.storage import CropView, JpegView, full_view, is_pack
+from pysot.utils.bbox import Corner
+from pysot.utils.jpeg import find_segments
+
+Crops = Sequence[tuple[CropView | JpegView, Corner]]  # of a pair, with the boxes in them
 
 
 def loader_times(dataset: TrackingPairDataset, batch: int, batches: int, repeats: int) -> dict[str, list[float]]:
     """Return seconds per pair on one core, by part, for each of `repeats` rounds. A round measures all parts in turn.
 
     Parts: `pair` (complete batches), `decode two` (the baseline: decode both 511 x 511 JPEGs from memory), and what a
-    pair consists of: read, decode, cut, blur, labels, collate.
+    pair consists of: read, decode (what the pair needs of its crops), cut, blur, labels, collate.
     """
     init_worker(0)
     positions = range(batch * batches)
     pairs = [_draw_pair(dataset, position) for position in positions]
     jpegs = [data for pair in pairs for data in _read_jpegs(dataset, pair)]
     items = [dataset[0, position] for position in positions[:batch]]
+    collate = Collate(dataset.forms, batch)
     parts: dict[str, Callable[[], object]] = {
         "pair": lambda: [
             collate([dataset[0, position] for position in positions[first : first + batch]])
@@ -43,8 +49,9 @@ def loader_times(dataset: TrackingPairDataset, batch: int, batches: int, repeats
             work()
             if turn > 0:  # the first round is a warm-up
                 spent[name].append((time.perf_counter() - began) / len(pairs))
+    decoded = _differences(spent.pop("read, decode and cut with blur"), spent["cut with blur"])
+    spent["decode"] = _differences(decoded, spent["read"])
     spent["blur"] = _differences(spent.pop("cut with blur"), spent["cut"])
-    spent["decode"] = _differences(spent.pop("read and decode"), spent["read"])
     return spent
 
 
@@ -65,10 +72,15 @@ def _read_jpegs(dataset: TrackingPairDataset, pair: Pair) -> list[bytes]:
     ]
 
 
+def _read_crops(dataset: TrackingPairDataset, pair: Pair) -> Crops:
+    return [dataset.read(pair.template, dataset.template_required_side), dataset.read(pair.search)]
+
+
 def _item_parts(dataset: TrackingPairDataset, pairs: list[Pair]) -> dict[str, Callable[[], object]]:
     """Return the parts of making an item, each as a function that does it for all pairs."""
-    template_required_side, rng = dataset.template_required_side, np.random.default_rng(0)
-    crops = [(dataset.read(pair.template, template_required_side), dataset.read(pair.search)) for pair in pairs]
+    template_required_side = dataset.template_required_side
+    crops = [_read_crops(dataset, pair) for pair in pairs]
+    decoded = [[(full_view(view.pixels), box) for view, box in crop] for crop in crops]
     cuts = [(dataset.template_augmentation, dataset.template_size), (dataset.search_augmentation, dataset.search_size)]
 
     def read() -> None:
@@ -76,22 +88,22 @@ def _item_parts(dataset: TrackingPairDataset, pairs: list[Pair]) -> dict[str, Ca
             for target, needed in ((pair.template, template_required_side), (pair.search, None)):
                 dataset.storages[target.dataset].read_bytes(target.video, target.track, target.box, needed)
 
-    def cut(blur: bool) -> None:
+    def cut(crops: Iterable[Crops], blur: bool) -> None:
+        rng = np.random.default_rng(0)  # the same regions in all ways
         for crop in crops:
-            for (augmentation, size), (picture, box) in zip(cuts, crop, strict=True):
-                (augmentation if blur else replace(augmentation, blur=0.0))(rng, picture, box, size)
+            for (augmentation, size), (view, box) in zip(cuts, crop, strict=True):
+                (augmentation if blur else replace(augmentation, blur=0.0))(rng, view, box, size)
 
     def make_labels() -> None:
+        rng = np.random.default_rng(0)
         for pair, (_, (_, box)) in zip(pairs, crops, strict=True):
             dataset.anchor_target(rng, type(box)(*(value - 128 for value in box)), pair.negative)
 
     return {
         "read": read,
-        "read and decode": lambda: [
-            (dataset.read(pair.template, template_required_side), dataset.read(pair.search)) for pair in pairs
-        ],
-        "cut": lambda: cut(False),
-        "cut with blur": lambda: cut(True),
+        "read, decode and cut with blur": lambda: cut((_read_crops(dataset, pair) for pair in pairs), True),
+        "cut": lambda: cut(decoded, False),
+        "cut with blur": lambda: cut(decoded, True),
         "labels": make_labels,
     }
 
@@ -102,19 +114,34 @@ def ratio_to_decoding(times: dict[str, list[float]]) -> float:
 
 
 def loader(job: Job) -> Result:
-    """Measure training items on one core; the ratio compares with only decoding the two crops of a pair."""
+    """Measure training items on one core; the ratio compares with only decoding the two crops of a pair.
+
+    The processor time of receiving a batch of a loader process is compared with that of separate tensors.
+    """
     dataset = build_dataset(job.case.cfg, seed=0, data_path=job.data_path)
-    times = loader_times(dataset, job.case.batch_size, job.steps, job.repeats)
+    batch = job.case.batch_size
+    times = loader_times(dataset, batch, job.steps, job.repeats)
     packed = any(is_pack(annotation.root) for annotation in dataset.annotations)
     speeds = [1 / seconds for seconds in times["pair"]]
     medians = {name: statistics.median(seconds) for name, seconds in times.items()}
     parts = {name: seconds for name, seconds in medians.items() if name not in ("pair", "decode two")}
-    target = 1.3 if packed else 0.85
+    receiving = receiving_times([dataset[0, position] for position in range(batch)], dataset.forms, 4 * job.repeats)
+    received = {name: statistics.median(seconds) for name, seconds in receiving.items()}
     rows = [
-        Row("pairs on a core", statistics.median(speeds), "pairs/s", ratio_to_decoding(times), target),
+        Row("pairs on a core", statistics.median(speeds), "pairs/s", ratio_to_decoding(times), 1.6 if packed else 1.0),
         Row("pairs on a core, spread", statistics.pstdev(speeds), "pairs/s"),
         Row("decoding two crops", 1 / medians["decode two"], "pairs/s"),
         *(Row(name, 1000 * seconds, "ms") for name, seconds in parts.items()),
+        Row(
+            "receiving a batch, processor time",
+            1000 * received["packed"],
+            "ms",
+            received["separate"] / received["packed"],
+            1.5,
+        ),
     ]
     slowest = max(parts, key=parts.__getitem__)
-    return rows, f"most of the time ({parts[slowest] / medians['pair']:.0%}) goes into: {slowest}"
+    conclusion = f"most of the time ({parts[slowest] / medians['pair']:.0%}) goes into: {slowest}"
+    if all(find_segments(data) is None for data in _read_jpegs(dataset, _draw_pair(dataset, 0))):
+        conclusion += "; these crops have no restart markers, so they are decoded completely"
+    return rows, conclusion

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pysot.datasets.storage import CropView
+from pysot.datasets.storage import CropView, JpegView
 from pysot.utils.bbox import Center, Corner, center2corner
 
 CONTEXT = 0.5  # share of (w + h) that is added to each side of the target to get the exemplar square
@@ -82,15 +82,15 @@ class Augmentation:
         return 2 * math.ceil((size * (1 + self.scale) / 2) + self.shift + 1)
 
     def __call__(
-        self, rng: np.random.Generator, image: CropView, box: Corner, size: int, gray: bool = False
+        self, rng: np.random.Generator, image: CropView | JpegView, box: Corner, size: int, gray: bool = False
     ) -> tuple[np.ndarray, Corner, np.ndarray]:
         """Return a (size, size, 3) crop around the middle of the complete image, the box in it, and a lighting offset.
 
-        The offset, (3,) float32, is to be subtracted from the channels. `gray` first converts the crop to grey.
+        The offset, (3,) float32, is to be subtracted from the channels. `gray` first converts the crop to grey. Raises
+        ValueError for an image that is damaged.
         """
         left, top, width, height = self._window(rng, (image.height, image.width), size)
-        row, column = top - image.top, left - image.left
-        crop = cv2.resize(image.pixels[row : row + height, column : column + width], (size, size))
+        crop = cv2.resize(image.cut(left, top, width, height), (size, size))
         scale_x, scale_y = width / size, height / size
         box = Corner(
             (box.x1 + 0.5 - left) / scale_x - 0.5,

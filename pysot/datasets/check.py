@@ -15,7 +15,7 @@ import numpy as np
 
 from pysot.datasets.annotation import TrackAnnotation
 from pysot.datasets.augmentation import centred_box
-from pysot.datasets.storage import CropFiles, CropPack, open_storage
+from pysot.datasets.storage import CropFiles, CropPack, full_view, open_storage
 from pysot.utils.image import decode_image
 
 SIDE = 511
@@ -151,7 +151,7 @@ def check_annotations(
         unreadable, other_sizes, chosen = [], [], sample_boxes(annotation, sample, seed)
         for target in annotation.targets(chosen):
             try:
-                crop = storage.read(*target)
+                crop = full_view(storage.read(*target).pixels)
                 if (crop.width, crop.height) != (SIDE, SIDE):
                     other_sizes.append(f"{storage.name(*target)} has {crop.width} x {crop.height} pixels")
             except (OSError, ValueError) as error:

@@ -23,6 +23,7 @@ from pysot.datasets.raw.video import RawFrame, RawVideo, crop_name, present_crop
 from pysot.utils.bbox import Center, Corner, center2corner
 from pysot.utils.files import flush_disk
 from pysot.utils.image import read_image
+from pysot.utils.jpeg import WITH_RESTARTS
 from pysot.utils.processes import worker_pool
 
 logger = logging.getLogger(__name__)
@@ -156,12 +157,12 @@ def _crop_frame(
 
 
 def write_crop(path: Path, crop: np.ndarray, origin: str = "") -> None:
-    """Write a JPEG that records its `origin`, atomically.
+    """Write a JPEG that records its `origin` and of which regions can be decoded, atomically.
 
     It is not flushed to disk one by one, since there are millions of crops: `crop_all` flushes all at its end.
     """
     part = path.with_name(f".{path.name}.part")
-    data = cv2.imencode(".jpg", crop)[1].tobytes()
+    data = cv2.imencode(".jpg", crop, WITH_RESTARTS)[1].tobytes()
     comment = origin.encode()[:60000]
     if comment:
         header, rest = data[:_JPEG_HEADER_BYTES], data[_JPEG_HEADER_BYTES:]
@@ -246,7 +247,7 @@ def estimate_crop_bytes(videos: Sequence[RawVideo], sample: int = 32) -> float:
     for frame in frames[:sample]:
         with contextlib.suppress(OSError, ValueError):
             crop = crop511(read_image(frame.image), next(iter(frame.boxes.values())))
-            sizes.append(len(cv2.imencode(".jpg", crop)[1]))
+            sizes.append(len(cv2.imencode(".jpg", crop, WITH_RESTARTS)[1]))
     return float(np.mean(sizes)) if sizes else 0.0
 
 

@@ -8,7 +8,7 @@ from yacs.config import CfgNode
 from pysot.datasets.anchor_target import AnchorTarget
 from pysot.datasets.annotation import find_data_path
 from pysot.datasets.augmentation import Augmentation
-from pysot.datasets.collate import collate
+from pysot.datasets.collate import Collate
 from pysot.datasets.dataset import TrackingPairDataset, init_worker
 from pysot.datasets.dataset_yaml import DESCRIPTION, find_description
 from pysot.datasets.index import load_annotation
@@ -36,14 +36,15 @@ def build_train_loader(
     sampler = EpochBatchSampler(cfg.DATASET.VIDEOS_PER_EPOCH, cfg.TRAIN.BATCH_SIZE, rank, world_size)
     is_configured = cfg.TRAIN.NUM_WORKERS >= 0
     workers = raise_open_file_limit(cfg.TRAIN.NUM_WORKERS if is_configured else workers, may_reduce=not is_configured)
+    dataset = build_dataset(cfg, seed=seed, data_path=data_path)
     return DataLoader(
-        build_dataset(cfg, seed=seed, data_path=data_path),
+        dataset,
         batch_sampler=sampler,
         num_workers=workers,
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
         worker_init_fn=init_worker,
-        collate_fn=collate,
+        collate_fn=Collate(dataset.forms, cfg.TRAIN.BATCH_SIZE, workers),
     )
 
 

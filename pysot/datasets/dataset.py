@@ -13,13 +13,22 @@ from torch.utils.data import Dataset
 from pysot.datasets.anchor_target import AnchorTarget
 from pysot.datasets.annotation import TrackAnnotation
 from pysot.datasets.augmentation import Augmentation, centred_box
-from pysot.datasets.sampler import Target, draw_pair, epoch_order, require_two_objects
-from pysot.datasets.storage import CropView, open_storage
+from pysot.datasets.collate import Forms
+from pysot.datasets.sampler import Pair, Target, draw_pair, epoch_order, require_two_objects
+from pysot.datasets.storage import CropView, JpegView, open_storage
 from pysot.utils.bbox import Corner
 from pysot.utils.signals import die_with_parent
 
 MAX_DRAWS = 20  # draws per item before the data set counts as broken
 MAX_NAMED_CROPS = 20  # unreadable crops named per epoch; the others are only counted
+
+
+class UnreadableCropError(Exception):
+    """Failure to read or decode the crop of a target; its cause says why."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self.target = target
 
 
 class TrackingPairDataset(Dataset):
@@ -94,7 +103,7 @@ class TrackingPairDataset(Dataset):
     def _unreadable_reason(self, target: Target) -> str:
         """Read a crop again and return the error message."""
         try:
-            self.read(target)
+            _ = self.read(target)[0].pixels
         except (OSError, ValueError) as error:
             return str(error)
         return f"{self.name(target)} is readable now"
@@ -114,40 +123,53 @@ class TrackingPairDataset(Dataset):
             self._order_epoch = epoch
         return self._order
 
-    def __getitem__(self, index: tuple[int, int]) -> dict[str, np.ndarray]:
-        """Return the training item of (epoch, position).
+    @property
+    def forms(self) -> Forms:
+        """Shape and type of each array of an item."""
+        offsets = self.anchor_target.anchors[1].shape
+        uint8, float32 = np.dtype(np.uint8), np.dtype(np.float32)
+        return {
+            "template": ((3, self.template_size, self.template_size), uint8),
+            "search": ((3, self.search_size, self.search_size), uint8),
+            "template_light": ((3,), float32),
+            "search_light": ((3,), float32),
+            "label_cls": (offsets[1:], np.dtype(np.int64)),
+            "label_loc": (offsets, float32),
+            "label_loc_weight": (offsets[1:], float32),
+            "bbox": ((4,), float32),
+        }
 
-        Keys: template (3, z, z) and search (3, x, x) uint8 BGR; template_light and search_light (3,) float32, to be
-        subtracted from their channels; label_cls (A, S, S) int64; label_loc (4, A, S, S) and label_loc_weight (A, S, S)
-        float32; bbox (4,) float32, the target xyxy in the search crop.
+    def __getitem__(self, index: tuple[int, int]) -> dict[str, np.ndarray]:
+        """Return the training item of (epoch, position), with the arrays of `forms`.
+
+        template and search are channels first in BGR order; template_light and search_light are to be subtracted from
+        their channels; the labels are those of `AnchorTarget`; bbox is the target xyxy in the search crop.
         """
         epoch, position = index
         rng = np.random.default_rng([self.seed, epoch, position])
         order = self.order(epoch)
         pick = order[position]
-        problem: Exception | None = None
+        problem: BaseException | None = None
         for _ in range(MAX_DRAWS):
             pair = draw_pair(rng, self.annotations, self.frame_ranges, pick, self.negative_share)
-            target = pair.template
+            state = rng.bit_generator.state
             try:
-                template, target = self.read(target, self.template_required_side), pair.search
-                search = self.read(target)
-            except (OSError, ValueError) as error:
-                self._record_unreadable(target)
-                problem = error
+                return self._build_item(rng, pair)
+            except UnreadableCropError as error:
+                rng.bit_generator.state = state  # the next draw does not depend on when the problem was found
+                self._record_unreadable(error.target)
+                problem = error.__cause__
                 pick = order[rng.integers(self.length)]
-                continue
-            return self._build_item(rng, template, search, pair.negative)
         raise ValueError(
             f"no readable pair of crops in {MAX_DRAWS} draws, {self.unreadable} unreadable crops so far. The last one: "
             f"{problem}. Run the cropping script of the data set again: it adds the missing crops"
         )
 
-    def read(self, target: Target, required_side: int | None = None) -> tuple[CropView, Corner]:
+    def read(self, target: Target, required_side: int | None = None) -> tuple[CropView | JpegView, Corner]:
         """Read the crop of a box and return it with the box in the complete crop.
 
         With `required_side`, reading the centred square of that many pixels is enough. Raises OSError or ValueError if
-        the crop cannot be read.
+        the crop cannot be read; a damaged one may be noticed only when its pixels are.
         """
         view = self.storages[target.dataset].read(target.video, target.track, target.box, required_side)
         box = self.annotations[target.dataset].boxes[target.box].tolist()
@@ -157,22 +179,14 @@ class TrackingPairDataset(Dataset):
         """Return the name of a box's crop, for messages."""
         return self.storages[target.dataset].name(target.video, target.track, target.box)
 
-    def _build_item(
-        self,
-        rng: np.random.Generator,
-        template: tuple[CropView, Corner],
-        search: tuple[CropView, Corner],
-        negative: bool,
-    ) -> dict[str, np.ndarray]:
-        """Augment both crops and label the search crop."""
+    def _build_item(self, rng: np.random.Generator, pair: Pair) -> dict[str, np.ndarray]:
+        """Read and augment both crops, and label the search crop. Raises UnreadableCropError."""
         gray = rng.random() < self.gray_share
-        template_view, template_box = template
-        search_view, search_box = search
-        template_crop, _, template_light = self.template_augmentation(
-            rng, template_view, template_box, self.template_size, gray
+        template_crop, _, template_light = self._cut(
+            rng, pair.template, self.template_augmentation, self.template_size, gray, self.template_required_side
         )
-        search_crop, box, search_light = self.search_augmentation(rng, search_view, search_box, self.search_size, gray)
-        label_cls, label_loc, label_loc_weight = self.anchor_target(rng, box, negative)
+        search_crop, box, search_light = self._cut(rng, pair.search, self.search_augmentation, self.search_size, gray)
+        label_cls, label_loc, label_loc_weight = self.anchor_target(rng, box, pair.negative)
         return {
             "template": _channels_first(template_crop),
             "search": _channels_first(search_crop),
@@ -183,6 +197,22 @@ class TrackingPairDataset(Dataset):
             "label_loc_weight": label_loc_weight,
             "bbox": np.array(box, np.float32),
         }
+
+    def _cut(
+        self,
+        rng: np.random.Generator,
+        target: Target,
+        augmentation: Augmentation,
+        size: int,
+        gray: bool,
+        required_side: int | None = None,
+    ) -> tuple[np.ndarray, Corner, np.ndarray]:
+        """Return what `augmentation` makes of the crop of a target."""
+        try:
+            view, box = self.read(target, required_side)
+            return augmentation(rng, view, box, size, gray)
+        except (OSError, ValueError) as error:
+            raise UnreadableCropError(target) from error
 
     def _record_unreadable(self, target: Target) -> None:
         """Count an unreadable crop, and keep its target if a row is free."""

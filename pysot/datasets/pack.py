@@ -156,7 +156,7 @@ def verify(annotation: TrackAnnotation, progress: Callable[..., Iterable[tuple[i
     for video, track, box in progress(targets, total=len(annotation.boxes)):
         for required_side in (None, 1):  # the complete crop, then its centre
             try:
-                storage.read(video, track, box, required_side)
+                _ = storage.read(video, track, box, required_side).pixels
             except (OSError, ValueError) as error:
                 problems.append(str(error))
                 break

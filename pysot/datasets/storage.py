@@ -12,6 +12,7 @@ import numpy as np
 from pysot.datasets.annotation import TrackAnnotation
 from pysot.utils.files import read_json
 from pysot.utils.image import decode_image, read_image_bytes
+from pysot.utils.jpeg import JpegSegments, decode_region, find_segments
 
 PACK = "pack.json"
 # Position and checksum of a box's crop in a pack. Length 0: the crop did not exist when the data set was packed.
@@ -47,10 +48,55 @@ class CropView:
     width: int
     height: int
 
+    def cut(self, left: int, top: int, width: int, height: int) -> np.ndarray:
+        """Return the pixels of a region of the complete crop."""
+        row, column = top - self.top, left - self.left
+        return self.pixels[row : row + height, column : column + width]
+
+
+@dataclass(frozen=True)
+class JpegView:
+    """Crop in a JPEG of which regions can be decoded; `name` names it in errors."""
+
+    data: bytes
+    segments: JpegSegments
+    name: object
+
+    @property
+    def width(self) -> int:
+        """Width of the crop in pixels."""
+        return self.segments.width
+
+    @property
+    def height(self) -> int:
+        """Height of the crop in pixels."""
+        return self.segments.height
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The decoded crop (height, width, 3) uint8 BGR. Raises ValueError if it is damaged."""
+        return decode_image(self.data, self.name)
+
+    def cut(self, left: int, top: int, width: int, height: int) -> np.ndarray:
+        """Decode a region. Raises ValueError if the crop is damaged."""
+        region = decode_region(self.data, self.segments, left, top, width, height)
+        if region is None:
+            return full_view(self.pixels).cut(left, top, width, height)
+        return CropView(*region, self.width, self.height).cut(left, top, width, height)
+
 
 def full_view(pixels: np.ndarray) -> CropView:
     """Return the view of a complete crop."""
     return CropView(pixels, 0, 0, pixels.shape[1], pixels.shape[0])
+
+
+def view_image(data: bytes, name: object) -> CropView | JpegView:
+    """Return the view of a crop from the bytes of its file.
+
+    Raises ValueError if it cannot be decoded; only the header of a JpegView has been read.
+    """
+    segments = find_segments(data)
+    return full_view(decode_image(data, name)) if segments is None else JpegView(data, segments, name)
 
 
 class CropFiles:
@@ -59,13 +105,13 @@ class CropFiles:
     def __init__(self, annotation: TrackAnnotation) -> None:
         self.annotation = annotation
 
-    def read(self, video: int, track: int, box: int, required_side: int | None = None) -> CropView:
+    def read(self, video: int, track: int, box: int, required_side: int | None = None) -> CropView | JpegView:
         """Return the complete crop of a box; `required_side` is ignored.
 
-        Raises FileNotFoundError for a missing crop, ValueError for one that cannot be decoded.
+        Raises FileNotFoundError for a missing crop, ValueError for one that cannot be decoded (of a JpegView, later).
         """
         path = self.annotation.crop_path(video, track, box)
-        return full_view(decode_image(read_image_bytes(path), path))
+        return view_image(read_image_bytes(path), path)
 
     def read_bytes(self, video: int, track: int, box: int, required_side: int | None = None) -> bytes:
         """Return the file that `read` decodes. Raises FileNotFoundError."""
@@ -97,14 +143,15 @@ class CropPack:
     def __reduce__(self) -> tuple[type["CropPack"], tuple[TrackAnnotation]]:
         return CropPack, (self.annotation,)
 
-    def read(self, video: int, track: int, box: int, required_side: int | None = None) -> CropView:
+    def read(self, video: int, track: int, box: int, required_side: int | None = None) -> CropView | JpegView:
         """Return the crop of a box, or only its stored centre if that covers the centred square of `required_side`.
 
         Raises as `CropFiles.read`, and ValueError for a damaged pack.
         """
-        pixels = decode_image(self.read_bytes(video, track, box, required_side), _LazyName(self, video, track, box))
+        data, name = self.read_bytes(video, track, box, required_side), _LazyName(self, video, track, box)
         if self._needs_complete_crop(required_side):
-            return full_view(pixels)
+            return view_image(data, name)
+        pixels = decode_image(data, name)
         first = self.side // 2 - self.centre // 2
         return CropView(pixels, first, first, self.side, self.side)
 

@@ -5,9 +5,11 @@ Shapes: batch B, template side z, search side x.
 
 import torch
 
+from pysot.utils.packed_tensors import PackedTensors
+
 
 def float_images(
-    batch: dict[str, torch.Tensor], memory_format: torch.memory_format = torch.contiguous_format
+    batch: dict[str, torch.Tensor] | PackedTensors, memory_format: torch.memory_format = torch.contiguous_format
 ) -> dict[str, torch.Tensor]:
     """Return a batch whose `template` (B, 3, z, z) and `search` (B, 3, x, x) are float32 in `memory_format`.
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-import torch
-
+from pysot.utils.packed_tensors import Batch
 from pysot.utils.signals import defer_loader_errors, time_limit
 
 # Seconds to wait for the first batch of a process, while its loader processes start, and for any other batch.
@@ -16,7 +15,7 @@ class LoaderFailure(RuntimeError):
     """Failure of the loader: it returns no more batches, for a reason outside of training."""
 
 
-def fetch_batches(loader: Iterable[dict[str, torch.Tensor]], is_starting: bool) -> Iterator[dict[str, torch.Tensor]]:
+def fetch_batches(loader: Iterable[Batch], is_starting: bool) -> Iterator[Batch]:
     """Yield the batches of `loader`.
 
     Raises LoaderFailure if a loader process dies, or if no batch comes within BATCH_TIMEOUT seconds. For the first

@@ -12,10 +12,11 @@ from collections.abc import Callable
 import torch
 
 from pysot.engine.optimizer import trained_parameters
-from pysot.engine.train_step import Batch, TrainStep
+from pysot.engine.train_step import Batch, TrainStep, Values
 from pysot.utils.device import synchronize
 from pysot.utils.distributed import any_over_ranks, mean_over_ranks
 from pysot.utils.graphs import CaptureError, Graphs
+from pysot.utils.packed_tensors import Layout, PackedTensors
 
 logger = logging.getLogger(__name__)
 WARM_UP = 2  # steps in which kernels are loaded and chosen
@@ -40,7 +41,7 @@ class StepGraph:
         self._eager_calls = (DDP_WARM_UP if self._is_parallel else WARM_UP) + MEASURED
         self._calls = 0
         self._seconds: dict[bool, list[float]] = {False: [], True: []}  # as a graph or not
-        self._inputs: Batch = {}
+        self._inputs: Batch | None = None
         self._outputs: torch.Tensor | None = None
         self._names: list[str] = []
         self._gradients: list[torch.Tensor | None] = []
@@ -58,7 +59,7 @@ class StepGraph:
         """Capture again at the next call, since a number has changed that the graph contains: the learning rate."""
         self._replay = None
 
-    def __call__(self, batch: Batch) -> Batch:
+    def __call__(self, batch: Batch) -> Values:
         """Train on a batch on the device, see `TrainStep`."""
         if self.is_settled:
             return self._by_graph(batch) if self._use_graph else self._by_operators(batch)
@@ -94,13 +95,13 @@ class StepGraph:
         if not self._use_graph:
             self._release()
 
-    def _by_operators(self, batch: Batch) -> Batch:
+    def _by_operators(self, batch: Batch) -> Values:
         with self.graphs.on_stream():
             return self.step(batch)
 
-    def _capture(self, batch: Batch) -> Batch:
+    def _capture(self, batch: Batch) -> Values:
         """Train on a batch operator by operator, and capture the step for the next ones."""
-        if self._inputs and _layout(batch) != _layout(self._inputs):
+        if self._inputs is not None and _layout(batch) != _layout(self._inputs):
             self._warn_of_shape(batch)
             values, problem = self._by_operators(batch), "a batch of another shape came first"
             if not self._is_parallel:
@@ -113,15 +114,16 @@ class StepGraph:
             self._give_up(problem)
         return values
 
-    def _try_to_capture(self, batch: Batch) -> tuple[Batch, str]:
+    def _try_to_capture(self, batch: Batch) -> tuple[Values, str]:
         """Return the values of a step, and why it could not be captured, or ''."""
-        if not self._inputs:
-            self._inputs = {name: value.clone() for name, value in batch.items()}
-        self._copy_inputs(batch)
-        values: list[Batch] = []
+        if self._inputs is None:
+            self._inputs = _clone(batch)
+        _copy(batch, self._inputs)
+        inputs = self._inputs
+        values: list[Values] = []
 
         def work() -> None:
-            values.append(self.step(self._inputs))
+            values.append(self.step(inputs))
             self._outputs = torch.stack([value.float() for value in values[-1].values()])
 
         try:
@@ -147,29 +149,26 @@ class StepGraph:
 
     def _release(self) -> None:
         self._replay = self._outputs = None
-        self._inputs, self._gradients = {}, []
+        self._inputs, self._gradients = None, []
         self.graphs.release()
 
-    def _by_graph(self, batch: Batch) -> Batch:
+    def _by_graph(self, batch: Batch) -> Values:
         if self._replay is None:
             return self._capture(batch)
+        assert self._inputs is not None
         if _layout(batch) != _layout(self._inputs):
             self._warn_of_shape(batch)
             values = self._by_operators(batch)
             for parameter, gradient in zip(trained_parameters(self.step.optimizer), self._gradients, strict=True):
                 parameter.grad = gradient  # that of the graph: the log of gradients reads it
             return values
-        self._copy_inputs(batch)
+        _copy(batch, self._inputs)
         self._replay()
         assert self._outputs is not None
         return dict(zip(self._names, self._outputs.clone().unbind(), strict=True))
 
-    def _copy_inputs(self, batch: Batch) -> None:
-        for name, value in self._inputs.items():
-            value.copy_(batch[name])
-
     def _warn_of_shape(self, batch: Batch) -> None:
-        if not self._warned_of_shape:
+        if not self._warned_of_shape and self._inputs is not None:
             self._warned_of_shape = True
             logger.warning(
                 "a batch has the shapes %s, the graph of the training step has %s: it is computed operator by operator",
@@ -178,5 +177,22 @@ class StepGraph:
             )
 
 
-def _layout(batch: Batch) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
-    return {name: (tuple(value.shape), value.dtype) for name, value in batch.items()}
+def _layout(batch: Batch) -> Layout:
+    if isinstance(batch, PackedTensors):
+        return batch.layout
+    return Layout({name: (tuple(value.shape), value.dtype) for name, value in batch.items()})
+
+
+def _clone(batch: Batch) -> Batch:
+    if isinstance(batch, PackedTensors):
+        return PackedTensors(batch.buffer.clone(), batch.layout)
+    return {name: value.clone() for name, value in batch.items()}
+
+
+def _copy(source: Batch, target: Batch) -> None:
+    """Copy a batch to another one of the same layout: packed tensors at once."""
+    if isinstance(source, PackedTensors) and isinstance(target, PackedTensors):
+        target.buffer.copy_(source.buffer)
+        return
+    for name, value in target.items():
+        value.copy_(source[name])

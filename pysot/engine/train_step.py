@@ -11,8 +11,10 @@ from pysot.engine.skipped_steps import is_bad_batch, is_bad_norm
 from pysot.engine.train_settings import TrainSettings
 from pysot.models.siamrpn import SiamRPN
 from pysot.utils.distributed import Rank, any_over_ranks
+from pysot.utils.packed_tensors import PackedTensors
 
-Batch = dict[str, torch.Tensor]
+Values = dict[str, torch.Tensor]
+Batch = Values | PackedTensors
 
 
 class TrainStep:
@@ -45,7 +47,7 @@ class TrainStep:
         self.network = self.model  # an earlier wrapper ends first
         self.network = wrap_model(self.model, self.optimizer, self.device, self.rank.world_size)
 
-    def __call__(self, batch: Batch) -> Batch:
+    def __call__(self, batch: Batch) -> Values:
         """Train on a batch on the device, whose images may be bytes, see `images`.
 
         Returns scalars on the device: the losses of this process, `grad_norm` (before clipping), and the truth values
@@ -65,12 +67,12 @@ class TrainStep:
         detached = {name: loss.detach() for name, loss in losses.items()}
         return {**detached, "grad_norm": norm, "skipped": skipped, "bad_batch": bad_batch}
 
-    def images(self, batch: Batch) -> Batch:
+    def images(self, batch: Batch) -> Values:
         """Return a batch with float images, see `float_images`, in the memory format of the network."""
         layout = torch.channels_last if self.settings.channels_last else torch.contiguous_format
         return float_images(batch, layout)
 
-    def forward(self, batch: Batch) -> Batch:
+    def forward(self, batch: Values) -> Values:
         """Clear the gradients and return the losses of a batch with float images."""
         clear_gradients(self.optimizer, in_place=self.network is not self.model)
         with self.amp.autocast():

@@ -17,8 +17,8 @@ _SIZES = 2  # a template and a search crop
 class PackedParts:
     """Calls of a traced module with (B, C, H, W); the result is a tensor or a list of tensors, (B, ...).
 
-    Convolutions are packed at the first call with a size, for the first two sizes. Calls with another size, those that
-    need a gradient and those that torch.compile traces are left to the module.
+    Convolutions are packed at the first call with a size, for the first two sizes. Calls with another size, with NaN or
+    infinity (see `packed_copy`), those that need a gradient and those that torch.compile traces are left to the module.
     """
 
     def __init__(self, module: fx.GraphModule):
@@ -26,7 +26,7 @@ class PackedParts:
         self.packed: dict[torch.Size, fx.GraphModule] = {}
 
     def __call__(self, x: torch.Tensor) -> Any:
-        if torch.compiler.is_compiling() or x.requires_grad:
+        if torch.compiler.is_compiling() or x.requires_grad or not x.isfinite().all():
             return self.module(x)
         size = x.shape[1:]
         if size not in self.packed and len(self.packed) < _SIZES:

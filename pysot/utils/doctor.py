@@ -91,7 +91,7 @@ def check_system() -> Iterator[Finding]:
     if Path("/dev/shm").is_dir():
         free = shutil.disk_usage("/dev/shm").free / _GIB
         problem = (
-            "loader processes pass batches through it: start the container with --shm-size=8g, or set "
+            "loader processes pass some batches through it: start the container with --shm-size=8g, or set "
             "TRAIN.NUM_WORKERS 0"
         )
         yield Finding("system", "shared memory", f"{free:.2f} GiB free in /dev/shm", problem if free < 0.5 else "")

@@ -3,6 +3,7 @@
 import torch
 
 from pysot.utils.device import device_module, needs_pinned_memory
+from pysot.utils.packed_tensors import Batch, PackedTensors
 
 
 class CopyStream:
@@ -13,17 +14,22 @@ class CopyStream:
         module = device_module(device)
         self.stream = None if module is None else module.Stream(device)
 
-    def copy(self, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return the tensors on the device."""
+    def copy(self, tensors: Batch) -> Batch:
+        """Return the tensors on the device. Packed tensors are one copy, others one each."""
         if self.stream is None:
             return tensors
         module = device_module(self.device)
         with module.stream(self.stream):
-            copies = {name: value.to(self.device, non_blocking=True) for name, value in tensors.items()}
+            if isinstance(tensors, PackedTensors):
+                copies = tensors.to(self.device, non_blocking=True)
+                memory = [copies.buffer]
+            else:
+                copies = {name: value.to(self.device, non_blocking=True) for name, value in tensors.items()}
+                memory = list(copies.values())
         current = module.current_stream(self.device)
         current.wait_stream(self.stream)
-        for value in copies.values():
-            value.record_stream(current)  # otherwise the next copy could reuse its memory too early
+        for each in memory:
+            each.record_stream(current)  # otherwise the next copy could reuse its memory too early
         return copies
 
 

@@ -13,8 +13,7 @@ from pysot.benchmarks import correctness, step_speed, tracking, tracking_forms, 
 from pysot.benchmarks.networks import make_network, missing_data
 from pysot.benchmarks.record import Findings, Record, Setting, read_record
 from pysot.core.xcorr import XCORR_METHODS, grouped_correlation
-from pysot.engine import train_loop, train_step
-from pysot.engine.step_graph import StepGraph
+from pysot.engine import step_graph, train_loop, train_step
 from pysot.engine.train_loop import Trainer
 from pysot.engine.train_step import TrainStep
 from pysot.tracker import device_step
@@ -102,7 +101,7 @@ def test_steps_as_a_graph(tmp_path, monkeypatch):
     assert run_step(training_checks.steps_as_graph, tmp_path).checks == []  # a CPU has none
     use_fake_graphs(monkeypatch)
     assert failed_checks(run_step(training_checks.steps_as_graph, tmp_path)) == set()
-    monkeypatch.setattr(StepGraph, "_copy_inputs", lambda self, batch: None)
+    monkeypatch.setattr(step_graph, "_copy", lambda source, target: None)
     names = failed_checks(run_step(training_checks.steps_as_graph, tmp_path))
     assert names == {f"losses of {parts} steps as a graph, fp32" for parts in ("frozen", "unfrozen")}
 

@@ -1,3 +1,4 @@
+import hashlib
 import pickle
 import signal
 
@@ -7,9 +8,11 @@ import pytest
 import torch
 from toy_data import FRAMES, VIDEOS, assert_equal, load_items, make_config, make_crops
 
+from pysot.datasets import storage as storage_module
 from pysot.datasets.data_builder import build_dataset, build_train_loader
 from pysot.datasets.dataset import MAX_DRAWS, MAX_NAMED_CROPS, init_worker
 from pysot.datasets.sampler import epoch_order
+from pysot.utils.jpeg import WITH_RESTARTS
 
 
 @pytest.fixture
@@ -125,6 +128,42 @@ def test_shares_of_negative_and_gray_pairs(toy):
     gray = [np.ptp(item["search"], axis=0).max() < 1e-3 for item in items]
     assert gray == [np.ptp(item["template"], axis=0).max() < 1e-3 for item in items]  # decided once per pair
     assert 0.2 < negative < 0.4 and 0.3 < np.mean(gray) < 0.5
+
+
+def digest(dataset, count=24):
+    total = hashlib.sha256()
+    for position in range(count):
+        for name, array in dataset[1, position].items():
+            total.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+    return total.hexdigest()
+
+
+@pytest.mark.skipif(cv2.__version__ != "5.0.0", reason="other versions of OpenCV may round otherwise")
+@pytest.mark.parametrize("options", [(), WITH_RESTARTS])
+def test_items_are_those_of_earlier_versions(tmp_path, options):
+    """The digest is that of the items before regions of crops could be decoded."""
+    make_crops(tmp_path, options=options)
+    assert digest(build_dataset(make_config(tmp_path), seed=5)) == (
+        "602c58cc31bd1203f96c77d138ee75af8991e9efbf57f229c73457b7299d846b"
+    )
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_items_do_not_depend_on_how_crops_are_decoded(tmp_path, monkeypatch, damaged):
+    make_crops(tmp_path, options=WITH_RESTARTS)
+    for path in crop_files(tmp_path)[: 2 * FRAMES : 2] if damaged else []:
+        data = bytearray(path.read_bytes())
+        place = data.find(b"\xff\xc4") + 5  # a Huffman table without codes: noticed when pixels are decoded
+        data[place : place + 20] = bytes(20)
+        path.write_bytes(data)
+    regions = build_dataset(make_config(tmp_path), seed=5)
+    items = [regions[0, position] for position in range(24)]
+    notes, cuts = regions.pop_notes(), []
+    monkeypatch.setattr(storage_module, "find_segments", lambda data: cuts.append(data))
+    complete = build_dataset(make_config(tmp_path), seed=5)
+    assert_equal(items, [complete[0, position] for position in range(24)])
+    assert regions.unreadable == complete.unreadable and (regions.unreadable > 0) == damaged and cuts
+    assert notes == complete.pop_notes() and ("cannot be decoded" in "".join(notes)) == damaged
 
 
 def crop_files(folder):

@@ -7,13 +7,14 @@ import torch
 import torch.distributed as dist
 
 from fake_graphs import Clock, use_fake_graphs
-from helpers import noisy_batches, tiny_config
+from helpers import Batches, noisy_batches, tiny_config
 from pysot.engine import step_graph
 from pysot.engine.amp import TorchAmp
 from pysot.engine.engine_builder import build_trainer
 from pysot.engine.step_graph import DDP_WARM_UP, MEASURED, WARM_UP, StepGraph
 from pysot.models.model_builder import build_model
 from pysot.utils.distributed import Rank
+from pysot.utils.packed_tensors import Layout, PackedTensors
 from rank_helpers import train_two_ranks
 from trainer_helpers import same, trainer, weights
 
@@ -34,6 +35,14 @@ def steps_and_losses(run, count):
         losses.append({name: float(value) for name, value in run.step(run.loader[index % len(run.loader)]).items()})
         run.step_count += 1
     return losses
+
+
+def pack(batch):
+    layout = Layout({name: (tuple(value.shape), value.dtype) for name, value in batch.items()})
+    packed = PackedTensors(torch.zeros(layout.size, dtype=torch.uint8), layout)
+    for name, value in packed.items():
+        value.copy_(batch[name])
+    return packed
 
 
 def begun(folder, *opts, **more):
@@ -58,6 +67,17 @@ def test_the_losses_are_those_without_a_graph(tmp_path, graphs, opts):
     assert list(losses[0]) == ["total_loss", "cls_loss", "loc_loss", "grad_norm"]
     assert losses == expected and same(weights(run), weights(plain))
     assert (graphs.captures, graphs.replays) == (1, MEASURED + 3)
+
+
+def test_packed_batches(tmp_path, graphs):
+    loader = noisy_batches()
+    packed = Batches(map(pack, loader))
+    runs = [begun(tmp_path, "TRAIN.GRAPH", way, loader=each) for way, each in (("auto", packed), ("off", loader))]
+    assert steps_and_losses(runs[0], SETTLED + 2) == steps_and_losses(runs[1], SETTLED + 2)
+    (small,) = noisy_batches(1, size=1)
+    for run, batch in zip(runs, (pack(small), small), strict=True):
+        run.step(batch)
+    assert same(*map(weights, runs)) and graphs.replays == MEASURED + 2
 
 
 def test_a_run_captures_anew_where_the_learning_rate_or_the_trained_parts_change(tmp_path, graphs, caplog):
@@ -133,7 +153,7 @@ def test_a_batch_of_another_shape_is_computed_without_the_graph(tmp_path, graphs
     gradients = [[p.grad for p in run.model.parameters() if p.requires_grad] for run in runs]
     assert all(map(torch.equal, *gradients))  # for the log
     messages = [record.message for record in caplog.records if "shape" in record.message]
-    assert len(messages) == 1 and "'template': ((1, 3, 127, 127), torch.float32)" in messages[0]
+    assert len(messages) == 1 and "Layout(template (1, 3, 127, 127) torch.float32, " in messages[0]
     assert "operator by operator" in messages[0]
 
 
@@ -149,7 +169,7 @@ def test_a_step_that_cannot_be_captured(tmp_path, graphs, caplog, fail_at):
     assert same(*map(weights, runs)) and graphs.captures == fail_at
     messages = [record.message for record in caplog.records if "cannot be captured" in record.message]
     assert len(messages) == 1 and "(CUDA error: out of memory)" in messages[0] and "TRAIN.GRAPH off" in messages[0]
-    assert runs[0].compute._inputs == {}  # their memory is free
+    assert runs[0].compute._inputs is None  # their memory is free
 
 
 @pytest.fixture

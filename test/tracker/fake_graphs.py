@@ -6,6 +6,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from pysot.engine import frozen
 from pysot.utils import graphs
 
 # Operators that read the device, or copy a number to it, and wait.
@@ -154,4 +155,5 @@ def use_fake_graphs(monkeypatch):
     FakeModule.reset()
     monkeypatch.setattr(graphs, "device_module", lambda device: FakeModule)
     monkeypatch.setitem(graphs._TYPES, "cpu", "CUDAGraph")
+    monkeypatch.setattr(frozen, "PackedParts", lambda module: module)  # the form of a CPU, which reads values
     return FakeModule
