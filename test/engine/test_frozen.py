@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from helpers import assert_same_weights, experiment, load_synthetic_weights, small_trainer, tiny_config
@@ -11,6 +12,7 @@ from pysot.core.config import load_config
 from pysot.engine.engine_builder import wants_channels_last
 from pysot.engine.frozen import fold_frozen
 from pysot.engine.optimizer import FreezePlan
+from pysot.models.backbone.resnet import resnet18
 from pysot.models.model_builder import build_model
 from pysot.models.packed_parts import PackedParts
 from pysot.utils.device import autocast
@@ -175,6 +177,20 @@ def test_torch_compile_follows_the_cast_copy():
         expected = model.backbone(image)
         compiled = torch.compile(model.backbone, backend="eager", fullgraph=True)(image)
     torch.testing.assert_close(compiled, expected, rtol=0.02, atol=0.02 * float(expected.abs().max()))
+
+
+def test_torch_compile_follows_narrow_kernels():
+    torch.manual_seed(0)
+    backbone = resnet18().eval().requires_grad_(False)
+    for stage in (backbone.layer2, backbone.layer3, backbone.layer4):
+        kernel = stage[0].downsample[0].weight
+        kernel.copy_(F.pad(kernel[:, :, 1:2, 1:2].clone(), (1, 1, 1, 1)))
+    image = torch.rand(1, 3, 127, 127) * 255
+    expected = backbone(image)
+    fold_frozen(backbone)
+    features = torch.compile(backbone, backend="eager", fullgraph=True)(image)
+    for value, level in zip(features, expected, strict=True):
+        torch.testing.assert_close(value, level, rtol=1e-4, atol=1e-4 * float(level.abs().max()))
 
 
 def test_a_frozen_part_after_one_that_trains_passes_gradients():
