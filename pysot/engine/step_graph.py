@@ -56,8 +56,13 @@ class StepGraph:
         return self._eager_calls + 1 + MEASURED
 
     def renew(self) -> None:
-        """Capture again at the next call, since a number has changed that the graph contains: the learning rate."""
-        self._replay = None
+        """Capture again at the next call, since a number has changed that the graph contains: the learning rate.
+
+        That call takes a step operator by operator first, which needs the memory of the graph.
+        """
+        self._replay = self._outputs = None
+        self._gradients = []
+        self.graphs.release()
 
     def __call__(self, batch: Batch) -> Values:
         """Train on a batch on the device, see `TrainStep`."""
@@ -148,9 +153,8 @@ class StepGraph:
                 self.step.wrap()
 
     def _release(self) -> None:
-        self._replay = self._outputs = None
-        self._inputs, self._gradients = None, []
-        self.graphs.release()
+        self.renew()
+        self._inputs = None
 
     def _by_graph(self, batch: Batch) -> Values:
         if self._replay is None:

@@ -1,6 +1,7 @@
 """The training step as a graph: the results of the step without it, on a CPU whose graphs repeat recorded operators."""
 
 import logging
+import weakref
 
 import pytest
 import torch
@@ -92,6 +93,18 @@ def test_a_run_captures_anew_where_the_learning_rate_or_the_trained_parts_change
     assert same(*states) and results[0]["loss"] == results[1]["loss"]
     assert graphs.captures == 4 and graphs.replays == 4 * (SETTLED + 2) - 2 * (WARM_UP + MEASURED) - 4
     assert caplog.text.count("2000.0 ms operator by operator, 1000.0 ms as a graph: it is a graph") == 2
+
+
+def test_the_memory_of_a_graph_is_free_for_the_step_before_the_next_capture(tmp_path, graphs):
+    run = begun(tmp_path)
+    steps_and_losses(run, SETTLED + 1)
+    graph = weakref.ref(run.compute.graphs._last)
+    outputs = weakref.ref(run.compute._outputs)
+    assert graph() is not None
+    run.begin(1)
+    assert graph() is None and outputs() is None
+    steps_and_losses(run, 2)
+    assert graphs.captures == 2 and graphs.pools[0] != graphs.pools[1]
 
 
 def test_a_run_whose_epochs_end_before_the_faster_way_is_known(tmp_path, graphs):
