@@ -9,7 +9,7 @@ import torch.distributed as dist
 
 from fake_graphs import Clock, use_fake_graphs
 from helpers import Batches, noisy_batches, tiny_config
-from pysot.engine import step_graph
+from pysot.engine import identity, step_graph
 from pysot.engine.amp import TorchAmp
 from pysot.engine.engine_builder import build_trainer
 from pysot.engine.parallel import wrap_model
@@ -282,6 +282,15 @@ def test_no_graph_without_a_card_or_where_the_host_reads_the_device(tmp_path, mo
     assert not isinstance(begun(tmp_path, "TRAIN.GRAPH", "off").compute, StepGraph)
     monkeypatch.setattr(TorchAmp, "reads_device", True)
     assert not isinstance(begun(tmp_path).compute, StepGraph)
+
+
+def test_processes_that_do_not_all_capture_are_refused(tmp_path, graphs, monkeypatch):
+    """Such as with software of different versions: they would wait for each other."""
+    plans = []
+    monkeypatch.setattr(identity, "gather_from_all", lambda plan: plans.append(plan) or plans)
+    trainer(tmp_path / "first", loader=noisy_batches(1)).run()
+    with pytest.raises(ValueError, match=r"graphs of steps \(TRAIN\.GRAPH\): auto in rank 0, off in rank 1"):
+        trainer(tmp_path / "second", "TRAIN.GRAPH", "off", loader=noisy_batches(1)).run()
 
 
 def test_an_unknown_value(tmp_path):
