@@ -126,9 +126,11 @@ class StepGraph:
         _copy(batch, self._inputs)
         inputs = self._inputs
         values: list[Values] = []
+        gradients: list[list[torch.Tensor | None]] = []
 
         def work() -> None:
             values.append(self.step(inputs))
+            gradients.append([parameter.grad for parameter in trained_parameters(self.step.optimizer)])
             self._outputs = torch.stack([value.float() for value in values[-1].values()])
 
         try:
@@ -137,7 +139,10 @@ class StepGraph:
             self.step.abandon()
             return values[0], str(error).partition("\n")[0]
         self._names = list(values[0])
-        self._gradients = [parameter.grad for parameter in trained_parameters(self.step.optimizer)]
+        self._gradients = gradients[1]
+        for computed, captured in zip(*gradients, strict=True):
+            if computed is not None and captured is not None and captured is not computed:
+                captured.copy_(computed)  # the capture has computed nothing: the log of gradients reads it
         return values[0], ""
 
     def _give_up(self, problem: str) -> None:

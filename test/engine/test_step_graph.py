@@ -99,11 +99,10 @@ def test_a_run_captures_anew_where_the_learning_rate_or_the_trained_parts_change
 def test_the_memory_of_a_graph_is_free_for_the_step_before_the_next_capture(tmp_path, graphs):
     run = begun(tmp_path)
     steps_and_losses(run, SETTLED + 1)
-    graph = weakref.ref(run.compute.graphs._last)
-    outputs = weakref.ref(run.compute._outputs)
-    assert graph() is not None
+    kept = weakref.ref(run.compute.graphs._last), weakref.ref(run.compute._outputs)
+    assert None not in [each() for each in kept]
     run.begin(1)
-    assert graph() is None and outputs() is None
+    assert [each() for each in kept] == [None, None]
     steps_and_losses(run, 2)
     assert graphs.captures == 2 and graphs.pools[0] != graphs.pools[1]
 
@@ -150,6 +149,16 @@ def test_a_result_is_not_overwritten_by_the_next_step(tmp_path, graphs):
     first = run.step(run.loader[0])
     value = float(first["total_loss"])
     assert float(run.step(run.loader[1])["total_loss"]) != value == float(first["total_loss"])
+
+
+def test_the_gradients_of_the_step_that_is_captured_are_its_own(tmp_path, graphs):
+    """The log reads them, and a capture leaves new memory without values."""
+    runs = [begun(tmp_path, "TRAIN.GRAPH", graph) for graph in ("auto", "off")]
+    for run in runs:
+        steps_and_losses(run, WARM_UP + MEASURED + 1)
+    assert graphs.captures == 1
+    gradients = [[p.grad for p in run.model.parameters() if p.requires_grad] for run in runs]
+    assert gradients[0] and all(map(torch.equal, *gradients))
 
 
 @pytest.mark.parametrize("first", [0, SETTLED + 1])
