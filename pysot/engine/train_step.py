@@ -46,9 +46,9 @@ class TrainStep:
 
     def wrap(self) -> None:
         """Wrap the network in DDP if there are several processes, which must all do so."""
-        if self.network is not self.model:
-            self.network = self.model
-            gc.collect()  # until the earlier wrapper has ended, its hooks take part in the backward pass
+        self.network = self.model
+        if self.rank.world_size > 1:
+            gc.collect()  # until an earlier wrapper has ended, its hooks and streams take part in the backward pass
         self.network = wrap_model(self.model, self.optimizer, self.device, self.rank.world_size)
 
     def __call__(self, batch: Batch) -> Values:
