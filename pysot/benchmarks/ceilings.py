@@ -139,8 +139,8 @@ def count_work(trainer: Trainer, batch: Batch) -> Work:
         formulas[torch.ops.mkldnn._convolution_pointwise] = _operations_of_packed
     counter, traffic = FlopCounterMode(display=False, custom_mapping=formulas), _Traffic(trainer.device)
     with torch.compiler.set_stance("force_eager"):
-        with torch.no_grad():  # the first call of frozen stages on a CPU also packs their weights
-            step.forward(trainer.to_device(batch))
+        # The first call also packs the weights of frozen stages on a CPU, and times the ways to correlate on a GPU.
+        step.forward(trainer.to_device(batch))
         with counter, traffic:
             losses = step.forward(trainer.to_device(batch))
             step.backward(losses["total_loss"])

@@ -56,8 +56,13 @@ class StepGraph:
         return self._eager_calls + 1 + MEASURED
 
     def renew(self) -> None:
-        """Capture again at the next call, since a number has changed that the graph contains: the learning rate."""
-        self._replay = None
+        """Capture again at the next call, since a number has changed that the graph contains: the learning rate.
+
+        That call takes a step operator by operator first, which needs the memory of the graph.
+        """
+        self._replay = self._outputs = None
+        self._gradients = []
+        self.graphs.release()
 
     def __call__(self, batch: Batch) -> Values:
         """Train on a batch on the device, see `TrainStep`."""
@@ -121,9 +126,11 @@ class StepGraph:
         _copy(batch, self._inputs)
         inputs = self._inputs
         values: list[Values] = []
+        gradients: list[list[torch.Tensor | None]] = []
 
         def work() -> None:
             values.append(self.step(inputs))
+            gradients.append([parameter.grad for parameter in trained_parameters(self.step.optimizer)])
             self._outputs = torch.stack([value.float() for value in values[-1].values()])
 
         try:
@@ -132,7 +139,10 @@ class StepGraph:
             self.step.abandon()
             return values[0], str(error).partition("\n")[0]
         self._names = list(values[0])
-        self._gradients = [parameter.grad for parameter in trained_parameters(self.step.optimizer)]
+        self._gradients = gradients[1]
+        for computed, captured in zip(*gradients, strict=True):
+            if computed is not None and captured is not None and captured is not computed:
+                captured.copy_(computed)  # the capture has computed nothing: the log of gradients reads it
         return values[0], ""
 
     def _give_up(self, problem: str) -> None:
@@ -148,9 +158,8 @@ class StepGraph:
                 self.step.wrap()
 
     def _release(self) -> None:
-        self._replay = self._outputs = None
-        self._inputs, self._gradients = None, []
-        self.graphs.release()
+        self.renew()
+        self._inputs = None
 
     def _by_graph(self, batch: Batch) -> Values:
         if self._replay is None:

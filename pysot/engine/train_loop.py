@@ -30,7 +30,7 @@ from pysot.engine.train_step import TrainStep
 from pysot.models.siamrpn import SiamRPN
 from pysot.utils.device import synchronize
 from pysot.utils.distributed import Rank, barrier, mean_over_ranks
-from pysot.utils.graphs import find_graphs
+from pysot.utils.graphs import Graphs, find_graphs
 from pysot.utils.streams import CopyStream
 from pysot.utils.watchdog import FIRST_STEP
 
@@ -112,7 +112,8 @@ class Trainer:
         """
         steps = len(self.loader)
         plan = training_state.training_plan(self.settings, self.start_epoch, self.start_step, steps)
-        check_agreement({**plan, **self.identity, "the weights": weights_fingerprint(self.model)})
+        ways = {"graphs of steps (TRAIN.GRAPH)": "off" if self._find_graphs() is None else "auto"}
+        check_agreement({**plan, **ways, **self.identity, "the weights": weights_fingerprint(self.model)})
         if self.rank.is_main:
             self.hooks.on_start()
         self.hooks.stop.saves = True
@@ -181,11 +182,14 @@ class Trainer:
         self.train_step = self.compute = TrainStep(
             self.model, optimizer, self.amp, self.statistics, self.settings, self.device, self.rank
         )
-        graphs = find_graphs(self.device) if self.settings.graph and not self.amp.reads_device else None
+        graphs = self._find_graphs()
         if graphs is None:
             self.train_step.wrap()
         else:
             self.compute = StepGraph(self.train_step, graphs)
+
+    def _find_graphs(self) -> Graphs | None:
+        return find_graphs(self.device) if self.settings.graph and not self.amp.reads_device else None
 
     def _run_epoch(self, epoch: int, steps: int) -> dict[str, Any]:
         monitor = self.monitor

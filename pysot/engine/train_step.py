@@ -1,5 +1,7 @@
 """Training step on a batch that is on the device: losses, gradients, and an update that a bad batch does not cause."""
 
+import gc
+
 import torch
 from torch import nn
 
@@ -44,7 +46,9 @@ class TrainStep:
 
     def wrap(self) -> None:
         """Wrap the network in DDP if there are several processes, which must all do so."""
-        self.network = self.model  # an earlier wrapper ends first
+        self.network = self.model
+        if self.rank.world_size > 1:
+            gc.collect()  # until an earlier wrapper has ended, its hooks and streams take part in the backward pass
         self.network = wrap_model(self.model, self.optimizer, self.device, self.rank.world_size)
 
     def __call__(self, batch: Batch) -> Values:

@@ -11,6 +11,7 @@ from helpers import small_trainer, synthetic_batch
 from pysot.benchmarks import ceilings
 from pysot.benchmarks.ceilings import Ceilings, Work, count_work, measure_ceilings
 from pysot.benchmarks.train_step import PARTS
+from pysot.core import xcorr, xcorr_choice
 from pysot.models.packed_convolution import PackedConv2d
 
 CPU, META = torch.device("cpu"), torch.device("meta")
@@ -79,6 +80,18 @@ def test_a_step_that_is_counted_changes_no_weights(tmp_path):
     trainer.begin(1)
     unfrozen = count_work(trainer, batch)
     assert unfrozen.operations > frozen.operations > 0 and unfrozen.bytes > frozen.bytes > 0
+
+
+def test_the_ways_to_correlate_that_a_gpu_times_do_not_count(tmp_path, monkeypatch):
+    state = SimpleNamespace(is_current_stream_capturing=lambda: False)
+    for name, value in {"_GPU": "cpu", "_HAS_TRITON": False}.items():
+        monkeypatch.setattr(xcorr, name, value)
+    for name, value in {"_chosen": {}, "device_module": lambda device: state}.items():
+        monkeypatch.setattr(xcorr_choice, name, value)
+    trainer, batch = small_trainer(tmp_path, CPU), synthetic_batch(2, 255, 17)
+    trainer.begin(0)
+    first = count_work(trainer, batch)
+    assert xcorr_choice._chosen and count_work(trainer, batch) == first
 
 
 def test_the_host_and_the_device_are_timed_on_a_card(monkeypatch):

@@ -1,6 +1,7 @@
 """The training step as a graph: the results of the step without it, on a CPU whose graphs repeat recorded operators."""
 
 import logging
+import weakref
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import torch.distributed as dist
 
 from fake_graphs import Clock, use_fake_graphs
 from helpers import Batches, noisy_batches, tiny_config
-from pysot.engine import step_graph
+from pysot.engine import identity, step_graph
 from pysot.engine.amp import TorchAmp
 from pysot.engine.engine_builder import build_trainer
 from pysot.engine.step_graph import DDP_WARM_UP, MEASURED, WARM_UP, StepGraph
@@ -94,6 +95,17 @@ def test_a_run_captures_anew_where_the_learning_rate_or_the_trained_parts_change
     assert caplog.text.count("2000.0 ms operator by operator, 1000.0 ms as a graph: it is a graph") == 2
 
 
+def test_the_memory_of_a_graph_is_free_for_the_step_before_the_next_capture(tmp_path, graphs):
+    run = begun(tmp_path)
+    steps_and_losses(run, SETTLED + 1)
+    kept = weakref.ref(run.compute.graphs._last), weakref.ref(run.compute._outputs)
+    assert None not in [each() for each in kept]
+    run.begin(1)
+    assert [each() for each in kept] == [None, None]
+    steps_and_losses(run, 2)
+    assert graphs.captures == 2 and graphs.pools[0] != graphs.pools[1]
+
+
 def test_a_run_whose_epochs_end_before_the_faster_way_is_known(tmp_path, graphs):
     run = trainer(tmp_path, "TRAIN.EPOCH", 2, loader=noisy_batches(3))
     plain = trainer(tmp_path / "plain", "TRAIN.EPOCH", 2, "TRAIN.GRAPH", "off", loader=noisy_batches(3))
@@ -136,6 +148,16 @@ def test_a_result_is_not_overwritten_by_the_next_step(tmp_path, graphs):
     first = run.step(run.loader[0])
     value = float(first["total_loss"])
     assert float(run.step(run.loader[1])["total_loss"]) != value == float(first["total_loss"])
+
+
+def test_the_gradients_of_the_step_that_is_captured_are_its_own(tmp_path, graphs):
+    """The log reads them, and a capture leaves new memory without values."""
+    runs = [begun(tmp_path, "TRAIN.GRAPH", graph) for graph in ("auto", "off")]
+    for run in runs:
+        steps_and_losses(run, WARM_UP + MEASURED + 1)
+    assert graphs.captures == 1
+    gradients = [[p.grad for p in run.model.parameters() if p.requires_grad] for run in runs]
+    assert gradients[0] and all(map(torch.equal, *gradients))
 
 
 @pytest.mark.parametrize("first", [0, SETTLED + 1])
@@ -259,6 +281,15 @@ def test_no_graph_without_a_card_or_where_the_host_reads_the_device(tmp_path, mo
     assert not isinstance(begun(tmp_path, "TRAIN.GRAPH", "off").compute, StepGraph)
     monkeypatch.setattr(TorchAmp, "reads_device", True)
     assert not isinstance(begun(tmp_path).compute, StepGraph)
+
+
+def test_processes_that_do_not_all_capture_are_refused(tmp_path, graphs, monkeypatch):
+    """Such as with software of different versions: they would wait for each other."""
+    plans = []
+    monkeypatch.setattr(identity, "gather_from_all", lambda plan: plans.append(plan) or plans)
+    trainer(tmp_path / "first", loader=noisy_batches(1)).run()
+    with pytest.raises(ValueError, match=r"graphs of steps \(TRAIN\.GRAPH\): auto in rank 0, off in rank 1"):
+        trainer(tmp_path / "second", "TRAIN.GRAPH", "off", loader=noisy_batches(1)).run()
 
 
 def test_an_unknown_value(tmp_path):
