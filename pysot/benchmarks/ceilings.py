@@ -81,7 +81,8 @@ class Ceilings:
         bottleneck = describe_bottleneck(parts)
         if self.host is not None and self.device is not None and not bottleneck.startswith("data-bound"):
             if self.host > self.device:
-                kind, advice = "host", "; use TRAIN.GRAPH auto or a larger TRAIN.BATCH_SIZE"
+                kind, graph = "host", "" if "graph" in parts else "TRAIN.GRAPH auto or "
+                advice = f"; use {graph}a larger TRAIN.BATCH_SIZE"
             else:
                 kind, advice = "compute", ""
             bottleneck = (

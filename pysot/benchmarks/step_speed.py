@@ -242,6 +242,8 @@ def compiled_step(setting: Setting, record: Record) -> None:
         record.measurement(f"compiled frozen step{way}, the first one", time.monotonic() - began, "s")
         timing = time_trainer(trainer, trainer.loader, *steps_and_repeats(setting))
         record_timing(record, f"compiled frozen step{way}", timing, trainer.settings.batch_size)
+        del trainer
+        release_memory(compiled=True)
     times = correlation_times(device, "bf16", 10, channels_last=True)
     forward, backward = times["shifted products, compiled"]
     record.measurement("shifted products, compiled, bf16, channels last, forward", 1000 * forward, "ms")

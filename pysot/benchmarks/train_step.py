@@ -1,8 +1,9 @@
 """The plain training step as a baseline, and timing of a training step and its parts."""
 
+import contextlib
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 from pysot.benchmarks.synthetic import Batch
 from pysot.core.xcorr import grouped_correlation
 from pysot.engine.optimizer import FreezePlan
+from pysot.engine.step_graph import StepGraph
 from pysot.engine.train_loop import Trainer
 from pysot.models.head.rpn import DepthwiseXCorr
 from pysot.models.siamrpn import SiamRPN
@@ -116,10 +118,14 @@ def seconds_per_step(
 def time_parts(trainer: Trainer, batches: Iterable[Batch], steps: int) -> dict[str, float]:
     """Return the median seconds of each part of a step, and of the wait for data before it.
 
-    The host waits for the device after each part, so the sum is more than a step takes without these waits, or as a
-    graph. Methods of the trainer's step are replaced by timed ones while this runs.
+    Parts are PARTS, or where the steps are graphs, `copy` and `graph`. The host waits for the device after each part,
+    so the sum is more than a step takes without these waits. Methods are replaced by timed ones while this runs.
     """
-    spent: dict[str, list[float]] = {name: [] for name in ("data wait", *PARTS, "rest")}
+    owners: dict[str, tuple[Any, str]] = {name: (trainer.train_step, name) for name in PARTS}
+    if isinstance(trainer.compute, StepGraph) and trainer.compute.is_used:
+        owners = {"copy": (trainer.uploads, "copy"), "graph": (trainer, "compute")}
+    owners["copy"] = (trainer.uploads, "copy")
+    spent: dict[str, list[float]] = {name: [] for name in ("data wait", *owners, "rest")}
 
     def add_timer(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*args: Any) -> Any:
@@ -132,24 +138,37 @@ def time_parts(trainer: Trainer, batches: Iterable[Batch], steps: int) -> dict[s
 
         return timed
 
-    owners = {name: trainer.uploads if name == "copy" else trainer.train_step for name in PARTS}
-    compute, trainer.compute = trainer.compute, trainer.train_step  # a graph has no parts
-    for name, owner in owners.items():
-        setattr(owner, name, add_timer(name, getattr(owner, name)))
-    try:
+    with contextlib.ExitStack() as stack:
+        for name, (owner, method) in owners.items():
+            stack.enter_context(_replaced(owner, method, add_timer(name, getattr(owner, method))))
         fetch, source = add_timer("data wait", next), iter(batches)
         for _ in range(steps):
             batch = fetch(source)
             began = time.perf_counter()
             trainer.step(batch)
             synchronize(trainer.device)
-            spent["rest"].append(time.perf_counter() - began - sum(spent[name][-1] for name in PARTS))
+            spent["rest"].append(time.perf_counter() - began - sum(spent[name][-1] for name in owners))
             trainer.step_count += 1
-    finally:
-        trainer.compute = compute
-        for name, owner in owners.items():
-            delattr(owner, name)
     return {name: statistics.median(seconds[len(seconds) // 4 :]) for name, seconds in spent.items()}
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, value: object) -> Iterator[None]:
+    """Give an object another attribute while this runs; one of its class comes back as it was."""
+    before = vars(owner).get(name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        if before is None:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, before)
+
+
+def computing_seconds(parts: dict[str, float]) -> float:
+    """Return the seconds of forward and backward, or of the graph."""
+    return sum(parts.get(name, 0.0) for name in ("forward", "backward", "graph"))
 
 
 def describe_bottleneck(parts: dict[str, float]) -> str:
@@ -158,7 +177,8 @@ def describe_bottleneck(parts: dict[str, float]) -> str:
     `parts` are seconds as from `time_parts`, with `communication` where processes wait for each other.
     """
     total = sum(parts.values())
-    work, communication = parts["forward"] + parts["backward"], parts.get("communication", 0.0)
+    work, communication = computing_seconds(parts), parts.get("communication", 0.0)
+    place = "in the graph" if "graph" in parts else "in forward and backward"
     if parts["data wait"] > 0.15 * total:
         share = parts["data wait"] / total
         return f"data-bound: {share:.0%} of the time is spent waiting for data; use more TRAIN.NUM_WORKERS or cores"
@@ -168,8 +188,5 @@ def describe_bottleneck(parts: dict[str, float]) -> str:
             "processes; use a larger TRAIN.BATCH_SIZE"
         )
     if work < 0.8 * (total - communication):
-        return (
-            f"host-bound: only {work / total:.0%} of the time is spent in forward and backward; use a larger "
-            "TRAIN.BATCH_SIZE"
-        )
-    return f"compute-bound: {work / total:.0%} of the time is spent in forward and backward"
+        return f"host-bound: only {work / total:.0%} of the time is spent {place}; use a larger TRAIN.BATCH_SIZE"
+    return f"compute-bound: {work / total:.0%} of the time is spent {place}"

@@ -13,7 +13,7 @@ from pysot.benchmarks.case_builder import Case, build_plain_step
 from pysot.benchmarks.ceilings import Ceilings, count_work, measure_ceilings
 from pysot.benchmarks.job import Job, Result, Row
 from pysot.benchmarks.synthetic import Batch
-from pysot.benchmarks.train_step import seconds_per_step, time_parts
+from pysot.benchmarks.train_step import computing_seconds, seconds_per_step, time_parts
 from pysot.datasets.data_builder import build_train_loader
 from pysot.engine.batch import float_images
 from pysot.engine.engine_builder import build_trainer
@@ -138,7 +138,7 @@ def _rows(timing: StepTiming, plain: StepTiming, batch: int, target: float) -> l
     """Return speed and memory of both steps, and the parts of the trainer's; `target` is for the ratio of speeds."""
     speeds, plain_speeds, parts = timing.speeds(batch), plain.speeds(batch), timing.parts
     ratio = statistics.median(speeds) / statistics.median(plain_speeds)
-    outside = 1 - (parts["forward"] + parts["backward"]) / sum(parts.values())
+    outside = 1 - computing_seconds(parts) / sum(parts.values())
     reserved = {"reserved memory": timing.reserved, "reserved memory of the plain way": plain.reserved}
     return [
         Row("speed", statistics.median(speeds), "pairs/s", ratio, target),

@@ -55,6 +55,11 @@ class StepGraph:
         """Number of calls after which the faster way is known."""
         return self._eager_calls + 1 + MEASURED
 
+    @property
+    def is_used(self) -> bool:
+        """True if the steps are known to be graphs from now on."""
+        return self.is_settled and self._use_graph
+
     def renew(self) -> None:
         """Capture again at the next call, since a number has changed that the graph contains: the learning rate.
 

@@ -25,12 +25,13 @@ def elapsed_ms(device: torch.device, work: Callable[[], object]) -> float:
         start = time.perf_counter()
         work()
         return 1000 * (time.perf_counter() - start)
-    first, last = (module.Event(enable_timing=True) for _ in range(2))
-    first.record()
-    work()
-    last.record()
-    last.synchronize()
-    return first.elapsed_time(last)
+    with module.device(device):  # events are recorded on a stream of the current device
+        first, last = (module.Event(enable_timing=True) for _ in range(2))
+        first.record()
+        work()
+        last.record()
+        last.synchronize()
+        return first.elapsed_time(last)
 
 
 def reserved_memory_mib(device: torch.device) -> float | None:

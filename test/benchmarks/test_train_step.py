@@ -6,6 +6,7 @@ import pytest
 import torch
 from toy_data import make_crops
 
+from fake_graphs import use_fake_graphs
 from helpers import small_trainer, synthetic_batch, tiny_config
 from pysot.benchmarks import case_builder, training
 from pysot.benchmarks.case_builder import build_case, build_plain_step
@@ -83,6 +84,19 @@ def test_the_parts_are_timed_while_they_are_measured_only(tmp_path):
     with pytest.raises(StopIteration):
         time_parts(trainer, iter([batch]), 2)
     assert set(vars(trainer)) == set(before) and trainer.step_count == before["step_count"] + 3
+
+
+def test_the_parts_of_a_graph(tmp_path, monkeypatch):
+    use_fake_graphs(monkeypatch)
+    trainer, batch = small_trainer(tmp_path, CPU), synthetic_batch(2, 255, 17)
+    trainer.begin(0)
+    assert list(time_parts(trainer, iter([batch]), 1)) == ["data wait", *PARTS, "rest"]
+    trainer.compute.is_settled = True
+    before = dict(vars(trainer))
+    parts = time_parts(trainer, iter([batch] * 3), 3)
+    assert list(parts) == ["data wait", "copy", "graph", "rest"] and all(seconds > 0 for seconds in parts.values())
+    assert vars(trainer) == before | {"step_count": before["step_count"] + 3}
+    assert describe_bottleneck(parts | {"graph": 9.0}) == "compute-bound: 100% of the time is spent in the graph"
 
 
 @pytest.mark.parametrize(
