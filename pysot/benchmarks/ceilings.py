@@ -89,12 +89,15 @@ class Ceilings:
                 f"{kind}-bound: the host needs {1000 * self.host:.1f} ms for the calls of a step, the device "
                 f"{1000 * self.device:.1f} ms{advice}"
             )
+        share = self.share(seconds)
         by_arithmetic, by_copies = (1000 * value for value in self.least_seconds)
-        return (
-            f"{bottleneck}. The arithmetic has {self.share(seconds):.0%} of the speed of a matrix product. At that "
-            f"speed it takes {by_arithmetic:.1f} ms; the tensors of all operators, at the speed of a copy, "
-            f"{by_copies:.1f} ms"
+        arithmetic = (
+            f"The arithmetic has {share:.0%} of the speed of a matrix product. At that speed it takes "
+            f"{by_arithmetic:.1f} ms"
         )
+        if share > 1:
+            arithmetic = f"The arithmetic is {share:.2f} times as fast as a matrix product of torch, no ceiling here"
+        return f"{bottleneck}. {arithmetic}; the tensors of all operators, at the speed of a copy, {by_copies:.1f} ms"
 
 
 def measure_ceilings(trainer: Trainer, batches: Sequence[Batch], precision: str, work: Work, repeats: int) -> Ceilings:

@@ -121,7 +121,7 @@ class Trainer:
             return self._run(steps)
         finally:
             self.hooks.stop.saves = False
-            if self.optimizer is not None:
+            if hasattr(self, "train_step"):
                 # DDP must end before its process group; the other order may hang in gloo.
                 self.train_step.network = self.model
                 self.compute = self.train_step

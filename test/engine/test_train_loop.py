@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 
 from helpers import checkpoints, noisy_batches, tiny_config
-from pysot.engine import checkpoint, skipped_steps
+from pysot.engine import checkpoint, skipped_steps, train_loop
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
 from pysot.utils.distributed import Rank
@@ -209,6 +209,15 @@ def test_ddp_ends_before_its_process_group(tmp_path):
         assert len(wrappers) == 2 and [wrapper() for wrapper in wrappers] == [None, None]
     finally:
         dist.destroy_process_group()
+
+
+def test_a_failure_before_the_first_step_is_the_error(tmp_path, monkeypatch):
+    def fail(*args):
+        raise MemoryError("no memory for a folded copy")
+
+    monkeypatch.setattr(train_loop, "fold_frozen", fail)
+    with pytest.raises(MemoryError, match="no memory for a folded copy"):
+        trainer(tmp_path).run()
 
 
 def test_static_scale_stays_after_an_overflow(tmp_path):
