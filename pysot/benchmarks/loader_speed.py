@@ -16,6 +16,7 @@ from pysot.utils.device_builder import open_device
 from pysot.utils.files import REPO_ROOT
 
 WORKERS = (4, 8, 14)
+PAIRS_PER_EPOCH = 10**6  # more than a loader makes while it is measured
 # Patterns of what tools/train.py prints, and units, by the end of the name under which a value is recorded.
 PRINTED = {
     "": (r"Speed pairs/s : mean ([\d.]+)", "pairs/s"),
@@ -38,7 +39,8 @@ def loaders(setting: Setting, record: Record) -> None:
         worker_counts = [count for count in WORKERS if count < cores] or [max(1, cores - 2)]
         seconds = 4.0
     for count in worker_counts:
-        case = make_case(setting, *training_data_opts(setting), "TRAIN.NUM_WORKERS", count)
+        opts = ["TRAIN.NUM_WORKERS", count, "DATASET.VIDEOS_PER_EPOCH", PAIRS_PER_EPOCH]
+        case = make_case(setting, *training_data_opts(setting), *opts)
         pin_memory = needs_pinned_memory(open_device(setting.device, case.cfg))
         loader = build_train_loader(case.cfg, seed=0, pin_memory=pin_memory)
         stream = iter(loader)

@@ -14,6 +14,7 @@ from pysot.datasets.dataset_yaml import DESCRIPTION, find_description
 from pysot.datasets.index import load_annotation
 from pysot.datasets.sampler import EpochBatchSampler
 from pysot.utils.cores import raise_open_file_limit
+from pysot.utils.signals import end_daemons_at_exit
 
 
 def build_train_loader(
@@ -36,6 +37,8 @@ def build_train_loader(
     sampler = EpochBatchSampler(cfg.DATASET.VIDEOS_PER_EPOCH, cfg.TRAIN.BATCH_SIZE, rank, world_size)
     is_configured = cfg.TRAIN.NUM_WORKERS >= 0
     workers = raise_open_file_limit(cfg.TRAIN.NUM_WORKERS if is_configured else workers, may_reduce=not is_configured)
+    if workers:
+        end_daemons_at_exit()
     dataset = build_dataset(cfg, seed=seed, data_path=data_path)
     return DataLoader(
         dataset,

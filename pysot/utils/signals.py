@@ -5,8 +5,10 @@ a driver never gets there. So a second thread receives signals through a pipe (s
 process when its time is up.
 """
 
+import atexit
 import contextlib
 import ctypes
+import functools
 import logging
 import multiprocessing
 import os
@@ -169,6 +171,18 @@ def end_helpers() -> None:
     """Kill the helper processes that remain at the end of a run."""
     for helper in multiprocessing.active_children():
         helper.kill()
+
+
+@functools.cache
+def end_daemons_at_exit() -> None:
+    """Kill the daemonic processes that remain when Python exits; it would send them a signal that helpers ignore."""
+    atexit.register(_kill_daemons)
+
+
+def _kill_daemons() -> None:
+    for helper in multiprocessing.active_children():
+        if helper.daemon:
+            helper.kill()
 
 
 def defer_loader_errors() -> None:

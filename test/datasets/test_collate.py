@@ -4,6 +4,8 @@ import gc
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 from torch.utils.data import DataLoader
 from toy_data import assert_equal, load_items, make_config, make_crops
 
+from helpers import ROOT
 from pysot.datasets.collate import Collate
 from pysot.datasets.data_builder import build_train_loader
 from pysot.engine.fetch import LoaderFailure, fetch_batches
@@ -114,3 +117,21 @@ def test_processes_start_once(tmp_path):
     assert_equal(resumed, expected[16:])
     assert_equal(load_items(workers, 1), expected)
     assert len(processes) == 2 and {process.pid for process in multiprocessing.active_children()} == processes
+
+
+def test_python_exits_with_an_open_loader(tmp_path):
+    """Loader processes ignore the signal by which multiprocessing ends them, and it waits for them."""
+    make_crops(tmp_path)
+    code = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[2:]
+from toy_data import make_config
+from pysot.datasets.data_builder import build_train_loader
+loader = build_train_loader(make_config(Path(sys.argv[1]), TRAIN__NUM_WORKERS=2), seed=0)
+stream = iter(loader)
+print(len(next(stream)["search"]))
+"""
+    command = [sys.executable, "-c", code, tmp_path, ROOT, ROOT / "test"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and int(done.stdout) > 0, done.stderr
