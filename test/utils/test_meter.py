@@ -1,5 +1,6 @@
 """Time, latencies, and memory by the counters of a device. A CPU does not have them, so stubs replace them."""
 
+import contextlib
 import math
 import types
 
@@ -18,6 +19,7 @@ class Queue:
 
     def __init__(self):
         self.queued = []
+        self.current = None
         queue = self
 
         class Event:
@@ -25,6 +27,7 @@ class Queue:
                 assert enable_timing
 
             def record(self):
+                assert queue.current.type == "npu"  # otherwise the event would be on a stream of another card
                 queue.queued.append(self)
 
             def synchronize(self):
@@ -33,7 +36,14 @@ class Queue:
             def elapsed_time(self, other):
                 return 10.0 * (queue.queued.index(other) - queue.queued.index(self))
 
+        @contextlib.contextmanager
+        def use(device):
+            queue.current = device
+            yield
+            queue.current = None
+
         self.Event = Event
+        self.device = use
         self.max_memory_reserved = lambda device: 3 * 2**20
 
 
