@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from helpers import Batches, experiment, synthetic_batch, synthetic_image
+from pysot.benchmarks.networks import zero_shortcuts
 from pysot.core.config import load_config
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
@@ -90,7 +91,8 @@ def main(name: str, *opts: str) -> None:
 def record_steps(config, device: torch.device, rank: Rank) -> dict:
     batch = synthetic_batch(1, config.TRAIN.SEARCH_SIZE, config.TRAIN.OUTPUT_SIZE)
     batches = Batches([{name: value.pin_memory() for name, value in batch.items()}])  # pinned, like in the loader
-    trainer = build_trainer(config, build_model(config), batches, device, rank, save=False)
+    model = zero_shortcuts(build_model(config))  # folds make 1x1 convolutions of them, with a crop before
+    trainer = build_trainer(config, model, batches, device, rank, save=False)
     trainer.begin(0)
     # The first step allocates what is allocated once; the second one rebuilds the buckets of DDP.
     for _ in range(2 if rank.world_size > 1 else 1):

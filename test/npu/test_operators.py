@@ -36,6 +36,7 @@ def slow_operators(operators: dict[str, int]) -> list[str]:
     [
         (R50, []),
         (R50, ["TRAIN.PRECISION", "fp16"]),
+        (R50, ["TRAIN.PRECISION", "fp16", "BACKBONE.TRAIN_EPOCH", "10"]),
         ("quickstart", ["TRAIN.PRECISION", "fp16", "TRAIN.LOSS_SCALE", "dynamic"]),
         ("quickstart", ["TRAIN.PRECISION", "bf16", "TRACK.PRECISION", "bf16"]),
         ("quickstart", ["NPU.FUSED_SGD", "False"]),
@@ -54,7 +55,16 @@ def slow_operators(operators: dict[str, int]) -> list[str]:
             ],
         ),
     ],
-    ids=["r50-fp32", "r50-fp16", "alex-fp16-dynamic", "alex-bf16", "alex-torch-sgd", "mobilev2", "alex-all-switches"],
+    ids=[
+        "r50-fp32",
+        "r50-fp16",
+        "r50-frozen",
+        "alex-fp16-dynamic",
+        "alex-bf16",
+        "alex-torch-sgd",
+        "mobilev2",
+        "alex-all-switches",
+    ],
 )
 def test_operators(capsys, config, opts):
     done = record(str(ROOT / "test" / "npu" / "operators.py"), config, *opts)
