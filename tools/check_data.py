@@ -1,8 +1,8 @@
 """Check training sets: python tools/check_data.py --cfg experiments/<name>/config.yaml [--all] [--out FOLDER].
 
-For each set of DATASET.NAMES: do the crops exist and decode, are the boxes plausible, how large are they; if the set has
-MASKS, do the masks exist and fit. Writes a report as json and a contact sheet. Unreadable crops are listed beside the annotation, in <annotation>.excluded.json,
-and training leaves them out.
+For each set of DATASET.NAMES: do the crops exist and decode, are the boxes plausible, how large are they; if the set
+has MASKS, do the masks exist and fit. Writes a report as json and a contact sheet with boxes and outlines of masks.
+Unreadable crops are listed beside the annotation, in <annotation>.excluded.json, and training leaves them out.
 """
 
 from __future__ import annotations

@@ -170,7 +170,8 @@ def check_annotations(
     """Check the boxes and a few crops of each set, and return what is suspicious as sentences.
 
     `masks` says which sets have masks, of which a few are checked too. Quick enough for the start of a training run.
-    Raises ValueError for a set without one sampled crop (or mask) that can be read and has the size that training needs.
+    Raises ValueError for a set without one sampled crop (or mask) that can be read and has the size that training
+    needs.
     """
     sentences = []
     for annotation, storage in zip(annotations, storages, strict=True):
