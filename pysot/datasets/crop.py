@@ -37,7 +37,8 @@ QUEUED_PER_PROCESS = 8  # submitted videos per process
 class CropResult:
     """Number of crops written and already present, and the problems, of one or several videos.
 
-    A crop counts as present with all of its files. `masks` were written, of which `empty_masks` have no pixel.
+    An exemplar belongs to its crop: both are counted as one. `masks` were written, of which `empty_masks` have no
+    pixel.
     """
 
     written: int = 0
@@ -169,7 +170,7 @@ def _crop_frame(frame: RawFrame, missing: dict[str, list[str]], folder: Path, si
                 total += CropResult(problems=problems, masks=1, empty_masks=int(not crop.any()))
             elif image is not None:
                 write_crop(path, crop511(image, box, size if kind == CROP else EXEMPLAR_SIZE, fill), origin)
-        total += CropResult(written=1)
+        total += CropResult(present=1) if kinds == [MASK] else CropResult(written=1)
     return total
 
 
