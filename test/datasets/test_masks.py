@@ -123,6 +123,18 @@ def test_masks_are_added_to_old_crops_which_stay(tmp_path, monkeypatch):
     assert crop_video(video, out, with_masks=True) == CropResult(present=3)  # crops do not need their sources
 
 
+def test_a_mask_does_not_outlive_the_box_of_its_crop(tmp_path):
+    """After a correction of the boxes without --with-masks, the old mask would not fit the new crop."""
+    video, out = with_masks(make_video(tmp_path, frames=3), tmp_path / "masks"), tmp_path / "out"
+    crop_video(video, out, with_masks=True)
+    first, second, third = video.frames
+    cv2.imwrite(str(out / "clip/000001.00.m.png"), np.zeros((511, 511), np.uint8))  # made by another program
+    (out / "clip/000002.00.x.jpg").unlink()
+    moved = [RawFrame(frame.image, frame.number, {"00": (1.0, 2.0, 30.0, 40.0)}) for frame in (first, second)]
+    assert crop_video(RawVideo("clip", (*moved, third)), out) == CropResult(written=3)
+    assert [path.name for path in sorted(out.rglob("*.m.png"))] == ["000001.00.m.png", "000002.00.m.png"]
+
+
 def test_masks_that_do_not_fit_their_image_are_empty(tmp_path):
     video, out = with_masks(make_video(tmp_path, frames=4), tmp_path / "masks"), tmp_path / "out"
     (tmp_path / "masks/00000.png").unlink()
