@@ -10,6 +10,8 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from pysot.core.mask_check import mask_problems, mask_training_problems
+
 _RESNET_CHANNELS = {
     "resnet18": [64, 64, 128, 256, 512],
     "resnet34": [64, 64, 128, 256, 512],
@@ -129,7 +131,7 @@ def _lists(cfg: CfgNode) -> Iterator[str]:
 
 
 def _kwargs(cfg: CfgNode) -> Iterator[str]:
-    for section in ("BACKBONE", "ADJUST", "RPN"):
+    for section in ("BACKBONE", "ADJUST", "RPN", "MASK"):
         for key, value in cfg[section].KWARGS.items():
             is_valid, expected = _KWARGS.get(key, (lambda v: True, ""))
             if not is_valid(value):
@@ -188,6 +190,7 @@ def _as_list(value: Any) -> list:
 
 def _channels(cfg: CfgNode) -> Iterator[str]:
     channels = backbone_channels(cfg.BACKBONE.TYPE, cfg.BACKBONE.KWARGS)
+    yield from mask_problems(cfg, channels)
     if cfg.MASK.MASK:
         channels = channels[-1:]  # SiamMask tracks on the last level; the others feed the refinement
     if cfg.ADJUST.ADJUST:
@@ -232,8 +235,10 @@ def _head_channels(cfg: CfgNode, channels: list) -> Iterator[str]:
 
 
 def _training(cfg: CfgNode) -> Iterator[str]:
+    yield from mask_training_problems(cfg)
     base = _BASE_SIZE.get(cfg.BACKBONE.TYPE, 8)
-    if cfg.TRAIN.BASE_SIZE != base:
+    # The refinement of masks trains on cells whose windows lie in the search crop.
+    if cfg.TRAIN.BASE_SIZE != base and not (cfg.REFINE.REFINE and cfg.TRAIN.BASE_SIZE == 0):
         size = (cfg.TRAIN.SEARCH_SIZE - cfg.TRAIN.EXEMPLAR_SIZE) // cfg.ANCHOR.STRIDE + 1 + base
         yield (
             f"TRAIN.BASE_SIZE: expected {base} for backbone {cfg.BACKBONE.TYPE}; got {cfg.TRAIN.BASE_SIZE}. "
