@@ -110,13 +110,15 @@ def dataset_node(root: str, anno: str, frame_range: int, num_use: int) -> CN:
     """Return the section of a data set.
 
     It holds the folder of crops, the annotation json, the largest distance in frames between template and search, and
-    the number of videos per epoch (-1: all).
+    the number of videos per epoch (-1: all). MASKS (new) says whether every crop has a mask file, for SiamMask; in an
+    empty one the object has no mask.
     """
     node = CN()
     node.ROOT = root
     node.ANNO = anno
     node.FRAME_RANGE = frame_range
     node.NUM_USE = num_use
+    node.MASKS = False
     return node
 
 
