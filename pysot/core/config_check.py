@@ -309,16 +309,3 @@ def _datasets(cfg: CfgNode) -> Iterator[str]:
                 f"DATASET.{name}: expected FRAME_RANGE >= 0 and NUM_USE -1 (all) or above 0; "
                 f"got {node.FRAME_RANGE} and {node.NUM_USE}"
             )
-    yield from _mask_sets(cfg)
-
-
-def _mask_sets(cfg: CfgNode) -> Iterator[str]:
-    """Check that one data set of a SiamMask training has masks, if all of them are sections of the config."""
-    sections = [cfg.DATASET.get(name) for name in cfg.DATASET.NAMES]
-    known = all(isinstance(section, CfgNode) and "ROOT" in section for section in sections)
-    if cfg.MASK.MASK and known and not any(section.MASKS for section in sections):
-        yield (
-            f"DATASET.<SET>.MASKS: expected true for one of {', '.join(cfg.DATASET.NAMES)} at least, because MASK.MASK "
-            "is true; got false for all. Make masks with --with-masks of tools/prepare_data.py or par_crop.py and set "
-            "it to true, or set MASK.MASK to false"
-        )

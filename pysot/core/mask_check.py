@@ -60,3 +60,12 @@ def mask_training_problems(cfg: CfgNode) -> Iterator[str]:
             f"masks alone; got {cfg.TRAIN.CLS_WEIGHT} and {cfg.TRAIN.LOC_WEIGHT}. Set REFINE.REFINE to false to train "
             "the rest of the network first"
         )
+    # A prepared set that is no section of the config may describe itself, see pysot/datasets/dataset_yaml.py.
+    sections = [cfg.DATASET.get(name) for name in cfg.DATASET.NAMES]
+    are_known = all(isinstance(section, CfgNode) and "ROOT" in section for section in sections)
+    if are_known and not any(section.MASKS for section in sections):
+        yield (
+            f"DATASET.<SET>.MASKS: expected true for one of {', '.join(cfg.DATASET.NAMES)} at least, because MASK.MASK "
+            "is true; got false for all. Make masks with --with-masks of tools/prepare_data.py or par_crop.py and set "
+            "it to true, or set MASK.MASK to false"
+        )
