@@ -66,6 +66,29 @@ def tiny_config(*opts, for_training: bool = False):
     return load_config(experiment("quickstart"), [*tiny, *opts], for_training=for_training)
 
 
+def tiny_mask_config(stage: str, *opts, for_training: bool = False):
+    """Return the config of a small SiamMask for the stage `base` or `refine`."""
+    from pysot.core.config import load_config
+
+    name = {"base": "siammask_mobilev2_small_base", "refine": "siammask_mobilev2_small"}[stage]
+    tiny = ["BACKBONE.KWARGS.width_mult", 0.25, "BACKBONE.PRETRAINED", "", "TRAIN.PRETRAINED", ""]
+    tiny += ["ADJUST.KWARGS.in_channels", [24], "ADJUST.KWARGS.out_channels", [16]]
+    for key in ("RPN.KWARGS.in_channels", "RPN.KWARGS.out_channels", "MASK.KWARGS.in_channels", "MASK.KWARGS.hidden"):
+        tiny += [key, 16]
+    if stage == "refine":
+        tiny += ["REFINE.KWARGS.in_channels", [8, 6, 8], "REFINE.KWARGS.corr_channels", 16]
+    return load_config(experiment(name), [*tiny, *opts], for_training=for_training)
+
+
+def with_masks(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return a batch with an ellipse as the mask of each search crop, another one in each."""
+    size, side = len(batch["search"]), batch["search"].shape[-1]
+    masks = np.zeros((size, side, side), np.uint8)
+    for index, mask in enumerate(masks):
+        cv2.ellipse(mask, (side // 2 - 3 + 4 * index, side // 2), (30 + 4 * index, 40), 20 * index, 0, 360, 1, -1)
+    return {**batch, "search_mask": torch.from_numpy(masks), "has_mask": torch.ones(size, dtype=torch.bool)}
+
+
 def moving_square(
     folder: Path, frames: int = 6, side: int = 40, size: tuple[int, int] = (160, 120), seed: int = 0
 ) -> list[list[float]]:

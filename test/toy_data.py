@@ -60,8 +60,10 @@ def make_config(folder, **changes):
                     "ANNO": str(folder / "train.json"),
                     "FRAME_RANGE": 2,
                     "NUM_USE": -1,
+                    "MASKS": False,
                 },
             },
+            "MASK": {"MASK": False},
             "ANCHOR": {"STRIDE": 8, "RATIOS": [0.33, 0.5, 1, 2, 3], "SCALES": [8]},
         }
     )

@@ -15,9 +15,14 @@ from pysot.utils.files import write_json
 
 
 def add_crop_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --with-z and --dry-run."""
+    """Add --with-z, --with-masks and --dry-run."""
     parser.add_argument(
         "--with-z", action="store_true", help="also write each exemplar as .z.jpg; training does not need it"
+    )
+    parser.add_argument(
+        "--with-masks",
+        action="store_true",
+        help=f"also write the mask of each crop as .m.png, for SiamMask ({', '.join(mask_sets())})",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="count boxes and the disk space of their crops; write nothing"
@@ -31,13 +36,17 @@ def read_videos(
     counts: Counter,
     only: Collection[str] = (),
     excluded: Collection[str] = (),
+    with_masks: bool = False,
 ) -> list[RawVideo]:
     """Return the videos of a split, read with a progress bar.
 
-    Raises the errors of the set's reader, and ValueError if no video has a box.
+    Raises the errors of the set's reader, and ValueError if no video has a box, or for `with_masks` of a set without
+    masks.
     """
     raw_set = RAW_SETS[name]
-    source = raw_set.videos(root, split, counts, only, excluded)
+    if with_masks and not raw_set.has_masks:
+        raise ValueError(f"--with-masks: {name} has no masks, only {', '.join(mask_sets())} have; leave the option out")
+    source = raw_set.videos(root, split, counts, only, excluded, with_masks)
     videos = list(_cli.progress_bar(source, description=f"reading {name} {split}"))
     if not videos:
         raise ValueError(
@@ -47,15 +56,23 @@ def read_videos(
     return videos
 
 
-def make_crops(
-    videos: list[RawVideo], crops: Path, label: str, procs: int, size: int, with_z: bool, dry_run: bool
-) -> str:
-    """Crop the videos of a split; return a sentence about what was done, or for a dry run about what would be."""
-    if dry_run:
+def mask_sets() -> list[str]:
+    """Return the names of the sets that have masks."""
+    return [name for name, raw_set in RAW_SETS.items() if raw_set.has_masks]
+
+
+def make_crops(videos: list[RawVideo], crops: Path, label: str, procs: int, size: int, args: argparse.Namespace) -> str:
+    """Crop the videos of a split; return a sentence about what was done, or for a dry run about what would be.
+
+    `args` has the arguments of `add_crop_arguments`.
+    """
+    if args.dry_run:
         return describe_dry_run(videos, crops)
     progress = functools.partial(_cli.progress_bar, description=label)
-    result = crop_all(videos, crops, procs, size, progress, with_z)
+    result = crop_all(videos, crops, procs, size, progress, args.with_z, args.with_masks)
     crops_made = f"{result.written} crops written, {result.present} already present"
+    if args.with_masks:
+        crops_made += f", {result.masks} masks written ({result.empty_masks} of them empty)"
     return f"{crops_made}, {len(result.problems)} images or boxes left out"
 
 
@@ -84,9 +101,9 @@ def par_crop(name: str, folder: Path) -> None:
     _cli.setup_logging(quiet=True)
     for split in RAW_SETS[name].splits(args.root):
         counts: Counter = Counter()
-        videos = read_videos(name, args.root, split, counts)
+        videos = read_videos(name, args.root, split, counts, with_masks=args.with_masks)
         crops = args.out / f"crop{args.size}"
-        done = make_crops(videos, crops, split, args.procs, args.size, args.with_z, args.dry_run)
+        done = make_crops(videos, crops, split, args.procs, args.size, args)
         print(f"{split}: {len(videos)} {_unit(name)}, {done}; not used: {format_counts(counts)}")
 
 

@@ -52,9 +52,9 @@ def main() -> None:
     listed: set[str] = set()
     for split in splits:
         counts: Counter = Counter()
-        videos = _prepare.read_videos(args.set, args.root, split, counts, args.only, args.excluded)
+        videos = _prepare.read_videos(args.set, args.root, split, counts, args.only, args.excluded, args.with_masks)
         label = f"{args.set} {split}"
-        done = _prepare.make_crops(videos, crops, label, args.procs, 511, args.with_z, args.dry_run)
+        done = _prepare.make_crops(videos, crops, label, args.procs, 511, args)
         if args.dry_run:
             print(f"{split}: {len(videos)} videos, {done}; not used: {format_counts(counts)}")
             continue
@@ -68,7 +68,7 @@ def main() -> None:
                     f"{args.out / DESCRIPTION} named {packed}, which does not have the crops of this call; it names "
                     "crop511 again, until they are packed"
                 )
-            write_description(args.out, split, raw_set.frame_range, counts["boxes"])
+            write_description(args.out, split, raw_set.frame_range, counts["boxes"], args.with_masks)
     if not args.dry_run:
         report_unlisted(crops, listed)
         print(

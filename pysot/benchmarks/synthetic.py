@@ -30,7 +30,7 @@ def synthetic_tensor(name: str, shape: tuple, cls_gain: float = 0.002, loc_gain:
     if name.endswith("running_mean"):
         return (0.1 * rng.randn(*shape)).astype(np.float32)
     if len(shape) > 1:
-        gain = {"cls": cls_gain, "loc": loc_gain}[name.split(".")[-4]] if ".head.3." in name else 1.0
+        gain = {"cls": cls_gain, "loc": loc_gain}.get(name.split(".")[-4], 1.0) if ".head.3." in name else 1.0
         return (gain * rng.randn(*shape) * np.sqrt(2.0 / np.prod(shape[1:]))).astype(np.float32)
     if name.endswith(".bias"):
         return (0.05 * rng.randn(*shape)).astype(np.float32)

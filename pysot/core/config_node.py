@@ -13,8 +13,8 @@ from yacs.config import CfgNode
 _ALSO_TEXT = {"TRAIN.LOSS_SCALE", "TRAIN.CHECKPOINT_EVERY"}
 _ALSO_BOOL = {"TRAIN.CHANNELS_LAST"}
 _MAY_BE_OFF = {"TRAIN.GRAPH", "TRACK.GRAPH"}  # YAML reads off and on as truth values
-_DATASET_KEYS = {"ROOT": str, "ANNO": str, "FRAME_RANGE": int, "NUM_USE": int}
-_DATASET_DEFAULTS = {"FRAME_RANGE": 100, "NUM_USE": -1}
+_DATASET_KEYS = {"ROOT": str, "ANNO": str, "FRAME_RANGE": int, "NUM_USE": int, "MASKS": bool}
+_DATASET_DEFAULTS = {"FRAME_RANGE": 100, "NUM_USE": -1, "MASKS": False}
 
 
 class ConfigNode(CfgNode):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pysot.datasets.raw.video import CROP, crop_name
 from pysot.utils.files import find_path
 
 ARRAYS = ("videos", "track_offset", "tracks", "box_offset", "frames", "boxes")  # array fields of an annotation
@@ -68,11 +69,10 @@ class TrackAnnotation:
         videos = np.searchsorted(self.track_offset, tracks, side="right") - 1
         return zip(videos.tolist(), tracks.tolist(), boxes.tolist(), strict=True)
 
-    def crop_path(self, video: int, track: int, box: int) -> Path:
-        """Return the path of the 511x511 crop of one box."""
-        return Path(
-            f"{self.root}/{self.videos[video].decode()}/{int(self.frames[box]):06d}.{self.tracks[track].decode()}.x.jpg"
-        )
+    def crop_path(self, video: int, track: int, box: int, kind: str = CROP) -> Path:
+        """Return the path of the 511x511 crop of one box, or of its MASK."""
+        name = crop_name(int(self.frames[box]), self.tracks[track].decode(), kind)
+        return Path(f"{self.root}/{self.videos[video].decode()}/{name}")
 
 
 def find_data_path(path: str | Path, setting: str, folder: str | Path | None = None) -> Path:

@@ -8,6 +8,7 @@ image becomes float: see pysot/engine/batch.py.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -43,15 +44,55 @@ def centred_box(image_shape: Sequence[int], box: Sequence[float] | np.ndarray, e
     return center2corner(Center(width // 2, height // 2, w * scale, h * scale))
 
 
-def warp_box(image: np.ndarray, roi: Corner, size: int, fill: ArrayLike = 0) -> np.ndarray:
+def warp_box(image: np.ndarray, roi: Corner, size: int, fill: ArrayLike = 0, nearest: bool = False) -> np.ndarray:
     """Resample the region `roi` to (size, size): x1 lands on pixel 0, x2 on pixel size - 1.
 
-    Pixels outside of the image are `fill`, one value or one per channel.
+    Pixels outside of the image are `fill`, one value or one per channel. `nearest` takes the nearest pixel instead of
+    interpolating.
     """
     a, b = (size - 1) / (roi.x2 - roi.x1), (size - 1) / (roi.y2 - roi.y1)
     matrix = np.array([[a, 0, -a * roi.x1], [0, b, -b * roi.y1]])
     border = [float(value) for value in np.broadcast_to(fill, 3)]
-    return cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_CONSTANT, borderValue=border)
+    flags = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
+    return cv2.warpAffine(image, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=border)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Change of the geometry of a crop: the window left, top, width, height in its pixels, resized to (size, size)."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    size: int
+    flip: bool  # mirrored afterwards
+
+    def box(self, box: Corner) -> Corner:
+        """Return a box of the crop in pixels of the result."""
+        scale_x, scale_y = self.width / self.size, self.height / self.size
+        moved = Corner(
+            (box.x1 + 0.5 - self.left) / scale_x - 0.5,
+            (box.y1 + 0.5 - self.top) / scale_y - 0.5,
+            (box.x2 + 0.5 - self.left) / scale_x - 0.5,
+            (box.y2 + 0.5 - self.top) / scale_y - 0.5,
+        )
+        return Corner(self.size - 1 - moved.x2, moved.y1, self.size - 1 - moved.x1, moved.y2) if self.flip else moved
+
+    def mask(self, mask: np.ndarray) -> np.ndarray:
+        """Return the mask (size, size) of the result from that of the complete crop, by the nearest pixels."""
+        window = mask[self.top : self.top + self.height, self.left : self.left + self.width]
+        resized = cv2.resize(window, (self.size, self.size), interpolation=cv2.INTER_NEAREST_EXACT)
+        return np.ascontiguousarray(resized[:, ::-1]) if self.flip else resized
+
+
+class AugmentedCrop(NamedTuple):
+    """Result of an augmentation: `image` (size, size, 3), `box` in it, `light` (3,) float32 to be subtracted."""
+
+    image: np.ndarray
+    box: Corner
+    light: np.ndarray
+    geometry: Geometry
 
 
 @dataclass(frozen=True)
@@ -83,30 +124,22 @@ class Augmentation:
 
     def __call__(
         self, rng: np.random.Generator, image: CropView | JpegView, box: Corner, size: int, gray: bool = False
-    ) -> tuple[np.ndarray, Corner, np.ndarray]:
-        """Return a (size, size, 3) crop around the middle of the complete image, the box in it, and a lighting offset.
+    ) -> AugmentedCrop:
+        """Return a (size, size, 3) crop around the middle of the complete image, and `box` in it.
 
-        The offset, (3,) float32, is to be subtracted from the channels. `gray` first converts the crop to grey. Raises
-        ValueError for an image that is damaged.
+        `gray` first converts the crop to grey. Raises ValueError for an image that is damaged.
         """
         left, top, width, height = self._window(rng, (image.height, image.width), size)
         crop = cv2.resize(image.cut(left, top, width, height), (size, size))
-        scale_x, scale_y = width / size, height / size
-        box = Corner(
-            (box.x1 + 0.5 - left) / scale_x - 0.5,
-            (box.y1 + 0.5 - top) / scale_y - 0.5,
-            (box.x2 + 0.5 - left) / scale_x - 0.5,
-            (box.y2 + 0.5 - top) / scale_y - 0.5,
-        )
         if gray:
             crop = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
         light = lighting_offset(rng) if rng.random() < self.color else np.zeros(3, np.float32)
         if rng.random() < self.blur:
             crop = cross_blur(crop, int(rng.choice(BLUR_SIZES)), rng.random())
-        if rng.random() < self.flip:
+        geometry = Geometry(left, top, width, height, size, flip=rng.random() < self.flip)
+        if geometry.flip:
             crop = np.ascontiguousarray(crop[:, ::-1])
-            box = Corner(size - 1 - box.x2, box.y1, size - 1 - box.x1, box.y2)
-        return crop, box, light
+        return AugmentedCrop(crop, geometry.box(box), light, geometry)
 
     def _window(self, rng: np.random.Generator, image_shape: Sequence[int], size: int) -> tuple[int, int, int, int]:
         """Return the region to cut as left, top, width, height in whole pixels, nearest to the region of `_roi`.

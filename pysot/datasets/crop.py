@@ -1,14 +1,14 @@
 """crop511: the crop around one box that training reads.
 
-The target is in the middle and its exemplar square (box plus context) has 127 of the 511 pixels. Each crop is written
-under a hidden name and renamed, so an interrupted command leaves only complete crops. The next one adds the missing
-crops and replaces those made from another image or box.
+The target is in the middle and its exemplar square (box plus context) has 127 of the 511 pixels. The mask of a crop
+shows which of its pixels belong to the target. Each file is written under a hidden name and renamed, so an interrupted
+command leaves only complete files. The next one adds those that are missing and replaces those made from another image,
+box or mask.
 """
 
 import contextlib
 import functools
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -19,30 +19,41 @@ import cv2
 import numpy as np
 
 from pysot.datasets.augmentation import CONTEXT, warp_box
-from pysot.datasets.raw.video import RawFrame, RawVideo, crop_name, present_crops
+from pysot.datasets.crop_files import describe_mask_origin, describe_origin, read_origin, write_crop, write_mask
+from pysot.datasets.raw.masks import Mask, MaskReader
+from pysot.datasets.raw.video import CROP, EXEMPLAR, MASK, RawFrame, RawVideo, crop_name, present_crops
 from pysot.utils.bbox import Center, Corner, center2corner
 from pysot.utils.files import flush_disk
-from pysot.utils.image import read_image
+from pysot.utils.image import image_size, read_image
 from pysot.utils.jpeg import WITH_RESTARTS
 from pysot.utils.processes import worker_pool
 
 logger = logging.getLogger(__name__)
 EXEMPLAR_SIZE = 127
-_JPEG_HEADER_BYTES = 20  # bytes of a JPEG before its first segment
-_COMMENT_MARKER = b"\xff\xfe"  # of a JPEG comment; its length in two bytes and its text follow
 QUEUED_PER_PROCESS = 8  # submitted videos per process
 
 
 @dataclass(frozen=True)
 class CropResult:
-    """Number of crops written and already present, and the problems, of one or several videos."""
+    """Number of crops written and already present, and the problems, of one or several videos.
+
+    A crop counts as present with all of its files. `masks` were written, of which `empty_masks` have no pixel.
+    """
 
     written: int = 0
     present: int = 0
     problems: tuple[str, ...] = ()
+    masks: int = 0
+    empty_masks: int = 0
 
     def __add__(self, other: "CropResult") -> "CropResult":
-        return CropResult(self.written + other.written, self.present + other.present, self.problems + other.problems)
+        return CropResult(
+            self.written + other.written,
+            self.present + other.present,
+            self.problems + other.problems,
+            self.masks + other.masks,
+            self.empty_masks + other.empty_masks,
+        )
 
 
 def crop_roi(box: Sequence[float], size: int = 511) -> Corner:
@@ -67,45 +78,62 @@ def crop511(
     return warp_box(image, crop_roi(box, size), size, cv2.mean(image)[:3] if fill is None else fill)
 
 
-def crop_video(video: RawVideo, out: Path, size: int = 511, with_z: bool = False) -> CropResult:
+def crop_mask(mask: np.ndarray, box: Sequence[float], size: int = 511) -> np.ndarray:
+    """Return the mask (size, size) uint8, 0 or 1, of a crop by `crop511`, from that of the image, (H, W), 0 or 1.
+
+    It is 0 outside of the image.
+    """
+    return warp_box(mask, crop_roi(box, size), size, nearest=True)
+
+
+def crop_video(
+    video: RawVideo, out: Path, size: int = 511, with_z: bool = False, with_masks: bool = False
+) -> CropResult:
     """Write the missing crops of a video to `out/<video>`.
 
-    `with_z` also writes the exemplar of each box, `<frame>.<track>.z.jpg` of 127 pixels. Images that can't be read, and
-    boxes outside of their image, become `problems`. Raises OSError when a crop can't be written.
+    `with_z` also writes the exemplar of each box, `<frame>.<track>.z.jpg` of 127 pixels, and `with_masks` its mask,
+    `<frame>.<track>.m.png`. Images and masks that can't be read, and boxes outside of their image, become `problems`.
+    Raises OSError when a crop can't be written.
     """
     folder = Path(out) / video.name
-    origins = {
-        crop_name(frame.number, track): _describe_origin(frame, box)
-        for frame in video.frames
-        for track, box in frame.boxes.items()
-    }
-    done = _find_current_crops(folder, origins, with_z)
-    written, present = 0, len(done)
-    problems: list[str] = []
+    kinds = (CROP, *((EXEMPLAR,) if with_z else ()), *((MASK,) if with_masks else ()))
+    done = {kind: _find_current_crops(video, folder, kind) for kind in kinds}
+    total = CropResult()
     for frame in video.frames:
         missing = {
-            name: box for track, box in frame.boxes.items() if (name := crop_name(frame.number, track)) not in done
+            track: todo
+            for track in frame.boxes
+            if (todo := [kind for kind in kinds if (frame.number, track) not in done[kind]])
         }
+        total += CropResult(present=len(frame.boxes) - len(missing))
         if missing:
-            frame_written, frame_problems = _crop_frame(frame, missing, folder, size, with_z)
-            written += frame_written
-            problems += frame_problems
-    return CropResult(written, present, tuple(problems))
+            total += _crop_frame(frame, missing, folder, size)
+    return total
 
 
-def _find_current_crops(folder: Path, origins: dict[str, str], with_z: bool) -> set[str]:
-    """Return the names of the crops that exist and were made from the same image and box."""
-    kinds = (".x.jpg", ".z.jpg") if with_z else (".x.jpg",)
-    return set.intersection(
-        *(
-            {
-                name
-                for path in present_crops(folder, kind)
-                if (name := f"{path[:-6]}.x.jpg") in origins and _has_origin(folder / path, origins[name])
-            }
-            for kind in kinds
-        )
-    )
+def _find_current_crops(video: RawVideo, folder: Path, kind: str) -> set[tuple[int, str]]:
+    """Return frame and track of the crops that exist and were made from the same image and box.
+
+    For `kind` MASK they were made from the same mask and box.
+    """
+    present = set(present_crops(folder, kind))
+    if not present:
+        return set()
+    return {
+        (frame.number, track)
+        for frame in video.frames
+        for track, box in frame.boxes.items()
+        if (name := crop_name(frame.number, track, kind)) in present
+        and _has_origin(folder / name, _origin(frame, track, box, kind))
+    }
+
+
+def _origin(frame: RawFrame, track: str, box: Sequence[float], kind: str) -> str:
+    return describe_mask_origin(_mask_of(frame, track), box) if kind == MASK else describe_origin(frame, box)
+
+
+def _mask_of(frame: RawFrame, track: str) -> Mask | None:
+    return (frame.masks or {}).get(track)
 
 
 def _has_origin(path: Path, origin: str) -> bool:
@@ -114,73 +142,53 @@ def _has_origin(path: Path, origin: str) -> bool:
     return not recorded or recorded.startswith(origin)
 
 
-def _describe_origin(frame: RawFrame, box: Sequence[float]) -> str:
-    """Return the text that a crop's file records: the end of the image's path, the box, and the size of the image."""
-    origin = f"{'/'.join(frame.image.parts[-3:])} {' '.join(f'{float(value):.3f}' for value in box)}"
-    with contextlib.suppress(OSError):  # crops stay valid after their images are removed
-        origin += f" {frame.image.stat().st_size} bytes"
-    return origin
-
-
-def read_origin(path: Path) -> str:
-    """Return the origin that a crop's file records in a comment at its beginning; "" for crops of earlier versions."""
-    with open(path, "rb") as stream:
-        head = stream.read(_JPEG_HEADER_BYTES + 4)
-        if head[_JPEG_HEADER_BYTES : _JPEG_HEADER_BYTES + 2] != _COMMENT_MARKER:
-            return ""
-        length = int.from_bytes(head[_JPEG_HEADER_BYTES + 2 :], "big")
-        return stream.read(length - 2).decode("utf-8", errors="replace")
-
-
-def _crop_frame(
-    frame: RawFrame, missing: dict[str, tuple[float, float, float, float]], folder: Path, size: int, with_z: bool
-) -> tuple[int, list[str]]:
-    """Write the `missing` crops of an image, given as crop name -> box; return their number and the problems."""
+def _crop_frame(frame: RawFrame, missing: dict[str, list[str]], folder: Path, size: int) -> CropResult:
+    """Write the `missing` crops of an image, given as the kinds of each track."""
+    needs_pixels = any(kinds != [MASK] for kinds in missing.values())
     try:
-        image = read_image(frame.image)
+        image = read_image(frame.image) if needs_pixels else None
+        width, height = image_size(frame.image) if image is None else image.shape[1::-1]
     except (OSError, ValueError) as error:
-        return 0, [str(error)]
-    height, width = image.shape[:2]
-    fill = cv2.mean(image)[:3]
-    problems = []
-    for name, box in missing.items():
+        return CropResult(problems=(str(error),))
+    fill = None if image is None else cv2.mean(image)[:3]
+    total, masks = CropResult(), MaskReader()
+    for track, kinds in missing.items():
+        box = frame.boxes[track]
         if box[0] >= width or box[1] >= height or box[2] <= 0 or box[3] <= 0:
-            problems.append(
+            problem = (
                 f"{frame.image}: box {[round(value, 1) for value in box]} is outside of the image ({width} x {height})"
             )
+            total += CropResult(problems=(problem,))
             continue
-        origin = _describe_origin(frame, box)
-        write_crop(folder / name, crop511(image, box, size, fill), origin)
-        if with_z:
-            write_crop(folder / f"{name[:-6]}.z.jpg", crop511(image, box, EXEMPLAR_SIZE, fill), origin)
-    return len(missing) - len(problems), problems
+        for kind in kinds:
+            path, origin = folder / crop_name(frame.number, track, kind), _origin(frame, track, box, kind)
+            if kind == MASK:
+                mask, problems = _read_mask(frame, track, (height, width), masks)
+                crop = crop_mask(mask, box, size)
+                write_mask(path, crop, origin)
+                total += CropResult(problems=problems, masks=1, empty_masks=int(not crop.any()))
+            elif image is not None:
+                write_crop(path, crop511(image, box, size if kind == CROP else EXEMPLAR_SIZE, fill), origin)
+        total += CropResult(written=1)
+    return total
 
 
-def write_crop(path: Path, crop: np.ndarray, origin: str = "") -> None:
-    """Write a JPEG that records its `origin` and of which regions can be decoded, atomically.
-
-    It is not flushed to disk one by one, since there are millions of crops: `crop_all` flushes all at its end.
-    """
-    part = path.with_name(f".{path.name}.part")
-    data = cv2.imencode(".jpg", crop, WITH_RESTARTS)[1].tobytes()
-    comment = origin.encode()[:60000]
-    if comment:
-        header, rest = data[:_JPEG_HEADER_BYTES], data[_JPEG_HEADER_BYTES:]
-        data = header + _COMMENT_MARKER + (len(comment) + 2).to_bytes(2, "big") + comment + rest
+def _read_mask(
+    frame: RawFrame, track: str, shape: tuple[int, int], masks: MaskReader
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the mask of a track, (height, width) of `shape`, and the problems because of which it is empty."""
+    mask = _mask_of(frame, track)
+    if mask is None:
+        return np.zeros(shape, np.uint8), ()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        os.replace(part, path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        if isinstance(error, OSError):
-            raise OSError(
-                error.errno,
-                f"cannot write {path}: {error.strerror or error}. Free some space or choose another --out, and run the "
-                "same command again: finished crops are kept",
-            ) from error
-        raise
+        pixels = masks.read(mask)
+        if pixels.shape != shape:
+            raise ValueError(
+                f"it has {pixels.shape[1]} x {pixels.shape[0]} pixels, the image has {shape[1]} x {shape[0]}"
+            )
+        return pixels, ()
+    except (OSError, ValueError) as error:
+        return np.zeros(shape, np.uint8), (f"the mask of track {track} of {frame.image}, which is now empty: {error}",)
 
 
 def crop_all(
@@ -190,6 +198,7 @@ def crop_all(
     size: int = 511,
     progress: Callable[..., Iterable[CropResult]] | None = None,
     with_z: bool = False,
+    with_masks: bool = False,
 ) -> CropResult:
     """Crop all videos with `crop_video`, log each problem, and return the sums.
 
@@ -197,7 +206,7 @@ def crop_all(
     `crop_videos`.
     """
     total = CropResult()
-    results = crop_videos(videos, out, procs, size, with_z)
+    results = crop_videos(videos, out, procs, size, with_z, with_masks)
     for result in progress(results, total=len(videos)) if progress else results:
         for problem in result.problems:
             logger.warning("left out: %s", problem)
@@ -210,7 +219,12 @@ def crop_all(
 
 
 def crop_videos(
-    videos: Iterable[RawVideo], out: Path, procs: int = 1, size: int = 511, with_z: bool = False
+    videos: Iterable[RawVideo],
+    out: Path,
+    procs: int = 1,
+    size: int = 511,
+    with_z: bool = False,
+    with_masks: bool = False,
 ) -> Iterator[CropResult]:
     """Crop videos in `procs` processes and yield a result per video as they finish.
 
@@ -220,9 +234,9 @@ def crop_videos(
         raise ValueError(f"expected at least 1 process and {EXEMPLAR_SIZE} pixels, got {procs} and {size}")
     if procs == 1:
         for video in videos:
-            yield crop_video(video, out, size, with_z)
+            yield crop_video(video, out, size, with_z, with_masks)
         return
-    crop_one = functools.partial(crop_video, out=out, size=size, with_z=with_z)
+    crop_one = functools.partial(crop_video, out=out, size=size, with_z=with_z, with_masks=with_masks)
     running: dict[Future[CropResult], str] = {}
     try:
         with worker_pool(procs, functools.partial(single_threaded, crop_one)) as submit:

@@ -1,5 +1,6 @@
 """Training data from the config."""
 
+import itertools
 from pathlib import Path
 
 from torch.utils.data import DataLoader
@@ -12,6 +13,7 @@ from pysot.datasets.collate import Collate
 from pysot.datasets.dataset import TrackingPairDataset, init_worker
 from pysot.datasets.dataset_yaml import DESCRIPTION, find_description
 from pysot.datasets.index import load_annotation
+from pysot.datasets.mask_files import require_masks
 from pysot.datasets.sampler import EpochBatchSampler
 from pysot.utils.cores import raise_open_file_limit
 from pysot.utils.signals import end_daemons_at_exit
@@ -68,11 +70,20 @@ def find_dataset_paths(cfg: CfgNode, data_path: str | None = None) -> list[tuple
 
 
 def build_dataset(cfg: CfgNode, *, seed: int, data_path: str | None = None) -> TrackingPairDataset:
-    """Build the data set of training items from cfg.DATASET.NAMES."""
+    """Build the data set of training items from cfg.DATASET.NAMES, with masks if cfg.MASK.MASK.
+
+    Raises ValueError as `build_train_loader`, and if MASKS of a data set promises masks that it does not have.
+    """
     sections = [_dataset_section(cfg, name, data_path) for name in cfg.DATASET.NAMES]
     if not sections:
         raise ValueError("DATASET.NAMES is empty: name at least one data set to train on")
-    return TrackingPairDataset(
+    masks = [section.MASKS for section in sections] if cfg.MASK.MASK else None
+    if masks is not None and not any(masks):
+        raise ValueError(
+            f"MASK.MASK is true, but MASKS is false for all of DATASET.NAMES ({', '.join(cfg.DATASET.NAMES)}): "
+            "SiamMask needs a data set with masks. Prepare one with --with-masks, or set MASK.MASK to false"
+        )
+    dataset = TrackingPairDataset(
         [
             load_annotation(name, section.ROOT, section.ANNO, data_path)
             for name, section in zip(cfg.DATASET.NAMES, sections, strict=True)
@@ -88,7 +99,11 @@ def build_dataset(cfg: CfgNode, *, seed: int, data_path: str | None = None) -> T
         anchor_target=_build_anchor_target(cfg),
         negative_share=cfg.DATASET.NEG,
         gray_share=cfg.DATASET.GRAY,
+        masks=masks,
     )
+    for storage in itertools.compress(dataset.storages, masks or ()):
+        require_masks(storage)
+    return dataset
 
 
 def _dataset_section(cfg: CfgNode, name: str, data_path: str | None) -> CfgNode:

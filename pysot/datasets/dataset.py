@@ -12,8 +12,9 @@ from torch.utils.data import Dataset
 
 from pysot.datasets.anchor_target import AnchorTarget
 from pysot.datasets.annotation import TrackAnnotation
-from pysot.datasets.augmentation import Augmentation, centred_box
+from pysot.datasets.augmentation import Augmentation, AugmentedCrop, Geometry, centred_box
 from pysot.datasets.collate import Forms
+from pysot.datasets.crop_files import decode_mask
 from pysot.datasets.sampler import Pair, Target, draw_pair, epoch_order, require_two_objects
 from pysot.datasets.storage import CropView, JpegView, open_storage
 from pysot.utils.bbox import Corner
@@ -52,7 +53,13 @@ class TrackingPairDataset(Dataset):
         anchor_target: AnchorTarget,
         negative_share: float = 0.0,
         gray_share: float = 0.0,
+        masks: Sequence[bool] | None = None,
     ) -> None:
+        """Open the crops of `annotations`.
+
+        `masks` says which of them have a mask for each crop; None makes items without masks. Raises ValueError for
+        values that do not fit together.
+        """
         if not 0 <= negative_share <= 1 or not 0 <= gray_share <= 1:
             raise ValueError(f"DATASET.NEG and DATASET.GRAY must be in [0, 1], got {negative_share} and {gray_share}")
         if any(frame_range < 0 for frame_range in frame_ranges):
@@ -73,6 +80,7 @@ class TrackingPairDataset(Dataset):
         self.anchor_target = anchor_target
         self.negative_share = negative_share
         self.gray_share = gray_share
+        self.masks = None if masks is None else list(masks)
         self._order: np.ndarray | None = None
         self._order_epoch: int | None = None
         self._unreadable = torch.zeros(1, dtype=torch.int64).share_memory_()
@@ -101,9 +109,11 @@ class TrackingPairDataset(Dataset):
         return [summary, *map(self._unreadable_reason, targets)]
 
     def _unreadable_reason(self, target: Target) -> str:
-        """Read a crop again and return the error message."""
+        """Read a crop again, and its mask if the data set has masks, and return the error message."""
         try:
-            _ = self.read(target)[0].pixels
+            pixels = self.read(target)[0].pixels
+            if self.masks is not None and self.masks[target.dataset]:
+                self._read_mask(target, pixels.shape[1], pixels.shape[0])
         except (OSError, ValueError) as error:
             return str(error)
         return f"{self.name(target)} is readable now"
@@ -128,6 +138,8 @@ class TrackingPairDataset(Dataset):
         """Shape and type of each array of an item."""
         offsets = self.anchor_target.anchors[1].shape
         uint8, float32 = np.dtype(np.uint8), np.dtype(np.float32)
+        mask_shape = (self.search_size, self.search_size)
+        mask_forms = {"search_mask": (mask_shape, uint8), "has_mask": ((), np.dtype(np.bool_))}
         return {
             "template": ((3, self.template_size, self.template_size), uint8),
             "search": ((3, self.search_size, self.search_size), uint8),
@@ -137,6 +149,7 @@ class TrackingPairDataset(Dataset):
             "label_loc": (offsets, float32),
             "label_loc_weight": (offsets[1:], float32),
             "bbox": ((4,), float32),
+            **({} if self.masks is None else mask_forms),
         }
 
     def __getitem__(self, index: tuple[int, int]) -> dict[str, np.ndarray]:
@@ -144,6 +157,9 @@ class TrackingPairDataset(Dataset):
 
         template and search are channels first in BGR order; template_light and search_light are to be subtracted from
         their channels; the labels are those of `AnchorTarget`; bbox is the target xyxy in the search crop.
+
+        For SiamMask, search_mask is the mask in the search crop, 0 or 1, and has_mask says whether there is one: not
+        for a negative pair, a data set without masks, or an object without a mask.
         """
         epoch, position = index
         rng = np.random.default_rng([self.seed, epoch, position])
@@ -182,20 +198,21 @@ class TrackingPairDataset(Dataset):
     def _build_item(self, rng: np.random.Generator, pair: Pair) -> dict[str, np.ndarray]:
         """Read and augment both crops, and label the search crop. Raises UnreadableCropError."""
         gray = rng.random() < self.gray_share
-        template_crop, _, template_light = self._cut(
+        template, _ = self._cut(
             rng, pair.template, self.template_augmentation, self.template_size, gray, self.template_required_side
         )
-        search_crop, box, search_light = self._cut(rng, pair.search, self.search_augmentation, self.search_size, gray)
-        label_cls, label_loc, label_loc_weight = self.anchor_target(rng, box, pair.negative)
+        search, crop_size = self._cut(rng, pair.search, self.search_augmentation, self.search_size, gray)
+        label_cls, label_loc, label_loc_weight = self.anchor_target(rng, search.box, pair.negative)
         return {
-            "template": _channels_first(template_crop),
-            "search": _channels_first(search_crop),
-            "template_light": template_light,
-            "search_light": search_light,
+            "template": _channels_first(template.image),
+            "search": _channels_first(search.image),
+            "template_light": template.light,
+            "search_light": search.light,
             "label_cls": label_cls,
             "label_loc": label_loc,
             "label_loc_weight": label_loc_weight,
-            "bbox": np.array(box, np.float32),
+            "bbox": np.array(search.box, np.float32),
+            **self._mask_item(pair, search.geometry, crop_size),
         }
 
     def _cut(
@@ -206,13 +223,35 @@ class TrackingPairDataset(Dataset):
         size: int,
         gray: bool,
         required_side: int | None = None,
-    ) -> tuple[np.ndarray, Corner, np.ndarray]:
-        """Return what `augmentation` makes of the crop of a target."""
+    ) -> tuple[AugmentedCrop, tuple[int, int]]:
+        """Return what `augmentation` makes of the crop of a target, and width and height of the complete crop."""
         try:
             view, box = self.read(target, required_side)
-            return augmentation(rng, view, box, size, gray)
+            return augmentation(rng, view, box, size, gray), (view.width, view.height)
         except (OSError, ValueError) as error:
             raise UnreadableCropError(target) from error
+
+    def _mask_item(self, pair: Pair, geometry: Geometry, crop_size: tuple[int, int]) -> dict[str, np.ndarray]:
+        """Return the mask in the search crop, and whether there is one; nothing for items without masks.
+
+        Raises UnreadableCropError if the mask file is missing, damaged, or not of `crop_size`, which is width, height.
+        """
+        if self.masks is None:
+            return {}
+        if not pair.negative and self.masks[pair.search.dataset]:
+            try:
+                mask = self._read_mask(pair.search, *crop_size)
+            except (OSError, ValueError) as error:
+                raise UnreadableCropError(pair.search) from error
+            if mask.any():
+                return {"search_mask": geometry.mask(mask), "has_mask": np.array(True)}
+        empty = np.zeros((self.search_size, self.search_size), np.uint8)
+        return {"search_mask": empty, "has_mask": np.array(False)}
+
+    def _read_mask(self, target: Target, width: int, height: int) -> np.ndarray:
+        """Read the mask of a crop of width x height pixels. Raises OSError or ValueError if it cannot be used."""
+        data, name = self.storages[target.dataset].read_mask(target.video, target.track, target.box)
+        return decode_mask(data, name, width, height)
 
     def _record_unreadable(self, target: Target) -> None:
         """Count an unreadable crop, and keep its target if a row is free."""

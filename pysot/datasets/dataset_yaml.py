@@ -12,7 +12,7 @@ from pysot.datasets.storage import is_pack
 from pysot.utils.files import REPO_ROOT, atomic_write
 
 DESCRIPTION = "dataset.yaml"
-KEYS = {"ROOT": str, "ANNO": str, "FRAME_RANGE": int, "NUM_USE": int}
+KEYS = {"ROOT": str, "ANNO": str, "FRAME_RANGE": int, "NUM_USE": int, "MASKS": bool}
 
 
 def config_name(name: str) -> str:
@@ -20,12 +20,15 @@ def config_name(name: str) -> str:
     return re.sub(r"\W", "_", name).upper()
 
 
-def write_description(folder: Path, split: str, frame_range: int, num_use: int) -> None:
-    """Describe the annotation `<split>.json` of a folder, with paths relative to the folder.
+def write_description(folder: Path, split: str, frame_range: int, num_use: int, masks: bool = False) -> None:
+    """Describe the annotation `<split>.json` of a folder, with paths relative to the folder; `masks` says that every
+    crop has a mask file.
 
     Raises OSError as `atomic_write`.
     """
     content = {"ROOT": "crop511", "ANNO": f"{split}.json", "FRAME_RANGE": frame_range, "NUM_USE": num_use}
+    if masks:
+        content["MASKS"] = True
     with atomic_write(Path(folder) / DESCRIPTION) as stream:
         yaml.safe_dump(content, stream, sort_keys=False)
 
@@ -63,7 +66,7 @@ def find_described_pack(folder: Path) -> Path | None:
 
 
 def find_description(name: str, folder: str | Path | None = None) -> dict[str, Any] | None:
-    """Return ROOT and ANNO (paths), FRAME_RANGE and NUM_USE of the set that a config calls `name`, or None.
+    """Return ROOT and ANNO (paths), FRAME_RANGE, NUM_USE and MASKS of the set that a config calls `name`, or None.
 
     Descriptions are searched in the subfolders of `folder` and of `folder`/training_dataset; without `folder`, of the
     current folder and of the repository. Raises ValueError for an invalid description.
@@ -82,6 +85,8 @@ def _read_description(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not YAML ({str(error).splitlines()[0]}); prepare the data set again") from None
+    if isinstance(content, dict):
+        content.setdefault("MASKS", False)
     if not isinstance(content, dict) or not all(isinstance(content.get(key), kind) for key, kind in KEYS.items()):
         expected = ", ".join(f"{key} ({kind.__name__})" for key, kind in KEYS.items())
         raise ValueError(f"{path} must have {expected}, got {content!r}; prepare the data set again")

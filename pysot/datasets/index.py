@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from pysot.datasets.annotation import ARRAYS, TrackAnnotation, find_data_path, index_annotation
-from pysot.datasets.raw.video import crop_name, is_complete_jpeg
+from pysot.datasets.raw.video import crop_name, is_complete_image
 from pysot.datasets.storage import is_pack, read_pack_description, source_signature
 from pysot.utils.files import atomic_write, file_lock, publish_folder, read_json, write_json
 
@@ -188,7 +188,7 @@ def _is_unchanged(root: Path, video: str, track: str, frame: int, reason: str = 
     current = _crop_state(root, video, track, frame)
     if state != "unknown":
         return current == state
-    return current is None or not is_complete_jpeg(_crop_path(root, video, track, frame))
+    return current is None or not is_complete_image(_crop_path(root, video, track, frame))
 
 
 def _crop_path(root: Path, video: str, track: str, frame: int) -> Path:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from pysot.datasets.annotation import TrackAnnotation
+from pysot.datasets.raw.video import CROP, MASK
 from pysot.utils.files import read_json
 from pysot.utils.image import decode_image, read_image_bytes
 from pysot.utils.jpeg import JpegSegments, decode_region, find_segments
@@ -27,6 +28,10 @@ ENTRY_DTYPE = np.dtype(
         ("centre_crc", "<u4"),
     ]
 )
+
+
+# Position and checksum of a box's mask in a pack with masks.
+MASK_DTYPE = np.dtype([("start", "<i8"), ("length", "<i4"), ("crc", "<u4")])
 
 
 def source_signature(source: Path) -> dict[str, int]:
@@ -117,6 +122,11 @@ class CropFiles:
         """Return the file that `read` decodes. Raises FileNotFoundError."""
         return read_image_bytes(self.annotation.crop_path(video, track, box))
 
+    def read_mask(self, video: int, track: int, box: int) -> tuple[bytes, object]:
+        """Return the file of the mask of a box and its path. Raises FileNotFoundError."""
+        path = self.annotation.crop_path(video, track, box, MASK)
+        return read_image_bytes(path), path
+
     def name(self, video: int, track: int, box: int) -> str:
         """Return the path of a crop, for messages."""
         return str(self.annotation.crop_path(video, track, box))
@@ -129,16 +139,22 @@ class CropPack:
         self.annotation = annotation
         self.root = annotation.root
         self.description = read_pack_description(self.root)
-        self.entries = np.asarray(np.load(self.root / "places.npy", mmap_mode="r"))
-        if self.entries.dtype != ENTRY_DTYPE or len(self.entries) != len(annotation.boxes):
-            raise ValueError(
-                f"{self.root / 'places.npy'} does not have an entry for each of {len(annotation.boxes)} boxes; "
-                "pack the data set again"
-            )
+        self.entries = self._load_entries("places.npy", ENTRY_DTYPE)
+        has_masks = self.description.get("masks", False)
+        self.mask_entries = self._load_entries("masks.npy", MASK_DTYPE) if has_masks else None
         self.centre = self.description["centre"]
         self.side = self.description["side"]
         self._files: dict[int, int] = {}
         self._opening = threading.Lock()
+
+    def _load_entries(self, name: str, dtype: np.dtype) -> np.ndarray:
+        entries = np.asarray(np.load(self.root / name, mmap_mode="r"))
+        if entries.dtype != dtype or len(entries) != len(self.annotation.boxes):
+            raise ValueError(
+                f"{self.root / name} does not have an entry for each of {len(self.annotation.boxes)} boxes; "
+                "pack the data set again"
+            )
+        return entries
 
     def __reduce__(self) -> tuple[type["CropPack"], tuple[TrackAnnotation]]:
         return CropPack, (self.annotation,)
@@ -163,13 +179,24 @@ class CropPack:
         entry = self.entries[box]
         prefix = "" if self._needs_complete_crop(required_side) else "centre_"
         shard, start, length, crc = entry[["shard", f"{prefix}start", f"{prefix}length", f"{prefix}crc"]].item()
+        return self._read_verified(_LazyName(self, video, track, box), shard, start, length, crc)
+
+    def read_mask(self, video: int, track: int, box: int) -> tuple[bytes, object]:
+        """Return the verified file of the mask of a box, and its name. Raises as `read`."""
+        if self.mask_entries is None:
+            raise ValueError(f"{self.root} was packed without masks; pack it again with --with-masks")
+        start, length, crc = self.mask_entries[box].item()
+        name = _LazyName(self, video, track, box, MASK)
+        return self._read_verified(name, int(self.entries[box]["shard"]), start, length, crc), name
+
+    def _read_verified(self, name: "_LazyName", shard: int, start: int, length: int, crc: int) -> bytes:
         if length == 0:
-            raise FileNotFoundError(f"{self.name(video, track, box)} did not exist when the data set was packed")
+            raise FileNotFoundError(f"{name} did not exist when the data set was packed")
         data = os.pread(self._file(shard), length, start)
         if len(data) < length or zlib.crc32(data) != crc:
             raise ValueError(
-                f"{self.name(video, track, box)} is damaged: the content of {shard_path(self.root, shard)} is not what "
-                "was written; copy or pack it again"
+                f"{name} is damaged: the content of {shard_path(self.root, shard)} is not what was written; copy or "
+                "pack it again"
             )
         return data
 
@@ -181,9 +208,9 @@ class CropPack:
                     self._files[shard] = os.open(shard_path(self.root, shard), os.O_RDONLY)
         return self._files[shard]
 
-    def name(self, video: int, track: int, box: int) -> str:
-        """Return the pack and the path of a crop in it, for messages."""
-        return f"{self.root}:{self.annotation.crop_path(video, track, box).relative_to(self.root)}"
+    def name(self, video: int, track: int, box: int, kind: str = CROP) -> str:
+        """Return the pack and the path of a crop in it, or of its MASK, for messages."""
+        return f"{self.root}:{self.annotation.crop_path(video, track, box, kind).relative_to(self.root)}"
 
 
 @dataclass(frozen=True)
@@ -194,9 +221,10 @@ class _LazyName:
     video: int
     track: int
     box: int
+    kind: str = CROP
 
     def __str__(self) -> str:
-        return self.storage.name(self.video, self.track, self.box)
+        return self.storage.name(self.video, self.track, self.box, self.kind)
 
 
 def shard_path(root: Path, shard: int) -> Path:

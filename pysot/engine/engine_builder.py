@@ -41,8 +41,9 @@ def build_lr_schedule(cfg: CfgNode) -> LRSchedule:
 
 
 def build_freeze_plan(cfg: CfgNode) -> FreezePlan:
-    """Return the rule for freezing the backbone."""
-    return FreezePlan(tuple(cfg.BACKBONE.TRAIN_LAYERS), cfg.BACKBONE.TRAIN_EPOCH)
+    """Return the rule for freezing the backbone, or with REFINE.REFINE all but the refinement of masks."""
+    only = "refine_head" if cfg.REFINE.REFINE else ""
+    return FreezePlan(tuple(cfg.BACKBONE.TRAIN_LAYERS), cfg.BACKBONE.TRAIN_EPOCH, only)
 
 
 def build_optimizer(model: nn.Module, cfg: CfgNode) -> torch.optim.Optimizer:
@@ -214,7 +215,7 @@ def build_trainer(
     settings = build_settings(cfg, device, epochs, max_steps)
     freeze = build_freeze_plan(cfg)
     schedule = build_lr_schedule(cfg)
-    if train.EPOCH > freeze.train_epoch:
+    if train.EPOCH > freeze.train_epoch and not freeze.only:
         freeze.check(model)
     if save and rank.is_main:
         check_folder(folder)

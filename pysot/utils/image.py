@@ -41,14 +41,17 @@ def read_image_bytes(path: str | os.PathLike) -> bytes:
         ) from None
 
 
-def decode_image(data: bytes, path: object) -> np.ndarray:
-    """Decode the bytes of an image file as `read_image` does; `path` names them in errors."""
+def decode_image(data: bytes, path: object, mode: int = cv2.IMREAD_COLOR) -> np.ndarray:
+    """Decode the bytes of an image file as `read_image` does; `path` names them in errors.
+
+    With mode IMREAD_GRAYSCALE of cv2, the result is (H, W).
+    """
     if not data:
         raise ValueError(f"image {path} is an empty file; copy or extract it again")
     if _is_cut_off(data):
         raise ValueError(f"image {path} is cut off after {len(data)} bytes; copy or extract it again")
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), mode | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         raise ValueError(
             f"image {path} cannot be decoded ({error.err}); convert it to an ordinary JPEG or PNG"
@@ -57,7 +60,7 @@ def decode_image(data: bytes, path: object) -> np.ndarray:
         raise ValueError(
             f"image {path} cannot be decoded (not an image, or damaged); copy it again or convert it to JPEG"
         )
-    return _reduce_to_8_bits(data, image, path) if _may_have_16_bits(data) else image
+    return _reduce_to_8_bits(data, image, path) if mode == cv2.IMREAD_COLOR and _may_have_16_bits(data) else image
 
 
 def _may_have_16_bits(data: bytes) -> bool:

@@ -172,7 +172,7 @@ def test_a_new_data_set_needs_no_code():
         ["DATASET.MINE.ROOT", "a", "DATASET.MINE.ANNO", "b", "DATASET.NAMES", "[MINE]"],
         for_training=True,
     )
-    assert config.DATASET.MINE == {"ROOT": "a", "ANNO": "b", "FRAME_RANGE": 100, "NUM_USE": -1}
+    assert config.DATASET.MINE == {"ROOT": "a", "ANNO": "b", "FRAME_RANGE": 100, "NUM_USE": -1, "MASKS": False}
 
 
 def test_numbers_that_yaml_reads_as_text():

@@ -101,7 +101,7 @@ def test_the_region_is_that_of_the_literal_recipe_in_whole_pixels(scale, shift, 
     begins = left - 0.5 + 0.5 * width / size, top - 0.5 + 0.5 * height / size  # the middle of the crop's first pixel
     np.testing.assert_allclose(begins, [x1, y1], atol=1.01)
     box = Corner(200.0, 220.0, 290.0, 300.0)
-    crop, moved, light = augmentation(Scripted(scale, shift), full_view(image), box, size)
+    crop, moved, light, _ = augmentation(Scripted(scale, shift), full_view(image), box, size)
     ours = (*begins, width / size, height / size)
     np.testing.assert_allclose(
         moved,
@@ -149,7 +149,7 @@ def test_box_follows_the_picture():
     image = np.zeros((511, 511, 3), np.uint8)
     image[215:296, 225:286] = 255  # x 225..285, y 215..295
     for seed in range(20):
-        crop, box, _ = Augmentation(**{**NOTHING, "shift": 64, "scale": 0.18, "flip": 0.5})(
+        crop, box, *_ = Augmentation(**{**NOTHING, "shift": 64, "scale": 0.18, "flip": 0.5})(
             np.random.default_rng(seed), full_view(image), Corner(225.0, 215.0, 285.0, 295.0), 255
         )
         rows, columns = np.flatnonzero(crop[:, :, 0].max(axis=1) > 127), np.flatnonzero(crop[:, :, 0].max(axis=0) > 127)
@@ -199,8 +199,8 @@ def test_colour_offsets_have_the_published_covariance():
 
 def test_colour_is_one_offset_per_image_without_clipping():
     image, box = np.full((511, 511, 3), 255, np.uint8), Corner(0.0, 0.0, 9.0, 9.0)
-    crop, _, light = Augmentation(**{**NOTHING, "color": 1.0})(np.random.default_rng(3), full_view(image), box, 63)
-    again, _, same = Augmentation(**{**NOTHING, "color": 1.0, "flip": 1.0})(
+    crop, _, light, _ = Augmentation(**{**NOTHING, "color": 1.0})(np.random.default_rng(3), full_view(image), box, 63)
+    again, _, same, _ = Augmentation(**{**NOTHING, "color": 1.0, "flip": 1.0})(
         np.random.default_rng(3), full_view(image), box, 63
     )
     batch = {name: torch.from_numpy(crop.transpose(2, 0, 1))[None] for name in ("template", "search")}
@@ -247,8 +247,8 @@ def test_colour_may_follow_blur_in_whole_grey_values(size):
 
 def test_flip_mirrors_picture_and_box():
     image, box = textured(), Corner(200.0, 220.0, 290.0, 300.0)
-    plain, plain_box, _ = Augmentation(**NOTHING)(np.random.default_rng(0), full_view(image), box, 255)
-    flipped, flipped_box, _ = Augmentation(**{**NOTHING, "flip": 1.0})(
+    plain, plain_box, *_ = Augmentation(**NOTHING)(np.random.default_rng(0), full_view(image), box, 255)
+    flipped, flipped_box, *_ = Augmentation(**{**NOTHING, "flip": 1.0})(
         np.random.default_rng(0), full_view(image), box, 255
     )
     np.testing.assert_array_equal(flipped, plain[:, ::-1])
@@ -257,7 +257,7 @@ def test_flip_mirrors_picture_and_box():
 
 def test_gray_comes_before_colour():
     image, box = textured(), Corner(200.0, 220.0, 290.0, 300.0)
-    crop, _, light = Augmentation(**{**NOTHING, "color": 1.0})(
+    crop, _, light, _ = Augmentation(**{**NOTHING, "color": 1.0})(
         np.random.default_rng(0), full_view(image), box, 127, gray=True
     )
     assert np.ptp(crop, axis=2).max() == 0 and np.ptp(light) > 0.1

@@ -11,7 +11,8 @@ from toy_data import files_below, make_video, square_image
 
 from pysot.datasets import crop
 from pysot.datasets.augmentation import centred_box
-from pysot.datasets.crop import CropResult, crop511, crop_all, crop_video, read_origin
+from pysot.datasets.crop import CropResult, crop511, crop_all, crop_video
+from pysot.datasets.crop_files import read_origin
 from pysot.datasets.raw.video import RawFrame, RawVideo, annotation_json
 
 

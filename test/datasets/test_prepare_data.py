@@ -254,6 +254,7 @@ def test_a_bad_description_is_named(tmp_path, content):
         "ANNO": str(tmp_path / "training_dataset/my set/train.json"),
         "FRAME_RANGE": 3,
         "NUM_USE": -1,
+        "MASKS": False,
     }
     assert find_description("SET", tmp_path) is None
     (tmp_path / "training_dataset/my set/dataset.yaml").write_text(content)

@@ -5,6 +5,7 @@ Executed by test_distributed.py under torchrun.
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -80,6 +81,13 @@ def main(device_name: str, *cases: str) -> None:
             print(
                 json.dumps({"case": number, "rank": rank.index, **train(rank, device, **json.loads(case))}), flush=True
             )
+    # They could abort the process while Python exits.
+    assert "pt_gloo_runloop" not in thread_names(), "threads of the process group remain after its end"
+
+
+def thread_names() -> list[str]:
+    """Return the names of this process's threads, those of C++ included; none where the system does not tell."""
+    return [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
 
 
 def train(

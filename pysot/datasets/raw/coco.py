@@ -3,15 +3,20 @@
 Each image is a video of one frame.
 """
 
+import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pysot.datasets.raw.masks import Mask, RleMask, encode_segmentation
 from pysot.datasets.raw.video import Box, RawFrame, RawSet, RawVideo, find_image, is_valid_box, split_of, track_name
 from pysot.utils.files import read_json
+from pysot.utils.image import image_size
 
+logger = logging.getLogger(__name__)
 SPLITS = ("val2017", "train2017")
+MAX_NAMED_MASKS = 20  # masks that do not decode, named in the log; the others are only counted
 
 
 def annotation_path(root: Path, split: str) -> Path:
@@ -41,13 +46,14 @@ def coco_splits(root: Path) -> list[str]:
     return splits
 
 
-def iter_coco(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
-    """Yield the images of a split that have at least one box.
+def iter_coco(root: Path, split: str, counts: Counter, with_masks: bool = False) -> Iterator[RawVideo]:
+    """Yield the images of a split that have at least one box, and `with_masks` the masks of the boxes.
 
     A video is named `<split>/<image stem>`, with the folders that `file_name` has in between. A track is the index of
     an annotation among those of its image. Crowd annotations count in this index, so that crops have the same numbers
-    as the original's. Crowd and degenerate annotations, and those without an image, are left out and counted. Raises
-    ValueError for a file of another layout.
+    as the original's. Crowd and degenerate annotations, and those without an image, are left out and counted. A
+    segmentation that does not decode is logged and counted, and its mask is empty. Raises ValueError for a file of
+    another layout.
     """
     root = Path(root)
     path = annotation_path(root, split)
@@ -74,7 +80,9 @@ def iter_coco(root: Path, split: str, counts: Counter) -> Iterator[RawVideo]:
         boxes = _boxes(by_image[image["id"]], counts)
         if boxes:
             inside = _path_in_split(image["file_name"], split)
-            frame = RawFrame(_image_path(root, split, inside), 0, boxes)
+            image_path = _image_path(root, split, inside)
+            masks = _masks(by_image[image["id"]], boxes, image, image_path, counts) if with_masks else None
+            frame = RawFrame(image_path, 0, boxes, masks)
             yield RawVideo(f"{split}/{inside.with_suffix('').as_posix()}", (frame,))
     counts["boxes without an image"] += sum(
         len(annotations) for image_id, annotations in by_image.items() if image_id not in ids
@@ -130,6 +138,36 @@ def _boxes(annotations: list[dict], counts: Counter) -> dict[str, Box]:
     return boxes
 
 
+def _masks(
+    annotations: list[dict], boxes: Collection[str], image: dict, path: Path, counts: Counter
+) -> dict[str, Mask]:
+    """Return the masks of the tracks in `boxes`; those of objects without one that can be decoded are empty."""
+    masks: dict[str, Mask] = {}
+    height, width = image.get("height"), image.get("width")
+    if type(height) is not int or type(width) is not int or min(height, width) < 1:
+        try:
+            width, height = image_size(path)
+        except (OSError, ValueError):
+            return {}  # cropping reports the image
+    for index, annotation in enumerate(annotations):
+        if (track := track_name(index)) not in boxes:
+            continue
+        masks[track] = RleMask(height, width, b"")
+        segmentation = annotation.get("segmentation")
+        if not segmentation:
+            counts["boxes without a mask"] += 1
+            continue
+        try:
+            masks[track] = encode_segmentation(segmentation, height, width)
+        except ValueError as error:
+            counts["segmentations that do not decode"] += 1
+            if counts["segmentations that do not decode"] <= MAX_NAMED_MASKS:
+                logger.warning(
+                    "the mask of annotation %s of %s is empty: %s", annotation.get("id"), image["file_name"], error
+                )
+    return masks
+
+
 def _xyxy(bbox: Any) -> Box | None:
     try:
         x, y, w, h = map(float, bbox)
@@ -138,4 +176,11 @@ def _xyxy(bbox: Any) -> Box | None:
     return x, y, x + w, y + h
 
 
-COCO = RawSet("coco", coco_splits, iter_coco, "annotations/instances_train2017.json and train2017/*.jpg", frame_range=1)
+COCO = RawSet(
+    "coco",
+    coco_splits,
+    iter_coco,
+    "annotations/instances_train2017.json and train2017/*.jpg",
+    frame_range=1,
+    has_masks=True,
+)

@@ -1,17 +1,16 @@
 """DAVIS: `JPEGImages/480p/<sequence>/*.jpg` and `Annotations/480p/<sequence>/*.png`.
 
-A box is the bounds of all objects in the mask.
+A mask of DAVIS 2017 is a palette image: each of its numbers is an object with a track of that number. Any other mask,
+as in DAVIS 2016, is one track, 00: what is not black, which may be several things. A box is the bounds of a mask.
 """
 
 import logging
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
-
-from pysot.datasets.raw.sequences import SequenceSet, single_track
-from pysot.datasets.raw.video import Box, RawFrame
-from pysot.utils.image import read_image
+from pysot.datasets.raw.masks import LabelMask, Mask, read_label_image
+from pysot.datasets.raw.sequences import SequenceSet
+from pysot.datasets.raw.video import Box, RawFrame, track_name
 from pysot.utils.names import list_images
 
 logger = logging.getLogger(__name__)
@@ -23,34 +22,43 @@ def _find_folders(root: Path) -> list[Path]:
 
 
 def _read_frames(folder: Path, counts: Counter) -> list[RawFrame]:
-    """Read a sequence. Images without a mask of the same name do not belong to it."""
+    """Read a sequence. Images without a mask of the same name do not belong to it; they are counted."""
     mask_folder = folder.parents[2] / "Annotations" / folder.parent.name / folder.name
-    pairs = [(image, mask_folder / f"{image.stem}.png") for image in list_images(folder)]
-    pairs = [(image, mask) for image, mask in pairs if mask.is_file()]
+    images = list_images(folder)
+    pairs = [(image, mask) for image in images if (mask := mask_folder / f"{image.stem}.png").is_file()]
     if not pairs:
         raise ValueError(f"no image has a mask in {mask_folder}")
-    images, masks = zip(*pairs, strict=True)
-    return single_track(images, masks, lambda mask: _mask_box(mask, counts), counts)
+    counts["images without a mask"] += len(images) - len(pairs)
+    frames = []
+    for number, (image, mask) in enumerate(pairs):
+        boxes, masks = _read_objects(mask, counts)
+        if boxes:
+            frames.append(RawFrame(image, number, boxes, masks))
+        else:
+            counts["degenerate"] += 1
+    return frames
 
 
-def _mask_box(path: Path, counts: Counter) -> Box | None:
+def _read_objects(path: Path, counts: Counter) -> tuple[dict[str, Box], dict[str, Mask]]:
+    """Return boxes and masks of the tracks in a mask file; an unreadable one is logged and counted."""
     try:
-        return mask_bounds(read_image(path))
+        image = read_label_image(path)
     except (OSError, ValueError) as error:
         logger.warning("left out: %s", error)
         counts["unreadable masks"] += 1
-        return None
-
-
-def mask_bounds(mask: np.ndarray) -> Box | None:
-    """Return the xyxy bounds of the non-zero pixels, x2 and y2 one past the last; None for an empty mask."""
-    inside = np.asarray(mask.any(axis=2) if mask.ndim == 3 else mask > 0)
-    columns, rows = np.flatnonzero(inside.any(axis=0)), np.flatnonzero(inside.any(axis=1))
-    if not len(columns):
-        return None
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+        return {}, {}
+    boxes = image.boxes()
+    tracks = {number: track_name(number if image.has_palette else 0) for number in boxes}
+    return (
+        {tracks[number]: box for number, box in boxes.items()},
+        {tracks[number]: LabelMask(path, number) for number in boxes},
+    )
 
 
 DAVIS = SequenceSet(
-    "davis", _find_folders, _read_frames, "JPEGImages/480p/<sequence>/*.jpg and Annotations/480p/<sequence>/*.png"
+    "davis",
+    _find_folders,
+    _read_frames,
+    "JPEGImages/480p/<sequence>/*.jpg and Annotations/480p/<sequence>/*.png",
+    has_masks=True,
 )

@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 class SequenceSet:
     """Raw data set of annotated sequences, with the interface of `RawSet`.
 
-    `find_folders(root)` lists the sequence folders. `read_frames(folder, counts)` reads one of them. `layout` describes
-    the files below a root. `frame_range` is FRAME_RANGE of the config.
+    `find_folders(root)` lists the sequence folders. `read_frames(folder, counts)` reads one of them, with masks if the
+    set `has_masks`. `layout` describes the files below a root. `frame_range` is FRAME_RANGE of the config.
     """
 
     name: str
@@ -32,17 +32,25 @@ class SequenceSet:
     read_frames: Callable[[Path, Counter], list[RawFrame]]
     layout: str
     frame_range: int = 100
+    has_masks: bool = False
 
     def splits(self, root: Path) -> list[str]:
         """Return the only split: all sequences are for training."""
         return ["train"]
 
     def videos(
-        self, root: Path, split: str, counts: Counter, only: Collection[str] = (), excluded: Collection[str] = ()
+        self,
+        root: Path,
+        split: str,
+        counts: Counter,
+        only: Collection[str] = (),
+        excluded: Collection[str] = (),
+        with_masks: bool = False,
     ) -> Iterator[RawVideo]:
         """Yield the sequences: all, or those named in `only`; never those named in `excluded`.
 
-        An unreadable sequence is logged, counted and left out. Raises ValueError for a wrong root, for unknown names
+        A set that has masks yields them in any case, since it reads boxes from them: `with_masks` changes nothing. An
+        unreadable sequence is logged, counted and left out. Raises ValueError for a wrong root, for unknown names
         (before any sequence is read), and when no sequence remains.
         """
         folders = unique_names(self.find_folders(Path(root)), Path(root))

@@ -12,18 +12,25 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pysot.datasets.raw.masks import Mask
 from pysot.utils.names import check_video_name
 
 Box = tuple[float, float, float, float]
+CROP, EXEMPLAR, MASK = ".x.jpg", ".z.jpg", ".m.png"  # ends of the names of a box's files
+_LAST_BYTES = {".jpg": b"\xff\xd9", ".png": b"IEND\xaeB`\x82"}  # of a complete file
 
 
 @dataclass(frozen=True)
 class RawFrame:
-    """One image with the boxes of its tracks; number and track name the crop `{number:06d}.{track}.x.jpg`."""
+    """One image with the boxes of its tracks; number and track name the crop `{number:06d}.{track}.x.jpg`.
+
+    `masks` has the masks of tracks that have one. It is None if masks were not read.
+    """
 
     image: Path
     number: int
     boxes: dict[str, Box]  # track "00" -> xyxy in pixels
+    masks: dict[str, Mask] | None = None
 
     def __post_init__(self) -> None:
         for track, box in self.boxes.items():
@@ -49,7 +56,8 @@ class RawSet:
     """Raw data set that can be prepared.
 
     `splits(root)` lists the available splits, or raises an error that says what is expected. `iterate(root, split,
-    counts)` yields the videos. `layout` describes the files below a root. `frame_range` is FRAME_RANGE of the config.
+    counts)` yields the videos; if the set `has_masks`, `iterate(root, split, counts, with_masks=True)` yields them with
+    masks. `layout` describes the files below a root. `frame_range` is FRAME_RANGE of the config.
     """
 
     name: str
@@ -57,18 +65,26 @@ class RawSet:
     iterate: Callable[..., Iterator[RawVideo]]
     layout: str
     frame_range: int = 100
+    has_masks: bool = False
 
     def videos(
-        self, root: Path, split: str, counts: Counter, only: Collection[str] = (), excluded: Collection[str] = ()
+        self,
+        root: Path,
+        split: str,
+        counts: Counter,
+        only: Collection[str] = (),
+        excluded: Collection[str] = (),
+        with_masks: bool = False,
     ) -> Iterator[RawVideo]:
         """Yield the videos of a split: all, or those named in `only`; never those named in `excluded`.
 
-        A video is named by its full name or by the last part of it. Names that match no video are counted. Raises
-        ValueError for two videos with the same name.
+        A video is named by its full name or by the last part of it. Names that match no video are counted.
+        `with_masks` is only for a set that has masks. Raises ValueError for two videos with the same name.
         """
         seen: set[str] = set()
         first_images: dict[str, Path] = {}
-        for video in self.iterate(root, split, counts):
+        options = {"with_masks": True} if with_masks else {}
+        for video in self.iterate(root, split, counts, **options):
             image = video.frames[0].image
             first_image = first_images.setdefault(video.name, image)
             if first_image is not image:
@@ -130,9 +146,9 @@ def find_image(root: Path, parts: tuple[str, ...], name: str) -> Path:
     return next((path for folder in folders if (path := root / folder / name).is_file()), root / name)
 
 
-def crop_name(number: int, track: str) -> str:
-    """Return the file name of the crop of one box."""
-    return f"{number:06d}.{track}.x.jpg"
+def crop_name(number: int, track: str, kind: str = CROP) -> str:
+    """Return the file name of the crop of one box, or of its EXEMPLAR or MASK."""
+    return f"{number:06d}.{track}{kind}"
 
 
 def annotation_json(videos: Iterable[RawVideo], crop_root: Path | None, counts: Counter) -> dict:
@@ -157,27 +173,28 @@ def annotation_json(videos: Iterable[RawVideo], crop_root: Path | None, counts: 
     return result
 
 
-def present_crops(folder: Path, suffix: str = ".x.jpg") -> Iterator[str]:
-    """Yield the names of the complete crops of one video (files that end as a JPEG does).
+def present_crops(folder: Path, kind: str = CROP) -> Iterator[str]:
+    """Yield the names of the complete crops of one video, or of its exemplars or masks.
 
     There are none if the folder does not exist.
     """
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.endswith(suffix) and not entry.name.startswith(".") and is_complete_jpeg(entry.path):
+                if entry.name.endswith(kind) and not entry.name.startswith(".") and is_complete_image(entry.path):
                     yield entry.name
     except (FileNotFoundError, NotADirectoryError):
         return
 
 
-def is_complete_jpeg(path: str | os.PathLike) -> bool:
-    """Return whether a file ends as a complete JPEG does."""
+def is_complete_image(path: str | os.PathLike) -> bool:
+    """Return whether a file ends as a complete JPEG or PNG does, as its name says."""
+    end = _LAST_BYTES[os.path.splitext(path)[1]]
     with open(path, "rb") as stream:
-        if stream.seek(0, os.SEEK_END) < 2:
+        if stream.seek(0, os.SEEK_END) < len(end):
             return False
-        stream.seek(-2, os.SEEK_END)
-        return stream.read() == b"\xff\xd9"
+        stream.seek(-len(end), os.SEEK_END)
+        return stream.read() == end
 
 
 def format_counts(counts: Counter) -> str:

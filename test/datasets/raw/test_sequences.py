@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pysot.datasets.raw.davis import mask_bounds
+from pysot.datasets.raw.masks import mask_bounds
 from pysot.datasets.raw.registry import RAW_SETS
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -192,7 +192,8 @@ def test_davis_masks(tmp_path, caplog):
     folder = tmp_path / "Annotations" / "480p" / "dog"
     masks(folder, [*boxes[:2], (0, 0, 0, 0), boxes[3]])
     (video,), counts = load("davis", tmp_path)
-    assert boxes_of(video) == corners([boxes[0], boxes[1], boxes[3]]) and counts == {"degenerate": 1}
+    assert boxes_of(video) == corners([boxes[0], boxes[1], boxes[3]])
+    assert counts == {"degenerate": 1, "images without a mask": 1}
     (folder / "00000.png").write_bytes(b"")
     (video,), counts = load("davis", tmp_path)
     assert len(video.frames) == 2 and counts["unreadable masks"] == 1 and "00000.png" in caplog.text
@@ -205,8 +206,8 @@ def test_davis_masks(tmp_path, caplog):
 
 def test_mask_bounds():
     assert mask_bounds(np.zeros((4, 5), np.uint8)) is None
-    mask = np.zeros((4, 5, 3), np.uint8)
-    mask[1, 2, 0] = mask[2, 4, 1] = 1
+    mask = np.zeros((4, 5), np.uint8)
+    mask[1, 2] = mask[2, 4] = 1
     assert mask_bounds(mask) == (2, 1, 5, 3)
 
 

@@ -1,0 +1,188 @@
+"""Masks of objects in raw data: where they are kept, and their pixels.
+
+Of COCO's codes, pycocotools decodes what was checked here: it reads beyond the memory of a run-length code that is too
+short, and it takes a polygon of NaN for an empty one.
+"""
+
+import contextlib
+import io
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from pysot.utils.image import decode_image, read_image_bytes
+
+Bounds = tuple[float, float, float, float]  # xyxy in pixels
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_COLOUR_TYPE = 25  # position of this byte in a PNG; 3: the pixels are indices of a palette
+_PALETTE = b"\x03"
+
+
+@dataclass(frozen=True)
+class LabelImage:
+    """Pixels (H, W) uint8 of a mask file: in a palette image the number of the object, otherwise 0 and 1."""
+
+    pixels: np.ndarray
+    has_palette: bool
+
+    def boxes(self) -> dict[int, Bounds]:
+        """Return the xyxy bounds of each number above 0 that has pixels, x2 and y2 one past the last."""
+        numbers = np.flatnonzero(np.bincount(self.pixels.ravel(), minlength=2)[1:]) + 1
+        found = ((int(number), mask_bounds(self.pixels == number)) for number in numbers)
+        return {number: box for number, box in found if box is not None}
+
+
+@dataclass(frozen=True)
+class LabelMask:
+    """Mask of an object in an image file: the pixels with its `number`, see `LabelImage`."""
+
+    path: Path
+    number: int
+
+    def describe(self) -> str:
+        """Return what identifies the mask: number, file, and its size in bytes while it exists."""
+        text = f"{self.number} of {'/'.join(self.path.parts[-3:])}"
+        with contextlib.suppress(OSError):
+            text += f" {self.path.stat().st_size} bytes"
+        return text
+
+
+@dataclass(frozen=True)
+class RleMask:
+    """Mask of height x width pixels as COCO's compressed run-length code; b"" for no pixel."""
+
+    height: int
+    width: int
+    code: bytes
+
+    def describe(self) -> str:
+        """Return what identifies the mask: size and checksum."""
+        return f"{self.width} x {self.height} {zlib.crc32(self.code):08x}"
+
+
+Mask = LabelMask | RleMask
+
+
+class MaskReader:
+    """Pixels of the masks of one frame; an image file with several of them is read once."""
+
+    def __init__(self) -> None:
+        self._images: dict[Path, LabelImage] = {}
+
+    def read(self, mask: Mask) -> np.ndarray:
+        """Return a mask, (H, W) uint8, 0 or 1. Raises OSError or ValueError if its file cannot be read."""
+        if isinstance(mask, RleMask):
+            if not mask.code:
+                return np.zeros((mask.height, mask.width), np.uint8)
+            return _coco_masks().decode({"size": [mask.height, mask.width], "counts": mask.code})
+        if mask.path not in self._images:
+            self._images[mask.path] = read_label_image(mask.path)
+        return (self._images[mask.path].pixels == mask.number).astype(np.uint8)
+
+
+def read_label_image(path: Path) -> LabelImage:
+    """Read a mask file. Raises FileNotFoundError if it is missing, ValueError if it cannot be decoded."""
+    data = read_image_bytes(path)
+    if data[:8] != _PNG_SIGNATURE or data[_COLOUR_TYPE : _COLOUR_TYPE + 1] != _PALETTE:
+        return LabelImage((decode_image(data, path).max(axis=2) > 0).astype(np.uint8), has_palette=False)
+    try:
+        with Image.open(io.BytesIO(data)) as image:  # OpenCV replaces the numbers by colours
+            return LabelImage(np.asarray(image), has_palette=True)
+    except (OSError, ValueError, SyntaxError, struct.error) as error:
+        raise ValueError(f"mask {path} cannot be decoded ({error}); copy or extract it again") from None
+
+
+def mask_bounds(mask: np.ndarray) -> Bounds | None:
+    """Return the xyxy bounds of the non-zero pixels of (H, W), x2 and y2 one past the last; None for an empty mask."""
+    x, y, w, h = cv2.boundingRect(np.ascontiguousarray(mask, np.uint8))
+    return (float(x), float(y), float(x + w), float(y + h)) if w else None
+
+
+def encode_segmentation(segmentation: Any, height: int, width: int) -> RleMask:
+    """Return the mask of a COCO segmentation: a list of polygons, or a run-length code with or without compression.
+
+    `height` and `width` are those of the image, in pixels. Raises ValueError for one that does not decode.
+    """
+    if isinstance(segmentation, dict):
+        return _encode_runs(segmentation)
+    if not isinstance(segmentation, list) or not segmentation:
+        raise ValueError(f"expected a list of polygons or a run-length code, got {_shorten(segmentation)}")
+    for polygon in segmentation:
+        _check_polygon(polygon, height, width)
+    masks = _coco_masks()
+    merged = masks.merge(masks.frPyObjects([list(map(float, polygon)) for polygon in segmentation], height, width))
+    return RleMask(height, width, merged["counts"])
+
+
+def _check_polygon(polygon: Any, height: int, width: int) -> None:
+    """Raise ValueError unless a polygon has three points or more, none of them far outside of the image."""
+    limit = 2 * max(height, width)
+    if (
+        not isinstance(polygon, list)
+        or len(polygon) < 6
+        or len(polygon) % 2
+        or not all(isinstance(value, int | float) and math.isfinite(value) for value in polygon)
+    ):
+        raise ValueError(f"a polygon needs x and y of three points or more, got {_shorten(polygon)}")
+    if max(map(abs, polygon)) > limit:
+        raise ValueError(f"a polygon is far outside of its image of {width} x {height} pixels: {_shorten(polygon)}")
+
+
+def _encode_runs(segmentation: dict) -> RleMask:
+    size, counts = segmentation.get("size"), segmentation.get("counts")
+    if not isinstance(size, list) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
+        raise ValueError(f'a run-length code needs a "size" of height and width, got {_shorten(size)}')
+    if isinstance(counts, str):
+        code = counts.encode("utf-8")
+        runs = _decode_runs(code)
+    elif isinstance(counts, list) and all(type(run) is int for run in counts):
+        runs = counts
+        code = b""
+    else:
+        raise ValueError(f'a run-length code needs "counts" of whole numbers or text, got {_shorten(counts)}')
+    if any(run < 0 for run in runs) or sum(runs) != size[0] * size[1]:
+        raise ValueError(f"a run-length code has runs for {sum(runs)} pixels, expected {size[1]} x {size[0]}")
+    if not code:
+        code = _coco_masks().frPyObjects({"size": size, "counts": runs}, *size)["counts"]
+    return RleMask(size[0], size[1], code)
+
+
+def _decode_runs(code: bytes) -> list[int]:
+    """Return the runs of a compressed code: numbers of 5 bits per character, from the third on differences."""
+    runs: list[int] = []
+    value = shift = 0
+    for character in code:
+        bits = character - 48
+        if not 0 <= bits < 64:
+            raise ValueError(f"a run-length code has the character {chr(character)!r}")
+        value |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:
+            if bits & 16:
+                value -= 1 << shift
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    if shift:
+        raise ValueError("a run-length code is cut off")
+    return runs
+
+
+def _coco_masks() -> Any:
+    """Return pycocotools.mask. Raises ModuleNotFoundError that says how to install it."""
+    try:
+        from pycocotools import mask
+    except ImportError as error:
+        raise ModuleNotFoundError(f"COCO's masks need pycocotools ({error}): pip install pycocotools") from None
+    return mask
+
+
+def _shorten(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
