@@ -193,7 +193,10 @@ __C.TRACK.GRAPH = "auto"
 # not on an NPU
 __C.TRACK.COMPILE = False
 __C.TRACK.MASK_THERSHOLD = 0.3  # SiamMask: mask probability above which a pixel is object
-__C.TRACK.MASK_OUTPUT_SIZE = 127  # SiamMask: side of the mask
+__C.TRACK.MASK_OUTPUT_SIZE = 127  # SiamMask: side of the mask, pixels
+# (new) SiamMask: lay each mask back into its frame as the output "mask" (more work than the network on large frames),
+# and let tools/test.py write masks beside its results
+__C.TRACK.MASK_OUTPUT = False
 
 # ---------------------------------------------------------------- Ascend
 __C.NPU = CN()  # (new) for Ascend NPUs; other devices ignore these keys. All are applied before the network is built

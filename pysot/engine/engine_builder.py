@@ -112,7 +112,7 @@ def load_start_weights(model: SiamRPN, cfg: CfgNode) -> None:
             hint = f"See pretrained_models/README.md, or set {key} to '' to start from random weights"
             weights = find_path(path, key, hint)
             try:
-                load_pretrain(target, weights)
+                load_pretrain(target, weights, may_lack=("refine_head",))  # the second stage of SiamMask adds it
             except ValueError as error:
                 raise ValueError(f"{key}: {error}") from None
 
