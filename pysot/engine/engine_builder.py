@@ -19,7 +19,7 @@ from pysot.engine.pictures import PairPicture
 from pysot.engine.run_folder import Origin, claim_folder, find_origin
 from pysot.engine.train_loop import Trainer
 from pysot.engine.train_settings import TrainHooks, TrainSettings
-from pysot.models.siamrpn import SiamRPN
+from pysot.models.model_builder import ModelBuilder
 from pysot.utils.device import check_precision, computes_fp32_in_fp16, device_name, prefers_channels_last
 from pysot.utils.distributed import Rank, broadcast_from_main
 from pysot.utils.files import check_folder, find_path
@@ -98,7 +98,7 @@ def build_picture(cfg: CfgNode) -> PairPicture:
     return PairPicture(cfg.ANCHOR.STRIDE, cfg.ANCHOR.RATIOS, cfg.ANCHOR.SCALES)
 
 
-def load_start_weights(model: SiamRPN, cfg: CfgNode) -> None:
+def load_start_weights(model: ModelBuilder, cfg: CfgNode) -> None:
     """Load BACKBONE.PRETRAINED and TRAIN.PRETRAINED if they are set.
 
     Raises FileNotFoundError or ValueError that names the key.
@@ -171,7 +171,7 @@ def build_settings(
     )
 
 
-def load_origin(model: SiamRPN, cfg: CfgNode, identity: dict) -> Origin | None:
+def load_origin(model: ModelBuilder, cfg: CfgNode, identity: dict) -> Origin | None:
     """Return the checkpoint to resume from; without one load the pretrained weights and return None.
 
     The main process finds and reads the checkpoint, and sends it to the others.
@@ -187,7 +187,7 @@ def load_origin(model: SiamRPN, cfg: CfgNode, identity: dict) -> Origin | None:
 
 def build_trainer(
     cfg: CfgNode,
-    model: SiamRPN,
+    model: ModelBuilder,
     loader: Any,
     device: torch.device,
     rank: Rank,

@@ -1,7 +1,7 @@
 """Build the network of a config."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -25,6 +25,17 @@ class _ByConfig(type):
     def __call__(cls, cfg: CfgNode | None = None) -> Any:
         cfg = global_cfg if cfg is None else cfg
         return type.__call__(MaskModelBuilder if cls is ModelBuilder and cfg.MASK.MASK else cls, cfg)
+
+
+class Prediction(NamedTuple):
+    """Outputs for B pairs: cls (B, 2A, S, S), loc (B, 4A, S, S), and a function, if the network has masks.
+
+    masks(cells) returns the logits (K, 127 * 127) of the masks of cells.
+    """
+
+    cls: torch.Tensor
+    loc: torch.Tensor
+    masks: Callable[[Cells], torch.Tensor] | None = None
 
 
 class ModelBuilder(SiamRPN, metaclass=_ByConfig):
@@ -58,6 +69,11 @@ class ModelBuilder(SiamRPN, metaclass=_ByConfig):
         if zf is None:
             raise RuntimeError("track() needs template features; call template(z) or tracker.init first")
         return zf
+
+    def predict(self, data: dict[str, torch.Tensor]) -> Prediction:
+        """Return the outputs for the pairs of a training batch."""
+        output = SiamRPN.forward(self, data["template"], data["search"])
+        return Prediction(output["cls"], output["loc"])
 
     # The original's forward takes a batch and returns losses, unlike the one of SiamRPN.
     def forward(self, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:  # type: ignore[override]
@@ -128,19 +144,31 @@ class MaskModelBuilder(SiamMask, ModelBuilder):
         wanted = object_cells(label, data["has_mask"])
         cells, is_wanted = choose_cells(wanted, self._cells_per_pair * len(label))
         target = mask_windows(data["search_mask"], cells, wanted.shape[-1], self._stride)
+        z, x, predict_masks = self._mask_parts(data)
+        losses: dict[str, torch.Tensor] = {"total_loss": x.new_zeros((), dtype=torch.float32)}
+        if not hasattr(self, "refine_head"):
+            cls, loc = self.rpn_head(z, x)
+            losses = siamrpn_loss({"cls": cls, "loc": loc}, data, **self._loss_weights)
+        logits = predict_masks(cells)
+        masks = mask_loss(logits, target, is_wanted)
+        return {**losses, "total_loss": losses["total_loss"] + self._mask_weight * masks["mask_loss"], **masks}
+
+    def predict(self, data: dict[str, torch.Tensor]) -> Prediction:
+        z, x, predict_masks = self._mask_parts(data)
+        cls, loc = self.rpn_head(z, x)
+        return Prediction(cls, loc, predict_masks)
+
+    def _mask_parts(
+        self, data: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor, Callable[[Cells], torch.Tensor]]:
+        """Return the features of template and search crops of a training batch, and `Prediction.masks`."""
         z = self.features(data["template"])
         x, levels = self.search_features(data["search"], self._margin)
         correlation = self.mask_head.correlation(self.mask_head.conv_kernel(z), x)
-        _check_score_size(correlation, label)
+        _check_score_size(correlation, data["label_cls"])
         if hasattr(self, "refine_head"):
-            losses: dict[str, torch.Tensor] = {"total_loss": label.new_zeros((), dtype=torch.float32)}
-            logits = self.refine(MaskFeatures.of(levels, correlation), cells)
-        else:
-            cls, loc = self.rpn_head(z, x)
-            losses = siamrpn_loss({"cls": cls, "loc": loc}, data, **self._loss_weights)
-            logits = enlarge_masks(self.mask_head.masks_of(correlation, cells))
-        masks = mask_loss(logits, target, is_wanted)
-        return {**losses, "total_loss": losses["total_loss"] + self._mask_weight * masks["mask_loss"], **masks}
+            return z, x, lambda cells: self.refine(MaskFeatures.of(levels, correlation), cells)
+        return z, x, lambda cells: enlarge_masks(self.mask_head.masks_of(correlation, cells))
 
 
 def _parts(cfg: CfgNode) -> tuple[nn.Module, nn.Module | None, nn.Module]:
