@@ -10,7 +10,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from pysot.core.mask_check import mask_problems, mask_training_problems
+from pysot.core.mask_check import mask_problems, mask_tracking_problems, mask_training_problems
 
 _RESNET_CHANNELS = {
     "resnet18": [64, 64, 128, 256, 512],
@@ -77,7 +77,7 @@ def check_config(cfg: CfgNode, for_training: bool = False) -> None:
     """
     problems = [*_choices(cfg), *_ranges(cfg)]
     if not problems:
-        problems = [*_score_sizes(cfg), *_anchors(cfg), *_channels(cfg), *_mask_tracker(cfg)]
+        problems = [*_score_sizes(cfg), *_anchors(cfg), *_channels(cfg), *mask_tracking_problems(cfg)]
         if for_training:
             problems += [*_training(cfg), *_schedule(cfg), *_datasets(cfg)]
     if problems:
@@ -232,16 +232,6 @@ def _head_channels(cfg: CfgNode, channels: list) -> Iterator[str]:
         yield f"RPN.KWARGS.{key}: expected {expected} for {cfg.RPN.TYPE}; got {head_in!r}"
     if not several and len(channels) > 1:
         yield f"RPN.TYPE: expected MultiRPN for {len(channels)} feature levels; got {cfg.RPN.TYPE}"
-
-
-def _mask_tracker(cfg: CfgNode) -> Iterator[str]:
-    if cfg.TRACK.TYPE != "SiamMaskTracker":
-        return
-    for name in ("MASK.MASK", "REFINE.REFINE"):
-        if not _get(cfg, name):
-            yield f"{name}: expected true for TRACK.TYPE SiamMaskTracker; got false. Set TRACK.TYPE to SiamRPNTracker"
-    if cfg.TRACK.MASK_OUTPUT_SIZE != 127:
-        yield f"TRACK.MASK_OUTPUT_SIZE: expected 127, the side of a refined mask; got {cfg.TRACK.MASK_OUTPUT_SIZE}"
 
 
 def _training(cfg: CfgNode) -> Iterator[str]:

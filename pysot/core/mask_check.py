@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from yacs.config import CfgNode
 
 _MASK_PIXELS = 63 * 63
+_WINDOW = 127  # pixels per side of a refined mask
 _REFINE_CHANNELS = [64, 256, 512]  # the defaults of REFINE.KWARGS
 _CORR_CHANNELS = 256
 
@@ -68,4 +69,20 @@ def mask_training_problems(cfg: CfgNode) -> Iterator[str]:
             f"DATASET.<SET>.MASKS: expected true for one of {', '.join(cfg.DATASET.NAMES)} at least, because MASK.MASK "
             "is true; got false for all. Make masks with --with-masks of tools/prepare_data.py or par_crop.py and set "
             "it to true, or set MASK.MASK to false"
+        )
+
+
+def mask_tracking_problems(cfg: CfgNode) -> Iterator[str]:
+    """Yield the problems of a tracker of masks."""
+    if cfg.TRACK.TYPE != "SiamMaskTracker":
+        return
+    for section, is_set in (("MASK.MASK", cfg.MASK.MASK), ("REFINE.REFINE", cfg.REFINE.REFINE)):
+        if not is_set:
+            yield (
+                f"{section}: expected true for TRACK.TYPE SiamMaskTracker; got false. Set it to true, or TRACK.TYPE to "
+                "SiamRPNTracker, which tracks boxes"
+            )
+    if cfg.TRACK.MASK_OUTPUT_SIZE != _WINDOW:
+        yield (
+            f"TRACK.MASK_OUTPUT_SIZE: expected {_WINDOW}, the side of refined masks; got {cfg.TRACK.MASK_OUTPUT_SIZE}"
         )
