@@ -1,8 +1,8 @@
 """Check training sets: python tools/check_data.py --cfg experiments/<name>/config.yaml [--all] [--out FOLDER].
 
-For each set of DATASET.NAMES: do the crops exist and decode, are the boxes plausible, how large are they. Writes a
-report as json and a contact sheet. Unreadable crops are listed beside the annotation, in <annotation>.excluded.json,
-and training leaves them out.
+For each set of DATASET.NAMES: do the crops exist and decode, are the boxes plausible, how large are they; if the set
+has MASKS, do the masks exist and fit. Writes a report as json and a contact sheet with boxes and outlines of masks.
+Unreadable crops are listed beside the annotation, in <annotation>.excluded.json, and training leaves them out.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main() -> None:
     args = parser.parse_args()
     _cli.setup_logging(quiet=True)
     cfg = load_config(args.config, args.opts, for_training=True)
-    for name, root, anno in find_dataset_paths(cfg, args.data_path):
+    for name, root, anno, has_masks in find_dataset_paths(cfg, args.data_path):
         annotation = load_annotation(name, root, anno)
         report = check_boxes(annotation)
         sheet = check_crops(
@@ -48,6 +48,7 @@ def main() -> None:
             report,
             None if args.all else args.sample,
             functools.partial(_cli.progress_bar, description=name),
+            has_masks,
         )
         write_json(args.out / f"{name}.json", report.as_json(), indent=1)
         write_bytes(args.out / f"{name}.jpg", cv2.imencode(".jpg", sheet)[1].tobytes())

@@ -14,7 +14,7 @@ import _cli
 
 _cli.prepare_process()
 
-from pysot.datasets.dataset_yaml import DESCRIPTION, set_crop_root
+from pysot.datasets.dataset_yaml import DESCRIPTION, check_masks_described, set_crop_root
 from pysot.datasets.index import load_annotation
 from pysot.datasets.pack import pack, verify
 
@@ -37,6 +37,7 @@ def parse_arguments() -> argparse.Namespace:
         action="store_true",
         help="name the pack in the dataset.yaml of tools/prepare_data.py, beside the annotation",
     )
+    parser.add_argument("--with-masks", action="store_true", help="also pack the mask of each crop, for SiamMask")
     parser.add_argument(
         "--verify", action="store_true", help="read an existing pack and check every crop; writes nothing"
     )
@@ -57,7 +58,9 @@ def main() -> None:
         print(f"{out}: every crop is as it was written")
         return
     annotation = load_annotation(name, (args.root or args.anno.parent / "crop511").absolute(), args.anno.absolute())
-    count, problems = pack(annotation, out, args.centre, args.procs, args.anno, bar)
+    if args.use:
+        check_masks_described(args.anno, args.with_masks)
+    count, problems = pack(annotation, out, args.centre, args.procs, args.anno, bar, args.with_masks)
     for problem in problems[:20]:
         print(f"left out: {problem}")
     files = list(out.glob("*.tar"))

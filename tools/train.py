@@ -100,13 +100,13 @@ def main() -> None:
             data_path=args.data_path,
         )
         annotations, storages = loader.dataset.annotations, loader.dataset.storages
+        masks = loader.dataset.masks or [False] * len(storages)
         if rank.is_main:
-            for sentence in check_annotations(annotations, storages, seed=args.seed):
+            for sentence in check_annotations(annotations, storages, seed=args.seed, masks=masks):
                 logger.warning("%s", sentence)
         writer = stack.enter_context(Board(cfg.TRAIN.LOG_DIR)) if rank.is_main and saves else None
         validate = build_validation(cfg, device, rank, request, _cli.progress_bar, heartbeat) if saves else None
-        pairs = zip(annotations, storages, strict=True)
-        fingerprints = {annotation.name: fingerprint(annotation, storage) for annotation, storage in pairs}
+        fingerprints = {row[0].name: fingerprint(*row) for row in zip(annotations, storages, masks, strict=True)}
         trainer = build_trainer(
             cfg,
             build_model(cfg),

@@ -6,15 +6,18 @@ numbers and not in the pictures.
 """
 
 import hashlib
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from pysot.datasets.annotation import TrackAnnotation
 from pysot.datasets.augmentation import centred_box
+from pysot.datasets.mask_files import MaskCheck
 from pysot.datasets.storage import CropFiles, CropPack, full_view, open_storage
 from pysot.utils.image import decode_image
 
@@ -33,6 +36,16 @@ ODD_BOXES = (  # counts that make a set suspicious
 )
 SHEET_GRID = (8, 6)  # pictures across and down
 CELL_SIDE = 160
+OUTLINE = (255, 0, 255)  # BGR
+
+
+class Picture(NamedTuple):
+    """Crop to draw: its name, its pixels, the box xyxy in the raw image, and its mask (H, W), 0 or 1, if it has one."""
+
+    name: str
+    pixels: np.ndarray
+    box: np.ndarray
+    mask: np.ndarray | None
 
 
 @dataclass
@@ -95,14 +108,20 @@ def check_boxes(annotation: TrackAnnotation) -> CheckReport:
 
 
 def check_crops(
-    annotation: TrackAnnotation, report: CheckReport, sample: int | None, progress: Callable[..., Iterable]
+    annotation: TrackAnnotation,
+    report: CheckReport,
+    sample: int | None,
+    progress: Callable[..., Iterable],
+    with_masks: bool = False,
 ) -> np.ndarray:
     """Read all crops, or a random `sample` of them, and return a contact sheet (h, w, 3) uint8 of some of them.
 
-    Bad crops and duplicate pictures are added to `report`. `progress` wraps the boxes, as tqdm does.
+    Bad crops and duplicate pictures are added to `report`. `with_masks` also reads the mask of each crop. `progress`
+    wraps the boxes, as tqdm does.
     """
     storage, seen = open_storage(annotation), set()
-    pictures: list[tuple[str, np.ndarray, np.ndarray]] = []
+    masks = MaskCheck(storage)
+    pictures: list[Picture] = []
     chosen = np.arange(len(annotation.boxes)) if sample is None else sample_boxes(annotation, sample)
     shown = set(np.random.default_rng(0).permutation(chosen)[: SHEET_GRID[0] * SHEET_GRID[1]].tolist())
     odd_pictures: Counter[str] = Counter()
@@ -123,8 +142,11 @@ def check_crops(
         odd_pictures["the same picture as another crop"] += digest in seen
         seen.add(digest)
         odd_pictures["of one colour"] += int(pixels.std() < 1)
+        mask = masks.read((video, track, box), SIDE) if with_masks else None
         if box in shown:
-            pictures.append((name, pixels, annotation.boxes[box]))
+            pictures.append(Picture(name, pixels, annotation.boxes[box], mask))
+    report.counts |= masks.counts
+    report.suspicious += masks.sentences()
     report.counts |= {kind: count for kind, count in odd_pictures.items() if count}
     if report.checked and sum(odd_pictures.values()) > 0.01 * report.checked:
         sentence = ", ".join(f"{count} crops are {kind}" for kind, count in odd_pictures.items() if count)
@@ -139,12 +161,17 @@ def sample_boxes(annotation: TrackAnnotation, sample: int, seed: int = 0) -> np.
 
 
 def check_annotations(
-    annotations: Sequence[TrackAnnotation], storages: Sequence[CropFiles | CropPack], sample: int = 32, seed: int = 0
+    annotations: Sequence[TrackAnnotation],
+    storages: Sequence[CropFiles | CropPack],
+    sample: int = 32,
+    seed: int = 0,
+    masks: Sequence[bool] = (),
 ) -> list[str]:
     """Check the boxes and a few crops of each set, and return what is suspicious as sentences.
 
-    Quick enough for the start of a training run. Raises ValueError for a set without one sampled crop that can be read
-    and has the size that training needs.
+    `masks` says which sets have masks, of which a few are checked too. Quick enough for the start of a training run.
+    Raises ValueError for a set without one sampled crop (or mask) that can be read and has the size that training
+    needs.
     """
     sentences = []
     for annotation, storage in zip(annotations, storages, strict=True):
@@ -178,16 +205,35 @@ def check_annotations(
             )
         if (annotation.boxes[chosen].max(axis=1) <= RELATIVE_LIMIT).mean() > 0.5:
             sentences.append(f"{annotation.name}: the {_RELATIVE_BOXES}")
+    for storage in itertools.compress(storages, masks):
+        sentences += _check_masks(storage, sample, seed)
     return sentences
 
 
-def contact_sheet(pictures: list[tuple[str, np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Draw crops in rows, each with the box that training sees and the end of its name."""
+def _check_masks(storage: CropFiles | CropPack, sample: int, seed: int) -> list[str]:
+    """Check a sample of the masks of a set. Raises ValueError if none of them can be used."""
+    masks, chosen = MaskCheck(storage), sample_boxes(storage.annotation, sample, seed)
+    usable = [masks.read(target, SIDE) is not None for target in storage.annotation.targets(chosen)]
+    sentences = [f"{storage.annotation.name}: of {len(chosen)} drawn at random, {text}" for text in masks.sentences()]
+    if not any(usable):
+        raise ValueError(
+            f"{sentences[0]}. Make the masks again, or set DATASET.{storage.annotation.name}.MASKS to false"
+        )
+    return sentences
+
+
+def contact_sheet(pictures: list[Picture]) -> np.ndarray:
+    """Draw crops in rows, each with the box that training sees, the outline of its mask, and the end of its name."""
     across, down = SHEET_GRID
     sheet = np.full((down * (CELL_SIDE + 14), across * CELL_SIDE, 3), 255, np.uint8)
-    for index, (name, pixels, box) in enumerate(pictures):
+    for index, (name, pixels, box, mask) in enumerate(pictures):
         row, column = divmod(index, across)
         picture = pixels.copy()
+        if mask is not None:
+            outlines = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)[
+                -2
+            ]  # OpenCV 3 returns three values
+            cv2.drawContours(picture, outlines, -1, OUTLINE, 3)
         x1, y1, x2, y2 = (round(value) for value in centred_box(pixels.shape, box))
         cv2.rectangle(picture, (x1, y1), (x2, y2), (0, 220, 255), 3)
         top, left, side = row * (CELL_SIDE + 14), column * CELL_SIDE, CELL_SIDE - 2

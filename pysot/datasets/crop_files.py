@@ -26,6 +26,10 @@ _MAX_COMMENT = 60000  # bytes
 _HALF = 127  # larger grey values of a mask belong to the object
 
 
+class MaskSizeError(ValueError):
+    """A mask has another size than its crop."""
+
+
 def describe_origin(frame: RawFrame, box: Sequence[float]) -> str:
     """Return the text that a crop's file records: the end of the image's path, the box, and the size of the image."""
     origin = f"{'/'.join(frame.image.parts[-3:])} {_format_box(box)}"
@@ -80,11 +84,11 @@ def write_mask(path: Path, mask: np.ndarray, origin: str = "") -> None:
 def decode_mask(data: bytes, name: object, width: int, height: int) -> np.ndarray:
     """Decode the file of a mask to (height, width) uint8, 0 or 1; `name` names it in errors.
 
-    Raises ValueError if it cannot be decoded, or has another size than its crop of width x height pixels.
+    Raises ValueError if it cannot be decoded, MaskSizeError if its crop, of width x height pixels, has another size.
     """
     pixels = decode_image(data, name, cv2.IMREAD_GRAYSCALE)
     if pixels.shape != (height, width):
-        raise ValueError(
+        raise MaskSizeError(
             f"mask {name} has {pixels.shape[1]} x {pixels.shape[0]} pixels, its crop {width} x {height}; remove it and "
             "make it again with --with-masks"
         )

@@ -53,8 +53,8 @@ def build_train_loader(
     )
 
 
-def find_dataset_paths(cfg: CfgNode, data_path: str | None = None) -> list[tuple[str, Path, Path]]:
-    """Return name, folder of crops (or pack) and annotation of each set of cfg.DATASET.NAMES.
+def find_dataset_paths(cfg: CfgNode, data_path: str | None = None) -> list[tuple[str, Path, Path, bool]]:
+    """Return name, folder of crops (or pack), annotation and MASKS of each set of cfg.DATASET.NAMES.
 
     Raises as `build_train_loader`.
     """
@@ -64,6 +64,7 @@ def find_dataset_paths(cfg: CfgNode, data_path: str | None = None) -> list[tuple
             name,
             find_data_path(section.ROOT, f"DATASET.{name}.ROOT", data_path),
             find_data_path(section.ANNO, f"DATASET.{name}.ANNO", data_path),
+            section.MASKS,
         )
         for name, section in sections
     ]

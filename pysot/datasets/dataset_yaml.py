@@ -33,11 +33,30 @@ def write_description(folder: Path, split: str, frame_range: int, num_use: int, 
         yaml.safe_dump(content, stream, sort_keys=False)
 
 
+def check_masks_described(anno: Path, with_masks: bool) -> None:
+    """Check that the crops for a description are packed with masks if, and only if, it has masks.
+
+    Raises ValueError if not, FileNotFoundError without a description of the annotation `anno`.
+    """
+    described = _find_described(anno)["MASKS"]
+    if described != with_masks:
+        state, remedy = ("true", "add --with-masks") if described else ("not true", "leave out --with-masks")
+        raise ValueError(f"MASKS of {anno.with_name(DESCRIPTION)} is {state}: {remedy}, or prepare the data set again")
+
+
 def set_crop_root(anno: Path, root: Path) -> None:
     """Set the crops in the description of an annotation to the folder or pack `root`.
 
     Raises FileNotFoundError without a description, ValueError for the description of another annotation.
     """
+    path, description = anno.with_name(DESCRIPTION), _find_described(anno)
+    relative_root = os.path.relpath(root.resolve(), anno.resolve().parent)
+    with atomic_write(path) as stream:
+        yaml.safe_dump({**description, "ANNO": anno.name, "ROOT": relative_root}, stream, sort_keys=False)
+
+
+def _find_described(anno: Path) -> dict[str, Any]:
+    """Return the description beside an annotation, which must be of it. Raises as `set_crop_root`."""
     path = anno.with_name(DESCRIPTION)
     if not path.is_file():
         raise FileNotFoundError(
@@ -49,9 +68,7 @@ def set_crop_root(anno: Path, root: Path) -> None:
         raise ValueError(
             f"{path} describes {description['ANNO']}, not {anno}; name the pack in the config, as DATASET.<SET>.ROOT"
         )
-    relative_root = os.path.relpath(root.resolve(), anno.resolve().parent)
-    with atomic_write(path) as stream:
-        yaml.safe_dump({**description, "ANNO": anno.name, "ROOT": relative_root}, stream, sort_keys=False)
+    return description
 
 
 def find_described_pack(folder: Path) -> Path | None:

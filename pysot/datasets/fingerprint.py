@@ -20,8 +20,8 @@ def annotation_fingerprint(annotation: TrackAnnotation) -> str:
     return digest.hexdigest()
 
 
-def fingerprint(annotation: TrackAnnotation, storage: CropFiles | CropPack) -> str:
-    """Return the hash of the boxes and of the bytes of SAMPLED_CROPS random crops.
+def fingerprint(annotation: TrackAnnotation, storage: CropFiles | CropPack, with_masks: bool = False) -> str:
+    """Return the hash of the boxes and of the bytes of SAMPLED_CROPS random crops, and `with_masks` of their masks.
 
     A crop that cannot be read counts as missing.
     """
@@ -31,6 +31,8 @@ def fingerprint(annotation: TrackAnnotation, storage: CropFiles | CropPack) -> s
     for target in annotation.targets(np.sort(chosen)):
         try:
             digest.update(hashlib.sha256(storage.read_bytes(*target)).digest())
+            if with_masks:
+                digest.update(hashlib.sha256(storage.read_mask(*target)[0]).digest())
         except (OSError, ValueError):
             digest.update(b"missing")
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Start of a training run with masks: does every crop of a data set have its mask file?
+"""Checks of the mask files of a data set: does every crop have one, and can it be used?
 
 The folders of a data set are listed once. The result is kept in its index until the annotation changes; a mask that is
 removed later counts as an unreadable crop.
@@ -6,17 +6,20 @@ removed later counts as an unreadable crop.
 
 import contextlib
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from pysot.datasets.annotation import TrackAnnotation
+from pysot.datasets.crop_files import MaskSizeError, decode_mask
 from pysot.datasets.index import MappedAnnotation
 from pysot.datasets.raw.video import MASK
 from pysot.datasets.storage import CropFiles, CropPack
 from pysot.utils.files import file_lock, read_json, write_json
 
 _CHECKED = "masks.json"  # in the folder of an index: the folder of crops that has all masks
+_EMPTY = "masks have no pixel"
 _REMEDY = (
     "Make them: run the command that made the crops (tools/prepare_data.py or par_crop.py) again with --with-masks; or "
     "set DATASET.{name}.MASKS to false"
@@ -83,3 +86,37 @@ def _file_names(folder: Path) -> set[str]:
         return set(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return set()
+
+
+class MaskCheck:
+    """Masks of a data set that are read and counted.
+
+    `counts` has their number by what is wrong with them, and as "masks" the number of those that can be used.
+    """
+
+    def __init__(self, storage: CropFiles | CropPack) -> None:
+        self.storage = storage
+        self.counts: Counter[str] = Counter()
+        self._first: dict[str, str] = {}  # kind -> message of the first mask
+
+    def read(self, target: tuple[int, int, int], side: int) -> np.ndarray | None:
+        """Read and count the mask (side, side) of a box, given as video, track, box; None if it cannot be used."""
+        try:
+            mask = decode_mask(*self.storage.read_mask(*target), side, side)
+        except (OSError, ValueError) as error:
+            kind = {FileNotFoundError: "masks are missing", MaskSizeError: "masks have another size than their crop"}
+            self._count(kind.get(type(error), "masks cannot be read"), str(error))
+            return None
+        self.counts["masks"] += 1
+        if not mask.any():
+            self._count(_EMPTY, str(self.storage.read_mask(*target)[1]))
+        return mask
+
+    def _count(self, kind: str, message: str) -> None:
+        self.counts[kind] += 1
+        self._first.setdefault(kind, message)
+
+    def sentences(self) -> list[str]:
+        """Return a sentence for each kind of masks that cannot be used, and one if most masks are empty."""
+        kinds = [kind for kind in self._first if kind != _EMPTY or self.counts[kind] > 0.5 * self.counts["masks"]]
+        return [f"{self.counts[kind]} {kind}, the first: {self._first[kind]}" for kind in kinds]

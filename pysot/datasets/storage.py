@@ -16,6 +16,7 @@ from pysot.utils.image import decode_image, read_image_bytes
 from pysot.utils.jpeg import JpegSegments, decode_region, find_segments
 
 PACK = "pack.json"
+PLACES, MASK_PLACES = "places.npy", "masks.npy"
 # Position and checksum of a box's crop in a pack. Length 0: the crop did not exist when the data set was packed.
 ENTRY_DTYPE = np.dtype(
     [
@@ -139,9 +140,9 @@ class CropPack:
         self.annotation = annotation
         self.root = annotation.root
         self.description = read_pack_description(self.root)
-        self.entries = self._load_entries("places.npy", ENTRY_DTYPE)
+        self.entries = self._load_entries(PLACES, ENTRY_DTYPE)
         has_masks = self.description.get("masks", False)
-        self.mask_entries = self._load_entries("masks.npy", MASK_DTYPE) if has_masks else None
+        self.mask_entries = self._load_entries(MASK_PLACES, MASK_DTYPE) if has_masks else None
         self.centre = self.description["centre"]
         self.side = self.description["side"]
         self._files: dict[int, int] = {}

@@ -18,6 +18,7 @@ from pysot.datasets.raw.video import RawSet
 from pysot.datasets.raw.voc_yolo import VOC, YOLO
 from pysot.datasets.raw.vot import VOT
 from pysot.datasets.raw.youtube_bb import YT_BB
+from pysot.datasets.raw.youtube_vos import YOUTUBE_VOS
 
 RAW_SETS: dict[str, RawSet | SequenceSet] = {
     raw.name: raw
@@ -29,6 +30,7 @@ RAW_SETS: dict[str, RawSet | SequenceSet] = {
         OTB,
         VOT,
         DAVIS,
+        YOUTUBE_VOS,
         GOT10K,
         LASOT,
         TRACKINGNET,

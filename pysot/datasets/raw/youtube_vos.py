@@ -1,0 +1,124 @@
+"""YouTube-VOS: `JPEGImages/<video>/*.jpg`, `Annotations/<video>/*.png` and `meta.json`, or these in a folder `train`.
+
+Each number of a palette image is an object, which meta.json describes at videos/<video>/objects/<number>, with the
+frames it is annotated in. An object is the track of its number, and its box is the bounds of its pixels. Images without
+an annotation (four of five in the set of all frames) do not belong to a video.
+"""
+
+import functools
+import logging
+from collections import Counter
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from pysot.datasets.raw.masks import LabelMask, read_label_image
+from pysot.datasets.raw.sequences import SequenceSet
+from pysot.datasets.raw.video import RawFrame, track_name
+from pysot.utils.files import read_json
+from pysot.utils.names import list_images
+
+logger = logging.getLogger(__name__)
+_META = "meta.json"
+_UNKNOWN_OBJECTS = "boxes of objects that meta.json does not have"  # keys of `counts`
+_MISSING_FRAMES = "frames that meta.json names, without an image or an annotation"
+
+
+def _find_folders(root: Path) -> list[Path]:
+    """Return the image folders of the annotated videos. Raises the errors of `_read_meta`."""
+    root = root if (root / "JPEGImages").is_dir() else root / "train"
+    if not (root / "JPEGImages").is_dir():
+        return []
+    _read_meta(root)
+    return sorted(path for path in (root / "JPEGImages").iterdir() if (root / "Annotations" / path.name).is_dir())
+
+
+def _read_frames(folder: Path, counts: Counter) -> list[RawFrame]:
+    """Read a video. Raises ValueError if meta.json does not describe it."""
+    root = folder.parents[1]
+    objects = _read_meta(root).get(folder.name)
+    if not isinstance(objects, dict) or not all(
+        isinstance(item, dict) and isinstance(item.get("frames", []), list) for item in objects.values()
+    ):
+        raise ValueError(f"{root / _META} does not have the objects of video {folder.name}; download both again")
+    mask_folder = root / "Annotations" / folder.name
+    pairs = [(image, mask) for image in list_images(folder) if (mask := mask_folder / f"{image.stem}.png").is_file()]
+    _count_missing_frames(folder.name, objects, {mask.stem for _, mask in pairs}, counts)
+    are_numbers = all(mask.stem.isdecimal() for _, mask in pairs)
+    frames = (
+        _read_frame(image, mask, int(mask.stem) if are_numbers else index, objects, counts)
+        for index, (image, mask) in enumerate(pairs)
+    )
+    return [frame for frame in frames if frame.boxes]
+
+
+def _read_frame(image: Path, mask: Path, number: int, objects: Collection[str], counts: Counter) -> RawFrame:
+    """Return a frame with the boxes of its known objects; an unreadable mask is logged and counted."""
+    try:
+        boxes = read_label_image(mask).boxes()
+    except (OSError, ValueError) as error:
+        logger.warning("left out: %s", error)
+        counts["unreadable masks"] += 1
+        boxes = {}
+    unknown = [label for label in boxes if str(label) not in objects]
+    if unknown and not counts[_UNKNOWN_OBJECTS]:
+        logger.warning(
+            "%s has object %d, but meta.json has only %s: it is left out, and so are others, which are counted",
+            mask,
+            unknown[0],
+            ", ".join(sorted(objects)) or "none",
+        )
+    counts[_UNKNOWN_OBJECTS] += len(unknown)
+    labels = {track_name(label): label for label in boxes if label not in unknown}
+    return RawFrame(
+        image,
+        number,
+        {track: boxes[label] for track, label in labels.items()},
+        {track: LabelMask(mask, label) for track, label in labels.items()},
+    )
+
+
+def _count_missing_frames(video: str, objects: dict[str, dict], present: Collection[str], counts: Counter) -> None:
+    """Count and log the frames that meta.json names but that are not `present`."""
+    named = {str(frame) for item in objects.values() for frame in item.get("frames", [])}
+    missing = sorted(named.difference(present))
+    counts[_MISSING_FRAMES] += len(missing)
+    if missing:
+        logger.warning(
+            "video %s: %d of %d frames that meta.json names have no image or no annotation, the first: %s",
+            video,
+            len(missing),
+            len(named),
+            missing[0],
+        )
+
+
+def _read_meta(root: Path) -> dict[str, Any]:
+    """Return the objects of each video in the meta.json of a root, which is read once.
+
+    Raises FileNotFoundError if it is missing, ValueError if it has another layout.
+    """
+    path = root / _META
+    return _read_meta_version(path, path.stat().st_mtime_ns if path.is_file() else 0)
+
+
+@functools.lru_cache(maxsize=1)
+def _read_meta_version(path: Path, time: int) -> dict[str, Any]:
+    """Read the version of a meta.json that was changed at `time`."""
+    content = read_json(path, "objects of YouTube-VOS")
+    videos = content.get("videos") if isinstance(content, dict) else None
+    if not isinstance(videos, dict) or not all(isinstance(video, dict) for video in videos.values()):
+        raise ValueError(
+            f'{path} must have "videos" with "objects" for each of them, as that of YouTube-VOS; download it again'
+        )
+    return {name: video.get("objects") for name, video in videos.items()}
+
+
+YOUTUBE_VOS = SequenceSet(
+    "youtube_vos",
+    _find_folders,
+    _read_frames,
+    "JPEGImages/<video>/*.jpg, Annotations/<video>/*.png and meta.json",
+    frame_range=20,
+    has_masks=True,
+)
