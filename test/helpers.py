@@ -15,6 +15,7 @@ import torch
 # Tests import these from this module.
 from pysot.benchmarks.synthetic import (  # noqa: F401
     Batches,
+    add_masks,
     load_synthetic_weights,
     synthetic_batch,
     synthetic_image,
@@ -78,15 +79,6 @@ def tiny_mask_config(stage: str, *opts, for_training: bool = False):
     if stage == "refine":
         tiny += ["REFINE.KWARGS.in_channels", [8, 6, 8], "REFINE.KWARGS.corr_channels", 16]
     return load_config(experiment(name), [*tiny, *opts], for_training=for_training)
-
-
-def with_masks(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return a batch with an ellipse as the mask of each search crop, another one in each."""
-    size, side = len(batch["search"]), batch["search"].shape[-1]
-    masks = np.zeros((size, side, side), np.uint8)
-    for index, mask in enumerate(masks):
-        cv2.ellipse(mask, (side // 2 - 3 + 4 * index, side // 2), (30 + 4 * index, 40), 20 * index, 0, 360, 1, -1)
-    return {**batch, "search_mask": torch.from_numpy(masks), "has_mask": torch.ones(size, dtype=torch.bool)}
 
 
 def moving_square(

@@ -57,7 +57,7 @@ def synthetic_image(name: str, height: int, width: int) -> np.ndarray:
 def synthetic_batch(size: int, search_size: int, output_size: int) -> Batch:
     """Return a training batch of `size` pairs, float32, with 5 anchors per cell.
 
-    Search crops have `search_size` pixels, labels have `output_size` cells (13 or more) per side.
+    Search crops have `search_size` pixels, labels have `output_size` cells per side.
     """
     rng = np.random.RandomState(7)
 
@@ -68,8 +68,11 @@ def synthetic_batch(size: int, search_size: int, output_size: int) -> Batch:
 
     images = {"template": draw_crops("t", 127), "search": draw_crops("s", search_size)}
     label = -np.ones((size, 5, output_size, output_size), np.int64)
-    label[:, :, 8:12, 8:12] = rng.randint(-1, 2, (size, 5, 4, 4))
-    label[:, :, 0:3, 0:3] = 0
+    if output_size > 12:
+        label[:, :, 8:12, 8:12] = rng.randint(-1, 2, (size, 5, 4, 4))
+        label[:, :, 0:3, 0:3] = 0
+    else:
+        label[:] = rng.randint(-1, 2, label.shape)
     weight = (label == 1) / np.maximum(1, (label == 1).sum(axis=(1, 2, 3), keepdims=True))
     labels = {
         "label_cls": label,
@@ -77,6 +80,16 @@ def synthetic_batch(size: int, search_size: int, output_size: int) -> Batch:
         "label_loc_weight": weight.astype(np.float32),
     }
     return {name: torch.from_numpy(value) for name, value in {**images, **labels}.items()}
+
+
+def add_masks(batch: Batch) -> Batch:
+    """Return a batch with the labels of SiamMask: search_mask (B, H, H) uint8, ellipses, and has_mask (B,)."""
+    size, side = len(batch["search"]), batch["search"].shape[-1]
+    masks = np.zeros((size, side, side), np.uint8)
+    for index, mask in enumerate(masks):
+        centre, half_axes = (side // 2 - 3 + 4 * (index % 5), side // 2), (30 + 4 * (index % 3), 40)
+        cv2.ellipse(mask, centre, half_axes, 20 * index, 0, 360, 1, -1)
+    return {**batch, "search_mask": torch.from_numpy(masks), "has_mask": torch.ones(size, dtype=torch.bool)}
 
 
 class Batches(list[Batch]):

@@ -60,7 +60,7 @@ class MaskCorr(DepthwiseXCorr):
         last = head[-1]
         for layer in head[:-1]:
             correlation = layer(correlation)
-        chosen = correlation.permute(0, 2, 3, 1)[cells.samples, cells.rows, cells.columns]
+        chosen = correlation[cells.samples, :, cells.rows, cells.columns]
         return F.linear(chosen, last.weight.flatten(1), last.bias)
 
 
@@ -88,7 +88,7 @@ class Refine(nn.Module):
     def forward(self, features: MaskFeatures, cells: Cells) -> torch.Tensor:
         """Return the logits (K, 127 * 127) of the masks of cells, row by row."""
         p0, p1, p2 = (_windows(level, stride, features, cells) for level, stride in enumerate(_STRIDES))
-        chosen = features.correlation.permute(0, 2, 3, 1)[cells.samples, cells.rows, cells.columns]
+        chosen = features.correlation[cells.samples, :, cells.rows, cells.columns]
         out = self.deconv(chosen[:, :, None, None])
         out = self.post0(F.interpolate(self.h2(out) + self.v2(p2), size=p1.shape[-2:]))
         out = self.post1(F.interpolate(self.h1(out) + self.v1(p1), size=p0.shape[-2:]))
@@ -113,10 +113,11 @@ def _windows(level: int, stride: int, features: MaskFeatures, cells: Cells) -> t
     padded = F.pad(features[level], [stride * outside] * 4)
     side = padded.shape[-1] - stride * (count - 1)
     steps = torch.arange(side, device=padded.device)
-    rows = (stride * cells.rows[:, None] + steps)[:, :, None]
-    columns = (stride * cells.columns[:, None] + steps)[:, None, :]
-    windows = padded.permute(0, 2, 3, 1)[cells.samples[:, None, None], rows, columns]
-    return windows.permute(0, 3, 1, 2)
+    rows = (stride * cells.rows[:, None] + steps)[:, None, :, None]
+    columns = (stride * cells.columns[:, None] + steps)[:, None, None, :]
+    # With an index of channels as well, the result has the order (K, channels, side, side) in memory.
+    channels = torch.arange(padded.shape[1], device=padded.device)[:, None, None]
+    return padded[cells.samples[:, None, None, None], channels, rows, columns]
 
 
 MASK_HEADS: dict[str, type[nn.Module]] = {"MaskCorr": MaskCorr}
