@@ -8,6 +8,7 @@ import torch
 from yacs.config import CfgNode
 
 from pysot.datasets.augmentation import centred_box
+from pysot.datasets.crop_files import write_mask
 from pysot.datasets.raw.video import RawFrame, RawVideo
 
 VIDEOS, FRAMES = 4, 5
@@ -30,6 +31,13 @@ def make_crops(folder, videos=VIDEOS, frames=FRAMES, options=()):
             cv2.imwrite(str(folder / "crop511" / f"v{video}" / f"{frame:06d}.00.x.jpg"), image, options)
             track[f"{frame:06d}"] = box
     (folder / "train.json").write_text(json.dumps(content))
+
+
+def add_masks(folder):
+    """Write the mask of each crop of `make_crops`: its bright box."""
+    for path in folder.rglob("*.x.jpg"):
+        bright = (cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 95).astype(np.uint8)
+        write_mask(path.with_name(path.name.replace(".x.jpg", ".m.png")), bright)
 
 
 def make_config(folder, **changes):

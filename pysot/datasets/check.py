@@ -223,21 +223,29 @@ def _check_masks(storage: CropFiles | CropPack, sample: int, seed: int) -> list[
 
 
 def contact_sheet(pictures: list[Picture]) -> np.ndarray:
-    """Draw crops in rows, each with the box that training sees, the outline of its mask, and the end of its name."""
+    """Draw crops in rows, each with the box that training sees and the end of its name.
+
+    Of crops with a mask, the middle half is drawn, with the outline of the mask.
+    """
     across, down = SHEET_GRID
     sheet = np.full((down * (CELL_SIDE + 14), across * CELL_SIDE, 3), 255, np.uint8)
-    for index, (name, pixels, box, mask) in enumerate(pictures):
+    for index, picture in enumerate(pictures):
         row, column = divmod(index, across)
-        picture = pixels.copy()
-        if mask is not None:
-            outlines = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)[
-                -2
-            ]  # OpenCV 3 returns three values
-            cv2.drawContours(picture, outlines, -1, OUTLINE, 3)
-        x1, y1, x2, y2 = (round(value) for value in centred_box(pixels.shape, box))
-        cv2.rectangle(picture, (x1, y1), (x2, y2), (0, 220, 255), 3)
         top, left, side = row * (CELL_SIDE + 14), column * CELL_SIDE, CELL_SIDE - 2
-        sheet[top : top + side, left : left + side] = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+        drawn = _draw(picture)
+        sheet[top : top + side, left : left + side] = cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA)
         text_position = (left + 2, top + CELL_SIDE + 9)
-        cv2.putText(sheet, name[-30:-6], text_position, cv2.FONT_HERSHEY_SIMPLEX, 0.32, (0, 0, 0), 1, cv2.LINE_AA)
+        text = picture.name[-30:-6]
+        cv2.putText(sheet, text, text_position, cv2.FONT_HERSHEY_SIMPLEX, 0.32, (0, 0, 0), 1, cv2.LINE_AA)
     return sheet
+
+
+def _draw(picture: Picture) -> np.ndarray:
+    drawn = picture.pixels.copy()
+    x1, y1, x2, y2 = (round(value) for value in centred_box(drawn.shape, picture.box))
+    cv2.rectangle(drawn, (x1, y1), (x2, y2), (0, 220, 255), 3 if picture.mask is None else 1)
+    if picture.mask is None:
+        return drawn
+    outlines, _ = cv2.findContours(picture.mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(drawn, outlines, -1, OUTLINE, 1)
+    return drawn[SIDE // 4 : -(SIDE // 4), SIDE // 4 : -(SIDE // 4)]

@@ -1,7 +1,7 @@
 """Masks of objects in raw data: where they are kept, and their pixels.
 
-Of COCO's codes, pycocotools decodes what was checked here: it reads beyond the memory of a run-length code that is too
-short, and it takes a polygon of NaN for an empty one.
+pycocotools turns polygons into COCO's run-length code. What it gets is checked before, since it takes a polygon of NaN
+for an empty one, and codes are decoded here, since it reads beyond the memory of a code that is too short.
 """
 
 import contextlib
@@ -79,9 +79,9 @@ class MaskReader:
     def read(self, mask: Mask) -> np.ndarray:
         """Return a mask, (H, W) uint8, 0 or 1. Raises OSError or ValueError if its file cannot be read."""
         if isinstance(mask, RleMask):
-            if not mask.code:
-                return np.zeros((mask.height, mask.width), np.uint8)
-            return _coco_masks().decode({"size": [mask.height, mask.width], "counts": mask.code})
+            runs = _decode_runs(mask.code) or [mask.height * mask.width]
+            pixels = np.repeat((np.arange(len(runs)) % 2).astype(np.uint8), runs)
+            return np.ascontiguousarray(pixels.reshape(mask.width, mask.height).T)  # they are counted down the columns
         if mask.path not in self._images:
             self._images[mask.path] = read_label_image(mask.path)
         return (self._images[mask.path].pixels == mask.number).astype(np.uint8)
