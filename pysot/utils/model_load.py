@@ -265,8 +265,8 @@ def _mask_difference(own: dict[str, Any], state: dict[str, Any]) -> str:
     missing, unused = ([part for part in a if part not in b] for a, b in ((wanted, found), (found, wanted)))
     if missing and not found:
         return (
-            f"is a SiamRPN checkpoint without {' and '.join(missing)}, the mask branch of this SiamMask network. Load a "
-            "SiamMask checkpoint, or use the config that this one was trained with (MASK.MASK false)"
+            f"is a SiamRPN checkpoint without {' and '.join(missing)}, the mask branch of this SiamMask network. Load "
+            "a SiamMask checkpoint, or use the config that this one was trained with (MASK.MASK false)"
         )
     if missing:
         return (
