@@ -263,15 +263,15 @@ def _mask_difference(own: dict[str, Any], state: dict[str, Any]) -> str:
         [part for part in _MASK_PARTS if any(name.startswith(f"{part}.") for name in names)] for names in (own, state)
     )
     missing, unused = ([part for part in a if part not in b] for a, b in ((wanted, found), (found, wanted)))
-    if missing == list(_MASK_PARTS):
+    if missing and not found:
         return (
-            "is a SiamRPN checkpoint: mask_head and refine_head, the mask branch of this SiamMask network, are "
-            "missing. Load a SiamMask checkpoint, or use the config that this one was trained with (MASK.MASK false)"
+            f"is a SiamRPN checkpoint without {' and '.join(missing)}, the mask branch of this SiamMask network. Load "
+            "a SiamMask checkpoint, or use the config that this one was trained with (MASK.MASK false)"
         )
     if missing:
         return (
-            f"is a SiamMask checkpoint in which {' and '.join(missing)} is missing. Load one that was trained with "
-            f"{'REFINE.REFINE' if missing == ['refine_head'] else 'MASK.MASK'} true"
+            f"is a SiamMask checkpoint without {' and '.join(missing)}. Load one that was trained with REFINE.REFINE "
+            "true, such as those of the second stage"
         )
     if unused:
         return (
