@@ -11,7 +11,7 @@ from fake_graphs import Clock, use_fake_graphs
 from helpers import add_masks, synthetic_batch, tiny_mask_config
 from pysot.engine import step_graph
 from pysot.engine.engine_builder import build_freeze_plan, build_picture, load_start_weights
-from pysot.models.model_builder import build_model
+from pysot.models.model_builder import Prediction, build_model
 from rank_helpers import train_two_ranks
 from trainer_helpers import same, trainer, weights
 
@@ -30,7 +30,7 @@ def test_the_refinement_stage_trains_nothing_else(tmp_path):
     parts = changed_parts(before, weights(run))
     assert parts == {f"refine_head.{name}" for name in "v0 v1 v2 h0 h1 h2 deconv post0 post1 post2".split()}
     assert [group["name"] for group in run.optimizer.param_groups] == ["refine_head"]
-    assert not build_freeze_plan(tiny_mask_config("refine")).changes_at(4)
+    assert not build_freeze_plan(tiny_mask_config("refine", "BACKBONE.TRAIN_EPOCH", 4)).changes_at(4)
 
 
 def test_the_base_stage_trains_all_heads_and_then_the_backbone(tmp_path):
@@ -128,3 +128,16 @@ def test_a_picture_shows_both_masks(stage, shape):
 
     assert count(first, (0, 158, 115)) > 150 and count(second, (0, 158, 115)) < 20  # outline of the true mask
     assert count(first, (213, 94, 0)) > 200  # outline of the predicted mask: the border of a window
+
+
+@pytest.mark.parametrize(("side", "count", "corner"), [(255, 25, 64), (143, 3, 8)])
+def test_the_central_cell_has_its_window_in_the_centre(side, count, corner):
+    prediction = Prediction(
+        torch.zeros(1, 10, count, count),
+        torch.zeros(1, 20, count, count),
+        lambda cells: torch.ones(len(cells.rows), 127 * 127),
+    )
+    picture = build_picture(tiny_mask_config("base"))
+    anchor = 2 * count**2 + (count // 2) * count + count // 2 + 1  # one cell to the right
+    (mask,) = picture._masks(prediction, torch.tensor([anchor]), side).values()
+    assert (mask.x, mask.y, mask.pixels.shape) == (corner + 8, corner, (127, 127))
