@@ -29,7 +29,15 @@ setup(
     ],
     extras_require={
         "quickstart": ["scikit-image>=0.22"],
+        "masks": ["pycocotools>=2.0.7"],
         "npu": ["torch_npu>=2.6"],
-        "test": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.9", "mypy>=1.11", "scikit-image>=0.22"],
+        "test": [
+            "pytest>=8",
+            "hypothesis>=6.100",
+            "ruff>=0.9",
+            "mypy>=1.11",
+            "scikit-image>=0.22",
+            "pycocotools>=2.0.7",
+        ],
     },
 )

@@ -19,7 +19,14 @@ import cv2
 import numpy as np
 
 from pysot.datasets.augmentation import CONTEXT, warp_box
-from pysot.datasets.crop_files import describe_mask_origin, describe_origin, read_origin, write_crop, write_mask
+from pysot.datasets.crop_files import (
+    describe_mask_origin,
+    describe_origin,
+    read_origin,
+    remove_outdated_mask,
+    write_crop,
+    write_mask,
+)
 from pysot.datasets.raw.masks import Mask, MaskReader
 from pysot.datasets.raw.video import CROP, EXEMPLAR, MASK, RawFrame, RawVideo, crop_name, present_crops
 from pysot.utils.bbox import Center, Corner, center2corner
@@ -37,7 +44,8 @@ QUEUED_PER_PROCESS = 8  # submitted videos per process
 class CropResult:
     """Number of crops written and already present, and the problems, of one or several videos.
 
-    A crop counts as present with all of its files. `masks` were written, of which `empty_masks` have no pixel.
+    An exemplar belongs to its crop: both are counted as one. `masks` were written, of which `empty_masks` have no
+    pixel.
     """
 
     written: int = 0
@@ -169,7 +177,9 @@ def _crop_frame(frame: RawFrame, missing: dict[str, list[str]], folder: Path, si
                 total += CropResult(problems=problems, masks=1, empty_masks=int(not crop.any()))
             elif image is not None:
                 write_crop(path, crop511(image, box, size if kind == CROP else EXEMPLAR_SIZE, fill), origin)
-        total += CropResult(written=1)
+        if CROP in kinds and MASK not in kinds:
+            remove_outdated_mask(folder / crop_name(frame.number, track, MASK), box)
+        total += CropResult(present=1) if kinds == [MASK] else CropResult(written=1)
     return total
 
 

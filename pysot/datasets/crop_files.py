@@ -43,6 +43,14 @@ def describe_mask_origin(mask: Mask | None, box: Sequence[float]) -> str:
     return f"{_format_box(box)} {mask.describe() if mask else 'without a mask'}"
 
 
+def remove_outdated_mask(path: Path, box: Sequence[float]) -> None:
+    """Remove a mask that was made for another box, because its crop is now made for this one. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        origin = read_origin(path)
+        if origin and not origin.startswith(_format_box(box)):
+            path.unlink()
+
+
 def _format_box(box: Sequence[float]) -> str:
     return " ".join(f"{float(value):.3f}" for value in box)
 

@@ -149,6 +149,8 @@ def test_mistakes_are_explained(opts, words):
         (["TRAIN.THR_LOW", "0.7"], ["TRAIN.THR_LOW", "THR_HIGH"]),
         (["DATASET.NEG", "1.5"], ["DATASET.NEG", "0 to 1"]),
         (["DATASET.NAMES", "[]"], ["at least one"]),
+        (["MASK.MASK", "True", "DATASET.NAMES", "[VID, COCO]"], ["MASKS: expected true", "VID, COCO", "--with-masks"]),
+        (["DATASET.COCO.MASKS", "1"], ["DATASET.COCO.MASKS", "true or false"]),
     ],
 )
 def test_relations_are_checked(opts, words):
@@ -173,6 +175,13 @@ def test_a_new_data_set_needs_no_code():
         for_training=True,
     )
     assert config.DATASET.MINE == {"ROOT": "a", "ANNO": "b", "FRAME_RANGE": 100, "NUM_USE": -1, "MASKS": False}
+
+
+@pytest.mark.parametrize("names", ["[VID, COCO]", "[COCO]", "[VID, PREPARED]"])
+def test_one_set_with_masks_is_enough(names):
+    """A set that describes itself may have masks, which is known when it is opened."""
+    opts = ["MASK.MASK", "True", "DATASET.NAMES", names, "DATASET.COCO.MASKS", "True"]
+    assert "MASKS" not in error_message(*opts, "TRAIN.KEEP", "-1")
 
 
 def test_numbers_that_yaml_reads_as_text():

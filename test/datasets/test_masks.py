@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from toy_data import add_masks, assert_equal, files_below, load_items, make_config, make_crops, make_video
 
-from pysot.datasets import crop_files, mask_files
+from pysot.datasets import crop, crop_files, mask_files
 from pysot.datasets.augmentation import Augmentation
 from pysot.datasets.check import check_annotations, check_boxes, check_crops
 from pysot.datasets.crop import CropResult, crop511, crop_all, crop_mask, crop_roi, crop_video
@@ -102,7 +102,7 @@ def test_masks_are_written_beside_the_crops(tmp_path, procs):
     assert crop_all(videos, out, procs, with_masks=True) == CropResult(present=4)
 
 
-def test_masks_are_added_to_old_crops_which_stay(tmp_path):
+def test_masks_are_added_to_old_crops_which_stay(tmp_path, monkeypatch):
     """Without decoding an image, also to crops of earlier versions, and a mask that changed is made again."""
     plain = make_video(tmp_path, frames=3)
     video, out = with_masks(plain, tmp_path / "masks"), tmp_path / "out"
@@ -111,15 +111,28 @@ def test_masks_are_added_to_old_crops_which_stay(tmp_path):
     old = out / "clip/000000.00.x.jpg"
     old.write_bytes(cv2.imencode(".jpg", cv2.imread(str(old)))[1].tobytes())
     before = {path: path.read_bytes() for path in out.rglob("*.x.jpg")}
-    assert crop_video(video, out, with_masks=True) == CropResult(written=3, masks=3)
+    monkeypatch.delattr(crop, "read_image")
+    assert crop_video(video, out, with_masks=True) == CropResult(present=3, masks=3)
     assert all(path.read_bytes() == data for path, data in before.items())
     path = tmp_path / "masks/00001.png"
     cv2.imwrite(str(path), np.zeros((240, 320), np.uint8))
-    assert crop_video(video, out, with_masks=True) == CropResult(written=1, present=2, masks=1, empty_masks=1)
+    assert crop_video(video, out, with_masks=True) == CropResult(present=3, masks=1, empty_masks=1)
     (out / "clip/000002.00.m.png").write_bytes((out / "clip/000002.00.m.png").read_bytes()[:-9])
-    assert crop_video(video, out, with_masks=True) == CropResult(written=1, present=2, masks=1)
+    assert crop_video(video, out, with_masks=True) == CropResult(present=3, masks=1)
     path.unlink()
     assert crop_video(video, out, with_masks=True) == CropResult(present=3)  # crops do not need their sources
+
+
+def test_a_mask_does_not_outlive_the_box_of_its_crop(tmp_path):
+    """After a correction of the boxes without --with-masks, the old mask would not fit the new crop."""
+    video, out = with_masks(make_video(tmp_path, frames=3), tmp_path / "masks"), tmp_path / "out"
+    crop_video(video, out, with_masks=True)
+    first, second, third = video.frames
+    cv2.imwrite(str(out / "clip/000001.00.m.png"), np.zeros((511, 511), np.uint8))  # made by another program
+    (out / "clip/000002.00.x.jpg").unlink()
+    moved = [RawFrame(frame.image, frame.number, {"00": (1.0, 2.0, 30.0, 40.0)}) for frame in (first, second)]
+    assert crop_video(RawVideo("clip", (*moved, third)), out) == CropResult(written=3)
+    assert [path.name for path in sorted(out.rglob("*.m.png"))] == ["000001.00.m.png", "000002.00.m.png"]
 
 
 def test_masks_that_do_not_fit_their_image_are_empty(tmp_path):

@@ -262,6 +262,38 @@ def test_a_bad_description_is_named(tmp_path, content):
         find_description("MY_SET", tmp_path)
 
 
+def test_masks_of_a_set_without_masks(otb):
+    done = prepare("otb", "raw", "--name", "x", "--with-masks", cwd=otb)
+    assert done.returncode == 2 and not (otb / "training_dataset").exists()
+    assert "--with-masks: otb has no masks, only coco, davis, youtube_vos have; leave the option out" in done.stderr
+
+
+def test_masks_are_prepared_described_and_packed(tmp_path):
+    for folder, suffix in (("JPEGImages", "jpg"), ("Annotations", "png")):
+        for number in range(3):
+            path = tmp_path / "raw" / folder / "480p" / "dog" / f"{number:05d}.{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = np.zeros((60, 80), np.uint8)
+            pixels[20:40, 30 + number : 50 + number] = 255
+            cv2.imwrite(str(path), pixels)
+    plain = prepare("davis", "raw", "--name", "dogs", cwd=tmp_path)
+    assert plain.returncode == 0 and "masks" not in plain.stdout
+    out = tmp_path / "training_dataset/dogs"
+    assert "MASKS" not in yaml.safe_load((out / "dataset.yaml").read_text())
+    done = prepare("davis", "raw", "--name", "dogs", "--with-masks", cwd=tmp_path)
+    assert "0 crops written, 3 already present, 3 masks written (0 of them empty)" in done.stdout, done.stderr
+    assert len(list((out / "crop511").rglob("*.m.png"))) == 3 == len(list((out / "crop511").rglob("*.x.jpg")))
+    description = find_description("DOGS", tmp_path)
+    assert description["MASKS"] is True
+    command = [sys.executable, TOOL.with_name("pack_data.py"), "training_dataset/dogs/train.json", "--use"]
+    refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert refused.returncode == 2 and "is true: add --with-masks" in refused.stderr
+    packed = subprocess.run([*command, "--with-masks"], cwd=tmp_path, capture_output=True, text=True)
+    assert packed.returncode == 0 and (out / "train.pack/masks.npy").is_file(), packed.stderr
+    description = find_description("DOGS", tmp_path)
+    assert description["MASKS"] is True and description["ROOT"].endswith("train.pack")
+
+
 @pytest.mark.shared
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/data")
 def test_real_davis(tmp_path):

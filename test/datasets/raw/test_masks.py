@@ -66,6 +66,7 @@ GOOD_CODE = text_code(ellipse())
         {"size": list(SIZE), "counts": ""},
         {"size": list(SIZE), "counts": GOOD_CODE[:-3]},
         {"size": list(SIZE), "counts": GOOD_CODE + "99"},
+        {"size": list(SIZE), "counts": GOOD_CODE + "P"},
         {"size": list(SIZE), "counts": "garbage!"},
         {"size": list(SIZE), "counts": "é" * 9},
         {"size": list(SIZE), "counts": []},
