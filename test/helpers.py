@@ -48,14 +48,17 @@ def experiment(name: str) -> str:
     return str(ROOT / "experiments" / name / "config.yaml")
 
 
-def noisy_batches(steps: int = 2, size: int = 2) -> Batches:
-    """Return batches that differ from each other; each call returns the same ones."""
+def noisy_batches(steps: int = 2, size: int = 2, stage: str = "") -> Batches:
+    """Return batches that differ from each other; each call returns the same ones.
+
+    They are for `tiny_config`, or with `base` or `refine` for the `tiny_mask_config` of this stage.
+    """
     torch.manual_seed(3)
     result = []
     for _ in range(steps):
-        batch = synthetic_batch(size, 255, 17)
+        batch = synthetic_batch(size, *{"": (255, 17), "base": (255, 25), "refine": (143, 3)}[stage])
         batch["search"] += torch.randn_like(batch["search"])
-        result.append(batch)
+        result.append(add_masks(batch) if stage else batch)
     return Batches(result)
 
 
@@ -68,7 +71,7 @@ def tiny_config(*opts, for_training: bool = False):
 
 
 def tiny_mask_config(stage: str, *opts, for_training: bool = False):
-    """Return the config of a small SiamMask for the stage `base` or `refine`."""
+    """Return the config of a small SiamMask for the stage `base` or `refine` of its training."""
     from pysot.core.config import load_config
 
     name = {"base": "siammask_mobilev2_small_base", "refine": "siammask_mobilev2_small"}[stage]

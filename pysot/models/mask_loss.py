@@ -17,15 +17,16 @@ def object_cells(label_cls: torch.Tensor, has_mask: torch.Tensor) -> torch.Tenso
     return (label_cls == 1).any(1) & (has_mask[:, None, None] != 0)
 
 
-def choose_cells(wanted: torch.Tensor, count: int) -> tuple[Cells, torch.Tensor]:
+def choose_cells(wanted: torch.Tensor, keys: torch.Tensor, count: int) -> tuple[Cells, torch.Tensor]:
     """Return K = `count` cells, at most all, and which of them (K,) are wanted, for `wanted` (B, S, S).
 
-    These are all wanted cells, in order, and others behind them. If there are more than K, they are drawn at random.
+    These are all wanted cells, in order, and others behind them. If there are more than K wanted ones, they are those
+    with the largest `keys` (B, S, S), random numbers from 0 to 1 that belong to the batch: a step gives the same result
+    on every device, when it is repeated, and after resuming.
     """
     flat, cells = wanted.flatten(), wanted.shape[-1]
-    key = torch.where(flat, 1 + torch.rand(len(flat), device=flat.device), 0.0)
-    chosen = key.topk(min(count, len(flat))).indices
-    # The order, and with it the rounding of the loss, does not depend on chance.
+    chosen = torch.where(flat, 1 + keys.flatten(), 0.0).topk(min(count, len(flat))).indices
+    # The order, and with it the rounding of the loss, does not depend on the keys.
     chosen = chosen[torch.where(flat[chosen], chosen, chosen + len(flat)).float().argsort()]
     within = chosen % cells**2
     return Cells(chosen // cells**2, within // cells, within % cells), flat[chosen]

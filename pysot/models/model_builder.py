@@ -138,11 +138,11 @@ class MaskModelBuilder(SiamMask, ModelBuilder):
         """Return the losses of a batch: scalars as ModelBuilder's, and those of `mask_loss`.
 
         With a refinement they are total_loss and those of `mask_loss`. Beside its other labels the batch holds
-        search_mask (B, H, H), 1 in the object, and has_mask (B,).
+        search_mask (B, H, H), 1 in the object, has_mask (B,), and cell_keys (B, S, S), see `choose_cells`.
         """
         label = data["label_cls"]
         wanted = object_cells(label, data["has_mask"])
-        cells, is_wanted = choose_cells(wanted, self._cells_per_pair * len(label))
+        cells, is_wanted = choose_cells(wanted, data["cell_keys"], self._cells_per_pair * len(label))
         target = mask_windows(data["search_mask"], cells, wanted.shape[-1], self._stride)
         z, x, predict_masks = self._mask_parts(data)
         losses: dict[str, torch.Tensor] = {"total_loss": x.new_zeros((), dtype=torch.float32)}

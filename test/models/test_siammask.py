@@ -63,7 +63,7 @@ def losses_of(form: str, batch: dict[str, torch.Tensor], count: int) -> tuple[di
     """Return the losses of `count` cells, and the logits, whose gradient they have."""
     logits = batch[form].clone().requires_grad_()
     side = batch["weight"].shape[-1]
-    cells, is_wanted = choose_cells(batch["weight"], count)
+    cells, is_wanted = choose_cells(batch["weight"], torch.rand(batch["weight"].shape), count)
     target = mask_windows((batch["mask"][:, 0] > 0).to(torch.uint8), cells, side, stride=8)
     if form == "base":
         rows = enlarge_masks(logits[cells.samples, :, cells.rows, cells.columns])
@@ -131,7 +131,7 @@ def test_cells_beyond_the_count_are_drawn_with_equal_chances():
     drawn = torch.zeros(3, 4, 4)
     torch.manual_seed(1)
     for _ in range(600):
-        cells, is_wanted = choose_cells(wanted, 2)
+        cells, is_wanted = choose_cells(wanted, torch.rand(wanted.shape), 2)
         assert is_wanted.all() and len(cells.rows) == 2
         drawn[cells.samples, cells.rows, cells.columns] += 1
     assert not drawn[~wanted].any()
