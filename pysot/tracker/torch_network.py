@@ -247,9 +247,8 @@ def _kept(network: SiamRPN, template: torch.Tensor, search: torch.Tensor, masks:
 
 
 def _refine(network: SiamMask, features: MaskFeatures, cells: torch.Tensor) -> torch.Tensor:
-    """Return the logits (N, P * P) of the masks of one cell (N, 2) row, column of each search crop, in float32."""
-    samples = torch.arange(len(cells), device=cells.device)
-    return network.refine(MaskFeatures(*(level.float() for level in features)), Cells(samples, *cells.unbind(1)))
+    """Return the logits (N, P * P) of the masks of one cell (N, 2) row, column of each search crop."""
+    return network.refine(features, Cells(torch.arange(len(cells), device=cells.device), *cells.unbind(1)))
 
 
 def _fold(model: SiamRPN, precision: str) -> SiamRPN:

@@ -86,10 +86,18 @@ class Refine(nn.Module):
                 nn.init.kaiming_uniform_(module.weight, a=1)
 
     def forward(self, features: MaskFeatures, cells: Cells) -> torch.Tensor:
-        """Return the logits (K, 127 * 127) of the masks of cells, row by row."""
-        p0, p1, p2 = (_windows(level, stride, features, cells) for level, stride in enumerate(_STRIDES))
-        chosen = features.correlation[cells.samples, :, cells.rows, cells.columns]
-        out = self.deconv(chosen[:, :, None, None])
+        """Return the logits (K, 127 * 127) of the masks of cells, row by row.
+
+        Features in another type than the weights are converted, of those of the backbone only the windows.
+        """
+        deconv: Any = self.deconv
+        weight = deconv.weight
+        p0, p1, p2 = (
+            _windows(level, stride, features, cells).to(weight.dtype) for level, stride in enumerate(_STRIDES)
+        )
+        chosen = features.correlation[cells.samples, :, cells.rows, cells.columns].to(weight.dtype)
+        # The transposed convolution of one pixel is a matrix product, which is faster.
+        out = (chosen @ weight.flatten(1)).unflatten(1, weight.shape[1:]) + deconv.bias[:, None, None]
         out = self.post0(F.interpolate(self.h2(out) + self.v2(p2), size=p1.shape[-2:]))
         out = self.post1(F.interpolate(self.h1(out) + self.v1(p1), size=p0.shape[-2:]))
         out = self.post2(F.interpolate(self.h0(out) + self.v0(p0), size=(WINDOW_SIDE, WINDOW_SIDE)))
@@ -113,11 +121,14 @@ def _windows(level: int, stride: int, features: MaskFeatures, cells: Cells) -> t
     padded = F.pad(features[level], [stride * outside] * 4)
     side = padded.shape[-1] - stride * (count - 1)
     steps = torch.arange(side, device=padded.device)
-    rows = (stride * cells.rows[:, None] + steps)[:, None, :, None]
-    columns = (stride * cells.columns[:, None] + steps)[:, None, None, :]
+    rows, columns = stride * cells.rows[:, None] + steps, stride * cells.columns[:, None] + steps
+    if padded.is_contiguous(memory_format=torch.channels_last):  # the channels of a pixel are copied at once
+        pixels = padded.permute(0, 2, 3, 1)
+        windows = pixels[cells.samples[:, None, None], rows[:, :, None], columns[:, None, :]]
+        return windows.permute(0, 3, 1, 2)
     # With an index of channels as well, the result has the order (K, channels, side, side) in memory.
     channels = torch.arange(padded.shape[1], device=padded.device)[:, None, None]
-    return padded[cells.samples[:, None, None, None], channels, rows, columns]
+    return padded[cells.samples[:, None, None, None], channels, rows[:, None, :, None], columns[:, None, None, :]]
 
 
 MASK_HEADS: dict[str, type[nn.Module]] = {"MaskCorr": MaskCorr}
