@@ -15,7 +15,6 @@ import torch
 # Tests import these from this module.
 from pysot.benchmarks.synthetic import (  # noqa: F401
     Batches,
-    add_masks,
     load_synthetic_weights,
     synthetic_batch,
     synthetic_image,
@@ -46,6 +45,25 @@ def parity_json(name: str):
 
 def experiment(name: str) -> str:
     return str(ROOT / "experiments" / name / "config.yaml")
+
+
+def add_masks(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return a batch with the labels of SiamMask.
+
+    They are search_mask (B, H, H) uint8, ellipses, has_mask (B,), and cell_keys (B, S, S), random numbers.
+    """
+    size, side = len(batch["search"]), batch["search"].shape[-1]
+    masks = np.zeros((size, side, side), np.uint8)
+    for index, mask in enumerate(masks):
+        centre, half_axes = (side // 2 - 3 + 4 * (index % 5), side // 2), (30 + 4 * (index % 3), 40)
+        cv2.ellipse(mask, centre, half_axes, 20 * index, 0, 360, 1, -1)
+    keys = np.random.RandomState(5).rand(size, *batch["label_cls"].shape[2:]).astype(np.float32)
+    return {
+        **batch,
+        "search_mask": torch.from_numpy(masks),
+        "has_mask": torch.ones(size, dtype=torch.bool),
+        "cell_keys": torch.from_numpy(keys),
+    }
 
 
 def noisy_batches(steps: int = 2, size: int = 2, stage: str = "") -> Batches:

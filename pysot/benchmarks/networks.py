@@ -12,7 +12,7 @@ import torch
 from pysot.benchmarks.case_builder import Case, load_case
 from pysot.benchmarks.generated import find_annotation, make_crops, make_raw_set, training_set_opts
 from pysot.benchmarks.record import Record, Setting
-from pysot.benchmarks.synthetic import Batch, Batches, add_masks, load_synthetic_weights, synthetic_batch
+from pysot.benchmarks.synthetic import Batch, Batches, load_synthetic_weights, synthetic_batch
 from pysot.datasets.quickstart.data import generate
 from pysot.engine.engine_builder import build_trainer
 from pysot.engine.step_graph import StepGraph
@@ -106,7 +106,7 @@ def make_batch(case: Case, size: int | None = None, seed: int | None = None) -> 
     batch = synthetic_batch(size or case.batch_size, case.search_size, case.output_size)
     if seed is not None:
         batch["search"] += torch.randn(batch["search"].shape, generator=torch.Generator().manual_seed(seed))
-    return add_masks(batch) if case.cfg.MASK.MASK else batch
+    return batch
 
 
 def zero_shortcuts(model: ModelBuilder) -> ModelBuilder:

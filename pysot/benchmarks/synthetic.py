@@ -82,25 +82,6 @@ def synthetic_batch(size: int, search_size: int, output_size: int) -> Batch:
     return {name: torch.from_numpy(value) for name, value in {**images, **labels}.items()}
 
 
-def add_masks(batch: Batch) -> Batch:
-    """Return a batch with the labels of SiamMask.
-
-    They are search_mask (B, H, H) uint8, ellipses, has_mask (B,), and cell_keys (B, S, S), random numbers.
-    """
-    size, side = len(batch["search"]), batch["search"].shape[-1]
-    masks = np.zeros((size, side, side), np.uint8)
-    for index, mask in enumerate(masks):
-        centre, half_axes = (side // 2 - 3 + 4 * (index % 5), side // 2), (30 + 4 * (index % 3), 40)
-        cv2.ellipse(mask, centre, half_axes, 20 * index, 0, 360, 1, -1)
-    keys = np.random.RandomState(5).rand(size, *batch["label_cls"].shape[2:]).astype(np.float32)
-    return {
-        **batch,
-        "search_mask": torch.from_numpy(masks),
-        "has_mask": torch.ones(size, dtype=torch.bool),
-        "cell_keys": torch.from_numpy(keys),
-    }
-
-
 class Batches(list[Batch]):
     """Loader of given batches, which is also its own batch sampler. `epochs` lists the epochs that were set."""
 
