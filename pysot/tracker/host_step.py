@@ -57,7 +57,7 @@ class HostStep:
                 masks = self.network.refine(features, cells)
             with part("decode"):
                 squares = maths.mask_squares(targets, cells, s, group.instance_size)
-                results += [self.network.host(masks), self.network.host(squares)]
+                results += [self.network.host(masks).astype(np.float32, copy=False), self.network.host(squares)]
         order = [rows.index(slot) for slot in images]
         result = Found(*(values[order] for values in results))
         return lambda: result

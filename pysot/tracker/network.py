@@ -36,7 +36,7 @@ class Outputs(NamedTuple):
 class Found(NamedTuple):
     """Result of a search for K targets: rows (K, 5) of `frame_maths.find_targets`, and their masks, if any.
 
-    A mask is probabilities (P, P) and the part of the frame that it covers, xywh.
+    A mask is probabilities (P, P) float32 and the part of the frame that it covers, xywh.
     """
 
     rows: np.ndarray
