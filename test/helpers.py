@@ -47,14 +47,36 @@ def experiment(name: str) -> str:
     return str(ROOT / "experiments" / name / "config.yaml")
 
 
-def noisy_batches(steps: int = 2, size: int = 2) -> Batches:
-    """Return batches that differ from each other; each call returns the same ones."""
+def add_masks(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return a batch with the labels of SiamMask.
+
+    They are search_mask (B, H, H) uint8, ellipses, has_mask (B,), and cell_keys (B, S, S), random numbers.
+    """
+    size, side = len(batch["search"]), batch["search"].shape[-1]
+    masks = np.zeros((size, side, side), np.uint8)
+    for index, mask in enumerate(masks):
+        centre, half_axes = (side // 2 - 3 + 4 * (index % 5), side // 2), (30 + 4 * (index % 3), 40)
+        cv2.ellipse(mask, centre, half_axes, 20 * index, 0, 360, 1, -1)
+    keys = np.random.RandomState(5).rand(size, *batch["label_cls"].shape[2:]).astype(np.float32)
+    return {
+        **batch,
+        "search_mask": torch.from_numpy(masks),
+        "has_mask": torch.ones(size, dtype=torch.bool),
+        "cell_keys": torch.from_numpy(keys),
+    }
+
+
+def noisy_batches(steps: int = 2, size: int = 2, stage: str = "") -> Batches:
+    """Return batches that differ from each other; each call returns the same ones.
+
+    They are for `tiny_config`, or with `base` or `refine` for the `tiny_mask_config` of this stage.
+    """
     torch.manual_seed(3)
     result = []
     for _ in range(steps):
-        batch = synthetic_batch(size, 255, 17)
+        batch = synthetic_batch(size, *{"": (255, 17), "base": (255, 25), "refine": (143, 3)}[stage])
         batch["search"] += torch.randn_like(batch["search"])
-        result.append(batch)
+        result.append(add_masks(batch) if stage else batch)
     return Batches(result)
 
 
@@ -64,6 +86,20 @@ def tiny_config(*opts, for_training: bool = False):
 
     tiny = ["BACKBONE.KWARGS.width_mult", 0.0625, "RPN.KWARGS.in_channels", 16, "RPN.KWARGS.out_channels", 16]
     return load_config(experiment("quickstart"), [*tiny, *opts], for_training=for_training)
+
+
+def tiny_mask_config(stage: str, *opts, for_training: bool = False):
+    """Return the config of a small SiamMask for the stage `base` or `refine` of its training."""
+    from pysot.core.config import load_config
+
+    name = {"base": "siammask_mobilev2_small_base", "refine": "siammask_mobilev2_small"}[stage]
+    tiny = ["BACKBONE.KWARGS.width_mult", 0.25, "BACKBONE.PRETRAINED", "", "TRAIN.PRETRAINED", ""]
+    tiny += ["ADJUST.KWARGS.in_channels", [24], "ADJUST.KWARGS.out_channels", [16]]
+    for key in ("RPN.KWARGS.in_channels", "RPN.KWARGS.out_channels", "MASK.KWARGS.in_channels", "MASK.KWARGS.hidden"):
+        tiny += [key, 16]
+    if stage == "refine":
+        tiny += ["REFINE.KWARGS.in_channels", [8, 6, 8], "REFINE.KWARGS.corr_channels", 16]
+    return load_config(experiment(name), [*tiny, *opts], for_training=for_training)
 
 
 def moving_square(

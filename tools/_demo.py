@@ -12,6 +12,7 @@ import numpy as np
 
 import _cli
 from pysot.tracker.batch_tracker import BatchTracker
+from pysot.tracker.target_mask import TargetMask
 from pysot.utils.box_files import BoxWriter
 from pysot.utils.frames import FrameSource
 from pysot.utils.live import Arrival, LiveSource
@@ -47,8 +48,14 @@ class Recording:
             self._stack = stack.pop_all()
         return self
 
-    def write(self, arrival: Arrival, boxes: np.ndarray, confidences: np.ndarray) -> None:
-        """Add a frame with the boxes (N, 4) and confidences (N,) of all targets.
+    def write(
+        self,
+        arrival: Arrival,
+        boxes: np.ndarray,
+        confidences: np.ndarray,
+        masks: Mapping[int, TargetMask] | None = None,
+    ) -> None:
+        """Add a frame with the boxes (N, 4) and confidences (N,) of all targets, and the masks of some.
 
         The frame before is repeated for each dropped one, so that the video keeps its duration. The boxes have the
         numbers that frames have in the video.
@@ -56,7 +63,8 @@ class Recording:
         if self._last is not None:
             for _ in range(arrival.dropped):
                 self.video.write(self._last)
-        self._last = annotate_targets(arrival.image, self._names, boxes, confidences)
+        regions = {index: mask.region() for index, mask in (masks or {}).items()}
+        self._last = annotate_targets(arrival.image, self._names, boxes, confidences, regions)
         self.video.write(self._last)
         self.boxes.write(self.video.count - 1, boxes, confidences)
         if self._window:
@@ -90,7 +98,7 @@ def follow(
     with _cli.progress_bar(None, total=source.count, description=source.name, initial=1) as bar:
         for arrival, found, confidences in _track(tracker, frames, active, ahead):
             latency.add(time.perf_counter() - arrival.time)
-            recording.write(arrival, found, confidences)
+            recording.write(arrival, found, confidences, tracker.masks)
             for slot, error in tracker.failures.items():
                 active.discard(slot)
                 logger.warning("%s ended at frame %d: %s", names[slot], recording.video.count - 1, error)

@@ -19,6 +19,7 @@ from pysot.toolkit.experiments.parallel import run_in_processes, run_in_threads
 from pysot.toolkit.experiments.render import render
 from pysot.toolkit.experiments.runner import Progress, frames_to_track, run_dataset
 from pysot.toolkit.protocol import BatchTracker, Protocol, Tracker
+from pysot.toolkit.results.target_masks import load_target_masks
 from pysot.toolkit.results.trajectory import Trajectory
 from pysot.tracker.tracker_builder import build_batch_tracker, build_tracker
 from pysot.utils.device import seed_everything
@@ -98,11 +99,18 @@ def track(run: Callable[..., Progress], dataset: Dataset, folder: Path, protocol
         return run(dataset, folder, on_frames, on_sequence, experiment).failed
 
 
-def draw(dataset: Dataset, folder: Path, protocol: Protocol) -> None:
-    """Write one video per sequence, with ground truth and tracked regions."""
+def draw(dataset: Dataset, folder: Path, protocol: Protocol, with_masks: bool) -> None:
+    """Write one video per sequence, with ground truth, tracked regions and the outlines of masks.
+
+    `with_masks`: the tracker has masks, and a sequence without is worth a warning.
+    """
     videos = folder / ("vis" if protocol.is_default else f"vis_{protocol.experiment}")
     with _cli.progress_bar(None, total=sum(map(len, dataset.sequences)), description="drawing") as bar:
         for sequence in dataset.sequences:
             task = protocol.tasks(dataset, sequence, folder)[0]
-            trajectory = task.load(task.path, len(task.sequence))
-            logger.info("wrote %s", render(task.sequence, trajectory, videos / f"{sequence.name}.mp4", bar.update))
+            trajectory, masks = task.load(task.path, len(task.sequence)), load_target_masks(task.path)
+            path = videos / f"{sequence.name}.mp4"
+            logger.info("wrote %s", render(task.sequence, trajectory, path, bar.update, masks))
+            if with_masks and not masks:
+                text = "%s has no masks to draw: it was tracked without --vis; remove it to track %s again"
+                logger.warning(text, task.path, sequence.name)

@@ -68,7 +68,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--vis",
         action="store_true",
-        help="also write <results>/<video>.mp4 with ground truth and tracked boxes to the folder vis",
+        help="also write <video>.mp4 with ground truth, tracked regions and the outlines of masks to the folder vis "
+        "beside the results",
     )
     parser.add_argument(
         "--results_dir",
@@ -83,6 +84,8 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     _cli.setup_logging()
+    if args.vis:
+        args.opts = [*args.opts, "TRACK.MASK_OUTPUT", True]
     cfg = load_config(args.config, args.opts)
     dataset = complete = load_dataset(args.dataset, args.datasetdir)
     if args.video:
@@ -101,7 +104,7 @@ def main() -> None:
     if finished:
         dataset = dataset.only(finished)
         for folder in folders if args.vis else ():
-            draw(dataset, folder, protocol)
+            draw(dataset, folder, protocol, cfg.TRACK.TYPE == "SiamMaskTracker")
         if complete.hidden_truth:
             for folder in folders:
                 logger.info("%s", zip_if_complete(folder, complete, folder.with_name(f"{folder.name}.zip")))

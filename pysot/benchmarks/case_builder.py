@@ -71,6 +71,15 @@ def with_track_options(cfg: CfgNode, **values: object) -> CfgNode:
     return changed
 
 
+def check_plain_step(cfg: CfgNode) -> None:
+    """Raise ValueError for a network with masks, whose losses the plain step does not compute."""
+    if cfg.MASK.MASK:
+        raise ValueError(
+            "MASK.MASK true: only networks without masks have a plain training step to compare with; measure this one "
+            "with tools/train.py --is_performance"
+        )
+
+
 def build_plain_step(cfg: CfgNode, freeze: FreezePlan, epoch: int, device: torch.device) -> PlainStep:
     """Return the plain step on a new network of a config, in the freeze state of `epoch`."""
     train = cfg.TRAIN

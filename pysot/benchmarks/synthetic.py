@@ -30,7 +30,7 @@ def synthetic_tensor(name: str, shape: tuple, cls_gain: float = 0.002, loc_gain:
     if name.endswith("running_mean"):
         return (0.1 * rng.randn(*shape)).astype(np.float32)
     if len(shape) > 1:
-        gain = {"cls": cls_gain, "loc": loc_gain}[name.split(".")[-4]] if ".head.3." in name else 1.0
+        gain = {"cls": cls_gain, "loc": loc_gain}.get(name.split(".")[-4], 1.0) if ".head.3." in name else 1.0
         return (gain * rng.randn(*shape) * np.sqrt(2.0 / np.prod(shape[1:]))).astype(np.float32)
     if name.endswith(".bias"):
         return (0.05 * rng.randn(*shape)).astype(np.float32)
@@ -57,7 +57,7 @@ def synthetic_image(name: str, height: int, width: int) -> np.ndarray:
 def synthetic_batch(size: int, search_size: int, output_size: int) -> Batch:
     """Return a training batch of `size` pairs, float32, with 5 anchors per cell.
 
-    Search crops have `search_size` pixels, labels have `output_size` cells (13 or more) per side.
+    Search crops have `search_size` pixels, labels have `output_size` cells per side.
     """
     rng = np.random.RandomState(7)
 
@@ -68,8 +68,11 @@ def synthetic_batch(size: int, search_size: int, output_size: int) -> Batch:
 
     images = {"template": draw_crops("t", 127), "search": draw_crops("s", search_size)}
     label = -np.ones((size, 5, output_size, output_size), np.int64)
-    label[:, :, 8:12, 8:12] = rng.randint(-1, 2, (size, 5, 4, 4))
-    label[:, :, 0:3, 0:3] = 0
+    if output_size > 12:
+        label[:, :, 8:12, 8:12] = rng.randint(-1, 2, (size, 5, 4, 4))
+        label[:, :, 0:3, 0:3] = 0
+    else:
+        label[:] = rng.randint(-1, 2, label.shape)
     weight = (label == 1) / np.maximum(1, (label == 1).sum(axis=(1, 2, 3), keepdims=True))
     labels = {
         "label_cls": label,

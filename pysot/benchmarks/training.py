@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.data import DataLoader
 
-from pysot.benchmarks.case_builder import Case, build_plain_step
+from pysot.benchmarks.case_builder import Case, build_plain_step, check_plain_step
 from pysot.benchmarks.ceilings import Ceilings, count_work, measure_ceilings
 from pysot.benchmarks.job import Job, Result, Row
 from pysot.benchmarks.synthetic import Batch
@@ -109,6 +109,7 @@ def train(job: Job) -> Result:
 
     The trainer is freed before the plain step starts, so each peak memory is measured separately.
     """
+    check_plain_step(job.case.cfg)
     epoch = job.case.unfreeze_epoch if job.backbone else 0
     timing, ceilings, batches, freeze = _time_trainer_of_job(job, epoch)
     release_memory(job.case.compiled)

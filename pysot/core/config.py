@@ -42,7 +42,10 @@ __C.TRAIN.MOMENTUM = 0.9  # of SGD
 __C.TRAIN.WEIGHT_DECAY = 0.0001  # of SGD, applied to batch-norm as well, as published
 __C.TRAIN.CLS_WEIGHT = 1.0  # factor of the classification loss
 __C.TRAIN.LOC_WEIGHT = 1.2  # factor of the box loss
-__C.TRAIN.MASK_WEIGHT = 1  # factor of SiamMask's loss
+__C.TRAIN.MASK_WEIGHT = 1  # factor of SiamMask's mask loss
+# (new) SiamMask: cells per pair whose masks are trained, on average over a batch; if more have positive anchors, they
+# are drawn at random. POS_NUM or more takes all, as published
+__C.TRAIN.MASK_CELLS = 16
 __C.TRAIN.PRINT_FREQ = 20  # steps between two log lines
 # (new) how often to write latest.pth inside an epoch: minutes such as '10m', a number of steps, or '' (never)
 __C.TRAIN.CHECKPOINT_EVERY = "10m"
@@ -151,11 +154,14 @@ __C.RPN.WEIGHTED = False  # as BACKBONE.CHANNELS
 __C.MASK = CN()
 __C.MASK.MASK = False  # SiamMask's mask branch
 __C.MASK.TYPE = "MaskCorr"  # the only choice: depth-wise correlation to a mask per cell
-__C.MASK.KWARGS = CN(new_allowed=True)  # in_channels, hidden, out_channels
+__C.MASK.KWARGS = CN(new_allowed=True)  # in_channels, hidden, out_channels (63 * 63)
 
 __C.REFINE = CN()
-__C.REFINE.REFINE = False  # SiamMask's refinement of masks
+__C.REFINE.REFINE = False  # SiamMask's refinement of masks; in training, nothing else is then trained
 __C.REFINE.TYPE = "Refine"  # the only choice
+# (new) in_channels: those of the backbone's levels before the last one; corr_channels: MASK.KWARGS.hidden. The defaults
+# are those of ResNet-50
+__C.REFINE.KWARGS = CN(new_allowed=True)
 
 __C.ANCHOR = CN()
 __C.ANCHOR.STRIDE = 8  # pixels of the crop per cell: the stride of every backbone
@@ -187,7 +193,10 @@ __C.TRACK.GRAPH = "auto"
 # not on an NPU
 __C.TRACK.COMPILE = False
 __C.TRACK.MASK_THERSHOLD = 0.3  # SiamMask: mask probability above which a pixel is object
-__C.TRACK.MASK_OUTPUT_SIZE = 127  # SiamMask: side of the mask
+__C.TRACK.MASK_OUTPUT_SIZE = 127  # SiamMask: side of the mask, pixels
+# (new) SiamMask: lay each mask back into its frame as the output "mask" (more work than the network on large frames),
+# and let tools/test.py write masks beside its results
+__C.TRACK.MASK_OUTPUT = False
 
 # ---------------------------------------------------------------- Ascend
 __C.NPU = CN()  # (new) for Ascend NPUs; other devices ignore these keys. All are applied before the network is built

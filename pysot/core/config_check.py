@@ -10,6 +10,8 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from pysot.core.mask_check import mask_problems, mask_tracking_problems, mask_training_problems
+
 _RESNET_CHANNELS = {
     "resnet18": [64, 64, 128, 256, 512],
     "resnet34": [64, 64, 128, 256, 512],
@@ -63,7 +65,7 @@ _POSITIVE = (
 _SHARES = (
     "TRAIN.THR_HIGH TRAIN.THR_LOW DATASET.NEG DATASET.GRAY DATASET.TEMPLATE.BLUR DATASET.TEMPLATE.FLIP "
     "DATASET.TEMPLATE.COLOR DATASET.SEARCH.BLUR DATASET.SEARCH.FLIP DATASET.SEARCH.COLOR TRACK.WINDOW_INFLUENCE "
-    "TRACK.CONTEXT_AMOUNT"
+    "TRACK.CONTEXT_AMOUNT TRACK.MASK_THERSHOLD"
 ).split()
 
 
@@ -75,7 +77,7 @@ def check_config(cfg: CfgNode, for_training: bool = False) -> None:
     """
     problems = [*_choices(cfg), *_ranges(cfg)]
     if not problems:
-        problems = [*_score_sizes(cfg), *_anchors(cfg), *_channels(cfg)]
+        problems = [*_score_sizes(cfg), *_anchors(cfg), *_channels(cfg), *mask_tracking_problems(cfg)]
         if for_training:
             problems += [*_training(cfg), *_schedule(cfg), *_datasets(cfg)]
     if problems:
@@ -129,7 +131,7 @@ def _lists(cfg: CfgNode) -> Iterator[str]:
 
 
 def _kwargs(cfg: CfgNode) -> Iterator[str]:
-    for section in ("BACKBONE", "ADJUST", "RPN"):
+    for section in ("BACKBONE", "ADJUST", "RPN", "MASK"):
         for key, value in cfg[section].KWARGS.items():
             is_valid, expected = _KWARGS.get(key, (lambda v: True, ""))
             if not is_valid(value):
@@ -188,6 +190,7 @@ def _as_list(value: Any) -> list:
 
 def _channels(cfg: CfgNode) -> Iterator[str]:
     channels = backbone_channels(cfg.BACKBONE.TYPE, cfg.BACKBONE.KWARGS)
+    yield from mask_problems(cfg, channels)
     if cfg.MASK.MASK:
         channels = channels[-1:]  # SiamMask tracks on the last level; the others feed the refinement
     if cfg.ADJUST.ADJUST:
@@ -232,8 +235,10 @@ def _head_channels(cfg: CfgNode, channels: list) -> Iterator[str]:
 
 
 def _training(cfg: CfgNode) -> Iterator[str]:
+    yield from mask_training_problems(cfg)
     base = _BASE_SIZE.get(cfg.BACKBONE.TYPE, 8)
-    if cfg.TRAIN.BASE_SIZE != base:
+    # The refinement of masks trains on cells whose windows lie in the search crop.
+    if cfg.TRAIN.BASE_SIZE != base and not (cfg.REFINE.REFINE and cfg.TRAIN.BASE_SIZE == 0):
         size = (cfg.TRAIN.SEARCH_SIZE - cfg.TRAIN.EXEMPLAR_SIZE) // cfg.ANCHOR.STRIDE + 1 + base
         yield (
             f"TRAIN.BASE_SIZE: expected {base} for backbone {cfg.BACKBONE.TYPE}; got {cfg.TRAIN.BASE_SIZE}. "
@@ -304,16 +309,3 @@ def _datasets(cfg: CfgNode) -> Iterator[str]:
                 f"DATASET.{name}: expected FRAME_RANGE >= 0 and NUM_USE -1 (all) or above 0; "
                 f"got {node.FRAME_RANGE} and {node.NUM_USE}"
             )
-    yield from _mask_sets(cfg)
-
-
-def _mask_sets(cfg: CfgNode) -> Iterator[str]:
-    """Check that one data set of a SiamMask training has masks, if all of them are sections of the config."""
-    sections = [cfg.DATASET.get(name) for name in cfg.DATASET.NAMES]
-    known = all(isinstance(section, CfgNode) and "ROOT" in section for section in sections)
-    if cfg.MASK.MASK and known and not any(section.MASKS for section in sections):
-        yield (
-            f"DATASET.<SET>.MASKS: expected true for one of {', '.join(cfg.DATASET.NAMES)} at least, because MASK.MASK "
-            "is true; got false for all. Make masks with --with-masks of tools/prepare_data.py or par_crop.py and set "
-            "it to true, or set MASK.MASK to false"
-        )

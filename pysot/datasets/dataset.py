@@ -139,7 +139,11 @@ class TrackingPairDataset(Dataset):
         offsets = self.anchor_target.anchors[1].shape
         uint8, float32 = np.dtype(np.uint8), np.dtype(np.float32)
         mask_shape = (self.search_size, self.search_size)
-        mask_forms = {"search_mask": (mask_shape, uint8), "has_mask": ((), np.dtype(np.bool_))}
+        mask_forms = {
+            "search_mask": (mask_shape, uint8),
+            "has_mask": ((), np.dtype(np.bool_)),
+            "cell_keys": (offsets[2:], float32),
+        }
         return {
             "template": ((3, self.template_size, self.template_size), uint8),
             "search": ((3, self.search_size, self.search_size), uint8),
@@ -159,7 +163,8 @@ class TrackingPairDataset(Dataset):
         their channels; the labels are those of `AnchorTarget`; bbox is the target xyxy in the search crop.
 
         For SiamMask, search_mask is the mask in the search crop, 0 or 1, and has_mask says whether there is one: not
-        for a negative pair, a data set without masks, or an object without a mask.
+        for a negative pair, a data set without masks, or an object without a mask. cell_keys are random numbers from 0
+        to 1, by which cells are drawn.
         """
         epoch, position = index
         rng = np.random.default_rng([self.seed, epoch, position])
@@ -212,7 +217,7 @@ class TrackingPairDataset(Dataset):
             "label_loc": label_loc,
             "label_loc_weight": label_loc_weight,
             "bbox": np.array(search.box, np.float32),
-            **self._mask_item(pair, search.geometry, crop_size),
+            **self._mask_item(rng, pair, search.geometry, crop_size),
         }
 
     def _cut(
@@ -231,22 +236,25 @@ class TrackingPairDataset(Dataset):
         except (OSError, ValueError) as error:
             raise UnreadableCropError(target) from error
 
-    def _mask_item(self, pair: Pair, geometry: Geometry, crop_size: tuple[int, int]) -> dict[str, np.ndarray]:
-        """Return the mask in the search crop, and whether there is one; nothing for items without masks.
+    def _mask_item(
+        self, rng: np.random.Generator, pair: Pair, geometry: Geometry, crop_size: tuple[int, int]
+    ) -> dict[str, np.ndarray]:
+        """Return the mask in the search crop, whether there is one, and keys; nothing for items without masks.
 
         Raises UnreadableCropError if the mask file is missing, damaged, or not of `crop_size`, which is width, height.
         """
         if self.masks is None:
             return {}
+        keys = rng.random(self.anchor_target.anchors[1].shape[2:], np.float32)
         if not pair.negative and self.masks[pair.search.dataset]:
             try:
                 mask = self._read_mask(pair.search, *crop_size)
             except (OSError, ValueError) as error:
                 raise UnreadableCropError(pair.search) from error
             if mask.any():
-                return {"search_mask": geometry.mask(mask), "has_mask": np.array(True)}
+                return {"search_mask": geometry.mask(mask), "has_mask": np.array(True), "cell_keys": keys}
         empty = np.zeros((self.search_size, self.search_size), np.uint8)
-        return {"search_mask": empty, "has_mask": np.array(False)}
+        return {"search_mask": empty, "has_mask": np.array(False), "cell_keys": keys}
 
     def _read_mask(self, target: Target, width: int, height: int) -> np.ndarray:
         """Read the mask of a crop of width x height pixels. Raises OSError or ValueError if it cannot be used."""

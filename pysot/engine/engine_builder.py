@@ -19,7 +19,7 @@ from pysot.engine.pictures import PairPicture
 from pysot.engine.run_folder import Origin, claim_folder, find_origin
 from pysot.engine.train_loop import Trainer
 from pysot.engine.train_settings import TrainHooks, TrainSettings
-from pysot.models.siamrpn import SiamRPN
+from pysot.models.model_builder import ModelBuilder
 from pysot.utils.device import check_precision, computes_fp32_in_fp16, device_name, prefers_channels_last
 from pysot.utils.distributed import Rank, broadcast_from_main
 from pysot.utils.files import check_folder, find_path
@@ -41,8 +41,9 @@ def build_lr_schedule(cfg: CfgNode) -> LRSchedule:
 
 
 def build_freeze_plan(cfg: CfgNode) -> FreezePlan:
-    """Return the rule for freezing the backbone."""
-    return FreezePlan(tuple(cfg.BACKBONE.TRAIN_LAYERS), cfg.BACKBONE.TRAIN_EPOCH)
+    """Return the rule for freezing the backbone, or with REFINE.REFINE all but the refinement of masks."""
+    only = "refine_head" if cfg.REFINE.REFINE else ""
+    return FreezePlan(tuple(cfg.BACKBONE.TRAIN_LAYERS), cfg.BACKBONE.TRAIN_EPOCH, only)
 
 
 def build_optimizer(model: nn.Module, cfg: CfgNode) -> torch.optim.Optimizer:
@@ -97,7 +98,7 @@ def build_picture(cfg: CfgNode) -> PairPicture:
     return PairPicture(cfg.ANCHOR.STRIDE, cfg.ANCHOR.RATIOS, cfg.ANCHOR.SCALES)
 
 
-def load_start_weights(model: SiamRPN, cfg: CfgNode) -> None:
+def load_start_weights(model: ModelBuilder, cfg: CfgNode) -> None:
     """Load BACKBONE.PRETRAINED and TRAIN.PRETRAINED if they are set.
 
     Raises FileNotFoundError or ValueError that names the key.
@@ -111,7 +112,7 @@ def load_start_weights(model: SiamRPN, cfg: CfgNode) -> None:
             hint = f"See pretrained_models/README.md, or set {key} to '' to start from random weights"
             weights = find_path(path, key, hint)
             try:
-                load_pretrain(target, weights)
+                load_pretrain(target, weights, may_lack=("refine_head",))  # the second stage of SiamMask adds it
             except ValueError as error:
                 raise ValueError(f"{key}: {error}") from None
 
@@ -170,7 +171,7 @@ def build_settings(
     )
 
 
-def load_origin(model: SiamRPN, cfg: CfgNode, identity: dict) -> Origin | None:
+def load_origin(model: ModelBuilder, cfg: CfgNode, identity: dict) -> Origin | None:
     """Return the checkpoint to resume from; without one load the pretrained weights and return None.
 
     The main process finds and reads the checkpoint, and sends it to the others.
@@ -186,7 +187,7 @@ def load_origin(model: SiamRPN, cfg: CfgNode, identity: dict) -> Origin | None:
 
 def build_trainer(
     cfg: CfgNode,
-    model: SiamRPN,
+    model: ModelBuilder,
     loader: Any,
     device: torch.device,
     rank: Rank,
@@ -214,7 +215,7 @@ def build_trainer(
     settings = build_settings(cfg, device, epochs, max_steps)
     freeze = build_freeze_plan(cfg)
     schedule = build_lr_schedule(cfg)
-    if train.EPOCH > freeze.train_epoch:
+    if train.EPOCH > freeze.train_epoch and not freeze.only:
         freeze.check(model)
     if save and rank.is_main:
         check_folder(folder)

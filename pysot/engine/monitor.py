@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pysot.models.siamrpn import SiamRPN
+from pysot.models.model_builder import ModelBuilder
 from pysot.utils.log_helper import RunningMean, SpeedMeter, epoch_line, live_line, speed_line
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Monitor:
         is_main: bool = True,
         writer: Writer | None = None,
         bar: Callable[..., Any] | None = None,
-        picture: Callable[[SiamRPN, Mapping[str, torch.Tensor]], np.ndarray] | None = None,
+        picture: Callable[[ModelBuilder, Mapping[str, torch.Tensor]], np.ndarray] | None = None,
         picture_every: int = 0,
     ):
         self.is_main = is_main
@@ -148,7 +148,7 @@ class Monitor:
         }
         self.log_scalars({f"grad_all/{name}": norm for name, norm in norms.items()} | totals, step)
 
-    def log_picture(self, model: SiamRPN, make_batch: Callable[[], Mapping[str, torch.Tensor]], step: int) -> None:
+    def log_picture(self, model: ModelBuilder, make_batch: Callable[[], Mapping[str, torch.Tensor]], step: int) -> None:
         """Draw pairs of the batch that make_batch() returns for TensorBoard, every `picture_every` steps."""
         if self.writer is None or self.picture is None or not self.picture_every:
             return

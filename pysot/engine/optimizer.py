@@ -14,10 +14,14 @@ from pysot.utils.npu_optimizer import flat_tensors, npu_gradients
 
 @dataclass(frozen=True)
 class FreezePlan:
-    """Rule that freezes the backbone before epoch `train_epoch`; then the stages in `train_layers` train."""
+    """Rule that freezes the backbone before epoch `train_epoch`; then the stages in `train_layers` train.
+
+    If `only` names a part of the network, nothing but this part trains in any epoch.
+    """
 
     train_layers: tuple[str, ...]
     train_epoch: int
+    only: str = ""
 
     def apply(self, model: SiamRPN, epoch: int) -> None:
         """Set train mode, requires_grad and batch-norm mode of every stage of `model` for `epoch`.
@@ -25,6 +29,10 @@ class FreezePlan:
         The result depends only on the epoch. Raises ValueError as `check`.
         """
         model.train()
+        if self.only:
+            _set_training(model, False)
+            _set_training(model.get_submodule(self.only), True)
+            return
         _set_training(model.backbone, False)
         if epoch >= self.train_epoch:
             self.check(model)
@@ -47,7 +55,7 @@ class FreezePlan:
 
     def changes_at(self, epoch: int) -> bool:
         """Return whether `epoch` trains other parameters than the epoch before; the optimizer is then rebuilt."""
-        return epoch == self.train_epoch and epoch > 0
+        return not self.only and epoch == self.train_epoch and epoch > 0
 
 
 def _set_training(module: nn.Module, trainable: bool) -> None:

@@ -1,5 +1,7 @@
 """Images of training pairs: template and search crop side by side, with target, positives and prediction.
 
+Networks with masks also show the outlines of the true and the predicted mask.
+
 Shapes: batch B, A anchors per cell, S cells per side. Boxes are pixels of the search crop, xyxy.
 """
 
@@ -9,10 +11,12 @@ import cv2
 import numpy as np
 import torch
 
-from pysot.models.siamrpn import SiamRPN
+from pysot.models.head.mask import WINDOW_SIDE, Cells
+from pysot.models.model_builder import ModelBuilder, Prediction
 from pysot.utils.anchor import grid_anchors
 from pysot.utils.bbox import Center, center2corner
-from pysot.utils.visualize import PREDICTED, TRUTH, draw_label, draw_region
+from pysot.utils.masks import Mask
+from pysot.utils.visualize import PREDICTED, TRUTH, draw_label, draw_outline, draw_region
 
 _POSITIVE = (233, 180, 86)  # BGR, light blue
 _PAIRS = 4
@@ -26,27 +30,55 @@ class PairPicture:
         self.ratios = ratios
         self.scales = scales
 
-    def __call__(self, model: SiamRPN, batch: Mapping[str, torch.Tensor]) -> np.ndarray:
+    def __call__(self, model: ModelBuilder, batch: Mapping[str, torch.Tensor]) -> np.ndarray:
         """Return the image (H, W, 3) uint8 RGB of a batch with float images on the network's device."""
         batch = {name: value[:_PAIRS] for name, value in batch.items()}
         modes = {module: module.training for module in model.modules()}
         model.eval()  # drawing must not change the batch-norm statistics
         try:
             with torch.no_grad():
-                output = SiamRPN.forward(model, batch["template"], batch["search"])
+                output = model.predict(batch)
+                size = len(output.cls)
+                logits = output.cls.float().reshape(size, 2, -1)
+                confidence, best = torch.softmax(logits, 1)[:, 1].max(1)
+                masks = self._masks(output, best, batch["search"].shape[-1])
         finally:
             for module, mode in modes.items():
                 module.training = mode
-        size = len(batch["search"])
-        cls, loc = (output[name].float().cpu().numpy() for name in ("cls", "loc"))
-        confidence = torch.softmax(torch.from_numpy(cls.reshape(size, 2, -1)), 1)[:, 1].numpy()
         rows = []
         for i in range(size):
             item = {name: value[i].cpu().numpy() for name, value in batch.items()}
-            rows.append(self._row(item, confidence[i], loc[i].reshape(4, -1)))
+            anchor = int(best[i])
+            delta = output.loc[i].float().reshape(4, -1)[:, anchor].tolist()
+            rows.append(self._row(item, anchor, float(confidence[i]), delta, masks.get(i)))
         return np.concatenate(rows)[:, :, ::-1].copy()
 
-    def _row(self, item: Mapping[str, np.ndarray], confidence: np.ndarray, loc: np.ndarray) -> np.ndarray:
+    def _masks(self, output: Prediction, anchors: torch.Tensor, side: int) -> dict[int, Mask]:
+        """Return the mask in each search crop of `side` pixels for its best anchor, by pair, if there are masks."""
+        if output.masks is None:
+            return {}
+        count = output.cls.shape[-1]
+        cells = anchors % count**2
+        rows, columns = cells // count, cells % count
+        logits = output.masks(Cells(torch.arange(len(cells), device=cells.device), rows, columns))
+        # The central cell lies in the centre of the crop.
+        outside = ((count - 1) * self.stride + WINDOW_SIDE - side) // 2
+        return {
+            i: Mask(x, y, pixels.reshape(WINDOW_SIDE, WINDOW_SIDE))
+            for i, (x, y, pixels) in enumerate(
+                zip(
+                    (columns * self.stride - outside).tolist(),
+                    (rows * self.stride - outside).tolist(),
+                    (logits >= 0).cpu().numpy(),
+                    strict=True,
+                )
+            )
+        }
+
+    def _row(
+        self, item: Mapping[str, np.ndarray], best: int, confidence: float, delta: Sequence[float], mask: Mask | None
+    ) -> np.ndarray:
+        """Draw a pair with the box of its anchor number `best`, (dx, dy, dw, dh) from it, and its mask."""
         template, search = (
             np.clip(item[name].transpose(1, 2, 0), 0, 255).astype(np.uint8).copy() for name in ("template", "search")
         )
@@ -59,12 +91,14 @@ class PairPicture:
             cv2.circle(search, (int(x), int(y)), 2, _POSITIVE, -1, cv2.LINE_AA)
         if "bbox" in item and (label == 1).any():
             draw_region(search, _xywh(item["bbox"]), TRUTH, thickness=1)
-        best = int(confidence.argmax())
+        if mask is not None:
+            draw_outline(search, Mask(0, 0, item["search_mask"] > 0), TRUTH, thickness=1)
+            draw_outline(search, mask, PREDICTED, thickness=1)
         cx, cy, w, h = anchors[:, best]
-        dx, dy, dw, dh = loc[:, best]
+        dx, dy, dw, dh = delta
         sides = np.exp(np.minimum((dw, dh), 5))
         predicted = center2corner(Center(cx + dx * w, cy + dy * h, w * sides[0], h * sides[1]))
-        draw_region(search, _xywh(predicted), PREDICTED, f"{confidence[best]:.2f}", thickness=1)
+        draw_region(search, _xywh(predicted), PREDICTED, f"{confidence:.2f}", thickness=1)
         if not (label == 1).any():
             draw_label(search, "another object", (4, search.shape[0]), _POSITIVE)
         below = max(search.shape[0] - template.shape[0], 0)

@@ -27,7 +27,7 @@ from pysot.engine.skipped_steps import SkippedSteps, flat_statistics
 from pysot.engine.step_graph import StepGraph
 from pysot.engine.train_settings import TrainHooks, TrainSettings
 from pysot.engine.train_step import TrainStep
-from pysot.models.siamrpn import SiamRPN
+from pysot.models.model_builder import ModelBuilder
 from pysot.utils.device import synchronize
 from pysot.utils.distributed import Rank, barrier, mean_over_ranks
 from pysot.utils.graphs import Graphs, find_graphs
@@ -47,7 +47,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: SiamRPN,
+        model: ModelBuilder,
         loader: Any,
         settings: TrainSettings,
         schedule: LRSchedule,

@@ -12,6 +12,7 @@ from torch.fx.experimental.optimization import fuse
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pysot.models.centre_kernels import narrow_kernels
+from pysot.models.siammask import SiamMask
 from pysot.models.siamrpn import SiamRPN
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -27,7 +28,12 @@ def folded_copies(modules: Sequence[nn.Module]) -> list[fx.GraphModule]:
 
 def fold_network(network: SiamRPN) -> SiamRPN:
     """Return a folded copy of a network in eval mode; weights are not shared, results differ by rounding."""
-    duplicate = _narrow_copy(SiamRPN(network.backbone, getattr(network, "neck", None), network.rpn_head))
+    if isinstance(network, SiamMask):
+        refine = getattr(network, "refine_head", None)
+        bare: SiamRPN = SiamMask(network.backbone, network.neck, network.rpn_head, network.mask_head, refine)
+    else:
+        bare = SiamRPN(network.backbone, getattr(network, "neck", None), network.rpn_head)
+    duplicate = _narrow_copy(bare)
     duplicate.backbone = _fused(duplicate.backbone)
     # Necks and heads cannot be traced, since a neck looks at the size of its input: their sequences are folded.
     for name, part in list(duplicate.named_modules()):

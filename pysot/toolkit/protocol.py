@@ -37,7 +37,8 @@ def mode_of(name: str) -> str:
 class Tracker(typing.Protocol):
     """Interface of a tracker. Images are (H, W, 3) uint8 BGR, boxes xywh.
 
-    `track` returns {'bbox': xywh, 'best_score': confidence[, 'polygon': 8 numbers]}.
+    `track` returns {'bbox': xywh, 'best_score': confidence[, 'polygon': 8 numbers][, 'target_mask']}, the last with
+    the methods of `pysot.tracker.target_mask.TargetMask`.
     """
 
     def init(self, image: np.ndarray, box_xywh: Any, /) -> object: ...
@@ -53,7 +54,7 @@ class BatchTracker(typing.Protocol):
     that can't be used; then no target has started. track(frames) has one frame (H, W, 3) uint8 BGR per slot, None for
     an idle one. It returns boxes (N, 4) xywh and confidences (N,), NaN in idle slots and in those of `failures`: the
     slots whose target failed in this call, and why; they are idle afterwards. stop(slots) makes slots idle, if they are
-    not.
+    not. A tracker of masks also has `masks`: those of the last frame, by slot, as in the outputs of `Tracker`.
     """
 
     slots: int

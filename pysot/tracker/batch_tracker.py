@@ -9,8 +9,9 @@ import numpy as np
 
 from pysot.tracker import frame_maths as maths
 from pysot.tracker.crop_threads import CropThreads
-from pysot.tracker.network import Group, Network, Timer, untimed
+from pysot.tracker.network import Found, Group, Network, Timer, untimed
 from pysot.tracker.settings import TrackSettings
+from pysot.tracker.target_mask import TargetMask
 from pysot.utils.bbox import check_box
 from pysot.utils.image import as_bgr, mean_colour
 
@@ -23,14 +24,17 @@ _MOST_IN_FLIGHT = 2
 
 @dataclass
 class _Frame:
-    """Frames in flight: their valid slots, errors by slot, the searches of their groups, and the result once known."""
+    """Frames in flight: their sizes by valid slot, errors by slot, the searches of their groups, and once known the
+    result and the masks by slot.
+    """
 
-    slots: list[int]
+    sizes: dict[int, tuple[int, int]]
     failures: dict[int, Exception]
     lives: np.ndarray
     settings: TrackSettings
-    searches: list[tuple[list[int], Callable[[], np.ndarray]]] = field(default_factory=list)
+    searches: list[tuple[list[int], Callable[[], Found]]] = field(default_factory=list)
     found: np.ndarray | None = None
+    masks: dict[int, TargetMask] = field(default_factory=dict)
 
 
 class BatchTracker:
@@ -41,8 +45,9 @@ class BatchTracker:
 
     `settings` may be a function that returns the current settings; it is called at every step. With `long_term`, at low
     confidence a target counts as lost: its box stays, and a larger crop is searched. `failures` are the errors of the
-    targets that failed in the last frame, by slot; their slots are free. If `timer` is set, timer("crop" | "network" |
-    "decode") returns a context for each part of a step.
+    targets that failed in the last frame, by slot; their slots are free. `masks` are those of the last frame, by slot,
+    if the network has masks. If `timer` is set, timer("crop" | "network" | "decode") returns a context for each part of
+    a step.
 
     Only one thread may use a tracker at a time. Raises MemoryError if so many targets need more memory than there is.
     """
@@ -60,6 +65,7 @@ class BatchTracker:
         self.slots = slots
         self.long_term = long_term
         self.failures: dict[int, Exception] = {}
+        self.masks: dict[int, TargetMask] = {}
         self.timer: Timer | None = None
         self._settings: Callable[[], TrackSettings] = settings if callable(settings) else lambda: settings
         if slots > 1:
@@ -169,7 +175,8 @@ class BatchTracker:
             if not self.active[slot]:
                 raise RuntimeError(f"slot {slot} has a frame but no target; call start([{slot}], ...) first")
         images, errors = self._images(given.items())
-        frame = _Frame(list(images), dict(errors), self._lives.copy(), self.settings)
+        sizes = {slot: (image.shape[1], image.shape[0]) for slot, image in images.items()}
+        frame = _Frame(sizes, dict(errors), self._lives.copy(), self.settings)
         for instance_size, chosen in self._groups(images, frame.settings):
             group = Group(frame.settings, instance_size, chosen, self.targets, self.colours, follows)
             frame.searches.append((list(chosen), self._step.search(group, self.timer)))
@@ -186,7 +193,7 @@ class BatchTracker:
             raise RuntimeError("no frames are in flight; call submit(frames) first")
         frame = self._in_flight.popleft()
         found = self._finish(frame)
-        self.failures = frame.failures
+        self.failures, self.masks = frame.failures, frame.masks
         return maths.output_boxes(found), found[:, 4]
 
     def _finish(self, frame: _Frame) -> np.ndarray:
@@ -194,9 +201,12 @@ class BatchTracker:
         if frame.found is not None:
             return frame.found
         found = np.full((self.slots, 5), np.nan)
-        for slots, search in frame.searches:
-            found[slots] = search()
-        running = [slot for slot in frame.slots if frame.lives[slot] == self._lives[slot]]
+        results = [(slots, search()) for slots, search in frame.searches]
+        for slots, result in results:
+            found[slots] = result.rows
+            if result.masks is not None:
+                found[slots] += 0 * result.masks.sum(axis=(1, 2))[:, None]  # NaN where the mask has one
+        running = [slot for slot in frame.sizes if frame.lives[slot] == self._lives[slot]]
         tracked = [slot for slot in running if np.isfinite(found[slot]).all()]
         for slot in set(running) - set(tracked):
             frame.failures[slot] = ValueError(_NON_FINITE)
@@ -208,6 +218,7 @@ class BatchTracker:
         self.targets[tracked] = found[tracked, :4]
         found[[slot for slot in range(self.slots) if slot not in tracked]] = np.nan
         frame.found = found
+        frame.masks = _masks(frame, results)
         return found
 
     def _groups(self, images: dict[int, np.ndarray], s: TrackSettings) -> Iterable[tuple[int, dict[int, np.ndarray]]]:
@@ -256,3 +267,18 @@ class BatchTracker:
     def _of_slot(self, slot: int, error: ValueError) -> ValueError:
         """Return an error that names the slot if there are several."""
         return error if self.slots == 1 else ValueError(f"slot {slot}: {error}")
+
+
+def _masks(frame: _Frame, results: list[tuple[list[int], Found]]) -> dict[int, TargetMask]:
+    """Return the masks of a frame, by slot; those of targets without a box are left out."""
+    assert frame.found is not None
+    masks, settings = {}, frame.settings
+    for slots, result in results:
+        if result.masks is None or result.squares is None:
+            continue
+        boxes = maths.output_boxes(frame.found[slots])
+        for slot, probabilities, square, box in zip(slots, result.masks, result.squares, boxes, strict=True):
+            if np.isfinite(box).all():
+                size, threshold = frame.sizes[slot], settings.mask_threshold
+                masks[slot] = TargetMask(probabilities, square, size, threshold, box, settings.mask_output)
+    return masks

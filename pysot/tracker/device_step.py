@@ -12,7 +12,7 @@ from pysot.tracker import frame_maths as maths
 from pysot.tracker.crop_threads import CropThreads
 from pysot.tracker.device_crops import crop_squares
 from pysot.tracker.frame_upload import FrameUpload
-from pysot.tracker.network import Group, State, Timer, untimed
+from pysot.tracker.network import Found, Group, State, Timer, untimed
 from pysot.tracker.settings import TrackSettings
 from pysot.tracker.templates import Templates
 from pysot.utils.graphs import CaptureError, Graphs, find_graphs
@@ -53,18 +53,21 @@ class DeviceStep:
         self.templates.put(slots, crops, is_first)
 
     @torch.inference_mode()
-    def search(self, group: Group, timer: Timer | None) -> Callable[[], np.ndarray]:
+    def search(self, group: Group, timer: Timer | None) -> Callable[[], Found]:
         all_slots = group.instance_size == group.settings.instance_size
         rows = list(range(self.slots)) if all_slots else list(group.images)
         staging = self._upload.send(rows, group)
         search = self._prepare(group, len(rows) if all_slots else 0)
         search.run(self.templates.rows(rows), timer)
         download = Download(search.found)
+        download_masks = None if search.masks is None else Download(search.masks)
 
-        def wait() -> np.ndarray:
+        def wait() -> Found:
             found = download.wait().numpy().astype(np.float64)
+            masks = None if download_masks is None else download_masks.wait().numpy()
             self._upload.release(staging)
-            return found[[rows.index(slot) for slot in group.images]]
+            order = [rows.index(slot) for slot in group.images]
+            return Found(found[order]) if masks is None else Found(found[order, :5], masks[order], found[order, 5:])
 
         return wait
 
@@ -99,7 +102,8 @@ class _Search:
     """Search of N targets in crops of one size, over tensors that stay where they are.
 
     `inputs` are those of a FrameUpload, and the targets (N, 4) that the step before has found. `found` (N, 5) are the
-    rows of `frame_maths.find_targets`. `has_fixed_state`: the state, too, stays where it is.
+    rows of `frame_maths.find_targets`; in a network with masks `masks` are (N, P, P), and `found` (N, 9) with
+    `frame_maths.mask_squares`. `has_fixed_state`: the state, too, stays where it is.
     """
 
     def __init__(
@@ -114,7 +118,9 @@ class _Search:
     ) -> None:
         self.network, self.settings, self.instance_size, self.grid = network, settings, instance_size, grid
         self.numbers, self.places, self.pixels, self.targets = inputs
-        self.found = torch.zeros(len(self.targets), 5, dtype=self.targets.dtype, device=self.targets.device)
+        self.found = self.targets.new_zeros(len(self.targets), 9 if network.masks else 5)
+        size = (len(self.targets), settings.mask_size, settings.mask_size)
+        self.masks = self.targets.new_zeros(size, dtype=torch.float32) if network.masks else None
         self._graphs = graphs
         self._has_fixed_state = has_fixed_state
         self._state: State | None = None
@@ -158,10 +164,15 @@ class _Search:
             colours = self.numbers[:, 5:]
             crops = crop_squares(self.pixels, self.places, targets[:, :2], sides, colours, self.instance_size)
         with timer("network"):
-            cls, loc = self.network.match(state, crops)
+            cls, loc, features = self.network.match(state, crops)
         maths.check_grid(cls, self.grid, self.instance_size)
         with timer("decode"):
-            found = maths.find_targets(cls, loc, self.grid, torch.cat([targets, sizes], 1), s)
+            found, anchors = maths.find_targets(cls, loc, self.grid, torch.cat([targets, sizes], 1), s)
             is_usable = found.isfinite().all(1, keepdim=True) & (self.places[:, 3:] > 0)
             self.targets.copy_(torch.where(is_usable, found[:, :4], targets))
-            self.found.copy_(found)
+        if self.masks is not None:
+            cells = maths.anchor_cells(anchors, s, self.instance_size)
+            with timer("network"):
+                self.masks.copy_(self.network.refine(features, cells))
+            found = torch.cat([found, maths.mask_squares(targets, cells, s, self.instance_size)], 1)
+        self.found.copy_(found)

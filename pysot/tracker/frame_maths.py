@@ -95,12 +95,13 @@ def shape_changes(boxes: Array, sizes: Array) -> Array:
     return xp.maximum(scale, 1 / scale) * xp.maximum(aspect, 1 / aspect)
 
 
-def find_targets(cls: Array, loc: Array, grid: Grid, targets: Array, settings: TrackSettings) -> Array:
-    """Return the targets on the next frame (N, 5): centre x, y, width, height, confidence.
+def find_targets(cls: Array, loc: Array, grid: Grid, targets: Array, settings: TrackSettings) -> tuple[Array, Array]:
+    """Return the targets on the next frame (N, 5): centre x, y, width, height, confidence; and their anchors (N,).
 
     `targets` (N, 6) are centre x, y, width, height before, and width and height of the frame. The best anchor is chosen
     by confidence, less a penalty for changes of shape, mixed with the cosine window; the size is smoothed; centre and
     size are limited to the frame. The row of a target for which the network returned NaN or infinity is NaN.
+    Anchors are numbers from 0 to M - 1.
     """
     xp, s = _namespace(cls), settings
     centers, sizes, frames = targets[:, :2], targets[:, 2:4], targets[:, 4:]
@@ -118,7 +119,30 @@ def find_targets(cls: Array, loc: Array, grid: Grid, targets: Array, settings: T
     sizes = xp.clip(xp.minimum(sizes, frames), _MIN_SIDE, None)
     # A sum of finite numbers is finite, any other sum is not.
     check = 0 * (cls.reshape(len(cls), -1).sum(1) + loc.reshape(len(loc), -1).sum(1))[:, None]
-    return xp.concatenate([centers, sizes, confidence + 0 * sizes[:, :1]], 1) + check
+    return xp.concatenate([centers, sizes, confidence + 0 * sizes[:, :1]], 1) + check, best
+
+
+def anchor_cells(anchors: Array, settings: TrackSettings, instance_size: int) -> Array:
+    """Return the cells (N, 2) row, column of anchors (N,) as `find_targets` numbers them."""
+    side = settings.score_size(instance_size)
+    cells = anchors % (side * side)
+    return _namespace(anchors).stack([cells // side, cells % side], 1)
+
+
+def mask_squares(targets: Array, cells: Array, settings: TrackSettings, instance_size: int) -> Array:
+    """Return the parts of the frame (N, 4) xywh that the masks of cells (N, 2) cover.
+
+    `targets` (N, 4 or more) are centre x, y, width, height before the search. A mask covers as many pixels of the
+    search crop as a template has.
+    """
+    # pysot-compat: the crop lies around the exact centre here, though its pixels are whole ones of the frame.
+    # test: tracker/test_siammask_tracker.py::test_parity_on_bag
+    xp, s = _namespace(targets), settings
+    sides = xp.round(search_sides(targets[:, 2:4], s, instance_size))[:, None]
+    scales = sides / instance_size
+    offsets = xp.concatenate([cells[:, 1:], cells[:, :1]], 1) - s.base_size / 2
+    corners = targets[:, :2] - sides / 2 + offsets * s.stride * scales
+    return xp.concatenate([corners, scales * s.exemplar_size, scales * s.exemplar_size], 1)
 
 
 def keep_lost_targets(

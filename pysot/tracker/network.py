@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,11 +22,37 @@ def untimed(part: str) -> AbstractContextManager:
     return nullcontext()
 
 
+class Outputs(NamedTuple):
+    """Outputs of a network for N search crops: cls (N, 2A, S, S), loc (N, 4A, S, S), and what it refines masks from.
+
+    The arrays are those of the maths of a frame; `features` are None in a network without masks.
+    """
+
+    cls: Array
+    loc: Array
+    features: Any = None
+
+
+class Found(NamedTuple):
+    """Result of a search for K targets: rows (K, 5) of `frame_maths.find_targets`, and their masks, if any.
+
+    A mask is probabilities (P, P) float32 and the part of the frame that it covers, xywh.
+    """
+
+    rows: np.ndarray
+    masks: np.ndarray | None = None
+    squares: np.ndarray | None = None
+
+
 class Network(Protocol):
     """Network of a tracker. It has no template of its own, so that trackers and threads may share it.
 
     Crops are uint8 (N, H, H, 3) BGR.
     """
+
+    @property
+    def masks(self) -> bool:
+        """True if targets get masks."""
 
     @property
     def static(self) -> bool:
@@ -35,8 +61,11 @@ class Network(Protocol):
     def template(self, crops: np.ndarray) -> State:
         """Return the state of N templates."""
 
-    def track(self, state: State, crops: np.ndarray) -> tuple[Array, Array]:
-        """Return cls (N, 2A, S, S) and loc (N, 4A, S, S) of N search crops, arrays for the maths of the frame."""
+    def track(self, state: State, crops: np.ndarray) -> Outputs:
+        """Return the outputs for N search crops."""
+
+    def refine(self, features: Any, cells: Array) -> Array:
+        """Return masks (N, P, P) float32 of the targets that were found in cells (N, 2) row, column."""
 
     def array(self, values: np.ndarray) -> Array:
         """Return float64 values in the type of the maths, where it is computed."""
@@ -85,8 +114,8 @@ class Step(Protocol):
     def start(self, slots: Sequence[int], crops: np.ndarray, is_first: bool) -> None:
         """Store the templates of crops, one per slot; with `is_first`, all other slots are free."""
 
-    def search(self, group: Group, timer: Timer | None) -> Callable[[], np.ndarray]:
-        """Start to search a group; return a function that waits for the rows of `frame_maths.find_targets`.
+    def search(self, group: Group, timer: Timer | None) -> Callable[[], Found]:
+        """Start to search a group; return a function that waits for the result.
 
-        The rows are in the order of `group.images`. Frames may change after this call.
+        Its rows are in the order of `group.images`. Frames may change after this call.
         """

@@ -23,6 +23,9 @@ class TrackSettings:
     lost_instance_size: int = 831
     confidence_low: float = 0.85
     confidence_high: float = 0.998
+    mask_threshold: float = 0.3
+    mask_size: int = 127
+    mask_output: bool = False
 
     def score_size(self, instance_size: int) -> int:
         """Return the number of cells per side of the score map of a search crop of `instance_size` pixels."""

@@ -8,8 +8,9 @@ from torch import nn
 
 from pysot.models.siamrpn import SiamRPN
 from pysot.tracker.batch_tracker import BatchTracker
+from pysot.tracker.own_template_network import OwnTemplateNetwork
 from pysot.tracker.settings import Execution, TrackSettings
-from pysot.tracker.torch_network import OwnTemplateNetwork, TorchNetwork
+from pysot.tracker.torch_network import TorchNetwork
 from pysot.utils.image import as_bgr
 
 
@@ -21,6 +22,7 @@ class SiamRPNTracker:
     """
 
     long_term = False
+    masks = False
 
     def __init__(
         self,
@@ -31,7 +33,7 @@ class SiamRPNTracker:
         """Take `settings`, or a function that returns the current settings and is called at every frame."""
         self.model: Any = model.eval()
         self.batch = BatchTracker(
-            network_of(model, execution or Execution(), settings), settings, long_term=self.long_term
+            network_of(model, execution or Execution(), settings, self.masks), settings, long_term=self.long_term
         )
 
     @property
@@ -68,10 +70,23 @@ class SiamRPNTracker:
 
 
 def network_of(
-    model: nn.Module, execution: Execution, settings: TrackSettings | Callable[[], TrackSettings]
+    model: nn.Module, execution: Execution, settings: TrackSettings | Callable[[], TrackSettings], masks: bool
 ) -> TorchNetwork | OwnTemplateNetwork:
-    """Return the network of a tracker for a model of this package, or with the interface of the original package."""
+    """Return the network of a tracker for a model of this package, or with the interface of the original package.
+
+    Raises ValueError for a tracker of `masks` whose model has no mask branch or no refinement.
+    """
+    if masks and not has_masks(model):
+        raise ValueError(
+            f"SiamMaskTracker needs a network with a mask branch and its refinement, this {type(model).__name__} lacks "
+            "them; load a SiamMask network (MASK.MASK and REFINE.REFINE true), or set TRACK.TYPE to SiamRPNTracker"
+        )
     if not isinstance(model, SiamRPN):
-        return OwnTemplateNetwork(model)
+        return OwnTemplateNetwork(model, masks)
     current = settings() if callable(settings) else settings
-    return TorchNetwork(model, execution, (current.exemplar_size, current.instance_size))
+    return TorchNetwork(model, execution, (current.exemplar_size, current.instance_size), masks)
+
+
+def has_masks(model: nn.Module) -> bool:
+    """Return whether a model has a mask branch with refinement."""
+    return hasattr(model, "refine_head") or (not isinstance(model, SiamRPN) and hasattr(model, "mask_refine"))

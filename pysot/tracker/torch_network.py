@@ -1,9 +1,10 @@
 """Networks of torch for trackers: folded copies in the precision and memory layout in which a device is fast."""
 
 import logging
+import math
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -13,15 +14,17 @@ from torch import fx, nn
 
 from pysot.core.xcorr import xcorr_depthwise
 from pysot.models.folding import fold_network
+from pysot.models.head.mask import Refine
 from pysot.models.head.rpn import DepthwiseXCorr
 from pysot.models.packed_convolution import pack_convolutions, packed_copy
+from pysot.models.siammask import Cells, MaskFeatures, SiamMask
 from pysot.models.siamrpn import SiamRPN
-from pysot.tracker.compiled import Match, compile_match
+from pysot.tracker.compiled import Match, compile_match, match_of
 from pysot.tracker.crop_threads import CropThreads
 from pysot.tracker.device_step import DeviceStep
 from pysot.tracker.frame_maths import Array
 from pysot.tracker.host_step import HostStep
-from pysot.tracker.network import State, Step
+from pysot.tracker.network import Outputs, State, Step
 from pysot.tracker.settings import Execution
 from pysot.utils.device import (
     check_precision,
@@ -65,18 +68,19 @@ _CROP_BYTES = 80  # of a pixel of a crop that is cut on the device
 class Copy:
     """Folded copy of a model, the state of the model's weights at that time, and bytes that it needs.
 
-    `match` is that of the network, compiled if that was asked for. `template_bytes` are those of a template's kernels,
+    `match` is that of the network, or in a network with masks `match_masks`, compiled if that was asked for.
+    `target_bytes` are those that a target keeps during a step, its template's kernels and the features of its mask,
     `call_bytes` about the most of a call per search crop.
     """
 
     network: SiamRPN
     match: Match
     version: tuple
-    template_bytes: int
+    target_bytes: int
     call_bytes: int
 
 
-_copies: "weakref.WeakKeyDictionary[nn.Module, dict[tuple[str, bool], Copy]]" = weakref.WeakKeyDictionary()
+_copies: "weakref.WeakKeyDictionary[nn.Module, dict[tuple[str, bool, bool], Copy]]" = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -85,13 +89,19 @@ class TorchNetwork:
 
     Changes of the model's weights are followed at the next `template` call, and so is a move to another device; only
     changes through `.data` of a parameter are not noticed. `crop_sizes` are the pixels per side of template and search
-    crops that are to be fast; others work. `copy` is the folded copy in use, None before the first template.
+    crops that are to be fast; others work. `copy` is the folded copy in use, None before the first template. With
+    `masks`, the model is a SiamMask.
     """
 
     def __init__(
-        self, model: SiamRPN, execution: Execution | None = None, crop_sizes: tuple[int, int] = (127, 255)
+        self,
+        model: SiamRPN,
+        execution: Execution | None = None,
+        crop_sizes: tuple[int, int] = (127, 255),
+        masks: bool = False,
     ) -> None:
         self.model = model
+        self.masks = masks
         self.execution = execution or Execution()
         self.crop_sizes = crop_sizes
         self.copy: Copy | None = None
@@ -123,18 +133,34 @@ class TorchNetwork:
         return self.copy.network.kernels(self._images(self._upload(torch.from_numpy(crops))))
 
     @torch.inference_mode()
-    def track(self, state: State, crops: np.ndarray) -> tuple[Array, Array]:
-        cls, loc = self.match(state, self._upload(torch.from_numpy(crops)))
-        return (cls.numpy(), loc.numpy()) if self._form.on_host else (cls, loc)
+    def track(self, state: State, crops: np.ndarray) -> Outputs:
+        cls, loc, features = self.match(state, self._upload(torch.from_numpy(crops)))
+        return Outputs(cls.numpy(), loc.numpy(), features) if self._form.on_host else Outputs(cls, loc, features)
 
-    def match(self, state: State, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return float32 cls (N, 2A, S, S) and loc (N, 4A, S, S) of crops (N, H, H, 3) of any type on the device."""
+    def match(self, state: State, crops: torch.Tensor) -> Outputs:
+        """Return float32 cls (N, 2A, S, S) and loc (N, 4A, S, S) of crops (N, H, H, 3) of any type on the device.
+
+        The features for `refine` come in parts, as they are computed.
+        """
         assert self.copy is not None  # a target starts first
         most = self._form.most.get(self.execution.precision, len(crops))
         parts = [slice(first, first + most) for first in range(0, len(crops), most)]
         outputs = [self.copy.match([rows[part] for rows in state], self._images(crops[part])) for part in parts]
-        cls, loc = zip(*outputs, strict=True)
-        return _joined(cls).float(), _joined(loc).float()
+        cls, loc, *features = zip(*outputs, strict=True)
+        return Outputs(_joined(cls).float(), _joined(loc).float(), features[0] if features else None)
+
+    @torch.inference_mode()
+    def refine(self, features: Sequence[MaskFeatures], cells: Array) -> Array:
+        assert self.copy is not None and isinstance(self.copy.network, SiamMask)
+        rows_columns = torch.from_numpy(cells) if isinstance(cells, np.ndarray) else cells
+        sizes = [len(part.correlation) for part in features]
+        logits = [
+            _refine(self.copy.network, part, rows)
+            for part, rows in zip(features, rows_columns.split(sizes), strict=True)
+        ]
+        masks = _joined(logits).float().sigmoid()
+        masks = masks.unflatten(1, (math.isqrt(masks.shape[1]), -1))
+        return masks.numpy() if isinstance(cells, np.ndarray) else masks
 
     def make_step(self, slots: int, threads: CropThreads, last: Step | None) -> Step:
         if not self._crops_on_device:
@@ -153,7 +179,7 @@ class TorchNetwork:
         copy, free = self._shared_copy(), free_memory(self.device)
         side, most = self.crop_sizes[1], self._form.most.get(self.execution.precision, count)
         pixel_bytes = _CROP_BYTES if self._crops_on_device else 3
-        each, shared = pixel_bytes * side * side + copy.template_bytes + _MATHS_BYTES, most * copy.call_bytes
+        each, shared = pixel_bytes * side * side + copy.target_bytes + _MATHS_BYTES, most * copy.call_bytes
         if most >= count:
             each, shared = each + copy.call_bytes, 0
         if free is not None and shared + count * each > free:
@@ -164,7 +190,7 @@ class TorchNetwork:
             )
 
     def _shared_copy(self) -> Copy:
-        return shared_copy(self.model, self.execution, self.crop_sizes)
+        return shared_copy(self.model, self.execution, self.crop_sizes, self.masks)
 
     def _images(self, crops: torch.Tensor) -> torch.Tensor:
         """Return crops (N, H, H, 3) as images (N, 3, H, H) in the type and memory format of the copy."""
@@ -179,20 +205,20 @@ class TorchNetwork:
         return values.to(self.device, non_blocking=True)
 
 
-def shared_copy(model: SiamRPN, execution: Execution, crop_sizes: tuple[int, int]) -> Copy:
+def shared_copy(model: SiamRPN, execution: Execution, crop_sizes: tuple[int, int], masks: bool = False) -> Copy:
     """Return the folded copy of a model; it is made anew when the model's weights have changed."""
     tensors = [*model.parameters(), *model.buffers()]
     version = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors if not tensor.is_inference())
     with _lock:
-        made, key = _copies.setdefault(model, {}), (execution.precision, execution.compiled)
+        made, key = _copies.setdefault(model, {}), (execution.precision, execution.compiled, masks)
         if key not in made or made[key].version != version:
-            made[key] = _make_copy(model, version, execution, crop_sizes)
+            made[key] = _make_copy(model, version, execution, crop_sizes, masks)
         return made[key]
 
 
 @torch.inference_mode(False)
 @torch.no_grad()
-def _make_copy(model: SiamRPN, version: tuple, execution: Execution, crop_sizes: tuple[int, int]) -> Copy:
+def _make_copy(model: SiamRPN, version: tuple, execution: Execution, crop_sizes: tuple[int, int], masks: bool) -> Copy:
     precision, device = execution.precision, next(model.parameters()).device
     network = _fold(model, precision)
     layout = torch.channels_last if _channels_last(device, precision) else torch.contiguous_format
@@ -202,13 +228,27 @@ def _make_copy(model: SiamRPN, version: tuple, execution: Execution, crop_sizes:
     )
     if device.type == "cpu":
         network.backbone = packed_copy(cast(fx.GraphModule, network.backbone), search)
-        pack_convolutions(network, lambda: network.match(network.kernels(template), search))
-    match: Match = network.match
+        pack_convolutions(network, lambda: _kept(network, template, search, masks))
+    match = match_of(network, masks)
     if execution.compiled:
         counts = sorted({1, FORMS[device.type].most.get(precision, 1)})
-        match = compile_match(_fold(model, precision), network, template, search, counts)
-    template_bytes = sum(kernel.nbytes for kernel in network.kernels(template))
-    return Copy(network, match, version, template_bytes, _peak_bytes(network, search))
+        match = compile_match(_fold(model, precision), network, template, search, counts, masks)
+    target_bytes = sum(part.nbytes for part in _kept(network, template, search, masks))
+    return Copy(network, match, version, target_bytes, _peak_bytes(network, search))
+
+
+def _kept(network: SiamRPN, template: torch.Tensor, search: torch.Tensor, masks: bool) -> list[torch.Tensor]:
+    """Call all parts of a network that a tracker uses; return what it keeps of a target until the end of a step."""
+    kernels = network.kernels(template)
+    _, _, *features = match_of(network, masks)(kernels, search)
+    for part in features:
+        _refine(cast(SiamMask, network), part, torch.zeros(1, 2, dtype=torch.int64, device=search.device))
+    return [*kernels, *(level for part in features for level in part)]
+
+
+def _refine(network: SiamMask, features: MaskFeatures, cells: torch.Tensor) -> torch.Tensor:
+    """Return the logits (N, P * P) of the masks of one cell (N, 2) row, column of each search crop."""
+    return network.refine(features, Cells(torch.arange(len(cells), device=cells.device), *cells.unbind(1)))
 
 
 def _fold(model: SiamRPN, precision: str) -> SiamRPN:
@@ -221,20 +261,23 @@ def _fold(model: SiamRPN, precision: str) -> SiamRPN:
     return network
 
 
-def _joined(maps: tuple[torch.Tensor, ...]) -> torch.Tensor:
-    return maps[0] if len(maps) == 1 else torch.cat(maps)
+def _joined(maps: Sequence[torch.Tensor]) -> torch.Tensor:
+    return maps[0] if len(maps) == 1 else torch.cat(tuple(maps))
 
 
 def _convert(network: SiamRPN, dtype: torch.dtype) -> None:
     """Convert layers to `dtype`, except those after the correlation of a depth-wise head, and the correlation itself.
 
-    These are little work, and the choice between anchors with similar confidences needs their digits.
+    These are little work, and the choice between anchors with similar confidences needs their digits. So is the
+    refinement of masks, whose outlines are smoother in float32.
     """
     kept: set[nn.Module] = set()
     for module in network.modules():
         if isinstance(module, DepthwiseXCorr):
             module.correlate = _correlate_in_fp32
             kept |= set(module.head.modules())
+        elif isinstance(module, Refine):
+            kept |= set(module.modules())
     for module in network.modules():
         if module not in kept and not list(module.children()):
             module.to(dtype)
@@ -269,49 +312,3 @@ def _peak_bytes(network: SiamRPN, image: torch.Tensor) -> int:
             hook.remove()
     levels = features if isinstance(features, list) else [features]
     return 2 * largest + 4 * sum(level.nbytes for level in levels)
-
-
-class OwnTemplateNetwork:
-    """Network of a tracker for a model with the interface of the original package: template(z), then track(x).
-
-    Its template is in the model, so that it can follow only one target. The precision is that of the model.
-    """
-
-    static = False
-
-    def __init__(self, model: Any):
-        self.model = model
-
-    @property
-    def device(self) -> torch.device:
-        """Device of the model."""
-        return next(self.model.parameters()).device
-
-    @torch.inference_mode()
-    def template(self, crops: np.ndarray) -> State:
-        features = self.model.template(self._images(crops))
-        return [] if features is None else [features]
-
-    @torch.inference_mode()
-    def track(self, state: State, crops: np.ndarray) -> tuple[Array, Array]:
-        outputs = self.model.track(self._images(crops), *state)
-        return tuple(outputs[name].float().cpu().numpy() for name in ("cls", "loc"))
-
-    def array(self, values: np.ndarray) -> Array:
-        return values
-
-    def host(self, values: Array) -> np.ndarray:
-        return values
-
-    def make_step(self, slots: int, threads: CropThreads, last: Step | None) -> Step:
-        return last or HostStep(self, slots, threads)
-
-    def check_memory(self, count: int) -> None:
-        if count > 1:
-            raise ValueError(
-                f"{type(self.model).__name__} keeps the template itself, so it can follow one target, not {count}; "
-                "derive it from pysot.models.siamrpn.SiamRPN"
-            )
-
-    def _images(self, crops: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 3, 1, 2))).to(self.device).float()

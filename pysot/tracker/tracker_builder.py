@@ -1,6 +1,7 @@
 """Build the tracker of a config around a network: for one target, or for many in lockstep."""
 
 import hashlib
+import logging
 from collections.abc import Callable
 
 import torch
@@ -10,11 +11,17 @@ from yacs.config import CfgNode
 from pysot.core.config import cfg as global_cfg
 from pysot.tracker.batch_tracker import BatchTracker
 from pysot.tracker.settings import Execution, TrackSettings
-from pysot.tracker.siamrpn_tracker import SiamRPNTracker, network_of
+from pysot.tracker.siammask_tracker import SiamMaskTracker
+from pysot.tracker.siamrpn_tracker import SiamRPNTracker, has_masks, network_of
 from pysot.tracker.siamrpnlt_tracker import SiamRPNLTTracker
 from pysot.utils.registry import lookup
 
-TRACKERS = {"SiamRPNTracker": SiamRPNTracker, "SiamRPNLTTracker": SiamRPNLTTracker}
+logger = logging.getLogger(__name__)
+TRACKERS = {
+    "SiamRPNTracker": SiamRPNTracker,
+    "SiamRPNLTTracker": SiamRPNLTTracker,
+    "SiamMaskTracker": SiamMaskTracker,
+}
 
 
 def track_settings(cfg: CfgNode) -> TrackSettings:
@@ -34,6 +41,9 @@ def track_settings(cfg: CfgNode) -> TrackSettings:
         lost_instance_size=t.LOST_INSTANCE_SIZE,
         confidence_low=t.CONFIDENCE_LOW,
         confidence_high=t.CONFIDENCE_HIGH,
+        mask_threshold=t.MASK_THERSHOLD,
+        mask_size=t.MASK_OUTPUT_SIZE,
+        mask_output=t.MASK_OUTPUT,
     )
 
 
@@ -43,7 +53,8 @@ def results_fingerprint(model: nn.Module, cfg: CfgNode) -> str:
     It is a digest of the weights and of the config sections of network and tracker, a space, and the arithmetic.
     """
     track = cfg.TRACK.clone()
-    for key in ("PRECISION", "CROPS", "GRAPH", "COMPILE"):  # they are part of the arithmetic, or do not matter
+    # They are part of the arithmetic, or do not matter.
+    for key in ("PRECISION", "CROPS", "GRAPH", "COMPILE", "MASK_OUTPUT"):
         track.pop(key)
     sections = "".join(map(str, (cfg.BACKBONE, cfg.ADJUST, cfg.RPN, cfg.ANCHOR, track)))
     digest = hashlib.sha256(sections.encode())
@@ -73,9 +84,9 @@ def build_tracker(model: nn.Module, cfg: CfgNode | None = None) -> SiamRPNTracke
     """Return the tracker of TRACK.TYPE around `model`.
 
     Without a config it uses the global `cfg` and follows its later changes, as trackers of the original do. Raises
-    ValueError for an unknown type.
+    ValueError for an unknown type, and for SiamMaskTracker with a network that has no masks.
     """
-    tracker_type, settings, execution = _parts(cfg)
+    tracker_type, settings, execution = _parts(cfg, model)
     return tracker_type(model, settings, execution)
 
 
@@ -85,14 +96,19 @@ def build_batch_tracker(model: nn.Module, cfg: CfgNode | None = None, slots: int
     Settings and errors are as in `build_tracker`. Raises ValueError for a model that keeps its template itself, and
     MemoryError for more targets than fit into memory.
     """
-    tracker_type, settings, execution = _parts(cfg)
-    network = network_of(model.eval(), execution, settings)
+    tracker_type, settings, execution = _parts(cfg, model)
+    network = network_of(model.eval(), execution, settings, tracker_type.masks)
     return BatchTracker(network, settings, slots, long_term=tracker_type.long_term)
 
 
-def _parts(cfg: CfgNode | None) -> tuple[type[SiamRPNTracker], TrackSettings | Callable[[], TrackSettings], Execution]:
-    """Return class, settings and execution of a tracker."""
+def _parts(
+    cfg: CfgNode | None, model: nn.Module
+) -> tuple[type[SiamRPNTracker], TrackSettings | Callable[[], TrackSettings], Execution]:
+    """Return class, settings and execution of a tracker of `model`."""
     track = (global_cfg if cfg is None else cfg).TRACK
     settings = track_settings(cfg) if cfg is not None else lambda: track_settings(global_cfg)
     execution = Execution(track.PRECISION, track.CROPS, track.GRAPH, track.COMPILE)
-    return lookup(TRACKERS, track.TYPE, key="TRACK.TYPE"), settings, execution
+    tracker_type = lookup(TRACKERS, track.TYPE, key="TRACK.TYPE")
+    if has_masks(model) and not tracker_type.masks:
+        logger.info("the network has a mask branch, TRACK.TYPE %s tracks boxes only", track.TYPE)
+    return tracker_type, settings, execution

@@ -1,5 +1,6 @@
 """Several processes of one run: find the rank, join, reduce, leave. A single process passes through unchanged."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,10 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
+
+# Its default arguments are the process group of the time of its import. DDP imports it as well, and the group would not
+# end before Python does.
+import torch.distributed.nn.functional
 
 from pysot.utils.device import distributed_backend
 from pysot.utils.signals import StopRequest
@@ -116,6 +121,8 @@ def process_group(
     heartbeat.beat("waits for the others at the end")
     barrier()  # rank 0 may hold the store: no process may leave before all are done
     watchdog.stop()
+    # A thread of gloo that frees a tensor while Python exits would abort the process: no object may keep the group.
+    gc.collect()
     dist.destroy_process_group()
 
 

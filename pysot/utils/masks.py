@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from pysot.utils.numbers import parse_lines, split_numbers
@@ -31,6 +32,16 @@ class Mask:
             return np.zeros(4)
         size = columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1
         return np.array([self.x + columns[0], self.y + rows[0], *size], np.float64)
+
+    def outline(self) -> list[np.ndarray]:
+        """Return the outer contours, arrays (K, 2) int32 of pixels x, y of the image, in the order of cv2."""
+        if not self.pixels.any():
+            return []
+        # OpenCV 3 returns three values, later ones two.
+        found = cv2.findContours(
+            self.pixels.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=(self.x, self.y)
+        )
+        return [np.asarray(contour, np.int32).reshape(-1, 2) for contour in found[-2]]
 
     def text(self) -> str:
         """Return the mask in the form that `parse_mask` reads."""

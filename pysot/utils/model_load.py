@@ -9,7 +9,7 @@ import pickle
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 KeyPath = tuple[Any, ...]  # keys from the root of a checkpoint to a nested dict
 # Keys of the weights in checkpoints of other programs, in the order of preference.
 _KEYS = ("state_dict", "model", "net", "network", "model_state_dict", "model_state", "weights", "params")
-_PARTS = ("backbone", "neck", "rpn_head")  # of a network, if each has a separate dict
+_MASK_PARTS = ("mask_head", "refine_head")  # of SiamMask
+_PARTS = ("backbone", "neck", "rpn_head", *_MASK_PARTS)  # of a network, if each has a separate dict
 _DEPTH = 3  # levels of nested dicts that are searched for weights
 _NUMBERS = "?bBhHiIlLqQefdFD"  # NumPy's type codes of booleans and numbers
 
@@ -180,19 +181,22 @@ def remove_wrapper_prefixes(state: dict[str, Any], own: Collection[str]) -> dict
     return {name.removeprefix(prefix): value for name, value in state.items() if not name.startswith(copies)}
 
 
-def load_pretrain(model: nn.Module, pretrained_path: str | Path) -> nn.Module:
+def load_pretrain(model: nn.Module, pretrained_path: str | Path, may_lack: Sequence[str] = ()) -> nn.Module:
     """Load the weights of a checkpoint into a network or into its backbone alone, and return `model`.
 
     Prefixes of wrappers, such as `module.`, are removed. A network takes a checkpoint of the entire network, or a file
     of backbone weights (the rest keeps its values, with a warning). A backbone takes its part of a checkpoint of the
-    entire network, or a file of backbone weights. Raises as `read_checkpoint`, and ValueError that lists the names if
-    the weights belong to another architecture; the network is then unchanged.
+    entire network, or a file of backbone weights. Parts of the network in `may_lack` keep their values, with a warning,
+    if the checkpoint has nothing of them.
+
+    Raises as `read_checkpoint`, and ValueError that lists the names if the weights belong to another architecture; the
+    network is then unchanged.
     """
-    load_state(model, read_checkpoint(pretrained_path)["state_dict"], source=str(pretrained_path))
+    load_state(model, read_checkpoint(pretrained_path)["state_dict"], str(pretrained_path), may_lack)
     return model
 
 
-def load_state(model: nn.Module, state: dict[str, Any], source: str) -> None:
+def load_state(model: nn.Module, state: dict[str, Any], source: str, may_lack: Sequence[str] = ()) -> None:
     """Load a state dict by the rules of `load_pretrain`; `source` names it in errors."""
     own = model.state_dict()
     state = remove_wrapper_prefixes(
@@ -210,8 +214,12 @@ def load_state(model: nn.Module, state: dict[str, Any], source: str) -> None:
         state = {name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")}
     if not is_network and not set(state) & set(own) and {f"features.{name}" for name in state} & set(own):
         state = {f"features.{name}": value for name, value in state.items()}
+    for part in may_lack:
+        if any(name.startswith(f"{part}.") for name in own) and not any(name.startswith(f"{part}.") for name in state):
+            logger.warning("%s has no %s, which keeps its values", source, part)
+            own = {name: value for name, value in own.items() if not name.startswith(f"{part}.")}
     _check_state(own, state, is_network, source)
-    model.load_state_dict({name: state.get(name, value) for name, value in own.items()})
+    model.load_state_dict({**model.state_dict(), **{name: state.get(name, value) for name, value in own.items()}})
     logger.info("loaded %d tensors from %s", len(set(state) & set(own)), source)
 
 
@@ -231,6 +239,8 @@ def _check_state(own: dict[str, Any], state: dict[str, Any], is_network: bool, s
             f"tools/convert_pretrained.py {architecture} {source} pretrained_models/{architecture}.model "
             "(pretrained_models/README.md)"
         )
+    if is_network and (difference := _mask_difference(own, state)):
+        raise ValueError(f"{source} {difference}")
     if problems:
         raise ValueError(
             f"{source} holds the weights of another architecture: {'; '.join(problems)}. Use the config that it was "
@@ -243,6 +253,32 @@ def _check_state(own: dict[str, Any], state: dict[str, Any], is_network: bool, s
     ]
     if broken:
         raise ValueError(f"{source} holds NaN or infinity in {_shorten('weights', broken)}; take an earlier checkpoint")
+
+
+def _mask_difference(own: dict[str, Any], state: dict[str, Any]) -> str:
+    """Return the end of a sentence if only one of two networks has SiamMask's parts, or some of them; else ""."""
+    if not any(name.startswith("rpn_head.") for name in state):
+        return ""
+    wanted, found = (
+        [part for part in _MASK_PARTS if any(name.startswith(f"{part}.") for name in names)] for names in (own, state)
+    )
+    missing, unused = ([part for part in a if part not in b] for a, b in ((wanted, found), (found, wanted)))
+    if missing and not found:
+        return (
+            f"is a SiamRPN checkpoint without {' and '.join(missing)}, the mask branch of this SiamMask network. Load "
+            "a SiamMask checkpoint, or use the config that this one was trained with (MASK.MASK false)"
+        )
+    if missing:
+        return (
+            f"is a SiamMask checkpoint without {' and '.join(missing)}. Load one that was trained with REFINE.REFINE "
+            "true, such as those of the second stage"
+        )
+    if unused:
+        return (
+            f"is a SiamMask checkpoint: this network has no {' and no '.join(unused)}. Load a checkpoint without, or "
+            "use the config that this one was trained with, such as siammask_r50_l3 (MASK.MASK and REFINE.REFINE true)"
+        )
+    return ""
 
 
 def _torchvision_architecture(state: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pysot.utils.files import atomic_write
+from pysot.utils.masks import Mask
 
 logger = logging.getLogger(__name__)
 
 # BGR, distinguishable with any colour vision (the palette of Okabe and Ito).
 TRUTH = (115, 158, 0)
 PREDICTED = (0, 94, 213)
-TARGETS = (PREDICTED, (233, 180, 86), (66, 228, 240), TRUTH, (167, 121, 204), (0, 159, 230), (178, 114, 0))
+OUTLINE = (66, 228, 240)
+TARGETS = (PREDICTED, (233, 180, 86), OUTLINE, TRUTH, (167, 121, 204), (0, 159, 230), (178, 114, 0))
 _VIDEO_CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
 
 
@@ -45,6 +47,12 @@ def draw_region(
     return image
 
 
+def draw_outline(image: np.ndarray, mask: Mask, colour: Sequence[int] = OUTLINE, thickness: int = 2) -> np.ndarray:
+    """Draw the outer contours of a mask on `image` (H, W, 3) uint8, in place. Returns the image."""
+    cv2.polylines(image, mask.outline(), True, colour, thickness, cv2.LINE_AA)
+    return image
+
+
 def draw_label(
     image: np.ndarray, text: str, position: tuple[int, int], colour: Sequence[int] = PREDICTED
 ) -> np.ndarray:
@@ -69,31 +77,43 @@ def annotate(
     truth: ArrayLike | None = None,
     confidence: float | None = None,
     caption: str = "",
+    mask: Mask | None = None,
 ) -> np.ndarray:
-    """Return a copy of `image` with a tracker's region and confidence, the ground truth, and a caption.
+    """Return a copy of `image` with a tracker's region, confidence and mask, the ground truth, and a caption.
 
     The caption is in the upper left corner.
     """
     canvas = image.copy()
     if truth is not None:
         draw_region(canvas, truth, TRUTH)
+    if mask is not None:
+        draw_outline(canvas, mask)
     if region is not None:
         draw_region(canvas, region, PREDICTED, "" if confidence is None else f"{confidence:.2f}")
     return draw_label(canvas, caption, (6, 0), (255, 255, 255)) if caption else canvas
 
 
 def annotate_targets(
-    image: np.ndarray, names: Sequence[str], boxes_xywh: np.ndarray, confidences: np.ndarray
+    image: np.ndarray,
+    names: Sequence[str],
+    boxes_xywh: np.ndarray,
+    confidences: np.ndarray,
+    masks: Mapping[int, Mask] | None = None,
 ) -> np.ndarray:
-    """Return a copy of `image` with N targets: boxes (N, 4), names and confidences (N,). Boxes with NaN are left out.
+    """Return a copy of `image` with N targets: boxes (N, 4), names, confidences (N,), and the outlines of masks.
+
+    Boxes with NaN are left out. Masks are by position of the target.
 
     Each target has a colour by its position; after seven they repeat. A name that OpenCV cannot write (not ASCII) is
     replaced by the number of the target, from 1.
     """
-    canvas = image.copy()
+    canvas, masks = image.copy(), masks or {}
     for index, (name, box, confidence) in enumerate(zip(names, boxes_xywh, confidences, strict=True)):
         label = f"{name if name.isascii() else index + 1} {confidence:.2f}".strip()
-        draw_region(canvas, box, TARGETS[index % len(TARGETS)], label)
+        colour = TARGETS[index % len(TARGETS)]
+        if index in masks:
+            draw_outline(canvas, masks[index], colour)
+        draw_region(canvas, box, colour, label, thickness=1 if index in masks else 2)
     return canvas
 
 

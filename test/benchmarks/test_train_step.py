@@ -7,7 +7,7 @@ import torch
 from toy_data import make_crops
 
 from fake_graphs import use_fake_graphs
-from helpers import small_trainer, synthetic_batch, tiny_config
+from helpers import small_trainer, synthetic_batch, tiny_config, tiny_mask_config
 from pysot.benchmarks import case_builder, training
 from pysot.benchmarks.case_builder import build_case, build_plain_step
 from pysot.benchmarks.job import Job
@@ -144,3 +144,8 @@ def test_the_plain_way_has_the_memory_to_itself(tmp_path, monkeypatch):
     rows, words = training.train(Job(build_case(cfg), CPU, Rank(), lambda rank, device: 0, steps=1, repeats=1))
     assert alive == [None, None]
     assert [row.name for row in rows[:2]] == ["speed", "speed, spread"] and "-bound: " in words
+
+
+def test_networks_with_masks_have_no_plain_step():
+    with pytest.raises(ValueError, match="MASK.MASK true.*--is_performance"):
+        training.train(Job(build_case(tiny_mask_config("base")), CPU, Rank(), lambda rank, device: 0))

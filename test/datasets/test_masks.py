@@ -193,7 +193,7 @@ def config(toy, **changes):
 def test_items_have_the_mask_of_the_search_crop(toy):
     dataset = build_dataset(config(toy, DATASET__SEARCH__FLIP=0.5, DATASET__SEARCH__BLUR=0.0), seed=1)
     plain = build_dataset(make_config(toy, DATASET__SEARCH__FLIP=0.5, DATASET__SEARCH__BLUR=0.0), seed=1)
-    assert set(dataset.forms) - set(plain.forms) == {"search_mask", "has_mask"}
+    assert set(dataset.forms) - set(plain.forms) == {"search_mask", "has_mask", "cell_keys"}
     shares = []
     for position in range(24):
         item, expected = dataset[0, position], plain[0, position]

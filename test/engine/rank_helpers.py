@@ -84,6 +84,7 @@ def train_two_ranks(device: str, *cases: dict) -> tuple[list[list[dict]], str]:
     """
     path = [str(ROOT), str(ROOT / "test"), str(ROOT / "test" / "tracker"), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1"}
+    environment["PYTHONFAULTHANDLER"] = "1"
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     command = [*launcher, str(SCRIPT), device, *map(json.dumps, cases)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)

@@ -1,8 +1,10 @@
 """Small training runs on a CPU, for tests of the training loop."""
 
+import functools
+
 import torch
 
-from helpers import noisy_batches, tiny_config
+from helpers import noisy_batches, tiny_config, tiny_mask_config
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
 from pysot.utils.distributed import Rank
@@ -10,12 +12,15 @@ from pysot.utils.distributed import Rank
 CPU = torch.device("cpu")
 
 
-def trainer(folder, *opts, steps: int = 2, loader=None, seed: int = 5, **more):
+def trainer(folder, *opts, steps: int = 2, loader=None, seed: int = 5, stage: str = "", **more):
+    """Return a trainer of `tiny_config`, or with `base` or `refine` of SiamMask in this stage."""
     defaults = ["TRAIN.SNAPSHOT_DIR", str(folder), "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1]
-    config = tiny_config(*defaults, *opts, for_training=True)
+    make_config = functools.partial(tiny_mask_config, stage) if stage else tiny_config
+    config = make_config(*defaults, *opts, for_training=True)
     torch.manual_seed(seed)
     model = build_model(config)
-    return build_trainer(config, model, noisy_batches(steps) if loader is None else loader, CPU, Rank(), **more)
+    batches = noisy_batches(steps, stage=stage) if loader is None else loader
+    return build_trainer(config, model, batches, CPU, Rank(), **more)
 
 
 def weights(run) -> dict:

@@ -5,13 +5,14 @@ Executed by test_distributed.py under torchrun.
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fake_graphs import Clock, FakeModule, use_fake_graphs
-from helpers import Batches, noisy_batches, tiny_config
+from helpers import Batches, noisy_batches, tiny_config, tiny_mask_config
 from pysot.engine import step_graph
 from pysot.engine.engine_builder import build_freeze_plan, build_lr_schedule, build_optimizer, build_trainer
 from pysot.engine.optimizer import FreezePlan, clip_gradients
@@ -36,25 +37,29 @@ class FrozenNorms(FreezePlan):
 class Halves(Batches):
     """Half batches of a rank."""
 
-    def __init__(self, rank: int):
+    def __init__(self, rank: int, stage: str):
         super().__init__(
-            {k: v[2 * rank : 2 * rank + 2] for k, v in batch.items()} for batch in noisy_batches(2, size=4)
+            {k: v[2 * rank : 2 * rank + 2] for k, v in batch.items()} for batch in noisy_batches(2, 4, stage)
         )
 
 
-def start(folder: str, reduce: str, clip: str, *opts: str):
-    own_opts = ["TRAIN.SNAPSHOT_DIR", folder, "TRAIN.GRAD_REDUCE", reduce, "TRAIN.GRAD_CLIP", clip, *opts]
-    config = tiny_config(*TRAIN_OPTS, *UNFREEZE_OPTS, *own_opts, for_training=True)
+def start(folder: str, reduce: str, clip: str, *opts: str, stage: str = ""):
+    """Return config and network of `tiny_config`, or of SiamMask in a stage of its training."""
+    own_opts = [*TRAIN_OPTS, "TRAIN.SNAPSHOT_DIR", folder, "TRAIN.GRAD_REDUCE", reduce, "TRAIN.GRAD_CLIP", clip, *opts]
+    if stage:
+        config = tiny_mask_config(stage, "BACKBONE.TRAIN_EPOCH", 1, *own_opts, for_training=True)
+    else:
+        config = tiny_config(*UNFREEZE_OPTS, *own_opts, for_training=True)
     torch.manual_seed(5)
     return config, build_model(config)
 
 
-def train_one_process(folder: str, reduce: str, clip: str) -> dict:
+def train_one_process(folder: str, reduce: str, clip: str, stage: str = "") -> dict:
     """Return the reference weights: one process adds (or averages) the gradients of both half batches and steps."""
-    config, model = start(folder, reduce, clip)
+    config, model = start(folder, reduce, clip, stage=stage)
     plan = FrozenNorms(*vars(build_freeze_plan(config)).values())
     schedule = build_lr_schedule(config)
-    halves = Halves(0), Halves(1)
+    halves = Halves(0, stage), Halves(1, stage)
     optimizer = None
     for epoch in range(config.TRAIN.EPOCH):
         plan.apply(model, epoch)
@@ -80,6 +85,13 @@ def main(device_name: str, *cases: str) -> None:
             print(
                 json.dumps({"case": number, "rank": rank.index, **train(rank, device, **json.loads(case))}), flush=True
             )
+    # They could abort the process while Python exits.
+    assert "pt_gloo_runloop" not in thread_names(), "threads of the process group remain after its end"
+
+
+def thread_names() -> list[str]:
+    """Return the names of this process's threads, those of C++ included; none where the system does not tell."""
+    return [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
 
 
 def train(
@@ -93,14 +105,15 @@ def train(
     graph: bool = False,
     repeats: int = 1,
     opts: tuple[str, ...] = (),
+    stage: str = "",
 ) -> dict[str, float]:
     """Return the number of skipped steps, the sum of the absolute weights and the number of repeated graphs.
 
     With `graph` the CPU has graphs, and steps as graphs are the faster ones. The gradients of the first batch of
     `bad_rank` overflow. A saturating chip turns NaN into 0 and infinity into the largest number.
     """
-    config, model = start(folder, reduce, clip, *opts)
-    batches = Halves(rank.index)
+    config, model = start(folder, reduce, clip, *opts, stage=stage)
+    batches = Halves(rank.index, stage)
     batches.extend(batches * (repeats - 1))
     if saturating:
         for parameter in model.parameters():

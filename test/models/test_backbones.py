@@ -96,11 +96,6 @@ def test_arguments_that_a_backbone_does_not_take():
         build_model(tiny_config("BACKBONE.KWARGS.depth", 3))
 
 
-def test_masks_are_refused():
-    with pytest.raises(ValueError, match="MASK.MASK"):
-        build_model(load_config(experiment("siammask_r50_l3")))
-
-
 def test_track_needs_a_template():
     with pytest.raises(RuntimeError, match="template"):
         build_model(tiny_config()).track(torch.zeros(1, 3, 255, 255))

@@ -25,6 +25,7 @@ from helpers import (
     small_trainer,
     synthetic_image,
     tiny_config,
+    tiny_mask_config,
 )
 from pysot.models.model_builder import build_model
 from pysot.tracker.tracker_builder import build_batch_tracker, build_tracker
@@ -126,6 +127,25 @@ def test_targets_in_lockstep_equal_the_cpu(opts):
         steps += [tracker.track([np.roll(image, 3 * i, axis=1), image, None if i == 1 else image]) for i in range(3)]
         found[name] = np.array([np.column_stack(step) for step in steps])
     np.testing.assert_allclose(found["npu"], found["cpu"], atol=0.05 if SIMULATED else 1)
+
+
+@pytest.mark.parametrize("opts", [(), ("TRACK.CROPS", "host"), ("TRACK.PRECISION", "fp16")])
+def test_masks_equal_the_cpu(opts):
+    """Three slots, of which one pauses. In fp16 the CPU gives the numbers of fp32."""
+    image, found = synthetic_image("frame", 240, 320), {}
+    for name in ("cpu", "npu"):
+        config = tiny_mask_config("refine", *(opts if name == "npu" else ()))
+        torch.manual_seed(0)
+        tracker = build_batch_tracker(build_model(config).to(choose_device(name)), config, 3)
+        tracker.start([0, 2], [image, image], [[100, 80, 60, 60], [20, 140, 40, 70]])
+        tracker.track([np.roll(image, 3, axis=1), None, image])
+        assert set(tracker.masks) == {0, 2}
+        found[name] = [[mask.probabilities, mask.square, mask.box] for mask in tracker.masks.values()]
+    is_rough = "fp16" in opts or not SIMULATED
+    for ours, expected in zip(found["npu"], found["cpu"], strict=True):
+        np.testing.assert_allclose(ours[0], expected[0], atol=0.05 if is_rough else 1e-3)
+        np.testing.assert_allclose(ours[1], expected[1], atol=1e-2)
+        np.testing.assert_allclose(ours[2], expected[2], atol=1 if is_rough else 0.05)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

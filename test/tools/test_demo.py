@@ -11,6 +11,7 @@ import pytest
 
 import _demo
 from helpers import ROOT
+from pysot.tracker.target_mask import TargetMask
 from pysot.utils.frames import FrameSource, open_frames
 from pysot.utils.live import Arrival, LiveSource, arrivals
 from pysot.utils.meter import LatencyMeter
@@ -169,6 +170,7 @@ class StubTracker:
     def __init__(self, slots, fails=(), overlaps=False):
         self.slots, self.fails, self.step, self.failures, self.frames = slots, dict(fails), 0, {}, []
         self.overlaps, self.in_flight = overlaps, []
+        self.masks = {}
 
     def submit(self, frames):
         self.frames.append([frame is not None for frame in frames])
@@ -205,6 +207,23 @@ def test_a_target_that_fails_ends_and_the_others_go_on(tmp_path, caplog, overlap
     known_after = 2 + overlaps  # frames
     assert tracker.frames == [[True, True]] * known_after + [[False, True]] * (4 - known_after)
     assert "cup ended at frame 2: NaN" in caplog.text
+
+
+def test_masks_are_drawn(tmp_path, monkeypatch):
+    """The outline of each frame is that of its own mask, with a frame in flight."""
+    drawn = []
+
+    class MaskTracker(StubTracker):
+        def collect(self):
+            found = super().collect()
+            square = np.array([10.0 + self.step, 10, 20, 20])
+            self.masks = {1: TargetMask(np.ones((9, 9), np.float32), square, (160, 120), 0.5, square)}
+            return found
+
+    monkeypatch.setattr("_demo.annotate_targets", lambda image, *rest: drawn.append(rest[-1]) or image)
+    frames = arrivals(FrameSource("clip", iter([frame_of(index) for index in range(5)]), None, 25.0))
+    follow(tmp_path, MaskTracker(2, overlaps=True), frames)
+    assert drawn[0] == {} and [masks[1].box[0] for masks in drawn[1:]] == [10, 11, 12, 13]
 
 
 def test_no_target_is_left(tmp_path):

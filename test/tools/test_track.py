@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from toolkit_data import make_raw_set
 
+from helpers import tiny_mask_config
+from pysot.models.model_builder import build_model
 from pysot.utils.frames import open_frames
 from track_helpers import run_tool, save_snapshot
 
@@ -48,6 +51,28 @@ def test_a_set_is_tracked_kept_drawn_and_scored(tmp_path, snapshot):
     done = run_tool("test.py", "--dataset", "TINY", "--snapshot", snapshot, cwd=tmp_path)
     assert done.returncode == 0 and "boxes has a result already" in done.stderr and result.stat().st_mtime_ns == stamp
     assert (folder / "baseline" / "slow" / "slow_001.txt").exists()
+
+
+def test_masks_are_tracked_and_drawn(tmp_path):
+    """VOT results of SiamMask are polygons; a result without masks is drawn without outlines, which is said."""
+    config = tiny_mask_config("refine")
+    (tmp_path / "config.yaml").write_text(config.dump())
+    torch.manual_seed(0)
+    torch.save(build_model(config).state_dict(), tmp_path / "mask.pth")
+    make_raw_set(tmp_path / "testing_dataset" / "TINY")
+    args = ("--config", "config.yaml", "--dataset", "TINY", "--snapshot", "mask.pth", "--video", "boxes")
+    done = run_tool("test.py", *args, "--batch", 2, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = tmp_path / "results" / "TINY" / "mask" / "baseline" / "boxes" / "boxes_001.txt"
+    counts = {len(line.split(",")) for line in result.read_text().splitlines()}
+    assert counts <= {1, 8} and 8 in counts and not result.with_name("boxes_001_mask.value").exists()
+    done = run_tool("test.py", *args, "--vis", cwd=tmp_path)
+    assert done.returncode == 0 and "has no masks to draw: it was tracked without --vis" in done.stderr
+    result.unlink()
+    done = run_tool("test.py", *args, "--vis", cwd=tmp_path)
+    assert done.returncode == 0 and "has no masks" not in done.stderr, done.stderr
+    assert len(result.with_name("boxes_001_mask.value").read_text().splitlines()) == 8
+    assert len(list(open_frames(tmp_path / "results" / "TINY" / "mask" / "vis" / "boxes.mp4").frames)) == 8
 
 
 def test_results_of_other_settings_are_not_mixed(tmp_path):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ import torch
 from helpers import ROOT
 from pysot.tracker.frame_maths import (
     Grid,
+    anchor_cells,
     decode_boxes,
     find_targets,
     keep_lost_targets,
     make_grid,
+    mask_squares,
     object_confidences,
     output_boxes,
     search_sides,
@@ -34,7 +37,7 @@ def random_frame(count: int, seed: int = 0):
 
 
 def find(cls, loc, targets):
-    return find_targets(cls, loc, make_grid(SETTINGS, 255), targets, SETTINGS)
+    return find_targets(cls, loc, make_grid(SETTINGS, 255), targets, SETTINGS)[0]
 
 
 def test_the_maths_and_the_batch_tracker_do_not_need_torch():
@@ -49,21 +52,42 @@ def test_tensors_give_the_numbers_of_arrays():
     cls, loc, targets = random_frame(5)
     expected, grid = find(cls, loc, targets), make_grid(SETTINGS, 255)
     tensors = [torch.from_numpy(values) for values in (cls, loc, targets)]
-    found = find_targets(*tensors[:2], Grid(*map(torch.from_numpy, grid)), tensors[2], SETTINGS)
+    found, anchors = find_targets(*tensors[:2], Grid(*map(torch.from_numpy, grid)), tensors[2], SETTINGS)
     assert found.dtype == torch.float64 and expected.dtype == np.float64
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)  # exp() of float32 differs in the last digit
     # float32, as on an NPU
     small = Grid(*(torch.from_numpy(values).float() for values in grid))
-    found = find_targets(*tensors[:2], small, tensors[2].float(), SETTINGS)
+    found = find_targets(*tensors[:2], small, tensors[2].float(), SETTINGS)[0]
     assert found.dtype == torch.float32
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize(("anchor", "row", "column"), [(0, 0, 0), (2, 3, 11), (4, 16, 5)])
+def test_the_mask_of_the_best_anchor(anchor, row, column):
+    """Its square is the literal one of the original."""
+    cls, loc, targets = random_frame(2)
+    cls.reshape(2, 2, 5, 17, 17)[:, :, anchor, row, column] = [[-30, 30]] * 2
+    loc[:] = 0
+    settings = replace(SETTINGS, penalty_k=0.0)
+    _, anchors = find_targets(cls, loc, make_grid(settings, 255), targets, replace(settings, window_influence=0.0))
+    cells = anchor_cells(anchors, settings, 255)
+    assert cells.tolist() == [[row, column]] * 2
+    for target, square in zip(targets, mask_squares(targets, cells, settings, 255), strict=True):
+        context = 0.5 * target[2:4].sum()
+        side = round(np.sqrt((target[2] + context) * (target[3] + context)) * (255 / 127))
+        crop, scale = target[:2] - side / 2, side / 255
+        corner = [crop[0] + (column - 0 / 2) * 8 * scale, crop[1] + (row - 0 / 2) * 8 * scale]
+        np.testing.assert_allclose(square, [*corner, scale * 127, scale * 127])
+    tensors = (torch.from_numpy(values) for values in (anchors, targets))
+    anchors, targets = (values.to("meta") for values in tensors)  # nothing is read on the host
+    assert mask_squares(targets, anchor_cells(anchors, settings, 255), settings, 255).shape == (2, 4)
 
 
 def test_nothing_is_read_on_the_host():
     """A tensor on the device `meta` has no values, so that a read of one, or a shape that depends on one, fails."""
     cls, loc, targets = (torch.from_numpy(values).to("meta") for values in random_frame(3))
     grid = Grid(*(torch.from_numpy(values).to("meta") for values in make_grid(SETTINGS, 255)))
-    assert find_targets(cls, loc, grid, targets, SETTINGS).shape == (3, 5)
+    assert find_targets(cls, loc, grid, targets, SETTINGS)[0].shape == (3, 5)
 
 
 def test_many_targets_give_the_rows_of_each():

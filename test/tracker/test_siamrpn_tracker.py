@@ -222,8 +222,10 @@ def test_wrong_base_size_is_named():
 
 
 def test_unknown_tracker_type():
-    config = load_config(experiment("siammask_r50_l3"))
-    with pytest.raises(ValueError, match="TRACK.TYPE.*SiamMaskTracker.*known"):
+    config = tiny_config()
+    config.defrost()
+    config.TRACK.TYPE = "SiamFCTracker"
+    with pytest.raises(ValueError, match="TRACK.TYPE.*SiamFCTracker.*known"):
         build_tracker(build_model(tiny_config()), config)
 
 

@@ -42,3 +42,13 @@ def test_ground_truth_with_masks(tmp_path):
     assert list(masks) == [0] and masks[0].box.tolist() == [11, 20, 2, 2]
     path.write_text("1,2,3,4\n0\n")
     assert [region.tolist() for region in region_lines(path)[0]] == [[1, 2, 3, 4], [0]] and not region_lines(path)[1]
+
+
+def test_outlines_are_in_pixels_of_the_image():
+    pixels = np.zeros((9, 12), bool)
+    pixels[1:4, 2:5], pixels[6:8, 8:11] = True, True
+    pixels[2, 3] = False  # a hole is no outline
+    outlines = Mask(100, -3, pixels).outline()
+    boxes = sorted([*outline.min(axis=0), *outline.max(axis=0)] for outline in outlines)
+    assert boxes == [[102, -2, 104, 0], [108, 3, 110, 4]]
+    assert Mask(1, 2, np.zeros((0, 0), bool)).outline() == Mask(1, 2, np.zeros((3, 3), bool)).outline() == []

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import experiment, tiny_config
+from helpers import experiment, tiny_config, tiny_mask_config
 from pysot.core.config import load_config
 from pysot.models.model_builder import build_model
 from pysot.utils.model_load import load_pretrain, read_checkpoint
@@ -317,3 +317,49 @@ def test_other_values_of_numpy_are_refused(tmp_path, monkeypatch, value):
     with pytest.raises(ValueError, match="refused|no checkpoint"):
         read_checkpoint(saved(tmp_path / "model.pth", {"state_dict": {"a": torch.zeros(1)}, "x": value}))
     assert not (tmp_path / "was_run").exists()
+
+
+@pytest.mark.parametrize("own", ["boxes", "other boxes", "base", "masks"])
+@pytest.mark.parametrize("given", ["boxes", "other boxes", "base", "masks"])
+def test_checkpoints_of_networks_with_and_without_masks(tmp_path, own, given):
+    """A sentence says what is missing and what to load; the boxes of SiamMask are those of other networks or not."""
+    configs = {
+        "boxes": tiny_mask_config("base", "MASK.MASK", False, "BACKBONE.KWARGS.used_layers", [5]),
+        "other boxes": tiny_config(),
+        "base": tiny_mask_config("base"),
+        "masks": tiny_mask_config("refine"),
+    }
+    network = build_model(configs[own])
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    path = saved(tmp_path / "model.pth", build_model(configs[given]).state_dict())
+    level = {"boxes": 0, "other boxes": 0, "base": 1, "masks": 2}
+    if own == given:
+        load_pretrain(network, path)
+        return
+    if level[given] == 0 < level[own]:
+        parts = " and ".join(["mask_head", "refine_head"][: level[own]])
+        words = f"is a SiamRPN checkpoint without {parts}, the mask branch.* Load a SiamMask checkpoint"
+    elif level[given] < level[own]:
+        words = "is a SiamMask checkpoint without refine_head. .* REFINE.REFINE true"
+    elif level[given] > level[own]:
+        parts = ["mask_head", "refine_head"][level[own] : level[given]]
+        words = f"is a SiamMask checkpoint: this network has no {' and no '.join(parts)}. Load .* or use the config"
+    else:
+        words = "another architecture"
+    with pytest.raises(ValueError, match=words):
+        load_pretrain(network, path)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_the_second_stage_of_siammask_starts_from_the_first(tmp_path, caplog):
+    """The refinement, which the first stage does not have, keeps its values; a part of it may not be missing."""
+    network, base = build_model(tiny_mask_config("refine")), build_model(tiny_mask_config("base"))
+    before = {name: value.clone() for name, value in network.refine_head.state_dict().items()}
+    load_pretrain(network, saved(tmp_path / "base.pth", base.state_dict()), may_lack=("refine_head",))
+    assert "has no refine_head, which keeps its values" in caplog.text
+    assert torch.equal(network.mask_head.head[3].weight, base.mask_head.head[3].weight)
+    assert all(torch.equal(value, before[name]) for name, value in network.refine_head.state_dict().items())
+    state = network.state_dict()
+    state.pop("refine_head.v0.0.weight")
+    with pytest.raises(ValueError, match=r"missing: refine_head.v0.0.weight"):
+        load_pretrain(network, saved(tmp_path / "part.pth", state), may_lack=("refine_head",))

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from pysot.utils.frames import open_frames
+from pysot.utils.masks import Mask
 from pysot.utils.visualize import (
+    OUTLINE,
     PREDICTED,
     TARGETS,
     TRUTH,
@@ -15,6 +17,7 @@ from pysot.utils.visualize import (
     annotate,
     annotate_targets,
     draw_label,
+    draw_outline,
     draw_region,
 )
 
@@ -136,3 +139,15 @@ def test_unusable_places(tmp_path):
     with FrameWriter(tmp_path / "never.mp4", fps=float("nan")) as writer:
         assert writer.fps == 25
     assert not (tmp_path / "never.mp4").exists()
+
+
+def test_masks_have_outlines_in_the_colours_of_their_targets():
+    frame, boxes = grey(100, 200), np.array([[20.0, 20, 60, 60], [120.0, 20, 60, 60]])
+    mask = Mask(130, 30, np.pad(np.ones((20, 30), bool), 2))
+    canvas = annotate_targets(frame, ["a", "b"], boxes, np.ones(2), {1: mask})
+    assert canvas[42, 132].tolist() == list(TARGETS[1]) and canvas[42, 147].tolist() == [90] * 3
+    assert (canvas[25:75, 25:75] == 90).all() and (frame == 90).all()
+    canvas = annotate(frame, [20, 20, 60, 60], mask=mask)
+    assert canvas[42, 132].tolist() == list(OUTLINE)
+    assert (draw_outline(grey(), Mask(0, 0, np.zeros((0, 3), bool))) == 90).all()
+    assert (draw_outline(grey(), Mask(-900, 5, np.ones((3, 3), bool))) == 90).all()

@@ -23,6 +23,10 @@ class AdjustLayer(nn.Module):
         )
         self.center_size = center_size
 
+    def adjust(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the convolution alone: the features of a search crop of any size."""
+        return self.downsample(x)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.downsample(x)
         if x.size(3) < _TEMPLATE_LIMIT:
@@ -45,6 +49,10 @@ class AdjustAllLayer(nn.Module):
             return
         for i, (inputs, outputs) in enumerate(zip(in_channels, out_channels, strict=True)):
             self.add_module(f"downsample{i + 2}", AdjustLayer(inputs, outputs, center_size))
+
+    def adjust(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the features of a search crop of any size, if there is one level."""
+        return self.downsample.adjust(x)
 
     def forward(self, features: torch.Tensor | list[torch.Tensor]) -> torch.Tensor | list[torch.Tensor]:
         if self.num == 1:

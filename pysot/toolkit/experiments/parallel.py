@@ -182,7 +182,7 @@ def _prepare(
         progress = Progress()
 
         def report(sequence: Sequence, state: str, trajectory: Trajectory | None) -> None:
-            sent = trajectory and replace(trajectory, masks={})
+            sent = trajectory and replace(trajectory, masks={}, target_masks=())
             shared.reports.put((sequence.name, state, progress.failed.get(sequence.name, ""), sent))
 
         run_sequences(tracker, dataset, _take(dataset, shared.taken), tracker_dir, progress, count, report, experiment)

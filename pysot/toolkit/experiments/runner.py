@@ -10,6 +10,7 @@ from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.protocol import BatchTracker, Task, Tracker
 from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.results.lines import ResultError
+from pysot.toolkit.results.target_masks import save_target_masks
 from pysot.toolkit.results.trajectory import Trajectory
 from pysot.toolkit.tracking.alone import track_one_by_one
 from pysot.toolkit.tracking.lockstep import track_in_lockstep
@@ -137,6 +138,7 @@ class _Ledger:
         entry = self.open[task.sequence.name]
         entry.remaining -= 1
         if isinstance(outcome, Trajectory):
+            save_target_masks(task.path, outcome)
             task.save(outcome)
             entry.trajectory = outcome
         else:

@@ -24,8 +24,11 @@ def single_run_tasks(
 
 
 def run_task(sequence: Sequence, path: Path, confidence: bool = False) -> Task:
-    """Return the task of one run without restarts, with a 1 on the first line of its file."""
-    steps = partial(one_pass_steps, with_start_code=True)
+    """Return the task of one run without restarts, with a 1 on the first line of its file.
+
+    Long-term sets, whose results have confidences, want boxes; others the polygon of a tracker that has one.
+    """
+    steps = partial(one_pass_steps, with_start_code=True, with_polygon=not confidence)
     save = partial(save_vot if confidence else save_without_confidence, path)
     return Task(sequence, path, steps, save, load_run)
 

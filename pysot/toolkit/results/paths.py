@@ -9,6 +9,8 @@ one pass   <tracker>/<video>.txt, for GOT-10k <tracker>/<video>/<video>_001.txt,
 in a batch <name>_batch.value beside the result <name>.txt: the number of targets that were tracked in the same step,
            one per frame, 0 for a skipped frame. Each of them has an equal part of the step's seconds in its time file.
            Results that were tracked alone have no such file
+masks      <name>_mask.value beside the result <name>.txt, of a tracker of masks that was asked for them: the target's
+           mask in each frame, for drawing, 0 where there is none
 
 Results may spell the name of a video differently, see `datasets.names`.
 `similar_names` are the other videos of its set whose names differ in spelling only.
@@ -101,6 +103,11 @@ def ope_file(tracker_dir: str | os.PathLike, video: str, nested: bool = False) -
 def batch_file(path: Path) -> Path:
     """Return the path of the numbers of targets that shared the seconds of a result; it exists only for a batch."""
     return path.with_name(f"{path.stem}_batch.value")
+
+
+def mask_file(path: Path) -> Path:
+    """Return the path of the target's masks beside a result."""
+    return path.with_name(f"{path.stem}_mask.value")
 
 
 def find_ope_runs(tracker_dir: str | os.PathLike, video: str, similar_names: Collection[str] = ()) -> list[Path]:

@@ -22,6 +22,8 @@ class Trajectory:
     confidence  (N,) float64 of the tracker, NaN for frames without one, or None
     batch       (N,) int64, the number of targets that shared the seconds of a frame; None if the tracker had one target
     masks       by frame from 0; their bounding boxes are in `regions`
+    target_masks    texts of the target's mask by frame, see `Mask.text`, "" for none. They are drawn, the regions are
+                scored. Empty for a tracker without masks
     """
 
     codes: np.ndarray
@@ -30,6 +32,7 @@ class Trajectory:
     confidence: np.ndarray | None = None
     masks: dict[int, Mask] = field(default_factory=dict)
     batch: np.ndarray | None = None
+    target_masks: Listing[str] = ()
 
     def __post_init__(self) -> None:
         n = len(self.codes)
@@ -56,10 +59,11 @@ class Trajectory:
         seconds: ArrayLike | None = None,
         confidence: ArrayLike | None = None,
         batch: Listing[int] = (),
+        target_masks: Listing[str] = (),
     ) -> "Trajectory":
         """Build a trajectory from one entry per frame: 0, 1 or 2, or a region of 4 or 8 numbers.
 
-        A `batch` of zeros is the same as None.
+        A `batch` of zeros is the same as None, `target_masks` of "" the same as none.
         """
         tracked = [not np.isscalar(frame) for frame in frames]
         entries = list(zip(frames, tracked, strict=True))
@@ -72,6 +76,7 @@ class Trajectory:
             seconds=None if seconds is None else np.asarray(seconds, np.float64),
             confidence=None if confidence is None else np.asarray(confidence, np.float64),
             batch=np.asarray(batch, np.int64) if any(batch) else None,
+            target_masks=target_masks if any(target_masks) else (),
         )
 
     def __len__(self) -> int:

@@ -113,12 +113,14 @@ class _Lockstep:
         began = time.perf_counter()
         boxes, confidences = self.tracker.track([images.get(slot) for slot in range(self.tracker.slots)])
         seconds = time.perf_counter() - began
-        failures = dict(self.tracker.failures)
+        failures, masks = dict(self.tracker.failures), dict(getattr(self.tracker, "masks", {}))
         for slot, image in images.items():
             if slot in failures:
                 self._end(slot, failures[slot])
             else:
                 outputs = {"bbox": boxes[slot].copy(), "best_score": float(confidences[slot])}
+                if slot in masks:
+                    outputs["target_mask"] = masks[slot]
                 self._answer(slot, image, outputs, seconds, len(images))
 
     def _images(self, starts: bool) -> dict[int, np.ndarray]:

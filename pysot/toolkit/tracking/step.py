@@ -29,6 +29,18 @@ def is_usable(region: np.ndarray) -> bool:
     return bool(np.isfinite(region).all()) and (len(region) == 8 or min(region[2:]) > 0)
 
 
+def polygon_of(outputs: dict[str, Any]) -> Any:
+    """Return the target's polygon, 8 numbers; None in the outputs of a tracker of boxes."""
+    polygon, mask = outputs.get("polygon"), outputs.get("target_mask")
+    return mask.polygon() if polygon is None and mask is not None else polygon
+
+
+def mask_text(outputs: dict[str, Any] | None) -> str:
+    """Return the target's mask as text, "" if the outputs have none or it was not asked for."""
+    mask = None if outputs is None else outputs.get("target_mask")
+    return mask.region().text() if mask is not None and mask.is_wanted else ""
+
+
 def advance(steps: Steps, answer: Answer | None = None) -> Request | Trajectory:
     """Return the next request of `steps` after an answer (None at its start), or at its end the trajectory."""
     try:

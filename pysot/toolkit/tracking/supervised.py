@@ -10,7 +10,7 @@ from pysot.toolkit.protocol import Answer, Request, Steps, Tracker
 from pysot.toolkit.region.raster import overlap
 from pysot.toolkit.results.trajectory import LOST, SKIPPED, START, Trajectory
 from pysot.toolkit.tracking.alone import track_alone
-from pysot.toolkit.tracking.step import Step, is_usable
+from pysot.toolkit.tracking.step import Step, is_usable, mask_text, polygon_of
 from pysot.utils.bbox import init_box_from_region
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def supervised_steps(
     """
     _check_ground_truth(sequence)
     entries: list[int | np.ndarray] = []
-    seconds, batch = [], []
+    seconds, batch, masks = [], [], []
     start_at, started = 0, False
     for index, truth in enumerate(sequence.ground_truth):
         answer = None
@@ -59,9 +59,10 @@ def supervised_steps(
         entries.append(entry)
         seconds.append(answer.seconds if answer else 0.0)
         batch.append(answer.batch if answer else 0)
+        masks.append(mask_text(answer.outputs) if answer and not np.isscalar(entry) else "")
         if on_frame:
             on_frame(Step(index, answer.image if answer else None, entry, answer.outputs if answer else None))
-    return Trajectory.from_frames(entries, seconds, batch=batch)
+    return Trajectory.from_frames(entries, seconds, batch=batch, target_masks=masks)
 
 
 def _check_ground_truth(sequence: Sequence) -> None:
@@ -82,8 +83,8 @@ def _entry(answer: Answer, truth: np.ndarray) -> int | np.ndarray:
     """Return the entry of a tracked frame: LOST, or the region."""
     outputs = answer.outputs
     assert outputs is not None  # the answer to a request without a box has outputs
-    numbers = outputs["polygon"] if outputs.get("polygon") is not None else outputs["bbox"]
-    region = np.asarray(numbers, np.float64).reshape(-1)
+    polygon = polygon_of(outputs)
+    region = np.asarray(outputs["bbox"] if polygon is None else polygon, np.float64).reshape(-1)
     if region.size not in (4, 8):
         raise ValueError(
             f"the tracker returned a region of {region.size} numbers, expected 4 (x, y, w, h) or 8 (four corners)"
