@@ -75,9 +75,10 @@ def make_crops(videos: list[RawVideo], crops: Path, label: str, procs: int, size
     progress = functools.partial(_cli.progress_bar, description=label)
     result = crop_all(videos, crops, procs, size, progress, args.with_z, args.with_masks)
     crops_made = f"{result.written} crops written, {result.present} already present"
-    if args.with_masks:
-        crops_made += f", {result.masks} masks written ({result.empty_masks} of them empty)"
-    return f"{crops_made}, {len(result.problems)} images or boxes left out"
+    if not args.with_masks:
+        return f"{crops_made}, {len(result.problems)} images or boxes left out"
+    crops_made += f", {result.masks} masks written ({result.empty_masks} of them empty)"
+    return f"{crops_made}, {len(result.problems)} images, boxes or masks left out"
 
 
 def describe_dry_run(videos: list[RawVideo], crops: Path) -> str:

@@ -9,14 +9,13 @@ from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pysot.datasets.raw.masks import Mask, RleMask, encode_segmentation
+from pysot.datasets.raw.masks import MAX_NAMED_MASKS, Mask, RleMask, encode_segmentation
 from pysot.datasets.raw.video import Box, RawFrame, RawSet, RawVideo, find_image, is_valid_box, split_of, track_name
 from pysot.utils.files import read_json
 from pysot.utils.image import image_size
 
 logger = logging.getLogger(__name__)
 SPLITS = ("val2017", "train2017")
-MAX_NAMED_MASKS = 20  # masks that do not decode, named in the log; the others are only counted
 
 
 def annotation_path(root: Path, split: str) -> Path:

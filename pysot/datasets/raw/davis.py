@@ -4,16 +4,13 @@ A mask of DAVIS 2017 is a palette image: each of its numbers is an object with a
 as in DAVIS 2016, is one track, 00: what is not black, which may be several things. A box is the bounds of a mask.
 """
 
-import logging
 from collections import Counter
 from pathlib import Path
 
-from pysot.datasets.raw.masks import LabelMask, Mask, read_label_image
+from pysot.datasets.raw.masks import LabelMask, Mask, read_frame_labels
 from pysot.datasets.raw.sequences import SequenceSet
 from pysot.datasets.raw.video import Box, RawFrame, track_name
 from pysot.utils.names import list_images
-
-logger = logging.getLogger(__name__)
 
 
 def _find_folders(root: Path) -> list[Path]:
@@ -31,7 +28,7 @@ def _read_frames(folder: Path, counts: Counter) -> list[RawFrame]:
     counts["images without a mask"] += len(images) - len(pairs)
     frames = []
     for number, (image, mask) in enumerate(pairs):
-        boxes, masks = _read_objects(mask, counts)
+        boxes, masks = _read_objects(mask, image, counts)
         if boxes:
             frames.append(RawFrame(image, number, boxes, masks))
         else:
@@ -39,16 +36,13 @@ def _read_frames(folder: Path, counts: Counter) -> list[RawFrame]:
     return frames
 
 
-def _read_objects(path: Path, counts: Counter) -> tuple[dict[str, Box], dict[str, Mask]]:
-    """Return boxes and masks of the tracks in a mask file; an unreadable one is logged and counted."""
-    try:
-        image = read_label_image(path)
-    except (OSError, ValueError) as error:
-        logger.warning("left out: %s", error)
-        counts["unreadable masks"] += 1
+def _read_objects(path: Path, image: Path, counts: Counter) -> tuple[dict[str, Box], dict[str, Mask]]:
+    """Return boxes and masks of the tracks in a mask file; there are none if it cannot be used."""
+    labels = read_frame_labels(path, image, counts)
+    if labels is None:
         return {}, {}
-    boxes = image.boxes()
-    tracks = {number: track_name(number if image.has_palette else 0) for number in boxes}
+    boxes = labels.boxes()
+    tracks = {number: track_name(number if labels.has_palette else 0) for number in boxes}
     return (
         {tracks[number]: box for number, box in boxes.items()},
         {tracks[number]: LabelMask(path, number) for number in boxes},

@@ -6,8 +6,10 @@ for an empty one, and codes are decoded here, since it reads beyond the memory o
 
 import contextlib
 import io
+import logging
 import struct
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pysot.utils.image import decode_image, read_image_bytes
+from pysot.utils.image import decode_image, image_size, read_image_bytes
 
+logger = logging.getLogger(__name__)
+MAX_NAMED_MASKS = 20  # masks of a data set that cannot be used, named in the log; the others are only counted
 Bounds = tuple[float, float, float, float]  # xyxy in pixels
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPE = 25  # position of this byte in a PNG; 3: the pixels are indices of a palette
@@ -96,6 +100,42 @@ def read_label_image(path: Path) -> LabelImage:
             return LabelImage(np.asarray(image), has_palette=True)
     except (OSError, ValueError, SyntaxError, struct.error) as error:
         raise ValueError(f"mask {path} cannot be decoded ({error}); copy or extract it again") from None
+
+
+def read_frame_labels(path: Path, image: Path, counts: Counter, needs_palette: bool = False) -> LabelImage | None:
+    """Return the numbers in the mask file of a frame; None for a file that cannot be used, which is logged and counted.
+
+    It must have the size of the frame's `image`, since boxes are read from it; `needs_palette` if its objects must have
+    numbers.
+    """
+    try:
+        labels = read_label_image(path)
+        if needs_palette and not labels.has_palette:
+            raise ValueError(
+                f"mask {path} is not a palette image, so its objects have no numbers; download it again, or save it "
+                "with its palette"
+            )
+        _check_size(labels, path, image)
+    except (OSError, ValueError) as error:
+        counts["unreadable masks"] += 1
+        if counts["unreadable masks"] <= MAX_NAMED_MASKS:
+            logger.warning("left out: %s", error)
+        return None
+    return labels
+
+
+def _check_size(labels: LabelImage, path: Path, image: Path) -> None:
+    """Raise ValueError unless a mask has the size of its image; cropping reports an image that cannot be read."""
+    height, width = labels.pixels.shape
+    try:
+        size = image_size(image)
+    except (OSError, ValueError):
+        return
+    if size != (width, height):
+        raise ValueError(
+            f"mask {path} has {width} x {height} pixels, its image {size[0]} x {size[1]}; use images and masks of one "
+            "resolution"
+        )
 
 
 def mask_bounds(mask: np.ndarray) -> Bounds | None:

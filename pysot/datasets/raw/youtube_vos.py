@@ -12,7 +12,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from pysot.datasets.raw.masks import LabelMask, read_label_image
+from pysot.datasets.raw.masks import LabelMask, read_frame_labels
 from pysot.datasets.raw.sequences import SequenceSet
 from pysot.datasets.raw.video import RawFrame, track_name
 from pysot.utils.files import read_json
@@ -53,13 +53,9 @@ def _read_frames(folder: Path, counts: Counter) -> list[RawFrame]:
 
 
 def _read_frame(image: Path, mask: Path, number: int, objects: Collection[str], counts: Counter) -> RawFrame:
-    """Return a frame with the boxes of its known objects; an unreadable mask is logged and counted."""
-    try:
-        boxes = read_label_image(mask).boxes()
-    except (OSError, ValueError) as error:
-        logger.warning("left out: %s", error)
-        counts["unreadable masks"] += 1
-        boxes = {}
+    """Return a frame with the boxes of its known objects; it has none if its mask cannot be used."""
+    labels = read_frame_labels(mask, image, counts, needs_palette=True)
+    boxes = {} if labels is None else labels.boxes()
     unknown = [label for label in boxes if str(label) not in objects]
     if unknown and not counts[_UNKNOWN_OBJECTS]:
         logger.warning(
@@ -69,12 +65,12 @@ def _read_frame(image: Path, mask: Path, number: int, objects: Collection[str], 
             ", ".join(sorted(objects)) or "none",
         )
     counts[_UNKNOWN_OBJECTS] += len(unknown)
-    labels = {track_name(label): label for label in boxes if label not in unknown}
+    known = {track_name(label): label for label in boxes if label not in unknown}
     return RawFrame(
         image,
         number,
-        {track: boxes[label] for track, label in labels.items()},
-        {track: LabelMask(mask, label) for track, label in labels.items()},
+        {track: boxes[label] for track, label in known.items()},
+        {track: LabelMask(mask, label) for track, label in known.items()},
     )
 
 

@@ -12,8 +12,15 @@ from PIL import Image
 from pycocotools import mask as coco_masks
 
 from pysot.datasets.crop import crop_all
-from pysot.datasets.raw.coco import MAX_NAMED_MASKS, iter_coco
-from pysot.datasets.raw.masks import LabelMask, MaskReader, RleMask, encode_segmentation, read_label_image
+from pysot.datasets.raw.coco import iter_coco
+from pysot.datasets.raw.masks import (
+    MAX_NAMED_MASKS,
+    LabelMask,
+    MaskReader,
+    RleMask,
+    encode_segmentation,
+    read_label_image,
+)
 from pysot.datasets.raw.registry import RAW_SETS
 
 SIZE = (60, 80)  # height, width
@@ -242,6 +249,25 @@ def test_frames_that_are_missing(tmp_path, caplog):
     assert counts == {"frames that meta.json names, without an image or an annotation": 2, "unreadable masks": 1}
     assert "2 of 4 frames that meta.json names have no image or no annotation, the first: 00005" in caplog.text
     assert "00010.png is an empty file" in caplog.text
+
+
+def test_masks_without_numbers(tmp_path, caplog):
+    """Without its palette a mask of YouTube-VOS does not tell its objects apart: it is not taken for one object."""
+    vos(tmp_path, [labels(o1=(10, 5, 20, 9), o2=(30, 5, 40, 9))] * 3, {"1": {}, "2": {}})
+    grey = np.asarray(Image.open(tmp_path / "Annotations/v/00005.png"))
+    cv2.imwrite(str(tmp_path / "Annotations/v/00005.png"), grey)
+    (video,), counts = videos_of("youtube_vos", tmp_path)
+    assert [frame.number for frame in video.frames] == [0, 10] and counts["unreadable masks"] == 1
+    assert "00005.png is not a palette image" in caplog.text
+
+
+def test_a_palette_image_of_another_size_gives_no_boxes(tmp_path, caplog):
+    vos(tmp_path, [labels(o1=(10, 5, 20, 9))] * 3, OBJECTS)
+    write_labels(tmp_path / "Annotations/v/00005.png", labels(o1=(10, 5, 20, 9))[:30])
+    (tmp_path / "JPEGImages/v/00010.jpg").write_bytes(b"damaged")  # cropping says so
+    (video,), counts = videos_of("youtube_vos", tmp_path)
+    assert [frame.number for frame in video.frames] == [0, 10] and counts["unreadable masks"] == 1
+    assert "00005.png has 80 x 30 pixels, its image 80 x 60" in caplog.text
 
 
 @pytest.mark.parametrize(
