@@ -29,6 +29,13 @@ def add_crop_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_has_masks(name: str) -> None:
+    """Raise ValueError if a set has no masks, for --with-masks."""
+    known = mask_sets()
+    if name not in known:
+        raise ValueError(f"--with-masks: {name} has no masks, only {', '.join(known)} have; leave the option out")
+
+
 def read_videos(
     name: str,
     root: Path,
@@ -40,12 +47,9 @@ def read_videos(
 ) -> list[RawVideo]:
     """Return the videos of a split, read with a progress bar.
 
-    Raises the errors of the set's reader, and ValueError if no video has a box, or for `with_masks` of a set without
-    masks.
+    Raises the errors of the set's reader, and ValueError if no video has a box.
     """
     raw_set = RAW_SETS[name]
-    if with_masks and not raw_set.has_masks:
-        raise ValueError(f"--with-masks: {name} has no masks, only {', '.join(mask_sets())} have; leave the option out")
     source = raw_set.videos(root, split, counts, only, excluded, with_masks)
     videos = list(_cli.progress_bar(source, description=f"reading {name} {split}"))
     if not videos:
@@ -99,6 +103,8 @@ def par_crop(name: str, folder: Path) -> None:
     add_crop_arguments(parser)
     args = parser.parse_args()
     _cli.setup_logging(quiet=True)
+    if args.with_masks:
+        check_has_masks(name)
     for split in RAW_SETS[name].splits(args.root):
         counts: Counter = Counter()
         videos = read_videos(name, args.root, split, counts, with_masks=args.with_masks)

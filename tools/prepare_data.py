@@ -46,6 +46,8 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     _cli.setup_logging(quiet=True)
+    if args.with_masks:
+        _prepare.check_has_masks(args.set)
     raw_set, name = RAW_SETS[args.set], config_name(args.name or args.out.resolve().name)
     crops = args.out / "crop511"
     splits = raw_set.splits(args.root)

@@ -6,7 +6,6 @@ for an empty one, and codes are decoded here, since it reads beyond the memory o
 
 import contextlib
 import io
-import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -108,10 +107,11 @@ def mask_bounds(mask: np.ndarray) -> Bounds | None:
 def encode_segmentation(segmentation: Any, height: int, width: int) -> RleMask:
     """Return the mask of a COCO segmentation: a list of polygons, or a run-length code with or without compression.
 
-    `height` and `width` are those of the image, in pixels. Raises ValueError for one that does not decode.
+    `height` and `width` are those of the image, in pixels. Raises ValueError for one that does not decode, or for an
+    image of another size.
     """
     if isinstance(segmentation, dict):
-        return _encode_runs(segmentation)
+        return _encode_runs(segmentation, height, width)
     if not isinstance(segmentation, list) or not segmentation:
         raise ValueError(f"expected a list of polygons or a run-length code, got {_shorten(segmentation)}")
     for polygon in segmentation:
@@ -128,17 +128,19 @@ def _check_polygon(polygon: Any, height: int, width: int) -> None:
         not isinstance(polygon, list)
         or len(polygon) < 6
         or len(polygon) % 2
-        or not all(isinstance(value, int | float) and math.isfinite(value) for value in polygon)
+        or not all(isinstance(value, int | float) and value == value for value in polygon)  # NaN is not itself
     ):
         raise ValueError(f"a polygon needs x and y of three points or more, got {_shorten(polygon)}")
     if max(map(abs, polygon)) > limit:
         raise ValueError(f"a polygon is far outside of its image of {width} x {height} pixels: {_shorten(polygon)}")
 
 
-def _encode_runs(segmentation: dict) -> RleMask:
+def _encode_runs(segmentation: dict, height: int, width: int) -> RleMask:
     size, counts = segmentation.get("size"), segmentation.get("counts")
-    if not isinstance(size, list) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
-        raise ValueError(f'a run-length code needs a "size" of height and width, got {_shorten(size)}')
+    if size != [height, width]:
+        raise ValueError(
+            f'a run-length code needs the "size" of its image, [{height}, {width}] pixels, got {_shorten(size)}'
+        )
     if isinstance(counts, str):
         code = counts.encode("utf-8")
         runs = _decode_runs(code)
@@ -147,11 +149,11 @@ def _encode_runs(segmentation: dict) -> RleMask:
         code = b""
     else:
         raise ValueError(f'a run-length code needs "counts" of whole numbers or text, got {_shorten(counts)}')
-    if any(run < 0 for run in runs) or sum(runs) != size[0] * size[1]:
-        raise ValueError(f"a run-length code has runs for {sum(runs)} pixels, expected {size[1]} x {size[0]}")
+    if any(run < 0 for run in runs) or sum(runs) != height * width:
+        raise ValueError(f"a run-length code has runs for {sum(runs)} pixels, expected {width} x {height}")
     if not code:
-        code = _coco_masks().frPyObjects({"size": size, "counts": runs}, *size)["counts"]
-    return RleMask(size[0], size[1], code)
+        code = _coco_masks().frPyObjects({"size": size, "counts": runs}, height, width)["counts"]
+    return RleMask(height, width, code)
 
 
 def _decode_runs(code: bytes) -> list[int]:

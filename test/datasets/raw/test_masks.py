@@ -55,6 +55,7 @@ GOOD_CODE = text_code(ellipse())
         [[1, 2, 30, 2, 30, float("nan")]],
         [[1, 2, 30, 2, 30, float("inf")]],
         [[1, 2, 30, 2, 30, 1e9]],
+        [[1, 2, 30, 2, 30, 10**400]],
         [[1, 2, 30, 2, 30, 40], [1, 2]],
         {},
         {"size": list(SIZE)},
@@ -75,6 +76,8 @@ GOOD_CODE = text_code(ellipse())
         {"size": list(SIZE), "counts": [1.5, 4798.5]},
         {"size": list(SIZE), "counts": ["a"]},
         {"size": list(SIZE), "counts": 3},
+        {"size": [10**9, 10**9], "counts": [10**18]},
+        {"size": [80, 60], "counts": GOOD_CODE},
     ],
 )
 def test_codes_that_do_not_decode(segmentation):
@@ -95,7 +98,7 @@ def test_codes_that_do_not_decode(segmentation):
 )
 def test_run_lengths_with_and_without_compression(mask):
     for counts in (runs_of(mask), text_code(mask)):
-        encoded = encode_segmentation({"size": list(SIZE), "counts": counts}, 1, 1)
+        encoded = encode_segmentation({"size": list(SIZE), "counts": counts}, *SIZE)
         np.testing.assert_array_equal(MaskReader().read(encoded), mask)
 
 
@@ -318,7 +321,13 @@ def test_coco_masks_that_do_not_decode_are_named_and_empty(tmp_path, caplog):
 
 
 def test_coco_masks_of_another_size_than_the_image(tmp_path, caplog):
+    """The size of a code must be that of its image in the json; the latter may be wrong too."""
     coco(tmp_path, {"segmentation": {"size": [30, 40], "counts": [1200]}}, width=80, height=60)
+    videos, counts = videos_of("coco", tmp_path, with_masks=True)
+    assert counts == {"segmentations that do not decode": 1}
+    assert 'needs the "size" of its image, [60, 80] pixels, got [30, 40]' in caplog.text
+    assert crop_all(videos, tmp_path / "out", with_masks=True).empty_masks == 1
+    coco(tmp_path, {"segmentation": {"size": [30, 40], "counts": [1200]}}, width=40, height=30)
     videos, _ = videos_of("coco", tmp_path, with_masks=True)
     result = crop_all(videos, tmp_path / "out", with_masks=True)
     assert result.empty_masks == 1 and "it has 40 x 30 pixels, the image has 80 x 60" in caplog.text
