@@ -42,6 +42,7 @@ STEPS = (
     Step("a run of tools/train.py", f"{_PACKAGE}.loader_speed:train_run", 60, 120),
     Step("tracking", f"{_PACKAGE}.tracking:track", 40, 60, required=True),
     Step("tracking in lockstep", f"{_PACKAGE}.tracking:lockstep", 30, 60, required=True),
+    Step("tracking with masks", f"{_PACKAGE}.mask_tracking:masks", 20, 60, required=True),
     Step("forms of a tracking step", f"{_PACKAGE}.tracking_forms:forms", 30, 60, required=True),
     Step("the unfrozen step", f"{_PACKAGE}.step_speed:unfrozen_step", 30, 60),
     Step("the plain way", f"{_PACKAGE}.step_speed:plain_step", 40, 60),

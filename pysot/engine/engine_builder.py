@@ -103,6 +103,10 @@ def load_start_weights(model: ModelBuilder, cfg: CfgNode) -> None:
 
     Raises FileNotFoundError or ValueError that names the key.
     """
+    if cfg.REFINE.REFINE and not cfg.TRAIN.PRETRAINED:
+        logger.warning(
+            "TRAIN.PRETRAINED is empty, so the refinement of masks trains on random weights, %s", _BASE_STAGE
+        )
     targets: tuple[tuple[str, nn.Module, str], ...] = (
         ("BACKBONE.PRETRAINED", model.backbone, cfg.BACKBONE.PRETRAINED),
         ("TRAIN.PRETRAINED", model, cfg.TRAIN.PRETRAINED),
@@ -110,12 +114,16 @@ def load_start_weights(model: ModelBuilder, cfg: CfgNode) -> None:
     for key, target, path in targets:
         if path:
             hint = f"See pretrained_models/README.md, or set {key} to '' to start from random weights"
+            if cfg.REFINE.REFINE and target is model:
+                hint = f"It is a checkpoint of the same network, {_BASE_STAGE}"
             weights = find_path(path, key, hint)
             try:
                 load_pretrain(target, weights, may_lack=("refine_head",))  # the second stage of SiamMask adds it
             except ValueError as error:
                 raise ValueError(f"{key}: {error}") from None
 
+
+_BASE_STAGE = "which trains with REFINE.REFINE false first, as in experiments/siammask_r50_l3_base"
 
 # Keys that may change when training resumes: paths, how often files are written, speed and duration, and the tracker,
 # which is not trained.

@@ -9,7 +9,7 @@ from torch.autograd import DeviceType
 
 from fake_graphs import use_fake_graphs
 from helpers import moving_square
-from pysot.benchmarks import correctness, step_speed, tracking, tracking_forms, training_checks
+from pysot.benchmarks import correctness, mask_tracking, step_speed, tracking, tracking_forms, training_checks
 from pysot.benchmarks.networks import make_network, missing_data
 from pysot.benchmarks.record import Findings, Record, Setting, read_record
 from pysot.core.xcorr import XCORR_METHODS, grouped_correlation
@@ -132,6 +132,16 @@ def test_lockstep(tmp_path, monkeypatch):
     original = Templates.rows  # a batch tracker that mixes up its templates
     monkeypatch.setattr(Templates, "rows", lambda self, rows: [part.flip(0) for part in original(self, rows)])
     assert failed_checks(run_step(tracking.lockstep, tmp_path)) == {"boxes of 8 frames in lockstep, quickstart"}
+
+
+def test_masks(tmp_path, monkeypatch):
+    moving_square(tmp_path / "vot" / "square")
+    (tmp_path / "vot" / "list.txt").write_text("square\n")
+    findings = run_step(mask_tracking.masks, tmp_path)
+    assert failed_checks(findings) == set() and len(findings.checks) == 2
+    break_device_networks(monkeypatch, mask_tracking, lambda model: model.refine_head.post2.bias.data.add_(3))
+    names = {f"masks of two targets, siammask_mobilev2_small, {precision}" for precision in ("fp32", "bf16")}
+    assert failed_checks(run_step(mask_tracking.masks, tmp_path)) == names
 
 
 def test_forms_of_a_tracking_step(tmp_path, monkeypatch):

@@ -108,6 +108,16 @@ def test_the_refinement_starts_from_the_base_stage(tmp_path):
     assert all(torch.equal(state[f"refine_head.{name}"], value) for name, value in own.items())
 
 
+def test_a_refinement_without_the_base_stage(tmp_path, caplog):
+    path = str(tmp_path / "checkpoint_e8.pth")
+    config = tiny_mask_config("refine", "TRAIN.PRETRAINED", path)
+    with pytest.raises(FileNotFoundError, match="TRAIN.PRETRAINED.*REFINE.REFINE false first"):
+        load_start_weights(build_model(config), config)
+    config = tiny_mask_config("refine")
+    load_start_weights(build_model(config), config)
+    assert "trains on random weights" in caplog.text
+
+
 @pytest.mark.parametrize(("stage", "shape"), [("base", (255, 25)), ("refine", (143, 3))])
 def test_a_picture_shows_both_masks(stage, shape):
     config = tiny_mask_config(stage)
