@@ -271,7 +271,7 @@ def _mask_difference(own: dict[str, Any], state: dict[str, Any]) -> str:
     if missing:
         return (
             f"is a SiamMask checkpoint without {' and '.join(missing)}. Load one that was trained with REFINE.REFINE "
-            "true, such as those of the second stage"
+            "true, in the second stage; to start that stage from this one, name it in TRAIN.PRETRAINED"
         )
     if unused:
         return (
