@@ -1,5 +1,6 @@
 """Helpers of many tests: expected numbers, small networks and data, copies of the repository, processes."""
 
+import functools
 import json
 import os
 import shutil
@@ -125,16 +126,17 @@ def moving_square(
     return boxes
 
 
-def small_trainer(folder: Path, device: torch.device, *opts, loader: Batches | None = None):
+def small_trainer(folder: Path, device: torch.device, *opts, loader: Batches | None = None, stage: str = ""):
     """Return a trainer of three epochs of two steps; the backbone is trained from the second epoch.
 
-    Each call starts from the same weights.
+    Each call starts from the same weights. With `base` or `refine` it trains SiamMask in this stage.
     """
     from pysot.engine.engine_builder import build_trainer
     from pysot.models.model_builder import build_model
     from pysot.utils.distributed import Rank
 
-    config = tiny_config(
+    make_config = functools.partial(tiny_mask_config, stage) if stage else tiny_config
+    config = make_config(
         "TRAIN.SNAPSHOT_DIR",
         str(folder),
         "TRAIN.BATCH_SIZE",
@@ -153,7 +155,9 @@ def small_trainer(folder: Path, device: torch.device, *opts, loader: Batches | N
         for_training=True,
     )
     torch.manual_seed(5)
-    return build_trainer(config, build_model(config), noisy_batches() if loader is None else loader, device, Rank())
+    return build_trainer(
+        config, build_model(config), noisy_batches(stage=stage) if loader is None else loader, device, Rank()
+    )
 
 
 def assert_same_weights(a: dict, b: dict, tolerance: float) -> None:

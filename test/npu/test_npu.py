@@ -73,6 +73,14 @@ def test_training_equals_the_cpu_across_the_unfreeze(tmp_path):
     assert_same_weights(on_npu.model.state_dict(), on_cpu.model.state_dict(), TOLERANCE)
 
 
+@pytest.mark.parametrize("stage", ["base", "refine"])
+def test_training_of_masks_equals_the_cpu(tmp_path, stage):
+    on_npu = small_trainer(tmp_path / "npu", choose_device("npu"), stage=stage)
+    on_cpu = small_trainer(tmp_path / "cpu", CPU, stage=stage)
+    assert on_npu.run()["loss"] == pytest.approx(on_cpu.run()["loss"], rel=TOLERANCE * 10)
+    assert_same_weights(on_npu.model.state_dict(), on_cpu.model.state_dict(), TOLERANCE * 10)
+
+
 @pytest.mark.parametrize(("first", "second"), [("npu", "cpu"), ("cpu", "npu")])
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_a_checkpoint_resumes_on_the_other_device(tmp_path, first, second, epoch):
