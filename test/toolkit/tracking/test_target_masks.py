@@ -123,6 +123,16 @@ def test_vot_results_are_polygons_and_others_boxes(tmp_path, sequences, experime
         np.testing.assert_array_equal(masks[1].pixels, mask_of(BOX).region().pixels)
 
 
+def test_a_lost_target_has_no_mask(tmp_path, sequences):
+    tracker = MaskTracker()
+    found = tracker.track(None)
+    tracker.track = lambda image: found | {"polygon": [190, 140, 195, 140, 195, 145, 190, 145]}
+    dataset = data_set(sequences, "baseline")
+    run_dataset(tracker, dataset, tmp_path / "out")
+    for lines, masks in results_of(dataset, tmp_path / "out", "baseline"):
+        assert lines[:3] == ["1", "2", "0"] and masks == {}
+
+
 def test_masks_that_were_not_asked_for_are_not_written(tmp_path, sequences):
     dataset = data_set(sequences, "baseline")
     run_dataset(MaskTracker(is_wanted=False), dataset, tmp_path / "out")
