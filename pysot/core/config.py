@@ -183,7 +183,7 @@ __C.TRACK.LOST_INSTANCE_SIZE = 831  # long-term: search crop while the target is
 __C.TRACK.CONFIDENCE_LOW = 0.85  # long-term: below this confidence the target counts as lost
 __C.TRACK.CONFIDENCE_HIGH = 0.998  # long-term: above this confidence it counts as found again
 # (new) 'fp32', 'bf16' (faster where the processor has instructions for it) or 'fp16' (for GPUs and NPUs); in the last
-# two, boxes differ by fractions of a pixel
+# two, boxes differ by fractions of a pixel, on some frames by a few pixels
 __C.TRACK.PRECISION = "fp32"
 # (new) where search crops are cut: 'host' (by OpenCV), 'device', or 'auto' (on the device, except on a CPU)
 __C.TRACK.CROPS = "auto"

@@ -22,6 +22,10 @@ def mask_problems(cfg: CfgNode, channels: list[int]) -> Iterator[str]:
             f"got {cfg.ADJUST.ADJUST} and {cfg.RPN.TYPE}"
         )
         return
+    for key in ("TRAIN.EXEMPLAR_SIZE", "TRACK.EXEMPLAR_SIZE"):
+        section, name = key.split(".")
+        if cfg[section][name] != _WINDOW:
+            yield f"{key}: expected {_WINDOW} with MASK.MASK, the side of a mask's window; got {cfg[section][name]}"
     hidden = cfg.MASK.KWARGS.get("hidden")
     for key, expected in (
         ("in_channels", list(cfg.ADJUST.KWARGS.get("out_channels", []))[-1:]),
@@ -55,6 +59,13 @@ def mask_training_problems(cfg: CfgNode) -> Iterator[str]:
         return
     if cfg.TRAIN.MASK_CELLS < 1:
         yield f"TRAIN.MASK_CELLS: expected 1 or more cells per pair; got {cfg.TRAIN.MASK_CELLS}"
+    if not cfg.TRAIN.MASK_WEIGHT > 0:
+        yield f"TRAIN.MASK_WEIGHT: expected a number above 0 with MASK.MASK; got {cfg.TRAIN.MASK_WEIGHT}"
+    if (cfg.TRAIN.SEARCH_SIZE - _WINDOW) % cfg.ANCHOR.STRIDE:
+        yield (
+            f"TRAIN.SEARCH_SIZE: expected {_WINDOW}, the side of a mask's window, and a multiple of ANCHOR.STRIDE "
+            f"({cfg.ANCHOR.STRIDE}) pixels; got {cfg.TRAIN.SEARCH_SIZE}"
+        )
     if cfg.REFINE.REFINE and (cfg.TRAIN.CLS_WEIGHT or cfg.TRAIN.LOC_WEIGHT):
         yield (
             "TRAIN.CLS_WEIGHT and TRAIN.LOC_WEIGHT: expected 0 with REFINE.REFINE, which trains the refinement of the "

@@ -105,12 +105,21 @@ def _claim_folder(out: Path, description: dict) -> None:
     claim_path = out / f".{PACK}"
     for path in (claim_path, out / PACK):
         if path.exists():
-            if read_json(path, "packed crops") != description:
+            found = read_json(path, "packed crops")
+            if found != description:
                 raise ValueError(
-                    f"{out} holds a pack of another annotation or another --centre, or this one is with masks and that "
-                    "one without, or the reverse; remove it, or give another --out"
+                    f"{out} holds a pack {_difference(found, description)}; remove it, or give another --out"
                 )
     write_json(claim_path, description)
+
+
+def _difference(found: dict, wanted: dict) -> str:
+    """Return in words how a pack differs from the wanted one, by their descriptions."""
+    if {**found, "masks": None} == {**wanted, "masks": None}:
+        return "with masks, expected one without" if found.get("masks") else "without masks, expected one with them"
+    if {**found, "centre": None} == {**wanted, "centre": None}:
+        return f"with --centre {found['centre']}, expected {wanted['centre']}"
+    return "of another annotation"
 
 
 def _pack_shards(

@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from pysot.models.model_builder import ModelBuilder
 from pysot.utils.device import check_precision, computes_fp32_in_fp16, device_name, prefers_channels_last
 from pysot.utils.distributed import Rank, broadcast_from_main
 from pysot.utils.files import check_folder, find_path
-from pysot.utils.model_load import load_pretrain
+from pysot.utils.model_load import load_pretrain, read_checkpoint
 from pysot.utils.npu_optimizer import npu_fused_sgd
 from pysot.utils.watchdog import attempt, launch
 
@@ -118,9 +119,17 @@ def load_start_weights(model: ModelBuilder, cfg: CfgNode) -> None:
                 hint = f"It is a checkpoint of the same network, {_BASE_STAGE}"
             weights = find_path(path, key, hint)
             try:
+                if cfg.REFINE.REFINE and target is model:
+                    _check_base_stage(weights)
                 load_pretrain(target, weights, may_lack=("refine_head",))  # the second stage of SiamMask adds it
             except ValueError as error:
                 raise ValueError(f"{key}: {error}") from None
+
+
+def _check_base_stage(path: Path) -> None:
+    """Raise ValueError if a checkpoint has no mask branch, which the refinement of masks does not train."""
+    if not any("mask_head." in name for name in read_checkpoint(path)["state_dict"]):
+        raise ValueError(f"{path} has no mask_head; it must be a checkpoint of the same network, {_BASE_STAGE}")
 
 
 _BASE_STAGE = "which trains with REFINE.REFINE false first, as in experiments/siammask_r50_l3_base"

@@ -140,6 +140,7 @@ class BatchTracker:
         for slot in slots:
             self.active[slot] = False
             self._lives[slot] += 1
+            self.masks.pop(slot, None)
 
     def track(self, frames: Sequence[np.ndarray | None]) -> tuple[np.ndarray, np.ndarray]:
         """Find the targets in the next frames, one frame per slot, None for a slot that has none.

@@ -323,7 +323,7 @@ def test_a_pack_without_masks_is_refused_where_masks_are_needed(toy):
     with pytest.raises(ValueError, match="MASKS is true, but .*pack was packed without masks.*--with-masks"):
         build_dataset(config(toy, **root), seed=1)
     build_dataset(make_config(toy, **root), seed=1)
-    with pytest.raises(ValueError, match="or this one is with masks and that one without"):
+    with pytest.raises(ValueError, match="holds a pack with(out)? masks, expected one with"):
         packed(toy)
 
 

@@ -109,11 +109,13 @@ def test_damage_is_found(toy, damage):
 
 def test_a_pack_of_something_else(toy):
     packed(toy)
-    with pytest.raises(ValueError, match="holds a pack of another annotation or another --centre"):
+    with pytest.raises(ValueError, match="holds a pack with --centre 160, expected 200"):
         packed(toy, centre=200)
     content = json.loads((toy / "train.json").read_text())
     del content["v3"]
     (toy / "train.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="holds a pack of another annotation"):
+        packed(toy)
     with pytest.raises(ValueError, match="was packed from another annotation than"):
         open_pack(toy)
     (toy / "train.json").unlink()

@@ -113,6 +113,14 @@ def test_a_refinement_without_the_base_stage(tmp_path, caplog):
     config = tiny_mask_config("refine", "TRAIN.PRETRAINED", path)
     with pytest.raises(FileNotFoundError, match="TRAIN.PRETRAINED.*REFINE.REFINE false first"):
         load_start_weights(build_model(config), config)
+    base = build_model(tiny_mask_config("base")).state_dict()
+    for state in (
+        {name: value for name, value in base.items() if name.startswith("backbone.")},
+        {name: value for name, value in base.items() if not name.startswith("mask_head.")},
+    ):
+        torch.save({"state_dict": state}, path)
+        with pytest.raises(ValueError, match="TRAIN.PRETRAINED.*has no mask_head.*REFINE.REFINE false first"):
+            load_start_weights(build_model(config), config)
     config = tiny_mask_config("refine")
     load_start_weights(build_model(config), config)
     assert "trains on random weights" in caplog.text

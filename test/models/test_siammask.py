@@ -289,6 +289,10 @@ def test_configs_that_do_not_fit(opts, message):
         (["TRAIN.MASK_CELLS", 0], "TRAIN.MASK_CELLS: expected 1 or more"),
         (["TRAIN.CLS_WEIGHT", 1.0], "TRAIN.CLS_WEIGHT and TRAIN.LOC_WEIGHT: expected 0"),
         (["TRAIN.BASE_SIZE", 4, "TRAIN.OUTPUT_SIZE", 7], "TRAIN.BASE_SIZE: expected 8"),
+        (["TRAIN.SEARCH_SIZE", 144], "TRAIN.SEARCH_SIZE: expected 127.*a multiple of ANCHOR.STRIDE .8.*; got 144"),
+        (["TRAIN.MASK_WEIGHT", 0], "TRAIN.MASK_WEIGHT: expected a number above 0"),
+        (["TRAIN.EXEMPLAR_SIZE", 119, "TRAIN.OUTPUT_SIZE", 4], "TRAIN.EXEMPLAR_SIZE: expected 127"),
+        (["TRACK.EXEMPLAR_SIZE", 143], "TRACK.EXEMPLAR_SIZE: expected 127"),
     ],
 )
 def test_training_configs_that_do_not_fit(opts, message):

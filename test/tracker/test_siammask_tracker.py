@@ -164,6 +164,7 @@ def test_masks_follow_their_target():
         assert np.abs(cells).max() <= 12 and mask.frame_size == (320, 240) and mask.threshold == 0.3
         np.testing.assert_array_equal(mask.box, boxes[slot])
     tracker.stop([0])
+    assert set(tracker.masks) == {1}
     tracker.track([None, FRAMES[1]])
     assert set(tracker.masks) == {1}
 

@@ -61,7 +61,7 @@ class MaskCorr(DepthwiseXCorr):
         for layer in head[:-1]:
             correlation = layer(correlation)
         chosen = correlation[cells.samples, :, cells.rows, cells.columns]
-        return F.linear(chosen, last.weight.flatten(1), last.bias)
+        return last(chosen[:, :, None, None]).flatten(1)
 
 
 class Refine(nn.Module):
