@@ -16,7 +16,13 @@ import _cli
 _cli.prepare_process()
 
 import _prepare
-from pysot.datasets.dataset_yaml import DESCRIPTION, config_name, find_described_pack, write_description
+from pysot.datasets.dataset_yaml import (
+    DESCRIPTION,
+    config_name,
+    describes_masks,
+    find_described_pack,
+    write_description,
+)
 from pysot.datasets.raw.registry import RAW_SETS
 from pysot.datasets.raw.video import annotation_json, format_counts
 from pysot.utils.files import write_json
@@ -69,6 +75,11 @@ def main() -> None:
                 print(
                     f"{args.out / DESCRIPTION} named {packed}, which does not have the crops of this call; it names "
                     "crop511 again, until they are packed"
+                )
+            if describes_masks(args.out) and not args.with_masks:
+                print(
+                    f"{args.out / DESCRIPTION} had MASKS: true, but this call made no masks, so that it no longer says "
+                    "so; run it with --with-masks to have them again"
                 )
             write_description(args.out, split, raw_set.frame_range, counts["boxes"], args.with_masks)
     if not args.dry_run:

@@ -82,6 +82,13 @@ def find_described_pack(folder: Path) -> Path | None:
     return None
 
 
+def describes_masks(folder: Path) -> bool:
+    """Return whether the description in a folder says that every crop has a mask; False without a valid one."""
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return _read_description(Path(folder) / DESCRIPTION)["MASKS"]
+    return False
+
+
 def find_description(name: str, folder: str | Path | None = None) -> dict[str, Any] | None:
     """Return ROOT and ANNO (paths), FRAME_RANGE, NUM_USE and MASKS of the set that a config calls `name`, or None.
 

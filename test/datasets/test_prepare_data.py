@@ -293,6 +293,9 @@ def test_masks_are_prepared_described_and_packed(tmp_path):
     assert packed.returncode == 0 and (out / "train.pack/masks.npy").is_file(), packed.stderr
     description = find_description("DOGS", tmp_path)
     assert description["MASKS"] is True and description["ROOT"].endswith("train.pack")
+    again = prepare("davis", "raw", "--name", "dogs", cwd=tmp_path)
+    assert "dataset.yaml had MASKS: true, but this call made no masks" in again.stdout, again.stderr
+    assert find_description("DOGS", tmp_path)["MASKS"] is False
 
 
 @pytest.mark.shared
