@@ -20,6 +20,8 @@ from pysot.datasets.augmentation import centred_box
 from pysot.datasets.mask_files import MaskCheck
 from pysot.datasets.storage import CropFiles, CropPack, full_view, open_storage
 from pysot.utils.image import decode_image
+from pysot.utils.masks import Mask
+from pysot.utils.visualize import draw_outline
 
 SIDE = 511
 MIN_SIDE = 2.0  # pixels: smaller targets carry no signal
@@ -246,6 +248,5 @@ def _draw(picture: Picture) -> np.ndarray:
     cv2.rectangle(drawn, (x1, y1), (x2, y2), (0, 220, 255), 3 if picture.mask is None else 1)
     if picture.mask is None:
         return drawn
-    outlines, _ = cv2.findContours(picture.mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(drawn, outlines, -1, OUTLINE, 1)
+    draw_outline(drawn, Mask(0, 0, picture.mask > 0), OUTLINE, thickness=1)
     return drawn[SIDE // 4 : -(SIDE // 4), SIDE // 4 : -(SIDE // 4)]

@@ -97,7 +97,7 @@ def decode_mask(data: bytes, name: object, width: int, height: int) -> np.ndarra
     try:
         pixels = decode_image(data, name, cv2.IMREAD_GRAYSCALE)
     except ValueError as error:
-        raise ValueError(f"{str(error).split(';')[0]}; remove it and make it again with --with-masks") from None
+        raise ValueError(f"{str(error).rsplit(';', 1)[0]}; remove it and make it again with --with-masks") from None
     if pixels.shape != (height, width):
         raise MaskSizeError(
             f"mask {name} has {pixels.shape[1]} x {pixels.shape[0]} pixels, its crop {width} x {height}; remove it and "

@@ -102,14 +102,15 @@ class MaskCheck:
     def read(self, target: tuple[int, int, int], side: int) -> np.ndarray | None:
         """Read and count the mask (side, side) of a box, given as video, track, box; None if it cannot be used."""
         try:
-            mask = decode_mask(*self.storage.read_mask(*target), side, side)
+            data, name = self.storage.read_mask(*target)
+            mask = decode_mask(data, name, side, side)
         except (OSError, ValueError) as error:
             kind = {FileNotFoundError: "masks are missing", MaskSizeError: "masks have another size than their crop"}
             self._count(kind.get(type(error), "masks cannot be read"), str(error))
             return None
         self.counts["masks"] += 1
         if not mask.any():
-            self._count(_EMPTY, str(self.storage.read_mask(*target)[1]))
+            self._count(_EMPTY, str(name))
         return mask
 
     def _count(self, kind: str, message: str) -> None:

@@ -29,6 +29,7 @@ from pysot.utils.npu_optimizer import npu_fused_sgd
 from pysot.utils.watchdog import attempt, launch
 
 logger = logging.getLogger(__name__)
+_BASE_STAGE = "which trains with REFINE.REFINE false first, as in experiments/siammask_r50_l3_base"
 
 
 def build_lr_schedule(cfg: CfgNode) -> LRSchedule:
@@ -115,11 +116,12 @@ def load_start_weights(model: ModelBuilder, cfg: CfgNode) -> None:
     for key, target, path in targets:
         if path:
             hint = f"See pretrained_models/README.md, or set {key} to '' to start from random weights"
-            if cfg.REFINE.REFINE and target is model:
+            needs_base_stage = cfg.REFINE.REFINE and target is model
+            if needs_base_stage:
                 hint = f"It is a checkpoint of the same network, {_BASE_STAGE}"
             weights = find_path(path, key, hint)
             try:
-                if cfg.REFINE.REFINE and target is model:
+                if needs_base_stage:
                     _check_base_stage(weights)
                 load_pretrain(target, weights, may_lack=("refine_head",))  # the second stage of SiamMask adds it
             except ValueError as error:
@@ -127,12 +129,10 @@ def load_start_weights(model: ModelBuilder, cfg: CfgNode) -> None:
 
 
 def _check_base_stage(path: Path) -> None:
-    """Raise ValueError if a checkpoint has no mask branch, which the refinement of masks does not train."""
+    """Raise ValueError if a checkpoint has no mask branch, which the refinement stage needs."""
     if not any("mask_head." in name for name in read_checkpoint(path)["state_dict"]):
         raise ValueError(f"{path} has no mask_head; it must be a checkpoint of the same network, {_BASE_STAGE}")
 
-
-_BASE_STAGE = "which trains with REFINE.REFINE false first, as in experiments/siammask_r50_l3_base"
 
 # Keys that may change when training resumes: paths, how often files are written, speed and duration, and the tracker,
 # which is not trained.

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from pysot.models.head.mask import WINDOW_SIDE, Cells
+from pysot.models.head.mask import WINDOW_SIDE, Cells, window_margin
 from pysot.models.model_builder import ModelBuilder, Prediction
 from pysot.utils.anchor import grid_anchors
 from pysot.utils.bbox import Center, center2corner
@@ -61,19 +61,9 @@ class PairPicture:
         cells = anchors % count**2
         rows, columns = cells // count, cells % count
         logits = output.masks(Cells(torch.arange(len(cells), device=cells.device), rows, columns))
-        # The central cell lies in the centre of the crop.
-        outside = ((count - 1) * self.stride + WINDOW_SIDE - side) // 2
-        return {
-            i: Mask(x, y, pixels.reshape(WINDOW_SIDE, WINDOW_SIDE))
-            for i, (x, y, pixels) in enumerate(
-                zip(
-                    (columns * self.stride - outside).tolist(),
-                    (rows * self.stride - outside).tolist(),
-                    (logits >= 0).cpu().numpy(),
-                    strict=True,
-                )
-            )
-        }
+        corners = torch.stack([columns, rows], 1) * self.stride - window_margin(count, self.stride, side)
+        pixels = (logits >= 0).unflatten(1, (WINDOW_SIDE, WINDOW_SIDE)).cpu().numpy()
+        return {i: Mask(x, y, pixels[i]) for i, (x, y) in enumerate(corners.tolist())}
 
     def _row(
         self, item: Mapping[str, np.ndarray], best: int, confidence: float, delta: Sequence[float], mask: Mask | None

@@ -9,7 +9,7 @@ Shapes: batch B, S cells per side, K cells.
 import torch
 import torch.nn.functional as F
 
-from pysot.models.head.mask import MASK_SIDE, WINDOW_SIDE, Cells
+from pysot.models.head.mask import MASK_SIDE, WINDOW_SIDE, Cells, window_margin
 
 
 def object_cells(label_cls: torch.Tensor, has_mask: torch.Tensor) -> torch.Tensor:
@@ -35,9 +35,9 @@ def choose_cells(wanted: torch.Tensor, keys: torch.Tensor, count: int) -> tuple[
 def mask_windows(mask: torch.Tensor, cells: Cells, count: int, stride: int) -> torch.Tensor:
     """Return the windows (K, 127, 127) float32 of cells in masks (B, H, H) of search crops, 0 outside of the crop.
 
-    There are `count` cells per side, `stride` pixels apart; the central one lies in the centre of the crop.
+    There are `count` cells per side, `stride` pixels apart, see `window_margin`.
     """
-    outside = ((count - 1) * stride + WINDOW_SIDE - mask.shape[-1]) // 2
+    outside = window_margin(count, stride, mask.shape[-1])
     padded = F.pad(mask.float(), [outside] * 4)
     steps = torch.arange(WINDOW_SIDE, device=mask.device)
     rows = (stride * cells.rows[:, None] + steps)[:, :, None]

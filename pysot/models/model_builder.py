@@ -122,7 +122,8 @@ class MaskModelBuilder(SiamMask, ModelBuilder):
         """Return the logits (K, 127 * 127) of refined masks at `pos`, row and column of cells in the last search crops.
 
         These are two numbers, a cell in each crop, or two tensors (K,): with one crop K of its cells, otherwise a cell
-        per crop. Raises RuntimeError without a `track` call before, or without a refinement.
+        per crop. Raises RuntimeError without a `track` call before, or without a refinement, ValueError for another
+        number of cells.
         """
         features = self._mask_features
         if features is None:
@@ -131,6 +132,8 @@ class MaskModelBuilder(SiamMask, ModelBuilder):
         rows, columns = (torch.as_tensor(index, device=device).reshape(-1) for index in pos)
         if len(rows) == 1:
             rows, columns = rows.expand(crops), columns.expand(crops)
+        if crops > 1 and len(rows) != crops:
+            raise ValueError(f"expected one cell, or one for each of {crops} search crops, got {len(rows)}")
         samples = torch.arange(crops, device=device) if crops > 1 else torch.zeros_like(rows)
         return self.refine(features, Cells(samples, rows, columns))
 

@@ -34,13 +34,13 @@ class SiamMask(SiamRPN):
             self.refine_head = refine_head
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the input of the heads for a template (B, 3, H, W)."""
+        """Return the input of the heads (B, C, 7, 7) for templates (B, 3, 127, 127)."""
         return self.neck(self._levels(image)[-1])
 
     def search_features(self, image: torch.Tensor, margin: int = 0) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Return the input of the heads for search crops, without `margin` cells on each side, and the levels before.
+        """Return the input of the heads (B, C, h, w) for search crops (B, 3, H, H), and the levels before.
 
-        In a small crop, cells whose windows leave it are left out by this margin.
+        `margin` cells are left out on each side: in a small crop those whose windows leave it.
         """
         *levels, last = self._levels(image)
         neck: Any = self.neck
@@ -49,7 +49,7 @@ class SiamMask(SiamRPN):
         return x.narrow(2, margin, side).narrow(3, margin, side), levels
 
     def kernels(self, template: torch.Tensor) -> list[torch.Tensor]:
-        """Return the kernels of the correlations for a template; that of the masks comes last."""
+        """Return the kernels (B, C, 5, 5) of the correlations for templates; that of the masks comes last."""
         z = self.features(template)
         return [*self.rpn_head.kernels(z), self.mask_head.conv_kernel(z)]
 

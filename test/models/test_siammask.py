@@ -215,6 +215,8 @@ def test_interface_of_the_original():
         model.template(torch.rand(2, 3, 127, 127))
         model.track(torch.cat([x, x.flip(3)]))
         assert model.mask_refine((3, 20)).shape == (2, 127 * 127)
+        with pytest.raises(ValueError, match="one for each of 2 search crops, got 3"):
+            model.mask_refine((torch.arange(3), torch.arange(3)))
         # The functions of tensors that trackers use.
         cls, loc, features = model.match_masks(model.kernels(torch.rand(1, 3, 127, 127)), x)
         assert cls.shape == (1, 10, 25, 25) and loc.shape == (1, 20, 25, 25)

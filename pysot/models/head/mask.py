@@ -21,6 +21,14 @@ _STRIDES = (4, 2, 1)  # of a cell in the maps of strides 2, 4 and 8
 _TEMPLATE_CELLS = 15  # of the map of stride 8 in a window
 
 
+def window_margin(count: int, stride: int, side: int) -> int:
+    """Return the pixels by which windows of the outer cells leave a search crop of `side` pixels, on each side.
+
+    There are `count` cells per side, `stride` pixels apart; the central one lies in the centre of the crop.
+    """
+    return ((count - 1) * stride + WINDOW_SIDE - side) // 2
+
+
 class MaskFeatures(NamedTuple):
     """What the refinement needs of B search crops.
 

@@ -24,7 +24,7 @@ class AdjustLayer(nn.Module):
         self.center_size = center_size
 
     def adjust(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the convolution alone: the features of a search crop of any size."""
+        """Return the convolution alone, (B, out, H, W): the features of a search crop of any size."""
         return self.downsample(x)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -51,7 +51,7 @@ class AdjustAllLayer(nn.Module):
             self.add_module(f"downsample{i + 2}", AdjustLayer(inputs, outputs, center_size))
 
     def adjust(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the features of a search crop of any size, if there is one level."""
+        """Return the features (B, out, H, W) of a search crop of any size, if there is one level."""
         return self.downsample.adjust(x)
 
     def forward(self, features: torch.Tensor | list[torch.Tensor]) -> torch.Tensor | list[torch.Tensor]:
