@@ -21,10 +21,9 @@ def config_name(name: str) -> str:
 
 
 def write_description(folder: Path, split: str, frame_range: int, num_use: int, masks: bool = False) -> None:
-    """Describe the annotation `<split>.json` of a folder, with paths relative to the folder; `masks` says that every
-    crop has a mask file.
+    """Describe the annotation `<split>.json` of a folder, with paths relative to the folder.
 
-    Raises OSError as `atomic_write`.
+    `masks` says that every crop has a mask file. Raises OSError as `atomic_write`.
     """
     content = {"ROOT": "crop511", "ANNO": f"{split}.json", "FRAME_RANGE": frame_range, "NUM_USE": num_use}
     if masks:

@@ -24,8 +24,9 @@ _MOST_IN_FLIGHT = 2
 
 @dataclass
 class _Frame:
-    """Frames in flight: their sizes by valid slot, errors by slot, the searches of their groups, and once known the
-    result and the masks by slot.
+    """Frames in flight: their sizes by valid slot, errors by slot, and the searches of their groups.
+
+    Once known, also the result, and the masks by slot.
     """
 
     sizes: dict[int, tuple[int, int]]
