@@ -5,9 +5,7 @@ for an empty one, and codes are decoded here, since it reads beyond the memory o
 """
 
 import contextlib
-import io
 import logging
-import struct
 import zlib
 from collections import Counter
 from dataclasses import dataclass
@@ -16,16 +14,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
 
-from pysot.utils.image import decode_image, image_size, read_image_bytes
+from pysot.utils import label_images
+from pysot.utils.image import image_size
 
 logger = logging.getLogger(__name__)
 MAX_NAMED_MASKS = 20  # masks of a data set that cannot be used, named in the log; the others are only counted
 Bounds = tuple[float, float, float, float]  # xyxy in pixels
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_COLOUR_TYPE = 25  # position of this byte in a PNG; 3: the pixels are indices of a palette
-_PALETTE = b"\x03"
 
 
 @dataclass(frozen=True)
@@ -92,14 +87,9 @@ class MaskReader:
 
 def read_label_image(path: Path) -> LabelImage:
     """Read a mask file. Raises FileNotFoundError if it is missing, ValueError if it cannot be decoded."""
-    data = read_image_bytes(path)
-    if data[:8] != _PNG_SIGNATURE or data[_COLOUR_TYPE : _COLOUR_TYPE + 1] != _PALETTE:
-        return LabelImage((decode_image(data, path).max(axis=2) > 0).astype(np.uint8), has_palette=False)
-    try:
-        with Image.open(io.BytesIO(data)) as image:  # OpenCV replaces the numbers by colours
-            return LabelImage(np.asarray(image), has_palette=True)
-    except (OSError, ValueError, SyntaxError, struct.error) as error:
-        raise ValueError(f"mask {path} cannot be decoded ({error}); copy or extract it again") from None
+    image = label_images.read_label_image(path)
+    has_palette = image.form == "palette"
+    return LabelImage(image.pixels if has_palette else (image.pixels > 0).astype(np.uint8), has_palette)
 
 
 def read_frame_labels(path: Path, image: Path, counts: Counter, needs_palette: bool = False) -> LabelImage | None:

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from pysot.toolkit.datasets.label_files import LabelFiles
 from pysot.toolkit.datasets.names import normalised_name, possible_names
 from pysot.toolkit.region.raster import corners_of, region_table
 from pysot.utils.masks import Mask
@@ -25,6 +26,7 @@ class Sequence:
     `visible` (N,) in frames that the average overlap of GOT-10k does not count; None means that all frames count.
     `anchors` are (frame, backwards) of the runs of multi-start sets. `masks` holds the ground truth of frames that are
     annotated with a mask, by frame; its bounding box is in `ground_truth`.
+    `labels` are the label images of a sequence whose objects are annotated with masks; its `ground_truth` is NaN.
     `similar_names` lists the other sequences of the set whose names differ in spelling only.
 
     Raises ValueError that names the sequence if the parts do not fit together.
@@ -41,6 +43,7 @@ class Sequence:
     anchors: tuple[tuple[int, bool], ...] = ()
     masks: dict[int, Mask] = field(default_factory=dict)
     visible: np.ndarray | None = None
+    labels: LabelFiles | None = None
     similar_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -136,8 +139,8 @@ class Dataset:
 
     `tags` are the tags that EAO is split by, `settings` those of the protocol, None if it needs none. `protocol` says
     how the set is tracked: `supervised` (VOT until 2019: restarts after losses), `multistart` (VOT since 2020: runs
-    from each anchor), `longterm` (one run, with a confidence for each frame) or `one pass` (one run); by default
-    supervised if there are settings, else one pass. `remarks` are sentences on its files that readers of the scores
+    from each anchor), `longterm` (one run, with a confidence for each frame), `objects` (DAVIS, YouTube-VOS: masks of
+    several objects) or `one pass` (one run); by default supervised if there are settings, else one pass. `remarks` are sentences on its files that readers of the scores
     need to know. The records in `toolkit.protocols` implement these protocols.
     """
 
@@ -182,8 +185,10 @@ class Dataset:
     def hidden_truth(self) -> bool:
         """Return whether only the first frames have ground truth.
 
-        Such a set (the test part of GOT-10k, TrackingNet) is scored by its server.
+        Such a set (the test part of GOT-10k, TrackingNet, the validation part of YouTube-VOS) is scored by its server.
         """
+        if self.protocol == "objects":
+            return all(sequence.labels is not None and sequence.labels.is_hidden for sequence in self.sequences)
         return self.one_pass and all(
             len(sequence) > 1 and not np.isfinite([region[0] for region in sequence.ground_truth[1:]]).any()
             for sequence in self.sequences

@@ -1,0 +1,52 @@
+"""Annotated masks of the objects of a sequence: label images, read when they are needed."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from pysot.utils.label_images import read_numbers
+from pysot.utils.masks import Mask
+
+
+@dataclass(frozen=True)
+class LabelFiles:
+    """Label images of a sequence.
+
+    paths    (N,) of each frame, None for frames without annotation
+    objects  {number: frame, from 0, on which a tracker starts}, ascending numbers
+    joined   all objects are one, number 1 (DAVIS 2016)
+    """
+
+    paths: list[Path | None]
+    objects: dict[int, int]
+    joined: bool = False
+
+    @cached_property
+    def annotated(self) -> list[int]:
+        """Frames with annotation, ascending."""
+        return [index for index, path in enumerate(self.paths) if path is not None]
+
+    @property
+    def is_hidden(self) -> bool:
+        """Return whether only the frames on which trackers start are annotated, and there are others."""
+        return {*self.annotated} <= {*self.objects.values()} and len(self.paths) > len(self.annotated)
+
+    def read(self, index: int) -> np.ndarray:
+        """Return the numbers (H, W) uint8 of the objects on an annotated frame. Errors are those of `read_numbers`."""
+        path = self.paths[index]
+        if path is None:
+            raise ValueError(f"frame {index + 1} is not annotated")
+        return read_numbers(path, self.joined)
+
+    def start_mask(self, number: int) -> Mask:
+        """Return the mask on which a tracker of an object starts.
+
+        Raises ValueError for an empty one, and the errors of `read`.
+        """
+        index = self.objects[number]
+        mask = Mask(0, 0, self.read(index) == number)
+        if not mask.pixels.any():
+            raise ValueError(f"mask {self.paths[index]} has no pixel of object {number}, so no tracker can start on it")
+        return mask
