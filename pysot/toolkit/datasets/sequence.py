@@ -140,8 +140,9 @@ class Dataset:
     `tags` are the tags that EAO is split by, `settings` those of the protocol, None if it needs none. `protocol` says
     how the set is tracked: `supervised` (VOT until 2019: restarts after losses), `multistart` (VOT since 2020: runs
     from each anchor), `longterm` (one run, with a confidence for each frame), `objects` (DAVIS, YouTube-VOS: masks of
-    several objects) or `one pass` (one run); by default supervised if there are settings, else one pass. `remarks` are sentences on its files that readers of the scores
-    need to know. The records in `toolkit.protocols` implement these protocols.
+    several objects) or `one pass` (one run); by default supervised if there are settings, else one pass. `remarks` are
+    sentences on its files that readers of the scores need to know. The records in `toolkit.protocols` implement these
+    protocols.
     """
 
     name: str

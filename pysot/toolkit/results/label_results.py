@@ -1,0 +1,69 @@
+"""Masks of the objects of a sequence as results: a label image of each frame, <tracker>/<sequence>/00000.png, ...
+
+A file has the name of its frame. This is the official layout of DAVIS and YouTube-VOS.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from pysot.toolkit.datasets.names import match_name
+from pysot.toolkit.datasets.sequence import Sequence
+from pysot.toolkit.results.lines import ResultError
+from pysot.utils.label_images import read_numbers
+
+_MAX_NAMED = 3  # missing files in a message
+
+
+def label_folder(tracker_dir: Path, sequence: Sequence) -> Path:
+    """Return the folder of a sequence's results, in any spelling of its name; the expected one if there is none.
+
+    Raises ValueError if two folders fit.
+    """
+    if (tracker_dir / sequence.name).is_dir() or not tracker_dir.is_dir():
+        return tracker_dir / sequence.name
+    names = [entry.name for entry in tracker_dir.iterdir() if entry.is_dir()]
+    return tracker_dir / (match_name(sequence.name, names, sequence.similar_names, tracker_dir) or sequence.name)
+
+
+def label_file(folder: Path, sequence: Sequence, index: int) -> Path:
+    """Return the path of the result of a frame, from 0."""
+    return folder / f"{Path(sequence.frame_paths[index]).stem}.png"
+
+
+def check_label_files(folder: Path, sequence: Sequence, frames: Iterable[int]) -> None:
+    """Raise ResultError if the results of some of these frames do not exist; it names the first ones."""
+    frames = list(frames)
+    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    missing = [name for index in frames if (name := label_file(folder, sequence, index).name) not in present]
+    if missing:
+        listed = ", ".join(missing[:_MAX_NAMED]) + (" ..." if len(missing) > _MAX_NAMED else "")
+        raise ResultError(
+            f"{folder} has no mask for {len(missing)} of {len(frames)} frames ({listed}); track this video again"
+        )
+
+
+def read_label_result(folder: Path, sequence: Sequence, index: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the numbers (H, W) uint8 of the objects in the result of a frame, from 0.
+
+    `shape` is that of the annotation or the frame, (H, W). Raises ResultError that names the file.
+    """
+    labels, path = sequence.labels, label_file(folder, sequence, index)
+    assert labels is not None
+    try:
+        numbers = read_numbers(path, labels.joined)
+    except (OSError, ValueError) as error:
+        raise ResultError(str(error)) from None
+    if numbers.shape != shape:
+        raise ResultError(
+            f"{path} has {numbers.shape[1]} x {numbers.shape[0]} pixels, its frame {shape[1]} x {shape[0]}; "
+            "save masks in the size of the frames"
+        )
+    highest = max(labels.objects)
+    if numbers.max() > highest:
+        raise ResultError(
+            f"{path} has object {numbers.max()}, but {sequence.name} has {highest} object{'s' if highest > 1 else ''}; "
+            "the pixels of an object need its number in the first annotation"
+        )
+    return numbers
