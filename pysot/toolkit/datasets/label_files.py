@@ -17,11 +17,13 @@ class LabelFiles:
     paths    (N,) of each frame, None for frames without annotation
     objects  {number: frame, from 0, on which a tracker starts}, ascending numbers
     joined   all objects are one, number 1 (DAVIS 2016)
+    asked    frames whose masks the set's server takes
     """
 
     paths: list[Path | None]
     objects: dict[int, int]
     joined: bool = False
+    asked: tuple[int, ...] = ()
 
     @cached_property
     def annotated(self) -> list[int]:

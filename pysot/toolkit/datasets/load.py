@@ -8,6 +8,7 @@ from pysot.toolkit.datasets.folder_layout import read_folder_layout, sequence_fo
 from pysot.toolkit.datasets.json_layout import read_json_layout
 from pysot.toolkit.datasets.names import match_name
 from pysot.toolkit.datasets.native_layout import NATIVE_LAYOUTS, native_files, read_native_layout
+from pysot.toolkit.datasets.objects_layout import find_objects_root, is_object_set, read_object_set
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.datasets.settings import (
     EAO_TAGS,
@@ -36,18 +37,23 @@ EXPECTED_TREE = """expected one of
     <video>/occlusion.tag             (optional: one 0 or 1 per line, *.tag or *.label)
     <video>/anchor.value              (VOT2020 and later: 1 or -1 on the line of each frame at which a run begins)
   or, tracked in one pass, folders of sequences
-  {root}/{name}/<video>/img/0001.jpg  and groundtruth_rect.txt (OTB) or groundtruth.txt (LaSOT; GOT-10k without img/)"""
+  {root}/{name}/<video>/img/0001.jpg  and groundtruth_rect.txt (OTB) or groundtruth.txt (LaSOT; GOT-10k without img/)
+  or, with masks of objects, the folders of DAVIS or YouTube-VOS
+  {root}/{name}/JPEGImages/<video>/00000.jpg  and Annotations/<video>/00000.png"""
 
 
 def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
     """Read data set `name` from `root`: the folder with its JSON, the parent of that folder, or the set's own folder.
 
-    No image is opened if the sizes are in the JSON; else the header of each first frame is read. Raises
+    No image is opened if the sizes are in the JSON; else the header of each first frame is read, and of sets with masks
+    of objects (see `objects_layout`) the masks that trackers start on. Raises
     FileNotFoundError if no data set is found, ValueError with all problems of the layout, both with the expected tree.
     """
     root = Path(root)
     json_path = _json_path(name, root)
     folder = _raw_folder(name, root)
+    if is_object_set(name) or (json_path is None and folder is None and find_objects_root(name, root)):
+        return read_object_set(name, root)
     problems: list[str] = []
     if json_path is not None:
         frame_folders = [root / name, root, json_path.parent / name, json_path.parent]

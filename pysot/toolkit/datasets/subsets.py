@@ -76,6 +76,15 @@ SEQUENCE_COUNTS = {
     "vot2021": 60,
     "vot2018-lt": 35,
     "vot2019-lt": 50,
+    "davis2016": 20,
+    "davis2016-train": 30,
+    "davis2016-trainval": 50,
+    "davis2017": 30,
+    "davis2017-train": 60,
+    "davis2017-test-dev": 30,
+    "davis2017-test-challenge": 30,
+    "youtube-vos-2018": 474,
+    "youtube-vos-2019": 507,
 }
 # Subfolders with the sequences of a set; "" is the set's own folder.
 SPLIT_FOLDERS = {"got-10k": ("val", ""), "got-10k-val": ("val", ""), "got-10k-test": ("test", "")}

@@ -1,0 +1,119 @@
+"""Objects of a sequence with masks, and the frames on which trackers start."""
+
+import functools
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pysot.toolkit.datasets.label_files import LabelFiles
+from pysot.utils.files import read_json
+
+META = "meta.json"
+_YOUTUBE_STEP = 5  # YouTube-VOS annotates every fifth frame, and has a set of all frames
+
+
+def find_objects(
+    video: str, labels: LabelFiles, frames: Iterable[int], size: tuple[int, int], remarks: list[str]
+) -> dict[int, int]:
+    """Return {number: first frame, from 0, with a pixel of it} of the objects in the label images of `frames`.
+
+    A number below the highest that has no pixel is a sentence of `remarks`. `size` is width and height of the frames.
+    Raises ValueError or OSError for an image that cannot be used, and ValueError if there is no object.
+    """
+    starts: dict[int, int] = {}
+    frames = list(frames)
+    for index in frames:
+        for number in _numbers(labels, index, size):
+            starts.setdefault(number, index)
+    first = labels.paths[frames[0]]
+    if not starts:
+        raise ValueError(f"mask {first} is empty: it has no object that a tracker could start on")
+    for number in range(1, max(starts)):
+        if number not in starts:
+            remarks.append(f"{video}: object {number} has no pixel in mask {first}, so it is never tracked")
+    return dict(sorted(starts.items()))
+
+
+def _numbers(labels: LabelFiles, index: int, size: tuple[int, int]) -> list[int]:
+    """Return the numbers of the objects that have a pixel on a frame."""
+    pixels = labels.read(index)
+    if pixels.shape != size[::-1]:
+        raise ValueError(
+            f"mask {labels.paths[index]} has {pixels.shape[1]} x {pixels.shape[0]} pixels, its frame {size[0]} x "
+            f"{size[1]}; use frames and masks of one resolution"
+        )
+    return (np.flatnonzero(np.bincount(pixels.ravel(), minlength=2)[1:]) + 1).tolist()
+
+
+def described_objects(path: Path, video: str, stems: list[str]) -> dict[int, list[int]]:
+    """Return {number: frames, from 0} of the objects that meta.json names; empty without such a file.
+
+    `stems` are the names of the video's frames. Raises ValueError for a video or a frame that is not described.
+    """
+    if not path.is_file():
+        return {}
+    objects = _read_meta(path, path.stat().st_mtime_ns).get(video)
+    if not isinstance(objects, dict) or not objects:
+        raise ValueError(f"{path} does not have the objects of video {video}; download both again")
+    indices = {stem: index for index, stem in enumerate(stems)}
+    described: dict[int, list[int]] = {}
+    for key, item in objects.items():
+        names = item.get("frames") if isinstance(item, dict) else None
+        if not key.isdecimal() or not isinstance(names, list) or not names:
+            raise ValueError(f"{path}: object {key} of video {video} needs a number and a list of frames, got {item!r}")
+        missing = [name for name in names if name not in indices]
+        if missing:
+            raise ValueError(f"{path}: object {key} of video {video} is on frame {missing[0]}, which does not exist")
+        described[int(key)] = sorted(indices[name] for name in names)
+    return dict(sorted(described.items()))
+
+
+@functools.lru_cache(maxsize=1)
+def _read_meta(path: Path, time: int) -> dict[str, Any]:
+    """Read the version of a meta.json that was changed at `time`: the objects of each video."""
+    content = read_json(path, "objects of YouTube-VOS")
+    videos = content.get("videos") if isinstance(content, dict) else None
+    if not isinstance(videos, dict) or not all(isinstance(video, dict) for video in videos.values()):
+        raise ValueError(
+            f'{path} must have "videos" with "objects" for each of them, as that of YouTube-VOS; download it again'
+        )
+    return {name: video.get("objects") for name, video in videos.items()}
+
+
+def check_described(
+    video: str, labels: LabelFiles, described: dict[int, list[int]], size: tuple[int, int], remarks: list[str]
+) -> dict[int, int]:
+    """Return {number: first frame} of the described objects that have a mask there; the others are in `remarks`.
+
+    Raises ValueError or OSError for an image that cannot be used, and ValueError if there is no object.
+    """
+    starts: dict[int, int] = {}
+    present = {
+        index: _numbers(labels, index, size) if labels.paths[index] else []
+        for index in {frames[0] for frames in described.values()}
+    }
+    for number, frames in described.items():
+        if number in present[frames[0]]:
+            starts[number] = frames[0]
+        else:
+            where = labels.paths[frames[0]] or f"frame {frames[0] + 1}, which has no mask"
+            remarks.append(f"{video}: object {number} of {META} has no pixel in {where}, so it is never tracked")
+    if not starts:
+        raise ValueError(
+            f"none of the objects in {META} has a mask to start on: {'; '.join(remarks[-len(described) :])}"
+        )
+    return starts
+
+
+def frames_for_server(stems: list[str], described: dict[int, list[int]]) -> tuple[int, ...]:
+    """Return the frames, from 0, whose masks the server takes: all, or every fifth of YouTube-VOS's set of all frames.
+
+    It is that set if meta.json names only frames whose numbers divide by five, and there are others.
+    """
+    everything = tuple(range(len(stems)))
+    if not described or not all(stem.isdecimal() for stem in stems):
+        return everything
+    fifth = tuple(index for index in everything if int(stems[index]) % _YOUTUBE_STEP == 0)
+    return fifth if {*fifth}.issuperset(*described.values()) else everything
