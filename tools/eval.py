@@ -23,7 +23,7 @@ from pysot.toolkit.report.html_report import write_report
 from pysot.toolkit.report.summary import full_text, rows_of
 from pysot.toolkit.report.table_files import check_suffix, write_table
 from pysot.toolkit.results.paths import tracker_dirs
-from pysot.toolkit.results.server_zip import incomplete_note, zip_ope
+from pysot.toolkit.results.server_zip import incomplete_note, zip_results
 from pysot.utils.cores import usable_cores
 from pysot.utils.files import check_folder, write_json
 
@@ -93,8 +93,8 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--zip",
         metavar="FILE",
-        help="also pack the results of one tracker on a one-pass set in the form that the servers of GOT-10k, "
-        "TrackingNet and LaSOT accept; without ground truth, nothing else is done",
+        help="also pack the results of one tracker in the form that the servers of GOT-10k, TrackingNet, LaSOT, DAVIS "
+        "and YouTube-VOS accept; without ground truth, nothing else is done",
     )
     parser.add_argument("--json", metavar="FILE", help="also write the scores as JSON")
 
@@ -150,12 +150,12 @@ def main() -> None:
 
 
 def write_zip(file: str, dataset: Dataset, folders: list[Path]) -> None:
-    if len(folders) != 1 or not dataset.one_pass:
+    if len(folders) != 1 or dataset.protocol not in ("one pass", "objects"):
         raise ValueError(
-            f"--zip takes one tracker on a one-pass set, got {len(folders)} on {dataset.name} ({dataset.protocol}); "
-            "choose one with -t"
+            "--zip takes one tracker on a one-pass set or a set with masks of objects, got "
+            f"{len(folders)} on {dataset.name} ({dataset.protocol}); choose one with -t"
         )
-    zip_ope(folders[0], dataset, file)
+    zip_results(folders[0], dataset, file, functools.partial(_cli.progress_bar, description="packing"))
     logger.info("wrote %s%s", file, incomplete_note(dataset))
 
 

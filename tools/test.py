@@ -8,6 +8,7 @@ workers at once; --batch N tracks N videos at a time in each of them.
 """
 
 import argparse
+import functools
 import logging
 from pathlib import Path
 
@@ -107,7 +108,8 @@ def main() -> None:
             draw(dataset, folder, protocol, cfg.TRACK.TYPE == "SiamMaskTracker")
         if complete.hidden_truth:
             for folder in folders:
-                logger.info("%s", zip_if_complete(folder, complete, folder.with_name(f"{folder.name}.zip")))
+                bar = functools.partial(_cli.progress_bar, description="packing")
+                logger.info("%s", zip_if_complete(folder, complete, folder.with_name(f"{folder.name}.zip"), bar))
         else:
             print(score_text(score_trackers(dataset, folders, experiment=args.experiment), spread=True))
             if len(dataset) < len(complete):

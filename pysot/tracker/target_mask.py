@@ -44,19 +44,19 @@ class TargetMask:
 
     def region(self) -> Mask:
         """Return the pixels of the target."""
-        left, top, values = self._window
+        left, top, values = self.window
         return Mask(left, top, values > self.threshold)
 
     def in_frame(self) -> np.ndarray:
         """Return the probabilities of all pixels of the frame, (H, W) float32, 0 outside the square."""
-        left, top, values = self._window
+        left, top, values = self.window
         frame = np.zeros(self.frame_size[::-1], np.float32)
         frame[top : top + values.shape[0], left : left + values.shape[1]] = values
         return frame
 
     @cached_property
-    def _window(self) -> tuple[int, int, np.ndarray]:
-        """Left and top pixel of the part of the frame that the square reaches, and the probabilities there (h, w).
+    def window(self) -> tuple[int, int, np.ndarray]:
+        """Left and top pixel of the part of the frame that the square reaches, and probabilities there (h, w) float32.
 
         Values between those of `probabilities` are interpolated linearly in each direction, to 0 beyond their border.
         """

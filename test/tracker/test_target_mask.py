@@ -108,6 +108,6 @@ def test_contours_of_opencv_3(monkeypatch):
 
 def test_nothing_is_laid_back_before_it_is_asked_for():
     mask = make_mask(ellipse())
-    assert "_window" not in vars(mask)
+    assert "window" not in vars(mask)
     mask.polygon()
-    assert "_window" in vars(mask)
+    assert "window" in vars(mask)

@@ -116,4 +116,4 @@ def frames_for_server(stems: list[str], described: dict[int, list[int]]) -> tupl
     if not described or not all(stem.isdecimal() for stem in stems):
         return everything
     fifth = tuple(index for index in everything if int(stems[index]) % _YOUTUBE_STEP == 0)
-    return fifth if {*fifth}.issuperset(*described.values()) else everything
+    return fifth if set().union(*described.values()) <= {*fifth} else everything

@@ -3,7 +3,8 @@
 A file has the name of its frame. This is the official layout of DAVIS and YouTube-VOS.
 """
 
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,10 @@ import numpy as np
 from pysot.toolkit.datasets.names import match_name
 from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.results.lines import ResultError
-from pysot.utils.label_images import read_numbers
+from pysot.toolkit.results.soft_masks import join_masks
+from pysot.toolkit.results.trajectory import Trajectory
+from pysot.utils.files import publish_folder
+from pysot.utils.label_images import encode_label_image, read_numbers
 
 _MAX_NAMED = 3  # missing files in a message
 
@@ -67,3 +71,42 @@ def read_label_result(folder: Path, sequence: Sequence, index: int, shape: tuple
             "the pixels of an object need its number in the first annotation"
         )
     return numbers
+
+
+class ObjectTrajectories:
+    """Trajectories of a sequence's objects, which are tracked one by one; the last one writes the result `folder`."""
+
+    def __init__(self, sequence: Sequence, folder: Path) -> None:
+        self.sequence = sequence
+        self.folder = folder
+        self._of_object: dict[int, Trajectory] = {}
+
+    def add(self, number: int, trajectory: Trajectory) -> None:
+        """Add the trajectory of an object, with soft masks; with that of the last one, write all label images.
+
+        The folder is complete or absent. One that exists is replaced, since it is not complete.
+        """
+        labels = self.sequence.labels
+        assert labels is not None
+        self._of_object[number] = trajectory
+        if self._of_object.keys() < labels.objects.keys():
+            return
+        part = self.folder.with_name(f".{self.folder.name}.part")
+        for leftover in (part, self.folder):
+            shutil.rmtree(leftover, ignore_errors=True)
+        part.mkdir(parents=True)
+        for index in range(len(self.sequence)):
+            numbers = self._numbers(index, labels.objects)
+            label_file(part, self.sequence, index).write_bytes(encode_label_image(numbers))
+        publish_folder(part, self.folder)
+        self._of_object.clear()
+
+    def _numbers(self, index: int, starts: Mapping[int, int]) -> np.ndarray:
+        """Return the numbers (H, W) uint8 of the objects on a frame, from 0."""
+        masks = {
+            number: self._of_object[number].soft_masks[index - start]
+            for number, start in starts.items()
+            if start <= index
+        }
+        assert self.sequence.height is not None and self.sequence.width is not None
+        return join_masks(masks, self.sequence.height, self.sequence.width)

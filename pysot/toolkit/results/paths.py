@@ -6,6 +6,7 @@ VOT        <tracker>/<experiment>/<video>/<video>_001.txt ... _015.txt, one file
            <video>_<first frame, 8 digits>.txt
 one pass   <tracker>/<video>.txt, for GOT-10k <tracker>/<video>/<video>_001.txt, _002.txt, ...; seconds per frame are in
            <video>_time.txt, with one column per repetition
+objects    <tracker>/<video>/<frame>.png, see `label_results`
 in a batch <name>_batch.value beside the result <name>.txt: the number of targets that were tracked in the same step,
            one per frame, 0 for a skipped frame. Each of them has an equal part of the step's seconds in its time file.
            Results that were tracked alone have no such file
@@ -75,12 +76,20 @@ def holds_results(folder: Path, experiment: str) -> bool:
         return (folder / experiment).is_dir()
     if not folder.is_dir() or any((folder / other).is_dir() for other in VOT_FOLDERS):
         return False
-    return any(True for pattern in ("*.txt", "*/*_001.txt") for _ in folder.glob(pattern))
+    has_text = any(True for pattern in ("*.txt", "*/*_001.txt") for _ in folder.glob(pattern))
+    return has_text or any(_is_label_image(path) for path in folder.glob("*/*.png"))
+
+
+def _is_label_image(path: Path) -> bool:
+    """Return whether a file may be a label image in the folder of a video, not a figure of an evaluation."""
+    folder = path.parent.name
+    is_figure = folder.endswith("_timelines") or path.stem.startswith(f"{folder}_")
+    return path.suffix == ".png" and not is_figure
 
 
 def holds_any_results(folder: Path) -> bool:
     """Return whether a tracker's folder has results of any experiment."""
-    return any(path.suffix in (".txt", ".bin") for path in folder.rglob("*"))
+    return any(path.suffix in (".txt", ".bin") or _is_label_image(path) for path in folder.rglob("*"))
 
 
 def _has_trackers(folder: Path) -> bool:

@@ -1,30 +1,47 @@
-"""Pack one-pass results in the formats of the servers of GOT-10k, TrackingNet and LaSOT."""
+"""Pack results in the formats of the servers of GOT-10k, TrackingNet and LaSOT, and of DAVIS and YouTube-VOS."""
 
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.datasets.subsets import SEQUENCE_COUNTS
 from pysot.toolkit.results.files import load_ope, ope_text
+from pysot.toolkit.results.label_results import check_label_files, label_file, label_folder, read_label_result
 from pysot.toolkit.results.lines import ResultError, read_lines
 from pysot.toolkit.results.paths import find_ope_runs, is_nested
 from pysot.utils.files import atomic_write
+from pysot.utils.label_images import encode_label_image
 
 
-def zip_ope(tracker_dir: str | os.PathLike, dataset: Dataset, path: str | os.PathLike) -> Path:
-    """Pack the results of all sequences. Returns the path of the zip.
+def zip_results(
+    tracker_dir: str | os.PathLike, dataset: Dataset, path: str | os.PathLike, progress: Callable = iter
+) -> Path:
+    """Pack the results of all sequences, which `progress` wraps. Returns the path of the zip.
 
     The zip has <video>.txt (TrackingNet, LaSOT), or <video>/<video>_001.txt, _002.txt, ... and <video>_time.txt with
-    one column per repetition (GOT-10k). All results must exist and be complete; ResultError names the first that is
-    not.
+    one column per repetition (GOT-10k), or the label images <video>/<frame>.png (DAVIS) and
+    Annotations/<video>/<frame>.png (YouTube-VOS). All results must exist and be complete; ResultError names the first
+    that is not.
     """
+    members = _label_members if dataset.protocol == "objects" else _members
     with atomic_write(path, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for sequence in dataset.sequences:
-            for name, text in _members(tracker_dir, dataset, sequence):
-                archive.writestr(name, text)
+        for sequence in progress(dataset.sequences):
+            for name, content in members(tracker_dir, dataset, sequence):
+                archive.writestr(name, content)
     return Path(path)
+
+
+def _label_members(tracker_dir: str | os.PathLike, dataset: Dataset, sequence: Sequence) -> Iterator[tuple[str, bytes]]:
+    """Yield (name in the zip, png) of the frames that the server takes."""
+    folder, labels = label_folder(Path(tracker_dir), sequence), sequence.labels
+    assert labels is not None and sequence.height is not None and sequence.width is not None
+    check_label_files(folder, sequence, labels.asked)
+    parent = f"Annotations/{sequence.name}" if dataset.name.lower().startswith("youtube") else sequence.name
+    for index in labels.asked:
+        numbers = read_label_result(folder, sequence, index, (sequence.height, sequence.width))
+        yield f"{parent}/{label_file(folder, sequence, index).name}", encode_label_image(numbers)
 
 
 def _members(tracker_dir: str | os.PathLike, dataset: Dataset, sequence: Sequence) -> Iterator[tuple[str, str]]:
@@ -52,14 +69,18 @@ def _times(file: Path, video: str, frames: int, repetitions: int) -> str:
 
 def missing_results(tracker_dir: str | os.PathLike, dataset: Dataset) -> list[str]:
     """Return the names of the sequences that have no result yet."""
-    return [
-        sequence.name
-        for sequence in dataset.sequences
-        if not find_ope_runs(tracker_dir, sequence.name, sequence.similar_names)[0].is_file()
-    ]
+
+    def exists(sequence: Sequence) -> bool:
+        if dataset.protocol == "objects":
+            return label_folder(Path(tracker_dir), sequence).is_dir()
+        return find_ope_runs(tracker_dir, sequence.name, sequence.similar_names)[0].is_file()
+
+    return [sequence.name for sequence in dataset.sequences if not exists(sequence)]
 
 
-def zip_if_complete(tracker_dir: str | os.PathLike, dataset: Dataset, path: str | os.PathLike) -> str:
+def zip_if_complete(
+    tracker_dir: str | os.PathLike, dataset: Dataset, path: str | os.PathLike, progress: Callable = iter
+) -> str:
     """Pack the results of a set that its server scores, if none is missing. Returns a sentence for the user.
 
     The sentence names the zip to send, or the missing results. An existing zip is not touched if results are missing.
@@ -71,7 +92,7 @@ def zip_if_complete(tracker_dir: str | os.PathLike, dataset: Dataset, path: str 
             f"{dataset.name} is scored by its server, and there is nothing to send yet: {len(missing)} of "
             f"{len(dataset)} videos have no result ({', '.join(missing[:3])}{more})"
         )
-    packed = zip_ope(tracker_dir, dataset, path)
+    packed = zip_results(tracker_dir, dataset, path, progress)
     note = incomplete_note(dataset)
     return f"packed {packed}{note}" if note else f"{dataset.name} is scored by its server: send it {packed}"
 

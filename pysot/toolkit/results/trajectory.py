@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pysot.toolkit.region.raster import region_table
+from pysot.toolkit.results.soft_masks import SoftMask
 from pysot.utils.masks import Mask
 
 SKIPPED, START, LOST, TRACKED = 0, 1, 2, 3
@@ -22,6 +23,7 @@ class Trajectory:
     confidence  (N,) float64 of the tracker, NaN for frames without one, or None
     batch       (N,) int64, the number of targets that shared the seconds of a frame; None if the tracker had one target
     masks       by frame from 0; their bounding boxes are in `regions`
+    soft_masks  of each frame, of an object whose result are label images; else empty
     target_masks    texts of the target's mask by frame, see `Mask.text`, "" for none. They are drawn, the regions are
                 scored. Empty for a tracker without masks
     """
@@ -33,6 +35,7 @@ class Trajectory:
     masks: dict[int, Mask] = field(default_factory=dict)
     batch: np.ndarray | None = None
     target_masks: Listing[str] = ()
+    soft_masks: Listing[SoftMask] = ()
 
     def __post_init__(self) -> None:
         n = len(self.codes)

@@ -17,7 +17,7 @@ from pysot.toolkit.experiments.runner import lockstep_slots, run_dataset
 from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.results.files import save_vot
 from pysot.toolkit.results.paths import find_ope_runs, holds_results, vot_file
-from pysot.toolkit.results.server_zip import zip_ope
+from pysot.toolkit.results.server_zip import zip_results
 from pysot.toolkit.results.trajectory import Trajectory
 
 SETTINGS = VotSettings(2, 9, 5)
@@ -145,7 +145,7 @@ def test_shared_times_of_one_pass_sets(tmp_path, sequences, name, result):
     (score,) = score_trackers(dataset, [folder], mode="official").trackers
     notes = [note for note in score.notes if "2 of 2 videos were tracked in a batch" in note]
     assert len(notes) == (name == "GOT-10k") and json.dumps(score.to_json())
-    members = zipfile.ZipFile(zip_ope(folder, dataset, tmp_path / "out.zip")).namelist()
+    members = zipfile.ZipFile(zip_results(folder, dataset, tmp_path / "out.zip")).namelist()
     assert not [member for member in members if "batch" in member]
     for path in folder.rglob("*.txt"):
         path.unlink()

@@ -26,7 +26,7 @@ from pysot.toolkit.results.files import (
     save_vot,
 )
 from pysot.toolkit.results.paths import anchor_file, find_ope_runs, is_nested, tracker_dirs, vot_file, vot_files
-from pysot.toolkit.results.server_zip import missing_results, zip_if_complete, zip_ope
+from pysot.toolkit.results.server_zip import missing_results, zip_if_complete, zip_results
 from pysot.utils.files import write_json
 
 FRAMES = [1, [1.0, 2, 3, 4], 2, 0, 0, 0, 0, 1, list(range(8))]
@@ -339,7 +339,7 @@ def test_zips_for_the_servers_round_trip(tmp_path, name, members):
     assert dataset.hidden_truth
     save_ope(tmp_path / "m", "A_1" if name == "LaSOT" else "a-1", boxes, np.full(4, 0.25), nested=is_nested(dataset))
     save_ope(tmp_path / "m", "b", boxes + 1, np.full(4, 0.5), nested=is_nested(dataset))
-    with zipfile.ZipFile(zip_ope(tmp_path / "m", dataset, tmp_path / "m.zip")) as archive:
+    with zipfile.ZipFile(zip_results(tmp_path / "m", dataset, tmp_path / "m.zip")) as archive:
         assert sorted(archive.namelist()) == members and archive.testzip() is None
         archive.extractall(tmp_path / "again")
     np.testing.assert_array_equal(load_ope(find_ope_runs(tmp_path / "again", "a-1")[0], 4), boxes)
@@ -351,9 +351,9 @@ def test_zips_for_the_servers_round_trip(tmp_path, name, members):
 def test_a_zip_is_whole_or_absent(tmp_path):
     save_ope(tmp_path / "m", "a", np.ones((4, 4)), nested=True)
     with pytest.raises(ResultError, match="a_time.txt: the server needs the seconds of each frame"):
-        zip_ope(tmp_path / "m", hidden_set("GOT-10k", "a"), tmp_path / "m.zip")
+        zip_results(tmp_path / "m", hidden_set("GOT-10k", "a"), tmp_path / "m.zip")
     with pytest.raises(ResultError, match="no result file .*b.txt"):
-        zip_ope(tmp_path / "m", hidden_set("TrackingNet", "a", "b"), tmp_path / "m.zip")
+        zip_results(tmp_path / "m", hidden_set("TrackingNet", "a", "b"), tmp_path / "m.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
@@ -364,7 +364,7 @@ def test_all_repetitions_and_their_times_are_packed(tmp_path):
     for number in (1, 2, 3):
         np.savetxt(folder / f"a_{number:03d}.txt", boxes + number, fmt="%.3f", delimiter=",")
     (folder / "a_time.txt").write_text("0.1,0.2,0.3\n" * 4)
-    with zipfile.ZipFile(zip_ope(tmp_path / "m", hidden_set("GOT-10k-test", "a"), tmp_path / "m.zip")) as archive:
+    with zipfile.ZipFile(zip_results(tmp_path / "m", hidden_set("GOT-10k-test", "a"), tmp_path / "m.zip")) as archive:
         assert archive.namelist() == ["a/a_001.txt", "a/a_002.txt", "a/a_003.txt", "a/a_time.txt"]
         assert archive.read("a/a_time.txt") == b"0.100000,0.200000,0.300000\n" * 4 and archive.read(
             "a/a_003.txt"
@@ -374,7 +374,7 @@ def test_all_repetitions_and_their_times_are_packed(tmp_path):
     with pytest.raises(
         ResultError, match="a_time.txt line 1 needs a number of seconds for each of 3 repetitions, got 0.1,0.2"
     ):
-        zip_ope(tmp_path / "m", hidden_set("GOT-10k-test", "a"), tmp_path / "m.zip")
+        zip_results(tmp_path / "m", hidden_set("GOT-10k-test", "a"), tmp_path / "m.zip")
     (folder / "a_time.txt").write_text("0.1,0.2,0.3\n" * 3 + "0.1\n")
     (folder / "a_003.txt").rename(folder / "a_004.txt")
     with pytest.raises(ResultError, match="has no a_003.txt, but later repetitions"):
@@ -383,7 +383,7 @@ def test_all_repetitions_and_their_times_are_packed(tmp_path):
     with pytest.raises(
         ResultError, match="a_time.txt line 4 needs a number of seconds for each of 3 repetitions, got 0.1"
     ):
-        zip_ope(tmp_path / "m", hidden_set("GOT-10k-test", "a"), tmp_path / "m.zip")
+        zip_results(tmp_path / "m", hidden_set("GOT-10k-test", "a"), tmp_path / "m.zip")
 
 
 def test_a_zip_is_made_of_all_videos_or_not_at_all(tmp_path):
