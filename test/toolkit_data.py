@@ -10,10 +10,17 @@ import cv2
 import numpy as np
 import pytest
 
+from pysot.toolkit.datasets.label_files import LabelFiles
 from pysot.toolkit.datasets.sequence import Dataset, Sequence, VotSettings
 from pysot.toolkit.evaluation.eao import expected_average_overlap, expected_overlap
+from pysot.toolkit.evaluation.objects import ObjectsScore, load_objects, score_objects
+from pysot.toolkit.protocol import Protocol, Report
+from pysot.toolkit.report.objects_overview import objects_overview
+from pysot.toolkit.report.objects_plots import objects_figures
+from pysot.toolkit.report.objects_tables import TITLES, by_attribute, objects_tables, objects_text
 from pysot.toolkit.results.files import Trajectory, save_vot
 from pysot.toolkit.results.paths import vot_file
+from pysot.utils.label_images import encode_label_image
 
 
 def moving_polygons(frames: int, tilt: float = 0.3) -> list[np.ndarray]:
@@ -47,6 +54,51 @@ def trajectory(frames=30, lost=(), box=(20, 20, 19, 19)) -> Trajectory:
 def eao_of(runs, tags, settings) -> dict[str, float]:
     """Return the EAO per tag of runs."""
     return expected_average_overlap(expected_overlap(runs, tags, settings), tags, settings)
+
+
+def save_labels(folder: Path, images) -> list[Path]:
+    """Write label images (H, W) uint8 as 00000.png, ...; None leaves a frame out. Return the paths of all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{index:05d}.png" for index in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        if image is not None:
+            path.write_bytes(encode_label_image(image))
+    return paths
+
+
+def objects_sequence(folder: Path, objects=None, joined=False, frames=None) -> Sequence:
+    """Return a sequence of objects whose label images lie in `folder`: 1 and 2 from the first frame by default.
+
+    Frames are on the disk if their paths are given.
+    """
+    paths = sorted(folder.glob("*.png"))
+    labels = LabelFiles(list(paths), objects or {1: 0, 2: 0}, joined)
+    frames = frames or [f"{folder.name}/{path.stem}.jpg" for path in paths]
+    return Sequence(folder.name, frames, [np.full(4, np.nan)] * len(paths), None, None, labels=labels)
+
+
+OBJECTS = Protocol(
+    name="objects",
+    dataset_protocols=("objects",),
+    experiment="",
+    tasks=lambda dataset, sequence, tracker_dir: [],
+    load=load_objects,
+    score=score_objects,
+    score_class=ObjectsScore,
+    report=Report(objects_text, objects_tables, TITLES, by_attribute, objects_figures, objects_overview),
+    is_default=True,
+)
+
+
+def two_squares(frames=12, shift=0, size=(60, 90)) -> list[np.ndarray]:
+    """Return label images of two squares of 16 pixels that drift to the right, `shift` pixels further down."""
+    images = []
+    for index in range(frames):
+        image = np.zeros(size, np.uint8)
+        image[10 + shift : 26 + shift, 5 + index : 21 + index] = 1
+        image[34 + shift : 50 + shift, 40 + index : 56 + index] = 2
+        images.append(image)
+    return images
 
 
 class ShakingTracker:

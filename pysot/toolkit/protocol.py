@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pysot.toolkit.datasets.label_files import LabelFiles
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.results.trajectory import Trajectory
 from pysot.utils.registry import lookup
@@ -112,12 +113,14 @@ class Timeline:
     """Timeline of a tracker on a sequence, for the report to draw.
 
     overlap (N,): NaN on frames that do not count. losses: frames, from 0. regions (N, 4) or (N, 8): NaN on frames
-    without a region; None if the images of the sequence are not on the disk.
+    without a region; None if the images of the sequence are not on the disk, or if results are masks. Those are
+    `labels`, label images that are read when they are drawn.
     """
 
     overlap: np.ndarray
     losses: list[int]
     regions: np.ndarray | None
+    labels: LabelFiles | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,8 +158,8 @@ class Report:
     """Functions that report scores. `mode` is "pysot", "official" or "both"; a score is of the protocol's score class.
 
     text(scores, mode, spread) returns the printed text; `spread` adds mean and spread of several trackers.
-    tables(scores, mode) returns rows by name: "" is the table of trackers; `titles` has the titles of the tables
-    "attributes", "tags" and "videos".
+    tables(scores, mode) returns rows by name: "" is the table of trackers; `titles` has the titles of the others,
+    "attributes", "tags", "videos" and "objects".
     by_tag(score) returns {tag or attribute: value} of one tracker.
     figures(scores, named, official) draws to the files named(kind) and returns them.
     overview(scores, colours) returns the first part of an HTML page; `colours` are by tracker.

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 WIDTH, HEIGHT = 900, 110
+_PICTURE = 110  # height that the style gives pictures
 _POINTS = 900
 
 STYLE = """
@@ -151,14 +152,15 @@ def keys(names_and_colours: Iterable[tuple[str, str]]) -> str:
     )
 
 
-def picture(image: np.ndarray, caption: str, height: int = 110) -> str:
-    """An image (h, w, 3) uint8 BGR inside the page."""
+def picture(image: np.ndarray, caption: str, height: int = _PICTURE) -> str:
+    """An image (h, w, 3) uint8 BGR inside the page, shown with `height` pixels."""
     small = cv2.resize(
         image, (max(1, round(image.shape[1] * height / image.shape[0])), height), interpolation=cv2.INTER_AREA
     )
     data = base64.b64encode(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 82])[1].tobytes()).decode()
+    style = "" if height == _PICTURE else f' style="height:{height}px"'
     return (
-        f'<figure><img alt="{text(caption)}" src="data:image/jpeg;base64,{data}">'
+        f'<figure><img{style} alt="{text(caption)}" src="data:image/jpeg;base64,{data}">'
         f"<figcaption>{text(caption)}</figcaption></figure>"
     )
 

@@ -19,6 +19,7 @@ from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.protocol import NAN, Scores, Timeline
 from pysot.toolkit.report import html_parts as parts
 from pysot.toolkit.report.canvas import colour_of
+from pysot.toolkit.report.mask_pictures import mask_keys, mask_pictures, mask_strip
 from pysot.toolkit.report.overviews import count_cell
 from pysot.utils.files import atomic_write
 from pysot.utils.image import read_image
@@ -142,6 +143,8 @@ def _sequence_part(
             f"{name}: " + " ".join(f"{column} {value:.3g}" for column, value in zip(columns, row, strict=True))
         )
     strips = "".join(_strips(sequence, timelines, colours, name) for name in timelines)
+    if strips and sequence.labels:
+        strips = mask_keys(sequence.labels) + strips
     return (
         f'<details id="{parts.anchor("s", sequence.name)}">'
         f"<summary>{parts.text(sequence.name)} <span class=faint>{len(sequence)} frames</span></summary>"
@@ -150,9 +153,10 @@ def _sequence_part(
 
 
 def _strips(sequence: Sequence, timelines: dict[str, Timeline], colours: dict[str, str], name: str) -> str:
-    """Return the strips of a tracker's losses, and a note on further losses."""
+    """Return the strips of a tracker's losses, and a note on further losses; of masks, a strip of all frames first."""
     losses = timelines[name].losses
-    strips = "".join(_strip(sequence, timelines, colours, name, loss) for loss in losses[:MAX_STRIPS])
+    strips = mask_strip(sequence, timelines[name], name) if sequence.labels else ""
+    strips += "".join(_strip(sequence, timelines, colours, name, loss) for loss in losses[:MAX_STRIPS])
     if not strips or len(losses) <= MAX_STRIPS:
         return strips
     more = f"<p class=faint>{len(losses) - MAX_STRIPS} more losses of {parts.text(name)} have no pictures here.</p>"
@@ -160,8 +164,30 @@ def _strips(sequence: Sequence, timelines: dict[str, Timeline], colours: dict[st
 
 
 def _strip(sequence: Sequence, timelines: dict[str, Timeline], colours: dict[str, str], name: str, loss: int) -> str:
-    """Return frames around a loss with the ground truth and all trackers, "" if images are missing."""
+    """Return frames around a loss with the ground truth and all trackers, "" if images are missing.
+
+    Masks are those of the tracker that lost its objects.
+    """
     frames = sorted({min(max(loss + offset, 0), len(sequence) - 1) for offset in STRIP_OFFSETS})
+    if sequence.labels:
+        pictures = mask_pictures(sequence, timelines[name], frames, loss)
+    else:
+        pictures = _region_pictures(sequence, timelines, colours, name, frames, loss)
+    if not pictures:
+        return ""
+    lost = "all objects" if sequence.labels and len(sequence.labels.objects) > 1 else "it"
+    return f"<h3>{parts.text(name)} loses {lost} at frame {loss + 1}</h3><div class=strip>{pictures}</div>"
+
+
+def _region_pictures(
+    sequence: Sequence,
+    timelines: dict[str, Timeline],
+    colours: dict[str, str],
+    name: str,
+    frames: list[int],
+    loss: int,
+) -> str:
+    """Return pictures of frames with the regions of the ground truth and all trackers, "" if images are missing."""
     if not all(os.path.isfile(sequence.frame_paths[index]) for index in frames):
         return ""
     pictures = []
@@ -180,7 +206,7 @@ def _strip(sequence: Sequence, timelines: dict[str, Timeline], colours: dict[str
         if index == loss:
             draw_label(image, "lost", (6, 0), _bgr(colours[name]))
         pictures.append(parts.picture(image, f"frame {index + 1}"))
-    return f"<h3>{parts.text(name)} loses it at frame {loss + 1}</h3><div class=strip>{''.join(pictures)}</div>"
+    return "".join(pictures)
 
 
 def _bgr(colour: str) -> tuple[int, int, int]:

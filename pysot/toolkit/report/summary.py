@@ -15,7 +15,7 @@ def score_text(scores: Scores, mode: str = "pysot", spread: bool = False) -> str
 def rows_of(scores: Scores, mode: str, details: bool = True) -> dict[str, Rows]:
     """Return the tables of a set by name.
 
-    "" is the table of trackers. "attributes", and with `details` "tags" and "videos", are included if they have rows.
+    "" is the table of trackers. "attributes", and with `details` the others, are included if they have rows.
     """
     tables = scores.protocol.report.tables(scores, mode_of(mode))
     return {
@@ -29,7 +29,7 @@ def tag_values(scores: Scores) -> dict[str, dict[str, float]]:
 
 
 def full_text(scores: Scores, mode: str, details: bool) -> str:
-    """Return the text of eval.py: tables of trackers and attributes, with `details` also of tags and videos."""
+    """Return the text of eval.py: tables of trackers and attributes, with `details` also the others."""
     titles = scores.protocol.report.titles
     parts = [f"{titles[name]}\n{table(rows)}" for name, rows in rows_of(scores, mode, details).items() if name]
     return "\n\n".join([score_text(scores, mode), *parts])

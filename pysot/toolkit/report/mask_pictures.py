@@ -1,0 +1,102 @@
+"""Pictures of masks of objects for an HTML page: the truth is tinted, the tracker's masks are outlines.
+
+The colours are those of the palette of DAVIS, a third brighter.
+"""
+
+import cv2
+import numpy as np
+
+from pysot.toolkit.datasets.label_files import LabelFiles
+from pysot.toolkit.datasets.sequence import Sequence
+from pysot.toolkit.protocol import Timeline
+from pysot.toolkit.report import html_parts as parts
+from pysot.utils.image import read_image
+from pysot.utils.label_images import davis_palette
+from pysot.utils.masks import Mask
+from pysot.utils.visualize import draw_outline
+
+_FRAMES = 6  # of a strip through a sequence
+_HEIGHT = 160  # pixels of a picture: more than others have, since outlines are thin
+_GREY = 128  # behind masks without a frame
+_TINT = 0.45  # opacity of the truth
+_LINE = 120  # rows of a frame for each pixel of an outline's width
+_WHITE = (255, 255, 255)
+
+
+def mask_strip(sequence: Sequence, timeline: Timeline, name: str) -> str:
+    """Return frames from the first to the last one of a sequence with the masks of a tracker, "" without masks."""
+    frames = np.unique(np.linspace(0, len(sequence) - 1, _FRAMES).round().astype(int)).tolist()
+    pictures = mask_pictures(sequence, timeline, frames)
+    return f"<h3>{parts.text(name)}</h3><div class=strip>{pictures}</div>" if pictures else ""
+
+
+def mask_pictures(sequence: Sequence, timeline: Timeline, frames: list[int], lost: int | None = None) -> str:
+    """Return the pictures of frames, from 0, with their mean J below, and on the frame `lost` that word.
+
+    A frame without any mask has no picture.
+    """
+    pictures = []
+    for index in frames:
+        image = draw_masks(sequence, timeline, index)
+        if image is None:
+            continue
+        overlap = timeline.overlap[index]
+        caption = f"frame {index + 1}" + (f", J {overlap:.2f}" if np.isfinite(overlap) else "")
+        caption += ", lost" if index == lost else ""
+        pictures.append(parts.picture(image, caption, _HEIGHT))
+    return "".join(pictures)
+
+
+def draw_masks(sequence: Sequence, timeline: Timeline, index: int) -> np.ndarray | None:
+    """Return a frame (H, W, 3) uint8 BGR, from 0, with the masks of the ground truth and of a tracker.
+
+    Without the frame, or with one of another size, the masks are on grey. A mask that is missing or damaged is left
+    out; None if both are.
+    """
+    assert sequence.labels is not None and timeline.labels is not None  # the scores of this protocol have them
+    truth, numbers = _read(sequence.labels, index), _read(timeline.labels, index)
+    known = truth if truth is not None else numbers
+    if known is None:
+        return None
+    image, colours = _background(sequence.frame_paths[index], known.shape), _colours()[:, ::-1]
+    if truth is not None:
+        tinted = cv2.addWeighted(image, 1 - _TINT, colours[truth], _TINT, 0)
+        image = np.where(truth[..., None] > 0, tinted, image)
+    if numbers is not None:
+        width = max(1, round(image.shape[0] / _LINE))
+        for number in np.unique(numbers[numbers > 0]).tolist():
+            mask = Mask(0, 0, numbers == number)
+            draw_outline(image, mask, _WHITE, 2 * width)  # an edge, for dark colours on dark frames
+            draw_outline(image, mask, colours[number].tolist(), width)
+    return image
+
+
+def mask_keys(labels: LabelFiles) -> str:
+    """Say what the pictures show, and the colours of the objects."""
+    colours = _colours()
+    objects = [(f"object {number}", f"#{colours[number].tobytes().hex()}") for number in labels.objects]
+    return f"<p class=faint>Ground truth is tinted, masks of a tracker are outlines.</p>{parts.keys(objects)}"
+
+
+def _colours() -> np.ndarray:
+    """Return the colour of each number, (256, 3) uint8 RGB."""
+    palette = davis_palette().astype(np.float64)
+    return np.minimum(np.rint(palette * 255 / 191), 255).astype(np.uint8)
+
+
+def _read(labels: LabelFiles, index: int) -> np.ndarray | None:
+    """Return the numbers of a label image, None if it is missing or damaged."""
+    if labels.paths[index] is None:
+        return None
+    try:
+        return labels.read(index)
+    except (OSError, ValueError):
+        return None
+
+
+def _background(path: str, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        image = read_image(path)
+    except (OSError, ValueError):
+        image = None
+    return image if image is not None and image.shape[:2] == shape else np.full((*shape, 3), _GREY, np.uint8)
