@@ -24,7 +24,7 @@ class Sequence:
     removed. `attributes` describe the entire sequence. `present` (N,) is False in frames that LaSOT does not count,
     `visible` (N,) in frames that the average overlap of GOT-10k does not count; None means that all frames count.
     `anchors` are (frame, backwards) of the runs of multi-start sets. `masks` holds the ground truth of frames that are
-    annotated with a mask, by frame; its bounding box is in `ground_truth`.
+    annotated with a mask, by frame; its bounding box is in `ground_truth`, NaN for a mask without pixels.
     `similar_names` lists the other sequences of the set whose names differ in spelling only.
 
     Raises ValueError that names the sequence if the parts do not fit together.
