@@ -56,9 +56,10 @@ def build_in_process(
 def make_run(
     args: argparse.Namespace, cfg: CfgNode, model: torch.nn.Module, snapshot: Path | None, slots: int, workers: int
 ) -> Callable[..., Progress]:
-    """Return a function that tracks a data set with workers: run(dataset, folder, on_frames, on_sequence, experiment).
+    """Return a function that tracks a data set with workers.
 
-    On a CPU they are threads that share the network, on cards they are processes.
+    It is called as run(dataset, folder, on_frames, on_sequence, experiment, binary), see `run_in_threads`. On a CPU the
+    workers are threads that share the network, on cards they are processes.
     """
     if next(model.parameters()).device.type == "cpu":
         return partial(run_in_threads, lambda number: build_for_slots(model, cfg, slots), workers)
@@ -73,8 +74,13 @@ def make_run(
     return run
 
 
-def track(run: Callable[..., Progress], dataset: Dataset, folder: Path, protocol: Protocol) -> dict[str, str]:
-    """Track with a function of `make_run`; return the failed sequences with the reasons."""
+def track(
+    run: Callable[..., Progress], dataset: Dataset, folder: Path, protocol: Protocol, binary: bool
+) -> dict[str, str]:
+    """Track with a function of `make_run`; return the failed sequences with the reasons.
+
+    `binary`: results are the official toolkit's binary files.
+    """
     experiment = protocol.experiment
     frames = {sequence.name: frames_to_track(dataset, sequence, folder, experiment) for sequence in dataset.sequences}
     with _cli.progress_bar(None, total=sum(frames.values()), description=dataset.name) as bar:
@@ -96,7 +102,7 @@ def track(run: Callable[..., Progress], dataset: Dataset, folder: Path, protocol
             bar.update(count - tracked)
             tracked = count
 
-        return run(dataset, folder, on_frames, on_sequence, experiment).failed
+        return run(dataset, folder, on_frames, on_sequence, experiment, binary).failed
 
 
 def draw(dataset: Dataset, folder: Path, protocol: Protocol, with_masks: bool) -> None:
@@ -108,9 +114,10 @@ def draw(dataset: Dataset, folder: Path, protocol: Protocol, with_masks: bool) -
     with _cli.progress_bar(None, total=sum(map(len, dataset.sequences)), description="drawing") as bar:
         for sequence in dataset.sequences:
             task = protocol.tasks(dataset, sequence, folder)[0]
-            trajectory, masks = task.load(task.path, len(task.sequence)), load_target_masks(task.path)
+            result = protocol.written_result(task)
+            trajectory, masks = task.load(result, len(task.sequence)), load_target_masks(result)
             path = videos / f"{sequence.name}.mp4"
             logger.info("wrote %s", render(task.sequence, trajectory, path, bar.update, masks))
-            if with_masks and not masks:
+            if with_masks and not masks and not trajectory.masks:
                 text = "%s has no masks to draw: it was tracked without --vis; remove it to track %s again"
-                logger.warning(text, task.path, sequence.name)
+                logger.warning(text, result, sequence.name)

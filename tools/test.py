@@ -73,6 +73,11 @@ def parse_arguments() -> argparse.Namespace:
         "beside the results",
     )
     parser.add_argument(
+        "--binary",
+        action="store_true",
+        help="of VOT sets: write results as the official toolkit's binary files (.bin) instead of text",
+    )
+    parser.add_argument(
         "--results_dir",
         default="results",
         help="results are written to <results_dir>/<DATASET>/<model> (default: results)",
@@ -96,6 +101,7 @@ def main() -> None:
         logger.info("part %d of %d has no video", *args.part)
         return
     protocol, missing = find_protocol(dataset, args.experiment), missing_frames(dataset)
+    protocol.check_form(args.binary)
     if len(missing) == len(dataset):
         raise FileNotFoundError(
             f"{dataset.name} has no frames to track: {missing[0]}. Put the frames below {args.datasetdir}"
@@ -143,7 +149,8 @@ def track_snapshots(
         with one_thread(device):
             text = "tracking %d videos of %s with %s on %s, workers: %d, targets of each: %d"
             logger.info(text, len(dataset), dataset.name, folder.name, device_name(device), workers, slots)
-            reasons = track(make_run(args, cfg, model, snapshot, slots, workers), dataset, folder, protocol)
+            run = make_run(args, cfg, model, snapshot, slots, workers)
+            reasons = track(run, dataset, folder, protocol, args.binary)
         failed |= {name: f"{name} with {folder.name}: {reason}" for name, reason in reasons.items()}
         folders.append(folder)
     return folders, failed

@@ -16,7 +16,9 @@ import numpy as np
 
 from pysot.toolkit.datasets.label_files import LabelFiles
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
+from pysot.toolkit.results.paths import written_form
 from pysot.toolkit.results.trajectory import Trajectory
+from pysot.utils.masks import Mask
 from pysot.utils.registry import lookup
 
 NAN = float("nan")
@@ -38,11 +40,13 @@ def mode_of(name: str) -> str:
 class Tracker(typing.Protocol):
     """Interface of a tracker. Images are (H, W, 3) uint8 BGR, boxes xywh.
 
-    `track` returns {'bbox': xywh, 'best_score': confidence[, 'polygon': 8 numbers][, 'target_mask']}, the last with
-    the methods of `pysot.tracker.target_mask.TargetMask`.
+    `init` gets the region that an attribute `starts_on` names: "box" (4 numbers, also without the attribute), "polygon"
+    (8 numbers) or "mask" (bool (H, W)), see `pysot.toolkit.tracking.start`.
+    `track` returns {'bbox': xywh, 'best_score': confidence[, 'polygon': 8 numbers][, 'target_mask'][, 'mask']}:
+    'target_mask' with the methods of `pysot.tracker.target_mask.TargetMask`, or 'mask' (H, W), bool or probabilities.
     """
 
-    def init(self, image: np.ndarray, box_xywh: Any, /) -> object: ...
+    def init(self, image: np.ndarray, region: Any, /) -> object: ...
 
     def track(self, image: np.ndarray, /) -> dict[str, Any]: ...
 
@@ -70,10 +74,16 @@ class BatchTracker(typing.Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """Request to a tracker: start on frame `index`, from 0, with a box xywh; or without a box, track that frame."""
+    """Request to a tracker: start on frame `index`, from 0, with a box xywh; or without a box, track that frame.
+
+    A start also has what the box was made of, for trackers that start on it: the annotated `mask`, and the annotated
+    `region` (4 or 8 numbers); each is None if there is none.
+    """
 
     index: int
     box_xywh: np.ndarray | None = None
+    mask: Mask | None = None
+    region: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -97,15 +107,15 @@ Steps = Generator[Request, Answer, Trajectory]
 class Task:
     """Part of a sequence to track, and the file of its result.
 
-    steps(sequence, on_frame) tracks it, save(trajectory) writes the file, and load(path, frames) reads it back or
-    raises ResultError.
+    steps(sequence, on_frame) tracks it, save(path, trajectory) writes the file, and load(path, frames) reads it back or
+    raises ResultError. Label images, which the tasks of several objects share, are only looked for, not read.
     """
 
     sequence: Sequence
     path: Path
     steps: Callable[..., Steps]
-    save: Callable[[Trajectory], object]
-    load: Callable[[Path, int], Trajectory]
+    save: Callable[[Path, Trajectory], object]
+    load: Callable[[Path, int], Any]
 
 
 @dataclass(frozen=True)
@@ -188,7 +198,8 @@ class Protocol:
     `sources` are other experiments whose results can be used.
 
     `is_default`: its data sets are tracked this way by default. `restarts`: trackers start again after a loss. `timed`:
-    results depend on the time a frame takes, so no other process should share the machine.
+    results depend on the time a frame takes, so no other process should share the machine. `has_binary`: results may
+    also be binary files of the official toolkit.
     """
 
     name: str
@@ -205,6 +216,19 @@ class Protocol:
     is_default: bool = False
     restarts: bool = False
     timed: bool = False
+    has_binary: bool = False
+
+    def check_form(self, binary: bool) -> None:
+        """Raise ValueError if results are asked for in a form that the protocol does not have."""
+        if binary and not self.has_binary:
+            raise ValueError(
+                f"results of the protocol {self.name!r} have no binary form, only those of VOT sets have; leave out "
+                "--binary"
+            )
+
+    def written_result(self, task: Task) -> Path:
+        """Return the file of a task's result, in the form in which it exists."""
+        return written_form(task.path) if self.has_binary else task.path
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def test_an_empty_mask():
 
 
 def test_text_by_hand_and_back():
-    mask = parse_mask("m10,20,4,2,1,2,2,1")
+    mask = parse_mask("m10,20,4,2,1,2,2,1,2")
     assert mask.pixels.astype(int).tolist() == [[0, 1, 1, 0], [0, 1, 0, 0]] and mask.box.tolist() == [11, 20, 2, 2]
     rng = np.random.default_rng(0)
     for _ in range(50):
@@ -36,10 +36,10 @@ def test_text_by_hand_and_back():
 def test_ground_truth_with_masks(tmp_path):
     """A mask counts as its box. An empty mask, or a single number in a file with masks, is no ground truth."""
     path = tmp_path / "groundtruth.txt"
-    path.write_text("\ufeffm10,20,4,2,1,2,2,1\nm0,0,2,2,4\n0\n1,2,3,4\n\n", encoding="utf-8")
+    path.write_text("\ufeffm10,20,4,2,1,2,2,1,2\nm0,0,2,2,4\n0\n1,2,3,4\n\n", encoding="utf-8")
     regions, masks = region_lines(path)
     np.testing.assert_array_equal(regions, [[11, 20, 2, 2], [np.nan] * 4, [np.nan] * 4, [1, 2, 3, 4]])
-    assert list(masks) == [0] and masks[0].box.tolist() == [11, 20, 2, 2]
+    assert list(masks) == [0, 1] and masks[0].box.tolist() == [11, 20, 2, 2] and not masks[1].pixels.any()
     path.write_text("1,2,3,4\n0\n")
     assert [region.tolist() for region in region_lines(path)[0]] == [[1, 2, 3, 4], [0]] and not region_lines(path)[1]
 

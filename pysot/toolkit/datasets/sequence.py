@@ -25,8 +25,8 @@ class Sequence:
     removed. `attributes` describe the entire sequence. `present` (N,) is False in frames that LaSOT does not count,
     `visible` (N,) in frames that the average overlap of GOT-10k does not count; None means that all frames count.
     `anchors` are (frame, backwards) of the runs of multi-start sets. `masks` holds the ground truth of frames that are
-    annotated with a mask, by frame; its bounding box is in `ground_truth`.
-    `labels` are the label images of a sequence whose objects are annotated with masks; its `ground_truth` is NaN.
+    annotated with a mask, by frame; its bounding box is in `ground_truth`, NaN for a mask without pixels. `labels` are
+    the label images of a sequence whose objects are annotated with masks; its `ground_truth` is NaN.
     `similar_names` lists the other sequences of the set whose names differ in spelling only.
 
     Raises ValueError that names the sequence if the parts do not fit together.

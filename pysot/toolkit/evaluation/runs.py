@@ -10,7 +10,7 @@ import numpy as np
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.evaluation.loading import drawable_regions, find_losses
 from pysot.toolkit.protocol import NAN, Timeline, TrackerScore
-from pysot.toolkit.region.masks import mask_overlap
+from pysot.toolkit.region.masks import equals_none, mask_overlap
 from pysot.toolkit.region.official_raster import official_overlaps
 from pysot.toolkit.region.raster import region_table
 from pysot.toolkit.results.trajectory import START, Trajectory
@@ -84,7 +84,8 @@ class Run:
 def run_overlaps(sequence: Sequence, run: Trajectory) -> np.ndarray:
     """Return the overlaps (N,) as the official toolkit counts them.
 
-    0 where only one of tracker and ground truth has a region, 1 where neither has.
+    1 where neither tracker nor ground truth has a region; 0 where only one has, unless its extent is none, see
+    `equals_none`.
     """
     truth = region_table(sequence.ground_truth)
     width, height = sequence.width or UNBOUNDED, sequence.height or UNBOUNDED
@@ -97,6 +98,10 @@ def run_overlaps(sequence: Sequence, run: Trajectory) -> np.ndarray:
             )
     no_region, no_truth = (~np.isfinite(table[:, :4]).all(axis=1) for table in (run.regions, truth))
     overlaps[no_region & no_truth] = 1.0
+    for frame in np.flatnonzero(no_region != no_truth).tolist():
+        of_one = sequence if no_region[frame] else run
+        numbers = (truth if no_region[frame] else run.regions)[frame]
+        overlaps[frame] = equals_none(of_one.masks.get(frame, numbers[np.isfinite(numbers)]))
     return overlaps
 
 

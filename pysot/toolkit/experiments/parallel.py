@@ -62,6 +62,7 @@ def run_in_processes(
     on_frames: Callable[[int], None] | None = None,
     on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None = None,
     experiment: str | None = None,
+    binary: bool = False,
 ) -> Progress:
     """Track a data set as `runner.run_dataset`, in `workers` processes.
 
@@ -74,7 +75,7 @@ def run_in_processes(
     shared = _Shared(context.Value("Q", 0), context.Value("Q", 0), context.Queue())
     unfinished = {sequence.name: sequence for sequence in dataset.sequences}
     try:
-        with worker_pool(workers, partial(_prepare, build, shared, dataset, tracker_dir, experiment)) as submit:
+        with worker_pool(workers, partial(_prepare, build, shared, dataset, tracker_dir, experiment, binary)) as submit:
             calls = [submit() for _ in range(workers)]
             return _collect(shared, calls, unfinished, on_frames, on_sequence)
     except BrokenProcessPool:
@@ -93,6 +94,7 @@ def run_in_threads(
     on_frames: Callable[[int], None] | None = None,
     on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None = None,
     experiment: str | None = None,
+    binary: bool = False,
 ) -> Progress:
     """Track a data set as `run_in_processes`, in `workers` threads of this process.
 
@@ -102,7 +104,7 @@ def run_in_threads(
     unfinished = {sequence.name: sequence for sequence in dataset.sequences}
     with ThreadPoolExecutor(workers, "tracker") as threads:
         try:
-            work = partial(_work, build, shared, dataset, tracker_dir, experiment)
+            work = partial(_work, build, shared, dataset, tracker_dir, experiment, binary)
             calls = [threads.submit(work, number) for number in range(workers)]
             return _collect(shared, calls, unfinished, on_frames, on_sequence)
         finally:
@@ -116,11 +118,12 @@ def _work(
     dataset: Dataset,
     tracker_dir: str | os.PathLike,
     experiment: str | None,
+    binary: bool,
     number: int,
 ) -> None:
     """Build the tracker of a thread, and track the sequences that it takes."""
     with contextlib.suppress(_Stopped):
-        _prepare(build, shared, dataset, tracker_dir, experiment, number)()
+        _prepare(build, shared, dataset, tracker_dir, experiment, binary, number)()
 
 
 def _collect(
@@ -167,6 +170,7 @@ def _prepare(
     dataset: Dataset,
     tracker_dir: str | os.PathLike,
     experiment: str | None,
+    binary: bool,
     number: int,
 ) -> Callable[[], None]:
     """Build the tracker of a worker; return a function that tracks the sequences that it takes."""
@@ -185,7 +189,8 @@ def _prepare(
             sent = trajectory and replace(trajectory, masks={}, target_masks=())
             shared.reports.put((sequence.name, state, progress.failed.get(sequence.name, ""), sent))
 
-        run_sequences(tracker, dataset, _take(dataset, shared.taken), tracker_dir, progress, count, report, experiment)
+        sequences = _take(dataset, shared.taken)
+        run_sequences(tracker, dataset, sequences, tracker_dir, progress, count, report, experiment, binary)
 
     return track
 

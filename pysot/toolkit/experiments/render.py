@@ -22,9 +22,10 @@ def render(
 ) -> Path:
     """Write the frames with ground truth and tracked region to a video or folder `path`, see visualize.FrameWriter.
 
-    `masks` of the target, by frame, are drawn as outlines. Returns the written path.
+    `masks` of the target, by frame, are drawn as outlines, and masks that are regions of the result. Returns the
+    written path.
     """
-    masks = masks or {}
+    masks = {**(masks or {}), **trajectory.masks}
     with FrameWriter(path) as writer:
         for index, (frame_path, truth) in enumerate(zip(sequence.frame_paths, sequence.ground_truth, strict=True)):
             code = int(trajectory.codes[index])

@@ -3,11 +3,11 @@
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
-from pysot.toolkit.protocol import BatchTracker, Task, Tracker
+from pysot.toolkit.protocol import BatchTracker, Protocol, Task, Tracker
 from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.results.lines import ResultError
 from pysot.toolkit.results.target_masks import save_target_masks
@@ -42,7 +42,7 @@ def lockstep_slots(
     """Return the slots of each process's tracker: `batch`, or fewer so that each of `workers` processes gets tasks."""
     protocol = find_protocol(dataset, experiment)
     tasks = (task for sequence in dataset.sequences for task in protocol.tasks(dataset, sequence, Path(tracker_dir)))
-    unfinished = sum(not task.path.exists() for task in tasks)
+    unfinished = sum(not protocol.written_result(task).exists() for task in tasks)
     return max(1, min(batch, -(-unfinished // workers)))
 
 
@@ -53,18 +53,21 @@ def run_dataset(
     on_frame: Callable[[Sequence, Step], None] | None = None,
     on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None = None,
     experiment: str | None = None,
+    binary: bool = False,
 ) -> Progress:
     """Track all sequences and write each result as soon as it exists; a second call resumes where the first stopped.
 
     A batch tracker tracks several tasks in lockstep, the longest sequences first. A valid result that exists is kept.
-    An exception of the tracker or of an image ends that task only, and its sequence is reported in `failed`; an
-    exception while writing (a full disk) is raised. on_sequence(sequence, 'kept' | 'tracked' | 'failed', last
-    trajectory if tracked) is called after each. `experiment` is one of the set's, by default its default one. Raises
-    ValueError for a batch tracker in a timed experiment.
+    An exception of the tracker or of an image, or a mask that has no binary form, ends that task only, and its sequence
+    is reported in `failed`; an exception while writing (a full disk) is raised. on_sequence(sequence, 'kept' |
+    'tracked' | 'failed', last trajectory if tracked) is called after each. `experiment` is one of the set's, by default
+    its default one. `binary`: results are written as the official toolkit's binary files; one that exists in either
+    form is kept. Raises ValueError for a batch tracker in a timed experiment, and for `binary` where there is no such
+    form.
     """
     sequences = dataset.longest_first() if isinstance(tracker, BatchTracker) else dataset.sequences
     progress = Progress()
-    run_sequences(tracker, dataset, sequences, tracker_dir, progress, on_frame, on_sequence, experiment)
+    run_sequences(tracker, dataset, sequences, tracker_dir, progress, on_frame, on_sequence, experiment, binary)
     return progress
 
 
@@ -77,19 +80,25 @@ def run_sequences(
     on_frame: Callable[[Sequence, Step], None] | None = None,
     on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None = None,
     experiment: str | None = None,
+    binary: bool = False,
 ) -> None:
     """Track sequences of a data set as `run_dataset`; each is taken from the iterable when the tracker is free.
 
     `progress` has the outcome of a sequence before on_sequence is called.
     """
     protocol = find_protocol(dataset, experiment)
-    ledger = _Ledger(progress, on_sequence)
+    protocol.check_form(binary)
+    ledger = _Ledger(protocol, progress, on_sequence)
 
     def on_step(task: Task, step: Step) -> None:
         if on_frame:
             on_frame(ledger.open[task.sequence.name].sequence, step)
 
-    tasks = ledger.open_tasks(sequences, lambda sequence: protocol.tasks(dataset, sequence, Path(tracker_dir)))
+    def tasks_of(sequence: Sequence) -> list[Task]:
+        tasks = protocol.tasks(dataset, sequence, Path(tracker_dir))
+        return [replace(task, path=task.path.with_suffix(".bin")) for task in tasks] if binary else tasks
+
+    tasks = ledger.open_tasks(sequences, tasks_of)
     if isinstance(tracker, BatchTracker):
         if protocol.timed:
             raise ValueError(
@@ -116,8 +125,12 @@ class _Ledger:
     """Sequences under way, and the progress of those that are done."""
 
     def __init__(
-        self, progress: Progress, on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None
+        self,
+        protocol: Protocol,
+        progress: Progress,
+        on_sequence: Callable[[Sequence, str, Trajectory | None], None] | None,
     ) -> None:
+        self.protocol = protocol
         self.progress = progress
         self.on_sequence = on_sequence
         self.open: dict[str, _OpenSequence] = {}
@@ -125,7 +138,7 @@ class _Ledger:
     def open_tasks(self, sequences: Iterable[Sequence], tasks_of: Callable[[Sequence], list[Task]]) -> Iterator[Task]:
         """Yield the tasks without a valid result; report sequences that have none."""
         for sequence in sequences:
-            tasks = [task for task in tasks_of(sequence) if not _has_valid_result(task)]
+            tasks = [task for task in tasks_of(sequence) if not _is_valid(task, self.protocol.written_result(task))]
             if tasks:
                 self.open[sequence.name] = _OpenSequence(sequence, len(tasks))
                 yield from tasks
@@ -137,12 +150,11 @@ class _Ledger:
         """Write the result of a task, or keep its exception; report its sequence after the last one."""
         entry = self.open[task.sequence.name]
         entry.remaining -= 1
-        if isinstance(outcome, Trajectory):
-            save_target_masks(task.path, outcome)
-            task.save(outcome)
+        error = _save(task, outcome) if isinstance(outcome, Trajectory) else outcome
+        if isinstance(outcome, Trajectory) and error is None:
             entry.trajectory = outcome
         else:
-            entry.error = entry.error or outcome
+            entry.error = entry.error or error
         if entry.remaining:
             return
         name = self.open.pop(task.sequence.name).sequence.name
@@ -160,11 +172,22 @@ class _Ledger:
             self.on_sequence(sequence, state, trajectory)
 
 
-def _has_valid_result(task: Task) -> bool:
-    if not task.path.exists():
+def _save(task: Task, trajectory: Trajectory) -> ValueError | None:
+    """Write the result of a task; return the error if it can't be written in its form."""
+    try:
+        save_target_masks(task.path, trajectory)
+        task.save(task.path, trajectory)
+    except ValueError as error:
+        return error
+    return None
+
+
+def _is_valid(task: Task, path: Path) -> bool:
+    """Return whether a file exists and is a valid result of a task."""
+    if not path.exists():
         return False
     try:
-        task.load(task.path, len(task.sequence))
+        task.load(path, len(task.sequence))
     except ResultError as error:
         logger.warning("%s: tracking it again", error)
         return False

@@ -78,4 +78,5 @@ LONG_TERM = Protocol(
     score_class=RunScore,
     report=run_report("precision by recall"),
     is_default=True,
+    has_binary=True,
 )

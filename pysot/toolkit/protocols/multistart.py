@@ -20,11 +20,12 @@ from pysot.toolkit.tracking.step import is_usable
 
 
 def tasks(dataset: Dataset, sequence: Sequence, tracker_dir: Path, experiment: str = "baseline") -> list[Task]:
-    """Return one run from each anchor."""
+    """Return one run from each anchor; a tracker of masks is scored by them where the ground truth has masks."""
     return [
         run_task(
             sequence.run_from(frame, backwards),
             anchor_file(tracker_dir, sequence.name, frame, experiment, sequence.similar_names),
+            with_mask=bool(sequence.masks),
         )
         for frame, backwards in sequence.anchors
     ]
@@ -48,10 +49,7 @@ def measure(dataset: Dataset, results: dict[str, list[Run]], mode: str) -> dict[
     assert settings is not None  # `check` requires them
     all_runs, scores, videos = [], [], {}
     for sequence in dataset.sequences:
-        runs = [
-            multistart.AnchorRun(run.overlap, np.array([is_usable(region) for region in run.sequence.ground_truth]))
-            for run in results[sequence.name]
-        ]
+        runs = [multistart.AnchorRun(run.overlap, _visible(run.sequence)) for run in results[sequence.name]]
         scores.append(multistart.sequence_score(runs, len(sequence)))
         videos[sequence.name] = {"accuracy": scores[-1].accuracy, "robustness": scores[-1].robustness}
         all_runs += runs
@@ -63,6 +61,13 @@ def measure(dataset: Dataset, results: dict[str, list[Run]], mode: str) -> dict[
         "robustness": robustness,
     }
     return {"numbers": numbers, "videos": videos, "curve_x": np.arange(settings.high), "curve": curve}
+
+
+def _visible(sequence: Sequence) -> np.ndarray:
+    """Return in which frames (N,) a tracker can miss the target: a mask needs two rows and two columns for that."""
+    smallest = [1 if frame in sequence.masks else 0 for frame in range(len(sequence))]
+    regions = zip(sequence.ground_truth, smallest, strict=True)
+    return np.array([is_usable(truth) and (len(truth) == 8 or min(truth[2:]) > size) for truth, size in regions])
 
 
 def check(dataset: Dataset) -> None:
@@ -87,4 +92,5 @@ MULTI_START = Protocol(
     report=run_report("expected overlap by length in frames"),
     check=check,
     is_default=True,
+    has_binary=True,
 )

@@ -21,11 +21,12 @@ def tasks(dataset: Dataset, sequence: Sequence, tracker_dir: Path) -> list[Task]
     """Return one run; GOT-10k's results have a folder for each video."""
     nested = is_nested(dataset)
     path = ope_file(tracker_dir, sequence.name, nested)
-    save = partial(_save, tracker_dir, sequence.name, nested)
+    save = partial(_save, sequence.name, nested)
     return [Task(sequence, path, one_pass_steps, save, partial(_load, timed=nested))]
 
 
-def _save(tracker_dir: Path, video: str, nested: bool, trajectory: Trajectory) -> None:
+def _save(video: str, nested: bool, path: Path, trajectory: Trajectory) -> None:
+    tracker_dir = path.parents[1 if nested else 0]
     save_ope(tracker_dir, video, trajectory.regions[:, :4], trajectory.seconds, nested, trajectory.batch)
 
 

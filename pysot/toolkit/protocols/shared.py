@@ -20,17 +20,22 @@ def single_run_tasks(
 ) -> list[Task]:
     """Return the task of one run from the first frame to the last. `confidence`: confidences are saved as well."""
     path = vot_file(tracker_dir, sequence.name, experiment=experiment, similar_names=sequence.similar_names)
-    return [run_task(sequence, path, confidence)]
+    return [run_task(sequence, path, confidence, bool(sequence.masks))]
 
 
-def run_task(sequence: Sequence, path: Path, confidence: bool = False) -> Task:
+def run_task(sequence: Sequence, path: Path, confidence: bool = False, with_mask: bool = False) -> Task:
     """Return the task of one run without restarts, with a 1 on the first line of its file.
 
-    Long-term sets, whose results have confidences, want boxes; others the polygon of a tracker that has one.
+    Long-term sets, whose results have confidences, want boxes. Others want the polygon of a tracker that has one, and
+    `with_mask`, where the ground truth has masks, its mask.
     """
-    steps = partial(one_pass_steps, with_start_code=True, with_polygon=not confidence)
-    save = partial(save_vot if confidence else save_without_confidence, path)
-    return Task(sequence, path, steps, save, load_run)
+    steps = partial(
+        one_pass_steps,
+        with_start_code=True,
+        with_polygon=not confidence,
+        with_mask=with_mask and not confidence,
+    )
+    return Task(sequence, path, steps, save_vot if confidence else save_without_confidence, load_run)
 
 
 def save_without_confidence(path: Path, trajectory: Trajectory) -> None:

@@ -20,7 +20,7 @@ def tasks(dataset: Dataset, sequence: Sequence, tracker_dir: Path, experiment: s
     assert dataset.settings is not None  # the protocol's check requires them
     path = vot_file(tracker_dir, sequence.name, experiment=experiment, similar_names=sequence.similar_names)
     steps = partial(supervised_steps, skipping=dataset.settings.skipping)
-    return [Task(sequence, path, steps, partial(save_without_confidence, path), load_baseline)]
+    return [Task(sequence, path, steps, save_without_confidence, load_baseline)]
 
 
 REPORT = Report(supervised_text, supervised_tables, TITLES, by_tag, supervised_figures, supervised_overview)
@@ -36,5 +36,6 @@ SUPERVISED = Protocol(
     report=REPORT,
     check=check_settings,
     is_default=True,
+    has_binary=True,
     restarts=True,
 )

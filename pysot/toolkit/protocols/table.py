@@ -4,6 +4,7 @@ from pysot.toolkit.datasets.sequence import Dataset
 from pysot.toolkit.protocol import Protocol
 from pysot.toolkit.protocols.longterm import LONG_TERM
 from pysot.toolkit.protocols.multistart import MULTI_START
+from pysot.toolkit.protocols.objects import OBJECTS
 from pysot.toolkit.protocols.one_pass import ONE_PASS
 from pysot.toolkit.protocols.realtime import REALTIME_MULTI_START, REALTIME_SUPERVISED
 from pysot.toolkit.protocols.supervised import SUPERVISED
@@ -14,6 +15,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
     MULTI_START,
     LONG_TERM,
     ONE_PASS,
+    OBJECTS,
     REALTIME_SUPERVISED,
     REALTIME_MULTI_START,
     UNSUPERVISED,

@@ -66,9 +66,14 @@ def _burn_in(dataset: Dataset) -> int:
 
 
 def _counted_overlap(run: Run, burn_in: int) -> np.ndarray:
-    """Return the overlaps of the frames after the burn-in where both tracker and ground truth have a region."""
+    """Return the overlaps of the frames after the burn-in where both tracker and ground truth have a region.
+
+    A mask without pixels is one.
+    """
     regions, truth = run.trajectory.regions, region_table(run.sequence.ground_truth)
-    counts = np.isfinite(regions[:, :4]).all(axis=1) & np.isfinite(truth[:, :4]).all(axis=1)
+    has_truth = np.isfinite(truth[:, :4]).all(axis=1)
+    has_truth[[*run.sequence.masks]] = True
+    counts = np.isfinite(regions[:, :4]).all(axis=1) & has_truth
     counts[: burn_in if run.trajectory.codes[0] == START else 0] = False
     return run.overlap[counts]
 
@@ -83,4 +88,5 @@ UNSUPERVISED = Protocol(
     score_class=RunScore,
     report=run_report("share of frames above an overlap"),
     check=check_settings,
+    has_binary=True,
 )

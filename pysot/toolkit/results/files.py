@@ -1,7 +1,8 @@
 """Read and write result files. For their names and folders, see `paths`; for the syntax of lines, see `lines`.
 
 VOT        one line per frame: `1` start, `2` lost, `0` skipped, else a region (4 or 8 numbers, `%.4f`, commas, or a
-           mask). Seconds, confidences and targets of a batch have one number per line
+           mask, see `pysot.utils.masks`, in its smallest window). For the binary form, see `binary`. Seconds,
+           confidences and targets of a batch have one number per line
 one pass   one line x,y,width,height per frame
 """
 
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pysot.toolkit.results.binary import binary_result, read_binary
 from pysot.toolkit.results.lines import Lines, ResultError, read_lines, read_values
-from pysot.toolkit.results.paths import batch_file, ope_file
+from pysot.toolkit.results.paths import batch_file, ope_file, other_form
 from pysot.toolkit.results.trajectory import LOST, SKIPPED, START, TRACKED, Trajectory
 from pysot.utils.files import atomic_write
 
@@ -19,19 +21,35 @@ from pysot.utils.files import atomic_write
 def save_vot(path: str | os.PathLike, trajectory: Trajectory) -> Path:
     """Write a VOT result, and its seconds per frame, confidences and batch if it has them. Returns the result's path.
 
-    Each file is complete or absent.
+    `path` ends in .txt, or in .bin for the binary form; the file of the other form is removed, so that an earlier
+    result is not read. Each file is complete or absent. Raises ValueError that names file and frame for a mask that has
+    no binary form; then nothing is written.
     """
     path = Path(path)
+    content = _content(path, trajectory)
     for name, values in (("time", trajectory.seconds), ("confidence", trajectory.confidence)):
         if values is not None:
             with atomic_write(path.with_name(f"{path.stem}_{name}.value")) as stream:
                 stream.writelines("\n" if value != value else f"{value:.6f}\n" for value in values)
     _save_batch(batch_file(path), trajectory.batch)
-    with atomic_write(path) as stream:
-        for index, (code, region) in enumerate(zip(trajectory.codes, trajectory.regions, strict=True)):
-            mask = trajectory.masks.get(index)
-            stream.write(_line(code, region) if mask is None else mask.text() + "\n")
+    with atomic_write(path, "wb") as stream:
+        stream.write(content)
+    other_form(path).unlink(missing_ok=True)
     return path
+
+
+def _content(path: Path, trajectory: Trajectory) -> bytes:
+    """Return the content of a VOT result in the form that its path asks for."""
+    if path.suffix == ".bin":
+        try:
+            return binary_result(trajectory)
+        except ValueError as error:
+            raise ValueError(f"{path}, {error}") from None
+    lines = []
+    for index, (code, region) in enumerate(zip(trajectory.codes, trajectory.regions, strict=True)):
+        mask = trajectory.masks.get(index)
+        lines.append(_line(code, region) if mask is None else mask.tight().text() + "\n")
+    return "".join(lines).encode()
 
 
 def _save_batch(path: Path, batch: np.ndarray | None) -> None:
@@ -43,9 +61,13 @@ def _save_batch(path: Path, batch: np.ndarray | None) -> None:
             stream.writelines(f"{targets}\n" for targets in batch)
 
 
+def _read_vot(path: str | os.PathLike, frames: int | None) -> Lines:
+    return read_binary(path, frames) if Path(path).suffix == ".bin" else read_lines(path, frames)
+
+
 def load_baseline(path: str | os.PathLike, frames: int | None = None) -> Trajectory:
     """Read a supervised result; `frames` is the required length. Raises ResultError."""
-    lines = read_lines(path, frames)
+    lines = _read_vot(path, frames)
     lines.refuse_masks()
     single = lines.counts == 1
     is_code = (lines.first == SKIPPED) | (lines.first == START) | (lines.first == LOST)
@@ -87,7 +109,7 @@ def load_run(path: str | os.PathLike, frames: int | None = None) -> Trajectory:
     they are `0` or have NaN, which is read as SKIPPED.
     """
     path = Path(path)
-    lines = read_lines(path, frames)
+    lines = _read_vot(path, frames)
     single = lines.counts == 1
     is_start = (lines.first == START) & (np.arange(len(lines)) == 0)
     wrong = np.where(single, (lines.first != SKIPPED) & ~is_start, ~lines.are_regions)

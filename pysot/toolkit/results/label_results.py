@@ -74,31 +74,30 @@ def read_label_result(folder: Path, sequence: Sequence, index: int, shape: tuple
 
 
 class ObjectTrajectories:
-    """Trajectories of a sequence's objects, which are tracked one by one; the last one writes the result `folder`."""
+    """Trajectories of a sequence's objects, which end one by one; the last one writes the result."""
 
-    def __init__(self, sequence: Sequence, folder: Path) -> None:
+    def __init__(self, sequence: Sequence) -> None:
         self.sequence = sequence
-        self.folder = folder
         self._of_object: dict[int, Trajectory] = {}
 
-    def add(self, number: int, trajectory: Trajectory) -> None:
+    def add(self, number: int, folder: Path, trajectory: Trajectory) -> None:
         """Add the trajectory of an object, with soft masks; with that of the last one, write all label images.
 
-        The folder is complete or absent. One that exists is replaced, since it is not complete.
+        The `folder` is complete or absent. One that exists is replaced, since it is not complete.
         """
         labels = self.sequence.labels
         assert labels is not None
         self._of_object[number] = trajectory
         if self._of_object.keys() < labels.objects.keys():
             return
-        part = self.folder.with_name(f".{self.folder.name}.part")
-        for leftover in (part, self.folder):
+        part = folder.with_name(f".{folder.name}.part")
+        for leftover in (part, folder):
             shutil.rmtree(leftover, ignore_errors=True)
         part.mkdir(parents=True)
         for index in range(len(self.sequence)):
             numbers = self._numbers(index, labels.objects)
             label_file(part, self.sequence, index).write_bytes(encode_label_image(numbers))
-        publish_folder(part, self.folder)
+        publish_folder(part, folder)
         self._of_object.clear()
 
     def _numbers(self, index: int, starts: Mapping[int, int]) -> np.ndarray:

@@ -2,11 +2,10 @@
 
 Variants with a clear meaning are accepted (CRLF, byte order mark, tabs, blanks or semicolons between numbers, empty
 lines at the end). Anything else raises a ResultError that names file and line. Masks are read as their bounding boxes,
-and kept. Binary files (.bin) of the official toolkit are supported as well.
+and kept. For binary files, see `binary`.
 """
 
 import os
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pysot.utils.masks import Mask, mask_from_runs, parse_mask
+from pysot.utils.masks import Mask, parse_region_mask
 from pysot.utils.numbers import split_numbers
 
 
@@ -89,12 +88,7 @@ def read_lines(path: str | os.PathLike, frames: int | None = None, allow_extra: 
     If `frames` is given, the file must have that many lines; with `allow_extra` it may have more, which are ignored.
     """
     path = Path(path)
-    if path.suffix == ".bin":
-        entries = _read_binary(path)
-        if frames is not None and len(entries) != frames:
-            raise ResultError(f"{path} has {len(entries)} entries for {frames} frames; track this video again")
-        return entries
-    text = _decode(path, _read(path)).rstrip()
+    text = _decode(path, read_bytes(path)).rstrip()
     lines = text.split("\n")
     if not text:
         raise ResultError(f"{path} is empty; track this video again")
@@ -112,7 +106,8 @@ def read_lines(path: str | os.PathLike, frames: int | None = None, allow_extra: 
         return _read_other_formats(path, lines, extra)
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file. Raises ResultError that names it."""
     if path.is_fifo():  # reading would block until a process writes into it
         raise ResultError(f"{path} is a pipe; replace it by a file")
     try:
@@ -137,7 +132,7 @@ def _read_other_formats(path: Path, lines: list[str], extra: int) -> Lines:
     for number, line in enumerate(lines, start=1):
         try:
             if line.startswith("m"):
-                masks[number - 1] = parse_mask(line)
+                masks[number - 1] = parse_region_mask(line)
                 rows.append(masks[number - 1].box)
             else:
                 rows.append(split_numbers(line))
@@ -146,51 +141,12 @@ def _read_other_formats(path: Path, lines: list[str], extra: int) -> Lines:
     return Lines(path, np.concatenate(rows), np.array([len(numbers) for numbers in rows]), masks, extra)
 
 
-def _read_binary(path: Path) -> Lines:
-    """Parse a binary file of the official toolkit.
-
-    It has a version and the number of entries. Each entry has its kind first: a code (0), a box (1), a polygon of four
-    corners (2) or a mask (3).
-    """
-    data = _read(path)
-    offset = 0
-    rows: list[np.ndarray | Sequence[float]] = []
-    masks: dict[int, Mask] = {}
-
-    def unpack_next(layout: str) -> tuple:
-        nonlocal offset
-        offset += struct.calcsize(layout)
-        return struct.unpack_from(layout, data, offset - struct.calcsize(layout))
-
-    try:
-        version, count = unpack_next("<hI")
-        for index in range(count if version == 1 else 0):
-            (kind,) = unpack_next("<B")
-            if kind == 0:
-                rows.append(unpack_next("<I"))
-            elif kind == 1:
-                rows.append(unpack_next("<4f"))
-            elif kind == 2:
-                rows.append(unpack_next(f"<{2 * unpack_next('<H')[0]}f"))
-            elif kind == 3:
-                x, y, width, height, runs = unpack_next("<hhHHH")
-                masks[index] = mask_from_runs(x, y, width, height, unpack_next(f"<{runs}H"))
-                rows.append(masks[index].box)
-            else:
-                raise ValueError(f"entry {index + 1} is of unknown kind {kind}")
-    except (struct.error, ValueError) as error:
-        raise ResultError(f"{path} is cut off or no binary result ({error}); track this video again") from None
-    if not rows:
-        raise ResultError(f"{path} is empty or no binary result; track this video again")
-    return Lines(path, np.concatenate(rows).astype(np.float64), np.array([len(numbers) for numbers in rows]), masks)
-
-
 def read_values(path: str | os.PathLike, frames: int | None = None) -> np.ndarray | None:
     """Read one number per line (N,), NaN for an empty line; None if the file does not exist. Raises ResultError."""
     path = Path(path)
     if not path.exists():
         return None
-    lines = _decode(path, _read(path)).removesuffix("\n").split("\n")
+    lines = _decode(path, read_bytes(path)).removesuffix("\n").split("\n")
     if frames is not None and len(lines) != frames:
         raise ResultError(f"{path} has {len(lines)} lines for {frames} frames; track this video again")
     values = np.full(len(lines), np.nan)

@@ -3,7 +3,7 @@
 VOT        <tracker>/<experiment>/<video>/<video>_001.txt ... _015.txt, one file per repetition; the experiment is
            `baseline`, `realtime`, `unsupervised` or `longterm`. Beside them are <video>_001_time.value (seconds per
            frame) and <video>_001_confidence.value (long-term sets). Multi-start sets have one file per run instead:
-           <video>_<first frame, 8 digits>.txt
+           <video>_<first frame, 8 digits>.txt. A binary result has the suffix .bin; beside a .txt it is not read
 one pass   <tracker>/<video>.txt, for GOT-10k <tracker>/<video>/<video>_001.txt, _002.txt, ...; seconds per frame are in
            <video>_time.txt, with one column per repetition
 objects    <tracker>/<video>/<frame>.png, see `label_results`
@@ -11,7 +11,7 @@ in a batch <name>_batch.value beside the result <name>.txt: the number of target
            one per frame, 0 for a skipped frame. Each of them has an equal part of the step's seconds in its time file.
            Results that were tracked alone have no such file
 masks      <name>_mask.value beside the result <name>.txt, of a tracker of masks that was asked for them: the target's
-           mask in each frame, for drawing, 0 where there is none
+           mask in each frame, for drawing, 0 where there is none. Results that are masks themselves have no such file
 
 Results may spell the name of a video differently, see `datasets.names`.
 `similar_names` are the other videos of its set whose names differ in spelling only.
@@ -107,6 +107,17 @@ def is_nested(dataset: Dataset) -> bool:
 def ope_file(tracker_dir: str | os.PathLike, video: str, nested: bool = False) -> Path:
     """Return the path that `save_ope` writes the boxes of a video to; with `nested` that of GOT-10k."""
     return Path(tracker_dir) / video / f"{video}_001.txt" if nested else Path(tracker_dir) / f"{video}.txt"
+
+
+def other_form(path: Path) -> Path:
+    """Return the path of the binary form of a VOT result, for that the path of its text."""
+    return path.with_suffix(".txt" if path.suffix == ".bin" else ".bin")
+
+
+def written_form(path: Path) -> Path:
+    """Return the file that is read as the VOT result `path`: its text, or its binary form if only that exists."""
+    text, binary = path.with_suffix(".txt"), path.with_suffix(".bin")
+    return binary if binary.exists() and not text.exists() else text
 
 
 def batch_file(path: Path) -> Path:

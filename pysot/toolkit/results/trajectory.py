@@ -22,10 +22,10 @@ class Trajectory:
     seconds     (N,) float64 per frame, or None
     confidence  (N,) float64 of the tracker, NaN for frames without one, or None
     batch       (N,) int64, the number of targets that shared the seconds of a frame; None if the tracker had one target
-    masks       by frame from 0; their bounding boxes are in `regions`
+    masks       regions that are masks, by frame from 0; their bounding boxes are in `regions`
     soft_masks  of each frame, of an object whose result are label images; else empty
     target_masks    texts of the target's mask by frame, see `Mask.text`, "" for none. They are drawn, the regions are
-                scored. Empty for a tracker without masks
+                scored. Empty for a tracker without masks, and where its masks are the regions
     """
 
     codes: np.ndarray
@@ -64,7 +64,7 @@ class Trajectory:
         batch: Listing[int] = (),
         target_masks: Listing[str] = (),
     ) -> "Trajectory":
-        """Build a trajectory from one entry per frame: 0, 1 or 2, or a region of 4 or 8 numbers.
+        """Build a trajectory from one entry per frame: 0, 1 or 2, a region of 4 or 8 numbers, or a mask.
 
         A `batch` of zeros is the same as None, `target_masks` of "" the same as none.
         """
@@ -72,12 +72,16 @@ class Trajectory:
         entries = list(zip(frames, tracked, strict=True))
         codes = np.array([TRACKED if is_region else int(frame) for frame, is_region in entries], np.int8)
         regions = np.full((len(frames), 8), np.nan)
-        regions[tracked] = region_table([frame for frame, is_region in entries if is_region])
+        masks = {index: frame for index, frame in enumerate(frames) if isinstance(frame, Mask)}
+        regions[tracked] = region_table(
+            [frame.box if isinstance(frame, Mask) else frame for frame, is_region in entries if is_region]
+        )
         return cls(
             codes,
             regions,
             seconds=None if seconds is None else np.asarray(seconds, np.float64),
             confidence=None if confidence is None else np.asarray(confidence, np.float64),
+            masks=masks,
             batch=np.asarray(batch, np.int64) if any(batch) else None,
             target_masks=target_masks if any(target_masks) else (),
         )

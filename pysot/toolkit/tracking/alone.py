@@ -8,6 +8,7 @@ from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.protocol import Answer, Request, Steps, Task, Tracker
 from pysot.toolkit.results.trajectory import Trajectory
 from pysot.toolkit.tracking.frames import FrameDecoder, FrameReader
+from pysot.toolkit.tracking.start import start_region
 from pysot.toolkit.tracking.step import Step, advance
 
 
@@ -35,10 +36,11 @@ def track_alone(tracker: Tracker, sequence: Sequence, steps: Steps, decode_ahead
         frames, request = FrameReader(decoder, sequence), advance(steps)
         while isinstance(request, Request):
             image, outputs = frames.read(request.index), None
+            region = None if request.box_xywh is None else start_region(tracker, image, request)
             began = time.perf_counter()
-            if request.box_xywh is None:
+            if region is None:
                 outputs = tracker.track(image)
             else:
-                tracker.init(image, request.box_xywh)
+                tracker.init(image, region)
             request = advance(steps, Answer(image, outputs, time.perf_counter() - began))
         return request

@@ -12,7 +12,9 @@ from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.protocol import Request, Steps
 from pysot.toolkit.results.soft_masks import SoftMask
 from pysot.toolkit.tracking.one_pass import one_pass_steps
-from pysot.toolkit.tracking.step import Step, advance, polygon_of
+from pysot.toolkit.tracking.step import Step, advance, mask_of, polygon_of
+
+_LEAST = 1e-3  # confidence that a pixel of a target has at least
 
 
 def object_steps(
@@ -31,27 +33,33 @@ def object_steps(
         answer = yield request
         request = advance(steps, answer)
         if answer.outputs is not None:
-            found = soft_mask_of(answer.outputs, *answer.image.shape[:2])
+            found = soft_mask_of(answer.outputs, answer.image)
             masks.append(masks[-1] if found is None else found)
     return replace(request, soft_masks=masks)
 
 
-def soft_mask_of(outputs: dict[str, Any], height: int, width: int) -> SoftMask | None:
-    """Return the target's pixels in the outputs of a tracker, with their confidences; None for a box with NaN.
+def soft_mask_of(outputs: dict[str, Any], image: np.ndarray) -> SoftMask | None:
+    """Return the target's pixels in the frame `image` with their confidences; None for a box with NaN.
 
     A tracker of masks has a probability for each pixel. The target of others is their polygon or box, filled, and each
-    of its pixels has the tracker's confidence (1 without one).
+    of its pixels has the tracker's confidence (1 without one), as has a mask without probabilities. Raises ValueError
+    as `mask_of`.
     """
-    mask = outputs.get("target_mask")
-    if mask is not None:
-        left, top, probabilities = mask.window
-        return SoftMask.of_tracker(left, top, np.where(probabilities > mask.threshold, probabilities, 0))
-    region = np.asarray(outputs["bbox"] if outputs.get("polygon") is None else polygon_of(outputs), np.float64).ravel()
+    target, array = outputs.get("target_mask"), outputs.get("mask")
+    if target is not None:
+        left, top, probabilities = target.window
+        return SoftMask.of_tracker(left, top, np.where(probabilities > target.threshold, probabilities, 0))
     confidence = float(outputs.get("best_score", 1.0))
+    confidence = float(np.clip(confidence, _LEAST, 1)) if confidence == confidence else 1.0
+    mask = mask_of(outputs, image)
+    if mask is not None:
+        window = np.asarray(array)[mask.y :, mask.x :][: mask.pixels.shape[0], : mask.pixels.shape[1]]
+        return SoftMask.of_tracker(mask.x, mask.y, mask.pixels * (confidence if window.dtype == bool else window))
+    region = np.asarray(outputs["bbox"] if outputs.get("polygon") is None else polygon_of(outputs), np.float64).ravel()
     if not np.isfinite(region).all():
         return None
-    pixels = _fill_box(region, height, width) if len(region) == 4 else _fill_polygon(region, height, width)
-    return SoftMask.of_tracker(0, 0, pixels * (np.clip(confidence, 1e-3, 1) if confidence == confidence else 1.0))
+    fill = _fill_box if len(region) == 4 else _fill_polygon
+    return SoftMask.of_tracker(0, 0, fill(region, *image.shape[:2]) * confidence)
 
 
 def _fill_box(box: np.ndarray, height: int, width: int) -> np.ndarray:

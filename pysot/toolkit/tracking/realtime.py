@@ -15,6 +15,7 @@ from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.protocol import Tracker
 from pysot.toolkit.region.raster import overlap
 from pysot.toolkit.results.files import LOST, SKIPPED, START, TRACKED, Trajectory
+from pysot.toolkit.tracking.start import start_outputs, starts_on
 
 FPS, GRACE = 20.0, 3
 
@@ -61,13 +62,14 @@ class RealtimeTracker:
         self.tracker = tracker
         self.clock = clock or FrameClock()
         self.last: dict[str, Any] = {}
+        self.starts_on = starts_on(tracker)
 
-    def init(self, image: np.ndarray, box_xywh: Any) -> None:
+    def init(self, image: np.ndarray, region: Any) -> None:
         """Start the tracker and the clock."""
         began = time.perf_counter()
-        self.tracker.init(image, box_xywh)
+        self.tracker.init(image, region)
         self.clock.start(time.perf_counter() - began)
-        self.last = {"bbox": np.asarray(box_xywh, np.float64), "best_score": 1.0}
+        self.last = start_outputs(self.starts_on, region)
 
     def track(self, image: np.ndarray) -> dict[str, Any]:
         """Return the tracker's outputs on this frame, or on the last one it tracked if it misses this one."""

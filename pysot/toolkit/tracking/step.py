@@ -7,6 +7,7 @@ import numpy as np
 
 from pysot.toolkit.protocol import Answer, Request, Steps
 from pysot.toolkit.results.trajectory import Trajectory
+from pysot.utils.masks import Mask
 
 
 @dataclass(frozen=True)
@@ -14,13 +15,13 @@ class Step:
     """Result of one frame.
 
     `index` counts from 0; `image` is None if the frame was skipped and not read; `entry` is that of the result file (0,
-    1, 2 or a region); `outputs` are the tracker's, None unless it tracked. On a loss `outputs` still has the region
-    that missed.
+    1, 2, a region of numbers or a mask); `outputs` are the tracker's, None unless it tracked. On a loss `outputs` still
+    has the region that missed.
     """
 
     index: int
     image: np.ndarray | None
-    entry: int | np.ndarray
+    entry: int | np.ndarray | Mask
     outputs: dict[str, Any] | None
 
 
@@ -33,6 +34,25 @@ def polygon_of(outputs: dict[str, Any]) -> Any:
     """Return the target's polygon, 8 numbers; None in the outputs of a tracker of boxes."""
     polygon, mask = outputs.get("polygon"), outputs.get("target_mask")
     return mask.polygon() if polygon is None and mask is not None else polygon
+
+
+def mask_of(outputs: dict[str, Any], image: np.ndarray) -> Mask | None:
+    """Return the target's mask in the frame `image`, None in the outputs of a tracker of boxes.
+
+    It is that of outputs["target_mask"]; or of an array outputs["mask"] (H, W): where it is True, or above 0.5. Raises
+    ValueError for an array that has not the size of the frame.
+    """
+    target, array = outputs.get("target_mask"), outputs.get("mask")
+    if target is not None:
+        return target.region().tight()
+    if array is None:
+        return None
+    pixels = np.asarray(array)
+    if pixels.shape != image.shape[:2]:
+        raise ValueError(
+            f"the tracker returned a mask of shape {pixels.shape}, expected that of the frame, {image.shape[:2]}"
+        )
+    return Mask(0, 0, pixels > 0.5).tight()
 
 
 def mask_text(outputs: dict[str, Any] | None) -> str:

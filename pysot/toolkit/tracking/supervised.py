@@ -54,7 +54,8 @@ def supervised_steps(
         elif index >= start_at and is_usable(truth):
             # pysot-compat: four numbers count as a polygon of pixel corners (x + w - 1) before the start box is taken
             # from them, as for all VOT sets. test: toolkit/experiments/test_runner.py::test_first_box_of_four_numbers
-            answer = yield Request(index, np.asarray(init_box_from_region(_pixel_corners(truth))))
+            region = _pixel_corners(truth)
+            answer = yield Request(index, init_box_from_region(region), sequence.masks.get(index), region)
             entry, started = START, True
         entries.append(entry)
         seconds.append(answer.seconds if answer else 0.0)

@@ -89,7 +89,7 @@ def test_ground_truth_that_cannot_be_read(tmp_path, layout, truth, folder, text,
 def test_masks_count_as_their_boxes(tmp_path):
     """Ground truth of VOT sets since 2020 is read as evaluation reads it; an empty mask gives no box."""
     images(tmp_path / "a" / "color", 3, digits=8)
-    (tmp_path / "a" / "groundtruth.txt").write_text("m10,20,4,2,1,2,2,1\nm0,0,2,2,4\n1,2,3,4\n")
+    (tmp_path / "a" / "groundtruth.txt").write_text("m10,20,4,2,1,2,2,1,2\nm0,0,2,2,4\n1,2,3,4\n")
     (video,), counts = load("vot", tmp_path)
     assert boxes_of(video) == [(11, 20, 13, 22), (1, 2, 4, 6)] and counts == {"degenerate": 1}
 

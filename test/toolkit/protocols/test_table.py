@@ -83,7 +83,7 @@ class WidthScore(TrackerScore):
 
 def tasks(dataset, sequence, tracker_dir):
     path = vot_file(tracker_dir, sequence.name, experiment="widths")
-    return [Task(sequence, path, partial(one_pass_steps, with_start_code=True), partial(save_vot, path), load_run)]
+    return [Task(sequence, path, partial(one_pass_steps, with_start_code=True), save_vot, load_run)]
 
 
 def load(dataset, sequence, tracker_dir, notes):

@@ -34,7 +34,7 @@ def test_overlap_by_hand():
     assert mask_overlap(square, Mask(200, 10, np.ones((4, 4), bool)), 100, 80) == 0
     beyond_the_edge = Mask(-2, 10, np.ones((4, 4), bool))
     assert mask_overlap(beyond_the_edge, np.array([0.0, 10, 2, 4]), 100, 80) == 1  # only pixels of the image count
-    assert mask_overlap(Mask(5, 5, np.zeros((2, 2), bool)), Mask(7, 7, np.zeros((2, 2), bool)), 100, 80) == 1
+    assert mask_overlap(Mask(5, 5, np.zeros((2, 2), bool)), Mask(5, 5, np.zeros((3, 3), bool)), 100, 80) == 1
 
 
 def test_masks_that_leave_the_image_on_the_left_and_above():
@@ -44,7 +44,7 @@ def test_masks_that_leave_the_image_on_the_left_and_above():
 
 
 def test_the_mask_of_a_result_counts_and_not_its_box():
-    mask = parse_mask("m10,20,4,4,0,5,3,1,3,1,3")
+    mask = parse_mask("m10,20,4,4,0,5,3,1,3,1,3,0")
     regions = np.full((2, 8), np.nan)
     regions[1, :4] = mask.box
     run = Trajectory(np.array([1, TRACKED], np.int8), regions, masks={1: mask})
@@ -63,14 +63,14 @@ def test_masks_of_boxes_overlap_as_boxes_do():
 
 
 def test_results_with_masks_round_trip(tmp_path):
-    mask = parse_mask("m10,20,4,2,1,2,2,1")
+    mask = parse_mask("m10,20,4,2,1,2,2,1,2")
     regions = np.full((2, 8), np.nan)
     regions[1, :4] = mask.box
     path = save_vot(tmp_path / "a_00000000.txt", Trajectory(np.array([1, TRACKED], np.int8), regions, masks={1: mask}))
-    assert path.read_text() == "1\nm10,20,4,2,1,2,2,1,2\n"
+    assert path.read_text() == "1\nm11,20,2,2,0,3,1\n"
     loaded = load_run(path, 2)
     np.testing.assert_array_equal(loaded.regions, regions)
-    np.testing.assert_array_equal(loaded.masks[1].pixels, mask.pixels)
+    assert loaded.masks[1].text() == mask.tight().text()
 
 
 def test_masks_are_not_scored_as_their_boxes(tmp_path):
@@ -98,13 +98,13 @@ def test_binary_results(tmp_path):
         + struct.pack("<Bffff", 1, 1, 2, 3, 4)
         + struct.pack("<BH8f", 2, 4, *range(8))
     )
-    data += struct.pack("<BhhHHH4H", 3, 10, 20, 4, 2, 4, 1, 2, 2, 1)
+    data += struct.pack("<BhhHHH5H", 3, 10, 20, 4, 2, 5, 1, 2, 2, 1, 2)
     path.write_bytes(data)
     run = load_run(path, 4)
     assert run.codes.tolist() == [1, 3, 3, 3]
     assert run.regions[1, :4].tolist() == [1, 2, 3, 4]
     assert run.regions[2].tolist() == list(range(8))
-    np.testing.assert_array_equal(run.masks[3].pixels, mask_from_runs(10, 20, 4, 2, [1, 2, 2, 1]).pixels)
+    np.testing.assert_array_equal(run.masks[3].pixels, mask_from_runs(10, 20, 4, 2, [1, 2, 2, 1, 2]).pixels)
     for damaged, reason in (
         (data[:-3], "cut off"),
         (b"", "cut off"),

@@ -59,10 +59,10 @@ def trajectory(sequence, number, start=0) -> Trajectory:
 
 def save_result(sequence, tracker_dir):
     """Write the result of a tracker that finds all objects; return its folder."""
-    objects = ObjectTrajectories(sequence, label_folder(tracker_dir, sequence))
+    objects, folder = ObjectTrajectories(sequence), label_folder(tracker_dir, sequence)
     for number, start in sequence.labels.objects.items():
-        objects.add(number, trajectory(sequence, number, start))
-    return label_folder(tracker_dir, sequence)
+        objects.add(number, folder, trajectory(sequence, number, start))
+    return folder
 
 
 @pytest.fixture
@@ -72,10 +72,10 @@ def dataset(tmp_path):
 
 def test_the_last_object_writes_all_label_images(dataset, tmp_path):
     sequence = dataset.sequences[0]
-    objects = ObjectTrajectories(sequence, tmp_path / "m" / "alpha")
-    objects.add(2, trajectory(sequence, 2))
+    objects = ObjectTrajectories(sequence)
+    objects.add(2, tmp_path / "m" / "alpha", trajectory(sequence, 2))
     assert not (tmp_path / "m").exists()
-    objects.add(1, trajectory(sequence, 1))
+    objects.add(1, tmp_path / "m" / "alpha", trajectory(sequence, 1))
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["alpha"]
     assert sorted(path.name for path in (tmp_path / "m" / "alpha").iterdir()) == [f"{i:05d}.png" for i in range(8)]
     image = read_label_image(tmp_path / "m" / "alpha" / "00005.png")
