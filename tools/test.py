@@ -22,7 +22,7 @@ from _track import draw, load_model, make_run, track
 from pysot.core.config import load_config
 from pysot.toolkit.datasets import load_dataset, missing_frames
 from pysot.toolkit.datasets.sequence import Dataset
-from pysot.toolkit.experiments.runner import lockstep_slots
+from pysot.toolkit.experiments.runner import default_batch, lockstep_slots
 from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.protocol import Protocol
 from pysot.toolkit.protocols import find_protocol
@@ -56,8 +56,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--batch",
         type=_cli.whole_number(1),
-        default=1,
-        help="videos (of multi-start sets: starts) that each worker tracks in lockstep (default: 1); not for realtime",
+        help="videos that each worker tracks in lockstep, of multi-start sets starts, of sets with masks objects "
+        "(default: the objects of a video, else 1); not for realtime",
     )
     parser.add_argument(
         "--part",
@@ -135,7 +135,8 @@ def track_snapshots(
     # In a timed protocol, more workers would take time from each other.
     default_workers = 1 if protocol.timed else _cli.default_tracking_workers(device, len(dataset))
     workers = args.workers or default_workers
-    if protocol.timed and args.batch > 1:
+    batch = args.batch or default_batch(dataset)
+    if protocol.timed and batch > 1:
         raise ValueError(
             f"{protocol.experiment} counts the seconds of one target, a batch shares them; leave out --batch"
         )
@@ -145,7 +146,7 @@ def track_snapshots(
         folder = Path(args.results_dir) / dataset.name / (snapshot.stem if snapshot else "untrained")
         model = load_model(cfg, snapshot).to(device).eval()
         claim_tracker_dir(folder, results_fingerprint(model, cfg))
-        slots = lockstep_slots(args.batch, workers, dataset, folder, protocol.experiment)
+        slots = lockstep_slots(batch, workers, dataset, folder, protocol.experiment)
         with one_thread(device):
             text = "tracking %d videos of %s with %s on %s, workers: %d, targets of each: %d"
             logger.info(text, len(dataset), dataset.name, folder.name, device_name(device), workers, slots)

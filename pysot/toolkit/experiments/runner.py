@@ -17,6 +17,7 @@ from pysot.toolkit.tracking.lockstep import track_in_lockstep
 from pysot.toolkit.tracking.step import Step
 
 logger = logging.getLogger(__name__)
+_MOST_OBJECTS = 8  # in a batch, unless more are asked for
 
 
 @dataclass
@@ -34,6 +35,11 @@ def frames_to_track(
     """Return the number of frames in the tasks of a sequence, including those that are tracked already."""
     tasks = find_protocol(dataset, experiment).tasks(dataset, sequence, Path(tracker_dir))
     return sum(len(task.sequence) for task in tasks)
+
+
+def default_batch(dataset: Dataset) -> int:
+    """Return how many targets a tracker has by default: one, of sets with masks those of a sequence, at most eight."""
+    return max(1, min(_MOST_OBJECTS, max(len(s.labels.objects) if s.labels else 1 for s in dataset.sequences)))
 
 
 def lockstep_slots(

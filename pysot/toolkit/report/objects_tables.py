@@ -12,8 +12,9 @@ STATISTICS = ("J mean", "J recall", "J decay", "F mean", "F recall", "F decay")
 
 
 def objects_text(scores: Scores, mode: str, spread: bool) -> str:
-    """Return the table of trackers, with notes on those that are not scored; `mode` and `spread` have no effect."""
-    return table(objects_rows(scores)) + notes_of(scores.trackers)
+    """Return the table of trackers, with notes on them and remarks on the set; `mode` and `spread` have no effect."""
+    remarks = [f"Note: {remark}" for remark in scores.dataset.remarks]
+    return "\n".join([table(objects_rows(scores)) + notes_of(scores.trackers), *remarks])
 
 
 def objects_tables(scores: Scores, mode: str) -> dict[str, Rows]:

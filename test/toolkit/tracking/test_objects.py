@@ -21,6 +21,7 @@ from pysot.toolkit.experiments.parallel import run_in_threads
 from pysot.toolkit.experiments.runner import frames_to_track, run_dataset
 from pysot.toolkit.experiments.scoring import evaluate_tracker
 from pysot.toolkit.results.soft_masks import join_masks
+from pysot.toolkit.tracking import frames
 from pysot.toolkit.tracking.objects import soft_mask_of
 from pysot.utils.label_images import read_numbers
 
@@ -64,6 +65,21 @@ def test_a_batch_gives_the_same(tmp_path):
         assert len(expected) == 6
         for name in ("batch", "threads"):
             assert all(np.array_equal(*pair) for pair in zip(results(tmp_path / name, video), expected, strict=True))
+
+
+def test_the_objects_of_a_batch_share_the_frames(tmp_path, monkeypatch):
+    read, tracked, image_reader = [], [], frames.read_image
+    monkeypatch.setattr(frames, "read_image", lambda path: read.append(path) or image_reader(path))
+
+    class Tracker(SlotsOfMasks):
+        def track(self, images):
+            tracked.append({id(image) for image in images if image is not None})
+            return super().track(images)
+
+    dataset = load_dataset("DAVIS2017", make_davis(tmp_path, frames=6))
+    run_dataset(Tracker(2, MaskTracker), dataset, tmp_path / "m")
+    assert sorted(read) == sorted(path for sequence in dataset.sequences for path in sequence.frame_paths)
+    assert len(tracked) == 10 and all(len(images) == 1 for images in tracked)
 
 
 def test_an_object_is_tracked_from_the_frame_it_appears_on(tmp_path):
