@@ -16,7 +16,7 @@ from pysot.core.config import load_config
 from pysot.models.model_builder import build_model
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.experiments.parallel import run_in_processes, run_in_threads
-from pysot.toolkit.experiments.render import render
+from pysot.toolkit.experiments.render import render, render_objects
 from pysot.toolkit.experiments.runner import Progress, frames_to_track, run_dataset
 from pysot.toolkit.protocol import BatchTracker, Protocol, Tracker
 from pysot.toolkit.results.target_masks import load_target_masks
@@ -113,10 +113,12 @@ def draw(dataset: Dataset, folder: Path, protocol: Protocol, with_masks: bool) -
     videos = folder / ("vis" if protocol.is_default else f"vis_{protocol.experiment}")
     with _cli.progress_bar(None, total=sum(map(len, dataset.sequences)), description="drawing") as bar:
         for sequence in dataset.sequences:
-            task = protocol.tasks(dataset, sequence, folder)[0]
+            task, path = protocol.tasks(dataset, sequence, folder)[0], videos / f"{sequence.name}.mp4"
+            if sequence.labels:
+                logger.info("wrote %s", render_objects(sequence, task.path, path, bar.update))
+                continue
             result = protocol.written_result(task)
             trajectory, masks = task.load(result, len(task.sequence)), load_target_masks(result)
-            path = videos / f"{sequence.name}.mp4"
             logger.info("wrote %s", render(task.sequence, trajectory, path, bar.update, masks))
             if with_masks and not masks and not trajectory.masks:
                 text = "%s has no masks to draw: it was tracked without --vis; remove it to track %s again"

@@ -18,7 +18,7 @@ from pysot.toolkit.evaluation.accuracy_robustness import nanmean
 from pysot.toolkit.evaluation.loading import find_losses
 from pysot.toolkit.protocol import NAN, Timeline, TrackerScore
 from pysot.toolkit.region.mask_measures import measure_masks
-from pysot.toolkit.results.label_results import check_label_files, label_file, label_folder, read_label_result
+from pysot.toolkit.results.label_results import check_label_files, label_folder, read_label_result, result_labels
 from pysot.toolkit.results.lines import ResultError
 
 THRESHOLDS = np.linspace(0, 1, 101)  # of the curves
@@ -139,8 +139,7 @@ def load_objects(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes:
         more = f"; and {len(problems) - _MAX_NAMED} more files of {folder}" if len(problems) > _MAX_NAMED else ""
         raise ResultError("; ".join(problems[:_MAX_NAMED]) + more)
     notes += [_unseen_note(sequence, number, np.isfinite(j[number - 1]).any()) for number in sorted(unseen)]
-    paths: list[Path | None] = [label_file(folder, sequence, index) for index in range(len(sequence))]
-    return ObjectMeasures(j, f, LabelFiles(paths, labels.objects, labels.joined))
+    return ObjectMeasures(j, f, result_labels(folder, sequence))
 
 
 def _counted_frames(sequence: Sequence, labels: LabelFiles) -> list[int]:

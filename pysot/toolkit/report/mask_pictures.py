@@ -1,4 +1,4 @@
-"""Pictures of masks of objects for an HTML page: the truth is tinted, the tracker's masks are outlines.
+"""Pictures of masks of objects, for an HTML page and for videos: the truth is tinted, the tracker's masks are outlines.
 
 The colours are those of the palette of DAVIS, a third brighter.
 """
@@ -37,7 +37,7 @@ def mask_pictures(sequence: Sequence, timeline: Timeline, frames: list[int], los
     """
     pictures = []
     for index in frames:
-        image = draw_masks(sequence, timeline, index)
+        image = draw_masks(sequence, timeline.labels, index) if timeline.labels else None
         if image is None:
             continue
         overlap = timeline.overlap[index]
@@ -47,14 +47,14 @@ def mask_pictures(sequence: Sequence, timeline: Timeline, frames: list[int], los
     return "".join(pictures)
 
 
-def draw_masks(sequence: Sequence, timeline: Timeline, index: int) -> np.ndarray | None:
-    """Return a frame (H, W, 3) uint8 BGR, from 0, with the masks of the ground truth and of a tracker.
+def draw_masks(sequence: Sequence, results: LabelFiles, index: int) -> np.ndarray | None:
+    """Return a frame (H, W, 3) uint8 BGR, from 0, with the masks of the ground truth and of a tracker's results.
 
     Without the frame, or with one of another size, the masks are on grey. A mask that is missing or damaged is left
     out; None if both are.
     """
-    assert sequence.labels is not None and timeline.labels is not None  # the scores of this protocol have them
-    truth, numbers = _read(sequence.labels, index), _read(timeline.labels, index)
+    assert sequence.labels is not None  # the sequences of this protocol have them
+    truth, numbers = _read(sequence.labels, index), _read(results, index)
     known = truth if truth is not None else numbers
     if known is None:
         return None

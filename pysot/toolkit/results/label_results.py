@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pysot.toolkit.datasets.label_files import LabelFiles
 from pysot.toolkit.datasets.names import match_name
 from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.results.lines import ResultError
@@ -34,6 +35,13 @@ def label_folder(tracker_dir: Path, sequence: Sequence) -> Path:
 def label_file(folder: Path, sequence: Sequence, index: int) -> Path:
     """Return the path of the result of a frame, from 0."""
     return folder / f"{Path(sequence.frame_paths[index]).stem}.png"
+
+
+def result_labels(folder: Path, sequence: Sequence) -> LabelFiles:
+    """Return the results of a sequence as label images, one for each frame, whether or not they exist."""
+    assert sequence.labels is not None
+    paths: list[Path | None] = [label_file(folder, sequence, index) for index in range(len(sequence))]
+    return LabelFiles(paths, sequence.labels.objects, sequence.labels.joined)
 
 
 def check_label_files(folder: Path, sequence: Sequence, frames: Iterable[int]) -> None:

@@ -136,7 +136,7 @@ def is_near(pixel, colour) -> bool:
 def test_outlines_lie_on_the_edges_of_the_masks(tmp_path):
     """The truth is tinted, the result, 6 pixels lower, is an outline, each in the colour of its object."""
     sequence = make_set(tmp_path).sequences[0]
-    image = draw_masks(sequence, timeline_of(tmp_path / "m", two_squares(shift=6)), 3)
+    image = draw_masks(sequence, timeline_of(tmp_path / "m", two_squares(shift=6)).labels, 3)
     for number, colour in ((1, RED), (2, GREEN)):
         rows, columns = np.nonzero(two_squares(shift=6)[3] == number)
         top, bottom, left, right = rows.min(), rows.max(), columns.min(), columns.max()
@@ -158,16 +158,16 @@ def test_masks_are_on_grey_without_a_frame_of_their_size(tmp_path, kind):
         cv2.imwrite(sequence.frame_paths[3], np.full((30, 45, 3), 60, np.uint8))
     else:
         open(sequence.frame_paths[3], "wb").close()
-    image = draw_masks(sequence, timeline_of(tmp_path / "m", two_squares()), 3)
+    image = draw_masks(sequence, timeline_of(tmp_path / "m", two_squares()).labels, 3)
     assert image.shape == (60, 90, 3) and (image[2, 80] == 128).all()
 
 
 def test_missing_and_damaged_masks_are_left_out(tmp_path):
     sequence, timeline = make_set(tmp_path).sequences[0], timeline_of(tmp_path / "m", two_squares())
     (tmp_path / "m" / "00003.png").write_bytes(b"x")
-    image = draw_masks(sequence, timeline, 3)
+    image = draw_masks(sequence, timeline.labels, 3)
     assert tuple(image[10, 12]) == (33, 33, 110)  # the truth, whose upper row has no outline
     sequence.labels.paths[3] = None
-    assert draw_masks(sequence, timeline, 3) is None and draw_masks(sequence, timeline, 4) is not None
+    assert draw_masks(sequence, timeline.labels, 3) is None and draw_masks(sequence, timeline.labels, 4) is not None
     sequence.labels.paths[4] = None
-    assert is_near(draw_masks(sequence, timeline, 4)[10, 13], RED)  # the result alone
+    assert is_near(draw_masks(sequence, timeline.labels, 4)[10, 13], RED)  # the result alone
