@@ -13,7 +13,8 @@ prepare    crops of a raw data set, --raw SET ROOT, compared with only decoding 
 track      frames per second and latency of one stream and of batches, compared in one run with a plain tracker; the
            parts of a step; memory; --cfg selects another network
 test       a whole data set with tools/test.py --batch N, compared in one run with the plain tracker: seconds, results
-eval       scoring one tracker on a VOT set, --results FOLDER DATASET DATASETDIR
+eval       scoring one tracker on a VOT set, --results FOLDER DATASET DATASETDIR; J and F of masks of two objects on one
+           core, compared in one run with dilating whole frames
 eval-many  scoring --trackers generated trackers on --sequences generated sequences: time and memory
 
 Each has a default config, and makes data itself, in a temporary folder, if none are given. With default options each

@@ -13,6 +13,7 @@ import numpy as np
 
 from pysot.benchmarks.generated import temporary_data
 from pysot.benchmarks.job import Job, Result, Row
+from pysot.benchmarks.mask_scoring import mask_rows
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.datasets.sequence import Dataset, Sequence, VotSettings
 from pysot.toolkit.experiments.scoring import evaluate_tracker, score_trackers
@@ -103,7 +104,10 @@ def measure_scoring(
 
 
 def evaluation(job: Job) -> Result:
-    """Measure scoring one tracker's results on a VOT set, from files on disk; without --results, generated ones."""
+    """Measure scoring one tracker's results on a VOT set, from files on disk, and J and F of masks.
+
+    Without --results, the results are generated ones.
+    """
     with contextlib.nullcontext(job.results) if job.results else temporary_results() as (folder, name, root):
         return _measure_evaluation(job, folder, name, root)
 
@@ -127,6 +131,7 @@ def _measure_evaluation(job: Job, folder: str, name: str, root: str) -> Result:
         Row("one tracker, all in all", total, "s", target=0.25),
         *(Row(part, seconds, "s") for part, seconds in medians.items()),
         Row("frames", frames, "frames"),
+        *mask_rows(job.repeats),
     ]
     return rows, f"{frames / total:.0f} frames a second"
 

@@ -82,6 +82,7 @@ def test_data_of_its_own(tmp_path, name):
     assert done.returncode == 0, done.stderr
     folder = re.search(r"given: generated data in (\S+) are used, and removed at the end", done.stderr)
     assert folder and not Path(folder[1]).exists() and f"{name} quickstart" in done.stdout
+    assert name != "eval" or "J and F of 1000 frames, two objects" in done.stdout
 
 
 def test_train(tmp_path):

@@ -61,7 +61,7 @@ def test_statistics_by_hand():
     assert (statistics(np.array([0.5])).recall, statistics(np.array([0.5])).decay) == (0, 0)
     assert statistics(np.full(4, np.nan)).to_json() == {"mean": None, "recall": None, "decay": None}
     # a place of a quarter's end may be above 255
-    assert statistics(np.linspace(0, 1, 300)).decay == pytest.approx(-0.75, abs=0.01)
+    assert statistics(np.linspace(0, 1, 600)).decay == pytest.approx(-0.75, abs=0.01)
 
 
 def test_which_frames_count(tmp_path):

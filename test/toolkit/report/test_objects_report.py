@@ -69,6 +69,15 @@ def test_tables(tmp_path):
     assert "Per object" in text and "Per video" in text and full_text(scores, "official", True) == text
 
 
+def test_values_are_in_their_columns(tmp_path):
+    scores = scores_of(tmp_path, make_set(tmp_path), low=two_squares(shift=2))
+    tables, score = rows_of(scores, "pysot"), scores.trackers[0].to_json()
+    expected = [score["J&F"], *score["J"].values(), *score["F"].values()]
+    assert tables[""][1][1:] == [f"{value:.3f}" for value in expected] and len({*expected[:2], expected[4]}) == 3
+    assert tables["videos"][1][1:] == [f"{score['videos']['a'][name]:.3f}" for name in ("J&F", "J", "F")]
+    assert tables["objects"][2][1:] == [f"{score['objects']['a_2'][side]['mean']:.3f}" for side in "JF"]
+
+
 def test_figures(tmp_path):
     pytest.importorskip("matplotlib")
     scores = scores_of(tmp_path, make_set(tmp_path), bad=lost_from(6), good=two_squares())
