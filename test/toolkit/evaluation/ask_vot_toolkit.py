@@ -12,8 +12,8 @@ from vot.analysis.longterm import compute_tpr_curves, determine_thresholds
 from vot.analysis.multistart import compute_eao_partial
 from vot.analysis.supervised import compute_accuracy, compute_eao_curve, count_failures, locate_failures_inits
 from vot.region import Special, calculate_overlaps
-from vot.region.io import parse_region
-from vot.region.shapes import Polygon, Rectangle
+from vot.region.io import parse_region, read_trajectory, write_trajectory
+from vot.region.shapes import Mask, Polygon, Rectangle
 
 
 def region(entry):
@@ -24,9 +24,23 @@ def region(entry):
     return Rectangle(*entry) if len(entry) == 4 else Polygon(list(zip(entry[::2], entry[1::2], strict=True)))
 
 
+def regions(content):
+    """Return the regions of a file, or of a list of entries."""
+    return read_trajectory(content) if isinstance(content, str) else [region(entry) for entry in content]
+
+
+def plain(shape):
+    """Return a region as a code, as its numbers, or a mask as its text."""
+    if isinstance(shape, Special):
+        return shape.code
+    if isinstance(shape, Rectangle):
+        return [shape.x, shape.y, shape.width, shape.height]
+    return str(shape) if isinstance(shape, Mask) else [float(value) for point in shape.points() for value in point]
+
+
 class Video:
     def __init__(self, case):
-        self.truth = [region(entry) for entry in case["truth"]]
+        self.truth = regions(case["truth"])
         self.size = tuple(case["size"])
 
     def groundtruth(self):
@@ -78,7 +92,7 @@ def unsupervised(content):
     for case in content["cases"]:
         video = Video(case)
         overlaps, _ = gather_overlaps(
-            [region(entry) for entry in case["result"]], video.groundtruth(), content["burn_in"], bounds=video.size
+            regions(case["result"]), video.groundtruth(), content["burn_in"], bounds=video.size
         )
         means.append(np.mean(overlaps))
         lengths.append(len(video))
@@ -87,10 +101,11 @@ def unsupervised(content):
 
 def multistart(content):
     """Score runs from anchors: each case is one of a sequence, which has `number` and the length `frames`."""
-    scores, total, weight = {}, np.zeros(content["high"]), np.zeros(content["high"])
+    scores, all_overlaps, total, weight = {}, [], np.zeros(content["high"]), np.zeros(content["high"])
     for case in content["cases"]:
         video = Video(case)
-        overlaps = calculate_overlaps([region(entry) for entry in case["result"]], video.groundtruth(), video.size)
+        overlaps = calculate_overlaps(regions(case["result"]), video.groundtruth(), video.size)
+        all_overlaps.append([float(overlap) for overlap in overlaps])
         grace, progress = 10, len(video)
         for frame, overlap in enumerate(overlaps):
             grace = grace - 1 if overlap <= 0.1 and not video.truth[frame].is_empty() else 10
@@ -117,7 +132,15 @@ def multistart(content):
         "eao": float(np.mean(curve[content["low"] : content["high"] + 1])),
         "accuracy": float(accuracy),
         "robustness": float(robustness),
+        "overlaps": all_overlaps,
     }
+
+
+def files(content):
+    """Write the entries of each file, if there are any, and return those that are read from it."""
+    for path, entries in content["written"].items():
+        write_trajectory(path, [region(entry) for entry in entries])
+    return {path: [plain(shape) for shape in regions(path)] for path in content["read"]}
 
 
 def realtime(content):
@@ -163,6 +186,7 @@ def main(path):
         "unsupervised": unsupervised,
         "multistart": multistart,
         "realtime": realtime,
+        "files": files,
     }
     print(json.dumps(experiments[content["experiment"]](content)))
 

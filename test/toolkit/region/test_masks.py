@@ -10,7 +10,7 @@ from helpers import DAMAGED_MASKS
 from pysot.toolkit.datasets.sequence import Dataset
 from pysot.toolkit.evaluation.runs import run_overlaps
 from pysot.toolkit.protocols import longterm
-from pysot.toolkit.region.masks import mask_overlap
+from pysot.toolkit.region.masks import equals_none, mask_overlap
 from pysot.toolkit.region.official_raster import official_overlaps
 from pysot.toolkit.region.raster import region_table
 from pysot.toolkit.results.files import TRACKED, ResultError, Trajectory, load_baseline, load_ope, load_run, save_vot
@@ -35,6 +35,14 @@ def test_overlap_by_hand():
     beyond_the_edge = Mask(-2, 10, np.ones((4, 4), bool))
     assert mask_overlap(beyond_the_edge, np.array([0.0, 10, 2, 4]), 100, 80) == 1  # only pixels of the image count
     assert mask_overlap(Mask(5, 5, np.zeros((2, 2), bool)), Mask(5, 5, np.zeros((3, 3), bool)), 100, 80) == 1
+
+
+def test_regions_that_equal_none():
+    """A region that does not exist has the extent of the first pixel, in the official toolkit."""
+    empty = np.zeros((2, 3), bool)
+    assert equals_none(Mask(0, 0, empty)) and equals_none(np.zeros(4)) and equals_none(np.array([0.0, 0, 1, 5]))
+    assert not equals_none(Mask(40, 50, empty)) and not equals_none(np.array([0.0, 0, 2, 2]))
+    assert not equals_none(np.array([40.0, 50, 0, 0]))
 
 
 def test_masks_that_leave_the_image_on_the_left_and_above():

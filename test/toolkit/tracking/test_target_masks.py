@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from mask_helpers import BOX, MaskTracker, MaskTrackerOfSlots, mask_of
 from toolkit_data import sequence_on_disk
 
 from pysot.toolkit.datasets.sequence import Dataset, VotSettings
@@ -13,10 +14,8 @@ from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.results.paths import mask_file
 from pysot.toolkit.results.target_masks import load_target_masks, save_target_masks
 from pysot.toolkit.results.trajectory import Trajectory
-from pysot.tracker.target_mask import TargetMask
 from pysot.utils.visualize import OUTLINE, PREDICTED
 
-BOX = [60.0, 50, 60, 40]
 # experiment -> protocol of a data set, whether the results have polygons
 EXPERIMENTS = {
     "baseline": ("supervised", True),
@@ -24,50 +23,6 @@ EXPERIMENTS = {
     "longterm": ("longterm", False),
     "": ("one pass", False),
 }
-
-
-def mask_of(box, is_wanted=True):
-    """Return an ellipse that fills the box, in a square of 127 pixels around it."""
-    ys, xs = np.mgrid[:127, :127] - 63
-    probabilities = (np.hypot(xs / (box[2] / 2), ys / (box[3] / 2)) < 1).astype(np.float32)
-    corner = [box[0] + box[2] / 2 - 63.5, box[1] + box[3] / 2 - 63.5]
-    return TargetMask(probabilities, np.array([*corner, 127.0, 127.0]), (200, 150), 0.5, np.array(box), is_wanted)
-
-
-class MaskTracker:
-    """Tracker of masks whose target does not move."""
-
-    def __init__(self, is_wanted=True):
-        self.is_wanted = is_wanted
-
-    def init(self, image, box_xywh):
-        pass
-
-    def track(self, image):
-        mask = mask_of(BOX, self.is_wanted)
-        polygon = mask.polygon().tolist()
-        return {"bbox": BOX, "best_score": 0.5, "polygon": polygon, "target_mask": mask}
-
-
-class MaskTrackerOfSlots:
-    """The same for several targets."""
-
-    slots = 2
-
-    def __init__(self):
-        self.failures, self.masks = {}, {}
-
-    def start(self, slots, frames, boxes_xywh):
-        pass
-
-    def stop(self, slots):
-        pass
-
-    def track(self, frames):
-        self.masks = {slot: mask_of(BOX) for slot, frame in enumerate(frames) if frame is not None}
-        boxes, confidences = np.full((2, 4), np.nan), np.full(2, np.nan)
-        boxes[[*self.masks]], confidences[[*self.masks]] = BOX, 0.5
-        return boxes, confidences
 
 
 @pytest.fixture
