@@ -461,7 +461,7 @@ def test_a_set_without_ground_truth_is_packed_for_its_server(tmp_path):
         save_ope(tmp_path / "results" / name, "a", np.array([BOX] * 3))
     evaluate = partial(run_eval, tmp_path, "TrackingNet")
     done = evaluate("--zip", "m.zip")
-    assert done.returncode == 2 and "--zip takes one tracker on a one-pass set, got 2" in done.stderr
+    assert done.returncode == 2 and "or a set with masks of objects, got 2 on TrackingNet" in done.stderr
     assert not (tmp_path / "m.zip").exists()
     done = evaluate("--zip", "m.zip", "-t", "m")
     assert done.returncode == 0 and "its server scores it" in done.stderr and done.stdout == ""
