@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from toolkit_data import make_raw_set
+from toolkit_data import make_raw_set, write_frames
 
 from helpers import tiny_mask_config
 from pysot.models.model_builder import build_model
+from pysot.toolkit.results.files import load_run
 from pysot.utils.frames import open_frames
+from pysot.utils.masks import Mask
 from track_helpers import run_tool, save_snapshot
 
 
@@ -25,10 +27,13 @@ def snapshot(tmp_path_factory):
         (("--dataset", "TINY", "--device", "sofa"), "sofa"),
         (("--dataset", "TINY", "--batch", "0"), "expected a whole number, 1 or more, got '0'"),
         (("--dataset", "TINY", "--batch", "2", "--experiment", "realtime"), "leave out --batch"),
+        (("--dataset", "./clips", "--binary"), "the protocol 'one pass' have no binary form, only those of VOT sets"),
     ],
 )
 def test_mistakes_are_sentences(tmp_path, args, sentence):
     make_raw_set(tmp_path / "sets" / "TINY")
+    write_frames(tmp_path / "clips" / "one" / "img", 3)
+    (tmp_path / "clips" / "one" / "groundtruth_rect.txt").write_text("20,30,40,30\n" * 3)
     done = run_tool("test.py", "--datasetdir", "sets", *args, cwd=tmp_path)
     assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr
 
@@ -73,6 +78,29 @@ def test_masks_are_tracked_and_drawn(tmp_path):
     assert done.returncode == 0 and "has no masks" not in done.stderr, done.stderr
     assert len(result.with_name("boxes_001_mask.value").read_text().splitlines()) == 8
     assert len(list(open_frames(tmp_path / "results" / "TINY" / "mask" / "vis" / "boxes.mp4").frames)) == 8
+
+
+def test_masks_are_the_results_where_the_ground_truth_has_masks(tmp_path):
+    """As binary files too; both are drawn and scored, without files of masks beside them."""
+    config = tiny_mask_config("refine", "TRACK.MASK_THERSHOLD", 0.01)
+    (tmp_path / "config.yaml").write_text(config.dump())
+    torch.manual_seed(0)
+    torch.save(build_model(config).state_dict(), tmp_path / "mask.pth")
+    root = make_raw_set(tmp_path / "testing_dataset" / "VOT2020")
+    (root / "list.txt").write_text("boxes\n")
+    masks = [Mask(30 + index, 40, np.ones((20, 25), bool)).text() for index in range(8)]
+    (root / "boxes" / "groundtruth.txt").write_text("\n".join(masks))
+    (root / "boxes" / "anchor.value").write_text("1\n0\n0\n0\n0\n0\n0\n-1\n")
+    for form, options in ((".txt", ()), (".bin", ("--binary",))):
+        args = ("--config", "config.yaml", "--dataset", "VOT2020", "--snapshot", "mask.pth", "--vis", *options)
+        done = run_tool("test.py", *args, "--results_dir", form[1:], cwd=tmp_path)
+        assert done.returncode == 0 and "has no masks" not in done.stderr and "EAO" in done.stdout, done.stderr
+        folder = tmp_path / form[1:] / "VOT2020" / "mask"
+        names = {path.name for path in (folder / "baseline" / "boxes").iterdir() if path.suffix != ".value"}
+        assert names == {f"boxes_00000000{form}", f"boxes_00000007{form}"}
+        assert len(load_run(folder / "baseline" / "boxes" / f"boxes_00000000{form}", 8).masks) == 7
+        assert len(list(open_frames(folder / "vis" / "boxes.mp4").frames)) == 8
+        assert not list(folder.rglob("*_mask.value"))
 
 
 def test_results_of_other_settings_are_not_mixed(tmp_path):

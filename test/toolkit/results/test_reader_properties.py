@@ -23,7 +23,9 @@ from pysot.toolkit.results.files import (
     load_ope,
     load_run,
     save_ope,
+    save_vot,
 )
+from pysot.utils.masks import Mask
 from pysot.utils.numbers import number_lines
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=100)
@@ -139,6 +141,30 @@ def test_a_supervised_result_is_read_as_it_was_written(folder, trajectory):
     read = load_baseline(save_baseline(folder / "model", "v", trajectory), len(trajectory))
     np.testing.assert_array_equal(read.codes, trajectory.codes)
     np.testing.assert_allclose(read.regions, trajectory.regions, atol=5.1e-5, rtol=1e-7)
+
+
+masks = st.builds(
+    lambda x, y, rows: Mask(x, y, np.array(rows, bool)),
+    st.integers(-99, 99),
+    st.integers(-99, 99),
+    st.integers(1, 5).flatmap(
+        lambda width: st.lists(st.lists(st.booleans(), min_size=width, max_size=width), min_size=1)
+    ),
+)
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".bin"])
+@given(frames=st.lists(st.one_of(st.just(0), any_region, masks), max_size=6))
+def test_a_run_with_masks_is_read_as_it_was_written(folder, suffix, frames):
+    """A binary file keeps float32; a mask is the same in its smallest window."""
+    trajectory = Trajectory.from_frames([START, *frames])
+    read = load_run(save_vot(folder / f"v_00000000{suffix}", trajectory), len(trajectory))
+    np.testing.assert_array_equal(read.codes, trajectory.codes)
+    exact = np.float32(trajectory.regions).astype(float)
+    np.testing.assert_allclose(read.regions, exact, atol=5.1e-5 if suffix == ".txt" else 0, rtol=0)
+    assert {frame: mask.text() for frame, mask in read.masks.items()} == {
+        frame: mask.tight().text() for frame, mask in trajectory.masks.items()
+    }
 
 
 @given(
