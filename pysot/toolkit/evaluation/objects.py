@@ -144,7 +144,7 @@ def load_objects(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes:
 
 def _counted_frames(sequence: Sequence, labels: LabelFiles) -> list[int]:
     first = min(labels.objects.values())
-    return [index for index in labels.annotated if 0 < index < len(sequence) - 1 and index > first]
+    return [index for index in labels.annotated if first < index < len(sequence) - 1]
 
 
 def _unseen_note(sequence: Sequence, number: int, is_counted: bool) -> str:
