@@ -6,7 +6,7 @@ track, a timeline to draw, the score of a tracker, and the scores of several tra
 
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from collections.abc import Sequence as Listing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,14 +123,15 @@ class Timeline:
     """Timeline of a tracker on a sequence, for the report to draw.
 
     overlap (N,): NaN on frames that do not count. losses: frames, from 0. regions (N, 4) or (N, 8): NaN on frames
-    without a region; None if the images of the sequence are not on the disk, or if results are masks. Those are
-    `labels`, label images that are read when they are drawn.
+    without a region; None if the images of the sequence are not on the disk, or if results are masks of objects. Those
+    are `labels`, label images that are read when they are drawn. `masks` are the regions that are masks, by frame.
     """
 
     overlap: np.ndarray
     losses: list[int]
     regions: np.ndarray | None
     labels: LabelFiles | None = None
+    masks: Mapping[int, Mask] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -139,4 +139,5 @@ def _timeline(sequence: Sequence, run: Run) -> Timeline:
     overlap[frames] = run_overlap
     regions[frames] = run.trajectory.regions
     losses = [int(frames[index]) for index in find_losses(run_overlap)]
-    return Timeline(overlap, losses, drawable_regions(sequence, regions))
+    masks = {int(frames[index]): mask for index, mask in run.trajectory.masks.items()}
+    return Timeline(overlap, losses, drawable_regions(sequence, regions), masks=masks)

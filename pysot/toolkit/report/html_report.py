@@ -23,7 +23,8 @@ from pysot.toolkit.report.mask_pictures import mask_keys, mask_pictures, mask_st
 from pysot.toolkit.report.overviews import count_cell
 from pysot.utils.files import atomic_write
 from pysot.utils.image import read_image
-from pysot.utils.visualize import TRUTH, draw_label, draw_region
+from pysot.utils.masks import Mask
+from pysot.utils.visualize import TRUTH, draw_label, draw_outline, draw_region
 
 STRIP_OFFSETS = (-8, -4, 0, 4)  # frames of a strip, relative to the loss
 # Per sequence and tracker. VOT's sequences have fewer losses, long one-pass sequences may have hundreds.
@@ -196,17 +197,25 @@ def _region_pictures(
             image = read_image(sequence.frame_paths[index])
         except (OSError, ValueError):
             return ""
-        draw_region(image, sequence.ground_truth[index], TRUTH, thickness=3)
+        _draw(image, sequence.masks.get(index), sequence.ground_truth[index], TRUTH, 3)
         for other, timeline in timelines.items():
             if timeline.regions is None:
                 continue
             region = timeline.regions[index][np.isfinite(timeline.regions[index])]
             if len(region):
-                draw_region(image, region, _bgr(colours[other]))
+                _draw(image, timeline.masks.get(index), region, _bgr(colours[other]), 2)
         if index == loss:
             draw_label(image, "lost", (6, 0), _bgr(colours[name]))
         pictures.append(parts.picture(image, f"frame {index + 1}"))
     return "".join(pictures)
+
+
+def _draw(image: np.ndarray, mask: Mask | None, region: np.ndarray, colour: tuple[int, int, int], width: int) -> None:
+    """Draw the outline of a mask on an image, or without a mask a region."""
+    if mask is None:
+        draw_region(image, region, colour, thickness=width)
+    else:
+        draw_outline(image, mask, colour, width)
 
 
 def _bgr(colour: str) -> tuple[int, int, int]:

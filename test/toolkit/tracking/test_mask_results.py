@@ -17,10 +17,14 @@ from pysot.toolkit.experiments.render import render
 from pysot.toolkit.experiments.runner import lockstep_slots, run_dataset
 from pysot.toolkit.experiments.scoring import evaluate_tracker, score_trackers
 from pysot.toolkit.protocols import find_protocol
+from pysot.toolkit.report import html_parts
+from pysot.toolkit.report.html_report import write_report
 from pysot.toolkit.results.files import load_run, save_vot
-from pysot.toolkit.results.trajectory import Trajectory
+from pysot.toolkit.results.paths import anchor_file
+from pysot.toolkit.results.trajectory import START, Trajectory
 from pysot.utils.masks import Mask
-from pysot.utils.visualize import OUTLINE
+from pysot.utils.visualize import OUTLINE, draw_outline
+from pysot.utils.visualize import TRUTH as GREEN
 
 TRUTH = mask_of(BOX).region()
 EXPERIMENTS = ("baseline", "unsupervised", "realtime")
@@ -288,3 +292,26 @@ def test_a_cut_mask_loses_its_video_only(tmp_path, form):
         load_run(path)
     (score,) = score_trackers(dataset, [folder], partial=True).trackers
     assert score.coverage == "1 of 2 videos" and score.numbers["accuracy"] == pytest.approx(0.8)
+
+
+def test_the_page_shows_outlines_around_a_loss(tmp_path, monkeypatch):
+    """Ground truth and results are masks, and no box around them is drawn."""
+    dataset = mask_set(tmp_path / "frames", 12)
+    far = Mask(110, 70, TRUTH.pixels)
+    for sequence in dataset.sequences:
+        for frame, _ in sequence.anchors:
+            entries = [START] + [TRUTH if index < 6 else far for index in range(1, 12)]
+            path = anchor_file(tmp_path / "m", sequence.name, frame)
+            save_vot(path, Trajectory.from_frames(entries))
+    pictures = []
+    monkeypatch.setattr(html_parts, "picture", lambda image, caption: pictures.append((image, caption)) or caption)
+    scores = score_trackers(dataset, [tmp_path / "m"], with_timelines=True)
+    page = write_report(tmp_path / "page.html", scores, {}).read_text()
+    assert "m loses it at frame 7" in page
+    image = dict((caption, image) for image, caption in pictures)["frame 7"]
+    expected = np.full_like(image, 90)
+    expected[0, 0] = 6
+    draw_outline(expected, TRUTH, GREEN, 3)
+    draw_outline(expected, far, (178, 114, 0), 2)
+    differs = (image != expected).any(axis=2)
+    assert not differs[40:, :].any()  # above is the word "lost"
