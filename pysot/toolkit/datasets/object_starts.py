@@ -1,16 +1,13 @@
 """Objects of a sequence with masks, and the frames on which trackers start."""
 
-import functools
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pysot.toolkit.datasets.label_files import LabelFiles
-from pysot.utils.files import read_json
+from pysot.utils.youtube_vos import META, read_video_objects
 
-META = "meta.json"
 _YOUTUBE_STEP = 5  # YouTube-VOS annotates every fifth frame, and has a set of all frames
 
 
@@ -54,7 +51,7 @@ def described_objects(path: Path, video: str, stems: list[str]) -> dict[int, lis
     """
     if not path.is_file():
         return {}
-    objects = _read_meta(path, path.stat().st_mtime_ns).get(video)
+    objects = read_video_objects(path).get(video)
     if not isinstance(objects, dict) or not objects:
         raise ValueError(f"{path} does not have the objects of video {video}; download both again")
     indices = {stem: index for index, stem in enumerate(stems)}
@@ -68,18 +65,6 @@ def described_objects(path: Path, video: str, stems: list[str]) -> dict[int, lis
             raise ValueError(f"{path}: object {key} of video {video} is on frame {missing[0]}, which does not exist")
         described[int(key)] = sorted(indices[name] for name in names)
     return dict(sorted(described.items()))
-
-
-@functools.lru_cache(maxsize=1)
-def _read_meta(path: Path, time: int) -> dict[str, Any]:
-    """Read the version of a meta.json that was changed at `time`: the objects of each video."""
-    content = read_json(path, "objects of YouTube-VOS")
-    videos = content.get("videos") if isinstance(content, dict) else None
-    if not isinstance(videos, dict) or not all(isinstance(video, dict) for video in videos.values()):
-        raise ValueError(
-            f'{path} must have "videos" with "objects" for each of them, as that of YouTube-VOS; download it again'
-        )
-    return {name: video.get("objects") for name, video in videos.items()}
 
 
 def check_described(

@@ -13,7 +13,6 @@ import numpy as np
 
 from pysot.toolkit.datasets.label_files import LabelFiles
 from pysot.toolkit.datasets.object_starts import (
-    META,
     check_described,
     described_objects,
     find_objects,
@@ -24,6 +23,7 @@ from pysot.toolkit.datasets.subsets import SEQUENCE_COUNTS
 from pysot.utils.image import image_size
 from pysot.utils.names import image_paths
 from pysot.utils.numbers import listed_names
+from pysot.utils.youtube_vos import META
 
 logger = logging.getLogger(__name__)
 _FOLDERS = ("JPEGImages", "Annotations")
