@@ -5,42 +5,39 @@ frames it is annotated in. An object is the track of its number, and its box is 
 an annotation (four of five in the set of all frames) do not belong to a video.
 """
 
-import functools
 import logging
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from pysot.datasets.raw.masks import LabelMask, read_frame_labels
 from pysot.datasets.raw.sequences import SequenceSet
 from pysot.datasets.raw.video import RawFrame, track_name
-from pysot.utils.files import read_json
 from pysot.utils.names import list_images
+from pysot.utils.vos_meta import META, read_vos_meta
 
 logger = logging.getLogger(__name__)
-_META = "meta.json"
 _UNKNOWN_OBJECTS = "boxes of objects that meta.json does not have"  # keys of `counts`
 _MISSING_FRAMES = "frames that meta.json names, without an image or an annotation"
 
 
 def _find_folders(root: Path) -> list[Path]:
-    """Return the image folders of the annotated videos. Raises the errors of `_read_meta`."""
+    """Return the image folders of the annotated videos. Raises the errors of `read_vos_meta`."""
     root = root if (root / "JPEGImages").is_dir() else root / "train"
     if not (root / "JPEGImages").is_dir():
         return []
-    _read_meta(root)
+    read_vos_meta(root)
     return sorted(path for path in (root / "JPEGImages").iterdir() if (root / "Annotations" / path.name).is_dir())
 
 
 def _read_frames(folder: Path, counts: Counter) -> list[RawFrame]:
     """Read a video. Raises ValueError if meta.json does not describe it."""
     root = folder.parents[1]
-    objects = _read_meta(root).get(folder.name)
+    objects = read_vos_meta(root).get(folder.name)
     if not isinstance(objects, dict) or not all(
         isinstance(item, dict) and isinstance(item.get("frames", []), list) for item in objects.values()
     ):
-        raise ValueError(f"{root / _META} does not have the objects of video {folder.name}; download both again")
+        raise ValueError(f"{root / META} does not have the objects of video {folder.name}; download both again")
     mask_folder = root / "Annotations" / folder.name
     pairs = [(image, mask) for image in list_images(folder) if (mask := mask_folder / f"{image.stem}.png").is_file()]
     _count_missing_frames(folder.name, objects, {mask.stem for _, mask in pairs}, counts)
@@ -87,27 +84,6 @@ def _count_missing_frames(video: str, objects: dict[str, dict], present: Collect
             len(named),
             missing[0],
         )
-
-
-def _read_meta(root: Path) -> dict[str, Any]:
-    """Return the objects of each video in the meta.json of a root, which is read once.
-
-    Raises FileNotFoundError if it is missing, ValueError if it has another layout.
-    """
-    path = root / _META
-    return _read_meta_version(path, path.stat().st_mtime_ns if path.is_file() else 0)
-
-
-@functools.lru_cache(maxsize=1)
-def _read_meta_version(path: Path, time: int) -> dict[str, Any]:
-    """Read the version of a meta.json that was changed at `time`."""
-    content = read_json(path, "objects of YouTube-VOS")
-    videos = content.get("videos") if isinstance(content, dict) else None
-    if not isinstance(videos, dict) or not all(isinstance(video, dict) for video in videos.values()):
-        raise ValueError(
-            f'{path} must have "videos" with "objects" for each of them, as that of YouTube-VOS; download it again'
-        )
-    return {name: video.get("objects") for name, video in videos.items()}
 
 
 YOUTUBE_VOS = SequenceSet(

@@ -81,10 +81,10 @@ def holds_results(folder: Path, experiment: str) -> bool:
 
 
 def _is_label_image(path: Path) -> bool:
-    """Return whether a file may be a label image in the folder of a video, not a figure of an evaluation."""
+    """Return whether a file may be a label image in the folder of a video, not a figure or an unfinished result."""
     folder = path.parent.name
     is_figure = folder.endswith("_timelines") or path.stem.startswith(f"{folder}_")
-    return path.suffix == ".png" and not is_figure
+    return path.suffix == ".png" and not is_figure and not folder.startswith(".")
 
 
 def holds_any_results(folder: Path) -> bool:
