@@ -100,9 +100,7 @@ def read_object_set(name: str, root: Path) -> Dataset:
         except (ValueError, OSError) as error:
             remarks.append(f"sequence {video} is left out: {error}")
     if not sequences and not remarks:
-        raise ValueError(
-            f"data set {name} has no folder of a sequence in {folder}/Annotations; {_tree(name, root, part)}"
-        )
+        raise ValueError(f"data set {name} has no sequence in {folder}; {_tree(name, root, part)}")
     if not sequences:
         listed = "\n".join(f"  - {remark}" for remark in remarks)
         raise ValueError(f"data set {name} ({folder}) has no sequence that can be used:\n{listed}")

@@ -43,7 +43,8 @@ def tracker_dirs(
     a prefix matches no tracker.
     """
     path = Path(path)
-    pattern = " or ".join(f"{name}/<video>/<video>_*.txt" if name else "<video>.txt" for name in experiments)
+    own_folder = "<video>.txt (of masks of objects <video>/<frame>.png)"
+    pattern = " or ".join(f"{name}/<video>/<video>_*.txt" if name else own_folder for name in experiments)
     has_results = any(holds_results(path, experiment) for experiment in experiments)
     if has_results and not (ONE_PASS in experiments and _has_trackers(path)):
         if not any(path.resolve().name.startswith(prefix) for prefix in prefixes):

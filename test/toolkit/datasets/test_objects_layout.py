@@ -121,7 +121,7 @@ def test_black_and_white_masks_are_of_one_object(tmp_path):
 def test_a_set_without_any_sequence_shows_what_is_expected(tmp_path):
     for folder in ("JPEGImages", "Annotations"):
         (tmp_path / "mine" / folder).mkdir(parents=True)
-    with pytest.raises(ValueError, match=r"no folder of a sequence in .*Annotations; expected(?s:.*)JPEGImages/"):
+    with pytest.raises(ValueError, match=r"has no sequence in .*mine; expected(?s:.*)JPEGImages/"):
         load_dataset("mine", tmp_path)
 
 

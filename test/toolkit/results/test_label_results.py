@@ -147,6 +147,8 @@ def test_two_processes_that_write_the_same_result(dataset, tmp_path, monkeypatch
 def test_what_a_killed_process_left_is_no_result(tmp_path):
     write_labels(tmp_path / "m" / ".alpha.part" / "00000.png", draw_labels(0))
     assert not holds_results(tmp_path / "m", "") and not holds_any_results(tmp_path / "m")
+    with pytest.raises(FileNotFoundError, match="expected .*/<video>.txt .of masks of objects <video>/<frame>.png"):
+        tracker_dirs(tmp_path, "DAVIS2017", experiments=[""])
 
 
 @pytest.mark.parametrize(
