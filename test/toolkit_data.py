@@ -13,13 +13,9 @@ import pytest
 from pysot.toolkit.datasets.label_files import LabelFiles
 from pysot.toolkit.datasets.sequence import Dataset, Sequence, VotSettings
 from pysot.toolkit.evaluation.eao import expected_average_overlap, expected_overlap
-from pysot.toolkit.evaluation.objects import ObjectsScore, load_objects, score_objects
-from pysot.toolkit.protocol import Protocol, Report
-from pysot.toolkit.report.objects_overview import objects_overview
-from pysot.toolkit.report.objects_plots import objects_figures
-from pysot.toolkit.report.objects_tables import TITLES, by_attribute, objects_tables, objects_text
 from pysot.toolkit.results.files import Trajectory, save_vot
 from pysot.toolkit.results.paths import vot_file
+from pysot.utils.image import image_size
 from pysot.utils.label_images import encode_label_image
 
 
@@ -72,22 +68,10 @@ def objects_sequence(folder: Path, objects=None, joined=False, frames=None) -> S
     Frames are on the disk if their paths are given.
     """
     paths = sorted(folder.glob("*.png"))
-    labels = LabelFiles(list(paths), objects or {1: 0, 2: 0}, joined)
+    labels = LabelFiles(list(paths), joined, objects or {1: 0, 2: 0})
+    size = image_size(paths[0])
     frames = frames or [f"{folder.name}/{path.stem}.jpg" for path in paths]
-    return Sequence(folder.name, frames, [np.full(4, np.nan)] * len(paths), None, None, labels=labels)
-
-
-OBJECTS = Protocol(
-    name="objects",
-    dataset_protocols=("objects",),
-    experiment="",
-    tasks=lambda dataset, sequence, tracker_dir: [],
-    load=load_objects,
-    score=score_objects,
-    score_class=ObjectsScore,
-    report=Report(objects_text, objects_tables, TITLES, by_attribute, objects_figures, objects_overview),
-    is_default=True,
-)
+    return Sequence(folder.name, frames, [np.full(4, np.nan)] * len(paths), *size, labels=labels)
 
 
 def two_squares(frames=12, shift=0, size=(60, 90)) -> list[np.ndarray]:

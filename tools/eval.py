@@ -1,7 +1,8 @@
 """Score result folders: python tools/eval.py -p results -d VOT2018 [-t PREFIX] [-s] [--json FILE] [--vis].
 
 Needs neither torch nor images. VOT sets are scored by their protocol (restarts until 2019, multi-start since,
-long-term), other sets (OTB100, UAV123, LaSOT, GOT-10k, a folder of sequences, ...) as one pass.
+long-term), sets with masks of objects (DAVIS) by J and F, other sets (OTB100, UAV123, LaSOT, GOT-10k, a folder of
+sequences, ...) as one pass.
 """
 
 import argparse

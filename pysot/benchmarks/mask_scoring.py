@@ -114,7 +114,7 @@ def _write(folder: Path, pairs: list[tuple[np.ndarray, np.ndarray]]) -> Dataset:
     for name, (truth, result) in zip(names, pairs, strict=True):
         write_bytes(folder / "truth" / name, encode_label_image(truth))
         write_bytes(folder / "tracker" / "a" / name, encode_label_image(result))
-    labels = LabelFiles([folder / "truth" / name for name in names], dict.fromkeys(NUMBERS, 0))
+    labels = LabelFiles([folder / "truth" / name for name in names], False, dict.fromkeys(NUMBERS, 0))
     frames = [f"a/{index:05d}.jpg" for index in range(len(pairs))]
     video = Video("a", frames, [np.full(4, np.nan)] * len(pairs), WIDTH, HEIGHT, labels=labels)
     return Dataset("MASKS", [video], (), None, "objects")

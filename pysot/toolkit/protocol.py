@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pysot.toolkit.datasets.label_files import LabelFiles
+from pysot.toolkit.datasets.label_files import LabelImages
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.results.paths import written_form
 from pysot.toolkit.results.trajectory import Trajectory
@@ -130,7 +130,7 @@ class Timeline:
     overlap: np.ndarray
     losses: list[int]
     regions: np.ndarray | None
-    labels: LabelFiles | None = None
+    labels: LabelImages | None = None
     masks: Mapping[int, Mask] = field(default_factory=dict)
 
 

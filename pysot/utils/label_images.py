@@ -14,6 +14,7 @@ from PIL import Image
 from pysot.utils.image import decode_image, read_image_bytes
 
 NO_OBJECT = 255  # number of void pixels in palette images
+_MODES = {"P": "palette", "L": "grey", "1": "grey", "I;16": "grey", "I": "grey"}  # forms of Pillow's modes
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOURED = 22  # entries of the palette of DAVIS with a colour; the others are grey
 
@@ -22,7 +23,8 @@ _COLOURED = 22  # entries of the palette of DAVIS with a colour; the others are 
 class LabelImage:
     """Pixels (H, W) uint8 of an image, and its form.
 
-    "palette" and "grey" images have numbers; in a "colour" image a pixel is 1 where any channel is not 0.
+    "palette" and "grey" images have numbers, those above 255 in an image of 16 bits are 255; in a "colour" image a
+    pixel is 1 where any channel is not 0.
     """
 
     pixels: np.ndarray
@@ -35,8 +37,8 @@ def read_label_image(path: Path) -> LabelImage:
     if data[:8] == _PNG_SIGNATURE:
         try:
             with Image.open(io.BytesIO(data)) as image:  # OpenCV replaces the numbers by colours
-                if image.mode in ("P", "L", "1"):
-                    return LabelImage(np.asarray(image).astype(np.uint8), "palette" if image.mode == "P" else "grey")
+                if image.mode in _MODES:
+                    return LabelImage(np.minimum(np.asarray(image), 255).astype(np.uint8), _MODES[image.mode])
         except (OSError, ValueError, SyntaxError, struct.error) as error:
             raise ValueError(f"mask {path} cannot be decoded ({error}); copy or extract it again") from None
     return LabelImage((decode_image(data, path).max(axis=2) > 0).astype(np.uint8), "colour")
@@ -46,12 +48,13 @@ def read_numbers(path: Path, joined: bool = False) -> np.ndarray:
     """Return the numbers (H, W) uint8 of the objects in a label image.
 
     255 in a palette image is background, as in the evaluation of DAVIS 2017. With `joined`, all objects are number 1,
-    and any image will do, as in DAVIS 2016. Errors are those of `read_label_image`, and ValueError for an image whose
-    pixels are colours.
+    and any image will do, as in DAVIS 2016; 255 is then background only beside other numbers. Errors are those of
+    `read_label_image`, and ValueError for an image whose pixels are colours.
     """
     image = read_label_image(path)
     if image.form == "palette" and image.pixels.max(initial=0) == NO_OBJECT:
-        image = LabelImage(np.where(image.pixels == NO_OBJECT, 0, image.pixels), image.form)
+        known = np.where(image.pixels == NO_OBJECT, 0, image.pixels)
+        image = image if joined and not known.any() else LabelImage(known, image.form)
     if joined:
         return (image.pixels > 0).astype(np.uint8)
     if image.form == "colour":
@@ -60,6 +63,15 @@ def read_numbers(path: Path, joined: bool = False) -> np.ndarray:
             "whose pixels are numbers of objects: save it again in that form"
         )
     return image.pixels
+
+
+def is_black_and_white(path: Path) -> bool:
+    """Return whether an image is grey with no number but 0 and 255: the mask of one object, as in DAVIS 2016.
+
+    Errors are those of `read_label_image`.
+    """
+    image = read_label_image(path)
+    return image.form == "grey" and np.unique(image.pixels).tolist() in ([0, 255], [255])
 
 
 def davis_palette() -> np.ndarray:

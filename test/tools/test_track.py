@@ -1,11 +1,13 @@
 """The command tools/test.py with a small untrained network."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from toolkit_data import make_raw_set, write_frames
 
 from helpers import tiny_mask_config
+from object_sets import HEIGHT, WIDTH, make_davis
 from pysot.models.model_builder import build_model
 from pysot.toolkit.results.files import load_run
 from pysot.utils.frames import open_frames
@@ -101,6 +103,23 @@ def test_masks_are_the_results_where_the_ground_truth_has_masks(tmp_path):
         assert len(load_run(folder / "baseline" / "boxes" / f"boxes_00000000{form}", 8).masks) == 7
         assert len(list(open_frames(folder / "vis" / "boxes.mp4").frames)) == 8
         assert not list(folder.rglob("*_mask.value"))
+
+
+def test_masks_of_objects_are_tracked_drawn_and_scored(tmp_path):
+    """Of four sequences, one has masks in colours and one a damaged frame: both are named, the others are scored."""
+    root = make_davis(tmp_path / "DAVIS", videos=["alpha", "beta", "colour", "damaged"], frames=4)
+    cv2.imwrite(str(root / "Annotations" / "480p" / "colour" / "00000.png"), np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    (root / "JPEGImages" / "480p" / "damaged" / "00002.jpg").write_bytes(b"")
+    (tmp_path / "config.yaml").write_text(tiny_mask_config("refine", "TRACK.MASK_THERSHOLD", 0.01).dump())
+    args = ("--config", "config.yaml", "--dataset", "DAVIS2017", "--datasetdir", ".")
+    done = run_tool("test.py", *args, "--vis", cwd=tmp_path)
+    assert done.returncode == 2 and "Traceback" not in done.stderr and "J&F" in done.stdout, done.stderr
+    assert "sequence colour is left out: mask DAVIS/Annotations/480p/colour/00000.png is a colour image" in done.stdout
+    assert "1 of 3 videos failed" in done.stderr and "damaged/00002.jpg is an empty file" in done.stderr
+    folder = tmp_path / "results" / "DAVIS2017" / "untrained"
+    assert sorted(path.name for path in folder.iterdir()) == ["alpha", "beta", "network.json", "vis"]
+    assert sorted(path.name for path in (folder / "alpha").iterdir()) == [f"{index:05d}.png" for index in range(4)]
+    assert len(list(open_frames(folder / "vis" / "beta.mp4").frames)) == 4
 
 
 def test_results_of_other_settings_are_not_mixed(tmp_path):

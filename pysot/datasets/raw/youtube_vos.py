@@ -14,7 +14,7 @@ from pysot.datasets.raw.masks import LabelMask, read_frame_labels
 from pysot.datasets.raw.sequences import SequenceSet
 from pysot.datasets.raw.video import RawFrame, track_name
 from pysot.utils.names import list_images
-from pysot.utils.youtube_vos import META, read_video_objects
+from pysot.utils.vos_meta import META, read_vos_meta
 
 logger = logging.getLogger(__name__)
 _UNKNOWN_OBJECTS = "boxes of objects that meta.json does not have"  # keys of `counts`
@@ -22,18 +22,18 @@ _MISSING_FRAMES = "frames that meta.json names, without an image or an annotatio
 
 
 def _find_folders(root: Path) -> list[Path]:
-    """Return the image folders of the annotated videos. Raises the errors of `read_video_objects`."""
+    """Return the image folders of the annotated videos. Raises the errors of `read_vos_meta`."""
     root = root if (root / "JPEGImages").is_dir() else root / "train"
     if not (root / "JPEGImages").is_dir():
         return []
-    read_video_objects(root / META)
+    read_vos_meta(root)
     return sorted(path for path in (root / "JPEGImages").iterdir() if (root / "Annotations" / path.name).is_dir())
 
 
 def _read_frames(folder: Path, counts: Counter) -> list[RawFrame]:
     """Read a video. Raises ValueError if meta.json does not describe it."""
     root = folder.parents[1]
-    objects = read_video_objects(root / META).get(folder.name)
+    objects = read_vos_meta(root).get(folder.name)
     if not isinstance(objects, dict) or not all(
         isinstance(item, dict) and isinstance(item.get("frames", []), list) for item in objects.values()
     ):

@@ -11,19 +11,40 @@ from pysot.utils.masks import Mask
 
 
 @dataclass(frozen=True)
-class LabelFiles:
-    """Label images of a sequence.
+class LabelImages:
+    """Label images of the frames of a sequence.
 
-    paths    (N,) of each frame, None for frames without annotation
-    objects  {number: frame, from 0, on which a tracker starts}, ascending numbers
+    paths    (N,) of each frame, None for frames without one
     joined   all objects are one, number 1 (DAVIS 2016)
-    asked    frames whose masks the set's server takes
     """
 
     paths: list[Path | None]
+    joined: bool
+
+    def read(self, index: int) -> np.ndarray:
+        """Return the numbers (H, W) uint8 of the objects on a frame. Errors are those of `read_numbers`."""
+        path = self.paths[index]
+        if path is None:
+            raise ValueError(f"frame {index + 1} is not annotated")
+        return read_numbers(path, self.joined)
+
+
+@dataclass(frozen=True)
+class LabelFiles(LabelImages):
+    """Label images of a sequence with the objects to track.
+
+    objects  {number: frame, from 0, on which a tracker starts}, ascending numbers; an empty one raises ValueError
+    asked    frames whose masks the set's server takes
+    """
+
     objects: dict[int, int]
-    joined: bool = False
     asked: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.objects:
+            raise ValueError(
+                "label images need at least one object to track, {number: frame on which it starts}, got {}"
+            )
 
     @cached_property
     def annotated(self) -> list[int]:
@@ -34,13 +55,6 @@ class LabelFiles:
     def is_hidden(self) -> bool:
         """Return whether only the frames on which trackers start are annotated, and there are others."""
         return {*self.annotated} <= {*self.objects.values()} and len(self.paths) > len(self.annotated)
-
-    def read(self, index: int) -> np.ndarray:
-        """Return the numbers (H, W) uint8 of the objects on an annotated frame. Errors are those of `read_numbers`."""
-        path = self.paths[index]
-        if path is None:
-            raise ValueError(f"frame {index + 1} is not annotated")
-        return read_numbers(path, self.joined)
 
     def start_mask(self, number: int) -> Mask:
         """Return the mask on which a tracker of an object starts.

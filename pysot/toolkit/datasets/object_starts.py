@@ -5,18 +5,19 @@ from pathlib import Path
 
 import numpy as np
 
-from pysot.toolkit.datasets.label_files import LabelFiles
-from pysot.utils.youtube_vos import META, read_video_objects
+from pysot.toolkit.datasets.label_files import LabelImages
+from pysot.utils.vos_meta import META, read_vos_meta
 
+_MAX_NAMED = 3  # objects in a sentence
 _YOUTUBE_STEP = 5  # YouTube-VOS annotates every fifth frame, and has a set of all frames
 
 
 def find_objects(
-    video: str, labels: LabelFiles, frames: Iterable[int], size: tuple[int, int], remarks: list[str]
+    video: str, labels: LabelImages, frames: Iterable[int], size: tuple[int, int], remarks: list[str]
 ) -> dict[int, int]:
     """Return {number: first frame, from 0, with a pixel of it} of the objects in the label images of `frames`.
 
-    A number below the highest that has no pixel is a sentence of `remarks`. `size` is width and height of the frames.
+    Numbers below the highest that have no pixel are a sentence of `remarks`. `size` is width and height of the frames.
     Raises ValueError or OSError for an image that cannot be used, and ValueError if there is no object.
     """
     starts: dict[int, int] = {}
@@ -27,13 +28,16 @@ def find_objects(
     first = labels.paths[frames[0]]
     if not starts:
         raise ValueError(f"mask {first} is empty: it has no object that a tracker could start on")
-    for number in range(1, max(starts)):
-        if number not in starts:
-            remarks.append(f"{video}: object {number} has no pixel in mask {first}, so it is never tracked")
+    unseen = [number for number in range(1, max(starts)) if number not in starts]
+    if unseen:
+        where = f"mask {first}" + (f" and {len(frames) - 1} later ones" if len(frames) > 1 else "")
+        which, have, they = ("object", "has", "it is") if len(unseen) == 1 else ("objects", "have", "they are")
+        listed = ", ".join(map(str, unseen[:_MAX_NAMED])) + (" ..." if len(unseen) > _MAX_NAMED else "")
+        remarks.append(f"{video}: {which} {listed} {have} no pixel in {where}, so {they} never tracked")
     return dict(sorted(starts.items()))
 
 
-def _numbers(labels: LabelFiles, index: int, size: tuple[int, int]) -> list[int]:
+def _numbers(labels: LabelImages, index: int, size: tuple[int, int]) -> list[int]:
     """Return the numbers of the objects that have a pixel on a frame."""
     pixels = labels.read(index)
     if pixels.shape != size[::-1]:
@@ -44,21 +48,23 @@ def _numbers(labels: LabelFiles, index: int, size: tuple[int, int]) -> list[int]
     return (np.flatnonzero(np.bincount(pixels.ravel(), minlength=2)[1:]) + 1).tolist()
 
 
-def described_objects(path: Path, video: str, stems: list[str]) -> dict[int, list[int]]:
-    """Return {number: frames, from 0} of the objects that meta.json names; empty without such a file.
+def described_objects(root: Path, video: str, stems: list[str]) -> dict[int, list[int]]:
+    """Return {number: frames, from 0} of the objects that the meta.json of a set names; empty without such a file.
 
     `stems` are the names of the video's frames. Raises ValueError for a video or a frame that is not described.
     """
+    path = root / META
     if not path.is_file():
         return {}
-    objects = read_video_objects(path).get(video)
+    objects = read_vos_meta(root).get(video)
     if not isinstance(objects, dict) or not objects:
         raise ValueError(f"{path} does not have the objects of video {video}; download both again")
     indices = {stem: index for index, stem in enumerate(stems)}
     described: dict[int, list[int]] = {}
     for key, item in objects.items():
-        names = item.get("frames") if isinstance(item, dict) else None
-        if not key.isdecimal() or not isinstance(names, list) or not names:
+        frames = item.get("frames") if isinstance(item, dict) else None
+        names = frames if isinstance(frames, list) and all(isinstance(name, str) for name in frames) else []
+        if not key.isdecimal() or not names:
             raise ValueError(f"{path}: object {key} of video {video} needs a number and a list of frames, got {item!r}")
         missing = [name for name in names if name not in indices]
         if missing:
@@ -68,7 +74,7 @@ def described_objects(path: Path, video: str, stems: list[str]) -> dict[int, lis
 
 
 def check_described(
-    video: str, labels: LabelFiles, described: dict[int, list[int]], size: tuple[int, int], remarks: list[str]
+    video: str, labels: LabelImages, described: dict[int, list[int]], size: tuple[int, int], remarks: list[str]
 ) -> dict[int, int]:
     """Return {number: first frame} of the described objects that have a mask there; the others are in `remarks`.
 

@@ -6,24 +6,20 @@ sequence has and on which frames.
 """
 
 import logging
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pysot.toolkit.datasets.label_files import LabelFiles
-from pysot.toolkit.datasets.object_starts import (
-    check_described,
-    described_objects,
-    find_objects,
-    frames_for_server,
-)
+from pysot.toolkit.datasets.label_files import LabelFiles, LabelImages
+from pysot.toolkit.datasets.object_starts import check_described, described_objects, find_objects, frames_for_server
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.datasets.subsets import SEQUENCE_COUNTS
 from pysot.utils.image import image_size
-from pysot.utils.names import image_paths
+from pysot.utils.label_images import is_black_and_white
+from pysot.utils.names import image_paths, list_images
 from pysot.utils.numbers import listed_names
-from pysot.utils.youtube_vos import META
 
 logger = logging.getLogger(__name__)
 _FOLDERS = ("JPEGImages", "Annotations")
@@ -95,8 +91,7 @@ def read_object_set(name: str, root: Path) -> Dataset:
     part = OBJECT_SETS.get(name.lower(), _Part(("",)))
     folder = find_objects_root(name, root)
     if folder is None:
-        folders = ", ".join(dict.fromkeys(sub for sub in (name, *part.folders) if sub))
-        raise FileNotFoundError(f"no data set {name} in {root}; {_TREE.format(root=root, folders=folders)}")
+        raise FileNotFoundError(f"no data set {name} in {root}; {_tree(name, root, part)}")
     remarks: list[str] = []
     sequences = []
     for video in _listed_sequences(name, folder, part):
@@ -104,6 +99,8 @@ def read_object_set(name: str, root: Path) -> Dataset:
             sequences.append(_read_sequence(video, folder, part, remarks))
         except (ValueError, OSError) as error:
             remarks.append(f"sequence {video} is left out: {error}")
+    if not sequences and not remarks:
+        raise ValueError(f"data set {name} has no sequence in {folder}; {_tree(name, root, part)}")
     if not sequences:
         listed = "\n".join(f"  - {remark}" for remark in remarks)
         raise ValueError(f"data set {name} ({folder}) has no sequence that can be used:\n{listed}")
@@ -115,12 +112,18 @@ def read_object_set(name: str, root: Path) -> Dataset:
     return Dataset(name, sequences, (), None, "objects", tuple(remarks))
 
 
+def _tree(name: str, root: Path, part: _Part) -> str:
+    folders = ", ".join(dict.fromkeys(sub for sub in (name, *part.folders) if sub))
+    return _TREE.format(root=root, folders=folders)
+
+
 def _listed_sequences(name: str, folder: Path, part: _Part) -> list[str]:
     """Return the names of the sequences in a list of the part, or without list of all that are annotated."""
     for path in (folder / file for file in part.lists):
         if path.is_file():
             return list(dict.fromkeys(map(_sequence_of_line, listed_names(path))))
-    names = sorted(path.name for path in _resolution(folder / "Annotations").iterdir() if path.is_dir())
+    entries = _resolution(folder / "Annotations").iterdir()
+    names = sorted(path.name for path in entries if path.is_dir() and not path.name.startswith("."))
     if part.lists:
         text = "%s: no %s in %s, so all %d sequences there are taken"
         logger.warning(text, name, " or ".join(part.lists), folder, len(names))
@@ -129,8 +132,7 @@ def _listed_sequences(name: str, folder: Path, part: _Part) -> list[str]:
 
 def _sequence_of_line(line: str) -> str:
     """Return the sequence that a line of a list names; in DAVIS 2016 it has the paths of a frame and its mask."""
-    words = line.split()[0].split("/")
-    return words[-2] if len(words) > 1 else words[0]
+    return line.split()[0].split("/")[-2] if "/" in line else line.strip()
 
 
 def _resolution(folder: Path) -> Path:
@@ -144,21 +146,45 @@ def _read_sequence(video: str, folder: Path, part: _Part, remarks: list[str]) ->
     Raises ValueError or OSError for a sequence that cannot be used.
     """
     images, annotations = (_resolution(folder / name) / video for name in _FOLDERS)
-    files = {path.stem: path for path in annotations.glob("*.png")} if annotations.is_dir() else {}
+    files = {path.stem: path for path in list_images(annotations) if path.suffix.lower() == ".png"}
     if not files:
-        raise ValueError(f"no mask in {annotations}")
+        raise ValueError(f"no mask in {annotations}; expected a png for each annotated frame, such as 00000.png")
     # existing results can be scored without frames
-    frames = image_paths(images) if images.is_dir() else [str(images / f"{stem}.jpg") for stem in sorted(files)]
+    frames = image_paths(images) if images.is_dir() else [str(images / f"{stem}.jpg") for stem in files]
     stems = [Path(frame).stem for frame in frames]
-    without_frame = sorted(files.keys() - {*stems})
-    if without_frame:
-        raise ValueError(f"{files[without_frame[0]]} has no frame {images / without_frame[0]}.jpg; copy both again")
+    _check_stems(stems, files, images)
     size = image_size(frames[0] if images.is_dir() else files[stems[0]])
-    labels = LabelFiles([files.get(stem) for stem in stems], {}, part.joined)
-    described = {} if part.first_only else described_objects(folder / META, video, stems)
+    paths = [files.get(stem) for stem in stems]
+    described = {} if part.first_only else described_objects(folder, video, stems)
     if described:
+        labels = LabelImages(paths, part.joined)
         objects = check_described(video, labels, described, size, remarks)
     else:
-        objects = find_objects(video, labels, [0] if part.first_only else labels.annotated, size, remarks)
-    labels = replace(labels, objects=objects, asked=frames_for_server(stems, described))
-    return Sequence(video, frames, [np.full(4, np.nan)] * len(frames), *size, labels=labels)
+        starts = [0] if part.first_only else [index for index, path in enumerate(paths) if path]
+        labels = LabelImages(paths, part.joined or _is_one_object(paths, starts))
+        objects = find_objects(video, labels, starts, size, remarks)
+    files_of_objects = LabelFiles(paths, labels.joined, objects, frames_for_server(stems, described))
+    if part.first_only and not files_of_objects.is_hidden and None in paths:
+        first = f"{stems[paths.index(None)]}.png"
+        remarks.append(
+            f"{video}: {paths.count(None)} of {len(paths)} frames have no mask in {annotations}, the first {first}; "
+            "they do not count"
+        )
+    return Sequence(video, frames, [np.full(4, np.nan)] * len(frames), *size, labels=files_of_objects)
+
+
+def _check_stems(stems: list[str], files: dict[str, Path], images: Path) -> None:
+    """Raise ValueError for two frames of one name, and for a mask without frame."""
+    twice = [stem for stem, count in Counter(stems).items() if count > 1]
+    if twice:
+        raise ValueError(f"{images} has two frames {twice[0]}, with different suffixes; remove one of them")
+    without_frame = [path for stem, path in files.items() if stem not in {*stems}]
+    if without_frame:
+        path = without_frame[0]
+        raise ValueError(f"{path} has no frame {images / path.stem}.jpg; copy both again")
+
+
+def _is_one_object(paths: list[Path | None], frames: list[int]) -> bool:
+    """Return whether the first mask of these frames that exists is black and white."""
+    first = next((path for index in frames if (path := paths[index])), None)
+    return first is not None and is_black_and_white(first)

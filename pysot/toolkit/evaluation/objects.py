@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from pysot.toolkit.datasets.label_files import LabelFiles
+from pysot.toolkit.datasets.label_files import LabelFiles, LabelImages
+from pysot.toolkit.datasets.objects_layout import is_object_set
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.evaluation.accuracy_robustness import nanmean
 from pysot.toolkit.evaluation.loading import find_losses
@@ -23,7 +24,6 @@ from pysot.toolkit.results.lines import ResultError
 
 THRESHOLDS = np.linspace(0, 1, 101)  # of the curves
 _GOOD = 0.5  # J or F above which recall counts a frame
-_MAX_NAMED = 3  # files in a message
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,15 @@ class MaskScore:
 
 @dataclass(frozen=True)
 class ObjectMeasures:
-    """J and F (K, N) of objects 1..K on the N frames of a sequence, and the label images of the tracker.
+    """J and F (K, N) of the objects with K `numbers` on the N frames of a sequence, and the tracker's label images.
 
     They are NaN on frames that do not count.
     """
 
+    numbers: tuple[int, ...]
     j: np.ndarray
     f: np.ndarray
-    labels: LabelFiles
+    labels: LabelImages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,33 +114,51 @@ class ObjectsScore(TrackerScore):
 def load_objects(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes: list[str]) -> ObjectMeasures:
     """Measure the masks of a sequence; each label image is read once, and none is kept.
 
-    Adds a note for objects that the annotation does not show, or shows on no frame that counts. Raises ResultError that
-    names the results which cannot be used, and as `LabelFiles.read` for the annotation.
+    As in the official code, objects of DAVIS are all numbers up to the highest. Adds a note for objects that the
+    annotation does not show, or shows on no frame that counts. Raises ResultError that names the results which cannot
+    be used, as `LabelFiles.read` for the annotation, and ValueError for one of another size than the frames.
     """
     labels = sequence.labels
     assert labels is not None  # the protocol's data sets have them
     folder, frames = label_folder(tracker_dir, sequence), _counted_frames(sequence, labels)
     check_label_files(folder, sequence, frames)
-    numbers = range(1, max(labels.objects) + 1)
+    numbers = range(1, max(labels.objects) + 1) if is_object_set(dataset.name) else tuple(labels.objects)
     starts = np.array([labels.objects.get(number, 0) for number in numbers])
     j, f = np.full((2, len(numbers), len(sequence)), np.nan)
     unseen, problems = {*numbers}, []
     for index in frames:
         truth = labels.read(index)
+        _check_size(sequence, labels.paths[index], truth)
         try:
             result = read_label_result(folder, sequence, index, truth.shape)
         except ResultError as error:
             problems.append(str(error))
             continue
-        unseen -= {number for number in unseen if index > starts[number - 1] and (truth == number).any()}
+        counts = index > starts
+        unseen -= {
+            number for number, is_past in zip(numbers, counts, strict=True) if is_past and (truth == number).any()
+        }
         if not problems:
-            counts = index > starts
             j[counts, index], f[counts, index] = (values[counts] for values in measure_masks(truth, result, numbers))
     if problems:
-        more = f"; and {len(problems) - _MAX_NAMED} more files of {folder}" if len(problems) > _MAX_NAMED else ""
-        raise ResultError("; ".join(problems[:_MAX_NAMED]) + more)
-    notes += [_unseen_note(sequence, number, np.isfinite(j[number - 1]).any()) for number in sorted(unseen)]
-    return ObjectMeasures(j, f, result_labels(folder, sequence))
+        more = len(problems) - 1
+        others = f" ({more} more file{'s' if more > 1 else ''} of {folder} cannot be used either)" if more else ""
+        raise ResultError(problems[0] + others)
+    notes += [
+        _unseen_note(sequence, number, np.isfinite(values).any())
+        for number, values in zip(numbers, j, strict=True)
+        if number in unseen
+    ]
+    return ObjectMeasures(tuple(numbers), j, f, result_labels(folder, sequence))
+
+
+def _check_size(sequence: Sequence, path: Path | None, truth: np.ndarray) -> None:
+    height, width = truth.shape
+    if (width, height) != (sequence.width, sequence.height):
+        raise ValueError(
+            f"mask {path} has {width} x {height} pixels, the frames of {sequence.name} have {sequence.width} x "
+            f"{sequence.height}; use frames and masks of one resolution"
+        )
 
 
 def _counted_frames(sequence: Sequence, labels: LabelFiles) -> list[int]:
@@ -163,7 +182,7 @@ def score_objects(
         measured = results[sequence.name]
         own = {
             f"{sequence.name}_{number}": MaskScore(statistics(j), statistics(f))
-            for number, (j, f) in enumerate(zip(measured.j, measured.f, strict=True), start=1)
+            for number, j, f in zip(measured.numbers, measured.j, measured.f, strict=True)
         }
         objects.update(own)
         videos[sequence.name] = mean_of(own.values())

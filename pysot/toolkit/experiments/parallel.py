@@ -186,7 +186,7 @@ def _prepare(
         progress = Progress()
 
         def report(sequence: Sequence, state: str, trajectory: Trajectory | None) -> None:
-            sent = trajectory and replace(trajectory, masks={}, target_masks=())
+            sent = trajectory and replace(trajectory, masks={}, target_masks=(), soft_masks=())
             shared.reports.put((sequence.name, state, progress.failed.get(sequence.name, ""), sent))
 
         sequences = _take(dataset, shared.taken)

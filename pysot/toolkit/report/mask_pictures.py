@@ -6,7 +6,7 @@ The colours are those of the palette of DAVIS, a third brighter.
 import cv2
 import numpy as np
 
-from pysot.toolkit.datasets.label_files import LabelFiles
+from pysot.toolkit.datasets.label_files import LabelFiles, LabelImages
 from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.protocol import Timeline
 from pysot.toolkit.report import html_parts as parts
@@ -47,7 +47,7 @@ def mask_pictures(sequence: Sequence, timeline: Timeline, frames: list[int], los
     return "".join(pictures)
 
 
-def draw_masks(sequence: Sequence, results: LabelFiles, index: int) -> np.ndarray | None:
+def draw_masks(sequence: Sequence, results: LabelImages, index: int) -> np.ndarray | None:
     """Return a frame (H, W, 3) uint8 BGR, from 0, with the masks of the ground truth and of a tracker's results.
 
     Without the frame, or with one of another size, the masks are on grey. A mask that is missing or damaged is left
@@ -84,7 +84,7 @@ def _colours() -> np.ndarray:
     return np.minimum(np.rint(palette * 255 / 191), 255).astype(np.uint8)
 
 
-def _read(labels: LabelFiles, index: int) -> np.ndarray | None:
+def _read(labels: LabelImages, index: int) -> np.ndarray | None:
     """Return the numbers of a label image, None if it is missing or damaged."""
     if labels.paths[index] is None:
         return None

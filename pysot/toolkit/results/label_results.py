@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pysot.toolkit.datasets.label_files import LabelFiles
+from pysot.toolkit.datasets.label_files import LabelImages
 from pysot.toolkit.datasets.names import match_name
 from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.results.lines import ResultError
 from pysot.toolkit.results.soft_masks import join_masks
 from pysot.toolkit.results.trajectory import Trajectory
-from pysot.utils.files import publish_folder
+from pysot.utils.files import file_lock, publish_folder
 from pysot.utils.label_images import encode_label_image, read_numbers
 
 _MAX_NAMED = 3  # missing files in a message
@@ -37,11 +37,11 @@ def label_file(folder: Path, sequence: Sequence, index: int) -> Path:
     return folder / f"{Path(sequence.frame_paths[index]).stem}.png"
 
 
-def result_labels(folder: Path, sequence: Sequence) -> LabelFiles:
+def result_labels(folder: Path, sequence: Sequence) -> LabelImages:
     """Return the results of a sequence as label images, one for each frame, whether or not they exist."""
     assert sequence.labels is not None
     paths: list[Path | None] = [label_file(folder, sequence, index) for index in range(len(sequence))]
-    return LabelFiles(paths, sequence.labels.objects, sequence.labels.joined)
+    return LabelImages(paths, sequence.labels.joined)
 
 
 def check_label_files(folder: Path, sequence: Sequence, frames: Iterable[int]) -> None:
@@ -72,10 +72,10 @@ def read_label_result(folder: Path, sequence: Sequence, index: int, shape: tuple
             f"{path} has {numbers.shape[1]} x {numbers.shape[0]} pixels, its frame {shape[1]} x {shape[0]}; "
             "save masks in the size of the frames"
         )
-    highest = max(labels.objects)
-    if numbers.max() > highest:
+    if numbers.max() > max(labels.objects):
+        known = f"object{'s' if len(labels.objects) > 1 else ''} {', '.join(map(str, labels.objects))}"
         raise ResultError(
-            f"{path} has object {numbers.max()}, but {sequence.name} has {highest} object{'s' if highest > 1 else ''}; "
+            f"{path} has object {numbers.max()}, but {sequence.name} has {known}; "
             "the pixels of an object need its number in the first annotation"
         )
     return numbers
@@ -91,22 +91,37 @@ class ObjectTrajectories:
     def add(self, number: int, folder: Path, trajectory: Trajectory) -> None:
         """Add the trajectory of an object, with soft masks; with that of the last one, write all label images.
 
-        The `folder` is complete or absent. One that exists is replaced, since it is not complete.
+        The `folder` is complete or absent. One that exists is replaced, since it is not complete. Raises OSError that
+        names it if it cannot be written.
         """
         labels = self.sequence.labels
         assert labels is not None
         self._of_object[number] = trajectory
         if self._of_object.keys() < labels.objects.keys():
             return
-        part = folder.with_name(f".{folder.name}.part")
-        for leftover in (part, folder):
-            shutil.rmtree(leftover, ignore_errors=True)
-        part.mkdir(parents=True)
-        for index in range(len(self.sequence)):
-            numbers = self._numbers(index, labels.objects)
-            label_file(part, self.sequence, index).write_bytes(encode_label_image(numbers))
-        publish_folder(part, folder)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with file_lock(folder.with_name(f".{folder.name}.lock")):  # of two processes that track the same sequence
+                self._write(folder, labels.objects)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"cannot write {folder}: {error.strerror or error}. Choose a folder you may write to, with free space",
+            ) from error
         self._of_object.clear()
+
+    def _write(self, folder: Path, starts: Mapping[int, int]) -> None:
+        part = folder.with_name(f".{folder.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        try:
+            for index in range(len(self.sequence)):
+                numbers = self._numbers(index, starts)
+                label_file(part, self.sequence, index).write_bytes(encode_label_image(numbers))
+            shutil.rmtree(folder, ignore_errors=True)
+            publish_folder(part, folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
     def _numbers(self, index: int, starts: Mapping[int, int]) -> np.ndarray:
         """Return the numbers (H, W) uint8 of the objects on a frame, from 0."""

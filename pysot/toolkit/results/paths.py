@@ -43,7 +43,8 @@ def tracker_dirs(
     a prefix matches no tracker.
     """
     path = Path(path)
-    pattern = " or ".join(f"{name}/<video>/<video>_*.txt" if name else "<video>.txt" for name in experiments)
+    own_folder = "<video>.txt (of masks of objects <video>/<frame>.png)"
+    pattern = " or ".join(f"{name}/<video>/<video>_*.txt" if name else own_folder for name in experiments)
     has_results = any(holds_results(path, experiment) for experiment in experiments)
     if has_results and not (ONE_PASS in experiments and _has_trackers(path)):
         if not any(path.resolve().name.startswith(prefix) for prefix in prefixes):
@@ -81,10 +82,10 @@ def holds_results(folder: Path, experiment: str) -> bool:
 
 
 def _is_label_image(path: Path) -> bool:
-    """Return whether a file may be a label image in the folder of a video, not a figure of an evaluation."""
+    """Return whether a file may be a label image in the folder of a video, not a figure or an unfinished result."""
     folder = path.parent.name
     is_figure = folder.endswith("_timelines") or path.stem.startswith(f"{folder}_")
-    return path.suffix == ".png" and not is_figure
+    return path.suffix == ".png" and not is_figure and not folder.startswith(".")
 
 
 def holds_any_results(folder: Path) -> bool:

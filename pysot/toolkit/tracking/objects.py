@@ -22,8 +22,8 @@ def object_steps(
 ) -> Steps:
     """Track an object from the first frame of `sequence`, the frames since it appears, to the last.
 
-    The trajectory has a soft mask for each frame, see `soft_mask_of`. Raises the errors of `LabelFiles.start_mask`, and
-    those of `one_pass_steps`.
+    The trajectory has a soft mask for each frame, see `soft_mask_of`. Raises the errors of `LabelFiles.start_mask` and
+    of `one_pass_steps`, and ValueError for a frame of another size than that of the sequence.
     """
     start = labels.start_mask(number)
     part = replace(sequence, ground_truth=[start.box, *sequence.ground_truth[1:]], masks={0: start})
@@ -31,11 +31,21 @@ def object_steps(
     request = advance(steps)
     while isinstance(request, Request):
         answer = yield request
+        _check_size(part, request.index, answer.image)
         request = advance(steps, answer)
         if answer.outputs is not None:
             found = soft_mask_of(answer.outputs, answer.image)
             masks.append(masks[-1] if found is None else found)
-    return replace(request, soft_masks=masks)
+    return replace(request, soft_masks=masks, target_masks=())
+
+
+def _check_size(sequence: Sequence, index: int, image: np.ndarray) -> None:
+    height, width = image.shape[:2]
+    if (width, height) != (sequence.width, sequence.height):
+        raise ValueError(
+            f"frame {sequence.frame_paths[index]} has {width} x {height} pixels, the first frame and the masks of "
+            f"{sequence.name} have {sequence.width} x {sequence.height}; use frames of one resolution"
+        )
 
 
 def soft_mask_of(outputs: dict[str, Any], image: np.ndarray) -> SoftMask | None:

@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from object_sets import HEIGHT, WIDTH, draw_labels, make_davis, make_youtube_vos, write_labels
+from object_sets import HEIGHT, WIDTH, draw_labels, make_davis, make_youtube_vos, write_frame, write_labels
 from pysot.toolkit.datasets import load_dataset, missing_frames
+from pysot.toolkit.datasets.label_files import LabelFiles
 from pysot.utils.label_images import read_numbers
 
 
@@ -91,6 +92,44 @@ def test_any_folder_of_this_layout_is_a_set(tmp_path):
         load_dataset("other", tmp_path)
 
 
+def test_names_of_files_that_people_and_their_systems_make(tmp_path):
+    for frame in range(11):
+        write_frame(tmp_path / "mine" / "JPEGImages" / "My dog" / f"img_{frame}.JPG", frame)
+        write_labels(tmp_path / "mine" / "Annotations" / "My dog" / f"img_{frame}.PNG", draw_labels(frame))
+    for junk in ("Annotations/.DS_Store", "Annotations/.cache/1.png", "Annotations/My dog/._img_0.PNG"):
+        (tmp_path / "mine" / junk).parent.mkdir(exist_ok=True)
+        (tmp_path / "mine" / junk).touch()
+    dataset = load_dataset("mine", tmp_path / "mine")
+    labels = dataset.sequences[0].labels
+    assert [sequence.name for sequence in dataset.sequences] == ["My dog"] and not dataset.remarks
+    assert labels.objects == {1: 0, 2: 0} and np.array_equal(labels.read(10), draw_labels(10))
+    (tmp_path / "DAVIS" / "ImageSets" / "2017").mkdir(parents=True)
+    for folder in ("JPEGImages", "Annotations"):
+        shutil.copytree(tmp_path / "mine" / folder / "My dog", tmp_path / "DAVIS" / folder / "480p" / "My dog")
+    (tmp_path / "DAVIS" / "ImageSets" / "2017" / "val.txt").write_text("My dog\n")
+    assert load_dataset("DAVIS2017", tmp_path).sequences[0].name == "My dog"
+
+
+def test_black_and_white_masks_are_of_one_object(tmp_path):
+    make_davis(tmp_path / "mine", videos=["alpha"], frames=4, year=2016)
+    labels = load_dataset("mine", tmp_path).sequences[0].labels
+    assert labels.joined and labels.objects == {1: 0} and labels.start_mask(1).pixels.any()
+    write_labels(tmp_path / "mine" / "Annotations" / "480p" / "alpha" / "00000.png", draw_labels(0))
+    assert not load_dataset("mine", tmp_path).sequences[0].labels.joined
+
+
+def test_a_set_without_any_sequence_shows_what_is_expected(tmp_path):
+    for folder in ("JPEGImages", "Annotations"):
+        (tmp_path / "mine" / folder).mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"has no sequence in .*mine; expected(?s:.*)JPEGImages/"):
+        load_dataset("mine", tmp_path)
+
+
+def test_label_images_need_an_object():
+    with pytest.raises(ValueError, match="at least one object to track"):
+        LabelFiles([None], False, {})
+
+
 def test_an_empty_folder_shows_what_is_expected(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no data set DAVIS2017(?s:.*)ImageSets/2017/val.txt"):
         load_dataset("DAVIS2017", tmp_path)
@@ -113,7 +152,18 @@ def test_an_empty_first_mask(tmp_path):
 def test_an_object_that_never_appears(tmp_path):
     labels = np.where(draw_labels(0) == 2, 3, draw_labels(0))
     remarks = remarks_after(tmp_path, lambda masks, frames: write_labels(masks / "00000.png", labels))
-    assert remarks.startswith("2: alpha: object 2 has no pixel in mask ") and "never tracked" in remarks
+    assert remarks.startswith("2: alpha: object 2 has no pixel in mask ") and "it is never tracked" in remarks
+
+
+def test_several_objects_that_never_appear_are_one_sentence(tmp_path):
+    labels = np.where(draw_labels(0) == 2, 9, draw_labels(0))
+    remarks = remarks_after(tmp_path, lambda masks, frames: write_labels(masks / "00000.png", labels))
+    assert remarks.startswith("2: alpha: objects 2, 3, 4 ... have no pixel in mask ") and remarks.count("never") == 1
+
+
+def test_frames_without_a_mask_in_davis(tmp_path):
+    remarks = remarks_after(tmp_path, lambda masks, frames: (masks / "00001.png").unlink())
+    assert remarks.startswith("2: alpha: 1 of 3 frames have no mask in ") and "the first 00001.png;" in remarks
 
 
 def test_a_first_mask_in_colours(tmp_path):
@@ -133,6 +183,7 @@ def test_a_first_mask_of_another_size(tmp_path):
         (lambda masks, frames: (masks / "00000.png").unlink(), "frame 1 is not annotated"),
         (lambda masks, frames: shutil.rmtree(masks), "no mask in"),
         (lambda masks, frames: (frames / "00001.jpg").unlink(), "00001.png has no frame"),
+        (lambda masks, frames: (frames / "00001.png").touch(), "alpha has two frames 00001, with different suffixes"),
         (lambda masks, frames: (masks / "00000.png").write_bytes(b"\x89PNG\r\n\x1a\nabc"), "cannot be decoded"),
     ],
 )
@@ -153,6 +204,7 @@ def test_a_set_of_which_nothing_can_be_used(tmp_path):
     [
         ({}, "does not have the objects of video 00a"),
         ({"1": {"frames": []}}, "object 1 of video 00a needs a number and a list of frames"),
+        ({"1": {"frames": [["00000"]]}}, "object 1 of video 00a needs a number and a list of frames"),
         ({"cat": {"frames": ["00000"]}}, "object cat of video 00a needs a number"),
         ({"1": {"frames": ["00001"]}}, "object 1 of video 00a is on frame 00001, which does not exist"),
         ({"3": {"frames": ["00005"]}}, "has a mask to start on"),
@@ -180,3 +232,16 @@ def test_255_is_background_in_palette_images(tmp_path):
     labels[:5] = 255
     write_labels(tmp_path / "a.png", labels)
     assert np.array_equal(read_numbers(tmp_path / "a.png"), draw_labels(0))
+    assert np.array_equal(read_numbers(tmp_path / "a.png", joined=True), draw_labels(0) > 0)
+
+
+def test_255_alone_in_a_palette_image_is_the_object_of_davis_2016(tmp_path):
+    write_labels(tmp_path / "a.png", np.where(draw_labels(0), 255, 0))
+    assert np.array_equal(read_numbers(tmp_path / "a.png", joined=True), draw_labels(0) > 0)
+
+
+def test_grey_images_of_16_bits_have_numbers(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), draw_labels(0).astype(np.uint16))
+    assert np.array_equal(read_numbers(tmp_path / "a.png"), draw_labels(0))
+    cv2.imwrite(str(tmp_path / "a.png"), draw_labels(0).astype(np.uint16) * 300)
+    assert read_numbers(tmp_path / "a.png").max() == 255

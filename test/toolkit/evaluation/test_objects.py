@@ -3,30 +3,25 @@
 import json
 import math
 import pickle
+import re
 
 import cv2
 import numpy as np
 import pytest
-from toolkit_data import OBJECTS, objects_sequence, save_labels, two_squares
+from toolkit_data import objects_sequence, save_labels, two_squares
 
 from helpers import ROOT
 from pysot.toolkit.datasets.sequence import Dataset
 from pysot.toolkit.evaluation.objects import ObjectsScore, load_objects, score_objects, statistics
 from pysot.toolkit.experiments.scoring import score_trackers
-from pysot.toolkit.protocols import table
 from pysot.toolkit.report.summary import full_text
 from pysot.toolkit.results.lines import ResultError
 
 PARITY = ROOT / "test" / "parity"
 
 
-@pytest.fixture(autouse=True)
-def protocol(monkeypatch):
-    monkeypatch.setattr(table, "PROTOCOLS", (OBJECTS,))
-
-
-def data_set(*sequences):
-    return Dataset("DAVIS", list(sequences), (), None, "objects")
+def data_set(*sequences, name="DAVIS2017"):
+    return Dataset(name, list(sequences), (), None, "objects")
 
 
 def score_one(dataset, folder, **options):
@@ -150,9 +145,9 @@ def damage(folder, kind):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("label", "00003.png has object 3, but a has 2 objects"),
+        ("label", "00003.png has object 3, but a has objects 1, 2; "),
         ("colour", "00003.png is a colour image"),
-        ("size", "00003.png has 45 x 30 pixels, its frame 90 x 60.*00005.png has.*; and 2 more files of .*a"),
+        ("size", r"00003.png has 45 x 30 pixels, its frame 90 x 60.* \(4 more files of .*a cannot be used either\)$"),
         ("cut", "00003.png cannot be decoded"),
         ("missing", r"a has no mask for 1 of 10 frames \(00003.png\)"),
     ],
@@ -183,6 +178,26 @@ def test_a_damaged_annotation_is_named(tmp_path):
     (tmp_path / "a" / "00004.png").write_bytes(b"")
     score = score_one(data_set(objects_sequence(tmp_path / "a")), tmp_path / "m")
     assert "00004.png" in score.problems[0]
+
+
+def test_an_annotation_of_another_size_is_not_taken_for_a_wrong_result(tmp_path):
+    save_labels(tmp_path / "a", two_squares())
+    save_labels(tmp_path / "m" / "a", two_squares())
+    sequence = objects_sequence(tmp_path / "a")
+    save_labels(tmp_path / "new", [two_squares()[4][:30]])[0].replace(tmp_path / "a" / "00004.png")
+    score = score_one(data_set(sequence), tmp_path / "m")
+    assert re.fullmatch(r"mask .*/a/00004.png has 90 x 30 pixels, the frames of a have 90 x 60; .*", score.problems[0])
+
+
+@pytest.mark.parametrize("name, objects", [("DAVIS2017", ["a_1", "a_2", "a_3"]), ("mine", ["a_1", "a_3"])])
+def test_a_number_that_no_object_has(tmp_path, name, objects):
+    """In DAVIS it counts as officially, as an object without pixels; elsewhere it does not raise the means."""
+    images = [np.where(image == 2, 3, image) for image in two_squares()]
+    save_labels(tmp_path / "a", images)
+    save_labels(tmp_path / "m" / "a", [np.zeros_like(image) for image in images])
+    score = score_one(data_set(objects_sequence(tmp_path / "a", {1: 0, 3: 0}), name=name), tmp_path / "m")
+    assert list(score.objects) == objects and score.rank_by == pytest.approx((len(objects) - 2) / len(objects))
+    assert len(score.notes) == len(objects) - 2
 
 
 def test_losses_and_label_images_of_a_timeline_travel_between_processes(tmp_path):

@@ -6,23 +6,17 @@ import re
 import cv2
 import numpy as np
 import pytest
-from toolkit_data import OBJECTS, objects_sequence, save_labels, two_squares
+from toolkit_data import objects_sequence, save_labels, two_squares
 
 from pysot.toolkit.datasets.sequence import Dataset
 from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.protocol import Timeline
-from pysot.toolkit.protocols import table
 from pysot.toolkit.report.figures import write_figures
 from pysot.toolkit.report.html_report import write_report
 from pysot.toolkit.report.mask_pictures import draw_masks
 from pysot.toolkit.report.summary import full_text, rows_of
 
 RED, GREEN = (0, 0, 171), (0, 171, 0)  # objects 1 and 2, BGR
-
-
-@pytest.fixture(autouse=True)
-def protocol(monkeypatch):
-    monkeypatch.setattr(table, "PROTOCOLS", (OBJECTS,))
 
 
 def make_set(folder, names=("a", "b"), with_frames=True):

@@ -1,7 +1,12 @@
 """Label images as results: which object a pixel belongs to, complete folders, zips for servers, unusable files."""
 
+import errno
+import threading
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +17,7 @@ from hypothesis.extra import numpy as arrays
 
 from object_sets import HEIGHT, WIDTH, draw_labels, drift, make_davis, make_youtube_vos, soft_box, write_labels
 from pysot.toolkit.datasets import load_dataset
+from pysot.toolkit.results import label_results
 from pysot.toolkit.results.label_results import (
     ObjectTrajectories,
     check_label_files,
@@ -99,6 +105,50 @@ def test_an_incomplete_folder_is_replaced(dataset, tmp_path):
         check_label_files(tmp_path / "m" / "alpha", sequence, range(8))
     check_label_files(save_result(sequence, tmp_path / "m"), sequence, range(8))
     assert len([*(tmp_path / "m" / "alpha").iterdir()]) == 8
+    assert [path.name for path in (tmp_path / "m").iterdir()] == ["alpha"]
+
+
+def test_a_full_disk_is_named_and_keeps_what_was_there(dataset, tmp_path, monkeypatch):
+    (tmp_path / "m" / "alpha").mkdir(parents=True)
+    (tmp_path / "m" / "alpha" / "00003.png").touch()
+    written = []
+
+    def write(path, data):
+        written.append(path)
+        if len(written) == 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    with pytest.raises(OSError, match=r"cannot write .*/m/alpha: No space left on device. Choose a folder"):
+        save_result(dataset.sequences[0], tmp_path / "m")
+    assert [str(path.relative_to(tmp_path / "m")) for path in sorted((tmp_path / "m").rglob("*"))] == [
+        "alpha",
+        "alpha/00003.png",
+    ]
+
+
+def test_two_processes_that_write_the_same_result(dataset, tmp_path, monkeypatch):
+    encode, together = label_results.encode_label_image, threading.Barrier(2)
+
+    def slow_encode(numbers):
+        time.sleep(0.01)
+        return encode(numbers)
+
+    def save():
+        together.wait()
+        return save_result(dataset.sequences[0], tmp_path / "m")
+
+    monkeypatch.setattr(label_results, "encode_label_image", slow_encode)
+    with ThreadPoolExecutor() as threads:
+        folders = [call.result() for call in [threads.submit(save) for _ in range(2)]]
+    check_label_files(folders[0], dataset.sequences[0], range(8))
+
+
+def test_what_a_killed_process_left_is_no_result(tmp_path):
+    write_labels(tmp_path / "m" / ".alpha.part" / "00000.png", draw_labels(0))
+    assert not holds_results(tmp_path / "m", "") and not holds_any_results(tmp_path / "m")
+    with pytest.raises(FileNotFoundError, match="expected .*/<video>.txt .of masks of objects <video>/<frame>.png"):
+        tracker_dirs(tmp_path, "DAVIS2017", experiments=[""])
 
 
 @pytest.mark.parametrize(
@@ -108,7 +158,7 @@ def test_an_incomplete_folder_is_replaced(dataset, tmp_path):
         (lambda path: path.write_bytes(path.read_bytes()[:60]), "00003.png cannot be decoded"),
         (lambda path: cv2.imwrite(str(path), np.zeros((HEIGHT, WIDTH, 3), np.uint8)), "00003.png is a colour image"),
         (lambda path: write_labels(path, draw_labels(3)[:, :-2]), f"00003.png has {WIDTH - 2} x {HEIGHT} pixels"),
-        (lambda path: write_labels(path, draw_labels(3) * 2), "00003.png has object 4, but alpha has 2 objects"),
+        (lambda path: write_labels(path, draw_labels(3) * 2), "00003.png has object 4, but alpha has objects 1, 2; "),
     ],
 )
 def test_results_that_cannot_be_used(dataset, tmp_path, damage, reason):

@@ -24,6 +24,7 @@ from pysot.toolkit.results.soft_masks import join_masks
 from pysot.toolkit.tracking import frames
 from pysot.toolkit.tracking.objects import soft_mask_of
 from pysot.utils.label_images import read_numbers
+from pysot.utils.masks import Mask
 
 
 class SlotsOfMasks(TrackerOfSlots):
@@ -130,6 +131,42 @@ def test_a_start_mask_that_changed_ends_its_sequence_only(tmp_path):
     progress = run_dataset(MaskTracker(), dataset, tmp_path / "m")
     assert progress.tracked == ["beta"]
     assert "00000.png has no pixel of object 2" in progress.failed["alpha"]
+
+
+def test_a_frame_of_another_size_ends_its_sequence_only(tmp_path):
+    dataset = load_dataset("DAVIS2017", make_davis(tmp_path, frames=4))
+    cv2.imwrite(str(tmp_path / "JPEGImages" / "480p" / "alpha" / "00002.jpg"), np.zeros((50, 60, 3), np.uint8))
+    progress = run_dataset(MaskTracker(), dataset, tmp_path / "m")
+    assert progress.tracked == ["beta"]
+    assert (
+        f"00002.jpg has 60 x 50 pixels, the first frame and the masks of alpha have {WIDTH} x"
+        in progress.failed["alpha"]
+    )
+
+
+class DrawnMask(SureMask):
+    """Mask that was asked for, as with --vis."""
+
+    is_wanted = True
+
+    def region(self):
+        x, y, probabilities = self.window
+        return Mask(x, y, probabilities > self.threshold)
+
+
+class DrawnTracker(MaskTracker):
+    def track(self, image):
+        outputs = super().track(image)
+        return {**outputs, "target_mask": DrawnMask(outputs["bbox"], 0.8)}
+
+
+def test_results_have_no_other_masks_beside_them_and_reports_have_none(tmp_path):
+    dataset, sent = load_dataset("DAVIS2017", make_davis(tmp_path, frames=4)), []
+    run_in_threads(
+        lambda number: DrawnTracker(), 1, dataset, tmp_path / "m", None, lambda sequence, state, last: sent.append(last)
+    )
+    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["alpha", "beta"]
+    assert len(sent) == 2 and not any(trajectory.soft_masks or trajectory.target_masks for trajectory in sent)
 
 
 def pixels_of(outputs):

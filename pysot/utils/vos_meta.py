@@ -1,4 +1,4 @@
-"""The meta.json of YouTube-VOS, which describes the objects of each video."""
+"""meta.json of YouTube-VOS: the objects of each video."""
 
 import functools
 from pathlib import Path
@@ -9,11 +9,13 @@ from pysot.utils.files import read_json
 META = "meta.json"
 
 
-def read_video_objects(path: Path) -> dict[str, Any]:
-    """Return the objects of each video in a meta.json, which is read once.
+def read_vos_meta(root: Path) -> dict[str, Any]:
+    """Return the objects of each video in the meta.json of a folder, which is read once.
 
-    Raises FileNotFoundError if it is missing, ValueError if it has another layout.
+    Objects are as in the file, {number: {category, frames}}, and None for a video without. Raises FileNotFoundError if
+    the file is missing, ValueError if it has another layout.
     """
+    path = root / META
     return _read_version(path, path.stat().st_mtime_ns if path.is_file() else 0)
 
 
