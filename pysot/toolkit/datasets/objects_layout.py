@@ -70,6 +70,11 @@ def is_object_set(name: str) -> bool:
     return name.lower() in OBJECT_SETS
 
 
+def is_davis(name: str) -> bool:
+    """Return whether the named set is a part of DAVIS, whose objects are those of the first frame."""
+    return is_object_set(name) and OBJECT_SETS[name.lower()].first_only
+
+
 def find_objects_root(name: str, root: Path) -> Path | None:
     """Return the folder of the named set that has Annotations; None if there is none.
 

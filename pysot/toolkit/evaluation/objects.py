@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pysot.toolkit.datasets.label_files import LabelFiles, LabelImages
-from pysot.toolkit.datasets.objects_layout import is_object_set
+from pysot.toolkit.datasets.objects_layout import is_davis
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.evaluation.accuracy_robustness import nanmean
 from pysot.toolkit.evaluation.loading import find_losses
@@ -54,6 +54,10 @@ class MaskScore:
     def j_and_f(self) -> float:
         """Mean of the means of J and F."""
         return (self.j.mean + self.f.mean) / 2
+
+    def to_json(self) -> dict[str, Any]:
+        """Return {J&F, J: {mean, recall, decay}, F: {mean, recall, decay}}, None for NaN."""
+        return {"J&F": _or_none(self.j_and_f), "J": self.j.to_json(), "F": self.f.to_json()}
 
 
 @dataclass(frozen=True)
@@ -97,17 +101,12 @@ class ObjectsScore(TrackerScore):
     def to_json(self) -> dict[str, Any]:
         """Return the score as plain values.
 
-        {J&F, J: {mean, recall, decay}, F: {...}, videos: {name: {J&F, J, F}}, objects: {name: {J: {...}, F: {...}}}}. A
-        value that does not exist is None.
+        The values of `MaskScore.to_json` over all, and in videos: {name: the same}, objects: {name: the same}.
         """
+        parts = {"videos": self.videos, "objects": self.objects}
         return {
-            "J&F": _or_none(self.all.j_and_f),
-            "J": self.all.j.to_json(),
-            "F": self.all.f.to_json(),
-            "videos": {
-                name: {key: _or_none(value) for key, value in values.items()} for name, values in self.by_video.items()
-            },
-            "objects": {name: {"J": score.j.to_json(), "F": score.f.to_json()} for name, score in self.objects.items()},
+            **self.all.to_json(),
+            **{key: {name: score.to_json() for name, score in scores.items()} for key, scores in parts.items()},
         }
 
 
@@ -122,7 +121,7 @@ def load_objects(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes:
     assert labels is not None  # the protocol's data sets have them
     folder, frames = label_folder(tracker_dir, sequence), _counted_frames(sequence, labels)
     check_label_files(folder, sequence, frames)
-    numbers = range(1, max(labels.objects) + 1) if is_object_set(dataset.name) else tuple(labels.objects)
+    numbers = range(1, max(labels.objects) + 1) if is_davis(dataset.name) else tuple(labels.objects)
     starts = np.array([labels.objects.get(number, 0) for number in numbers])
     j, f = np.full((2, len(numbers), len(sequence)), np.nan)
     unseen, problems = {*numbers}, []

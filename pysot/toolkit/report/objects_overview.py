@@ -3,15 +3,15 @@
 from pysot.toolkit.evaluation.objects import THRESHOLDS, MaskScore, ObjectsScore
 from pysot.toolkit.protocol import Scores
 from pysot.toolkit.report import html_parts as parts
-from pysot.toolkit.report.objects_tables import STATISTICS, statistics_of
+from pysot.toolkit.report.objects_tables import COLUMNS, values_of
 from pysot.toolkit.report.overviews import named_cell
 from pysot.toolkit.report.score_types import scored_as
 
 
 def objects_overview(scores: Scores, colours: dict[str, str]) -> str:
-    """Return ranking, the shares of frames above a J and above an F, and J and F of each object."""
+    """Return ranking, the shares of frames above a J and above an F, and the values of each object."""
     scored = scored_as(scores, ObjectsScore)
-    rows = [[named_cell(score.name, colours), score.all.j_and_f, *statistics_of(score.all)] for score in scored]
+    rows = [[named_cell(score.name, colours), *values_of(score.all)] for score in scored]
     charts = "".join(
         parts.chart(
             [(THRESHOLDS, score.curves[name], colours[score.name]) for score in scored],
@@ -21,19 +21,17 @@ def objects_overview(scores: Scores, colours: dict[str, str]) -> str:
         for name in ("J", "F")
     )
     return (
-        f"<h2>Ranking</h2>{parts.table(['tracker', 'J&F', *STATISTICS], rows)}"
+        f"<h2>Ranking</h2>{parts.table(['tracker', *COLUMNS], rows)}"
         f"<h2>Curves</h2>{parts.keys(colours.items())}{charts}{_object_table(scored)}"
     )
 
 
 def _object_table(scored: list[ObjectsScore]) -> str:
-    """Return J and F of each object; "" where every video has one, since the table of videos has them."""
+    """Return the values of each object of each tracker."""
     names = list(dict.fromkeys(name for score in scored for name in score.objects))
-    if len(names) == len({name for score in scored for name in score.videos}):
-        return ""
-    header = ["object", *(f"{score.name} {column}" for score in scored for column in ("J", "F"))]
+    header = ["object", *(f"{score.name} {column}" for score in scored for column in COLUMNS)]
     rows: list[list[object]] = []
     for name in names:
         own = [score.objects.get(name, MaskScore()) for score in scored]
-        rows.append([name, *(value for score in own for value in (score.j.mean, score.f.mean))])
+        rows.append([name, *(value for score in own for value in values_of(score))])
     return f"<h2>Objects</h2>{parts.table(header, rows)}"

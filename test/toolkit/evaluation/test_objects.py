@@ -43,7 +43,9 @@ def test_the_numbers_of_the_official_code(name):
     assert score.rank_by == pytest.approx(expected["all"]["J&F"], abs=1e-6)
     means = [sum(expected[f"alpha_{number}"][side][0] for number in (1, 2)) / 2 for side in "JF"]
     alpha = content["videos"]["alpha"]
-    assert [alpha["J"], alpha["F"]] == pytest.approx(means, abs=1e-6)
+    assert [alpha["J"]["mean"], alpha["F"]["mean"]] == pytest.approx(means, abs=1e-6)
+    decays = [expected[f"alpha_{number}"]["J"][2] for number in (1, 2)]
+    assert alpha["J"]["decay"] == pytest.approx(sum(decays) / 2, abs=1e-6)
     assert alpha["J&F"] == pytest.approx(sum(means) / 2, abs=1e-6)
 
 
@@ -189,7 +191,9 @@ def test_an_annotation_of_another_size_is_not_taken_for_a_wrong_result(tmp_path)
     assert re.fullmatch(r"mask .*/a/00004.png has 90 x 30 pixels, the frames of a have 90 x 60; .*", score.problems[0])
 
 
-@pytest.mark.parametrize("name, objects", [("DAVIS2017", ["a_1", "a_2", "a_3"]), ("mine", ["a_1", "a_3"])])
+@pytest.mark.parametrize(
+    "name, objects", [("DAVIS2017", ["a_1", "a_2", "a_3"]), ("mine", ["a_1", "a_3"]), ("YouTube-VOS", ["a_1", "a_3"])]
+)
 def test_a_number_that_no_object_has(tmp_path, name, objects):
     """In DAVIS it counts as officially, as an object without pixels; elsewhere it does not raise the means."""
     images = [np.where(image == 2, 3, image) for image in two_squares()]
