@@ -131,9 +131,10 @@ __C.DATASET.VIDEOS_PER_EPOCH = 600000  # pairs per epoch, summed over all proces
 
 # ---------------------------------------------------------------- network
 __C.BACKBONE = CN()
-# alexnetlegacy, alexnet, resnet18, resnet34, resnet50 or mobilenetv2; every experiment sets it
+# alexnetlegacy, alexnet, resnet18, resnet34, resnet50, mobilenetv2 or mobilenetv3_small (mobilenetv3_small_v3 is the
+# same); every experiment sets it
 __C.BACKBONE.TYPE = "res50"
-__C.BACKBONE.KWARGS = CN(new_allowed=True)  # used_layers (ResNet, MobileNetV2), width_mult (AlexNet, MobileNetV2)
+__C.BACKBONE.KWARGS = CN(new_allowed=True)  # used_layers (ResNet, MobileNet), width_mult (AlexNet, MobileNetV2)
 __C.BACKBONE.PRETRAINED = ""  # ImageNet weights in this repository's layout, see pretrained_models/README.md
 __C.BACKBONE.TRAIN_LAYERS = ["layer2", "layer3", "layer4"]  # stages that are trained from TRAIN_EPOCH on
 __C.BACKBONE.LAYERS_LR = 0.1  # their learning rate relative to BASE_LR
@@ -151,6 +152,12 @@ __C.RPN.TYPE = "MultiRPN"  # UPChannelRPN (SiamRPN), DepthwiseRPN, MultiRPN (one
 __C.RPN.KWARGS = CN(new_allowed=True)  # anchor_num, in_channels, out_channels, weighted
 __C.RPN.WEIGHTED = False  # as BACKBONE.CHANNELS
 
+__C.BAN = CN()  # (new) a head without anchors, which replaces that of RPN; the keys are those of SiamBAN and NanoTrack
+__C.BAN.BAN = False  # True uses it
+# MultiBAN (SiamBAN, one DepthwiseBAN per level), DepthwiseBAN, NanoBAN (NanoTrack V3, called DepthwiseBAN there)
+__C.BAN.TYPE = "MultiBAN"
+__C.BAN.KWARGS = CN(new_allowed=True)  # in_channels, out_channels, cls_out_channels (2), weighted
+
 __C.MASK = CN()
 __C.MASK.MASK = False  # SiamMask's mask branch
 __C.MASK.TYPE = "MaskCorr"  # the only choice: depth-wise correlation to a mask per cell
@@ -164,10 +171,13 @@ __C.REFINE.TYPE = "Refine"  # the only choice
 __C.REFINE.KWARGS = CN(new_allowed=True)
 
 __C.ANCHOR = CN()
-__C.ANCHOR.STRIDE = 8  # pixels of the crop per cell: the stride of every backbone
+__C.ANCHOR.STRIDE = 8  # pixels of the crop per cell: the stride of the backbone
 __C.ANCHOR.RATIOS = [0.33, 0.5, 1, 2, 3]  # height / width
 __C.ANCHOR.SCALES = [8]  # side in units of STRIDE
 __C.ANCHOR.ANCHOR_NUM = 5  # len(RATIOS) * len(SCALES)
+
+__C.POINT = CN()  # (new) the points of a head without anchors
+__C.POINT.STRIDE = 8  # pixels of the crop from one point to the next: the stride of the backbone
 
 # ---------------------------------------------------------------- tracker
 __C.TRACK = CN()
@@ -178,6 +188,7 @@ __C.TRACK.LR = 0.4  # smoothing of the size, multiplied by confidence and penalt
 __C.TRACK.EXEMPLAR_SIZE = 127  # side of the template crop, pixels
 __C.TRACK.INSTANCE_SIZE = 255  # side of the search crop, pixels
 __C.TRACK.BASE_SIZE = 8  # as TRAIN.BASE_SIZE
+__C.TRACK.OUTPUT_SIZE = 25  # (new) without anchors: points per side of INSTANCE_SIZE, as the network has them
 __C.TRACK.CONTEXT_AMOUNT = 0.5  # margin around the target, share of width + height
 __C.TRACK.LOST_INSTANCE_SIZE = 831  # long-term: search crop while the target is lost
 __C.TRACK.CONFIDENCE_LOW = 0.85  # long-term: below this confidence the target counts as lost

@@ -1,8 +1,4 @@
-"""Checks of relations between config values, made before anything is built.
-
-Facts about the networks (channels per stage) are repeated in this file, because this layer may not import them;
-test/models/test_backbones.py checks that both agree.
-"""
+"""Checks of relations between config values, made before anything is built."""
 
 import re
 from collections.abc import Iterator
@@ -10,18 +6,10 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from pysot.core.backbone_facts import BACKBONES, backbone_base_size, backbone_channels, backbone_stages
+from pysot.core.ban_check import NO_TRAINING, ban_problems, point_count_problems
 from pysot.core.mask_check import mask_problems, mask_tracking_problems, mask_training_problems
 
-_RESNET_CHANNELS = {
-    "resnet18": [64, 64, 128, 256, 512],
-    "resnet34": [64, 64, 128, 256, 512],
-    "resnet50": [64, 256, 512, 1024, 2048],
-}
-_MOBILENET_CHANNELS = [32, 16, 24, 32, 64, 96, 160, 320]
-BACKBONES = ("alexnetlegacy", "alexnet", *_RESNET_CHANNELS, "mobilenetv2")
-# Cells per side that a template of 127 pixels adds to the score map.
-# Its feature is cropped to 7x7 (8 cells), or kept at AlexNet's 6x6.
-_BASE_SIZE = {"alexnetlegacy": 0, "alexnet": 0}
 _SCHEDULES = {"log", "step", "multi-step", "linear", "cos"}
 _CHOICES = {
     "TRAIN.GRAD_REDUCE": ("sum", "avg"),
@@ -36,6 +24,7 @@ _CHOICES = {
     "BACKBONE.TYPE": BACKBONES,
     "ADJUST.TYPE": ("AdjustLayer", "AdjustAllLayer"),
     "RPN.TYPE": ("UPChannelRPN", "DepthwiseRPN", "MultiRPN"),
+    "BAN.TYPE": ("DepthwiseBAN", "MultiBAN", "NanoBAN"),
     "TRACK.TYPE": ("SiamRPNTracker", "SiamRPNLTTracker", "SiamMaskTracker"),
 }
 
@@ -59,8 +48,8 @@ _KWARGS = {
 }
 _POSITIVE = (
     "TRAIN.EXEMPLAR_SIZE TRAIN.SEARCH_SIZE TRAIN.OUTPUT_SIZE TRAIN.EPOCH TRAIN.BATCH_SIZE TRAIN.PRINT_FREQ "
-    "TRAIN.GRAD_CLIP TRAIN.BASE_LR TRAIN.TOTAL_NUM DATASET.VIDEOS_PER_EPOCH ANCHOR.STRIDE TRACK.EXEMPLAR_SIZE "
-    "TRACK.INSTANCE_SIZE"
+    "TRAIN.GRAD_CLIP TRAIN.BASE_LR TRAIN.TOTAL_NUM DATASET.VIDEOS_PER_EPOCH ANCHOR.STRIDE POINT.STRIDE "
+    "TRACK.EXEMPLAR_SIZE TRACK.INSTANCE_SIZE TRACK.OUTPUT_SIZE"
 ).split()
 _SHARES = (
     "TRAIN.THR_HIGH TRAIN.THR_LOW DATASET.NEG DATASET.GRAY DATASET.TEMPLATE.BLUR DATASET.TEMPLATE.FLIP "
@@ -78,21 +67,12 @@ def check_config(cfg: CfgNode, for_training: bool = False) -> None:
     problems = [*_choices(cfg), *_ranges(cfg)]
     if not problems:
         problems = [*_score_sizes(cfg), *_anchors(cfg), *_channels(cfg), *mask_tracking_problems(cfg)]
-        if for_training:
+        if for_training and cfg.BAN.BAN:
+            problems = [NO_TRAINING]
+        elif for_training:
             problems += [*_training(cfg), *_schedule(cfg), *_datasets(cfg)]
     if problems:
         raise ValueError("the config is inconsistent:\n" + "\n".join(f"  - {p}" for p in problems))
-
-
-def backbone_channels(kind: str, kwargs: dict) -> list[int]:
-    """Return the channels of the feature levels of backbone `kind` with `kwargs`, in the order of used_layers."""
-    if kind.startswith("alexnet"):
-        return [int(256 * kwargs.get("width_mult", 1))]
-    if kind in _RESNET_CHANNELS:
-        stages, default = _RESNET_CHANNELS[kind], [2, 3, 4]
-    else:
-        stages, default = [int(c * kwargs.get("width_mult", 1)) for c in _MOBILENET_CHANNELS], [3, 5, 7]
-    return [stages[i] for i in kwargs.get("used_layers", default)]
 
 
 def _get(cfg: CfgNode, name: str) -> Any:
@@ -115,7 +95,9 @@ def _choices(cfg: CfgNode) -> Iterator[str]:
 
 def _used_layers(cfg: CfgNode) -> Iterator[str]:
     layers = cfg.BACKBONE.KWARGS.get("used_layers", [])
-    count = 8 if cfg.BACKBONE.TYPE == "mobilenetv2" else 5
+    count = backbone_stages(cfg.BACKBONE.TYPE) if cfg.BACKBONE.TYPE in BACKBONES else 0
+    if not count:
+        return
     if not isinstance(layers, list) or any(type(i) is not int or not 0 <= i < count for i in layers):
         yield f"BACKBONE.KWARGS.used_layers: expected a list of stages from 0 to {count - 1}; got {layers!r}"
 
@@ -131,7 +113,7 @@ def _lists(cfg: CfgNode) -> Iterator[str]:
 
 
 def _kwargs(cfg: CfgNode) -> Iterator[str]:
-    for section in ("BACKBONE", "ADJUST", "RPN", "MASK"):
+    for section in ("BACKBONE", "ADJUST", "RPN", "BAN", "MASK"):
         for key, value in cfg[section].KWARGS.items():
             is_valid, expected = _KWARGS.get(key, (lambda v: True, ""))
             if not is_valid(value):
@@ -154,18 +136,21 @@ def _ranges(cfg: CfgNode) -> Iterator[str]:
 
 
 def _score_sizes(cfg: CfgNode) -> Iterator[str]:
+    if cfg.TRACK.INSTANCE_SIZE < cfg.TRACK.EXEMPLAR_SIZE:
+        yield (
+            f"TRACK.INSTANCE_SIZE: expected at least EXEMPLAR_SIZE ({cfg.TRACK.EXEMPLAR_SIZE}); "
+            f"got {cfg.TRACK.INSTANCE_SIZE}"
+        )
+    if cfg.BAN.BAN:
+        yield from point_count_problems(cfg)
+        return
     expected = (cfg.TRAIN.SEARCH_SIZE - cfg.TRAIN.EXEMPLAR_SIZE) // cfg.ANCHOR.STRIDE + 1 + cfg.TRAIN.BASE_SIZE
     if cfg.TRAIN.OUTPUT_SIZE != expected:
         yield (
             f"TRAIN.OUTPUT_SIZE: expected (SEARCH_SIZE - EXEMPLAR_SIZE) / STRIDE + 1 + BASE_SIZE = {expected}; "
             f"got {cfg.TRAIN.OUTPUT_SIZE}. Set it to {expected} or change one of the four"
         )
-    if cfg.TRACK.INSTANCE_SIZE < cfg.TRACK.EXEMPLAR_SIZE:
-        yield (
-            f"TRACK.INSTANCE_SIZE: expected at least EXEMPLAR_SIZE ({cfg.TRACK.EXEMPLAR_SIZE}); "
-            f"got {cfg.TRACK.INSTANCE_SIZE}"
-        )
-    base = _BASE_SIZE.get(cfg.BACKBONE.TYPE, 8)
+    base = backbone_base_size(cfg.BACKBONE.TYPE)
     if cfg.TRACK.BASE_SIZE != base:
         yield (
             f"TRACK.BASE_SIZE: expected {base} for backbone {cfg.BACKBONE.TYPE}; got {cfg.TRACK.BASE_SIZE}. "
@@ -174,6 +159,8 @@ def _score_sizes(cfg: CfgNode) -> Iterator[str]:
 
 
 def _anchors(cfg: CfgNode) -> Iterator[str]:
+    if cfg.BAN.BAN:
+        return
     expected = len(cfg.ANCHOR.RATIOS) * len(cfg.ANCHOR.SCALES)
     remedy = "The three numbers of anchors (RATIOS x SCALES, ANCHOR.ANCHOR_NUM, RPN.KWARGS.anchor_num) must agree"
     for name, got in (
@@ -193,6 +180,7 @@ def _channels(cfg: CfgNode) -> Iterator[str]:
     yield from mask_problems(cfg, channels)
     if cfg.MASK.MASK:
         channels = channels[-1:]  # SiamMask tracks on the last level; the others feed the refinement
+    backbone = channels
     if cfg.ADJUST.ADJUST:
         for key in ("in_channels", "out_channels"):
             if key not in cfg.ADJUST.KWARGS:
@@ -208,7 +196,9 @@ def _channels(cfg: CfgNode) -> Iterator[str]:
         if len(neck_out) != len(neck_in):
             yield f"ADJUST.KWARGS.out_channels: expected {len(neck_in)} numbers, one per in_channels; got {neck_out}"
         channels = neck_out
-    yield from _head_channels(cfg, channels)
+    yield from ban_problems(cfg, backbone, channels)
+    if not cfg.BAN.BAN:
+        yield from _head_channels(cfg, channels)
     for name, value, effective in (
         ("BACKBONE.CHANNELS", cfg.BACKBONE.CHANNELS, cfg.ADJUST.KWARGS.get("in_channels")),
         ("ADJUST.ADJUST_CHANNEL", cfg.ADJUST.ADJUST_CHANNEL, cfg.ADJUST.KWARGS.get("out_channels")),
@@ -236,7 +226,7 @@ def _head_channels(cfg: CfgNode, channels: list) -> Iterator[str]:
 
 def _training(cfg: CfgNode) -> Iterator[str]:
     yield from mask_training_problems(cfg)
-    base = _BASE_SIZE.get(cfg.BACKBONE.TYPE, 8)
+    base = backbone_base_size(cfg.BACKBONE.TYPE)
     # The refinement of masks trains on cells whose windows lie in the search crop.
     if cfg.TRAIN.BASE_SIZE != base and not (cfg.REFINE.REFINE and cfg.TRAIN.BASE_SIZE == 0):
         size = (cfg.TRAIN.SEARCH_SIZE - cfg.TRAIN.EXEMPLAR_SIZE) // cfg.ANCHOR.STRIDE + 1 + base

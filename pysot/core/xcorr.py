@@ -157,6 +157,15 @@ def _triton_correlation(search: torch.Tensor, kernel: torch.Tensor) -> torch.Ten
     return triton_correlation(search, kernel)
 
 
+def xcorr_pixelwise(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    """Multiply each cell of the search features with each cell of the template features, over all channels.
+
+    Shapes: search (B, C, H, W), kernel (B, C, kh, kw), result (B, kh * kw, H, W). Source: Yan et al., Alpha-Refine,
+    2021.
+    """
+    return torch.matmul(kernel.flatten(2).transpose(1, 2), search.flatten(2)).unflatten(2, search.shape[2:])
+
+
 def xcorr_up_channel(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
     """Correlate each image with K kernels over all channels, the up-channel form of SiamRPN.
 

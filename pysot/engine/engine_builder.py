@@ -149,7 +149,8 @@ def run_identity(cfg: CfgNode, seed: int | None = None, data: dict[str, str] | N
     It holds the seed, the config values that determine what is trained, and the fingerprints of the data sets by name.
     """
     sets = {f"DATASET.{name}." for name, node in cfg.DATASET.items() if isinstance(node, CfgNode) and "ANNO" in node}
-    unused = tuple(sets - {f"DATASET.{name}." for name in cfg.DATASET.NAMES})
+    # Training has anchors, so BAN and POINT determine nothing.
+    unused = (*(sets - {f"DATASET.{name}." for name in cfg.DATASET.NAMES}), "BAN.", "POINT.")
     paths = tuple(f"{prefix}{key}" for prefix in sets for key in ("ROOT", "ANNO"))
     values = {
         key: str(value)

@@ -12,6 +12,7 @@ from torch.fx.experimental.optimization import fuse
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pysot.models.centre_kernels import narrow_kernels
+from pysot.models.siamban import SiamBAN
 from pysot.models.siammask import SiamMask
 from pysot.models.siamrpn import SiamRPN
 
@@ -31,6 +32,8 @@ def fold_network(network: SiamRPN) -> SiamRPN:
     if isinstance(network, SiamMask):
         refine = getattr(network, "refine_head", None)
         bare: SiamRPN = SiamMask(network.backbone, network.neck, network.rpn_head, network.mask_head, refine)
+    elif isinstance(network, SiamBAN):
+        bare = SiamBAN(network.backbone, getattr(network, "neck", None), network.get_submodule(network.head_name))
     else:
         bare = SiamRPN(network.backbone, getattr(network, "neck", None), network.rpn_head)
     duplicate = _narrow_copy(bare)

@@ -7,29 +7,36 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
+from pysot.core.ban_check import NO_TRAINING
 from pysot.core.config import cfg as global_cfg
 from pysot.models.backbone import BACKBONES
-from pysot.models.head import HEADS
+from pysot.models.head import BAN_HEADS, HEADS
 from pysot.models.head.mask import MASK_HEADS, REFINE_HEADS, Cells, MaskFeatures
 from pysot.models.loss import siamrpn_loss
 from pysot.models.mask_loss import choose_cells, enlarge_masks, mask_loss, mask_windows, object_cells
 from pysot.models.neck import NECKS
+from pysot.models.siamban import SiamBAN
 from pysot.models.siammask import SiamMask
 from pysot.models.siamrpn import Features, SiamRPN
 from pysot.utils.registry import construct
 
 
 class _ByConfig(type):
-    """Type of ModelBuilder: a call for a config with MASK.MASK makes a MaskModelBuilder."""
+    """Type of ModelBuilder: a call for a config with MASK.MASK or BAN.BAN makes another builder."""
 
     def __call__(cls, cfg: CfgNode | None = None) -> Any:
         cfg = global_cfg if cfg is None else cfg
-        return type.__call__(MaskModelBuilder if cls is ModelBuilder and cfg.MASK.MASK else cls, cfg)
+        if cls is not ModelBuilder:
+            return type.__call__(cls, cfg)
+        if cfg.BAN.BAN:
+            return type.__call__(PointModelBuilder, cfg)
+        return type.__call__(MaskModelBuilder if cfg.MASK.MASK else cls, cfg)
 
 
 class Prediction(NamedTuple):
     """Outputs for B pairs: cls (B, 2A, S, S), loc (B, 4A, S, S), and a function, if the network has masks.
 
+    Without anchors A is 1 and loc are distances, see `SiamBAN`.
     masks(cells) returns the logits (K, 127 * 127) of the masks of cells.
     """
 
@@ -42,7 +49,8 @@ class ModelBuilder(SiamRPN, metaclass=_ByConfig):
     """SiamRPN with the interface of the original package.
 
     Call `template(z)` once, then `track(x)`; `forward` on a training batch returns the losses. Without an argument the
-    network is built from the global `cfg`. With MASK.MASK it is a `MaskModelBuilder`.
+    network is built from the global `cfg`. With MASK.MASK it is a `MaskModelBuilder`, with BAN.BAN a
+    `PointModelBuilder`.
     """
 
     def __init__(self, cfg: CfgNode):
@@ -61,7 +69,7 @@ class ModelBuilder(SiamRPN, metaclass=_ByConfig):
         `zf` are the features of a template, by default those of the last `template` call. Raises RuntimeError if there
         was no such call.
         """
-        cls, loc = self.rpn_head(self._template_features(zf), self.features(x))
+        cls, loc = self._head(self._template_features(zf), self.features(x))
         return {"cls": cls, "loc": loc}
 
     def _template_features(self, zf: Features | None) -> Features:
@@ -174,11 +182,24 @@ class MaskModelBuilder(SiamMask, ModelBuilder):
         return z, x, lambda cells: enlarge_masks(self.mask_head.masks_of(correlation, cells))
 
 
+class PointModelBuilder(SiamBAN, ModelBuilder):
+    """Network without anchors with the interface of the original package, for inference."""
+
+    def __init__(self, cfg: CfgNode):
+        SiamBAN.__init__(self, *_parts(cfg))
+        self.zf = None
+
+    def forward(self, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:  # type: ignore[override]
+        """Raise ValueError: there are no losses without anchors."""
+        raise ValueError(NO_TRAINING)
+
+
 def _parts(cfg: CfgNode) -> tuple[nn.Module, nn.Module | None, nn.Module]:
     """Return backbone, neck and head of a config."""
     neck = construct(NECKS, cfg.ADJUST, key="ADJUST") if cfg.ADJUST.ADJUST else None
     backbone = construct(BACKBONES, cfg.BACKBONE, key="BACKBONE")
-    return backbone, neck, construct(HEADS, cfg.RPN, key="RPN")
+    head = construct(BAN_HEADS, cfg.BAN, key="BAN") if cfg.BAN.BAN else construct(HEADS, cfg.RPN, key="RPN")
+    return backbone, neck, head
 
 
 def build_model(cfg: CfgNode) -> ModelBuilder:

@@ -16,12 +16,19 @@ class SiamRPN(nn.Module):
     are BGR in [0, 255].
     """
 
-    def __init__(self, backbone: nn.Module, neck: nn.Module | None, rpn_head: nn.Module):
+    rpn_head: Any  # the name of the head, unless another one is given
+
+    def __init__(self, backbone: nn.Module, neck: nn.Module | None, head: nn.Module, head_name: str = "rpn_head"):
         super().__init__()
         self.backbone = backbone
         if neck is not None:
             self.neck = neck
-        self.rpn_head: Any = rpn_head
+        self.head_name = head_name
+        self.add_module(head_name, head)
+
+    @property
+    def _head(self) -> Any:
+        return getattr(self, self.head_name)
 
     def features(self, image: torch.Tensor) -> Features:
         """Return the input of the head for an image (B, 3, H, W): one tensor, or one per feature level."""
@@ -33,12 +40,12 @@ class SiamRPN(nn.Module):
 
         They depend on the template only, so that a tracker computes them once.
         """
-        return self.rpn_head.kernels(self.features(template))
+        return self._head.kernels(self.features(template))
 
     def match(self, kernels: list[torch.Tensor], search: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return cls (B, 2A, S, S) and loc (B, 4A, S, S) of search crops (B, 3, H, H) for the kernels of templates."""
-        return self.rpn_head.match(kernels, self.features(search))
+        return self._head.match(kernels, self.features(search))
 
     def forward(self, template: torch.Tensor, search: torch.Tensor) -> dict[str, torch.Tensor]:
-        cls, loc = self.rpn_head(self.features(template), self.features(search))
+        cls, loc = self._head(self.features(template), self.features(search))
         return {"cls": cls, "loc": loc}

@@ -9,6 +9,7 @@ from torch import nn
 from yacs.config import CfgNode
 
 from pysot.core.config import cfg as global_cfg
+from pysot.models.siamban import SiamBAN
 from pysot.tracker.batch_tracker import BatchTracker
 from pysot.tracker.settings import Execution, TrackSettings
 from pysot.tracker.siammask_tracker import SiamMaskTracker
@@ -54,7 +55,7 @@ def results_fingerprint(model: nn.Module, cfg: CfgNode) -> str:
     """
     track = cfg.TRACK.clone()
     # They are part of the arithmetic, or do not matter.
-    for key in ("PRECISION", "CROPS", "GRAPH", "COMPILE", "MASK_OUTPUT"):
+    for key in ("PRECISION", "CROPS", "GRAPH", "COMPILE", "MASK_OUTPUT", "OUTPUT_SIZE"):
         track.pop(key)
     sections = "".join(map(str, (cfg.BACKBONE, cfg.ADJUST, cfg.RPN, cfg.ANCHOR, track)))
     digest = hashlib.sha256(sections.encode())
@@ -84,7 +85,8 @@ def build_tracker(model: nn.Module, cfg: CfgNode | None = None) -> SiamRPNTracke
     """Return the tracker of TRACK.TYPE around `model`.
 
     Without a config it uses the global `cfg` and follows its later changes, as trackers of the original do. Raises
-    ValueError for an unknown type, and for SiamMaskTracker with a network that has no masks.
+    ValueError for an unknown type, for a network without anchors, and for SiamMaskTracker with a network that has no
+    masks.
     """
     tracker_type, settings, execution = _parts(cfg, model)
     return tracker_type(model, settings, execution)
@@ -106,6 +108,11 @@ def _parts(
 ) -> tuple[type[SiamRPNTracker], TrackSettings | Callable[[], TrackSettings], Execution]:
     """Return class, settings and execution of a tracker of `model`."""
     track = (global_cfg if cfg is None else cfg).TRACK
+    if isinstance(model, SiamBAN):
+        raise ValueError(
+            f"TRACK.TYPE is {track.TYPE}, which tracks with anchors, but the network has none (BAN.BAN true); there is "
+            "no tracker for it here. Use a config with a head of RPN and its weights"
+        )
     settings = track_settings(cfg) if cfg is not None else lambda: track_settings(global_cfg)
     execution = Execution(track.PRECISION, track.CROPS, track.GRAPH, track.COMPILE)
     tracker_type = lookup(TRACKERS, track.TYPE, key="TRACK.TYPE")

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from helpers import experiment, tiny_config
+from pysot.core.backbone_facts import BACKBONES as CHECKED
+from pysot.core.backbone_facts import backbone_channels, backbone_stages, backbone_stride
 from pysot.core.config import load_config
-from pysot.core.config_check import BACKBONES as CHECKED
-from pysot.core.config_check import backbone_channels
 from pysot.models.backbone import BACKBONES
 from pysot.models.head import UPChannelRPN
 from pysot.models.model_builder import build_model
@@ -21,6 +21,9 @@ CASES = [
     ("resnet50", {"used_layers": [0, 1, 2, 3, 4]}),
     ("mobilenetv2", {}),
     ("mobilenetv2", {"used_layers": [1, 6], "width_mult": 1.4}),
+    ("mobilenetv3_small", {}),
+    ("mobilenetv3_small_v3", {"used_layers": [0, 1, 2, 3, 4]}),
+    ("mobilenetv3_small", {"used_layers": [2]}),
 ]
 
 
@@ -37,8 +40,23 @@ def test_channels_and_size(kind, kwargs):
     assert [f.shape[1] for f in features] == backbone_channels(kind, kwargs)
     if kind.startswith("alexnet"):
         assert features[0].shape[-1] == 6
+    elif kind.startswith("mobilenetv3"):
+        sides = [64, 32, 16, 8, 8]
+        assert [f.shape[-1] for f in features] == [sides[i] for i in kwargs.get("used_layers", [4])]
     elif 2 in kwargs.get("used_layers", [2]):
         assert features[-1].shape[-1] == 15
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CHECKED if not kind.startswith("alexnet")])
+def test_stages_and_stride(kind):
+    """The last stage exists and no later one; a larger image has a cell more for each stride."""
+    last = backbone_stages(kind) - 1
+    network = BACKBONES[kind](used_layers=[last]).eval()
+    with pytest.raises((IndexError, AttributeError)), torch.inference_mode():
+        BACKBONES[kind](used_layers=[0, last + 1])(torch.zeros(1, 3, 63, 63))
+    with torch.inference_mode():
+        small, large = (network(torch.zeros(1, 3, side, side)).shape[-1] for side in (63, 127))
+    assert (large - small) * backbone_stride(kind) == 64
 
 
 @pytest.mark.parametrize("kind", ["resnet18", "resnet34"])

@@ -100,18 +100,20 @@ class MultiRPN(nn.Module):
     With `weighted` the weights of the average are learned (softmax), separately for cls and loc.
     """
 
+    level_name = "rpn"  # of the heads, followed by their number
+
     def __init__(self, anchor_num: int, in_channels: Sequence[int], weighted: bool = False):
         super().__init__()
         self.weighted = weighted
         self.levels = len(in_channels)
         for i, channels in enumerate(in_channels):
-            self.add_module(f"rpn{i + 2}", DepthwiseRPN(anchor_num, channels, channels))
+            self.add_module(f"{self.level_name}{i + 2}", DepthwiseRPN(anchor_num, channels, channels))
         if weighted:
             self.cls_weight = nn.Parameter(torch.ones(self.levels))
             self.loc_weight = nn.Parameter(torch.ones(self.levels))
 
     def _heads(self) -> list[Any]:
-        return [getattr(self, f"rpn{i + 2}") for i in range(self.levels)]
+        return [getattr(self, f"{self.level_name}{i + 2}") for i in range(self.levels)]
 
     def kernels(self, zs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         return [kernel for head, z in zip(self._heads(), zs, strict=True) for kernel in head.kernels(z)]
