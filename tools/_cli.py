@@ -266,11 +266,25 @@ class _BarSafeHandler(logging.StreamHandler):
         tqdm.write(self.format(record), file=sys.stderr)
 
 
-def progress_bar(iterable: Iterable | None, total: int | None = None, description: str = "", initial: int = 0) -> Any:
-    """Return the iterable with a bar, speed and ETA on a terminal; nothing is drawn if stderr is a file."""
+def progress_bar(
+    iterable: Iterable | None, total: int | None = None, description: str = "", initial: int = 0, unit: str = "it"
+) -> Any:
+    """Return the iterable with a bar, speed and ETA on a terminal; nothing is drawn if stderr is a file.
+
+    The unit B, bytes, is shown as kB, MB and so on.
+    """
     from tqdm import tqdm
 
-    return tqdm(iterable, total=total, desc=description, initial=initial, disable=None, dynamic_ncols=True)
+    return tqdm(
+        iterable,
+        total=total,
+        desc=description,
+        initial=initial,
+        unit=unit,
+        unit_scale=unit == "B",
+        disable=None,
+        dynamic_ncols=True,
+    )
 
 
 def run(main: Callable[[], None]) -> None:

@@ -1,5 +1,6 @@
 """Look up entries in tables whose keys come from the config."""
 
+import difflib
 import inspect
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -8,9 +9,11 @@ Value = TypeVar("Value")
 
 
 def lookup(table: Mapping[str, Value], name: str, *, key: str) -> Value:
-    """Return table[name]. Raises ValueError that names the wrong config key and its valid values."""
+    """Return table[name]. Raises ValueError that names the wrong config key, its valid values, and those like it."""
     if name not in table:
-        raise ValueError(f"{key} is {name!r}; known: {', '.join(sorted(table))}")
+        near = difflib.get_close_matches(name, table, n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise ValueError(f"{key} is {name!r}; known: {', '.join(sorted(table))}{hint}")
     return table[name]
 
 

@@ -290,7 +290,7 @@ def test_a_signal_ends_a_process_that_waits_in_a_collective(data, tmp_path, sign
 def test_a_signal_before_the_first_step_ends_at_once(data, tmp_path):
     machines = start_machines(data, [tmp_path / "a", tmp_path / "b"])
     os.killpg(machines[1].pid, signal.SIGKILL)  # the other waits for it
-    time.sleep(6)
+    time.sleep(15)  # on a loaded machine, until it has started
     began = time.monotonic()
     os.kill(machines[0].pid, signal.SIGINT)
     machines[0].wait(timeout=20)

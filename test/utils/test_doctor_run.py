@@ -45,11 +45,11 @@ def test_the_cpu_computes_right():
 
 def test_a_check_that_fails_or_hangs_stops_no_other():
     start = time.monotonic()
-    problem = {finding.name: finding.problem for finding in run_on("cpu", step_seconds=4, code=FAULTY)}
-    assert time.monotonic() - start < 60
+    problem = {finding.name: finding.problem for finding in run_on("cpu", step_seconds=10, code=FAULTY)}
+    assert time.monotonic() - start < 120
     assert list(problem) == list(CHECKS) and problem["optimizer step"] == ""
     assert problem["copy"] == problem["backward"] == "computes wrongly"
-    assert problem["convolution"] == "no answer within 4 s"
+    assert problem["convolution"] == "no answer within 10 s"
     assert problem["grouped convolution"] == "its process ended with status 1: out of luck"
     assert problem["batch-norm"] == "aclnnConvolution or aclnnConvolutionGetWorkspaceSize not in libopapi.so"
 
