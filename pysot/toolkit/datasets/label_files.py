@@ -28,6 +28,16 @@ class LabelImages:
             raise ValueError(f"frame {index + 1} is not annotated")
         return read_numbers(path, self.joined)
 
+    def read_of_size(self, index: int, width: int, height: int) -> np.ndarray:
+        """Return what `read` returns. Raises its errors, and ValueError unless it has the size of the frames."""
+        numbers = self.read(index)
+        if numbers.shape != (height, width):
+            raise ValueError(
+                f"mask {self.paths[index]} has {numbers.shape[1]} x {numbers.shape[0]} pixels, its frame {width} x "
+                f"{height}; use frames and masks of one resolution"
+            )
+        return numbers
+
 
 @dataclass(frozen=True)
 class LabelFiles(LabelImages):

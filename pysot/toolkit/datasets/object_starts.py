@@ -39,12 +39,7 @@ def find_objects(
 
 def _numbers(labels: LabelImages, index: int, size: tuple[int, int]) -> list[int]:
     """Return the numbers of the objects that have a pixel on a frame."""
-    pixels = labels.read(index)
-    if pixels.shape != size[::-1]:
-        raise ValueError(
-            f"mask {labels.paths[index]} has {pixels.shape[1]} x {pixels.shape[0]} pixels, its frame {size[0]} x "
-            f"{size[1]}; use frames and masks of one resolution"
-        )
+    pixels = labels.read_of_size(index, *size)
     return (np.flatnonzero(np.bincount(pixels.ravel(), minlength=2)[1:]) + 1).tolist()
 
 

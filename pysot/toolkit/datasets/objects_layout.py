@@ -183,9 +183,9 @@ def _check_stems(stems: list[str], files: dict[str, Path], images: Path) -> None
     twice = [stem for stem, count in Counter(stems).items() if count > 1]
     if twice:
         raise ValueError(f"{images} has two frames {twice[0]}, with different suffixes; remove one of them")
-    without_frame = [path for stem, path in files.items() if stem not in {*stems}]
+    without_frame = sorted(files.keys() - {*stems})
     if without_frame:
-        path = without_frame[0]
+        path = files[without_frame[0]]
         raise ValueError(f"{path} has no frame {images / path.stem}.jpg; copy both again")
 
 

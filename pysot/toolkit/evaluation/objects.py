@@ -118,7 +118,8 @@ def load_objects(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes:
     be used, as `LabelFiles.read` for the annotation, and ValueError for one of another size than the frames.
     """
     labels = sequence.labels
-    assert labels is not None  # the protocol's data sets have them
+    # the protocol's data sets have all three
+    assert labels is not None and sequence.width is not None and sequence.height is not None
     folder, frames = label_folder(tracker_dir, sequence), _counted_frames(sequence, labels)
     check_label_files(folder, sequence, frames)
     numbers = range(1, max(labels.objects) + 1) if is_davis(dataset.name) else tuple(labels.objects)
@@ -126,8 +127,7 @@ def load_objects(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes:
     j, f = np.full((2, len(numbers), len(sequence)), np.nan)
     unseen, problems = {*numbers}, []
     for index in frames:
-        truth = labels.read(index)
-        _check_size(sequence, labels.paths[index], truth)
+        truth = labels.read_of_size(index, sequence.width, sequence.height)
         try:
             result = read_label_result(folder, sequence, index, truth.shape)
         except ResultError as error:
@@ -149,15 +149,6 @@ def load_objects(dataset: Dataset, sequence: Sequence, tracker_dir: Path, notes:
         if number in unseen
     ]
     return ObjectMeasures(tuple(numbers), j, f, result_labels(folder, sequence))
-
-
-def _check_size(sequence: Sequence, path: Path | None, truth: np.ndarray) -> None:
-    height, width = truth.shape
-    if (width, height) != (sequence.width, sequence.height):
-        raise ValueError(
-            f"mask {path} has {width} x {height} pixels, the frames of {sequence.name} have {sequence.width} x "
-            f"{sequence.height}; use frames and masks of one resolution"
-        )
 
 
 def _counted_frames(sequence: Sequence, labels: LabelFiles) -> list[int]:

@@ -188,7 +188,7 @@ def test_an_annotation_of_another_size_is_not_taken_for_a_wrong_result(tmp_path)
     sequence = objects_sequence(tmp_path / "a")
     save_labels(tmp_path / "new", [two_squares()[4][:30]])[0].replace(tmp_path / "a" / "00004.png")
     score = score_one(data_set(sequence), tmp_path / "m")
-    assert re.fullmatch(r"mask .*/a/00004.png has 90 x 30 pixels, the frames of a have 90 x 60; .*", score.problems[0])
+    assert re.fullmatch(r"mask .*/a/00004.png has 90 x 30 pixels, its frame 90 x 60; .*", score.problems[0])
 
 
 @pytest.mark.parametrize(
