@@ -23,6 +23,11 @@ def ban_problems(cfg: CfgNode, backbone: list[int], neck: list[int]) -> Iterator
             "its stride of 16: set BAN.BAN to true and BAN.TYPE to NanoBAN"
         )
         return
+    if cfg.BAN.BAN != cfg.TRACK.TYPE.startswith("SiamBAN"):
+        trackers, state = (
+            ("SiamBANTracker or SiamBANLTTracker", "true") if cfg.BAN.BAN else ("another tracker", "false")
+        )
+        yield f"TRACK.TYPE: expected {trackers} with BAN.BAN {state}; got {cfg.TRACK.TYPE}. Set one to fit the other"
     if not cfg.BAN.BAN:
         return
     if is_nano and not kind.startswith("mobilenetv3"):

@@ -181,7 +181,8 @@ __C.POINT.STRIDE = 8  # pixels of the crop from one point to the next: the strid
 
 # ---------------------------------------------------------------- tracker
 __C.TRACK = CN()
-__C.TRACK.TYPE = "SiamRPNTracker"  # SiamRPNTracker, SiamRPNLTTracker (long-term), SiamMaskTracker
+# SiamRPNTracker, SiamMaskTracker, without anchors SiamBANTracker; long-term SiamRPNLTTracker, SiamBANLTTracker
+__C.TRACK.TYPE = "SiamRPNTracker"
 __C.TRACK.PENALTY_K = 0.04  # strength of the penalty on changes of scale and aspect ratio
 __C.TRACK.WINDOW_INFLUENCE = 0.44  # share of the cosine window in the ranking of anchors
 __C.TRACK.LR = 0.4  # smoothing of the size, multiplied by confidence and penalty

@@ -25,7 +25,7 @@ _CHOICES = {
     "ADJUST.TYPE": ("AdjustLayer", "AdjustAllLayer"),
     "RPN.TYPE": ("UPChannelRPN", "DepthwiseRPN", "MultiRPN"),
     "BAN.TYPE": ("DepthwiseBAN", "MultiBAN", "NanoBAN"),
-    "TRACK.TYPE": ("SiamRPNTracker", "SiamRPNLTTracker", "SiamMaskTracker"),
+    "TRACK.TYPE": ("SiamRPNTracker", "SiamRPNLTTracker", "SiamMaskTracker", "SiamBANTracker", "SiamBANLTTracker"),
 }
 
 

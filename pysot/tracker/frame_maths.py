@@ -1,15 +1,15 @@
 """Maths of a frame for N targets: geometry of the crops, confidences, penalties, choice, smoothing, clipping.
 
-Source: SiamRPN, section 3.4 of the paper. All functions are pure, and take arrays of NumPy or tensors of torch; a
-result is of the same kind, on the same device, in the type of the arguments with the most bits. Only functions are used
-that both libraries have by the same name, and none that an accelerator has to wait for: no shape depends on a value.
-torch is not imported.
+Sources: SiamRPN, section 3.4 of the paper; without anchors SiamBAN, section 3. All functions are pure, and take arrays
+of NumPy or tensors of torch; a result is of the same kind, on the same device, in the type of the arguments with the
+most bits. Only functions are used that both libraries have by the same name, and none that an accelerator has to wait
+for: no shape depends on a value. torch is not imported.
 
 The type is float64 as in the original; on an NPU it is float32, because an NPU has no fast float64, and boxes differ by
 about 1e-4 pixels.
 
-Shapes: N targets, A anchors per cell, S cells per side, M = A * S * S anchors of a search crop. Positions and sizes are
-pixels of the frame unless stated otherwise.
+Shapes: N targets, A anchors per cell (1 without anchors), S cells per side, M = A * S * S anchors or points of a search
+crop. Positions and sizes are pixels of the frame unless stated otherwise.
 """
 
 import sys
@@ -18,37 +18,44 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pysot.tracker.settings import TrackSettings
-from pysot.utils.anchor import tracking_anchors
+from pysot.utils.anchor import tracking_anchors, tracking_points
 
 Array = Any  # np.ndarray or torch.Tensor
 _MAX_LOG_RATIO = 12.0  # keeps exp() finite for the outputs of untrained networks
 _MAX_LOGIT = 80.0  # keeps exp() finite in float32
+_MIN_DISTANCE, _MAX_DISTANCE = 1e-3, 1e6  # pixels; keeps ratios finite for the outputs of untrained networks
 _MIN_SIDE = 10
 
 
 class Grid(NamedTuple):
-    """Anchors (4, M) cxcywh in pixels of the search crop, relative to its centre, and the cosine window (M,)."""
+    """Places of boxes in pixels of the search crop, relative to its centre, and the cosine window (M,).
 
-    anchors: Array
+    Places are anchors (4, M) cxcywh, or points (2, M) x, y.
+    """
+
+    places: Array
     window: Array
 
 
 def make_grid(settings: TrackSettings, instance_size: int) -> Grid:
     """Return the grid of a search crop, as float64 of NumPy."""
     cells = settings.score_size(instance_size)
-    anchors = tracking_anchors(settings.stride, settings.ratios, settings.scales, cells)
     hanning = np.hanning(cells)
-    window = np.tile(np.outer(hanning, hanning).ravel(), len(settings.ratios) * len(settings.scales))
-    return Grid(anchors.T.astype(np.float64), window)
+    window = np.outer(hanning, hanning).ravel()
+    if settings.points:
+        return Grid(tracking_points(settings.stride, cells).astype(np.float64), window)
+    anchors = tracking_anchors(settings.stride, settings.ratios, settings.scales, cells)
+    return Grid(anchors.T.astype(np.float64), np.tile(window, len(settings.ratios) * len(settings.scales)))
 
 
 def check_grid(cls: Array, grid: Grid, instance_size: int) -> None:
-    """Raise ValueError unless cls (N, 2A, S, S) has a score for each anchor of the grid."""
+    """Raise ValueError unless cls (N, 2A, S, S) has a score for each place of the grid."""
     count = cls[0].reshape(2, -1).shape[1]
     if count != len(grid.window):
+        section, key = ("POINT", "OUTPUT_SIZE") if len(grid.places) == 2 else ("ANCHOR", "BASE_SIZE")
         raise ValueError(
-            f"the network returns {count} scores for a crop of {instance_size} pixels, but TRACK and ANCHOR describe "
-            f"{len(grid.window)}; correct TRACK.BASE_SIZE"
+            f"the network returns {count} scores for a crop of {instance_size} pixels, but TRACK and {section} "
+            f"describe {len(grid.window)}; correct TRACK.{key}"
         )
 
 
@@ -84,6 +91,17 @@ def decode_boxes(loc: Array, anchors: Array) -> Array:
     return xp.concatenate([centers, sizes], 1)
 
 
+def decode_distances(loc: Array, points: Array) -> Array:
+    """Return the boxes (N, 4, M) cxcywh for points (2, M) and the distances of their sides, in the same pixels.
+
+    loc (N, 4, S, S) are the distances to the left, top, right and bottom side.
+    """
+    xp = _namespace(loc)
+    distances = xp.clip(loc.reshape(len(loc), 4, -1), _MIN_DISTANCE, _MAX_DISTANCE)
+    before, after = distances[:, :2], distances[:, 2:]
+    return xp.concatenate([points + (after - before) / 2, before + after], 1)
+
+
 def shape_changes(boxes: Array, sizes: Array) -> Array:
     """Return change of scale times change of aspect ratio (N, M), each at least 1.
 
@@ -96,18 +114,18 @@ def shape_changes(boxes: Array, sizes: Array) -> Array:
 
 
 def find_targets(cls: Array, loc: Array, grid: Grid, targets: Array, settings: TrackSettings) -> tuple[Array, Array]:
-    """Return the targets on the next frame (N, 5): centre x, y, width, height, confidence; and their anchors (N,).
+    """Return the targets on the next frame (N, 5): centre x, y, width, height, confidence; and their places (N,).
 
-    `targets` (N, 6) are centre x, y, width, height before, and width and height of the frame. The best anchor is chosen
+    `targets` (N, 6) are centre x, y, width, height before, and width and height of the frame. The best place is chosen
     by confidence, less a penalty for changes of shape, mixed with the cosine window; the size is smoothed; centre and
     size are limited to the frame. The row of a target for which the network returned NaN or infinity is NaN.
-    Anchors are numbers from 0 to M - 1.
+    Places are numbers from 0 to M - 1: of anchors, or with `settings.points` of points.
     """
     xp, s = _namespace(cls), settings
     centers, sizes, frames = targets[:, :2], targets[:, 2:4], targets[:, 4:]
     scales = (s.exemplar_size / context_sides(sizes, s.context_amount))[:, None]
     confidences = object_confidences(cls)
-    boxes = decode_boxes(loc, grid.anchors)
+    boxes = decode_distances(loc, grid.places) if s.points else decode_boxes(loc, grid.places)
     penalties = xp.exp(-(shape_changes(boxes, sizes * scales) - 1) * s.penalty_k)
     ranking = penalties * confidences * (1 - s.window_influence) + grid.window * s.window_influence
     best = ranking.argmax(1)

@@ -63,7 +63,7 @@ class HostStep:
         return lambda: result
 
     def _grid(self, s: TrackSettings, instance_size: int) -> maths.Grid:
-        key = (instance_size, s.exemplar_size, s.base_size, s.stride, s.ratios, s.scales)
+        key = (instance_size, s.exemplar_size, s.base_size, s.stride, s.ratios, s.scales, s.points)
         if key not in self._grids:
             self._grids[key] = maths.Grid(*map(self.network.array, maths.make_grid(s, instance_size)))
         return self._grids[key]

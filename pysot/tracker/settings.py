@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TrackSettings:
-    """Values of the TRACK and ANCHOR sections of the config, see pysot/core/config.py.
+    """Values of the TRACK and ANCHOR or POINT sections of the config, see pysot/core/config.py.
 
-    Sizes are pixels of the network input.
+    Sizes are pixels of the network input. With `points` the network has no anchors: `ratios` and `scales` are unused.
     """
 
     penalty_k: float
@@ -20,6 +20,7 @@ class TrackSettings:
     stride: int
     ratios: tuple[float, ...]
     scales: tuple[float, ...]
+    points: bool = False
     lost_instance_size: int = 831
     confidence_low: float = 0.85
     confidence_high: float = 0.998

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from pysot.models.siamban import SiamBAN
 from pysot.models.siamrpn import SiamRPN
 from pysot.tracker.batch_tracker import BatchTracker
 from pysot.tracker.own_template_network import OwnTemplateNetwork
@@ -23,6 +24,7 @@ class SiamRPNTracker:
 
     long_term = False
     masks = False
+    points = False  # the network has no anchors
 
     def __init__(
         self,
@@ -74,8 +76,12 @@ def network_of(
 ) -> TorchNetwork | OwnTemplateNetwork:
     """Return the network of a tracker for a model of this package, or with the interface of the original package.
 
-    Raises ValueError for a tracker of `masks` whose model has no mask branch or no refinement.
+    Raises ValueError for a tracker of `masks` whose model has no mask branch or no refinement, and for a tracker with
+    anchors whose model has none, or the other way round.
     """
+    current = settings() if callable(settings) else settings
+    if isinstance(model, SiamRPN) and isinstance(model, SiamBAN) != current.points:
+        raise ValueError(_family_error(current.points))
     if masks and not has_masks(model):
         raise ValueError(
             f"SiamMaskTracker needs a network with a mask branch and its refinement, this {type(model).__name__} lacks "
@@ -83,8 +89,20 @@ def network_of(
         )
     if not isinstance(model, SiamRPN):
         return OwnTemplateNetwork(model, masks)
-    current = settings() if callable(settings) else settings
     return TorchNetwork(model, execution, (current.exemplar_size, current.instance_size), masks)
+
+
+def _family_error(points: bool) -> str:
+    """Return why a tracker with `points` or anchors does not fit its network."""
+    if points:
+        return (
+            "this tracker is for networks without anchors, but the network has anchors (BAN.BAN false): set TRACK.TYPE "
+            "to SiamRPNTracker, or use a config with BAN.BAN true and its weights"
+        )
+    return (
+        "this tracker is for networks with anchors, but the network has none (BAN.BAN true): set TRACK.TYPE to "
+        "SiamBANTracker, or use a config with a head of RPN and its weights"
+    )
 
 
 def has_masks(model: nn.Module) -> bool:

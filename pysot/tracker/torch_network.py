@@ -12,10 +12,7 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from pysot.core.xcorr import xcorr_depthwise
 from pysot.models.folding import fold_network
-from pysot.models.head.mask import Refine
-from pysot.models.head.rpn import DepthwiseXCorr
 from pysot.models.packed_convolution import pack_convolutions, packed_copy
 from pysot.models.siammask import Cells, MaskFeatures, SiamMask
 from pysot.models.siamrpn import SiamRPN
@@ -23,6 +20,7 @@ from pysot.tracker.compiled import Match, compile_match, match_of
 from pysot.tracker.crop_threads import CropThreads
 from pysot.tracker.device_step import DeviceStep
 from pysot.tracker.frame_maths import Array
+from pysot.tracker.half_precision import convert_layers
 from pysot.tracker.host_step import HostStep
 from pysot.tracker.network import Outputs, State, Step
 from pysot.tracker.settings import Execution
@@ -255,7 +253,7 @@ def _fold(model: SiamRPN, precision: str) -> SiamRPN:
     """Return a folded copy of a model in the type and memory format of `precision`."""
     network = fold_network(model).requires_grad_(False)
     if _dtype(precision) != torch.float32:
-        _convert(network, _dtype(precision))
+        convert_layers(network, _dtype(precision))
     if _channels_last(next(model.parameters()).device, precision):
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
@@ -263,28 +261,6 @@ def _fold(model: SiamRPN, precision: str) -> SiamRPN:
 
 def _joined(maps: Sequence[torch.Tensor]) -> torch.Tensor:
     return maps[0] if len(maps) == 1 else torch.cat(tuple(maps))
-
-
-def _convert(network: SiamRPN, dtype: torch.dtype) -> None:
-    """Convert layers to `dtype`, except those after the correlation of a depth-wise head, and the correlation itself.
-
-    These are little work, and the choice between anchors with similar confidences needs their digits. So is the
-    refinement of masks, whose outlines are smoother in float32.
-    """
-    kept: set[nn.Module] = set()
-    for module in network.modules():
-        if isinstance(module, DepthwiseXCorr):
-            module.correlate = _correlate_in_fp32
-            kept |= set(module.head.modules())
-        elif isinstance(module, Refine):
-            kept |= set(module.modules())
-    for module in network.modules():
-        if module not in kept and not list(module.children()):
-            module.to(dtype)
-
-
-def _correlate_in_fp32(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    return xcorr_depthwise(search.float(), kernel.float())
 
 
 def _dtype(precision: str) -> torch.dtype:

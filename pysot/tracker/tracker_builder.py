@@ -9,9 +9,9 @@ from torch import nn
 from yacs.config import CfgNode
 
 from pysot.core.config import cfg as global_cfg
-from pysot.models.siamban import SiamBAN
 from pysot.tracker.batch_tracker import BatchTracker
 from pysot.tracker.settings import Execution, TrackSettings
+from pysot.tracker.siamban_tracker import SiamBANLTTracker, SiamBANTracker
 from pysot.tracker.siammask_tracker import SiamMaskTracker
 from pysot.tracker.siamrpn_tracker import SiamRPNTracker, has_masks, network_of
 from pysot.tracker.siamrpnlt_tracker import SiamRPNLTTracker
@@ -22,23 +22,29 @@ TRACKERS = {
     "SiamRPNTracker": SiamRPNTracker,
     "SiamRPNLTTracker": SiamRPNLTTracker,
     "SiamMaskTracker": SiamMaskTracker,
+    "SiamBANTracker": SiamBANTracker,
+    "SiamBANLTTracker": SiamBANLTTracker,
 }
 
 
 def track_settings(cfg: CfgNode) -> TrackSettings:
-    """Return the tracker settings of a config."""
-    t = cfg.TRACK
+    """Return the tracker settings of a config. Raises ValueError for an unknown TRACK.TYPE."""
+    t, points = cfg.TRACK, lookup(TRACKERS, cfg.TRACK.TYPE, key="TRACK.TYPE").points
+    stride = cfg.POINT.STRIDE if points else cfg.ANCHOR.STRIDE
+    # Larger crops have as many cells more as strides fit into the pixels that they have more.
+    base_size = t.OUTPUT_SIZE - (t.INSTANCE_SIZE - t.EXEMPLAR_SIZE) // stride - 1 if points else t.BASE_SIZE
     return TrackSettings(
         penalty_k=t.PENALTY_K,
         window_influence=t.WINDOW_INFLUENCE,
         lr=t.LR,
         exemplar_size=t.EXEMPLAR_SIZE,
         instance_size=t.INSTANCE_SIZE,
-        base_size=t.BASE_SIZE,
+        base_size=base_size,
         context_amount=t.CONTEXT_AMOUNT,
-        stride=cfg.ANCHOR.STRIDE,
+        stride=stride,
         ratios=tuple(cfg.ANCHOR.RATIOS),
         scales=tuple(cfg.ANCHOR.SCALES),
+        points=points,
         lost_instance_size=t.LOST_INSTANCE_SIZE,
         confidence_low=t.CONFIDENCE_LOW,
         confidence_high=t.CONFIDENCE_HIGH,
@@ -55,9 +61,11 @@ def results_fingerprint(model: nn.Module, cfg: CfgNode) -> str:
     """
     track = cfg.TRACK.clone()
     # They are part of the arithmetic, or do not matter.
-    for key in ("PRECISION", "CROPS", "GRAPH", "COMPILE", "MASK_OUTPUT", "OUTPUT_SIZE"):
+    for key in ("PRECISION", "CROPS", "GRAPH", "COMPILE", "MASK_OUTPUT"):
         track.pop(key)
-    sections = "".join(map(str, (cfg.BACKBONE, cfg.ADJUST, cfg.RPN, cfg.ANCHOR, track)))
+    heads = (cfg.BAN, cfg.POINT) if cfg.BAN.BAN else (cfg.RPN, cfg.ANCHOR)
+    track.pop("BASE_SIZE" if cfg.BAN.BAN else "OUTPUT_SIZE")
+    sections = "".join(map(str, (cfg.BACKBONE, cfg.ADJUST, *heads, track)))
     digest = hashlib.sha256(sections.encode())
     for name, value in model.state_dict().items():
         digest.update(name.encode() + value.cpu().numpy().tobytes())
@@ -85,8 +93,8 @@ def build_tracker(model: nn.Module, cfg: CfgNode | None = None) -> SiamRPNTracke
     """Return the tracker of TRACK.TYPE around `model`.
 
     Without a config it uses the global `cfg` and follows its later changes, as trackers of the original do. Raises
-    ValueError for an unknown type, for a network without anchors, and for SiamMaskTracker with a network that has no
-    masks.
+    ValueError for an unknown type, for a type that is for networks with anchors or without them if this one is not, and
+    for SiamMaskTracker with a network that has no masks.
     """
     tracker_type, settings, execution = _parts(cfg, model)
     return tracker_type(model, settings, execution)
@@ -108,11 +116,6 @@ def _parts(
 ) -> tuple[type[SiamRPNTracker], TrackSettings | Callable[[], TrackSettings], Execution]:
     """Return class, settings and execution of a tracker of `model`."""
     track = (global_cfg if cfg is None else cfg).TRACK
-    if isinstance(model, SiamBAN):
-        raise ValueError(
-            f"TRACK.TYPE is {track.TYPE}, which tracks with anchors, but the network has none (BAN.BAN true); there is "
-            "no tracker for it here. Use a config with a head of RPN and its weights"
-        )
     settings = track_settings(cfg) if cfg is not None else lambda: track_settings(global_cfg)
     execution = Execution(track.PRECISION, track.CROPS, track.GRAPH, track.COMPILE)
     tracker_type = lookup(TRACKERS, track.TYPE, key="TRACK.TYPE")

@@ -70,10 +70,15 @@ class CentreCorrelation(nn.Module):
 
 
 class NanoBAN(nn.Module):
-    """Head of NanoTrack V3 on the features (B, C, 8, 8) and (B, C, H, W) of the backbone; S = H - 1."""
+    """Head of NanoTrack V3 on the features (B, C, 8, 8) and (B, C, H, W) of the backbone; S = H - 1.
+
+    `join` puts the channels of both correlations together; an instance may get another function.
+    """
 
     name = "ban_head"
     on_backbone = True
+    join = staticmethod(torch.cat)
+    after_join = ("down_cls", "down_reg", "cls_tower", "bbox_tower", "cls_logits", "bbox_pred")
 
     def __init__(self, in_channels: int = 96, out_channels: int = 96):
         super().__init__()
@@ -104,8 +109,8 @@ class NanoBAN(nn.Module):
         ]
 
     def match(self, kernels: Sequence[torch.Tensor], x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        cls = torch.cat((self.corr_pw_cls.match(kernels[0], x), self.corr_dw_cls.match(kernels[1], x)), 1)
-        loc = torch.cat((self.corr_pw_reg.match(kernels[2], x), self.corr_dw_reg.match(kernels[3], x)), 1)
+        cls = self.join((self.corr_pw_cls.match(kernels[0], x), self.corr_dw_cls.match(kernels[1], x)), 1)
+        loc = self.join((self.corr_pw_reg.match(kernels[2], x), self.corr_dw_reg.match(kernels[3], x)), 1)
         cls = self.cls_logits(self.cls_tower(self.down_cls(cls)))
         return cls, self.bbox_pred(self.bbox_tower(self.down_reg(loc))).exp()
 
