@@ -99,7 +99,7 @@ class PairPicture:
         cells = anchors % count**2
         rows, columns = cells // count, cells % count
         logits = output.masks(Cells(torch.arange(len(cells), device=cells.device), rows, columns))
-        corners = torch.stack([columns, rows], 1) * self.boxes.stride - window_margin(count, self.stride, side)
+        corners = torch.stack([columns, rows], 1) * self.boxes.stride - window_margin(count, self.boxes.stride, side)
         pixels = (logits >= 0).unflatten(1, (WINDOW_SIDE, WINDOW_SIDE)).cpu().numpy()
         return {i: Mask(x, y, pixels[i]) for i, (x, y) in enumerate(corners.tolist())}
 
