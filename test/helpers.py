@@ -1,6 +1,5 @@
 """Helpers of many tests: expected numbers, small networks and data, copies of the repository, processes."""
 
-import functools
 import json
 import os
 import shutil
@@ -72,17 +71,40 @@ def add_masks(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     }
 
 
-def noisy_batches(steps: int = 2, size: int = 2, stage: str = "") -> Batches:
-    """Return batches that differ from each other; each call returns the same ones.
+def add_points(batch: dict[str, torch.Tensor], stride: int = 8) -> dict[str, torch.Tensor]:
+    """Return a batch with the labels of points `stride` pixels apart, of boxes near the centre of the search crops."""
+    from pysot.datasets.point_target import PointTarget
+    from pysot.utils.bbox import Center, center2corner
 
-    They are for `tiny_config`, or with `base` or `refine` for the `tiny_mask_config` of this stage.
-    """
+    side, count = batch["search"].shape[-1], batch["label_cls"].shape[-1]
+    make_labels = PointTarget(stride, side, count, pos_num=16, neg_num=16, total_num=64)
+    rng = np.random.default_rng(5)
+    items = []
+    for _ in batch["search"]:
+        centre, size = side / 2 + rng.uniform(-30, 30, 2), rng.uniform(50, 110, 2)
+        items.append(make_labels(rng, center2corner(Center(*centre, *size)), negative=False))
+    labels, distances = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*items, strict=True))
+    images = {name: batch[name] for name in ("template", "search")}
+    return {**images, "label_cls": labels, "label_loc": distances}
+
+
+# Small networks by their kind: sides of search crops in pixels, and cells or points per side. They are '' with anchors,
+# 'base' and 'refine' for the stages of SiamMask, 'point' and 'nano' without anchors.
+BATCH_SIZES = {"": (255, 17), "base": (255, 25), "refine": (143, 3), "point": (255, 17), "nano": (255, 15)}
+
+
+def noisy_batches(steps: int = 2, size: int = 2, stage: str = "") -> Batches:
+    """Return batches that differ from each other for the `small_config` of a stage; each call returns the same ones."""
     torch.manual_seed(3)
     result = []
     for _ in range(steps):
-        batch = synthetic_batch(size, *{"": (255, 17), "base": (255, 25), "refine": (143, 3)}[stage])
+        batch = synthetic_batch(size, *BATCH_SIZES[stage])
         batch["search"] += torch.randn_like(batch["search"])
-        result.append(add_masks(batch) if stage else batch)
+        if stage in ("base", "refine"):
+            batch = add_masks(batch)
+        elif stage:
+            batch = add_points(batch, 16 if stage == "nano" else 8)
+        result.append(batch)
     return Batches(result)
 
 
@@ -106,6 +128,26 @@ def tiny_mask_config(stage: str, *opts, for_training: bool = False):
     if stage == "refine":
         tiny += ["REFINE.KWARGS.in_channels", [8, 6, 8], "REFINE.KWARGS.corr_channels", 16]
     return load_config(experiment(name), [*tiny, *opts], for_training=for_training)
+
+
+def tiny_point_config(kind: str, *opts, for_training: bool = False):
+    """Return the config of a small network without anchors.
+
+    It is that of `tiny_config` with another head for the kind `point`, and NanoTrack V3 for `nano`.
+    """
+    from pysot.core.config import load_config
+
+    if kind == "nano":
+        opts = ("TRAIN.LR_WARMUP.EPOCH", 1, "BACKBONE.TRAIN_EPOCH", 0, *opts)
+        return load_config(experiment("nanotrackv3"), list(opts), for_training=for_training)
+    return tiny_config(*POINTS, *opts, for_training=for_training)
+
+
+def small_config(stage: str, *opts, for_training: bool = False):
+    """Return the config of a small network, see `BATCH_SIZES`."""
+    if stage in ("base", "refine"):
+        return tiny_mask_config(stage, *opts, for_training=for_training)
+    return (tiny_point_config if stage else tiny_config)(*([stage] if stage else []), *opts, for_training=for_training)
 
 
 def moving_square(
@@ -134,14 +176,14 @@ def moving_square(
 def small_trainer(folder: Path, device: torch.device, *opts, loader: Batches | None = None, stage: str = ""):
     """Return a trainer of three epochs of two steps; the backbone is trained from the second epoch.
 
-    Each call starts from the same weights. With `base` or `refine` it trains SiamMask in this stage.
+    Each call starts from the same weights. It trains the `small_config` of a stage.
     """
     from pysot.engine.engine_builder import build_trainer
     from pysot.models.model_builder import build_model
     from pysot.utils.distributed import Rank
 
-    make_config = functools.partial(tiny_mask_config, stage) if stage else tiny_config
-    config = make_config(
+    config = small_config(
+        stage,
         "TRAIN.SNAPSHOT_DIR",
         str(folder),
         "TRAIN.BATCH_SIZE",
@@ -155,7 +197,7 @@ def small_trainer(folder: Path, device: torch.device, *opts, loader: Batches | N
         "BACKBONE.TRAIN_EPOCH",
         1,
         "BACKBONE.TRAIN_LAYERS",
-        "[layer4, layer5]",
+        "[features]" if stage == "nano" else "[layer4, layer5]",
         *opts,
         for_training=True,
     )
@@ -170,6 +212,9 @@ def assert_same_weights(a: dict, b: dict, tolerance: float) -> None:
         torch.testing.assert_close(value.cpu(), b[name].cpu(), rtol=0, atol=tolerance, msg=name)
 
 
+# Beside TINY: a network without anchors.
+POINTS = ["BAN.BAN", "True", "BAN.TYPE", "DepthwiseBAN", "BAN.KWARGS.in_channels", "16", "BAN.KWARGS.out_channels"]
+POINTS += ["16", "TRACK.OUTPUT_SIZE", "17"]
 TINY = ["BACKBONE.KWARGS.width_mult", "0.0625", "RPN.KWARGS.in_channels", "16", "RPN.KWARGS.out_channels", "16"]
 
 

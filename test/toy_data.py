@@ -72,6 +72,8 @@ def make_config(folder, **changes):
                 },
             },
             "MASK": {"MASK": False},
+            "BAN": {"BAN": False},
+            "POINT": {"STRIDE": 8},
             "ANCHOR": {"STRIDE": 8, "RATIOS": [0.33, 0.5, 1, 2, 3], "SCALES": [8]},
         }
     )

@@ -48,7 +48,7 @@ def build_case(cfg: CfgNode) -> Case:
         search_size=train.SEARCH_SIZE,
         output_size=train.OUTPUT_SIZE,
         instance_size=cfg.TRACK.INSTANCE_SIZE,
-        network="".join(map(str, (cfg.BACKBONE, cfg.ADJUST, cfg.RPN))),
+        network="".join(map(str, (cfg.BACKBONE, cfg.ADJUST, cfg.BAN if cfg.BAN.BAN else cfg.RPN))),
     )
 
 
@@ -72,12 +72,13 @@ def with_track_options(cfg: CfgNode, **values: object) -> CfgNode:
 
 
 def check_plain_step(cfg: CfgNode) -> None:
-    """Raise ValueError for a network with masks, whose losses the plain step does not compute."""
-    if cfg.MASK.MASK:
-        raise ValueError(
-            "MASK.MASK true: only networks without masks have a plain training step to compare with; measure this one "
-            "with tools/train.py --is_performance"
-        )
+    """Raise ValueError for a network with masks or without anchors, whose losses the plain step does not compute."""
+    for key, is_set in (("MASK.MASK", cfg.MASK.MASK), ("BAN.BAN", cfg.BAN.BAN)):
+        if is_set:
+            raise ValueError(
+                f"{key} true: only networks with anchors and without masks have a plain training step to compare with; "
+                "measure this one with tools/train.py --is_performance"
+            )
 
 
 def build_plain_step(cfg: CfgNode, freeze: FreezePlan, epoch: int, device: torch.device) -> PlainStep:

@@ -97,7 +97,7 @@ def _item_parts(dataset: TrackingPairDataset, pairs: list[Pair]) -> dict[str, Ca
     def make_labels() -> None:
         rng = np.random.default_rng(0)
         for pair, (_, (_, box)) in zip(pairs, crops, strict=True):
-            dataset.anchor_target(rng, type(box)(*(value - 128 for value in box)), pair.negative)
+            dataset.make_labels(rng, type(box)(*(value - 128 for value in box)), pair.negative)
 
     return {
         "read": read,

@@ -6,10 +6,6 @@ from yacs.config import CfgNode
 
 from pysot.core.backbone_facts import backbone_base_size, backbone_stride
 
-NO_TRAINING = (
-    "BAN.BAN: expected false for training, because networks without anchors have no labels and losses here; got true. "
-    "Train a config with a head of RPN"
-)
 _NANO_CELLS = 8  # template features per side
 
 

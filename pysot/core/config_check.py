@@ -7,7 +7,7 @@ from typing import Any
 from yacs.config import CfgNode
 
 from pysot.core.backbone_facts import BACKBONES, backbone_base_size, backbone_channels, backbone_stages
-from pysot.core.ban_check import NO_TRAINING, ban_problems, point_count_problems
+from pysot.core.ban_check import ban_problems, point_count_problems
 from pysot.core.mask_check import mask_problems, mask_tracking_problems, mask_training_problems
 
 _SCHEDULES = {"log", "step", "multi-step", "linear", "cos"}
@@ -67,9 +67,7 @@ def check_config(cfg: CfgNode, for_training: bool = False) -> None:
     problems = [*_choices(cfg), *_ranges(cfg)]
     if not problems:
         problems = [*_score_sizes(cfg), *_anchors(cfg), *_channels(cfg), *mask_tracking_problems(cfg)]
-        if for_training and cfg.BAN.BAN:
-            problems = [NO_TRAINING]
-        elif for_training:
+        if for_training:
             problems += [*_training(cfg), *_schedule(cfg), *_datasets(cfg)]
     if problems:
         raise ValueError("the config is inconsistent:\n" + "\n".join(f"  - {p}" for p in problems))
@@ -227,8 +225,9 @@ def _head_channels(cfg: CfgNode, channels: list) -> Iterator[str]:
 def _training(cfg: CfgNode) -> Iterator[str]:
     yield from mask_training_problems(cfg)
     base = backbone_base_size(cfg.BACKBONE.TYPE)
-    # The refinement of masks trains on cells whose windows lie in the search crop.
-    if cfg.TRAIN.BASE_SIZE != base and not (cfg.REFINE.REFINE and cfg.TRAIN.BASE_SIZE == 0):
+    # The refinement of masks trains on cells whose windows lie in the search crop. Without anchors OUTPUT_SIZE counts.
+    is_other = cfg.BAN.BAN or (cfg.REFINE.REFINE and cfg.TRAIN.BASE_SIZE == 0)
+    if cfg.TRAIN.BASE_SIZE != base and not is_other:
         size = (cfg.TRAIN.SEARCH_SIZE - cfg.TRAIN.EXEMPLAR_SIZE) // cfg.ANCHOR.STRIDE + 1 + base
         yield (
             f"TRAIN.BASE_SIZE: expected {base} for backbone {cfg.BACKBONE.TYPE}; got {cfg.TRAIN.BASE_SIZE}. "

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pysot.datasets.collate import Forms
 from pysot.utils.anchor import grid_anchors
 from pysot.utils.bbox import Corner, IoU, corner2center
 
@@ -37,17 +38,23 @@ class AnchorTarget:
             raise ValueError(
                 f"expected 0 <= TRAIN.THR_LOW <= TRAIN.THR_HIGH <= 1, got {self.thr_low} and {self.thr_high}"
             )
-        if min(self.pos_num, self.neg_num) < 0 or self.total_num < self.pos_num:
-            raise ValueError(
-                "expected 0 <= TRAIN.POS_NUM <= TRAIN.TOTAL_NUM and TRAIN.NEG_NUM >= 0, got "
-                f"{self.pos_num}, {self.total_num} and {self.neg_num}"
-            )
+        check_counts(self.pos_num, self.neg_num, self.total_num)
         anchors = grid_anchors(
             self.stride, self.ratios, self.scales, image_center=self.search_size // 2, size=self.output_size
         )
         object.__setattr__(self, "anchors", anchors)
         object.__setattr__(self, "_compact_corners", _compact(anchors[0]))
         object.__setattr__(self, "_compact_centres", _compact(anchors[1]))
+
+    @property
+    def forms(self) -> Forms:
+        """Name, shape and type of each array of labels, in their order."""
+        shape, float32 = self.anchors[1].shape, np.dtype(np.float32)
+        return {
+            "label_cls": (shape[1:], np.dtype(np.int64)),
+            "label_loc": (shape, float32),
+            "label_loc_weight": (shape[1:], float32),
+        }
 
     def __call__(
         self, rng: np.random.Generator, target: Corner, negative: bool
@@ -66,10 +73,10 @@ class AnchorTarget:
                 np.zeros(shape[1:], np.float32),
             )
         overlap = IoU(self._compact_corners, target).reshape(-1)
-        positive = _sample_at_most(rng, np.flatnonzero(overlap > self.thr_high), self.pos_num)
+        positive = sample_at_most(rng, np.flatnonzero(overlap > self.thr_high), self.pos_num)
         # pysot-compat: at most TOTAL_NUM - POS_NUM anchors are background, even when fewer than POS_NUM are positive.
         # test: datasets/test_anchor_target.py::test_matches_brute_force
-        background = _sample_at_most(rng, np.flatnonzero(overlap < self.thr_low), self.total_num - self.pos_num)
+        background = sample_at_most(rng, np.flatnonzero(overlap < self.thr_low), self.total_num - self.pos_num)
         labels = np.full(overlap.shape, -1, np.int64)
         labels[background] = 0
         labels[positive] = 1
@@ -97,7 +104,7 @@ class AnchorTarget:
         cells = np.zeros(shape, bool)
         cells[:, self._window(ty), self._window(tx)] = True
         labels = np.full(cells.size, -1, np.int64)
-        labels[_sample_at_most(rng, np.flatnonzero(cells), self.neg_num)] = 0
+        labels[sample_at_most(rng, np.flatnonzero(cells), self.neg_num)] = 0
         return labels.reshape(shape)
 
     def _window(self, position: float) -> slice:
@@ -114,5 +121,15 @@ def _compact(anchors: np.ndarray) -> tuple[np.ndarray, ...]:
     return anchors[0][:, :1, :], anchors[1][:, :, :1], anchors[2][:, :1, :], anchors[3][:, :, :1]
 
 
-def _sample_at_most(rng: np.random.Generator, candidates: np.ndarray, count: int) -> np.ndarray:
+def check_counts(pos_num: int, neg_num: int, total_num: int) -> None:
+    """Raise ValueError unless the numbers of labels fit together."""
+    if min(pos_num, neg_num) < 0 or total_num < pos_num:
+        raise ValueError(
+            "expected 0 <= TRAIN.POS_NUM <= TRAIN.TOTAL_NUM and TRAIN.NEG_NUM >= 0, got "
+            f"{pos_num}, {total_num} and {neg_num}"
+        )
+
+
+def sample_at_most(rng: np.random.Generator, candidates: np.ndarray, count: int) -> np.ndarray:
+    """Return `count` of the candidates (N,), drawn at random, or all of them if there are no more."""
     return candidates if len(candidates) <= count else rng.choice(candidates, count, replace=False)

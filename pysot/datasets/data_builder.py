@@ -14,6 +14,7 @@ from pysot.datasets.dataset import TrackingPairDataset, init_worker
 from pysot.datasets.dataset_yaml import DESCRIPTION, find_description
 from pysot.datasets.index import load_annotation
 from pysot.datasets.mask_files import require_masks
+from pysot.datasets.point_target import PointTarget
 from pysot.datasets.sampler import EpochBatchSampler
 from pysot.utils.cores import raise_open_file_limit
 from pysot.utils.signals import end_daemons_at_exit
@@ -97,7 +98,7 @@ def build_dataset(cfg: CfgNode, *, seed: int, data_path: str | None = None) -> T
         search_size=cfg.TRAIN.SEARCH_SIZE,
         template_augmentation=_build_augmentation(cfg.DATASET.TEMPLATE, "TEMPLATE"),
         search_augmentation=_build_augmentation(cfg.DATASET.SEARCH, "SEARCH"),
-        anchor_target=_build_anchor_target(cfg),
+        make_labels=_build_labels(cfg),
         negative_share=cfg.DATASET.NEG,
         gray_share=cfg.DATASET.GRAY,
         masks=masks,
@@ -132,8 +133,18 @@ def _build_augmentation(section: CfgNode, key: str) -> Augmentation:
         raise ValueError(f"DATASET.{key}: {error}") from None
 
 
-def _build_anchor_target(cfg: CfgNode) -> AnchorTarget:
+def _build_labels(cfg: CfgNode) -> AnchorTarget | PointTarget:
+    """Build the labelling of search crops: with cfg.BAN.BAN that of points, otherwise that of anchors."""
     train = cfg.TRAIN
+    if cfg.BAN.BAN:
+        return PointTarget(
+            stride=cfg.POINT.STRIDE,
+            search_size=train.SEARCH_SIZE,
+            output_size=train.OUTPUT_SIZE,
+            pos_num=train.POS_NUM,
+            neg_num=train.NEG_NUM,
+            total_num=train.TOTAL_NUM,
+        )
     return AnchorTarget(
         stride=cfg.ANCHOR.STRIDE,
         ratios=tuple(cfg.ANCHOR.RATIOS),

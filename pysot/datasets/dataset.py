@@ -15,6 +15,7 @@ from pysot.datasets.annotation import TrackAnnotation
 from pysot.datasets.augmentation import Augmentation, AugmentedCrop, Geometry, centred_box
 from pysot.datasets.collate import Forms
 from pysot.datasets.crop_files import decode_mask
+from pysot.datasets.point_target import PointTarget
 from pysot.datasets.sampler import Pair, Target, draw_pair, epoch_order, require_two_objects
 from pysot.datasets.storage import CropView, JpegView, open_storage
 from pysot.utils.bbox import Corner
@@ -50,7 +51,7 @@ class TrackingPairDataset(Dataset):
         search_size: int,
         template_augmentation: Augmentation,
         search_augmentation: Augmentation,
-        anchor_target: AnchorTarget,
+        make_labels: AnchorTarget | PointTarget,
         negative_share: float = 0.0,
         gray_share: float = 0.0,
         masks: Sequence[bool] | None = None,
@@ -77,7 +78,7 @@ class TrackingPairDataset(Dataset):
         self.template_augmentation = template_augmentation
         self.search_augmentation = search_augmentation
         self.template_required_side = template_augmentation.required_side(template_size)
-        self.anchor_target = anchor_target
+        self.make_labels = make_labels
         self.negative_share = negative_share
         self.gray_share = gray_share
         self.masks = None if masks is None else list(masks)
@@ -136,22 +137,20 @@ class TrackingPairDataset(Dataset):
     @property
     def forms(self) -> Forms:
         """Shape and type of each array of an item."""
-        offsets = self.anchor_target.anchors[1].shape
+        labels = self.make_labels.forms
         uint8, float32 = np.dtype(np.uint8), np.dtype(np.float32)
         mask_shape = (self.search_size, self.search_size)
         mask_forms = {
             "search_mask": (mask_shape, uint8),
             "has_mask": ((), np.dtype(np.bool_)),
-            "cell_keys": (offsets[2:], float32),
+            "cell_keys": (labels["label_cls"][0][-2:], float32),
         }
         return {
             "template": ((3, self.template_size, self.template_size), uint8),
             "search": ((3, self.search_size, self.search_size), uint8),
             "template_light": ((3,), float32),
             "search_light": ((3,), float32),
-            "label_cls": (offsets[1:], np.dtype(np.int64)),
-            "label_loc": (offsets, float32),
-            "label_loc_weight": (offsets[1:], float32),
+            **labels,
             "bbox": ((4,), float32),
             **({} if self.masks is None else mask_forms),
         }
@@ -160,7 +159,8 @@ class TrackingPairDataset(Dataset):
         """Return the training item of (epoch, position), with the arrays of `forms`.
 
         template and search are channels first in BGR order; template_light and search_light are to be subtracted from
-        their channels; the labels are those of `AnchorTarget`; bbox is the target xyxy in the search crop.
+        their channels; the labels are those of `AnchorTarget` or `PointTarget`; bbox is the target xyxy in the search
+        crop.
 
         For SiamMask, search_mask is the mask in the search crop, 0 or 1, and has_mask says whether there is one: not
         for a negative pair, a data set without masks, or an object without a mask. cell_keys are random numbers from 0
@@ -207,15 +207,13 @@ class TrackingPairDataset(Dataset):
             rng, pair.template, self.template_augmentation, self.template_size, gray, self.template_required_side
         )
         search, crop_size = self._cut(rng, pair.search, self.search_augmentation, self.search_size, gray)
-        label_cls, label_loc, label_loc_weight = self.anchor_target(rng, search.box, pair.negative)
+        labels = self.make_labels(rng, search.box, pair.negative)
         return {
             "template": _channels_first(template.image),
             "search": _channels_first(search.image),
             "template_light": template.light,
             "search_light": search.light,
-            "label_cls": label_cls,
-            "label_loc": label_loc,
-            "label_loc_weight": label_loc_weight,
+            **dict(zip(self.make_labels.forms, labels, strict=True)),
             "bbox": np.array(search.box, np.float32),
             **self._mask_item(rng, pair, search.geometry, crop_size),
         }
@@ -245,7 +243,7 @@ class TrackingPairDataset(Dataset):
         """
         if self.masks is None:
             return {}
-        keys = rng.random(self.anchor_target.anchors[1].shape[2:], np.float32)
+        keys = rng.random(self.forms["cell_keys"][0], np.float32)
         if not pair.negative and self.masks[pair.search.dataset]:
             try:
                 mask = self._read_mask(pair.search, *crop_size)

@@ -16,7 +16,7 @@ from pysot.engine.checkpoint import CheckpointPolicy
 from pysot.engine.lr_scheduler import LRSchedule, make_schedule, prepend_warmup
 from pysot.engine.monitor import Monitor, Writer
 from pysot.engine.optimizer import FreezePlan, build_sgd
-from pysot.engine.pictures import PairPicture
+from pysot.engine.pictures import AnchorBoxes, PairPicture, PointBoxes
 from pysot.engine.run_folder import Origin, claim_folder, find_origin
 from pysot.engine.train_loop import Trainer
 from pysot.engine.train_settings import TrainHooks, TrainSettings
@@ -96,8 +96,10 @@ def wants_channels_last(cfg: CfgNode, device: torch.device) -> bool:
 
 
 def build_picture(cfg: CfgNode) -> PairPicture:
-    """Return a drawing of training pairs with the anchors of a config."""
-    return PairPicture(cfg.ANCHOR.STRIDE, cfg.ANCHOR.RATIOS, cfg.ANCHOR.SCALES)
+    """Return a drawing of training pairs with the anchors or points of a config."""
+    if cfg.BAN.BAN:
+        return PairPicture(PointBoxes(cfg.POINT.STRIDE))
+    return PairPicture(AnchorBoxes(cfg.ANCHOR.STRIDE, cfg.ANCHOR.RATIOS, cfg.ANCHOR.SCALES))
 
 
 def load_start_weights(model: ModelBuilder, cfg: CfgNode) -> None:
@@ -149,8 +151,9 @@ def run_identity(cfg: CfgNode, seed: int | None = None, data: dict[str, str] | N
     It holds the seed, the config values that determine what is trained, and the fingerprints of the data sets by name.
     """
     sets = {f"DATASET.{name}." for name, node in cfg.DATASET.items() if isinstance(node, CfgNode) and "ANNO" in node}
-    # Training has anchors, so BAN and POINT determine nothing.
-    unused = (*(sets - {f"DATASET.{name}." for name in cfg.DATASET.NAMES}), "BAN.", "POINT.")
+    # A network has anchors or points, and the sections of the others determine nothing.
+    others = ("RPN.", "ANCHOR.") if cfg.BAN.BAN else ("BAN.", "POINT.")
+    unused = (*(sets - {f"DATASET.{name}." for name in cfg.DATASET.NAMES}), *others)
     paths = tuple(f"{prefix}{key}" for prefix in sets for key in ("ROOT", "ANNO"))
     values = {
         key: str(value)

@@ -9,9 +9,9 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
-from torch import nn
 
 from pysot.models.model_builder import ModelBuilder
+from pysot.models.siamrpn import SiamRPN
 from pysot.utils.log_helper import RunningMean, SpeedMeter, epoch_line, live_line, speed_line
 
 logger = logging.getLogger(__name__)
@@ -131,17 +131,17 @@ class Monitor:
             for name, value in values.items():
                 self.writer.add_scalar(name, float(value), step)
 
-    def log_gradients(self, model: nn.Module, scale: float, step: int) -> None:
+    def log_gradients(self, model: SiamRPN, scale: float, step: int) -> None:
         """Write the norm of each parameter's gradient, times `scale`, to TensorBoard, with the names of the original.
 
-        The norms over all parameters, the backbone, and the heads are written as well.
+        The norms over all parameters, the backbone, and the head are written as well.
         """
         if self.writer is None:
             return
         named = [(name, parameter.grad) for name, parameter in model.named_parameters() if parameter.grad is not None]
         values = (torch.stack([gradient.norm() for _, gradient in named]) * scale).tolist()
         norms = dict(zip([name for name, _ in named], values, strict=True))
-        parts = {"tot": "", "feature": "backbone", "rpn": "rpn_head"}
+        parts = {"tot": "", "feature": "backbone.", model.head_name.removesuffix("_head"): f"{model.head_name}."}
         totals = {
             f"grad/{part}": math.hypot(*(norm for name, norm in norms.items() if name.startswith(prefix)))
             for part, prefix in parts.items()

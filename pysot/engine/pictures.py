@@ -2,10 +2,11 @@
 
 Networks with masks also show the outlines of the true and the predicted mask.
 
-Shapes: batch B, A anchors per cell, S cells per side. Boxes are pixels of the search crop, xyxy.
+Shapes: batch B, A anchors per cell (1 without anchors), S cells per side. Boxes are pixels of the search crop, xyxy.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,21 +15,58 @@ import torch
 from pysot.models.head.mask import WINDOW_SIDE, Cells, window_margin
 from pysot.models.model_builder import ModelBuilder, Prediction
 from pysot.utils.anchor import grid_anchors
-from pysot.utils.bbox import Center, center2corner
+from pysot.utils.bbox import Center, Corner, center2corner
 from pysot.utils.masks import Mask
+from pysot.utils.points import grid_points
 from pysot.utils.visualize import PREDICTED, TRUTH, draw_label, draw_outline, draw_region
 
 _POSITIVE = (233, 180, 86)  # BGR, light blue
 _PAIRS = 4
 
 
+class AnchorBoxes(NamedTuple):
+    """Boxes that a network with anchors predicts."""
+
+    stride: int
+    ratios: Sequence[float]
+    scales: Sequence[float]
+
+    def centres(self, side: int, count: int) -> np.ndarray:
+        """Return x and y (2, A * S * S) of the anchors of a crop of `side` pixels with S = `count`."""
+        return self._anchors(side, count)[:2]
+
+    def box(self, side: int, count: int, best: int, output: Sequence[float]) -> Corner:
+        """Return the box of anchor number `best` for its `output` dx, dy, dw, dh."""
+        cx, cy, w, h = self._anchors(side, count)[:, best]
+        dx, dy, dw, dh = output
+        sides = np.exp(np.minimum((dw, dh), 5))
+        return center2corner(Center(cx + dx * w, cy + dy * h, w * sides[0], h * sides[1]))
+
+    def _anchors(self, side: int, count: int) -> np.ndarray:
+        return grid_anchors(self.stride, self.ratios, self.scales, side // 2, count)[1].reshape(4, -1)
+
+
+class PointBoxes(NamedTuple):
+    """Boxes that a network without anchors predicts; methods as those of `AnchorBoxes`."""
+
+    stride: int
+
+    def centres(self, side: int, count: int) -> np.ndarray:
+        """Return x and y (2, S * S) of the points."""
+        return grid_points(self.stride, side // 2, count).reshape(2, -1)
+
+    def box(self, side: int, count: int, best: int, output: Sequence[float]) -> Corner:
+        """Return the box of point number `best` for its `output`, the distances left, top, right, bottom."""
+        x, y = self.centres(side, count)[:, best]
+        left, top, right, bottom = output
+        return Corner(x - left, y - top, x + right, y + bottom)
+
+
 class PairPicture:
     """Drawing of the first pairs of a batch with the prediction of the network, which does not change."""
 
-    def __init__(self, stride: int, ratios: Sequence[float], scales: Sequence[float]):
-        self.stride = stride
-        self.ratios = ratios
-        self.scales = scales
+    def __init__(self, boxes: AnchorBoxes | PointBoxes):
+        self.boxes = boxes
 
     def __call__(self, model: ModelBuilder, batch: Mapping[str, torch.Tensor]) -> np.ndarray:
         """Return the image (H, W, 3) uint8 RGB of a batch with float images on the network's device."""
@@ -48,9 +86,9 @@ class PairPicture:
         rows = []
         for i in range(size):
             item = {name: value[i].cpu().numpy() for name, value in batch.items()}
-            anchor = int(best[i])
-            delta = output.loc[i].float().reshape(4, -1)[:, anchor].tolist()
-            rows.append(self._row(item, anchor, float(confidence[i]), delta, masks.get(i)))
+            number = int(best[i])
+            values = output.loc[i].float().reshape(4, -1)[:, number].tolist()
+            rows.append(self._row(item, number, float(confidence[i]), values, masks.get(i)))
         return np.concatenate(rows)[:, :, ::-1].copy()
 
     def _masks(self, output: Prediction, anchors: torch.Tensor, side: int) -> dict[int, Mask]:
@@ -61,33 +99,26 @@ class PairPicture:
         cells = anchors % count**2
         rows, columns = cells // count, cells % count
         logits = output.masks(Cells(torch.arange(len(cells), device=cells.device), rows, columns))
-        corners = torch.stack([columns, rows], 1) * self.stride - window_margin(count, self.stride, side)
+        corners = torch.stack([columns, rows], 1) * self.boxes.stride - window_margin(count, self.boxes.stride, side)
         pixels = (logits >= 0).unflatten(1, (WINDOW_SIDE, WINDOW_SIDE)).cpu().numpy()
         return {i: Mask(x, y, pixels[i]) for i, (x, y) in enumerate(corners.tolist())}
 
     def _row(
-        self, item: Mapping[str, np.ndarray], best: int, confidence: float, delta: Sequence[float], mask: Mask | None
+        self, item: Mapping[str, np.ndarray], best: int, confidence: float, output: Sequence[float], mask: Mask | None
     ) -> np.ndarray:
-        """Draw a pair with the box of its anchor number `best`, (dx, dy, dw, dh) from it, and its mask."""
+        """Draw a pair with the box of its anchor or point number `best`, see `AnchorBoxes.box`, and its mask."""
         template, search = (
             np.clip(item[name].transpose(1, 2, 0), 0, 255).astype(np.uint8).copy() for name in ("template", "search")
         )
-        label = item["label_cls"].reshape(-1)
-        _, centres = grid_anchors(
-            self.stride, self.ratios, self.scales, search.shape[0] // 2, item["label_cls"].shape[-1]
-        )
-        anchors = centres.reshape(4, -1)
-        for x, y in anchors[:2, label == 1].T.round().astype(int):
+        label, grid = item["label_cls"].reshape(-1), (search.shape[0], item["label_cls"].shape[-1])
+        for x, y in self.boxes.centres(*grid)[:, label == 1].T.round().astype(int):
             cv2.circle(search, (int(x), int(y)), 2, _POSITIVE, -1, cv2.LINE_AA)
         if "bbox" in item and (label == 1).any():
             draw_region(search, _xywh(item["bbox"]), TRUTH, thickness=1)
         if mask is not None:
             draw_outline(search, Mask(0, 0, item["search_mask"] > 0), TRUTH, thickness=1)
             draw_outline(search, mask, PREDICTED, thickness=1)
-        cx, cy, w, h = anchors[:, best]
-        dx, dy, dw, dh = delta
-        sides = np.exp(np.minimum((dw, dh), 5))
-        predicted = center2corner(Center(cx + dx * w, cy + dy * h, w * sides[0], h * sides[1]))
+        predicted = self.boxes.box(*grid, best, output)
         draw_region(search, _xywh(predicted), PREDICTED, f"{confidence:.2f}", thickness=1)
         if not (label == 1).any():
             draw_label(search, "another object", (4, search.shape[0]), _POSITIVE)

@@ -14,7 +14,7 @@ def cls_loss(cls: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
     """
     batch, channels, height, width = cls.shape
     log_prob = F.log_softmax(cls.reshape(batch, 2, channels // 2, height, width).float(), dim=1)
-    return 0.5 * _mean_where(-log_prob[:, 1], label == 1) + 0.5 * _mean_where(-log_prob[:, 0], label == 0)
+    return 0.5 * mean_where(-log_prob[:, 1], label == 1) + 0.5 * mean_where(-log_prob[:, 0], label == 0)
 
 
 def loc_loss(loc: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -39,6 +39,7 @@ def siamrpn_loss(output: dict, target: dict, cls_weight: float, loc_weight: floa
     return {"total_loss": cls_weight * parts["cls_loss"] + loc_weight * parts["loc_loss"], **parts}
 
 
-def _mean_where(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def mean_where(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the mean of finite values where `mask`, of the same shape, is true; 0 if it is nowhere."""
     mask = mask.to(values.dtype)
     return (values * mask).sum() / mask.sum().clamp(min=1)

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
-from pysot.core.ban_check import NO_TRAINING
 from pysot.core.config import cfg as global_cfg
 from pysot.models.backbone import BACKBONES
 from pysot.models.head import BAN_HEADS, HEADS
@@ -15,6 +14,7 @@ from pysot.models.head.mask import MASK_HEADS, REFINE_HEADS, Cells, MaskFeatures
 from pysot.models.loss import siamrpn_loss
 from pysot.models.mask_loss import choose_cells, enlarge_masks, mask_loss, mask_windows, object_cells
 from pysot.models.neck import NECKS
+from pysot.models.point_loss import point_loss
 from pysot.models.siamban import SiamBAN
 from pysot.models.siammask import SiamMask
 from pysot.models.siamrpn import Features, SiamRPN
@@ -55,7 +55,7 @@ class ModelBuilder(SiamRPN, metaclass=_ByConfig):
 
     def __init__(self, cfg: CfgNode):
         super().__init__(*_parts(cfg))
-        self._loss_weights = {"cls_weight": cfg.TRAIN.CLS_WEIGHT, "loc_weight": cfg.TRAIN.LOC_WEIGHT}
+        self._loss_weights = _loss_weights(cfg)
         self.zf: Features | None = None
 
     def template(self, z: torch.Tensor) -> Features:
@@ -108,7 +108,7 @@ class MaskModelBuilder(SiamMask, ModelBuilder):
             raise ValueError("MASK.MASK needs a neck of one level; set ADJUST.ADJUST to true")
         SiamMask.__init__(self, backbone, neck, rpn_head, mask_head, refine_head)
         train = cfg.TRAIN
-        self._loss_weights = {"cls_weight": train.CLS_WEIGHT, "loc_weight": train.LOC_WEIGHT}
+        self._loss_weights = _loss_weights(cfg)
         self._mask_weight, self._cells_per_pair = train.MASK_WEIGHT, train.MASK_CELLS
         self._stride, self._margin = cfg.ANCHOR.STRIDE, (cfg.TRACK.BASE_SIZE - train.BASE_SIZE) // 2
         self.zf = None
@@ -183,15 +183,25 @@ class MaskModelBuilder(SiamMask, ModelBuilder):
 
 
 class PointModelBuilder(SiamBAN, ModelBuilder):
-    """Network without anchors with the interface of the original package, for inference."""
+    """Network without anchors with the interface of the original package."""
 
     def __init__(self, cfg: CfgNode):
         SiamBAN.__init__(self, *_parts(cfg))
+        self._loss_weights = _loss_weights(cfg)
         self.zf = None
 
     def forward(self, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:  # type: ignore[override]
-        """Raise ValueError: there are no losses without anchors."""
-        raise ValueError(NO_TRAINING)
+        """Return the losses of a batch: scalars total_loss, cls_loss and loc_loss.
+
+        The batch holds template, search, label_cls (B, S, S) and label_loc (B, 4, S, S), see `point_loss`.
+        """
+        output = SiamRPN.forward(self, data["template"], data["search"])
+        _check_score_size(output["cls"], data["label_cls"])
+        return point_loss(output, data, **self._loss_weights)
+
+
+def _loss_weights(cfg: CfgNode) -> dict[str, float]:
+    return {"cls_weight": cfg.TRAIN.CLS_WEIGHT, "loc_weight": cfg.TRAIN.LOC_WEIGHT}
 
 
 def _parts(cfg: CfgNode) -> tuple[nn.Module, nn.Module | None, nn.Module]:
@@ -214,5 +224,5 @@ def _check_score_size(cls: torch.Tensor, label: torch.Tensor) -> None:
     if cls.shape[-2:] != label.shape[-2:]:
         raise ValueError(
             f"TRAIN.OUTPUT_SIZE: the network returns {cls.shape[-1]} cells per side, but the labels have "
-            f"{label.shape[-1]}. Set OUTPUT_SIZE to {cls.shape[-1]} and adapt BASE_SIZE"
+            f"{label.shape[-1]}. Set OUTPUT_SIZE to {cls.shape[-1]} and, with anchors, adapt BASE_SIZE"
         )

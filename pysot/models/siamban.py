@@ -17,6 +17,9 @@ class SiamBAN(SiamRPN):
 
     def __init__(self, backbone: nn.Module, neck: nn.Module | None, head: Any):
         SiamRPN.__init__(self, backbone, neck, head, head.name)
+        if neck is not None and head.on_backbone:
+            # It gets no gradients: DDP would wait for them, and weight decay alone would change it.
+            neck.requires_grad_(False)
 
     def features(self, image: torch.Tensor) -> Features:
         """Return the input of the head for an image (B, 3, H, W): one tensor, or one per feature level.

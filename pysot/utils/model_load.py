@@ -22,7 +22,7 @@ KeyPath = tuple[Any, ...]  # keys from the root of a checkpoint to a nested dict
 # Keys of the weights in checkpoints of other programs, in the order of preference.
 _KEYS = ("state_dict", "model", "net", "network", "model_state_dict", "model_state", "weights", "params")
 _MASK_PARTS = ("mask_head", "refine_head")  # of SiamMask
-_PARTS = ("backbone", "neck", "rpn_head", *_MASK_PARTS)  # of a network, if each has a separate dict
+_PARTS = ("backbone", "neck", "rpn_head", "head", "ban_head", *_MASK_PARTS)  # of a network, if each has a separate dict
 _DEPTH = 3  # levels of nested dicts that are searched for weights
 _NUMBERS = "?bBhHiIlLqQefdFD"  # NumPy's type codes of booleans and numbers
 

@@ -56,3 +56,17 @@ def test_values_of_anchors_do_not_matter():
 
 def test_values_without_anchors_do_not_matter():
     load_config(experiment(RPN), ["TRACK.OUTPUT_SIZE", 15, "POINT.STRIDE", 16, "BAN.TYPE", "NanoBAN"])
+
+
+@pytest.mark.parametrize("name", [NANO, BAN])
+def test_training(name):
+    """The size of the labels is checked without BASE_SIZE, which anchors have."""
+    load_config(experiment(name), ["TRAIN.BASE_SIZE", 3], for_training=True)
+    for opts, words in (
+        (["TRAIN.POS_NUM", 65], "TRAIN.POS_NUM: expected at most TOTAL_NUM (64); got 65"),
+        (["DATASET.NAMES", []], "DATASET.NAMES: expected at least one"),
+        (["TRAIN.OUTPUT_SIZE", 17], "TRAIN.OUTPUT_SIZE: expected"),
+    ):
+        with pytest.raises(ValueError) as caught:
+            load_config(experiment(name), opts, for_training=True)
+        assert words in str(caught.value)

@@ -63,6 +63,29 @@ def test_batch_layout(toy):
     assert all(value.flags.c_contiguous for value in loader.dataset[0, 0].values())
 
 
+def test_items_of_points(toy):
+    """They are those of anchors but for their labels, on any number of loader processes."""
+    points = {"BAN__BAN": True, "POINT__STRIDE": 16, "TRAIN__OUTPUT_SIZE": 15}
+    loaders = [build_train_loader(make_config(toy, TRAIN__NUM_WORKERS=n, **points), seed=3) for n in (0, 1)]
+    items, others = (load_items(loader, epoch=1) for loader in loaders)
+    assert_equal(items, others)
+    layout = {key: (tuple(value.shape), value.dtype) for key, value in items[0].items()}
+    assert layout["label_cls"] == ((15, 15), torch.int64) and layout["label_loc"] == ((4, 15, 15), torch.float32)
+    assert "label_loc_weight" not in layout
+    labels = torch.stack([item["label_cls"] for item in items])
+    is_negative = ~(labels == 1).flatten(1).any(1)
+    assert 0 < is_negative.sum() < len(items)
+    for item in items:
+        row, column = torch.meshgrid(*[127 + 16.0 * (torch.arange(15) - 7)] * 2, indexing="ij")
+        x1, y1, x2, y2 = item["bbox"]
+        chosen = item["label_cls"] == 1
+        expected = torch.stack([column - x1, row - y1, x2 - column, y2 - row])
+        torch.testing.assert_close(item["label_loc"][:, chosen], expected[:, chosen], rtol=1e-5, atol=1e-3)
+    by_anchors = load_items(build_train_loader(make_config(toy), seed=3), epoch=1)
+    for item, other in zip(items, by_anchors, strict=True):
+        assert all(torch.equal(item[key], other[key]) for key in ("template", "search", "bbox"))
+
+
 def test_box_is_around_the_target(toy):
     """`bbox` is the bright box of the crop, and labels of positive pairs agree with it."""
     dataset = build_dataset(

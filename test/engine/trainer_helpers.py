@@ -1,10 +1,8 @@
 """Small training runs on a CPU, for tests of the training loop."""
 
-import functools
-
 import torch
 
-from helpers import noisy_batches, tiny_config, tiny_mask_config
+from helpers import noisy_batches, small_config
 from pysot.engine.engine_builder import build_trainer
 from pysot.models.model_builder import build_model
 from pysot.utils.distributed import Rank
@@ -13,10 +11,9 @@ CPU = torch.device("cpu")
 
 
 def trainer(folder, *opts, steps: int = 2, loader=None, seed: int = 5, stage: str = "", **more):
-    """Return a trainer of `tiny_config`, or with `base` or `refine` of SiamMask in this stage."""
+    """Return a trainer of the `small_config` of a stage."""
     defaults = ["TRAIN.SNAPSHOT_DIR", str(folder), "TRAIN.BATCH_SIZE", 2, "TRAIN.PRINT_FREQ", 1]
-    make_config = functools.partial(tiny_mask_config, stage) if stage else tiny_config
-    config = make_config(*defaults, *opts, for_training=True)
+    config = small_config(stage, *defaults, *opts, for_training=True)
     torch.manual_seed(seed)
     model = build_model(config)
     batches = noisy_batches(steps, stage=stage) if loader is None else loader

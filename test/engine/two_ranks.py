@@ -12,7 +12,7 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fake_graphs import Clock, FakeModule, use_fake_graphs
-from helpers import Batches, noisy_batches, tiny_config, tiny_mask_config
+from helpers import Batches, noisy_batches, small_config
 from pysot.engine import step_graph
 from pysot.engine.engine_builder import build_freeze_plan, build_lr_schedule, build_optimizer, build_trainer
 from pysot.engine.optimizer import FreezePlan, clip_gradients
@@ -21,7 +21,6 @@ from pysot.utils.device import choose_device
 from pysot.utils.distributed import Rank, find_rank, process_group
 
 TRAIN_OPTS = ["TRAIN.EPOCH", 3, "TRAIN.BATCH_SIZE", 2, "TRAIN.BASE_LR", 0.001]
-UNFREEZE_OPTS = ["BACKBONE.TRAIN_EPOCH", 1, "BACKBONE.TRAIN_LAYERS", "[layer4, layer5]"]
 
 
 class FrozenNorms(FreezePlan):
@@ -44,12 +43,10 @@ class Halves(Batches):
 
 
 def start(folder: str, reduce: str, clip: str, *opts: str, stage: str = ""):
-    """Return config and network of `tiny_config`, or of SiamMask in a stage of its training."""
+    """Return config and network of the `small_config` of a stage."""
     own_opts = [*TRAIN_OPTS, "TRAIN.SNAPSHOT_DIR", folder, "TRAIN.GRAD_REDUCE", reduce, "TRAIN.GRAD_CLIP", clip, *opts]
-    if stage:
-        config = tiny_mask_config(stage, "BACKBONE.TRAIN_EPOCH", 1, *own_opts, for_training=True)
-    else:
-        config = tiny_config(*UNFREEZE_OPTS, *own_opts, for_training=True)
+    layers = [] if stage else ["BACKBONE.TRAIN_LAYERS", "[layer4, layer5]"]
+    config = small_config(stage, "BACKBONE.TRAIN_EPOCH", 1, *layers, *own_opts, for_training=True)
     torch.manual_seed(5)
     return config, build_model(config)
 

@@ -238,12 +238,14 @@ def test_a_tracker_with_anchors_is_refused(nano):
             build(nano, nano_config())
 
 
-def test_training_is_refused(nano):
-    with pytest.raises(ValueError, match="BAN.BAN: expected false for training") as caught:
-        load_config(experiment("nanotrackv3"), for_training=True)
-    assert len(str(caught.value).splitlines()) == 2  # nothing else is listed
-    with pytest.raises(ValueError, match="BAN.BAN: expected false for training"):
-        nano({"template": crop("template", 127), "search": crop("search", 255)})
+def test_predict_gives_the_outputs_of_training_pairs(nano):
+    pair = {"template": crop("template", 127), "search": crop("search", 255)}
+    with torch.inference_mode():
+        found = nano.predict(pair)
+    expected = outputs(nano)
+    assert found.masks is None
+    for key in ("cls", "loc"):
+        torch.testing.assert_close(getattr(found, key), expected[key], rtol=1e-4, atol=1e-5)
 
 
 def test_weights_of_the_other_family(tmp_path, nano):

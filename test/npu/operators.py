@@ -12,7 +12,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from helpers import Batches, add_masks, experiment, synthetic_batch, synthetic_image
+from helpers import Batches, add_masks, add_points, experiment, synthetic_batch, synthetic_image
 from pysot.benchmarks.networks import zero_shortcuts
 from pysot.core.config import load_config
 from pysot.engine.engine_builder import build_trainer
@@ -103,6 +103,7 @@ def main(name: str, *opts: str) -> None:
 def record_steps(config, device: torch.device, rank: Rank) -> dict:
     batch = synthetic_batch(1, config.TRAIN.SEARCH_SIZE, config.TRAIN.OUTPUT_SIZE)
     batch = add_masks(batch) if config.MASK.MASK else batch
+    batch = add_points(batch, config.POINT.STRIDE) if config.BAN.BAN else batch
     batches = Batches([{name: value.pin_memory() for name, value in batch.items()}])  # pinned, like in the loader
     model = zero_shortcuts(build_model(config))  # folds make 1x1 convolutions of them, with a crop before
     trainer = build_trainer(config, model, batches, device, rank, save=False)

@@ -73,8 +73,8 @@ def test_training_equals_the_cpu_across_the_unfreeze(tmp_path):
     assert_same_weights(on_npu.model.state_dict(), on_cpu.model.state_dict(), TOLERANCE)
 
 
-@pytest.mark.parametrize("stage", ["base", "refine"])
-def test_training_of_masks_equals_the_cpu(tmp_path, stage):
+@pytest.mark.parametrize("stage", ["base", "refine", "point", "nano"])
+def test_training_of_other_networks_equals_the_cpu(tmp_path, stage):
     on_npu = small_trainer(tmp_path / "npu", choose_device("npu"), stage=stage)
     on_cpu = small_trainer(tmp_path / "cpu", CPU, stage=stage)
     assert on_npu.run()["loss"] == pytest.approx(on_cpu.run()["loss"], rel=TOLERANCE * 10)

@@ -43,6 +43,8 @@ def slow_operators(operators: dict[str, int]) -> list[str]:
         ("siamrpn_mobilev2_small", []),
         ("siammask_mobilev2_small_base", []),
         ("siammask_mobilev2_small", ["TRAIN.PRECISION", "fp16"]),
+        ("nanotrackv3", []),
+        ("siamban_r50_l234", ["TRAIN.PRECISION", "fp16"]),
         (
             "quickstart",
             [
@@ -67,6 +69,8 @@ def slow_operators(operators: dict[str, int]) -> list[str]:
         "mobilev2",
         "mask-base",
         "mask-refinement-fp16",
+        "nano",
+        "ban-fp16",
         "alex-all-switches",
     ],
 )

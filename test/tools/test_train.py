@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from helpers import ROOT, TINY, experiment, moving_square
+from helpers import POINTS, ROOT, TINY, experiment, moving_square
 
 DATA = [
     "DATASET.SQUARES.ROOT",
@@ -129,6 +129,19 @@ def test_two_processes(folder):
     assert "2 process(es) on cpu" in done.stderr and "Epoch: [2][2/2]" in done.stderr
     assert done.stdout.count("Final Performance images/sec") == 1
     assert (folder / "two" / "checkpoint_e2.pth").exists()
+
+
+def test_a_network_without_anchors_trains_and_resumes(folder):
+    opts = [*POINTS, "TRAIN.LOG_GRADS", "True", "TRAIN.LOG_PICTURES", "2", "TRAIN.SNAPSHOT_DIR"]
+    done = train(folder, *opts, "points")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"Epoch: \[2\]\[4/4\].*cls_loss: [\d.]+.*loc_loss: 0\.\d+", done.stderr), done.stderr
+    complete = torch.load(folder / "points" / "checkpoint_e2.pth", weights_only=True)
+    assert {name.split(".")[0] for name in complete["state_dict"]} == {"backbone", "head"}
+    again = train(folder, *opts, "points_again", "TRAIN.RESUME", "points/checkpoint_e1.pth")
+    assert again.returncode == 0, again.stderr
+    resumed = torch.load(folder / "points_again" / "checkpoint_e2.pth", weights_only=True)
+    assert all(torch.equal(value, resumed["state_dict"][name]) for name, value in complete["state_dict"].items())
 
 
 def test_speed_run(folder):

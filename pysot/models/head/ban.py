@@ -2,7 +2,7 @@
 
 Shapes: template features z (B, C, h, w), search features x (B, C, H, W). Each cell has a point in the search crop.
 Returned are cls (B, 2, S, S), background and object, and loc (B, 4, S, S), the distances from the point to the left,
-top, right and bottom side of the target, in pixels of the search crop, above 0.
+top, right and bottom side of the target, in pixels of the search crop, above 0 and finite.
 
 The methods are those of `rpn`. `name` is that of the head in the network and its checkpoints. A head `on_backbone` gets
 the features of the backbone, not those of the neck.
@@ -16,6 +16,14 @@ import torch
 from torch import nn
 
 from pysot.models.head.rpn import DepthwiseRPN, MultiRPN
+
+# e^9 = 8103 pixels are more than the side of any crop. They are finite in fp16, and so is their sum over the levels.
+_MAX_LOG_DISTANCE = 9.0
+
+
+def distances(logarithms: torch.Tensor) -> torch.Tensor:
+    """Return exp(logarithms), at most 8103 pixels: an untrained head could overflow, and its gradient with it."""
+    return logarithms.clamp(max=_MAX_LOG_DISTANCE).exp()
 
 
 class DepthwiseBAN(DepthwiseRPN):
@@ -31,7 +39,7 @@ class DepthwiseBAN(DepthwiseRPN):
 
     def match(self, kernels: Sequence[torch.Tensor], x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         cls, loc = super().match(kernels, x)
-        return cls, loc.exp()
+        return cls, distances(loc)
 
     def forward(self, z: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return self.match(self.kernels(z), x)
@@ -54,7 +62,7 @@ class MultiBAN(MultiRPN):
         self.loc_scale = nn.Parameter(torch.ones(self.levels))
 
     def _average(self, outputs: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
-        scaled = [(cls, (loc * self.loc_scale[i]).exp()) for i, (cls, loc) in enumerate(outputs)]
+        scaled = [(cls, distances(loc * self.loc_scale[i])) for i, (cls, loc) in enumerate(outputs)]
         return super()._average(scaled)
 
 

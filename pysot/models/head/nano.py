@@ -12,6 +12,7 @@ from torch import nn
 
 from pysot.core.xcorr import xcorr_depthwise, xcorr_pixelwise
 from pysot.models.backbone.initialise import normal_by_fan_out
+from pysot.models.head.ban import distances
 
 TEMPLATE_SIDE = 8  # cells of template features per side
 _CENTRE_SIDE = 4  # cells per side of their centre, the kernel of the depth-wise correlation
@@ -112,7 +113,7 @@ class NanoBAN(nn.Module):
         cls = self.join((self.corr_pw_cls.match(kernels[0], x), self.corr_dw_cls.match(kernels[1], x)), 1)
         loc = self.join((self.corr_pw_reg.match(kernels[2], x), self.corr_dw_reg.match(kernels[3], x)), 1)
         cls = self.cls_logits(self.cls_tower(self.down_cls(cls)))
-        return cls, self.bbox_pred(self.bbox_tower(self.down_reg(loc))).exp()
+        return cls, distances(self.bbox_pred(self.bbox_tower(self.down_reg(loc))))
 
     def forward(self, z: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return self.match(self.kernels(z), x)
