@@ -214,7 +214,7 @@ def assert_same_weights(a: dict, b: dict, tolerance: float) -> None:
 
 # Beside TINY: a network without anchors.
 POINTS = ["BAN.BAN", "True", "BAN.TYPE", "DepthwiseBAN", "BAN.KWARGS.in_channels", "16", "BAN.KWARGS.out_channels"]
-POINTS += ["16", "TRACK.OUTPUT_SIZE", "17"]
+POINTS += ["16", "TRACK.OUTPUT_SIZE", "17", "TRACK.TYPE", "SiamBANTracker"]
 TINY = ["BACKBONE.KWARGS.width_mult", "0.0625", "RPN.KWARGS.in_channels", "16", "RPN.KWARGS.out_channels", "16"]
 
 

@@ -102,8 +102,9 @@ def build_plain_tracker(model: SiamRPN, cfg: CfgNode) -> PlainTracker:
 
     Raises ValueError for a TRACK.TYPE that it is no baseline for.
     """
-    if cfg.TRACK.TYPE != "SiamRPNTracker":
+    if cfg.TRACK.TYPE not in ("SiamRPNTracker", "SiamBANTracker"):
         raise ValueError(
-            f"TRACK.TYPE {cfg.TRACK.TYPE}: only SiamRPNTracker has a plain baseline; benchmark a config of that type"
+            f"TRACK.TYPE {cfg.TRACK.TYPE}: only SiamRPNTracker and SiamBANTracker have a plain baseline; benchmark a "
+            "config of one of these types"
         )
     return PlainTracker(model, track_settings(cfg))

@@ -1,4 +1,4 @@
-"""SiamRPN tracker written plainly, the baseline of the tracking benchmarks.
+"""SiamRPN and SiamBAN tracker written plainly, the baseline of the tracking benchmarks.
 
 One target; the network as it was trained (float32, contiguous, batch-norm as layers of its own); the template branch of
 the head is computed again in every frame. It shares no computation with `pysot.tracker`, and gives the same boxes.
@@ -32,9 +32,11 @@ class PlainTracker:
         self.model, self.settings = model.eval(), settings
         self.device = next(model.parameters()).device
         cells = settings.score_size(settings.instance_size)
+        # Without anchors only the centres of these are used, one per cell.
+        ratios, scales = ((1,), (1,)) if settings.points else (settings.ratios, settings.scales)
         hanning = np.hanning(cells)
-        self.anchors = tracking_anchors(settings.stride, settings.ratios, settings.scales, cells)
-        self.window = np.tile(np.outer(hanning, hanning).ravel(), len(settings.ratios) * len(settings.scales))
+        self.anchors = tracking_anchors(settings.stride, ratios, scales, cells)
+        self.window = np.tile(np.outer(hanning, hanning).ravel(), len(ratios) * len(scales))
         self.center, self.size, self.fill = np.zeros(2), np.zeros(2), np.zeros(3)
         self.template: Features | None = None
         self.timer: Timer | None = None
@@ -59,7 +61,8 @@ class PlainTracker:
         with part("crop"):
             crop = self._crop(img, s.instance_size, context * (s.instance_size / s.exemplar_size))
         with part("network"):
-            cls, loc = self.model.rpn_head(self.template, self.model.features(crop))
+            head = self.model.get_submodule(self.model.head_name)
+            cls, loc = head(self.template, self.model.features(crop))
         with part("decode"):
             both = torch.cat([cls.flatten(), loc.flatten()]).cpu()
             confidence = torch.softmax(both[: cls.numel()].view(2, -1), dim=0)[1].numpy()
@@ -84,6 +87,9 @@ class PlainTracker:
 
     def _decode(self, delta: np.ndarray) -> np.ndarray:
         """Return the boxes (N, 4) cxcywh, in pixels of the crop from its centre, of the outputs `delta` (N, 4)."""
+        if self.settings.points:
+            low, high = self.anchors[:, :2] - delta[:, :2], self.anchors[:, :2] + delta[:, 2:]
+            return np.concatenate([(low + high) / 2, high - low], axis=1)
         center = delta[:, :2] * self.anchors[:, 2:] + self.anchors[:, :2]
         size = np.exp(np.clip(delta[:, 2:], -MAX_LOG_RATIO, MAX_LOG_RATIO)) * self.anchors[:, 2:]
         return np.concatenate([center, size], axis=1)

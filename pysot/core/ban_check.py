@@ -61,6 +61,12 @@ def _head_channels(cfg: CfgNode, channels: list[int], source: str) -> Iterator[s
 
 def point_count_problems(cfg: CfgNode) -> Iterator[str]:
     """Yield the problems of the sizes of crops and score maps of a network without anchors."""
+    more = cfg.TRACK.LOST_INSTANCE_SIZE - cfg.TRACK.INSTANCE_SIZE
+    if cfg.TRACK.TYPE == "SiamBANLTTracker" and (more < 0 or more % cfg.POINT.STRIDE):
+        yield (
+            f"TRACK.LOST_INSTANCE_SIZE: expected TRACK.INSTANCE_SIZE ({cfg.TRACK.INSTANCE_SIZE}) plus a multiple of "
+            f"POINT.STRIDE ({cfg.POINT.STRIDE}); got {cfg.TRACK.LOST_INSTANCE_SIZE}"
+        )
     is_nano = cfg.BAN.TYPE == "NanoBAN"
     for section, key in (("TRAIN", "SEARCH_SIZE"), ("TRACK", "INSTANCE_SIZE")):
         node = cfg[section]

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pysot.tracker.settings import TrackSettings
-from pysot.utils.anchor import tracking_anchors, tracking_points
+from pysot.utils.anchor import tracking_anchors
+from pysot.utils.points import grid_points
 
 Array = Any  # np.ndarray or torch.Tensor
 _MAX_LOG_RATIO = 12.0  # keeps exp() finite for the outputs of untrained networks
@@ -43,7 +44,8 @@ def make_grid(settings: TrackSettings, instance_size: int) -> Grid:
     hanning = np.hanning(cells)
     window = np.outer(hanning, hanning).ravel()
     if settings.points:
-        return Grid(tracking_points(settings.stride, cells).astype(np.float64), window)
+        points = grid_points(settings.stride, image_center=0, size=cells)
+        return Grid(points.reshape(2, -1).astype(np.float64), window)
     anchors = tracking_anchors(settings.stride, settings.ratios, settings.scales, cells)
     return Grid(anchors.T.astype(np.float64), np.tile(window, len(settings.ratios) * len(settings.scales)))
 

@@ -1,4 +1,4 @@
-"""Anchors of the region proposal network, and points of networks without anchors.
+"""Anchors of the region proposal network.
 
 Shapes: A anchors per cell (ratios x scales, ratios outer), S cells per side. Boxes are in pixels, relative to the crop
 (`grid_anchors`) or to the centre of one cell (`base_anchors`).
@@ -51,12 +51,6 @@ def tracking_anchors(stride: int, ratios: Sequence[float], scales: Sequence[floa
     """
     _, centers = grid_anchors(stride, ratios, scales, image_center=0, size=score_size)
     return centers.reshape(4, -1).T.copy()
-
-
-def tracking_points(stride: int, score_size: int) -> np.ndarray:
-    """Return the points (2, S * S) x, y of the cells relative to the centre of the search crop, float32, row by row."""
-    steps = (np.arange(score_size, dtype=np.float32) - score_size // 2) * stride
-    return np.stack(np.meshgrid(steps, steps)).reshape(2, -1)
 
 
 class Anchors:

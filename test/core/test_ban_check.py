@@ -42,6 +42,16 @@ def message_of(name: str, *opts) -> str:
         (BAN, ["BAN.KWARGS.in_channels", 256], ["BAN.KWARGS.in_channels: expected [256, 256, 256]", "got 256"]),
         (BAN, ["BAN.KWARGS.cls_out_channels", 1], ["BAN.KWARGS.cls_out_channels: expected 2", "got 1"]),
         (BAN, ["MASK.MASK", True], ["MASK.MASK: expected false with BAN.BAN"]),
+        (BAN, ["TRACK.TYPE", "SiamRPNTracker"], ["expected SiamBANTracker or SiamBANLTTracker with BAN.BAN true"]),
+        (RPN, ["TRACK.TYPE", "SiamBANTracker"], ["TRACK.TYPE: expected another tracker with BAN.BAN false"]),
+        (
+            NANO,
+            ["TRACK.TYPE", "SiamBANLTTracker", "TRACK.LOST_INSTANCE_SIZE", 839],
+            [
+                "TRACK.LOST_INSTANCE_SIZE: expected TRACK.INSTANCE_SIZE (255) plus a multiple of POINT.STRIDE (16)",
+                "839",
+            ],
+        ),
         (RPN, ["BAN.BAN", True], ["BAN.KWARGS.in_channels: expected [256, 256, 256]", "got none"]),
     ],
 )

@@ -12,7 +12,6 @@ from pysot.models.folding import fold_network
 from pysot.models.head.ban import DepthwiseBAN, MultiBAN
 from pysot.models.head.nano import CentreCorrelation
 from pysot.models.model_builder import ModelBuilder, build_model
-from pysot.tracker.tracker_builder import build_batch_tracker, build_tracker
 from pysot.utils.model_load import load_pretrain, read_checkpoint
 
 NAMES = {"nanotrackv3": 15, "siamban_r50_l234": 25}
@@ -213,7 +212,9 @@ def test_distances_of_one_and_of_several_levels():
 def test_one_level_of_siamban():
     opts = ["BACKBONE.TYPE", "resnet18", "BACKBONE.KWARGS.used_layers", [2], "ADJUST.KWARGS.in_channels", [128]]
     opts += ["ADJUST.KWARGS.out_channels", [16], "BAN.TYPE", "DepthwiseBAN", "BAN.KWARGS.in_channels", 16]
-    config = load_config(experiment("siamrpn_r50_l234_dwxcorr_8gpu"), [*opts, "BAN.BAN", True])
+    config = load_config(
+        experiment("siamrpn_r50_l234_dwxcorr_8gpu"), [*opts, "BAN.BAN", True, "TRACK.TYPE", "SiamBANTracker"]
+    )
     found = outputs(load_synthetic_weights(build_model(config), loc_gain=-0.0025))
     assert found["cls"].shape == (1, 2, 25, 25) and found["loc"].shape == (1, 4, 25, 25) and (found["loc"] > 0).all()
 
@@ -230,12 +231,6 @@ def test_the_check_knows_the_points_of_other_crops(nano, side):
     nano_config("TRACK.INSTANCE_SIZE", side, "TRACK.OUTPUT_SIZE", points)
     with pytest.raises(ValueError, match=f"TRACK.OUTPUT_SIZE: expected {points}, .*; got {points + 1}"):
         nano_config("TRACK.INSTANCE_SIZE", side, "TRACK.OUTPUT_SIZE", points + 1)
-
-
-def test_a_tracker_with_anchors_is_refused(nano):
-    for build in (build_tracker, build_batch_tracker):
-        with pytest.raises(ValueError, match="SiamRPNTracker, which tracks with anchors.*no tracker for it"):
-            build(nano, nano_config())
 
 
 def test_predict_gives_the_outputs_of_training_pairs(nano):
