@@ -175,11 +175,16 @@ def test_what_determines_a_run_without_anchors():
     assert run_identity(tiny_config("POINT.STRIDE", 16)) == run_identity(tiny_config())
 
 
-def test_a_run_starts_from_weights_of_the_same_network(tmp_path):
-    start = build_model(small_config("nano"))
-    path = tmp_path / "nano.pth"
-    torch.save({"state_dict": {f"module.{name}": value for name, value in start.state_dict().items()}}, path)
-    config = small_config("nano", "TRAIN.PRETRAINED", str(path))
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("is_split", [False, True])
+def test_a_run_starts_from_weights_of_the_same_network(tmp_path, kind, is_split):
+    """A checkpoint has the names of a wrapper, or a separate dict for each part of the network."""
+    start, path = build_model(small_config(kind)), tmp_path / "start.pth"
+    content = {"state_dict": {f"module.{name}": value for name, value in start.state_dict().items()}}
+    if is_split:
+        content = {name: part.state_dict() for name, part in start.named_children()}
+    torch.save(content, path)
+    config = small_config(kind, "TRAIN.PRETRAINED", str(path))
     model = build_model(config)
     load_start_weights(model, config)
     assert same(start.state_dict(), model.state_dict())
