@@ -26,11 +26,15 @@ def changed_parts(before: dict, after: dict) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_loss_falls(tmp_path, kind):
+def test_the_losses_fall(tmp_path, kind):
     run = trainer(tmp_path, "TRAIN.LR_WARMUP.WARMUP", False, stage=kind)
+    if kind == "nano":  # its random weights give distances that are too far off for a short run
+        last = run.model.ban_head.bbox_pred[0]
+        torch.nn.init.normal_(last.weight, 0, 0.01)
+        torch.nn.init.constant_(last.bias, 3.0)
     run.begin(0)
     batch = run.loader[0]
-    losses = [{name: float(value) for name, value in run.step(batch).items()} for _ in range(25)]
+    losses = [{name: float(value) for name, value in run.step(batch).items()} for _ in range(40)]
     assert all(math.isfinite(value) for values in losses for value in values.values())
     for name in ("cls_loss", "loc_loss"):
         assert np.mean([values[name] for values in losses[-3:]]) < 0.8 * losses[0][name], name
@@ -71,12 +75,15 @@ def test_two_ranks_equal_one_process(tmp_path):
         got = torch.load(f"{case['folder']}/checkpoint_e3.pth", weights_only=True)["state_dict"]
         expected = two_ranks.train_one_process(case["folder"], "sum", "1000", case["stage"])
         for name, value in expected.items():
-            torch.testing.assert_close(got[name], value, rtol=0, atol=1e-5, msg=f"{case['stage']} {name}")
+            # The average of the gradients in place of their sum would change weights by 6e-3 and 9e-5.
+            tolerance = {"point": 5e-5, "nano": 1e-6}[case["stage"]]
+            torch.testing.assert_close(got[name], value, rtol=0, atol=tolerance, msg=f"{case['stage']} {name}")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_half_precision_trains_like_full(tmp_path, kind):
-    opts = ("TRAIN.EPOCH", 2, "BACKBONE.TRAIN_EPOCH", 1)
+    # The random weights of a frozen NanoTrack give features of 1e-4, whose gradients overflow in fp16.
+    opts = ("TRAIN.EPOCH", 2, "BACKBONE.TRAIN_EPOCH", 0 if kind == "nano" else 1)
     full = trainer(tmp_path / "full", *opts, stage=kind).run()["loss"]
     for precision in ("bf16", "fp16"):
         half = trainer(tmp_path / precision, *opts, "TRAIN.PRECISION", precision, stage=kind).run()
@@ -136,7 +143,7 @@ def test_a_picture_shows_target_points_and_prediction(kind):
     batch["search"][:] = 128
     batch["bbox"] = torch.tensor([[60.0, 70, 150, 160]] * 2)
     batch["label_cls"][:] = -1
-    batch["label_cls"][0, 5, 6] = 1
+    batch["label_cls"][0, 3, 4] = 1
     best = (count // 2 + 2) * count + count // 2 - 1
     cls, loc = torch.zeros(2, 2, count, count), torch.full((2, 4, count, count), 1.0)
     cls[:, 1].flatten(1)[:, best] = 9
@@ -149,7 +156,7 @@ def test_a_picture_shows_target_points_and_prediction(kind):
     def places(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
         return np.argwhere(abs(image - np.array(colour)).max(axis=2) < 40)
 
-    row, column = (side // 2 + (cell - count // 2) * stride for cell in (5, 6))
+    row, column = (side // 2 + (cell - count // 2) * stride for cell in (3, 4))
     np.testing.assert_allclose(places(first, (86, 180, 233)).mean(axis=0), [row, column], atol=1)  # the target's point
     assert (places(first, (0, 158, 115)).min(axis=0) <= [71, 61]).all()  # its box
     x, y = side // 2 - stride, side // 2 + 2 * stride
@@ -168,11 +175,16 @@ def test_what_determines_a_run_without_anchors():
     assert run_identity(tiny_config("POINT.STRIDE", 16)) == run_identity(tiny_config())
 
 
-def test_a_run_starts_from_weights_of_the_same_network(tmp_path):
-    start = build_model(small_config("nano"))
-    path = tmp_path / "nano.pth"
-    torch.save({"state_dict": {f"module.{name}": value for name, value in start.state_dict().items()}}, path)
-    config = small_config("nano", "TRAIN.PRETRAINED", str(path))
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("is_split", [False, True])
+def test_a_run_starts_from_weights_of_the_same_network(tmp_path, kind, is_split):
+    """A checkpoint has the names of a wrapper, or a separate dict for each part of the network."""
+    start, path = build_model(small_config(kind)), tmp_path / "start.pth"
+    content = {"state_dict": {f"module.{name}": value for name, value in start.state_dict().items()}}
+    if is_split:
+        content = {name: part.state_dict() for name, part in start.named_children()}
+    torch.save(content, path)
+    config = small_config(kind, "TRAIN.PRETRAINED", str(path))
     model = build_model(config)
     load_start_weights(model, config)
     assert same(start.state_dict(), model.state_dict())

@@ -12,7 +12,7 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fake_graphs import Clock, FakeModule, use_fake_graphs
-from helpers import Batches, noisy_batches, small_config
+from helpers import Batches, load_synthetic_weights, noisy_batches, small_config
 from pysot.engine import step_graph
 from pysot.engine.engine_builder import build_freeze_plan, build_lr_schedule, build_optimizer, build_trainer
 from pysot.engine.optimizer import FreezePlan, clip_gradients
@@ -48,7 +48,9 @@ def start(folder: str, reduce: str, clip: str, *opts: str, stage: str = ""):
     layers = [] if stage else ["BACKBONE.TRAIN_LAYERS", "[layer4, layer5]"]
     config = small_config(stage, "BACKBONE.TRAIN_EPOCH", 1, *layers, *own_opts, for_training=True)
     torch.manual_seed(5)
-    return config, build_model(config)
+    model = build_model(config)
+    # With frozen batch-norm, the random weights of NanoTrack let nothing through.
+    return config, load_synthetic_weights(model) if stage == "nano" else model
 
 
 def train_one_process(folder: str, reduce: str, clip: str, stage: str = "") -> dict:
