@@ -92,7 +92,7 @@ def test_results_are_compared_with_published_ones(folder, tmp_path):
     done = run_tool("test.py", *args, "--check-against", published, cwd=tmp_path)
     assert done.returncode == 0 and "boxes has a result already" in done.stderr
     cells = next(line for line in done.stdout.splitlines() if line.strip("| ").startswith("boxes ")).split("|")
-    assert cells[3].strip() == str(row + 1) and "slow was not compared: no result" in done.stdout
+    assert cells[4].strip() == str(row + 1) and "slow was not compared: no result" in done.stdout
 
     path.write_text("1\n")
     done = run_tool("test.py", *args, "--check-against", published, cwd=tmp_path)

@@ -90,9 +90,8 @@ def compare_runs(
     both = has_a & has_b
     differs = (has_a != has_b) & ~starts[0][:end] & ~starts[1][:end]
     differs[both] = region_distance(a[both], b[both]) > tolerance
-    size = sequence.width or UNBOUNDED, sequence.height or UNBOUNDED
-    values = overlaps(corners_of(a[both]), corners_of(b[both]), *size)
-    values = values[~np.isnan(values)]  # neither region has a pixel in the frame
+    values = _overlaps(corners_of(a[both]), corners_of(b[both]))
+    values = values[~np.isnan(values)]  # of two regions without a pixel
     return Agreement(
         sequence.name,
         frames=int(both.sum()),
@@ -101,6 +100,12 @@ def compare_runs(
         end=end + 1 if end < len(own) else None,
         losses=(len(own.failures), len(other.failures)) if restarts else None,
     )
+
+
+def _overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the overlap (N,) of two arrays of corners (N, 4, 2), also of their parts outside of the frame."""
+    origin = np.floor(np.minimum(a, b).min(axis=1, keepdims=True))
+    return overlaps(a - origin, b - origin, UNBOUNDED, UNBOUNDED)
 
 
 def region_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -18,15 +18,15 @@ def agreement_text(rows: Sequence[Agreement], tracker: str, published: str) -> s
         return "\n  - ".join(
             [f"{title}: nothing was compared. Is it the folder of one tracker on this set?", *problems]
         )
-    lines = [["Sequence", "Frames", "First difference", "Overlap", "Lost", "Published Lost"]]
-    lines += [[row.name, str(row.frames), str(row.first_difference or "-"), *_values(row)] for row in compared]
+    lines = [["Sequence", "Frames", "Compared Before", "First Difference", "Overlap", "Lost", "Published Lost"]]
+    for row in compared:
+        first, end = (str(frame or "-") for frame in (row.first_difference, row.end))
+        lines.append([row.name, str(row.frames), end, first, *_values(row)])
     if len(compared) > 1:
         lines.append(_sum(compared))
-    notes = [
-        f"{row.name}: compared before frame {row.end}, at which only one of both starts again"
-        for row in compared
-        if row.end
-    ]
+    notes = (
+        ["Compared Before: the frame at which only one of both starts again"] if any(r.end for r in compared) else []
+    )
     return "\n  - ".join([f"{title}\n{table(lines)}", *notes, *problems])
 
 
@@ -42,4 +42,4 @@ def _sum(rows: Sequence[Agreement]) -> list[str]:
     losses = [row.losses for row in rows if row.losses]
     both = (sum(own for own, _ in losses), sum(other for _, other in losses)) if losses else None
     differing = f"in {sum(row.first_difference is not None for row in rows)} of {len(rows)}"
-    return ["all", str(frames), differing, *_values(Agreement("all", overlap=overlap, losses=both))]
+    return ["all", str(frames), "-", differing, *_values(Agreement("all", overlap=overlap, losses=both))]
