@@ -149,7 +149,7 @@ def _stored_text(content: Mapping[str, Any], snapshot: Path) -> str:
         family = family_of(content["state_dict"])
         such = f", such as experiments/{family.experiment}/{_CONFIG}" if family else ""
         raise ValueError(
-            f"{snapshot} does not know its config, as checkpoints of earlier versions and of other programs; name the "
+            f"{snapshot} does not know its config, like checkpoints of earlier versions and of others; name the "
             f"one that it was trained with{such}: --config FILE, in Python load_tracker(config, snapshot)"
         )
     return text
