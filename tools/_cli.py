@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -84,15 +83,21 @@ def _explain_torch_import_error(kind: type[BaseException], error: BaseException,
     sys.exit(2)
 
 
-def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """Add --cfg/--config FILE, --device NAME and --opts KEY VALUE ..., which is last on the line."""
+def add_config_arguments(
+    parser: argparse.ArgumentParser, default: str | None = None, from_snapshot: bool = False
+) -> None:
+    """Add --cfg/--config FILE, --device NAME and --opts KEY VALUE ..., which is last on the line.
+
+    Without a default the file is required, unless it may be left out for the config `from_snapshot`.
+    """
+    stored = " (default: the one that the snapshot knows, if training here has written it)"
     parser.add_argument(
         "--cfg",
         "--config",
         dest="config",
-        required=default is None,
+        required=default is None and not from_snapshot,
         default=default,
-        help="YAML file, experiments/<name>/config.yaml",
+        help=f"YAML file, experiments/<name>/config.yaml{stored if from_snapshot else ''}",
     )
     add_device_argument(parser)
     parser.add_argument(
@@ -142,13 +147,11 @@ class _NameOrPath(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
-        name = str(values)
-        if any(separator and separator in name for separator in (os.sep, os.altsep)):
-            path = Path(name).resolve()
-            is_json = path.suffix == ".json"
-            name = path.stem if is_json else path.name
-            namespace.datasetdir = str(path.parent) if is_json else str(path)
-        namespace.dataset = name
+        from pysot.toolkit.datasets.load import split_dataset_path
+
+        namespace.dataset, folder = split_dataset_path(str(values))
+        if folder is not None:
+            namespace.datasetdir = str(folder)
 
 
 def whole_number(least: int) -> Callable[[str], int]:

@@ -12,7 +12,7 @@ import torch
 from yacs.config import CfgNode
 
 import _cli
-from pysot.core.config import load_config
+from pysot.load import load_network, read_config
 from pysot.models.model_builder import build_model
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.experiments.parallel import run_in_processes, run_in_threads
@@ -23,7 +23,7 @@ from pysot.toolkit.results.target_masks import load_target_masks
 from pysot.toolkit.results.trajectory import Trajectory
 from pysot.tracker.tracker_builder import build_batch_tracker, build_tracker
 from pysot.utils.device import seed_everything
-from pysot.utils.model_load import load_pretrain
+from pysot.utils.model_load import read_checkpoint
 
 logger = logging.getLogger("test")
 
@@ -31,9 +31,9 @@ logger = logging.getLogger("test")
 def load_model(cfg: CfgNode, snapshot: Path | None) -> torch.nn.Module:
     """Build the network and load its snapshot; without one its weights are random, which is logged."""
     seed_everything(0)
-    model = build_model(cfg)
     if snapshot:
-        return load_pretrain(model, snapshot)
+        return load_network(cfg, read_checkpoint(snapshot), snapshot)
+    model = build_model(cfg)
     logger.warning("no --snapshot: this network is untrained, its weights are random")
     return model
 
@@ -48,7 +48,7 @@ def build_in_process(
 ) -> Tracker | BatchTracker:
     """Build the tracker of a worker process on its card."""
     _cli.setup_logging(quiet=True)
-    cfg = load_config(args.config, args.opts)
+    cfg = read_config(args.config, [snapshot] if snapshot else [], args.opts)
     device = _cli.open_device(args, cfg, _cli.card_of_process(number))
     return build_for_slots(load_model(cfg, snapshot).to(device).eval(), cfg, slots)
 

@@ -2,6 +2,7 @@
 
 python tools/demo.py --config FILE --snapshot model.pth --video_name clip.mp4 --init 120,80,60,90 --output DIR
 
+--config may be left out for a checkpoint that training here has written: it knows its config.
 Writes DIR/annotated.mp4, DIR/boxes.json, a list of {frame, bbox [x, y, w, h], score} (several objects: also target),
 and DIR/boxes.txt, lines of the MOT challenge.
 """
@@ -18,20 +19,19 @@ import _cli
 _cli.prepare_process()
 
 import _demo
-from pysot.core.config import load_config
-from pysot.models.model_builder import build_model
+from pysot.load import load_network, read_config
 from pysot.tracker.tracker_builder import build_batch_tracker
 from pysot.utils.device import seed_everything
 from pysot.utils.live import LiveSource, arrivals, open_source
 from pysot.utils.meter import LatencyMeter
-from pysot.utils.model_load import load_pretrain
+from pysot.utils.model_load import read_checkpoint
 from pysot.utils.signals import Interrupted, stop_on_signals
 from pysot.utils.start_box import check_boxes, draw_boxes, parse_boxes
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--snapshot", required=True, help="checkpoint of the network")
+    parser.add_argument("--snapshot", required=True, type=Path, help="checkpoint of the network")
     parser.add_argument(
         "--video_name",
         default="",
@@ -55,7 +55,7 @@ def parse_arguments() -> argparse.Namespace:
         default=30,
         help="how long to wait for a camera or stream that stops (default: 30; 0: it ends)",
     )
-    _cli.add_config_arguments(parser)
+    _cli.add_config_arguments(parser, from_snapshot=True)
     arguments = sys.argv[1:]
     for index in reversed(range(len(arguments) - 1)):  # argparse would read a value -5,10,30,30 as an option
         if arguments[index] == "--init":
@@ -67,10 +67,10 @@ def main() -> None:
     args = parse_arguments()
     _cli.setup_logging()
     boxes = parse_boxes(args.init)
-    cfg = load_config(args.config, args.opts)
+    cfg = read_config(args.config, [args.snapshot], args.opts)
     seed_everything(0)
     device = _cli.open_device(args, cfg)
-    model = load_pretrain(build_model(cfg), args.snapshot).to(device).eval()
+    model = load_network(cfg, read_checkpoint(args.snapshot), args.snapshot).to(device).eval()
     with contextlib.ExitStack() as stack:
         request = stack.enter_context(stop_on_signals("its files stay under temporary names"))
 

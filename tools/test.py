@@ -2,6 +2,8 @@
 
 python tools/test.py --config experiments/<name>/config.yaml --snapshot model.pth --dataset VOT2018
 
+--config may be left out for checkpoints that training here has written: they know it.
+
 Several snapshots, as 'snapshot/checkpoint_e{11..20}.pth' or 'snapshot/*.pth', give one table with mean and spread.
 Videos that already have a result are kept, so the same command resumes after an interruption. --workers N tracks with N
 workers at once; --batch N tracks N videos at a time in each of them.
@@ -19,13 +21,15 @@ _cli.prepare_process()
 from yacs.config import CfgNode
 
 from _track import draw, load_model, make_run, track
-from pysot.core.config import load_config
+from pysot.load import read_config
 from pysot.toolkit.datasets import load_dataset, missing_frames
 from pysot.toolkit.datasets.sequence import Dataset
+from pysot.toolkit.evaluation.agreement import check_comparable, compare_results
 from pysot.toolkit.experiments.runner import default_batch, lockstep_slots
 from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.protocol import Protocol
 from pysot.toolkit.protocols import find_protocol
+from pysot.toolkit.report.agreement_text import agreement_text
 from pysot.toolkit.report.summary import score_text
 from pysot.toolkit.results.claims import claim_tracker_dir
 from pysot.toolkit.results.server_zip import zip_if_complete
@@ -82,8 +86,15 @@ def parse_arguments() -> argparse.Namespace:
         default="results",
         help="results are written to <results_dir>/<DATASET>/<model> (default: results)",
     )
+    parser.add_argument(
+        "--check-against",
+        metavar="FOLDER",
+        type=Path,
+        help="also compare the boxes with published results, the folder of one tracker on this set: first frame that "
+        "differs, mean overlap and losses of both for each video",
+    )
     _cli.add_deterministic_argument(parser)
-    _cli.add_config_arguments(parser)
+    _cli.add_config_arguments(parser, from_snapshot=True)
     return parser.parse_args()
 
 
@@ -92,7 +103,8 @@ def main() -> None:
     _cli.setup_logging()
     if args.vis:
         args.opts = [*args.opts, "TRACK.MASK_OUTPUT", True]
-    cfg = load_config(args.config, args.opts)
+    snapshots = expand_paths(args.snapshot, "--snapshot") if args.snapshot else []
+    cfg = read_config(args.config, snapshots, args.opts)
     dataset = complete = load_dataset(args.dataset, args.datasetdir)
     if args.video:
         dataset = dataset.only([args.video])
@@ -102,11 +114,13 @@ def main() -> None:
         return
     protocol, missing = find_protocol(dataset, args.experiment), missing_frames(dataset)
     protocol.check_form(args.binary)
+    if args.check_against:
+        check_comparable(dataset, args.check_against)
     if len(missing) == len(dataset):
         raise FileNotFoundError(
             f"{dataset.name} has no frames to track: {missing[0]}. Put the frames below {args.datasetdir}"
         )
-    folders, failed = track_snapshots(args, cfg, dataset, protocol)
+    folders, failed = track_snapshots(args, cfg, snapshots, dataset, protocol)
     finished = [sequence.name for sequence in dataset.sequences if sequence.name not in failed]
     if finished:
         dataset = dataset.only(finished)
@@ -120,6 +134,9 @@ def main() -> None:
             print(score_text(score_trackers(dataset, folders, experiment=args.experiment), spread=True))
             if len(dataset) < len(complete):
                 print(f"Note: scores of {len(dataset)} of {len(complete)} videos")
+        for folder in folders if args.check_against else ():
+            rows = compare_results(dataset, folder, args.check_against, protocol)
+            print(agreement_text(rows, folder.name, str(args.check_against)))
     if failed:
         raise RuntimeError(
             f"{len(failed)} of {len(failed) + len(finished)} videos failed and are not in the table: "
@@ -128,7 +145,7 @@ def main() -> None:
 
 
 def track_snapshots(
-    args: argparse.Namespace, cfg: CfgNode, dataset: Dataset, protocol: Protocol
+    args: argparse.Namespace, cfg: CfgNode, snapshots: list[Path], dataset: Dataset, protocol: Protocol
 ) -> tuple[list[Path], dict[str, str]]:
     """Track the data set with each snapshot; return the result folders, and the failed videos with the reasons."""
     device = _cli.open_device(args, cfg)
@@ -142,7 +159,7 @@ def track_snapshots(
         )
     folders: list[Path] = []
     failed: dict[str, str] = {}
-    for snapshot in expand_paths(args.snapshot, "--snapshot") if args.snapshot else [None]:
+    for snapshot in snapshots or [None]:
         folder = Path(args.results_dir) / dataset.name / (snapshot.stem if snapshot else "untrained")
         model = load_model(cfg, snapshot).to(device).eval()
         claim_tracker_dir(folder, results_fingerprint(model, cfg))

@@ -37,14 +37,18 @@ class ConfigNode(CfgNode):
             ) from None
         except UnicodeDecodeError:
             raise ValueError(f"{path}: expected a YAML config in UTF-8, got another encoding") from None
+        self.merge_from_text(text, str(path))
+
+    def merge_from_text(self, text: str, source: str) -> None:
+        """Override values by those of a YAML text. Raises ValueError that names `source` and the key."""
         try:
             loaded = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise ValueError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+            raise ValueError(f"{source}: not YAML ({' '.join(str(error).split())})") from None
         if not isinstance(loaded, dict):
             kind = "nothing" if loaded is None else type(loaded).__name__
-            raise ValueError(f"{path}: expected a YAML mapping of config keys, got {kind}")
-        self._merge_checked(loaded, source=f"{path}: ")
+            raise ValueError(f"{source}: expected a YAML mapping of config keys, got {kind}")
+        self._merge_checked(loaded, source=f"{source}: ")
 
     def merge_from_other_cfg(self, cfg_other: dict) -> None:
         """Override values by those of another tree or dict."""

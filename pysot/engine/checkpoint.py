@@ -2,8 +2,9 @@
 
 Each is a dict of `epoch`, `state_dict`, `optimizer` and the other values that a resumed training run needs: `pairs`
 (trained in the current epoch), `scaler` (the loss scale), `progress` (means and counts for the log) and `identity` (see
-`run_folder`). best.pth has its `eao` as well. A checkpoint with NaN or infinity in weights or momenta is neither
-written nor read.
+`run_folder`). `config` is the YAML text of network and tracker, see `pysot.core.stored_config`; a network is built from
+it, training does not read it. best.pth has its `eao` as well. A checkpoint with NaN or infinity in weights or momenta
+is neither written nor read.
 """
 
 import logging
@@ -76,16 +77,18 @@ def _names_of_non_finite(content: dict) -> str:
     return ", ".join(broken[:3]) + more
 
 
+def epoch_checkpoints(folder: str | os.PathLike) -> list[tuple[int, Path]]:
+    """Return (n, path) of each checkpoint_e{n}.pth of a folder, the last epoch first."""
+    found = [(_NAME.match(path.name), path) for path in Path(folder).glob("checkpoint_e*.pth")]
+    return sorted(((int(match.group(1)), path) for match, path in found if match), reverse=True)
+
+
 def checkpoints_by_progress(folder: str | os.PathLike) -> list[Path]:
     """Return the checkpoints of a folder, the one with the most progress first.
 
     latest.pth comes before the checkpoint of its epoch. An unreadable latest.pth comes first, so that it is reported.
     """
-    found: list[tuple[float, int, Path]] = [
-        (int(match.group(1)), 0, path)
-        for path in Path(folder).glob("checkpoint_e*.pth")
-        if (match := _NAME.match(path.name))
-    ]
+    found: list[tuple[float, int, Path]] = [(epoch, 0, path) for epoch, path in epoch_checkpoints(folder)]
     latest = latest_path(folder)
     if latest.exists():
         try:
@@ -99,7 +102,7 @@ class CheckpointPolicy:
     """Rules for the files of a snapshot folder: when to write latest.pth, and which past epochs to keep.
 
     `every` is a number of steps between two latest.pth, or minutes as in '10m', or '' (never); `keep` is the number of
-    past epochs whose files stay, 0 for all. `best` is the best EAO so far.
+    past epochs whose files stay, 0 for all. `config` is the text in each checkpoint. `best` is the best EAO so far.
     """
 
     remedy = (
@@ -107,8 +110,9 @@ class CheckpointPolicy:
         "if the same steps succeed the second time, the device memory may be faulty"
     )
 
-    def __init__(self, folder: str | os.PathLike, every: int | str = "", keep: int = 0):
+    def __init__(self, folder: str | os.PathLike, every: int | str = "", keep: int = 0, config: str = ""):
         self.folder = Path(folder)
+        self.config = config
         self.keep = keep
         self.seconds = float(every[:-1]) * 60 if isinstance(every, str) and every else math.inf
         self.steps = every if isinstance(every, int) and every else math.inf
@@ -161,7 +165,8 @@ class CheckpointPolicy:
         Raises as `save_checkpoint`.
         """
         try:
-            path = save_checkpoint(self.path(epoch, is_complete), epoch, model, optimizer, **more)
+            path = self.path(epoch, is_complete)
+            save_checkpoint(path, epoch, model, optimizer, **more, config=self.config)
         except NotFinite as error:
             good = checkpoints_by_progress(self.folder)
             last = f"the last good state is {good[0]}" if good else "there is no earlier state of this run"

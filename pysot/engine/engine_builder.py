@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
+from pysot.core.stored_config import config_text
 from pysot.engine.amp import ApexAmp, TorchAmp
 from pysot.engine.checkpoint import CheckpointPolicy
 from pysot.engine.lr_scheduler import LRSchedule, make_schedule, prepend_warmup
@@ -254,7 +255,7 @@ def build_trainer(
         freeze,
         lambda network: build_optimizer(network, cfg),
         build_amp(cfg, device),
-        CheckpointPolicy(folder, train.CHECKPOINT_EVERY, train.KEEP) if save else None,
+        CheckpointPolicy(folder, train.CHECKPOINT_EVERY, train.KEEP, config_text(cfg)) if save else None,
         device,
         rank,
         start_epoch=train.START_EPOCH,

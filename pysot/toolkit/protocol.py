@@ -44,11 +44,12 @@ class Tracker(typing.Protocol):
     (8 numbers) or "mask" (bool (H, W)), see `pysot.toolkit.tracking.start`.
     `track` returns {'bbox': xywh, 'best_score': confidence[, 'polygon': 8 numbers][, 'target_mask'][, 'mask']}:
     'target_mask' with the methods of `pysot.tracker.target_mask.TargetMask`, or 'mask' (H, W), bool or probabilities.
+    Trackers of others may return a box, or a pair (box, confidence).
     """
 
     def init(self, image: np.ndarray, region: Any, /) -> object: ...
 
-    def track(self, image: np.ndarray, /) -> dict[str, Any]: ...
+    def track(self, image: np.ndarray, /) -> Any: ...
 
 
 @typing.runtime_checkable
@@ -246,6 +247,10 @@ class Scores:
             return bool(score.problems), rank != rank, 0.0 if rank != rank else -rank, score.name
 
         object.__setattr__(self, "trackers", sorted(self.trackers, key=order))
+
+    def __str__(self) -> str:
+        """Return the table of the trackers in pysot's arithmetic, with notes, as tools/test.py prints it."""
+        return self.protocol.report.text(self, "pysot", False)
 
     @property
     def scored(self) -> list[TrackerScore]:

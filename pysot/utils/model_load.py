@@ -17,14 +17,19 @@ import numpy as np
 import torch
 from torch import nn
 
+from pysot.utils.weight_families import MASK_PARTS, family_difference, torchvision_architecture
+
 logger = logging.getLogger(__name__)
 KeyPath = tuple[Any, ...]  # keys from the root of a checkpoint to a nested dict
 # Keys of the weights in checkpoints of other programs, in the order of preference.
 _KEYS = ("state_dict", "model", "net", "network", "model_state_dict", "model_state", "weights", "params")
-_MASK_PARTS = ("mask_head", "refine_head")  # of SiamMask
-_PARTS = ("backbone", "neck", "rpn_head", "head", "ban_head", *_MASK_PARTS)  # of a network, if each has a separate dict
+_PARTS = ("backbone", "neck", "rpn_head", "head", "ban_head", *MASK_PARTS)  # of a network, if each has a separate dict
 _DEPTH = 3  # levels of nested dicts that are searched for weights
 _NUMBERS = "?bBhHiIlLqQefdFD"  # NumPy's type codes of booleans and numbers
+
+
+class OtherNetwork(ValueError):
+    """Weights that belong to another network than the one they are loaded into."""
 
 
 def _safe_numpy() -> list[Any]:
@@ -189,8 +194,8 @@ def load_pretrain(model: nn.Module, pretrained_path: str | Path, may_lack: Seque
     entire network, or a file of backbone weights. Parts of the network in `may_lack` keep their values, with a warning,
     if the checkpoint has nothing of them.
 
-    Raises as `read_checkpoint`, and ValueError that lists the names if the weights belong to another architecture; the
-    network is then unchanged.
+    Raises as `read_checkpoint`, and OtherNetwork that names both kinds of trackers, or the weights that differ, if they
+    belong to another network; it is then unchanged.
     """
     load_state(model, read_checkpoint(pretrained_path)["state_dict"], str(pretrained_path), may_lack)
     return model
@@ -233,16 +238,16 @@ def _has_other_parts(state: dict[str, Any], is_network_file: bool) -> bool:
 def _check_state(own: dict[str, Any], state: dict[str, Any], is_network: bool, source: str) -> None:
     """Raise ValueError if `state` does not fit the weights `own` of a network, or has non-finite values."""
     problems = _differences(own, state, is_network)
-    if problems and (architecture := _torchvision_architecture(state)):
+    if problems and (architecture := torchvision_architecture(state)):
         raise ValueError(
             f"{source} holds ImageNet weights as torchvision has them; convert them first: python "
             f"tools/convert_pretrained.py {architecture} {source} pretrained_models/{architecture}.model "
             "(pretrained_models/README.md)"
         )
-    if is_network and (difference := _mask_difference(own, state)):
-        raise ValueError(f"{source} {difference}")
+    if is_network and (difference := family_difference(own, state)):
+        raise OtherNetwork(f"{source} {difference}")
     if problems:
-        raise ValueError(
+        raise OtherNetwork(
             f"{source} holds the weights of another architecture: {'; '.join(problems)}. Use the config that it was "
             "trained with"
         )
@@ -253,44 +258,6 @@ def _check_state(own: dict[str, Any], state: dict[str, Any], is_network: bool, s
     ]
     if broken:
         raise ValueError(f"{source} holds NaN or infinity in {_shorten('weights', broken)}; take an earlier checkpoint")
-
-
-def _mask_difference(own: dict[str, Any], state: dict[str, Any]) -> str:
-    """Return the end of a sentence if only one of two networks has SiamMask's parts, or some of them; else ""."""
-    if not any(name.startswith("rpn_head.") for name in state):
-        return ""
-    wanted, found = (
-        [part for part in _MASK_PARTS if any(name.startswith(f"{part}.") for name in names)] for names in (own, state)
-    )
-    missing, unused = ([part for part in a if part not in b] for a, b in ((wanted, found), (found, wanted)))
-    if missing and not found:
-        return (
-            f"is a SiamRPN checkpoint without {' and '.join(missing)}, the mask branch of this SiamMask network. Load "
-            "a SiamMask checkpoint, or use the config that this one was trained with (MASK.MASK false)"
-        )
-    if missing:
-        return (
-            f"is a SiamMask checkpoint without {' and '.join(missing)}. Load one that was trained with REFINE.REFINE "
-            "true, in the second stage; to start that stage from this one, name it in TRAIN.PRETRAINED"
-        )
-    if unused:
-        return (
-            f"is a SiamMask checkpoint: this network has no {' and no '.join(unused)}. Load a checkpoint without, or "
-            "use the config that this one was trained with, such as siammask_r50_l3 (MASK.MASK and REFINE.REFINE true)"
-        )
-    return ""
-
-
-def _torchvision_architecture(state: dict[str, Any]) -> str:
-    """Return the architecture of weights in torchvision's layout; "" for any other layout."""
-    shortcut = state.get("layer2.0.downsample.0.weight")
-    if "conv1.weight" in state and shortcut is not None and shortcut.shape[-1] == 1:
-        if "layer1.0.conv3.weight" in state:
-            return "resnet50"
-        return "resnet34" if "layer3.5.conv1.weight" in state else "resnet18"
-    if {"features.0.weight", "features.10.weight", "classifier.1.weight"} <= state.keys():
-        return "alexnet"
-    return "mobilenetv2" if {"features.0.0.weight", "features.18.0.weight"} <= state.keys() else ""
 
 
 def _differences(own: dict[str, Any], state: dict[str, Any], is_network: bool) -> list[str]:

@@ -134,7 +134,7 @@ def fetch_weights(
     expected = _expected_hash(weights, record)
     if weights.offered and not url and not path.exists():
         raise ValueError(
-            f"{name} cannot be fetched by a program, its address is a page for a browser. {_by_hand(weights, path)}"
+            "expected an address that a program can fetch, got a page for a browser. " + _by_hand(weights, path)
         )
     try:
         if path.exists():

@@ -85,6 +85,7 @@ def test_one_that_fails_does_not_stop_the_others(tmp_path):
     assert (
         done.returncode == 2 and "error: siamrpn_alex_dwxcorr: " in done.stderr and "siammask_r50_l3: /" in done.stdout
     )
+    assert "siamrpn_alex_dwxcorr " not in done.stderr  # its name is said once
 
 
 def test_what_to_do_with_weights_of_another_layout(server, tmp_path):

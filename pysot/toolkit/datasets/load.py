@@ -42,6 +42,17 @@ EXPECTED_TREE = """expected one of
   {root}/{name}/JPEGImages/<video>/00000.jpg  and Annotations/<video>/00000.png"""
 
 
+def split_dataset_path(name: str) -> tuple[str, Path | None]:
+    """Return the name of a data set and the folder to read it from; `name` may be the path of its folder or json.
+
+    The folder is None for a name without a path.
+    """
+    if not any(separator and separator in name for separator in (os.sep, os.altsep)):
+        return name, None
+    path = Path(name).resolve()
+    return (path.stem, path.parent) if path.suffix == ".json" else (path.name, path)
+
+
 def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
     """Read data set `name` from `root`: the folder with its JSON, the parent of that folder, or the set's own folder.
 

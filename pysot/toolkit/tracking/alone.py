@@ -9,7 +9,7 @@ from pysot.toolkit.protocol import Answer, Request, Steps, Task, Tracker
 from pysot.toolkit.results.trajectory import Trajectory
 from pysot.toolkit.tracking.frames import FrameDecoder, FrameReader
 from pysot.toolkit.tracking.start import start_region
-from pysot.toolkit.tracking.step import Step, advance
+from pysot.toolkit.tracking.step import Step, advance, as_outputs
 
 
 def track_one_by_one(
@@ -31,16 +31,22 @@ def track_one_by_one(
 
 
 def track_alone(tracker: Tracker, sequence: Sequence, steps: Steps, decode_ahead: bool = True) -> Trajectory:
-    """Return the trajectory of `steps` with one tracker. Raises the exceptions of tracker, images and steps."""
+    """Return the trajectory of `steps` with one tracker. Raises the exceptions of tracker, images and steps.
+
+    What `track` returns may have the forms of `as_outputs`; an error in it names sequence and frame.
+    """
     with FrameDecoder(decode_ahead) as decoder:
         frames, request = FrameReader(decoder, sequence), advance(steps)
         while isinstance(request, Request):
-            image, outputs = frames.read(request.index), None
+            index = request.index
+            image = frames.read(index)
             region = None if request.box_xywh is None else start_region(tracker, image, request)
             began = time.perf_counter()
-            if region is None:
-                outputs = tracker.track(image)
-            else:
-                tracker.init(image, region)
-            request = advance(steps, Answer(image, outputs, time.perf_counter() - began))
+            returned = tracker.track(image) if region is None else tracker.init(image, region)
+            seconds = time.perf_counter() - began
+            try:
+                outputs = as_outputs(returned) if region is None else None
+                request = advance(steps, Answer(image, outputs, seconds))
+            except ValueError as error:
+                raise ValueError(f"sequence {sequence.name}, frame {index + 1}: {error}") from error
         return request

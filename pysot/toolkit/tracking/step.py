@@ -1,5 +1,6 @@
 """Parts that all ways of tracking a sequence share: the result of one frame, requests, usable ground truth."""
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,32 @@ class Step:
     image: np.ndarray | None
     entry: int | np.ndarray | Mask
     outputs: dict[str, Any] | None
+
+
+def as_outputs(returned: Any) -> dict[str, Any]:
+    """Return what `track` of a tracker has returned as its outputs.
+
+    It is a dict with "bbox", a box x, y, width, height, or a pair (box, confidence). Raises ValueError for others.
+    """
+    if isinstance(returned, dict) and "bbox" in returned:
+        return returned
+    with contextlib.suppress(TypeError, ValueError):
+        box, confidence = (returned, np.nan) if len(returned) == 4 else returned
+        numbers = np.asarray(box, np.float64)
+        if numbers.shape == (4,):
+            return {"bbox": numbers, "best_score": float(confidence)}
+    raise ValueError(
+        'expected of track a dict with "bbox" and "best_score", a box x, y, width, height or a pair (box, confidence), '
+        f"got {_shorten(returned)}"
+    )
+
+
+def _shorten(value: object) -> str:
+    """Describe a value in a few words."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
 
 
 def is_usable(region: np.ndarray) -> bool:
