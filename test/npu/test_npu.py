@@ -77,8 +77,10 @@ def test_training_equals_the_cpu_across_the_unfreeze(tmp_path):
 def test_training_of_other_networks_equals_the_cpu(tmp_path, stage):
     on_npu = small_trainer(tmp_path / "npu", choose_device("npu"), stage=stage)
     on_cpu = small_trainer(tmp_path / "cpu", CPU, stage=stage)
+    # NanoTrack is deep, and its variances reach 8000.
+    tolerance, relative = (TOLERANCE * 50, TOLERANCE * 10) if stage == "nano" else (TOLERANCE * 10, 0.0)
     assert on_npu.run()["loss"] == pytest.approx(on_cpu.run()["loss"], rel=TOLERANCE * 10)
-    assert_same_weights(on_npu.model.state_dict(), on_cpu.model.state_dict(), TOLERANCE * 10)
+    assert_same_weights(on_npu.model.state_dict(), on_cpu.model.state_dict(), tolerance, relative)
 
 
 @pytest.mark.parametrize(("first", "second"), [("npu", "cpu"), ("cpu", "npu")])
