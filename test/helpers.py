@@ -15,6 +15,8 @@ import torch
 # Tests import these from this module.
 from pysot.benchmarks.synthetic import (  # noqa: F401
     Batches,
+    add_points,
+    load_nano_weights,
     load_synthetic_weights,
     synthetic_batch,
     synthetic_image,
@@ -69,23 +71,6 @@ def add_masks(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         "has_mask": torch.ones(size, dtype=torch.bool),
         "cell_keys": torch.from_numpy(keys),
     }
-
-
-def add_points(batch: dict[str, torch.Tensor], stride: int = 8) -> dict[str, torch.Tensor]:
-    """Return a batch with the labels of points `stride` pixels apart, of boxes near the centre of the search crops."""
-    from pysot.datasets.point_target import PointTarget
-    from pysot.utils.bbox import Center, center2corner
-
-    side, count = batch["search"].shape[-1], batch["label_cls"].shape[-1]
-    make_labels = PointTarget(stride, side, count, pos_num=16, neg_num=16, total_num=64)
-    rng = np.random.default_rng(5)
-    items = []
-    for _ in batch["search"]:
-        centre, size = side / 2 + rng.uniform(-30, 30, 2), rng.uniform(50, 110, 2)
-        items.append(make_labels(rng, center2corner(Center(*centre, *size)), negative=False))
-    labels, distances = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*items, strict=True))
-    images = {name: batch[name] for name in ("template", "search")}
-    return {**images, "label_cls": labels, "label_loc": distances}
 
 
 # Small networks by their kind: sides of search crops in pixels, and cells or points per side. They are '' with anchors,

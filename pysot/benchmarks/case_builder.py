@@ -21,8 +21,8 @@ class Case:
     """Config values that the benchmarks use; `cfg` is only passed on to builders.
 
     `batch_size` is in pairs, `search_size` (training) and `instance_size` (tracking) are in pixels of the search crop,
-    `output_size` is in cells per side of the labels. The backbone trains from `unfreeze_epoch` on. `network` identifies
-    the network: equal networks have equal texts.
+    `output_size` is in cells per side of the labels; without anchors their points are `point_stride` pixels apart. The
+    backbone trains from `unfreeze_epoch` on. `network` identifies the network: equal networks have equal texts.
     """
 
     cfg: CfgNode
@@ -33,6 +33,7 @@ class Case:
     search_size: int
     output_size: int
     instance_size: int
+    point_stride: int | None
     network: str
 
 
@@ -48,6 +49,7 @@ def build_case(cfg: CfgNode) -> Case:
         search_size=train.SEARCH_SIZE,
         output_size=train.OUTPUT_SIZE,
         instance_size=cfg.TRACK.INSTANCE_SIZE,
+        point_stride=cfg.POINT.STRIDE if cfg.BAN.BAN else None,
         network="".join(map(str, (cfg.BACKBONE, cfg.ADJUST, cfg.BAN if cfg.BAN.BAN else cfg.RPN))),
     )
 

@@ -12,7 +12,14 @@ import torch
 from pysot.benchmarks.case_builder import Case, load_case
 from pysot.benchmarks.generated import find_annotation, make_crops, make_raw_set, training_set_opts
 from pysot.benchmarks.record import Record, Setting
-from pysot.benchmarks.synthetic import Batch, Batches, load_synthetic_weights, synthetic_batch
+from pysot.benchmarks.synthetic import (
+    Batch,
+    Batches,
+    add_points,
+    load_nano_weights,
+    load_synthetic_weights,
+    synthetic_batch,
+)
 from pysot.datasets.quickstart.data import generate
 from pysot.engine.engine_builder import build_trainer
 from pysot.engine.step_graph import StepGraph
@@ -24,8 +31,12 @@ from pysot.utils.graphs import find_graphs
 
 LARGE, SMALL = "siamrpn_r50_l234_dwxcorr_8gpu", "quickstart"
 NETWORKS = ("siamrpn_alex_dwxcorr", "siamrpn_mobilev2_l234_dwxcorr", LARGE)
+NANO, SIAMBAN = "nanotrackv3", "siamban_r50_l234"
 # Gains of `synthetic_tensor` by experiment.
-GAINS = {"siamrpn_mobilev2_l234_dwxcorr": {"cls_gain": 10, "loc_gain": 2}}
+GAINS: dict[str, dict[str, float]] = {
+    "siamrpn_mobilev2_l234_dwxcorr": {"cls_gain": 10, "loc_gain": 2},
+    SIAMBAN: {"loc_gain": -0.0025},
+}
 # Precision with rounded inputs of products (19 bits) by kind of device: its name and its config values.
 ROUNDED: dict[str, tuple[str, list[object]]] = {
     "cuda": ("tf32", ["GPU.TF32", True]),
@@ -92,7 +103,10 @@ def make_network(case: Case, name: str = "") -> ModelBuilder:
     """
     key = name + case.network
     if key not in _NETWORK_CACHE:
-        _NETWORK_CACHE[key] = load_synthetic_weights(build_model(case.cfg), **GAINS.get(name, {}))
+        model = build_model(case.cfg)
+        _NETWORK_CACHE[key] = (
+            load_nano_weights(model) if name == NANO else load_synthetic_weights(model, **GAINS.get(name, {}))
+        )
     return copy.deepcopy(_NETWORK_CACHE[key])
 
 
@@ -104,6 +118,8 @@ def pin_batch(batch: Batch, device: torch.device) -> Batch:
 def make_batch(case: Case, size: int | None = None, seed: int | None = None) -> Batch:
     """Return a synthetic batch for a case. With a `seed`, noise of that seed is added to the search crops."""
     batch = synthetic_batch(size or case.batch_size, case.search_size, case.output_size)
+    if case.point_stride is not None:
+        batch = add_points(batch, case.point_stride)
     if seed is not None:
         batch["search"] += torch.randn(batch["search"].shape, generator=torch.Generator().manual_seed(seed))
     return batch

@@ -11,6 +11,10 @@ from typing import TypeVar
 import cv2
 import numpy as np
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from pysot.datasets.point_target import PointTarget
+from pysot.utils.bbox import Center, center2corner
 
 Model = TypeVar("Model", bound=torch.nn.Module)
 Batch = dict[str, torch.Tensor]
@@ -47,6 +51,22 @@ def load_synthetic_weights(model: Model, **gains: float) -> Model:
     return model
 
 
+def load_nano_weights(model: Model) -> Model:
+    """Set the weights of NanoTrack V3 to synthetic values with useful outputs, and return it.
+
+    Its distances are near 33 pixels. With `load_synthetic_weights` alone, features vanish in its many layers.
+    """
+    load_synthetic_weights(model)
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            module.weight.data *= 1.4
+    for name, gain, shift in (("cls_logits", 1.0, 0.0), ("bbox_pred", 2.0, 3.5)):
+        last = model.get_submodule(f"ban_head.{name}.0")
+        last.get_parameter("weight").data *= gain
+        last.get_parameter("bias").data += shift
+    return model
+
+
 def synthetic_image(name: str, height: int, width: int) -> np.ndarray:
     """Return a smooth random BGR image, (height, width, 3) uint8, drawn from its name."""
     rng = np.random.RandomState(zlib.crc32(name.encode()))
@@ -80,6 +100,20 @@ def synthetic_batch(size: int, search_size: int, output_size: int) -> Batch:
         "label_loc_weight": weight.astype(np.float32),
     }
     return {name: torch.from_numpy(value) for name, value in {**images, **labels}.items()}
+
+
+def add_points(batch: Batch, stride: int) -> Batch:
+    """Return a batch with the labels of points `stride` pixels apart, of boxes near the centre of the search crops."""
+    side, count = batch["search"].shape[-1], batch["label_cls"].shape[-1]
+    make_labels = PointTarget(stride, side, count, pos_num=16, neg_num=16, total_num=64)
+    rng = np.random.default_rng(5)
+    items = []
+    for _ in batch["search"]:
+        centre, size = side / 2 + rng.uniform(-30, 30, 2), rng.uniform(50, 110, 2)
+        items.append(make_labels(rng, center2corner(Center(*centre, *size)), negative=False))
+    labels, distances = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*items, strict=True))
+    images = {name: batch[name] for name in ("template", "search")}
+    return {**images, "label_cls": labels, "label_loc": distances}
 
 
 class Batches(list[Batch]):

@@ -47,9 +47,9 @@ def track(setting: Setting, record: Record) -> None:
         case = make_case(setting, name=name)
         device = open_device(setting.device, case.cfg)
         compared = images[: COMPARED_FRAMES + 1]
-        expected = _track_boxes(make_network(case, name), case.cfg, compared, init_box)
+        expected = track_boxes(make_network(case, name), case.cfg, compared, init_box)
         model = make_network(case, name).to(device)
-        boxes = _track_boxes(model, case.cfg, compared, init_box)
+        boxes = track_boxes(model, case.cfg, compared, init_box)
         error = float(np.abs(boxes - expected).max())
         record.check(f"boxes of {COMPARED_FRAMES} frames, {name}", error, MAX_BOX_ERROR, "pixels")
         if sequence.name == "bag" and (reference := load_reference(setting, f"{name}.track_bag.json")) is not None:
@@ -79,26 +79,39 @@ def lockstep(setting: Setting, record: Record) -> None:
     case = make_case(setting, name=name)
     model = make_network(case, name).to(open_device(setting.device, case.cfg))
     second_box = init_box + [*init_box[2:] / 2, 0, 0]
-    expected = np.stack([_track_boxes(model, case.cfg, images, box) for box in (init_box, second_box)], axis=1)
+    expected = np.stack([track_boxes(model, case.cfg, images, box) for box in (init_box, second_box)], axis=1)
     tracker = build_batch_tracker(model, case.cfg, 3)
     tracker.start([0, 2], [images[0]] * 2, [init_box, second_box])
     boxes = np.array([tracker.track([image, None, image])[0][[0, 2]] for image in images[1:]])
     error = float(np.abs(boxes - expected).max())
     record.check(f"boxes of {COMPARED_FRAMES} frames in lockstep, {name}", error, MAX_BOX_ERROR, "pixels")
-    plain_tracker = build_plain_tracker(model, case.cfg)
+    time_ways(setting, record, name, model, case.cfg, images, init_box)
+
+
+def time_ways(
+    setting: Setting,
+    record: Record,
+    name: str,
+    model: ModelBuilder,
+    cfg: CfgNode,
+    images: list[np.ndarray],
+    init_box: np.ndarray,
+) -> None:
+    """Record frames per second of one target and of a batch, in each precision, and of the plain tracker."""
+    plain_tracker = build_plain_tracker(model, cfg)
     plain_tracker.init(images[0], init_box)
     plain = _step_seconds(plain_tracker.track, images)
     record.measurement(f"plain tracker, {name}", 1 / plain, "frames/s")
     for precision, slots in itertools.product(TRACK_PRECISIONS[setting.kind], LOCKSTEP_TARGETS[setting.kind]):
         try:
-            tracker = build_batch_tracker(model, with_track_options(case.cfg, PRECISION=precision), slots)
+            tracker = build_batch_tracker(model, with_track_options(cfg, PRECISION=precision), slots)
         except ValueError as error:  # older chips have no bf16
             record.note(str(error))
             continue
         tracker.start(range(slots), [images[0]] * slots, [init_box] * slots)
         seconds = _step_seconds(partial(_track_copies, tracker), images) / slots
         title = f"{precision}, {slots} target{'s' if slots > 1 else ''} in a step, {name}"
-        is_aimed = precision == "bf16" and not setting.short
+        is_aimed = precision == "bf16" and name == LARGE
         speed, ratio = AIMS.get((setting.kind, slots), (None, None)) if is_aimed else (None, None)
         record.measurement(title, 1 / seconds, "frames/s", speed)
         record.measurement(f"{title}, over the plain tracker", plain / seconds, "x", ratio)
@@ -120,7 +133,7 @@ def _step_seconds(step: Callable[[np.ndarray], object], images: list[np.ndarray]
     return statistics.median(seconds)
 
 
-def _track_boxes(model: ModelBuilder, cfg: CfgNode, images: list[np.ndarray], init_box: np.ndarray) -> np.ndarray:
+def track_boxes(model: ModelBuilder, cfg: CfgNode, images: list[np.ndarray], init_box: np.ndarray) -> np.ndarray:
     """Return the boxes xywh of all images but the first, (N - 1, 4)."""
     tracker = build_tracker(model, cfg)
     tracker.init(images[0], init_box)

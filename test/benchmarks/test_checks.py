@@ -9,7 +9,15 @@ from torch.autograd import DeviceType
 
 from fake_graphs import use_fake_graphs
 from helpers import moving_square
-from pysot.benchmarks import correctness, mask_tracking, step_speed, tracking, tracking_forms, training_checks
+from pysot.benchmarks import (
+    correctness,
+    mask_tracking,
+    step_speed,
+    tracking,
+    tracking_forms,
+    training_checks,
+    without_anchors,
+)
 from pysot.benchmarks.networks import make_network, missing_data
 from pysot.benchmarks.record import Findings, Record, Setting, read_record
 from pysot.core.xcorr import XCORR_METHODS, grouped_correlation
@@ -24,7 +32,7 @@ from pysot.utils import device as device_layer
 
 @pytest.fixture(autouse=True)
 def fp32_only(monkeypatch):
-    for module in (correctness, training_checks):
+    for module in (correctness, training_checks, without_anchors):
         monkeypatch.setattr(module, "precisions", lambda kind: {"fp32": []})
 
 
@@ -142,6 +150,17 @@ def test_masks(tmp_path, monkeypatch):
     break_device_networks(monkeypatch, mask_tracking, lambda model: model.refine_head.post2.bias.data.add_(3))
     names = {f"masks of two targets, siammask_mobilev2_small, {precision}" for precision in ("fp32", "bf16")}
     assert failed_checks(run_step(mask_tracking.masks, tmp_path)) == names
+
+
+def test_networks_without_anchors(tmp_path, monkeypatch):
+    moving_square(tmp_path / "vot" / "square", frames=10)
+    (tmp_path / "vot" / "list.txt").write_text("square\n")
+    findings = run_step(without_anchors.points, tmp_path)
+    assert failed_checks(findings) == set() and len(findings.checks) == 3
+    values = {measurement.name: measurement.value for measurement in findings.measurements}
+    assert values["bf16, 8 targets in a step, nanotrackv3"] > 0 and values["frozen step, nanotrackv3"] > 0
+    break_device_networks(monkeypatch, without_anchors, lambda model: model.ban_head.bbox_pred[0].bias.data.add_(0.1))
+    assert failed_checks(run_step(without_anchors.points, tmp_path)) == {check.name for check in findings.checks}
 
 
 def test_forms_of_a_tracking_step(tmp_path, monkeypatch):
