@@ -9,10 +9,12 @@ import sys
 import pytest
 import torch
 
-from helpers import ROOT, TINY, experiment, moving_square, tiny_benchmark, tiny_config
+from helpers import POINTS, ROOT, TINY, experiment, moving_square, tiny_benchmark, tiny_config
 from pysot.engine.checkpoint import CheckpointPolicy
 from pysot.engine.validation_builder import build_validation
+from pysot.load import load_tracker
 from pysot.models.model_builder import build_model
+from pysot.tracker.siamban_tracker import SiamBANTracker
 from pysot.utils.distributed import Rank
 from pysot.utils.signals import Interrupted, StopRequest
 from rank_helpers import free_port
@@ -58,6 +60,22 @@ def test_best_checkpoint_of_two_processes_and_the_table_of_all(folder):
     assert subprocess.run(command, cwd=folder, capture_output=True, timeout=100).returncode == 0
     evaluated = json.loads((folder / "scores.json").read_text()).values()
     assert {round(score["eao"]["all"], 3) for score in evaluated} == set(scores)
+
+
+def test_a_network_without_anchors(folder, tmp_path):
+    """Its checkpoints know their config: they are loaded and tracked with without one."""
+    snap = tmp_path / "points"
+    opts = [*TINY, *POINTS, *SHORT, *VALIDATE, "TRAIN.SNAPSHOT_DIR", str(snap), "TRAIN.EPOCH", "1"]
+    done = tool("train.py", "--opts", *opts, "TRAIN.LR_WARMUP.WARMUP", "False", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    score = re.search(r"validation after epoch 1: .*EAO ([\d.]+)", done.stderr)[1]
+    assert type(load_tracker(snap, device="cpu")) is SiamBANTracker
+    command = [sys.executable, str(ROOT / "tools" / "test.py"), "--snapshot", str(snap / "best.pth"), "-d", "VOT2016"]
+    command += ["--results_dir", str(tmp_path), "--device", "cpu"]
+    tested = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=400)
+    assert tested.returncode == 0, tested.stderr
+    row = next(line for line in tested.stdout.splitlines() if line.startswith("|") and "best" in line)
+    assert row.strip("|").split("|")[-1].strip() == score
 
 
 def test_processes_without_a_common_disk_validate_together(folder, tmp_path):
