@@ -34,29 +34,30 @@ def points(setting: Setting, record: Record) -> None:
     latter as `tracking.lockstep` does.
     """
     for name in (NANO,) if setting.short else (NANO, SIAMBAN):
-        for precision, opts in precisions(setting.kind).items():
-            _check_precision(setting, record, name, precision, opts)
+        _check_precisions(setting, record, name)
         _track(setting, record, name)
         _time_steps(setting, record, name)
 
 
-def _check_precision(setting: Setting, record: Record, name: str, precision: str, opts: list[object]) -> None:
+def _check_precisions(setting: Setting, record: Record, name: str) -> None:
     """Check outputs, and the losses of two pairs, with the statistics that batch-norm has stored."""
-    case = make_case(setting, *opts, name=name, batch=2)
-    device, side = open_device(setting.device, case.cfg), case.instance_size
-    expected, expected_losses = _outputs_and_losses(make_network(case, name), case, CPU, "fp32", side)
-    found, losses = _outputs_and_losses(make_network(case, name), case, device, case.precision, side)
-    error = max(relative_error(found[key], value) for key, value in expected.items())
-    record.check(f"forward, {name}, {precision}", error, MAX_FORWARD_ERROR[precision])
-    error = max(abs(losses[key] - value) / abs(value) for key, value in expected_losses.items())
-    record.check(f"losses, {name}, {precision}", error, MAX_LOSS_ERROR[precision])
+    case = make_case(setting, name=name, batch=2)
+    expected, expected_losses = _outputs_and_losses(make_network(case, name), case, CPU, "fp32")
+    for precision, opts in precisions(setting.kind).items():
+        case = make_case(setting, *opts, name=name, batch=2)
+        device = open_device(setting.device, case.cfg)
+        found, losses = _outputs_and_losses(make_network(case, name), case, device, case.precision)
+        error = max(relative_error(found[key], value) for key, value in expected.items())
+        record.check(f"forward, {name}, {precision}", error, MAX_FORWARD_ERROR[precision])
+        error = max(abs(losses[key] - value) / abs(value) for key, value in expected_losses.items())
+        record.check(f"losses, {name}, {precision}", error, MAX_LOSS_ERROR[precision])
 
 
 def _outputs_and_losses(
-    model: ModelBuilder, case: Case, device: torch.device, precision: str, side: int
+    model: ModelBuilder, case: Case, device: torch.device, precision: str
 ) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
     """Return the outputs of `correctness.outputs`, and the losses of a batch."""
-    found = outputs(model, device, precision, side)
+    found = outputs(model, device, precision, case.instance_size)
     with torch.inference_mode(), autocast(device, precision):
         losses = model({key: value.to(device) for key, value in make_batch(case).items()})
     return found, {key: float(value) for key, value in losses.items()}
