@@ -1,15 +1,17 @@
 """Networks of trackers in half precision: which layers stay in float32."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import nn
 
-from pysot.core.xcorr import xcorr_depthwise
 from pysot.models.head.mask import Refine
 from pysot.models.head.nano import NanoBAN
 from pysot.models.head.rpn import DepthwiseXCorr
 from pysot.models.siamrpn import SiamRPN
+
+Correlate = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def convert_layers(network: SiamRPN, dtype: torch.dtype) -> None:
@@ -21,7 +23,7 @@ def convert_layers(network: SiamRPN, dtype: torch.dtype) -> None:
     kept: set[nn.Module] = set()
     for module in network.modules():
         if isinstance(module, DepthwiseXCorr):
-            module.correlate = _correlate_in_fp32
+            module.correlate = partial(_correlate_in_fp32, module.correlate)
             kept |= set(module.head.modules())
         elif isinstance(module, Refine):
             kept |= set(module.modules())
@@ -33,8 +35,8 @@ def convert_layers(network: SiamRPN, dtype: torch.dtype) -> None:
             module.to(dtype)
 
 
-def _correlate_in_fp32(search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    return xcorr_depthwise(search.float(), kernel.float())
+def _correlate_in_fp32(correlate: Correlate, search: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    return correlate(search.float(), kernel.float())
 
 
 def _join_in_fp32(maps: Sequence[torch.Tensor], dim: int) -> torch.Tensor:

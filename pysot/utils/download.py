@@ -3,7 +3,6 @@
 Until then it is `.<name>.part` beside its place, and `.<name>.part.json` says where these bytes come from.
 """
 
-import hashlib
 import http.client
 import json
 import os
@@ -14,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pysot.utils.files import file_lock, flush_folder, write_json
+from pysot.utils.files import file_hash, file_lock, flush_folder, write_json
 
 _BLOCK = 2**16  # bytes
 _TIMEOUT = 30  # seconds without an answer
@@ -63,11 +62,7 @@ def check_file(path: str | os.PathLike, sha256: str) -> str:
 
     Raises ValueError that names the file if the hash does not start with `sha256`.
     """
-    with open(path, "rb") as stream:
-        found = hashlib.sha256()
-        while block := stream.read(2**20):
-            found.update(block)
-    digest = found.hexdigest()
+    digest = file_hash(path)
     if not digest.startswith(sha256):
         raise ValueError(
             f"{path} has another hash: expected sha256 {sha256}, got {digest}. Move it away and fetch it again"

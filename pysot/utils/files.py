@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import logging
 import os
@@ -196,6 +197,15 @@ def write_bytes(path: str | os.PathLike, data: bytes) -> None:
     """Write a file, completely or not at all. Raises OSError as `atomic_write`."""
     with atomic_write(path, "wb") as stream:
         stream.write(data)
+
+
+def file_hash(path: str | os.PathLike) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def read_json(path: str | os.PathLike, what: str) -> Any:

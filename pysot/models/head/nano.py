@@ -58,7 +58,12 @@ class PixelCorrelation(nn.Module):
 
 
 class CentreCorrelation(nn.Module):
-    """Depth-wise correlation with the 4 x 4 cells in the centre of the template: (B, C, H - 1, W - 1)."""
+    """Depth-wise correlation with the 4 x 4 cells in the centre of the template: (B, C, H - 1, W - 1).
+
+    `correlate` computes it, by default `xcorr_depthwise`; an instance may get another method.
+    """
+
+    correlate = staticmethod(xcorr_depthwise)
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
@@ -67,7 +72,7 @@ class CentreCorrelation(nn.Module):
 
     def match(self, kernel: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Return the correlation for conv_kernel(centre of z) (B, C, 4, 4) and search features."""
-        return xcorr_depthwise(F.pad(self.conv_search(x), [1] * 4), kernel)
+        return self.correlate(F.pad(self.conv_search(x), [1] * 4), kernel)
 
 
 class NanoBAN(nn.Module):

@@ -19,7 +19,12 @@ from pysot.core.xcorr import xcorr_depthwise, xcorr_up_channel
 
 
 class UPChannelRPN(nn.Module):
-    """Head of SiamRPN: the template is widened to one full kernel per output channel. Paper: Li et al., 2018."""
+    """Head of SiamRPN: the template is widened to one full kernel per output channel. Paper: Li et al., 2018.
+
+    `correlate` computes the correlation, by default `xcorr_up_channel`; an instance may get another method.
+    """
+
+    correlate = staticmethod(xcorr_up_channel)
 
     def __init__(self, anchor_num: int = 5, feature_in: int = 256):
         super().__init__()
@@ -34,8 +39,8 @@ class UPChannelRPN(nn.Module):
         return [self.template_cls_conv(z), self.template_loc_conv(z)]
 
     def match(self, kernels: Sequence[torch.Tensor], x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        cls = xcorr_up_channel(self.search_cls_conv(x), kernels[0])
-        loc = xcorr_up_channel(self.search_loc_conv(x), kernels[1])
+        cls = self.correlate(self.search_cls_conv(x), kernels[0])
+        loc = self.correlate(self.search_loc_conv(x), kernels[1])
         return cls, self.loc_adjust(loc)
 
     def forward(self, z: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,0 +1,54 @@
+"""Engine OpenVINO, on a CPU: in float32, in bfloat16 (fast with amx_bf16), or as the graph says (int8)."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pysot.deploy.engine import Engine, Session, graph_inputs
+from pysot.deploy.package import GraphFacts
+
+# Precisions of what a graph leaves in float32. A graph that is quantised computes the rest in int8 in any case.
+_PRECISIONS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+
+
+class _Session:
+    """See `Session`. Each thread has a request of its own."""
+
+    def __init__(self, model: Any, facts: GraphFacts) -> None:
+        self._model, self._facts = model, facts
+        self._local = threading.local()
+
+    def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        if not hasattr(self._local, "request"):
+            self._local.request = self._model.create_infer_request()
+        outputs = self._local.request.infer(graph_inputs(inputs, self._facts), share_inputs=True)
+        return [np.array(outputs[tensor.name]) for tensor in self._facts.outputs]
+
+
+def open_openvino(path: Path, facts: GraphFacts, provider: str, threads: int) -> Session:
+    """Load a graph, see `Engine.open`. Raises ValueError for the provider int8 and a graph that is not quantised."""
+    import openvino
+
+    core = openvino.Core()
+    settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _PRECISIONS[provider]}
+    if threads:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    try:
+        model = core.read_model(str(path))
+        is_quantised = any(node.get_type_name() == "FakeQuantize" for node in model.get_ops())
+        compiled = core.compile_model(model, "CPU", settings)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise RuntimeError(
+            f"OpenVINO {openvino.__version__} refuses {path}: {reason}. A graph with --xcorr matmul and --opset 17 is "
+            "accepted, or use onnxruntime:cpu"
+        ) from None
+    if provider == "int8" and not is_quantised:
+        raise ValueError(f"openvino:int8 needs a quantised graph, {path} is not: export with --precision int8")
+    return _Session(compiled, facts)
+
+
+OPENVINO = Engine("openvino", tuple(_PRECISIONS), ".onnx", "openvino", "pip install openvino", open_openvino)
