@@ -1,25 +1,23 @@
 """Short-term tracker of SiamRPN (section 3.4 of the paper) for one target."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from torch import nn
 
 from pysot.models.siamban import SiamBAN
 from pysot.models.siamrpn import SiamRPN
 from pysot.tracker.batch_tracker import BatchTracker
+from pysot.tracker.one_target import OneTargetTracker
 from pysot.tracker.own_template_network import OwnTemplateNetwork
 from pysot.tracker.settings import Execution, TrackSettings
 from pysot.tracker.torch_network import TorchNetwork
-from pysot.utils.image import as_bgr
 
 
-class SiamRPNTracker:
-    """Tracker with `init(frame, box)` for the first frame and `track(frame)` for every further frame.
+class SiamRPNTracker(OneTargetTracker):
+    """OneTargetTracker of a network of torch.
 
-    Frames are uint8, BGR or grey; boxes are xywh in pixels. It is a BatchTracker of one slot. Each tracker has its own
-    template, so that several trackers, also in several threads, may share a network.
+    Each tracker has its own template, so that several trackers, also in several threads, may share a network.
     """
 
     long_term = False
@@ -34,41 +32,8 @@ class SiamRPNTracker:
     ):
         """Take `settings`, or a function that returns the current settings and is called at every frame."""
         self.model: Any = model.eval()
-        self.batch = BatchTracker(
-            network_of(model, execution or Execution(), settings, self.masks), settings, long_term=self.long_term
-        )
-
-    @property
-    def settings(self) -> TrackSettings:
-        """Current settings."""
-        return self.batch.settings
-
-    @property
-    def center_pos(self) -> np.ndarray | None:
-        """Centre (x, y) of the target in pixels of the frame, None before `init`."""
-        return self.batch.targets[0, :2].copy() if self.batch.active[0] else None
-
-    @property
-    def size(self) -> np.ndarray | None:
-        """Width and height of the target in pixels of the frame, None before `init`."""
-        return self.batch.targets[0, 2:].copy() if self.batch.active[0] else None
-
-    def init(self, img: np.ndarray, bbox: Sequence[float] | np.ndarray) -> None:
-        """Start on a frame (H, W[, C]) and the target box xywh. Raises ValueError for an invalid box or frame."""
-        self.batch.start([0], [img], [bbox])
-
-    def track(self, img: np.ndarray) -> dict[str, Any]:
-        """Find the target in the next frame.
-
-        Returns {"bbox": [x, y, w, h], "best_score": confidence in [0, 1]}. Raises RuntimeError before `init`, and
-        ValueError for an invalid frame, and if the network returns NaN or infinity; then the target has to start again.
-        """
-        if not self.batch.active[0]:
-            raise RuntimeError("track() needs a target; call init(frame, box) first")
-        boxes, confidences = self.batch.track([as_bgr(img)])
-        if self.batch.failures:
-            raise self.batch.failures[0]
-        return {"bbox": boxes[0].tolist(), "best_score": float(confidences[0])}
+        network = network_of(model, execution or Execution(), settings, self.masks)
+        super().__init__(BatchTracker(network, settings, long_term=self.long_term))
 
 
 def network_of(
