@@ -163,6 +163,6 @@ def _run(script: Path) -> None:
     if process.returncode:
         lines = "\n".join(last)
         raise RuntimeError(
-            f"{script} failed with status {process.returncode}; its last lines:\n{lines}\nSee which operators ATC refuses "
-            "in the report of the export, and whether the name of the chip is right (`npu-smi info`)"
+            f"{script} failed with status {process.returncode}; its last lines:\n{lines}\nSee which operators "
+            "ATC refuses in the report of the export, and whether the name of the chip is right (`npu-smi info`)"
         )

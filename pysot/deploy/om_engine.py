@@ -28,7 +28,6 @@ class _Session:
     def __init__(self, session: Any, facts: GraphFacts) -> None:
         self._session, self._facts = session, facts
         self._lock = threading.Lock()
-        self._thread = threading.get_ident()  # that the context of the chip belongs to
         weakref.finalize(self, session.free_resource)
 
     def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -48,9 +47,7 @@ class _Session:
     def _infer(self, inputs: Sequence[np.ndarray], mode: str) -> list[np.ndarray]:
         feeds = [np.ascontiguousarray(value) for value in inputs]
         with self._lock:
-            if self._thread != threading.get_ident():
-                self._session.set_context()
-                self._thread = threading.get_ident()
+            self._session.set_context()  # of this thread, which may be a new one
             outputs = self._session.infer(feeds, mode=mode)
         expected = [((len(feeds[0]), *tensor.shape[1:]), tensor.dtype) for tensor in self._facts.outputs]
         found = [(output.shape, output.dtype.name) for output in outputs]
