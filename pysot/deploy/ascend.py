@@ -65,7 +65,7 @@ def atc_script(graphs: Mapping[str, GraphFacts], soc_version: str, precision_mod
     parts = [
         "#!/bin/sh",
         f"# Compiles the graphs of this folder for {soc_version}. Needs CANN: source its set_env.sh first.",
-        "# Where atc does not know --precision_mode_v2 (before CANN 7.0), fp16 is --precision_mode=force_fp16.",
+        "# An older atc that does not know --precision_mode_v2=fp16 takes --precision_mode=force_fp16.",
         "set -e",
         'cd "$(dirname "$0")"',
         *(_commands(name, facts, soc_version, precision_mode) for name, facts in graphs.items()),
