@@ -1,8 +1,8 @@
 """Write the network of a tracker as ONNX graphs.
 
-The exporter is torch's older one, which traces a network, and onnxslim removes copies and the computation of shapes. The
-newer one (torch.export) gives graphs of the same size, but takes ten times as long, and only since opset 18; onnx cannot
-convert all of them to 17 (test/benchmarks/README.md).
+The exporter is torch's older one, which traces a network; onnxslim removes copies and the computation of shapes. The
+newer one (torch.export) gives graphs of the same size, but takes ten times as long, and only since opset 18; onnx
+cannot convert all of them to 17 (test/benchmarks/README.md).
 """
 
 import io
@@ -85,6 +85,7 @@ def write_graphs(
     kernels = [kernel.expand(batch, *kernel.shape[1:]).contiguous() for kernel in kernels]
     sides = {"track": settings.instance_size, "track_lost": settings.lost_instance_size}
     facts = {}
+    module: nn.Module
     for name in graph_names(long_term, masks):
         if name == "template":
             module, inputs, ins, outs = _TemplateGraph(network), [template], [CROP], names
@@ -173,7 +174,7 @@ def _export(
         torch.onnx.export(
             module.eval(),
             tuple(inputs),
-            written,
+            written,  # type: ignore[arg-type]  # the stub is that of the newer exporter
             dynamo=False,
             opset_version=options.opset,
             input_names=ins,
