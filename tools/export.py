@@ -34,7 +34,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--output", required=True, type=Path, help="folder to write; an export that is there is replaced"
     )
-    parser.add_argument("--precision", choices=("fp32", "fp16"), default="fp32", help="of the graphs (default: fp32)")
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "fp16", "int8"),
+        default="fp32",
+        help="of the graphs; int8 is calibrated on crops of the training sets of the config (default: fp32)",
+    )
     parser.add_argument(
         "--xcorr",
         choices=(AUTO, *EXPORT_METHODS),
@@ -57,6 +62,7 @@ def parse_arguments() -> argparse.Namespace:
         "sequence are compared)",
     )
     parser.add_argument("--datasetdir", default="testing_dataset", help="folder of the data set of --verify-on")
+    parser.add_argument("--data_path", help="int8: folder where the training sets are searched first, as for train.py")
     _cli.add_config_arguments(parser, from_snapshot=True)
     return parser.parse_args()
 
@@ -76,7 +82,7 @@ def main() -> None:
     dataset = load_dataset(args.verify_on, args.datasetdir) if args.verify_on else None
     model = load_network(cfg, read_checkpoint(snapshot), snapshot).eval()
     try:
-        result = export_tracker(model, cfg, snapshot, args.output, options, dataset, _cli.progress_bar)
+        result = export_tracker(model, cfg, snapshot, args.output, options, dataset, _cli.progress_bar, args.data_path)
     except VerificationError as error:
         print(describe(error.result))
         raise
@@ -96,6 +102,11 @@ def describe(result: Verification) -> str:
         f"0.05: {first}, mean overlap {boxes.overlap:.4f}"
     )
     parts = [table(rows), text]
+    if (int8 := result.quantised) is not None:
+        parts.append(
+            f"int8: {int8.convolutions - len(int8.left_out)} of {int8.convolutions} convolutions of the search; mean "
+            f"error of the outputs {100 * int8.error:.1f} %, {100 * int8.error_all:.1f} % with all of them"
+        )
     if result.scores is not None:
         parts.append(score_text(result.scores))
         speeds = zip(result.scores.trackers, result.speeds, strict=True)

@@ -9,14 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 from yacs.config import CfgNode
 
 import pysot
+from pysot.datasets.data_builder import build_dataset
 from pysot.datasets.quickstart.data import generate
 from pysot.deploy import verification
 from pysot.deploy.engine_network import EngineNetwork
 from pysot.deploy.engines import choose_engine
 from pysot.deploy.export_graphs import ExportOptions, write_graphs
+from pysot.deploy.export_int8 import Pair, Quantised, quantise
 from pysot.deploy.package import FILE, REPORT, Package, package_content, read_package
 from pysot.models.siamrpn import SiamRPN
 from pysot.toolkit.datasets import load_dataset
@@ -28,6 +31,7 @@ from pysot.tracker.tracker_builder import TRACKERS, track_settings
 from pysot.utils.files import check_folder, file_hash, publish_folder, write_json
 
 _SEQUENCE_FRAMES = 40  # of the generated sequence
+_PAIRS = 36  # of crops, for int8
 _MOST_FRAMES = 100  # whose boxes are compared
 _PACKAGES = ("torch", "onnx", "onnxruntime", "onnxslim", "numpy")
 
@@ -41,6 +45,7 @@ class Verification:
     problems: Sequence[str]
     scores: Scores | None = None
     speeds: Sequence[float] = field(default_factory=list)
+    quantised: Quantised | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of report.json."""
@@ -50,6 +55,7 @@ class Verification:
             "boxes": dataclasses.asdict(self.boxes),
             "scores": scored,
             "frames_per_second": dict(zip(scored, self.speeds, strict=True)) if scored else {},
+            "quantised": None if self.quantised is None else dataclasses.asdict(self.quantised),
             "problems": list(self.problems),
         }
 
@@ -62,17 +68,20 @@ def export_tracker(
     options: ExportOptions,
     dataset: Dataset | None,
     bar: Any,
+    data_path: str | None = None,
 ) -> Verification:
     """Write the export of a network with the weights of `snapshot` to a folder, and verify it; return the differences.
 
     The folder appears when it is complete and verified; one that is there is replaced. `dataset` is tracked by both
-    trackers; without it the boxes of a generated sequence are compared. `bar` shows the progress.
+    trackers; without it the boxes of a generated sequence are compared. `data_path` is the folder where the training
+    sets, on which int8 is calibrated, are searched first. `bar` shows the progress.
 
     Raises ValueError as `ExportOptions.check` and for a folder that holds something else, OSError if it cannot be
     written, and RuntimeError if fp32 differs by more than `verification` allows.
     """
     options.check()
     _check_output(output)
+    pairs = calibration_pairs(cfg, data_path) if options.precision == "int8" else []
     tracker_type = TRACKERS[cfg.TRACK.TYPE]
     settings = dataclasses.replace(track_settings(cfg), mask_output=False)
     part = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
@@ -88,8 +97,13 @@ def export_tracker(
             _describe(options),
             {"file": snapshot.name, "sha256": file_hash(snapshot)},
         )
+        quantised = None
+        if pairs:
+            graphs, quantised = quantise(package, pairs, bar)
+            package = dataclasses.replace(package, graphs=graphs)
         write_json(part / FILE, package_content(package), indent=1)
         result = verify(model, read_package(part), dataset, bar)
+        result = dataclasses.replace(result, quantised=quantised)
         write_json(part / REPORT, result.to_json(), indent=1)
         if result.problems:
             raise VerificationError(result)
@@ -100,6 +114,22 @@ def export_tracker(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return result
+
+
+def calibration_pairs(cfg: CfgNode, data_path: str | None) -> list[Pair]:
+    """Return pairs of crops of the training sets of a config, in the sizes of the tracker.
+
+    Raises FileNotFoundError and ValueError as `build_dataset`.
+    """
+    items = build_dataset(cfg, seed=0, data_path=data_path)
+    pairs = []
+    for position in range(min(_PAIRS, len(items))):
+        item = items[(0, position)]
+        crops = [item[name].transpose(1, 2, 0) for name in ("template", "search")]
+        sides = cfg.TRACK.EXEMPLAR_SIZE, cfg.TRACK.INSTANCE_SIZE
+        resized = [cv2.resize(crop, (side, side)) for crop, side in zip(crops, sides, strict=True)]
+        pairs.append((resized[0][None], resized[1][None]))
+    return pairs
 
 
 class VerificationError(RuntimeError):

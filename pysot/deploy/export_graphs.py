@@ -40,7 +40,8 @@ _FEATURES = ("p0", "p1", "p2", "correlation")
 class ExportOptions:
     """Form of the graphs.
 
-    precision   fp32, or fp16: weights and most activations, as trackers of torch do; inputs and outputs stay float32
+    precision   fp32; fp16: weights and most activations, as trackers of torch do; or int8, for which the graphs are
+                written in fp32, see `export_int8`. Inputs and outputs are float32 in any case
     xcorr       a name of EXPORT_METHODS, or auto: matmul
     opset       of ONNX
     batch       search crops of a call, None for any; then template and masks also take any number, otherwise one
