@@ -22,8 +22,8 @@ import _demo
 from pysot.load import load_network, read_config
 from pysot.tracker.tracker_builder import build_batch_tracker
 from pysot.utils.device import seed_everything
+from pysot.utils.latency import LatencyMeter
 from pysot.utils.live import LiveSource, arrivals, open_source
-from pysot.utils.meter import LatencyMeter
 from pysot.utils.model_load import read_checkpoint
 from pysot.utils.signals import Interrupted, stop_on_signals
 from pysot.utils.start_box import check_boxes, draw_boxes, parse_boxes
