@@ -12,6 +12,7 @@ import contextlib
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import _cli
@@ -19,12 +20,10 @@ import _cli
 _cli.prepare_process()
 
 import _demo
-from pysot.load import load_network, read_config
-from pysot.tracker.tracker_builder import build_batch_tracker
-from pysot.utils.device import seed_everything
+import _torch_import
+from pysot.tracker.batch_tracker import BatchTracker
+from pysot.utils.latency import LatencyMeter
 from pysot.utils.live import LiveSource, arrivals, open_source
-from pysot.utils.meter import LatencyMeter
-from pysot.utils.model_load import read_checkpoint
 from pysot.utils.signals import Interrupted, stop_on_signals
 from pysot.utils.start_box import check_boxes, draw_boxes, parse_boxes
 
@@ -67,10 +66,7 @@ def main() -> None:
     args = parse_arguments()
     _cli.setup_logging()
     boxes = parse_boxes(args.init)
-    cfg = read_config(args.config, [args.snapshot], args.opts)
-    seed_everything(0)
-    device = _cli.open_device(args, cfg)
-    model = load_network(cfg, read_checkpoint(args.snapshot), args.snapshot).to(device).eval()
+    build = load_tracker(args)
     with contextlib.ExitStack() as stack:
         request = stack.enter_context(stop_on_signals("its files stay under temporary names"))
 
@@ -84,7 +80,7 @@ def main() -> None:
         first = next(frames)
         boxes = boxes or draw_boxes(first.image)
         check_boxes(boxes, first.image)
-        tracker = build_batch_tracker(model, cfg, len(boxes))
+        tracker = build(len(boxes))
         tracker.start(range(len(boxes)), [first.image] * len(boxes), list(boxes.values()))
         if isinstance(source, LiveSource):
             source.restart()  # frames that came while objects were chosen do not count as dropped
@@ -99,6 +95,13 @@ def main() -> None:
             print(_demo.summary(recording, latency, time.perf_counter() - start, source))
     if request.signum:
         raise Interrupted(request.signum, f"ended by {signal.Signals(request.signum).name}; the files are complete")
+
+
+def load_tracker(args: argparse.Namespace) -> Callable[[int], BatchTracker]:
+    """Load the tracker of the arguments; return build(slots), which returns it for so many targets."""
+    with _torch_import.explained():
+        from _torch_tracking import demo_tracker
+    return demo_tracker(args)
 
 
 if __name__ == "__main__":
