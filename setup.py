@@ -12,8 +12,8 @@ HERE = Path(__file__).parent
 TRAIN = ["torch>=2.6", "yacs>=0.1.8", "tensorboardX>=2.6"]
 DEPLOY = ["onnxruntime>=1.23"]
 OPENVINO = ["openvino>=2026.1"]
-EXPORT = [*TRAIN, *DEPLOY, "onnx>=1.19", "onnxscript>=0.7"]
 PHOTOS = ["scikit-image>=0.22"]
+EXPORT = [*TRAIN, *DEPLOY, "onnx>=1.19", "onnxslim>=0.1.80", *PHOTOS]
 COCO = ["pycocotools>=2.0.7"]
 
 setup(
@@ -45,7 +45,6 @@ setup(
         "test": [
             *EXPORT,
             *(f'{name}; platform_machine != "aarch64"' for name in OPENVINO),
-            *PHOTOS,
             *COCO,
             "pytest>=8",
             "hypothesis>=6.100",

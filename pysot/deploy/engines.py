@@ -3,11 +3,12 @@
 import importlib.util
 
 from pysot.deploy.engine import Engine
+from pysot.deploy.om_engine import OM
 from pysot.deploy.onnxruntime_engine import ONNXRUNTIME
 from pysot.deploy.openvino_engine import OPENVINO
 from pysot.utils.registry import lookup
 
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in (ONNXRUNTIME, OPENVINO)}
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (ONNXRUNTIME, OPENVINO, OM)}
 AUTO = "auto"
 # What AUTO takes, the first that is installed; the measurements are in test/benchmarks/README.md.
 _FASTEST = ("openvino:fp32", "onnxruntime:cpu")

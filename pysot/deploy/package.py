@@ -31,7 +31,8 @@ from pysot.utils.files import file_hash, read_json
 FORMAT = 1
 FILE = "tracker.json"
 REPORT = "report.json"
-_INPUT = {"layout": "NCHW", "channels": "BGR", "mean": [0.0, 0.0, 0.0], "scale": [1.0, 1.0, 1.0]}
+# Form of the crops that ONNX graphs take: (pixel - mean) * scale.
+INPUT: dict[str, Any] = {"layout": "NCHW", "channels": "BGR", "mean": [0.0, 0.0, 0.0], "scale": [1.0, 1.0, 1.0]}
 _AGAIN = "export again with tools/export.py"
 
 
@@ -90,7 +91,7 @@ def package_content(package: Package) -> dict[str, Any]:
         "tracker": {"type": package.type, "long_term": package.long_term, "masks": package.masks},
         "settings": dataclasses.asdict(package.settings),
         "grid": _grid(package.settings),
-        "input": _INPUT,
+        "input": INPUT,
         "graphs": {name: dataclasses.asdict(facts) for name, facts in package.graphs.items()},
         "export": dict(package.export),
         "checkpoint": dict(package.checkpoint),
@@ -159,7 +160,7 @@ def _check_content(package: Package, content: Mapping[str, Any], path: Path) -> 
     missing = [name for name in graph_names(package.long_term, package.masks) if name not in package.graphs]
     if missing:
         raise ValueError(f"{path}: a {package.type} needs the graphs {', '.join(missing)}; {_AGAIN}")
-    for name, expected in (("grid", _grid(package.settings)), ("input", _INPUT)):
+    for name, expected in (("grid", _grid(package.settings)), ("input", INPUT)):
         if content.get(name) != expected:
             raise ValueError(
                 f"{path}: {name} is not what the settings give in this version; the file was changed by hand or "
