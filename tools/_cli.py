@@ -199,9 +199,14 @@ def card_of_process(number: int) -> int:
 
 def default_tracking_workers(device: torch.device, videos: int) -> int:
     """Return the default number of tracking workers: one on an accelerator, one per core on a CPU."""
+    return workers_on_cpu(videos) if device.type == "cpu" else 1
+
+
+def workers_on_cpu(videos: int) -> int:
+    """Return the default number of tracking workers on a CPU: one per core."""
     from pysot.utils.cores import usable_cores
 
-    return max(1, min(len(usable_cores()), videos, _MAX_TRACKING_WORKERS)) if device.type == "cpu" else 1
+    return max(1, min(len(usable_cores()), videos, _MAX_TRACKING_WORKERS))
 
 
 def claim_cores(rank: Rank, device: torch.device) -> int:

@@ -2,7 +2,8 @@
 
 python tools/demo.py --config FILE --snapshot model.pth --video_name clip.mp4 --init 120,80,60,90 --output DIR
 
---config may be left out for a checkpoint that training here has written: it knows its config.
+--config may be left out for a checkpoint that training here has written: it knows its config. An exported tracker,
+which needs no torch, comes with --engine FOLDER instead of --config and --snapshot.
 Writes DIR/annotated.mp4, DIR/boxes.json, a list of {frame, bbox [x, y, w, h], score} (several objects: also target),
 and DIR/boxes.txt, lines of the MOT challenge.
 """
@@ -20,6 +21,7 @@ import _cli
 _cli.prepare_process()
 
 import _demo
+import _engine_tracking
 import _torch_import
 from pysot.tracker.batch_tracker import BatchTracker
 from pysot.utils.latency import LatencyMeter
@@ -30,7 +32,8 @@ from pysot.utils.start_box import check_boxes, draw_boxes, parse_boxes
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--snapshot", required=True, type=Path, help="checkpoint of the network")
+    parser.add_argument("--snapshot", type=Path, help="checkpoint of the network")
+    _engine_tracking.add_arguments(parser)
     parser.add_argument(
         "--video_name",
         default="",
@@ -99,6 +102,11 @@ def main() -> None:
 
 def load_tracker(args: argparse.Namespace) -> Callable[[int], BatchTracker]:
     """Load the tracker of the arguments; return build(slots), which returns it for so many targets."""
+    _engine_tracking.check_arguments(args)
+    if args.engine is not None:
+        return _engine_tracking.demo_tracker(args)
+    if args.snapshot is None:
+        raise ValueError("expected --snapshot, a checkpoint, or --engine, an exported tracker; got neither")
     with _torch_import.explained():
         from _torch_tracking import demo_tracker
     return demo_tracker(args)

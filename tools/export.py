@@ -18,8 +18,11 @@ import _cli
 _cli.prepare_process()
 
 from pysot.core.xcorr_export import EXPORT_METHODS
+from pysot.deploy.ascend import PRECISION_MODES, write_om
 from pysot.deploy.export_builder import Verification, VerificationError, export_tracker
 from pysot.deploy.export_graphs import AUTO, OPSETS, ExportOptions
+from pysot.deploy.operators import operator_report
+from pysot.deploy.package import read_package
 from pysot.load import load_network, read_config
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.report.summary import score_text
@@ -56,6 +59,19 @@ def parse_arguments() -> argparse.Namespace:
         help="search crops of one call: a number, or dynamic for any (default: 1)",
     )
     parser.add_argument(
+        "--format",
+        choices=("onnx", "om"),
+        default="onnx",
+        help="om: also write atc.sh, which compiles the graphs for an Ascend chip, and run it where atc is on PATH "
+        "(default: onnx)",
+    )
+    parser.add_argument(
+        "--soc_version", metavar="NAME", help="om: the chip, such as Ascend310P3: Ascend and the Name of npu-smi info"
+    )
+    parser.add_argument(
+        "--om_precision", choices=PRECISION_MODES, default=PRECISION_MODES[0], help="om: precision (default: fp16)"
+    )
+    parser.add_argument(
         "--verify-on",
         metavar="DATASET",
         help="also track a data set with both trackers and compare the scores (default: the boxes of a generated "
@@ -77,6 +93,7 @@ def main() -> None:
     _cli.setup_logging(quiet=True)
     options = ExportOptions(args.precision, args.xcorr, args.opset, args.batch)
     options.check()
+    check_om(args)
     snapshot = find_path(args.snapshot, "snapshot", "")
     cfg = read_config(args.config, [snapshot], args.opts)
     dataset = load_dataset(args.verify_on, args.datasetdir) if args.verify_on else None
@@ -87,8 +104,27 @@ def main() -> None:
         print(describe(error.result))
         raise
     print(describe(result))
+    if args.format == "om":
+        package = read_package(args.output)
+        print(operator_report([package.path(name) for name in package.graphs]))
+        print(write_om(args.output, package.graphs, args.soc_version, args.om_precision))
     sizes = [f"{path.name} {path.stat().st_size / 1e6:.1f} MB" for path in sorted(args.output.glob("*.onnx"))]
     print(f"{args.output}: {', '.join(sizes)}, tracker.json, report.json")
+
+
+def check_om(args: argparse.Namespace) -> None:
+    """Raise ValueError unless the arguments of om fit each other."""
+    if args.format != "om":
+        if args.soc_version:
+            raise ValueError("--soc_version is of --format om: add it, or leave out the chip")
+    elif not args.soc_version:
+        raise ValueError(
+            "--format om needs --soc_version NAME, such as Ascend310P3: Ascend and the Name that `npu-smi info` prints"
+        )
+    elif args.precision == "int8":
+        raise ValueError(
+            "ATC does not take graphs that ONNX Runtime has quantised: export fp32 for om, and quantise with AMCT of CANN"
+        )
 
 
 def describe(result: Verification) -> str:

@@ -2,7 +2,8 @@
 
 python tools/test.py --config experiments/<name>/config.yaml --snapshot model.pth --dataset VOT2018
 
---config may be left out for checkpoints that training here has written: they know it.
+--config may be left out for checkpoints that training here has written: they know it. An exported tracker, which needs
+no torch, comes with --engine FOLDER instead of --config and --snapshot.
 
 Several snapshots, as 'snapshot/checkpoint_e{11..20}.pth' or 'snapshot/*.pth', give one table with mean and spread.
 Videos that already have a result are kept, so the same command resumes after an interruption. --workers N tracks with N
@@ -18,6 +19,7 @@ import _cli
 
 _cli.prepare_process()
 
+import _engine_tracking
 import _torch_import
 from _track import TrackerSource, draw, make_run, track
 from pysot.toolkit.datasets import load_dataset, missing_frames
@@ -88,6 +90,7 @@ def parse_arguments() -> argparse.Namespace:
         help="also compare the boxes with published results, the folder of one tracker on this set: first frame that "
         "differs, mean overlap and losses of both for each video",
     )
+    _engine_tracking.add_arguments(parser)
     _cli.add_deterministic_argument(parser)
     _cli.add_config_arguments(parser, from_snapshot=True)
     return parser.parse_args()
@@ -138,6 +141,9 @@ def main() -> None:
 
 def find_trackers(args: argparse.Namespace) -> list[TrackerSource]:
     """Return the trackers of the arguments, at least one."""
+    _engine_tracking.check_arguments(args)
+    if args.engine is not None:
+        return _engine_tracking.engine_sources(args)
     with _torch_import.explained():
         from _torch_tracking import network_sources
     return network_sources(args)
