@@ -123,7 +123,7 @@ def check_om(args: argparse.Namespace) -> None:
         )
     elif args.precision == "int8":
         raise ValueError(
-            "ATC does not take graphs that ONNX Runtime has quantised: export fp32 for om, and quantise with AMCT of CANN"
+            "ATC does not take graphs that ONNX Runtime has quantised: export fp32, and quantise with AMCT of CANN"
         )
 
 
