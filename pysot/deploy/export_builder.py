@@ -81,29 +81,10 @@ def export_tracker(
     """
     options.check()
     _check_output(output)
-    pairs = calibration_pairs(cfg, data_path) if options.precision == "int8" else []
-    tracker_type = TRACKERS[cfg.TRACK.TYPE]
-    settings = dataclasses.replace(track_settings(cfg), mask_output=False)
     part = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
-        graphs = write_graphs(model, settings, tracker_type.long_term, tracker_type.masks, options, part)
-        package = Package(
-            part,
-            cfg.TRACK.TYPE,
-            tracker_type.long_term,
-            tracker_type.masks,
-            settings,
-            graphs,
-            _describe(options),
-            {"file": snapshot.name, "sha256": file_hash(snapshot)},
-        )
-        quantised = None
-        if pairs:
-            graphs, quantised = quantise(package, pairs, bar)
-            package = dataclasses.replace(package, graphs=graphs)
-        write_json(part / FILE, package_content(package), indent=1)
-        result = verify(model, read_package(part), dataset, bar)
-        result = dataclasses.replace(result, quantised=quantised)
+        quantised = write_package(model, cfg, snapshot, part, options, bar, data_path)
+        result = dataclasses.replace(verify(model, read_package(part), dataset, bar), quantised=quantised)
         write_json(part / REPORT, result.to_json(), indent=1)
         if result.problems:
             raise VerificationError(result)
@@ -114,6 +95,28 @@ def export_tracker(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return result
+
+
+def write_package(
+    model: SiamRPN,
+    cfg: CfgNode,
+    snapshot: Path,
+    folder: Path,
+    options: ExportOptions,
+    bar: Any,
+    data_path: str | None = None,
+) -> Quantised | None:
+    """Write graphs and tracker.json to a folder, unverified; return what was quantised for int8."""
+    pairs = calibration_pairs(cfg, data_path) if options.precision == "int8" else []
+    kind, settings = TRACKERS[cfg.TRACK.TYPE], dataclasses.replace(track_settings(cfg), mask_output=False)
+    graphs = write_graphs(model, settings, kind.long_term, kind.masks, options, folder)
+    weights = {"file": snapshot.name, "sha256": file_hash(snapshot)}
+    package = Package(folder, cfg.TRACK.TYPE, kind.long_term, kind.masks, settings, graphs, _describe(options), weights)
+    quantised = None
+    if pairs:
+        graphs, quantised = quantise(package, pairs, bar)
+    write_json(folder / FILE, package_content(dataclasses.replace(package, graphs=graphs)), indent=1)
+    return quantised
 
 
 def calibration_pairs(cfg: CfgNode, data_path: str | None) -> list[Pair]:
