@@ -1,10 +1,20 @@
-"""Install the package: pip install -e . (nothing is compiled). requirements.txt pins the tested versions."""
+"""Install the package; nothing is compiled. requirements.txt pins the tested versions.
+
+`pip install -e '.[train]'` is for training, tracking and scores, `pip install '.[deploy]'` for scores and for tracking
+with an exported tracker, without torch.
+"""
 
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+TRAIN = ["torch>=2.6", "yacs>=0.1.8", "tensorboardX>=2.6"]
+DEPLOY = ["onnxruntime>=1.23"]
+OPENVINO = ["openvino>=2026.1"]
+PHOTOS = ["scikit-image>=0.22"]
+EXPORT = [*TRAIN, *DEPLOY, "onnx>=1.19", "onnxslim>=0.1.80", *PHOTOS]
+COCO = ["pycocotools>=2.0.7"]
 
 setup(
     name="pysot",
@@ -17,27 +27,29 @@ setup(
     packages=find_packages(include=["pysot", "pysot.*"]),
     package_data={"pysot": ["py.typed"]},  # says that the annotations may be used
     install_requires=[
-        "torch>=2.6",
         "numpy>=1.26",
         "opencv-python-headless>=4.8",
-        "yacs>=0.1.8",
         "tqdm>=4.60",
         "bracex>=2.4",
         "pillow>=10",
-        "tensorboardX>=2.6",
         "matplotlib>=3.7",
     ],
     extras_require={
-        "quickstart": ["scikit-image>=0.22"],
-        "masks": ["pycocotools>=2.0.7"],
-        "npu": ["torch_npu>=2.6"],
+        "train": TRAIN,
+        "deploy": DEPLOY,
+        "openvino": OPENVINO,
+        "export": EXPORT,
+        "quickstart": PHOTOS,
+        "masks": COCO,
+        "npu": [*TRAIN, "torch_npu>=2.6"],
         "test": [
+            *EXPORT,
+            *(f'{name}; platform_machine != "aarch64"' for name in OPENVINO),
+            *COCO,
             "pytest>=8",
             "hypothesis>=6.100",
             "ruff>=0.9",
             "mypy>=1.11",
-            "scikit-image>=0.22",
-            "pycocotools>=2.0.7",
         ],
     },
 )

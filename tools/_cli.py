@@ -11,8 +11,9 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
+
+import _torch_import
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +51,7 @@ def prepare_process() -> None:
     except ModuleNotFoundError:
         sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     _check_address_space()
-    sys.excepthook = _explain_torch_import_error
+    sys.excepthook = _torch_import.explain_uncaught
 
 
 def _address_space_limit() -> int:
@@ -67,20 +68,6 @@ def _check_address_space() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-
-
-def _explain_torch_import_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print the reason and the remedy if torch cannot be imported because of torch_npu (an exception hook)."""
-    from pysot.utils.doctor import explain_torch_import
-
-    reason = None
-    if issubclass(kind, (ImportError, RuntimeError, OSError)):
-        reason = explain_torch_import(f"{error} {error.__cause__ or ''}")
-    if reason is None:
-        sys.__excepthook__(kind, error, trace)
-        return
-    print(f"error: torch cannot be imported: {reason}. Run `python tools/doctor.py` for details", file=sys.stderr)
-    sys.exit(2)
 
 
 def add_config_arguments(
@@ -212,9 +199,14 @@ def card_of_process(number: int) -> int:
 
 def default_tracking_workers(device: torch.device, videos: int) -> int:
     """Return the default number of tracking workers: one on an accelerator, one per core on a CPU."""
+    return workers_on_cpu(videos) if device.type == "cpu" else 1
+
+
+def workers_on_cpu(videos: int) -> int:
+    """Return the default number of tracking workers on a CPU: one per core."""
     from pysot.utils.cores import usable_cores
 
-    return max(1, min(len(usable_cores()), videos, _MAX_TRACKING_WORKERS)) if device.type == "cpu" else 1
+    return max(1, min(len(usable_cores()), videos, _MAX_TRACKING_WORKERS))
 
 
 def claim_cores(rank: Rank, device: torch.device) -> int:

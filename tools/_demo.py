@@ -15,8 +15,8 @@ from pysot.tracker.batch_tracker import BatchTracker
 from pysot.tracker.target_mask import TargetMask
 from pysot.utils.box_files import BoxWriter
 from pysot.utils.frames import FrameSource
+from pysot.utils.latency import LatencyMeter
 from pysot.utils.live import Arrival, LiveSource
-from pysot.utils.meter import LatencyMeter
 from pysot.utils.visualize import FrameWriter, annotate_targets
 from pysot.utils.window import FrameWindow
 

@@ -1,19 +1,15 @@
-"""Parts of test.py: load a network, track with one worker or several, and draw the results on the frames."""
+"""Parts of test.py: what it tracks with, tracking with one worker or several, and results drawn on the frames."""
 
-import argparse
 import itertools
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from yacs.config import CfgNode
-
 import _cli
-from pysot.load import load_network, read_config
-from pysot.models.model_builder import build_model
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.experiments.parallel import run_in_processes, run_in_threads
 from pysot.toolkit.experiments.render import render, render_objects
@@ -21,55 +17,58 @@ from pysot.toolkit.experiments.runner import Progress, frames_to_track, run_data
 from pysot.toolkit.protocol import BatchTracker, Protocol, Tracker
 from pysot.toolkit.results.target_masks import load_target_masks
 from pysot.toolkit.results.trajectory import Trajectory
-from pysot.tracker.tracker_builder import build_batch_tracker, build_tracker
-from pysot.utils.device import seed_everything
-from pysot.utils.model_load import read_checkpoint
 
 logger = logging.getLogger("test")
 
 
-def load_model(cfg: CfgNode, snapshot: Path | None) -> torch.nn.Module:
-    """Build the network and load its snapshot; without one its weights are random, which is logged."""
-    seed_everything(0)
-    if snapshot:
-        return load_network(cfg, read_checkpoint(snapshot), snapshot)
-    model = build_model(cfg)
-    logger.warning("no --snapshot: this network is untrained, its weights are random")
-    return model
+@dataclass(frozen=True)
+class LoadedTracker:
+    """A tracker that is ready to be built.
+
+    build             build(slots) -> tracker of one target, or for more slots that of a batch
+    fingerprint       identifies everything that its results depend on
+    device            what computes it, for people
+    computing         returns the context in which it is built and tracks
+    build_in_process  build_in_process(slots, number) -> the same in the worker process of a number from 0, picklable;
+                      None if workers are threads that share what `build` holds
+    """
+
+    build: Callable[[int], Tracker | BatchTracker]
+    fingerprint: str
+    device: str
+    computing: Callable[[], AbstractContextManager]
+    build_in_process: Callable[[int, int], Tracker | BatchTracker] | None
 
 
-def build_for_slots(model: torch.nn.Module, cfg: CfgNode, slots: int) -> Tracker | BatchTracker:
-    """Build the tracker of one target, or for more slots that of a batch."""
-    return build_tracker(model, cfg) if slots == 1 else build_batch_tracker(model, cfg, slots)
+@dataclass(frozen=True)
+class TrackerSource:
+    """A tracker of the command line, whatever computes its network.
+
+    name             of the folder of its results
+    has_masks        its results are masks
+    default_workers  default_workers(videos) -> how many workers track so many videos unless the command says it
+    load             returns it, ready to be built
+    """
+
+    name: str
+    has_masks: bool
+    default_workers: Callable[[int], int]
+    load: Callable[[], LoadedTracker]
 
 
-def build_in_process(
-    args: argparse.Namespace, snapshot: Path | None, slots: int, number: int
-) -> Tracker | BatchTracker:
-    """Build the tracker of a worker process on its card."""
-    _cli.setup_logging(quiet=True)
-    cfg = read_config(args.config, [snapshot] if snapshot else [], args.opts)
-    device = _cli.open_device(args, cfg, _cli.card_of_process(number))
-    return build_for_slots(load_model(cfg, snapshot).to(device).eval(), cfg, slots)
-
-
-def make_run(
-    args: argparse.Namespace, cfg: CfgNode, model: torch.nn.Module, snapshot: Path | None, slots: int, workers: int
-) -> Callable[..., Progress]:
+def make_run(tracker: LoadedTracker, slots: int, workers: int) -> Callable[..., Progress]:
     """Return a function that tracks a data set with workers.
 
-    It is called as run(dataset, folder, on_frames, on_sequence, experiment, binary), see `run_in_threads`. On a CPU the
-    workers are threads that share the network, on cards they are processes.
+    It is called as run(dataset, folder, on_frames, on_sequence, experiment, binary), see `run_in_threads`.
     """
-    if next(model.parameters()).device.type == "cpu":
-        return partial(run_in_threads, lambda number: build_for_slots(model, cfg, slots), workers)
+    if tracker.build_in_process is None:
+        return partial(run_in_threads, lambda number: tracker.build(slots), workers)
     if workers > 1:
-        return partial(run_in_processes, partial(build_in_process, args, snapshot, slots), workers)
+        return partial(run_in_processes, partial(tracker.build_in_process, slots), workers)
 
     def run(dataset: Dataset, folder: Path, on_frames: Callable[[int], None], *rest: Any) -> Progress:
         frames = itertools.count(1)
-        tracker = build_for_slots(model, cfg, slots)
-        return run_dataset(tracker, dataset, folder, lambda sequence, step: on_frames(next(frames)), *rest)
+        return run_dataset(tracker.build(slots), dataset, folder, lambda sequence, step: on_frames(next(frames)), *rest)
 
     return run
 

@@ -2,7 +2,8 @@
 
 python tools/demo.py --config FILE --snapshot model.pth --video_name clip.mp4 --init 120,80,60,90 --output DIR
 
---config may be left out for a checkpoint that training here has written: it knows its config.
+--config may be left out for a checkpoint that training here has written: it knows its config. An exported tracker,
+which needs no torch, comes with --engine FOLDER instead of --config and --snapshot.
 Writes DIR/annotated.mp4, DIR/boxes.json, a list of {frame, bbox [x, y, w, h], score} (several objects: also target),
 and DIR/boxes.txt, lines of the MOT challenge.
 """
@@ -12,6 +13,7 @@ import contextlib
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import _cli
@@ -19,19 +21,19 @@ import _cli
 _cli.prepare_process()
 
 import _demo
-from pysot.load import load_network, read_config
-from pysot.tracker.tracker_builder import build_batch_tracker
-from pysot.utils.device import seed_everything
+import _engine_tracking
+import _torch_import
+from pysot.tracker.batch_tracker import BatchTracker
+from pysot.utils.latency import LatencyMeter
 from pysot.utils.live import LiveSource, arrivals, open_source
-from pysot.utils.meter import LatencyMeter
-from pysot.utils.model_load import read_checkpoint
 from pysot.utils.signals import Interrupted, stop_on_signals
 from pysot.utils.start_box import check_boxes, draw_boxes, parse_boxes
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--snapshot", required=True, type=Path, help="checkpoint of the network")
+    parser.add_argument("--snapshot", type=Path, help="checkpoint of the network")
+    _engine_tracking.add_arguments(parser)
     parser.add_argument(
         "--video_name",
         default="",
@@ -67,10 +69,7 @@ def main() -> None:
     args = parse_arguments()
     _cli.setup_logging()
     boxes = parse_boxes(args.init)
-    cfg = read_config(args.config, [args.snapshot], args.opts)
-    seed_everything(0)
-    device = _cli.open_device(args, cfg)
-    model = load_network(cfg, read_checkpoint(args.snapshot), args.snapshot).to(device).eval()
+    build = load_tracker(args)
     with contextlib.ExitStack() as stack:
         request = stack.enter_context(stop_on_signals("its files stay under temporary names"))
 
@@ -84,7 +83,7 @@ def main() -> None:
         first = next(frames)
         boxes = boxes or draw_boxes(first.image)
         check_boxes(boxes, first.image)
-        tracker = build_batch_tracker(model, cfg, len(boxes))
+        tracker = build(len(boxes))
         tracker.start(range(len(boxes)), [first.image] * len(boxes), list(boxes.values()))
         if isinstance(source, LiveSource):
             source.restart()  # frames that came while objects were chosen do not count as dropped
@@ -99,6 +98,18 @@ def main() -> None:
             print(_demo.summary(recording, latency, time.perf_counter() - start, source))
     if request.signum:
         raise Interrupted(request.signum, f"ended by {signal.Signals(request.signum).name}; the files are complete")
+
+
+def load_tracker(args: argparse.Namespace) -> Callable[[int], BatchTracker]:
+    """Load the tracker of the arguments; return build(slots), which returns it for so many targets."""
+    _engine_tracking.check_arguments(args)
+    if args.engine is not None:
+        return _engine_tracking.demo_tracker(args)
+    if args.snapshot is None:
+        raise ValueError("expected --snapshot, a checkpoint, or --engine, an exported tracker; got neither")
+    with _torch_import.explained():
+        from _torch_tracking import demo_tracker
+    return demo_tracker(args)
 
 
 if __name__ == "__main__":

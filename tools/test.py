@@ -2,7 +2,8 @@
 
 python tools/test.py --config experiments/<name>/config.yaml --snapshot model.pth --dataset VOT2018
 
---config may be left out for checkpoints that training here has written: they know it.
+--config may be left out for checkpoints that training here has written: they know it. An exported tracker, which needs
+no torch, comes with --engine FOLDER instead of --config and --snapshot.
 
 Several snapshots, as 'snapshot/checkpoint_e{11..20}.pth' or 'snapshot/*.pth', give one table with mean and spread.
 Videos that already have a result are kept, so the same command resumes after an interruption. --workers N tracks with N
@@ -18,10 +19,9 @@ import _cli
 
 _cli.prepare_process()
 
-from yacs.config import CfgNode
-
-from _track import draw, load_model, make_run, track
-from pysot.load import read_config
+import _engine_tracking
+import _torch_import
+from _track import TrackerSource, draw, make_run, track
 from pysot.toolkit.datasets import load_dataset, missing_frames
 from pysot.toolkit.datasets.sequence import Dataset
 from pysot.toolkit.evaluation.agreement import check_comparable, compare_results
@@ -33,9 +33,6 @@ from pysot.toolkit.report.agreement_text import agreement_text
 from pysot.toolkit.report.summary import score_text
 from pysot.toolkit.results.claims import claim_tracker_dir
 from pysot.toolkit.results.server_zip import zip_if_complete
-from pysot.tracker.tracker_builder import results_fingerprint
-from pysot.utils.device import device_name, one_thread
-from pysot.utils.expand import expand_paths
 
 logger = logging.getLogger("test")
 
@@ -93,6 +90,7 @@ def parse_arguments() -> argparse.Namespace:
         help="also compare the boxes with published results, the folder of one tracker on this set: first frame that "
         "differs, mean overlap and losses of both for each video",
     )
+    _engine_tracking.add_arguments(parser)
     _cli.add_deterministic_argument(parser)
     _cli.add_config_arguments(parser, from_snapshot=True)
     return parser.parse_args()
@@ -101,10 +99,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     _cli.setup_logging()
-    if args.vis:
-        args.opts = [*args.opts, "TRACK.MASK_OUTPUT", True]
-    snapshots = expand_paths(args.snapshot, "--snapshot") if args.snapshot else []
-    cfg = read_config(args.config, snapshots, args.opts)
+    sources = find_trackers(args)
     dataset = complete = load_dataset(args.dataset, args.datasetdir)
     if args.video:
         dataset = dataset.only([args.video])
@@ -120,12 +115,12 @@ def main() -> None:
         raise FileNotFoundError(
             f"{dataset.name} has no frames to track: {missing[0]}. Put the frames below {args.datasetdir}"
         )
-    folders, failed = track_snapshots(args, cfg, snapshots, dataset, protocol)
+    folders, failed = track_with_each(sources, args, dataset, protocol)
     finished = [sequence.name for sequence in dataset.sequences if sequence.name not in failed]
     if finished:
         dataset = dataset.only(finished)
-        for folder in folders if args.vis else ():
-            draw(dataset, folder, protocol, cfg.TRACK.TYPE == "SiamMaskTracker")
+        for source, folder in zip(sources, folders, strict=True) if args.vis else ():
+            draw(dataset, folder, protocol, source.has_masks)
         if complete.hidden_truth:
             for folder in folders:
                 bar = functools.partial(_cli.progress_bar, description="packing")
@@ -144,13 +139,22 @@ def main() -> None:
         )
 
 
-def track_snapshots(
-    args: argparse.Namespace, cfg: CfgNode, snapshots: list[Path], dataset: Dataset, protocol: Protocol
+def find_trackers(args: argparse.Namespace) -> list[TrackerSource]:
+    """Return the trackers of the arguments, at least one."""
+    _engine_tracking.check_arguments(args)
+    if args.engine is not None:
+        return _engine_tracking.engine_sources(args)
+    with _torch_import.explained():
+        from _torch_tracking import network_sources
+    return network_sources(args)
+
+
+def track_with_each(
+    sources: list[TrackerSource], args: argparse.Namespace, dataset: Dataset, protocol: Protocol
 ) -> tuple[list[Path], dict[str, str]]:
-    """Track the data set with each snapshot; return the result folders, and the failed videos with the reasons."""
-    device = _cli.open_device(args, cfg)
+    """Track the data set with each tracker; return the result folders, and the failed videos with the reasons."""
     # In a timed protocol, more workers would take time from each other.
-    default_workers = 1 if protocol.timed else _cli.default_tracking_workers(device, len(dataset))
+    default_workers = 1 if protocol.timed else sources[0].default_workers(len(dataset))
     workers = args.workers or default_workers
     batch = args.batch or default_batch(dataset)
     if protocol.timed and batch > 1:
@@ -159,16 +163,15 @@ def track_snapshots(
         )
     folders: list[Path] = []
     failed: dict[str, str] = {}
-    for snapshot in snapshots or [None]:
-        folder = Path(args.results_dir) / dataset.name / (snapshot.stem if snapshot else "untrained")
-        model = load_model(cfg, snapshot).to(device).eval()
-        claim_tracker_dir(folder, results_fingerprint(model, cfg))
+    for source in sources:
+        folder = Path(args.results_dir) / dataset.name / source.name
+        tracker = source.load()
+        claim_tracker_dir(folder, tracker.fingerprint)
         slots = lockstep_slots(batch, workers, dataset, folder, protocol.experiment)
-        with one_thread(device):
+        with tracker.computing():
             text = "tracking %d videos of %s with %s on %s, workers: %d, targets of each: %d"
-            logger.info(text, len(dataset), dataset.name, folder.name, device_name(device), workers, slots)
-            run = make_run(args, cfg, model, snapshot, slots, workers)
-            reasons = track(run, dataset, folder, protocol, args.binary)
+            logger.info(text, len(dataset), dataset.name, folder.name, tracker.device, workers, slots)
+            reasons = track(make_run(tracker, slots, workers), dataset, folder, protocol, args.binary)
         failed |= {name: f"{name} with {folder.name}: {reason}" for name, reason in reasons.items()}
         folders.append(folder)
     return folders, failed

@@ -1,8 +1,8 @@
 """Write the network of a tracker as ONNX graphs.
 
-The exporter is torch's older one, which traces a network, and onnxslim removes copies and the computation of shapes. The
-newer one (torch.export) gives graphs of the same size, but takes ten times as long, and only since opset 18; onnx cannot
-convert all of them to 17 (test/benchmarks/README.md).
+The exporter is torch's older one, which traces a network; onnxslim removes copies and the computation of shapes. The
+newer one (torch.export) gives graphs of the same size, but takes ten times as long, and only since opset 18; onnx
+cannot convert all of them to 17 (test/benchmarks/README.md).
 """
 
 import io
@@ -40,7 +40,8 @@ _FEATURES = ("p0", "p1", "p2", "correlation")
 class ExportOptions:
     """Form of the graphs.
 
-    precision   fp32, or fp16: weights and most activations, as trackers of torch do; inputs and outputs stay float32
+    precision   fp32; fp16: weights and most activations, as trackers of torch do; or int8, for which the graphs are
+                written in fp32, see `export_int8`. Inputs and outputs are float32 in any case
     xcorr       a name of EXPORT_METHODS, or auto: matmul
     opset       of ONNX
     batch       search crops of a call, None for any; then template and masks also take any number, otherwise one
@@ -85,6 +86,7 @@ def write_graphs(
     kernels = [kernel.expand(batch, *kernel.shape[1:]).contiguous() for kernel in kernels]
     sides = {"track": settings.instance_size, "track_lost": settings.lost_instance_size}
     facts = {}
+    module: nn.Module
     for name in graph_names(long_term, masks):
         if name == "template":
             module, inputs, ins, outs = _TemplateGraph(network), [template], [CROP], names
@@ -173,7 +175,7 @@ def _export(
         torch.onnx.export(
             module.eval(),
             tuple(inputs),
-            written,
+            written,  # type: ignore[arg-type]  # the stub is that of the newer exporter
             dynamo=False,
             opset_version=options.opset,
             input_names=ins,

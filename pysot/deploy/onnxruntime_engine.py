@@ -1,7 +1,5 @@
 """Engine ONNX Runtime: on a CPU, on a GPU (CUDA), on an Ascend NPU (CANN)."""
 
-import contextlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -14,6 +14,8 @@ checkpoint  file name and sha256 of the weights
 """
 
 import dataclasses
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +98,7 @@ def package_content(package: Package) -> dict[str, Any]:
     }
 
 
-def read_package(folder: str | Path) -> Package:
+def read_package(folder: str | os.PathLike[str]) -> Package:
     """Read and check an export.
 
     Raises FileNotFoundError for a folder without tracker.json and for a graph that is missing, and ValueError for a
@@ -122,7 +124,9 @@ def read_package(folder: str | Path) -> Package:
 
 
 def _parse(folder: Path, content: Mapping[str, Any]) -> Package:
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in content["settings"].items()}
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in content["settings"].items()
+    }
     graphs = {
         name: GraphFacts(facts["file"], facts["sha256"], _tensors(facts["inputs"]), _tensors(facts["outputs"]))
         for name, facts in content["graphs"].items()
@@ -164,7 +168,7 @@ def _check_content(package: Package, content: Mapping[str, Any], path: Path) -> 
             )
     places = len(make_grid(package.settings, package.settings.instance_size).window)
     cls = next(tensor for tensor in package.graphs["track"].outputs if tensor.name == "cls")
-    if int(np.prod(cls.shape[1:])) != 2 * places:
+    if math.prod(int(size) for size in cls.shape[1:]) != 2 * places:
         raise ValueError(f"{path}: the settings give {places} places, the graph {cls.shape}; {_AGAIN}")
 
 
@@ -174,6 +178,6 @@ def _check_file(package: Package, name: str) -> None:
         raise FileNotFoundError(f"{path} is missing; copy the whole folder of the export, or {_AGAIN}")
     if file_hash(path) != facts.sha256:
         raise ValueError(
-            f"{path} is not the file that tracker.json describes (another export, or damaged): copy the whole folder of "
-            f"one export, or {_AGAIN}"
+            f"{path} is not the file that tracker.json describes (another export, or damaged): copy the whole folder "
+            f"of one export, or {_AGAIN}"
         )

@@ -17,7 +17,7 @@ from pathlib import Path
 from pysot.utils.cores import core_quota, usable_cores
 
 REQUIRED = ("torch", "numpy", "opencv", "yacs", "tqdm", "bracex", "pillow", "tensorboardX", "matplotlib")
-OPTIONAL = ("torch_npu", "apex", "scikit-image", "pycocotools")
+OPTIONAL = ("torch_npu", "apex", "scikit-image", "pycocotools", "onnx", "onnxslim", "onnxruntime", "openvino")
 _ALIASES = {
     "opencv": ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python")
 }

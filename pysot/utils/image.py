@@ -14,7 +14,6 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike
-from PIL import Image
 
 logger = logging.getLogger(__name__)
 _bits_lock = threading.Lock()
@@ -119,6 +118,8 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
 
     Raises FileNotFoundError if the file is missing, ValueError if it is no image.
     """
+    from PIL import Image  # a tracker needs no Pillow
+
     try:
         with Image.open(path) as image:
             return image.size

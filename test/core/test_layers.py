@@ -5,6 +5,7 @@ import ast
 import pytest
 
 from helpers import ROOT
+from torch_free import NOT_INSTALLED, TORCH_FREE
 
 FILES = sorted((ROOT / "pysot").rglob("*.py"))
 MAY_IMPORT = {
@@ -76,6 +77,41 @@ def test_file(path):
     calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     assert "print" not in calls
     assert not any(isinstance(node, ast.ExceptHandler) and node.type is None for node in ast.walk(tree)), "bare except"
+
+
+def imported_at_once(body: list[ast.stmt]):
+    """Yield the packages that a module imports when it is imported itself: not in functions, not for types only."""
+    for node in body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").partition(".")[0]
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from imported_at_once(node.orelse)
+        elif not isinstance(node, ast.FunctionDef):
+            for part in ("body", "orelse", "handlers", "finalbody"):
+                yield from imported_at_once(getattr(node, part, []))
+
+
+@pytest.mark.parametrize("path", TORCH_FREE, ids=lambda p: str(p.relative_to(ROOT)))
+def test_torch_free_file(path):
+    packages = {*imported_at_once(ast.parse(path.read_text(encoding="utf-8")).body)} & {*NOT_INSTALLED}
+    assert not packages, f"{path.name} imports {packages}; import it in the function that needs it, or in another file"
+
+
+@pytest.mark.parametrize(
+    ("source", "packages"),
+    [
+        ("import torch.nn", {"torch"}),
+        ("from torch import nn", {"torch"}),
+        ("try:\n    import torch\nexcept ImportError:\n    import cv2", {"torch", "cv2"}),
+        ("class A:\n    import torch", {"torch"}),
+        ("if TYPE_CHECKING:\n    import torch", set()),
+        ("def f():\n    import torch", set()),
+    ],
+)
+def test_imports_of_a_module_are_found(source, packages):
+    assert {*imported_at_once(ast.parse(source).body)} == packages
 
 
 @pytest.mark.parametrize(

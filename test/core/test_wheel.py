@@ -1,7 +1,10 @@
 """Wheel: built from a copy of the repository, installed into an empty environment, used without the repository."""
 
+import collections
+import email
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -11,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import TINY, copy_of_repository, experiment, moving_square
+from helpers import ROOT, TINY, copy_of_repository, experiment, moving_square
 
 TRACK_AND_SCORE = """
 import json, sys
@@ -47,6 +50,28 @@ def test_it_holds_the_package_and_nothing_else(wheel):
     assert "pysot/py.typed" in names
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"pysot"}
     assert len([name for name in names if name.endswith(".py")]) > 190
+
+
+def test_its_base_has_no_torch_and_its_extras_are_pinned(wheel):
+    """All requirements but those of torch_npu and of the tests themselves are in requirements.txt."""
+    archive = zipfile.ZipFile(wheel)
+    metadata = next(name for name in archive.namelist() if name.endswith("/METADATA"))
+    lines = email.message_from_bytes(archive.read(metadata)).get_all("Requires-Dist")
+    base = {name_in(line) for line in lines if "extra ==" not in line}
+    assert base == {"numpy", "opencv-python-headless", "tqdm", "bracex", "pillow", "matplotlib"}
+    extras = collections.defaultdict(set)
+    for line in lines:
+        for extra in re.findall(r'extra == "(\w+)"', line):
+            extras[extra].add(name_in(line))
+    assert extras["deploy"] == {"onnxruntime"} and extras["openvino"] == {"openvino"}
+    assert {"torch", "yacs", "tensorboardX"} == extras["train"] < extras["export"] < extras["test"]
+    pinned = {name_in(line) for line in (ROOT / "requirements.txt").read_text().splitlines() if line[0] != "#"}
+    assert pinned == base.union(*extras.values()) - {"torch_npu", "pytest", "hypothesis", "ruff", "mypy"}
+
+
+def name_in(requirement: str) -> str:
+    """Return the name in a line such as 'torch>=2.6; extra == "train"'."""
+    return re.match(r"[\w-]+", requirement).group()
 
 
 def test_it_tracks_and_scores_without_the_repository(wheel, tmp_path):

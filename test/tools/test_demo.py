@@ -13,8 +13,8 @@ import _demo
 from helpers import ROOT
 from pysot.tracker.target_mask import TargetMask
 from pysot.utils.frames import FrameSource, open_frames
+from pysot.utils.latency import LatencyMeter
 from pysot.utils.live import Arrival, LiveSource, arrivals
-from pysot.utils.meter import LatencyMeter
 from pysot.utils.visualize import FrameWriter
 from stream_helpers import MotionJpegServer
 from track_helpers import ENVIRONMENT, run_tool, save_snapshot, tool_command

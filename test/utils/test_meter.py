@@ -1,15 +1,13 @@
-"""Time, latencies, and memory by the counters of a device. A CPU does not have them, so stubs replace them."""
+"""Time and memory by the counters of a device. A CPU does not have them, so stubs replace them."""
 
 import contextlib
-import math
 import types
 
-import numpy as np
 import pytest
 import torch
 
 from pysot.utils import meter
-from pysot.utils.meter import LatencyMeter, elapsed_ms, reserved_memory_mib
+from pysot.utils.meter import elapsed_ms, reserved_memory_mib
 
 CPU = torch.device("cpu")
 
@@ -64,30 +62,3 @@ def test_a_cpu_has_the_clock_of_the_host(monkeypatch):
     clock = iter([1.0, 1.25])
     monkeypatch.setattr(meter.time, "perf_counter", lambda: next(clock))
     assert elapsed_ms(CPU, lambda: None) == pytest.approx(250)
-
-
-def test_latencies_that_are_none():
-    meter = LatencyMeter()
-    assert math.isnan(meter.quantile(0.5)) and meter.count == 0
-    with pytest.raises(ValueError, match="NaN"):
-        meter.add(math.nan)
-    for part in (0, -1, 1.1, math.nan):
-        with pytest.raises(ValueError, match="part in"):
-            meter.quantile(part)
-
-
-def test_latencies_outside_the_scale_are_cut_off():
-    meter = LatencyMeter()
-    for seconds in (-1, 0, math.inf):
-        meter.add(seconds)
-    assert meter.quantile(0.5) == pytest.approx(1e-6) and meter.quantile(1) == pytest.approx(1e4, rel=0.01)
-
-
-def test_quantiles_are_right_to_one_percent():
-    seconds = np.random.default_rng(0).lognormal(-4, 1, 5001)
-    meter = LatencyMeter()
-    for value in seconds:
-        meter.add(float(value))
-    for part in (0.01, 0.5, 0.95, 1):
-        assert meter.quantile(part) == pytest.approx(np.quantile(seconds, part, method="inverted_cdf"), rel=0.006)
-    assert meter.count == 5001

@@ -1,0 +1,50 @@
+"""The files that work without torch: scores, and tracking with networks that something else computes."""
+
+from pathlib import Path
+
+from helpers import ROOT
+
+_PATTERNS = (
+    "pysot/__init__.py",
+    "pysot/toolkit/**/*.py",
+    *(
+        f"pysot/tracker/{name}.py"
+        for name in (
+            "__init__",
+            "batch_tracker",
+            "crop_threads",
+            "frame_maths",
+            "host_step",
+            "network",
+            "one_target",
+            "settings",
+            "target_mask",
+            "templates",
+        )
+    ),
+    *(
+        f"pysot/utils/{name}.py"
+        for name in (
+            "__init__",
+            "bbox",
+            "box_files",
+            "cores",
+            "doctor",
+            "expand",
+            "files",
+            "frames",
+            "image",
+            "latency",
+            "live",
+            "registry",
+            "signals",
+            "start_box",
+            "visualize",
+            "window",
+        )
+    ),
+    *(f"tools/{name}.py" for name in ("_cli", "_demo", "_torch_import", "_track", "demo", "eval", "test")),
+)
+TORCH_FREE: list[Path] = sorted(path for pattern in _PATTERNS for path in ROOT.glob(pattern))
+# What the base of setup.py does not install, and what trackers do not need of it.
+NOT_INSTALLED = ("torch", "yacs", "tensorboardX")

@@ -1,0 +1,154 @@
+"""Export a tracker as ONNX graphs, and verify that it tracks like the tracker of torch.
+
+python tools/export.py --cfg experiments/<name>/config.yaml --snapshot model.pth --output exported
+
+--cfg may be left out for checkpoints that training here has written: they know it.
+
+Writes to the folder: template.onnx, track.onnx, of long-term trackers track_lost.onnx, of SiamMask refine.onnx;
+tracker.json, which has all numbers that tracking needs; and report.json, the differences from torch. The command fails,
+and writes nothing, where fp32 differs by more than 1e-3 of an output or 0.05 pixels of a box. Track with the folder:
+tools/test.py and tools/demo.py --engine exported, in Python pysot.deploy.Tracker("exported"), which need no torch.
+"""
+
+import argparse
+from pathlib import Path
+
+import _cli
+
+_cli.prepare_process()
+
+from pysot.core.xcorr_export import EXPORT_METHODS
+from pysot.deploy.ascend import PRECISION_MODES, write_om
+from pysot.deploy.export_builder import Verification, VerificationError, export_tracker
+from pysot.deploy.export_graphs import AUTO, OPSETS, ExportOptions
+from pysot.deploy.operators import operator_report
+from pysot.deploy.package import read_package
+from pysot.load import load_network, read_config
+from pysot.toolkit.datasets import load_dataset
+from pysot.toolkit.report.summary import score_text
+from pysot.toolkit.report.text_tables import table
+from pysot.utils.files import find_path
+from pysot.utils.model_load import read_checkpoint
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--snapshot", required=True, help="checkpoint of the network")
+    parser.add_argument(
+        "--output", required=True, type=Path, help="folder to write; an export that is there is replaced"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "fp16", "int8"),
+        default="fp32",
+        help="of the graphs; int8 is calibrated on crops of the training sets of the config (default: fp32)",
+    )
+    parser.add_argument(
+        "--xcorr",
+        choices=(AUTO, *EXPORT_METHODS),
+        default=AUTO,
+        help="how to correlate: matmul (a batched matrix product) and shift (sums of products) are taken by every "
+        "program; grouped (a convolution with the template as its weights) by ONNX Runtime (default: auto, matmul)",
+    )
+    parser.add_argument("--opset", type=int, default=17, help=f"ONNX opset, {OPSETS[0]} to {OPSETS[-1]} (default: 17)")
+    parser.add_argument(
+        "--batch",
+        type=parse_batch,
+        default=1,
+        metavar="N|dynamic",
+        help="search crops of one call: a number, or dynamic for any (default: 1)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("onnx", "om"),
+        default="onnx",
+        help="om: also write atc.sh, which compiles the graphs for an Ascend chip, and run it where atc is on PATH "
+        "(default: onnx)",
+    )
+    parser.add_argument(
+        "--soc_version", metavar="NAME", help="om: the chip, such as Ascend310P3: Ascend and the Name of npu-smi info"
+    )
+    parser.add_argument(
+        "--om_precision", choices=PRECISION_MODES, default=PRECISION_MODES[0], help="om: precision (default: fp16)"
+    )
+    parser.add_argument(
+        "--verify-on",
+        metavar="DATASET",
+        help="also track a data set with both trackers and compare the scores (default: the boxes of a generated "
+        "sequence are compared)",
+    )
+    parser.add_argument("--datasetdir", default="testing_dataset", help="folder of the data set of --verify-on")
+    parser.add_argument("--data_path", help="int8: folder where the training sets are searched first, as for train.py")
+    _cli.add_config_arguments(parser, from_snapshot=True)
+    return parser.parse_args()
+
+
+def parse_batch(text: str) -> int | None:
+    """Parse --batch: a number, or None for dynamic."""
+    return None if text == "dynamic" else _cli.whole_number(1)(text)
+
+
+def main() -> None:
+    args = parse_arguments()
+    _cli.setup_logging(quiet=True)
+    options = ExportOptions(args.precision, args.xcorr, args.opset, args.batch)
+    options.check()
+    check_om(args)
+    snapshot = find_path(args.snapshot, "snapshot", "")
+    cfg = read_config(args.config, [snapshot], args.opts)
+    dataset = load_dataset(args.verify_on, args.datasetdir) if args.verify_on else None
+    model = load_network(cfg, read_checkpoint(snapshot), snapshot).eval()
+    try:
+        result = export_tracker(model, cfg, snapshot, args.output, options, dataset, _cli.progress_bar, args.data_path)
+    except VerificationError as error:
+        print(describe(error.result))
+        raise
+    print(describe(result))
+    if args.format == "om":
+        package = read_package(args.output)
+        print(operator_report([package.path(name) for name in package.graphs]))
+        print(write_om(args.output, package.graphs, args.soc_version, args.om_precision))
+    sizes = [f"{path.name} {path.stat().st_size / 1e6:.1f} MB" for path in sorted(args.output.glob("*.onnx"))]
+    print(f"{args.output}: {', '.join(sizes)}, tracker.json, report.json")
+
+
+def check_om(args: argparse.Namespace) -> None:
+    """Raise ValueError unless the arguments of om fit each other."""
+    if args.format != "om":
+        if args.soc_version:
+            raise ValueError("--soc_version is of --format om: add it, or leave out the chip")
+    elif not args.soc_version:
+        raise ValueError(
+            "--format om needs --soc_version NAME, such as Ascend310P3: Ascend and the Name that `npu-smi info` prints"
+        )
+    elif args.precision == "int8":
+        raise ValueError(
+            "ATC does not take graphs that ONNX Runtime has quantised: export fp32, and quantise with AMCT of CANN"
+        )
+
+
+def describe(result: Verification) -> str:
+    """Return the tables of a verification."""
+    rows = [["Output", "Largest Difference", "Mean Difference", "Relative"]]
+    for row in result.outputs:
+        rows.append([f"{row.graph}.{row.output}", *(f"{v:.3g}" for v in (row.largest, row.mean, row.relative))])
+    boxes, first = result.boxes, "none" if result.boxes.first is None else result.boxes.first
+    text = (
+        f"boxes of {boxes.sequence}, {boxes.frames} frames: largest difference {boxes.largest:.3g} pixels, first above "
+        f"0.05: {first}, mean overlap {boxes.overlap:.4f}"
+    )
+    parts = [table(rows), text]
+    if (int8 := result.quantised) is not None:
+        parts.append(
+            f"int8: {int8.convolutions - len(int8.left_out)} of {int8.convolutions} convolutions of the search; mean "
+            f"error of the outputs {100 * int8.error:.1f} %, {100 * int8.error_all:.1f} % with all of them"
+        )
+    if result.scores is not None:
+        parts.append(score_text(result.scores))
+        speeds = zip(result.scores.trackers, result.speeds, strict=True)
+        parts.append("frames/s: " + ", ".join(f"{score.name} {speed:.1f}" for score, speed in speeds))
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    _cli.run(main)
