@@ -75,8 +75,8 @@ def write_om(
 ) -> str:
     """Write atc.sh and the AIPP files into an export, run the script where atc is on PATH, and say what was done.
 
-    `show` gets each line that atc prints. Raises ValueError as `atc_script`, OSError if the folder cannot be written, and
-    RuntimeError if the script fails.
+    `show` gets each line that atc prints. Raises ValueError as `atc_script`, OSError if the folder cannot be written,
+    and RuntimeError if the script fails.
     """
     script = atc_script(graphs, soc_version, precision_mode)
     mean, scale = INPUT["mean"], INPUT["scale"]
