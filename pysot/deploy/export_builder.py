@@ -89,9 +89,7 @@ def export_tracker(
         if result.problems:
             raise VerificationError(result)
         part.chmod(0o755)
-        if output.exists():
-            shutil.rmtree(output)
-        publish_folder(part, output)
+        _replace(part, output)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return result
@@ -150,6 +148,20 @@ def _check_output(output: Path) -> None:
     if output.exists() and (not output.is_dir() or any(output.iterdir())) and not (output / FILE).is_file():
         raise ValueError(f"{output} exists and is not an export: name another folder, or remove it")
     check_folder(output.parent)
+
+
+def _replace(part: Path, output: Path) -> None:
+    """Rename a complete export to its folder; one that is there goes after that."""
+    before = part.with_name(f"{part.name}.before")
+    if output.exists():
+        output.rename(before)
+    try:
+        publish_folder(part, output)
+    except OSError:
+        if before.exists():
+            before.rename(output)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def _describe(options: ExportOptions) -> dict[str, Any]:
