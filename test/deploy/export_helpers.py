@@ -11,8 +11,8 @@ from pysot.deploy.engines import choose_engine
 from pysot.deploy.export_builder import write_package
 from pysot.deploy.export_graphs import ExportOptions
 from pysot.deploy.package import read_package
-from pysot.tracker.tracker_builder import TRACKERS
 from pysot.tracker.torch_network import TorchNetwork
+from pysot.tracker.tracker_builder import TRACKERS
 
 
 def no_bar(iterable=None, total=None, description=""):

@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import helper
+from test_export_graphs import STAGES, crops, relative
 
 from export_helpers import small_export
 from om_helpers import write_graph
@@ -17,7 +18,6 @@ from pysot.deploy.engines import ENGINES, choose_engine, engine_names
 from pysot.deploy.export_graphs import graph_facts
 from pysot.deploy.onnxruntime_engine import open_onnxruntime
 from pysot.deploy.package import read_package
-from test_export_graphs import STAGES, crops, relative
 
 IMAGE = ("float32", (1, 3, 8, 8))
 
@@ -165,7 +165,10 @@ def test_int8_of_a_graph_that_is_not_quantised(export):
         (lambda inputs: [inputs[0].astype(np.float32), *inputs[1:]], "takes crop as uint8 .*, got float32 1 x 255"),
         (lambda inputs: [inputs[0], *(each.astype(np.float64) for each in inputs[1:])], "as float32 .*, got float64"),
         (lambda inputs: [inputs[0], *(each[..., 1:] for each in inputs[1:])], "takes kernel_0 as float32 1 x"),
-        (lambda inputs: [np.repeat(each, 2, axis=0) for each in inputs], "got uint8 2 x .*--batch dynamic to allow any"),
+        (
+            lambda inputs: [np.repeat(each, 2, axis=0) for each in inputs],
+            "got uint8 2 x .*--batch dynamic to allow any",
+        ),
     ],
 )
 def test_wrong_inputs(export, engine, change, words):
@@ -192,9 +195,7 @@ def test_openvino_computes_the_same(stage, tmp_path):
     choose("openvino:fp32")
     _, config = small_export(tmp_path / "exported", stage)
     package = read_package(tmp_path / "exported")
-    expected, found = (
-        EngineNetwork(package, *choose_engine(name), 1) for name in ("onnxruntime:cpu", "openvino:fp32")
-    )
+    expected, found = (EngineNetwork(package, *choose_engine(name), 1) for name in ("onnxruntime:cpu", "openvino:fp32"))
     template, search = crops(1, config.TRACK.EXEMPLAR_SIZE), crops(1, config.TRACK.INSTANCE_SIZE, seed=1)
     state = expected.template(template)
     assert all(relative(a, b) < 1e-4 for a, b in zip(state, found.template(template), strict=True))
