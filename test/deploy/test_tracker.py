@@ -58,7 +58,6 @@ def test_masks_are_those_of_torch(exported):
         np.testing.assert_allclose(found["polygon"], expected["polygon"], atol=0.1)
         assert "mask" not in set(found) and found["mask"].shape == image.shape[:2]
         np.testing.assert_allclose(found["mask"], expected["mask"], atol=1e-3)
-        assert found["target_mask"].region().tolist() == pytest.approx(expected["target_mask"].region().tolist())
     assert "mask" in set(tracker.track(images[1], with_mask=True))
 
 
@@ -83,12 +82,11 @@ def test_long_term(exported, low, high):
         assert tracker.batch.lost.tolist() == [reference.longterm_state] == [low > 0]
 
 
-@pytest.mark.parametrize("batch", [1, 2, None])
-@pytest.mark.parametrize("stage", ["", "refine"])
+@pytest.mark.parametrize(("stage", "batch"), [("", 1), ("", 2), ("", None), ("refine", 2)])
 def test_batches(exported, stage, batch):
     folder, model, config = exported(stage, batch=batch)
     tracker, reference = load_batch_tracker(folder, 3, ENGINE), build_batch_tracker(model, config, 3)
-    images = frames(5)
+    images = frames(4)
     boxes = [BOX, [150, 60, 50, 30], [20.5, 120.25, 33, 61]]
     for each in (tracker, reference):
         each.start([0, 1, 2], [images[0]] * 3, boxes)
@@ -113,7 +111,6 @@ def test_batches(exported, stage, batch):
         [1, 2, np.inf, 3],
         "box",
         None,
-        [900, 900, 10, 10],
     ],
 )
 def test_boxes_that_are_refused(exported, box):
@@ -127,12 +124,12 @@ def test_boxes_that_are_refused(exported, box):
         None,
         "frame.jpg",
         np.zeros((0, 10, 3), np.uint8),
-        np.zeros((20, 20, 4), np.uint8),
+        np.zeros((20, 20, 2), np.uint8),
         np.zeros((20, 20, 3), np.float32),
         np.zeros(20, np.uint8),
         [[1, 2], [3, 4]],
     ],
-    ids=repr,
+    ids=["none", "path", "empty", "channels", "float", "one axis", "list"],
 )
 @pytest.mark.parametrize("method", ["init", "track"])
 def test_frames_that_are_refused(exported, frame, method):
