@@ -8,6 +8,23 @@ _PATTERNS = (
     "pysot/__init__.py",
     "pysot/toolkit/**/*.py",
     *(
+        f"pysot/deploy/{name}.py"
+        for name in (
+            "__init__",
+            "ascend",
+            "cann_operators",
+            "engine",
+            "engine_network",
+            "engines",
+            "om_engine",
+            "onnxruntime_engine",
+            "openvino_engine",
+            "package",
+            "tracker",
+            "verification",
+        )
+    ),
+    *(
         f"pysot/tracker/{name}.py"
         for name in (
             "__init__",
@@ -26,6 +43,7 @@ _PATTERNS = (
         f"pysot/utils/{name}.py"
         for name in (
             "__init__",
+            "anchor",
             "bbox",
             "box_files",
             "cores",
@@ -36,6 +54,9 @@ _PATTERNS = (
             "image",
             "latency",
             "live",
+            "masks",
+            "numbers",
+            "points",
             "registry",
             "signals",
             "start_box",
@@ -43,7 +64,10 @@ _PATTERNS = (
             "window",
         )
     ),
-    *(f"tools/{name}.py" for name in ("_cli", "_demo", "_torch_import", "_track", "demo", "eval", "test")),
+    *(
+        f"tools/{name}.py"
+        for name in ("_cli", "_demo", "_engine_tracking", "_torch_import", "_track", "demo", "eval", "test")
+    ),
 )
 TORCH_FREE: list[Path] = sorted(path for pattern in _PATTERNS for path in ROOT.glob(pattern))
 # What the base of setup.py does not install, and what trackers do not need of it.

@@ -26,7 +26,10 @@ def explained() -> Iterator[None]:
     except (ImportError, RuntimeError, OSError) as error:
         reason = _reason(error)
         if reason is None and isinstance(error, ImportError) and error.name in _OF_TRAINING:
-            reason = f"a network of torch needs {error.name}, which is not installed: pip install -r requirements.txt"
+            reason = (
+                f"a network of torch needs {error.name}, which is not installed: pip install -r requirements.txt, or "
+                "track with an exported tracker: --engine FOLDER"
+            )
         if reason is None:
             raise
         raise ImportError(reason) from error

@@ -18,7 +18,7 @@ import _cli
 
 _cli.prepare_process()
 
-from pysot.utils.doctor import Finding, examine
+from pysot.utils.doctor import Finding, examine, is_for_exports
 from pysot.utils.files import find_path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,7 +63,12 @@ def check_cards(args: argparse.Namespace) -> Iterator[Finding]:
 
 
 def check_config(args: argparse.Namespace) -> Iterator[Finding]:
-    """Check what the config names: training data, initial weights, checkpoints; and the benchmark."""
+    """Check what the config names: training data, initial weights, checkpoints; and the benchmark.
+
+    Nothing where only exported trackers can be used, which have no config.
+    """
+    if is_for_exports():
+        return
     from pysot.core.config import load_config
 
     try:

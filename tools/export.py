@@ -94,6 +94,10 @@ def main() -> None:
     options = ExportOptions(args.precision, args.xcorr, args.opset, args.batch)
     options.check()
     check_om(args)
+    if args.precision == "int8" and args.config is None:
+        raise ValueError(
+            "--precision int8 is calibrated on the training sets of a config, which checkpoints do not know: add --cfg"
+        )
     snapshot = find_path(args.snapshot, "snapshot", "")
     cfg = read_config(args.config, [snapshot], args.opts)
     dataset = load_dataset(args.verify_on, args.datasetdir) if args.verify_on else None

@@ -115,37 +115,63 @@ def read_package(folder: str | os.PathLike[str]) -> Package:
         raise ValueError(f"{path}: expected format {FORMAT}, got {got!r}; {_AGAIN}, or use the version that wrote it")
     try:
         package = _parse(folder, content)
-    except (KeyError, TypeError, AttributeError) as error:
+        _check_content(package, content, path)
+    except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__}: {error}); {_AGAIN}") from None
-    _check_content(package, content, path)
-    for name in graph_names(package.long_term, package.masks):
+    for name in package.graphs:
         _check_file(package, name)
     return package
 
 
 def _parse(folder: Path, content: Mapping[str, Any]) -> Package:
-    values: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in content["settings"].items()
-    }
+    """Return what tracker.json says. Raises KeyError, TypeError or AttributeError if it is damaged."""
     graphs = {
-        name: GraphFacts(facts["file"], facts["sha256"], _tensors(facts["inputs"]), _tensors(facts["outputs"]))
+        name: GraphFacts(
+            _typed(facts["file"], str), facts["sha256"], _tensors(facts["inputs"]), _tensors(facts["outputs"])
+        )
         for name, facts in content["graphs"].items()
     }
     tracker = content["tracker"]
     return Package(
         folder,
         tracker["type"],
-        tracker["long_term"],
-        tracker["masks"],
-        TrackSettings(**values),
+        _typed(tracker["long_term"], bool),
+        _typed(tracker["masks"], bool),
+        _settings(content["settings"]),
         graphs,
-        content["export"],
-        content["checkpoint"],
+        _typed(content["export"], dict),
+        _typed(content["checkpoint"], dict),
     )
 
 
+def _settings(listed: Mapping[str, Any]) -> TrackSettings:
+    fields = {field.name: field.type for field in dataclasses.fields(TrackSettings)}
+    checked = ((key, _typed(value, fields[key])) for key, value in listed.items())
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in checked}
+    return TrackSettings(**values)
+
+
 def _tensors(listed: list[dict[str, Any]]) -> tuple[TensorFacts, ...]:
-    return tuple(TensorFacts(tensor["name"], tuple(tensor["shape"]), tensor["dtype"]) for tensor in listed)
+    if not listed:
+        raise TypeError("expected inputs and outputs of a graph, got none")
+    tensors = tuple(TensorFacts(tensor["name"], tuple(tensor["shape"]), tensor["dtype"]) for tensor in listed)
+    for tensor in tensors:
+        for size in tensor.shape[1:]:
+            _typed(size, int)
+    return tensors
+
+
+def _typed(value: Any, kind: Any) -> Any:
+    """Return a value of JSON. Raises TypeError unless it is of a kind; a tuple is a list of numbers."""
+    if kind is float:
+        valid = type(value) in (int, float)
+    elif kind in (int, bool, str, dict):
+        valid = type(value) is kind
+    else:
+        valid = isinstance(value, list) and all(type(each) in (int, float) for each in value)
+    if not valid:
+        raise TypeError(f"expected {getattr(kind, '__name__', kind)}, got {value!r}")
+    return value
 
 
 def _grid(settings: TrackSettings) -> dict[str, Any]:
@@ -166,8 +192,12 @@ def _check_content(package: Package, content: Mapping[str, Any], path: Path) -> 
                 f"{path}: {name} is not what the settings give in this version; the file was changed by hand or "
                 f"written by another version: {_AGAIN}"
             )
-    places = len(make_grid(package.settings, package.settings.instance_size).window)
-    cls = next(tensor for tensor in package.graphs["track"].outputs if tensor.name == "cls")
+    s = package.settings
+    for name, side in (("template", s.exemplar_size), ("track", s.instance_size), ("track_lost", s.lost_instance_size)):
+        if name in package.graphs and (shape := package.graphs[name].inputs[0].shape)[-1] != side:
+            raise ValueError(f"{path}: {name} takes crops of {shape[-1]} pixels, the settings say {side}; {_AGAIN}")
+    places = len(make_grid(s, s.instance_size).window)
+    cls = {tensor.name: tensor for tensor in package.graphs["track"].outputs}["cls"]
     if math.prod(int(size) for size in cls.shape[1:]) != 2 * places:
         raise ValueError(f"{path}: the settings give {places} places, the graph {cls.shape}; {_AGAIN}")
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from pysot.utils.cores import core_quota, usable_cores
 
 REQUIRED = ("torch", "numpy", "opencv", "yacs", "tqdm", "bracex", "pillow", "tensorboardX", "matplotlib")
+OF_TRAINING = ("torch", "yacs", "tensorboardX")  # exported trackers need none of them
+ENGINES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-cann", "openvino", "ais_bench")
 OPTIONAL = ("torch_npu", "apex", "scikit-image", "pycocotools", "onnx", "onnxslim", "onnxruntime", "openvino")
 _ALIASES = {
     "opencv": ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python")
@@ -68,12 +70,19 @@ def examine() -> Iterator[Finding]:
     yield from check_system()
     yield from check_packages()
     yield from check_ascend()
+    if is_for_exports():
+        return
     torch_works = False
     for finding in check_torch_import():
         torch_works = not finding.problem
         yield finding
     if torch_works:
         yield from check_devices()
+
+
+def is_for_exports() -> bool:
+    """Return whether this environment is for exported trackers: it has an engine, and no package of training."""
+    return any(map(_version, ENGINES)) and not any(map(_version, OF_TRAINING))
 
 
 def check_system() -> Iterator[Finding]:
@@ -107,6 +116,8 @@ def check_packages() -> Iterator[Finding]:
     torch_version = versions["torch"]
     for name, version in versions.items():
         problem = "missing: pip install -r requirements.txt" if name in REQUIRED and version is None else ""
+        if name in OF_TRAINING and is_for_exports():
+            version, problem = "not installed: for training, and for networks that are not exported", ""
         if name == "torch_npu" and version and torch_version and _release(version) != _release(torch_version):
             wanted = ".".join(map(str, _release(torch_version)))
             problem = f"does not fit torch {torch_version}: install torch_npu=={wanted}"

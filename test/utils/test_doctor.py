@@ -60,6 +60,21 @@ def test_packages(monkeypatch):
     assert problems(doctor.check_packages()) == {}
 
 
+def test_an_environment_for_exported_trackers(monkeypatch):
+    """It has an engine and none of the packages of training; one of them, or no engine, and all are needed."""
+    without = dict.fromkeys(("torch", "yacs", "tensorboardX"))
+    set_versions(monkeypatch, **without, onnxruntime="1.32.0")
+    findings = list(doctor.check_packages())
+    assert problems(findings) == {}
+    value = next(finding.value for finding in findings if finding.name == "torch")
+    assert value == "not installed: for training, and for networks that are not exported"
+    assert "devices" not in {finding.section for finding in doctor.examine()}
+    set_versions(monkeypatch, **without)
+    assert set(problems(doctor.check_packages())) == set(without)
+    set_versions(monkeypatch, **{**without, "yacs": "0.1.8"}, onnxruntime="1.32.0")
+    assert set(problems(doctor.check_packages())) == {"torch", "tensorboardX"}
+
+
 def test_cann(monkeypatch, tmp_path):
     for name in ("ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME", "HCCL_EXEC_TIMEOUT"):
         monkeypatch.delenv(name, raising=False)
