@@ -107,7 +107,7 @@ def main() -> None:
     if args.format == "om":
         package = read_package(args.output)
         print(operator_report([package.path(name) for name in package.graphs]))
-        print(write_om(args.output, package.graphs, args.soc_version, args.om_precision))
+        print(write_om(args.output, package.graphs, args.soc_version, args.om_precision, print))
     sizes = [f"{path.name} {path.stat().st_size / 1e6:.1f} MB" for path in sorted(args.output.glob("*.onnx"))]
     print(f"{args.output}: {', '.join(sizes)}, tracker.json, report.json")
 

@@ -5,19 +5,16 @@ form of the ONNX graph's input. Source of options and restrictions: "ATC" in the
 """
 
 import collections
-import logging
 import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pysot.deploy.engine import CROP
 from pysot.deploy.package import INPUT, GraphFacts
 from pysot.utils.files import atomic_write
-
-logger = logging.getLogger(__name__)
 
 SCRIPT = "atc.sh"
 # Batches for which ATC compiles a graph of any batch: other numbers are filled up to the next, or computed in parts.
@@ -49,7 +46,7 @@ def aipp_config(side: int, mean: Sequence[float], scale: Sequence[float]) -> str
     return "\n".join(["aipp_op {", *(f"    {line}" for line in lines), "}", ""])
 
 
-def atc_script(graphs: Mapping[str, GraphFacts], soc_version: str, precision_mode: str = PRECISION_MODES[0]) -> str:
+def atc_script(graphs: Mapping[str, GraphFacts], soc_version: str, precision_mode: str) -> str:
     """Return the text of atc.sh: one call of ATC for each graph.
 
     A graph is compiled for its batch, or for BATCHES if it takes any. <graph>.om.sha256 says what an .om was made of.
@@ -65,7 +62,7 @@ def atc_script(graphs: Mapping[str, GraphFacts], soc_version: str, precision_mod
     parts = [
         "#!/bin/sh",
         f"# Compiles the graphs of this folder for {soc_version}. Needs CANN: source its set_env.sh first.",
-        "# Where atc does not know --precision_mode_v2 (before CANN 7.0), fp16 is --precision_mode=force_fp16.",
+        "# An older atc that does not know --precision_mode_v2=fp16 takes --precision_mode=force_fp16.",
         "set -e",
         'cd "$(dirname "$0")"',
         *(_commands(name, facts, soc_version, precision_mode) for name, facts in graphs.items()),
@@ -74,11 +71,12 @@ def atc_script(graphs: Mapping[str, GraphFacts], soc_version: str, precision_mod
 
 
 def write_om(
-    folder: Path, graphs: Mapping[str, GraphFacts], soc_version: str, precision_mode: str = PRECISION_MODES[0]
+    folder: Path, graphs: Mapping[str, GraphFacts], soc_version: str, precision_mode: str, show: Callable[[str], object]
 ) -> str:
     """Write atc.sh and the AIPP files into an export, run the script where atc is on PATH, and say what was done.
 
-    Raises ValueError as `atc_script`, OSError if the folder cannot be written, and RuntimeError if the script fails.
+    `show` gets each line that atc prints. Raises ValueError as `atc_script`, OSError if the folder cannot be written,
+    and RuntimeError if the script fails.
     """
     script = atc_script(graphs, soc_version, precision_mode)
     mean, scale = INPUT["mean"], INPUT["scale"]
@@ -95,7 +93,7 @@ def write_om(
             f"atc is not on PATH, so {folder / SCRIPT} was written and not run. Copy the folder to a machine with CANN "
             f"(the toolkit, and since 8.5 the operators of the chip), source its set_env.sh, and run: sh {SCRIPT}"
         )
-    _run(folder / SCRIPT)
+    _run(folder / SCRIPT, show)
     return f"atc compiled {', '.join(f'{name}.om' for name in graphs)} for {soc_version}"
 
 
@@ -151,14 +149,14 @@ def _aipp_file(name: str) -> str:
     return f"aipp_{name}.cfg"
 
 
-def _run(script: Path) -> None:
-    """Run atc.sh, and log what it prints."""
+def _run(script: Path, show: Callable[[str], object]) -> None:
+    """Run atc.sh, and show what it prints."""
     last: collections.deque[str] = collections.deque(maxlen=_LAST_LINES)
     command = ["sh", str(script.resolve())]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            logger.info(line.rstrip())
+            show(line.rstrip())
             last.append(line.rstrip())
     if process.returncode:
         lines = "\n".join(last)

@@ -81,7 +81,7 @@ def write_graphs(
     batch = options.batch or 1
     template = torch.zeros(1, 3, *[settings.exemplar_size] * 2)
     with torch.no_grad():
-        kernels = _TemplateGraph(network)(template)
+        kernels = _TemplateGraph(network, masks)(template)
     names = [f"kernel_{index}" for index in range(len(kernels))]
     kernels = [kernel.expand(batch, *kernel.shape[1:]).contiguous() for kernel in kernels]
     sides = {"track": settings.instance_size, "track_lost": settings.lost_instance_size}
@@ -89,7 +89,7 @@ def write_graphs(
     module: nn.Module
     for name in graph_names(long_term, masks):
         if name == "template":
-            module, inputs, ins, outs = _TemplateGraph(network), [template], [CROP], names
+            module, inputs, ins, outs = _TemplateGraph(network, masks), [template], [CROP], names
         elif name == "refine":
             module = _RefineGraph(cast(SiamMask, network))
             search = torch.zeros(batch, 3, *[settings.instance_size] * 2)
@@ -123,26 +123,28 @@ def _network(model: SiamRPN, options: ExportOptions) -> SiamRPN:
 
 
 class _Graph(nn.Module):
-    """Part of a network whose inputs and outputs are float32."""
+    """Part of a network whose inputs and outputs are float32. A SiamMask may be used without its masks."""
 
-    def __init__(self, network: SiamRPN) -> None:
+    def __init__(self, network: SiamRPN, masks: bool) -> None:
         super().__init__()
         self.network = network
+        self.masks = masks
         self.dtype = next(network.backbone.parameters()).dtype
 
 
 class _TemplateGraph(_Graph):
     def forward(self, crop: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(kernel.float() for kernel in self.network.kernels(crop.to(self.dtype)))
+        kernels = self.network.kernels(crop.to(self.dtype))
+        if isinstance(self.network, SiamMask) and not self.masks:
+            kernels = kernels[:-1]  # that of the masks
+        return tuple(kernel.float() for kernel in kernels)
 
 
 class _TrackGraph(_Graph):
-    def __init__(self, network: SiamRPN, masks: bool) -> None:
-        super().__init__(network)
-        self.masks = masks
-
     def forward(self, crop: torch.Tensor, *kernels: torch.Tensor) -> tuple[torch.Tensor, ...]:
         crop, state = crop.to(self.dtype), [kernel.to(self.dtype) for kernel in kernels]
+        if isinstance(self.network, SiamMask) and not self.masks:
+            state.append(state[0])  # in the place of the kernel of the masks, which is not used
         if not self.masks:
             return tuple(output.float() for output in self.network.match(state, crop))
         cls, loc, features = cast(SiamMask, self.network).match_masks(state, crop)

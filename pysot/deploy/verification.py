@@ -102,6 +102,7 @@ def compare_outputs(
     template = _crop(frame, boxes[:1], maths.context_sides, (s.context_amount,), s.exemplar_size, colour)
     state, other = torch_network.template(template), exported.template(template)
     kernels = [np.asarray(part) for part in state]
+    kernels = kernels[: len(other)]  # without that of masks, if only boxes are tracked
     rows = [("template", f"kernel_{i}", a, np.asarray(b)) for i, (a, b) in enumerate(zip(kernels, other, strict=True))]
     chosen = np.unique(np.linspace(1, len(boxes) - 1, _CROPS).astype(int))
     sides = {"track": s.instance_size, **({"track_lost": s.lost_instance_size} if package.long_term else {})}

@@ -16,12 +16,13 @@ MAY_IMPORT = {
     "toolkit": {"toolkit", "utils"},
     "engine": {"engine", "models", "toolkit", "core", "utils"},
     "tracker": {"tracker", "models", "core", "utils"},
+    "deploy": {"deploy", "tracker", "models", "toolkit", "core", "utils"},
     "pysot": {"load", "toolkit"},  # when they are first used
     "load.py": {"tracker", "engine", "toolkit", "models", "core", "utils"},
     # No other package may import the benchmarks.
-    "benchmarks": {"benchmarks", "tracker", "engine", "toolkit", "datasets", "models", "core", "utils"},
+    "benchmarks": {"benchmarks", "deploy", "tracker", "engine", "toolkit", "datasets", "models", "core", "utils"},
 }
-BUILDERS_MAY_IMPORT = {"validation_builder.py": {"tracker"}}
+BUILDERS_MAY_IMPORT = {"validation_builder.py": {"tracker"}, "export_builder.py": {"datasets"}}
 # Packages of the toolkit in order of imports: each may import those before it.
 TOOLKIT = ("region", "datasets", "results", "protocol", "tracking", "evaluation", "report", "protocols", "experiments")
 DEVICE_NAMES = {"npu", "cuda"}

@@ -36,7 +36,7 @@ def export(tmp_path, tmp_path_factory, monkeypatch):
     def write(batch=1):
         put_atc_on_path(tmp_path_factory.mktemp("cann") / "bin", monkeypatch)
         facts = write_graphs(tmp_path, batch)
-        write_om(tmp_path, facts, "Ascend310P3")
+        write_om(tmp_path, facts, "Ascend310P3", "fp16", print)
         return facts
 
     return write
