@@ -71,11 +71,12 @@ def _check_address_space() -> None:
 
 
 def add_config_arguments(
-    parser: argparse.ArgumentParser, default: str | None = None, from_snapshot: bool = False
+    parser: argparse.ArgumentParser, default: str | None = None, from_snapshot: bool = False, with_device: bool = True
 ) -> None:
     """Add --cfg/--config FILE, --device NAME and --opts KEY VALUE ..., which is last on the line.
 
-    Without a default the file is required, unless it may be left out for the config `from_snapshot`.
+    Without a default the file is required, unless it may be left out for the config `from_snapshot`. Commands that only
+    compute on the CPU have no --device.
     """
     stored = " (default: the one that the snapshot knows, if training here has written it)"
     parser.add_argument(
@@ -86,7 +87,8 @@ def add_config_arguments(
         default=default,
         help=f"YAML file, experiments/<name>/config.yaml{stored if from_snapshot else ''}",
     )
-    add_device_argument(parser)
+    if with_device:
+        add_device_argument(parser)
     parser.add_argument(
         "--opts", nargs=argparse.REMAINDER, default=[], help="config values KEY VALUE ..., last on the line"
     )

@@ -79,7 +79,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--datasetdir", default="testing_dataset", help="folder of the data set of --verify-on")
     parser.add_argument("--data_path", help="int8: folder where the training sets are searched first, as for train.py")
-    _cli.add_config_arguments(parser, from_snapshot=True)
+    _cli.add_config_arguments(parser, from_snapshot=True, with_device=False)
     return parser.parse_args()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import torch
 from yacs.config import CfgNode
 
 import pysot
@@ -28,6 +29,7 @@ from pysot.toolkit.protocol import Scores
 from pysot.tracker.network import Network
 from pysot.tracker.torch_network import TorchNetwork
 from pysot.tracker.tracker_builder import TRACKERS, track_settings
+from pysot.utils.device import one_thread
 from pysot.utils.files import check_folder, file_hash, publish_folder, write_json
 
 _SEQUENCE_FRAMES = 40  # of the generated sequence
@@ -89,9 +91,7 @@ def export_tracker(
         if result.problems:
             raise VerificationError(result)
         part.chmod(0o755)
-        if output.exists():
-            shutil.rmtree(output)
-        publish_folder(part, output)
+        _replace(part, output)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return result
@@ -152,6 +152,20 @@ def _check_output(output: Path) -> None:
     check_folder(output.parent)
 
 
+def _replace(part: Path, output: Path) -> None:
+    """Rename a complete export to its folder; one that is there goes after that."""
+    before = part.with_name(f"{part.name}.before")
+    if output.exists():
+        output.rename(before)
+    try:
+        publish_folder(part, output)
+    except OSError:
+        if before.exists():
+            before.rename(output)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
+
+
 def _describe(options: ExportOptions) -> dict[str, Any]:
     versions = {"pysot": pysot.__version__} | {name: importlib.metadata.version(name) for name in _PACKAGES}
     batch = "dynamic" if options.batch is None else options.batch
@@ -160,12 +174,12 @@ def _describe(options: ExportOptions) -> dict[str, Any]:
 
 
 def verify(model: SiamRPN, package: Package, dataset: Dataset | None, bar: Any) -> Verification:
-    """Compare an export with a network of torch, see `verification`."""
+    """Compare an export with a network of torch, each with one thread, see `verification`."""
     networks: list[Network] = [
         TorchNetwork(model, masks=package.masks),
-        EngineNetwork(package, *choose_engine("onnxruntime:cpu")),
+        EngineNetwork(package, *choose_engine("onnxruntime:cpu"), threads=1),
     ]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, one_thread(torch.device("cpu")):
         if dataset is None:
             generate(Path(folder), "test", sequences=1, frames=_SEQUENCE_FRAMES)
         video = (dataset or load_dataset("VOT-QUICKSTART", folder)).sequences[0]
