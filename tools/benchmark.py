@@ -13,6 +13,8 @@ prepare    crops of a raw data set, --raw SET ROOT, compared with only decoding 
 track      frames per second and latency of one stream and of batches, compared in one run with a plain tracker; the
            parts of a step; memory; --cfg selects another network
 test       a whole data set with tools/test.py --batch N, compared in one run with the plain tracker: seconds, results
+deploy     frames per second of exported trackers, one stream and batches, with each engine and precision that is
+           installed, compared in one run with the tracker of torch; the ways to correlate
 eval       scoring one tracker on a VOT set, --results FOLDER DATASET DATASETDIR; J and F of masks of two objects on one
            core, compared in one run with dilating whole frames
 eval-many  scoring --trackers generated trackers on --sequences generated sequences: time and memory
@@ -74,19 +76,24 @@ def parse_arguments() -> argparse.Namespace:
         nargs="+",
         default=(),
         metavar="N",
-        help="track, test: targets in a batch (default: 1 4 8 16 64; for test 1 8)",
+        help="track, test, deploy: targets in a batch (default: 1 4 8 16 64; for test and deploy 1 8)",
     )
     add(
         "--precisions",
         nargs="+",
-        choices=("fp32", "bf16"),
+        choices=("fp32", "bf16", "int8"),
         default=(),
-        help="track: precisions (default: both, on a CPU without amx_bf16 fp32)",
+        help="track, deploy: precisions (default: all, on a CPU without amx_bf16 no bf16); int8 is for deploy only",
     )
-    add("--snapshot", help="track: weights (default: synthetic ones); test: checkpoint (default: an untrained network)")
+    add(
+        "--snapshot",
+        help="track, deploy: weights (default: synthetic ones); test: checkpoint (default: an untrained network)",
+    )
     _cli.add_dataset_arguments(parser, default="")
     add("--json", metavar="FILE", help="also write the results: a list of {name, device, value, unit, ratio, target}")
     args = parser.parse_args()
+    if "int8" in args.precisions and args.benchmark != "deploy":
+        parser.error(f"--precisions int8: only deploy measures it, {args.benchmark} takes fp32 and bf16")
     default = REPO_ROOT / "experiments" / BENCHMARKS[args.benchmark].experiment / "config.yaml"
     args.config = args.config or str(default)
     return args
@@ -125,7 +132,7 @@ def measure(args: argparse.Namespace, opts: list[object]) -> None:
     case = build_case(cfg)
     experiment = Path(args.config).parent.name + (" backbone" if args.backbone else "")
     # Tracking has precisions and batches of its own.
-    training = "" if args.benchmark in ("track", "test") else f" {case.precision} batch {case.batch_size}"
+    training = "" if args.benchmark in ("track", "test", "deploy") else f" {case.precision} batch {case.batch_size}"
     name = f"{args.benchmark} {experiment}{training}"
     job = Job(
         case,

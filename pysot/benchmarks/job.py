@@ -30,10 +30,12 @@ class Job:
     """Case, device and process that a benchmark measures, and its options; defaults are those of tools/benchmark.py.
 
     `claim_cores(rank, device)` binds this process to its cores and returns how many loader processes they can feed.
-    `progress(items, description=text)` yields the items and may show the progress. A repetition has `steps` steps.
+    `progress(items, description=text)` yields the items and may show the progress; for deploy it also takes None and
+    `total`, as bars of `write_package`. A repetition has `steps` steps.
     Options of a single benchmark: `backbone` for train, `videos` for index, `raw` (set, root) for prepare, `results`
-    (folder, data set, its folder) for eval, `sequences` and `trackers` for eval-many. For track and test: targets in a
-    batch `batches`, the file of weights `snapshot`, and `dataset` (name, folder); for track also `precisions`.
+    (folder, data set, its folder) for eval, `sequences` and `trackers` for eval-many. For track, test and
+    deploy: targets in a batch `batches`, the file of weights `snapshot`, and `dataset` (name, folder); for track and
+    deploy also `precisions`.
 
     `config` is the config file, `opts` are the config values that were given; the case has them already.
     """

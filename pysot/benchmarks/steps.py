@@ -45,6 +45,7 @@ STEPS = (
     Step("tracking with masks", f"{_PACKAGE}.mask_tracking:masks", 20, 60, required=True),
     Step("forms of a tracking step", f"{_PACKAGE}.tracking_forms:forms", 30, 60, required=True),
     Step("without anchors", f"{_PACKAGE}.without_anchors:points", 40, 90, required=True),
+    Step("an exported network", f"{_PACKAGE}.exported:exports", 30, 60),
     Step("the unfrozen step", f"{_PACKAGE}.step_speed:unfrozen_step", 30, 60),
     Step("the plain way", f"{_PACKAGE}.step_speed:plain_step", 40, 60),
     Step("several cards", f"{_PACKAGE}.multi_card:scale", 90, 135),

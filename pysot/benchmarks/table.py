@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pysot.benchmarks.deploying import deploy
 from pysot.benchmarks.evaluation import eval_many, evaluation
 from pysot.benchmarks.index import index
 from pysot.benchmarks.job import Job, Result
@@ -34,6 +35,7 @@ BENCHMARKS = {
     "prepare": Benchmark(prepare),
     "track": Benchmark(track, "siamrpn_alex_dwxcorr"),
     "test": Benchmark(track_set),
+    "deploy": Benchmark(deploy, "siamrpn_alex_dwxcorr"),
     "eval": Benchmark(evaluation),
     "eval-many": Benchmark(eval_many),
 }

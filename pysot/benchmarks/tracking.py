@@ -100,7 +100,7 @@ def time_ways(
     """Record frames per second of one target and of a batch, in each precision, and of the plain tracker."""
     plain_tracker = build_plain_tracker(model, cfg)
     plain_tracker.init(images[0], init_box)
-    plain = _step_seconds(plain_tracker.track, images)
+    plain = step_seconds(plain_tracker.track, images)
     record.measurement(f"plain tracker, {name}", 1 / plain, "frames/s")
     for precision, slots in itertools.product(TRACK_PRECISIONS[setting.kind], LOCKSTEP_TARGETS[setting.kind]):
         try:
@@ -109,7 +109,7 @@ def time_ways(
             record.note(str(error))
             continue
         tracker.start(range(slots), [images[0]] * slots, [init_box] * slots)
-        seconds = _step_seconds(partial(_track_copies, tracker), images) / slots
+        seconds = step_seconds(partial(_track_copies, tracker), images) / slots
         title = f"{precision}, {slots} target{'s' if slots > 1 else ''} in a step, {name}"
         is_aimed = precision == "bf16" and name == LARGE
         speed, ratio = AIMS.get((setting.kind, slots), (None, None)) if is_aimed else (None, None)
@@ -122,7 +122,7 @@ def _track_copies(tracker: BatchTracker, image: np.ndarray) -> object:
     return tracker.track([image] * tracker.slots)
 
 
-def _step_seconds(step: Callable[[np.ndarray], object], images: list[np.ndarray]) -> float:
+def step_seconds(step: Callable[[np.ndarray], object], images: list[np.ndarray]) -> float:
     """Return the median seconds of a step on each image but the first, after a step of warm-up on that one."""
     step(images[0])
     seconds = []

@@ -33,7 +33,6 @@ from pysot.benchmarks.tracking_ways import (
 from pysot.models.model_builder import ModelBuilder, build_model
 from pysot.toolkit.datasets import load_dataset
 from pysot.tracker.tracker_builder import build_batch_tracker, build_tracker
-from pysot.utils.bbox import IoU
 from pysot.utils.cores import usable_cores
 from pysot.utils.device import peak_memory_mib, reset_peak_memory, synchronize
 from pysot.utils.model_load import load_pretrain
@@ -76,15 +75,12 @@ def track(job: Job) -> Result:
         ways = list(_build_ways(job, precisions, runner))
         for _ in job.progress(range(job.repeats), description="repetitions"):
             for way in ways:
-                reading, tracking, boxes = runner.run(way, _steps(job, way))
-                way.reading.append(reading)
-                way.tracking.append(tracking)
-                way.boxes.append(boxes)
+                runner.repeat(way, steps_of(job, way))
         for way in ways:
             with timed_parts(way, partial(synchronize, job.device)) as timer:
-                runner.run(way, _steps(job, way), timer)
+                runner.run(way, steps_of(job, way), timer)
         rows = [row for way in ways for row in _rows(job, way, ways[0])]
-        sentences = [_machine(job, clips)]
+        sentences = [describe_machine(clips)]
         for way in _profiled(ways):
             share, sentence = _bottleneck(job, way, runner)
             rows.append(Row(f"{way.name}, crops and decoding", 100 * share, "% of a step"))
@@ -114,7 +110,8 @@ def _bottleneck(job: Job, way: Way, runner: Runner) -> tuple[float, str]:
     return profile.small_share, describe_tracking(profile, 1000 * reading, 1000 * tracking)
 
 
-def _steps(job: Job, way: Way) -> int:
+def steps_of(job: Job, way: Way) -> int:
+    """Return the steps of a repetition of a way."""
     return max(MIN_STEPS, math.ceil(job.steps / way.targets))
 
 
@@ -175,31 +172,20 @@ def _build_way(job: Job, runner: Runner, name: str, targets: int, build: Callabl
 def _rows(job: Job, way: Way, plain: Way) -> list[Row]:
     """Return what was measured of a way."""
     name, steps = way.name, [seconds for repetition in way.tracking for seconds in repetition]
-    overlap = statistics.mean(map(_mean_overlap, way.boxes, plain.boxes))
     parts = {part: statistics.median(way.parts[part]) for part in PARTS}
     # A timed step differs from others in its waits, so the rest is counted in timed steps as well.
     rest = statistics.median(way.parts["track"]) - sum(parts.values())
     reading = statistics.median(seconds for repetition in way.reading for seconds in repetition)
     rows = [
-        Row(name, _speed(way), "frames/s", _ratio(way, plain), _target(job, name)),
-        Row(f"{name}, without reading", _speed(way, reading=False), "frames/s", _ratio(way, plain, reading=False)),
+        Row(name, way.speed(), "frames/s", way.ratio(plain), _target(job, name)),
+        Row(f"{name}, without reading", way.speed(reading=False), "frames/s", way.ratio(plain, reading=False)),
         Row(f"{name}, {step_name(way.tracker)}", 1000 * statistics.median(steps), "ms"),
         Row(f"{name}, 95 % within", 1000 * float(np.percentile(steps, 95)), "ms"),
         Row(f"{name}, read", 1000 * reading, "ms"),
         *(Row(f"{name}, {part}", 1000 * seconds, "ms") for part, seconds in (parts | {"rest": rest}).items()),
         Row(f"{name}, memory", way.memory, "MiB"),
     ]
-    return rows if way is plain else [*rows, Row(f"{name}, overlap with the plain way's boxes", overlap, "")]
-
-
-def _speed(way: Way, reading: bool = True) -> float:
-    return 1 / statistics.median(way.frame_seconds(reading))
-
-
-def _ratio(way: Way, plain: Way, reading: bool = True) -> float:
-    """Return the median over the repetitions of the plain way's time per frame over that of the way."""
-    pairs = zip(plain.frame_seconds(reading), way.frame_seconds(reading), strict=True)
-    return statistics.median(expected / seconds for expected, seconds in pairs)
+    return rows if way is plain else [*rows, Row(f"{name}, overlap with the plain way's boxes", way.overlap(plain), "")]
 
 
 def _target(job: Job, name: str) -> float | None:
@@ -210,16 +196,7 @@ def _target(job: Job, name: str) -> float | None:
     return next((value for key, value in networks.items() if job.experiment.startswith(key)), {}).get(name)
 
 
-def _mean_overlap(boxes: np.ndarray, expected: np.ndarray) -> float:
-    """Return the mean overlap of boxes xywh (steps, 4) on the steps that both have."""
-    steps = min(len(boxes), len(expected))
-    first, second = (
-        np.hstack([array[:steps, :2], array[:steps, :2] + array[:steps, 2:]]) for array in (boxes, expected)
-    )
-    return float(IoU(first.T, second.T).mean())
-
-
-def _machine(job: Job, clips: Sequence[Clip]) -> str:
+def describe_machine(clips: Sequence[Clip]) -> str:
     """Return a sentence about the machine and the frames."""
     threads = f"{torch.get_num_threads()} threads"
     amx = "with amx_bf16" if has_amx_bf16() else "without amx_bf16, so bf16 has no targets"

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +17,8 @@ from pysot.benchmarks.tracking_profile import timed_part
 from pysot.toolkit.datasets.sequence import Dataset
 from pysot.tracker.batch_tracker import BatchTracker
 from pysot.tracker.network import Timer
-from pysot.tracker.siamrpn_tracker import SiamRPNTracker
-from pysot.utils.bbox import init_box_from_region
+from pysot.tracker.one_target import OneTargetTracker
+from pysot.utils.bbox import IoU, init_box_from_region
 from pysot.utils.image import read_image
 
 
@@ -45,7 +46,7 @@ def clips_of(dataset: Dataset) -> list[Clip]:
 class OneTarget:
     """Tracker of one target with the interface of a batch of one."""
 
-    def __init__(self, tracker: PlainTracker | SiamRPNTracker) -> None:
+    def __init__(self, tracker: PlainTracker | OneTargetTracker) -> None:
         self.tracker = tracker
 
     def start(self, images: Sequence[np.ndarray], boxes: Sequence[np.ndarray]) -> None:
@@ -140,6 +141,28 @@ class Way:
             for read, track in zip(self.reading, self.tracking, strict=True)
         ]
 
+    def speed(self, reading: bool = True) -> float:
+        """Return the frames per second of the median repetition, with or without reading."""
+        return 1 / statistics.median(self.frame_seconds(reading))
+
+    def ratio(self, baseline: "Way", reading: bool = True) -> float:
+        """Return the median over the repetitions of the baseline's time per frame over that of this way."""
+        pairs = zip(baseline.frame_seconds(reading), self.frame_seconds(reading), strict=True)
+        return statistics.median(expected / seconds for expected, seconds in pairs)
+
+    def overlap(self, baseline: "Way") -> float:
+        """Return the mean overlap with the baseline's boxes on the steps that both have."""
+        return statistics.mean(map(_mean_overlap, self.boxes, baseline.boxes))
+
+
+def _mean_overlap(boxes: np.ndarray, expected: np.ndarray) -> float:
+    """Return the mean overlap of boxes xywh (steps, 4) on the steps that both have."""
+    steps = min(len(boxes), len(expected))
+    first, second = (
+        np.hstack([array[:steps, :2], array[:steps, :2] + array[:steps, 2:]]) for array in (boxes, expected)
+    )
+    return float(IoU(first.T, second.T).mean())
+
 
 class Runner:
     """Runs ways over clips; images of several targets are read by threads, one per core."""
@@ -169,6 +192,13 @@ class Runner:
             tracking[-1] += time.perf_counter() - began
             boxes = [*boxes[1:], last[0]] if last is not None else boxes
         return reading, tracking, np.array(boxes)
+
+    def repeat(self, way: Way, steps: int) -> None:
+        """Run a way as `run` does, as one more of its repetitions."""
+        reading, tracking, boxes = self.run(way, steps)
+        way.reading.append(reading)
+        way.tracking.append(tracking)
+        way.boxes.append(boxes)
 
     def start(self, way: Way) -> list[np.ndarray]:
         """Start the targets of a way on their first frames, and return these."""

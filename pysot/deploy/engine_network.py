@@ -22,7 +22,15 @@ class EngineNetwork:
     static = False
 
     def __init__(self, package: Package, engine: Engine, provider: str, threads: int = 0) -> None:
-        """Load the graphs of an export; `threads` is the number for one call, 0 the engine's own. See `Engine.open`."""
+        """Load the graphs of an export; `threads` is the number for one call, 0 the engine's own. See `Engine.open`.
+
+        Raises ValueError for the provider int8 and an export that is not quantised.
+        """
+        if provider == "int8" and package.export["precision"] != "int8":
+            raise ValueError(
+                f"{engine.name}:int8 needs a quantised graph, those of {package.folder} are in "
+                f"{package.export['precision']}: export with --precision int8"
+            )
         self.package = package
         self.name = f"{engine.name}:{provider}"
         self._sessions: Mapping[str, Session] = {

@@ -1,4 +1,4 @@
-"""Engine ONNX Runtime: on a CPU, on a GPU (CUDA), on an Ascend NPU (CANN)."""
+"""Engine ONNX Runtime: on a CPU, on a GPU (CUDA, TensorRT), on an Ascend NPU (CANN)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,11 +9,13 @@ import numpy as np
 from pysot.deploy.engine import Engine, Session, graph_inputs
 from pysot.deploy.package import GraphFacts
 
-# Execution providers by their names here, and the package that has them.
-_PROVIDERS = {
-    "cpu": ("CPUExecutionProvider", "onnxruntime"),
-    "cuda": ("CUDAExecutionProvider", "onnxruntime-gpu"),
-    "cann": ("CANNExecutionProvider", "onnxruntime-cann"),
+# Execution providers by their names here, the package that has them, and their options. By default, CUDA rounds the
+# inputs of products to TF32.
+_PROVIDERS: dict[str, tuple[str, str, dict[str, str]]] = {
+    "cpu": ("CPUExecutionProvider", "onnxruntime", {}),
+    "cuda": ("CUDAExecutionProvider", "onnxruntime-gpu", {"use_tf32": "0"}),
+    "tensorrt": ("TensorrtExecutionProvider", "onnxruntime-gpu", {}),
+    "cann": ("CANNExecutionProvider", "onnxruntime-cann", {}),
 }
 
 
@@ -32,7 +34,7 @@ def open_onnxruntime(path: Path, facts: GraphFacts, provider: str, threads: int)
     """Load a graph, see `Engine.open`."""
     import onnxruntime
 
-    name, package = _PROVIDERS[provider]
+    name, package, values = _PROVIDERS[provider]
     if name not in onnxruntime.get_available_providers():
         raise ValueError(
             f"this onnxruntime {onnxruntime.__version__} has no provider {provider}: pip install {package} (instead of "
@@ -43,7 +45,7 @@ def open_onnxruntime(path: Path, facts: GraphFacts, provider: str, threads: int)
     if threads:
         options.intra_op_num_threads = threads
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=[name])
+        session = onnxruntime.InferenceSession(str(path), options, providers=[(name, values)])
     except Exception as error:  # its errors have no common class of their own
         raise RuntimeError(_refusal(path, onnxruntime.__version__, error)) from None
     if session.get_providers()[0] != name:
