@@ -29,6 +29,7 @@ from pysot.toolkit.report.summary import score_text
 from pysot.toolkit.report.text_tables import table
 from pysot.utils.files import find_path
 from pysot.utils.model_load import read_checkpoint
+from pysot.utils.signals import stop_on_signals
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -103,7 +104,10 @@ def main() -> None:
     dataset = load_dataset(args.verify_on, args.datasetdir) if args.verify_on else None
     model = load_network(cfg, read_checkpoint(snapshot), snapshot).eval()
     try:
-        result = export_tracker(model, cfg, snapshot, args.output, options, dataset, _cli.progress_bar, args.data_path)
+        with stop_on_signals("no export was written"):
+            result = export_tracker(
+                model, cfg, snapshot, args.output, options, dataset, _cli.progress_bar, args.data_path
+            )
     except VerificationError as error:
         print(describe(error.result))
         raise

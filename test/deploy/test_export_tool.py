@@ -5,8 +5,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import export as tool
 import onnx
@@ -69,6 +71,20 @@ def export(made, monkeypatch):
         tool.main()
 
     return run
+
+
+def test_sigterm_leaves_nothing(made, tmp_path):
+    line = [sys.executable, ROOT / "tools" / "export.py", "--snapshot", "knows.pth", "--output", tmp_path / "exported"]
+    with subprocess.Popen(list(map(str, line)), cwd=made, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob(".exported.*/track.onnx")):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+        process.terminate()
+        _, text = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "ended by SIGTERM" in text
+    assert list(tmp_path.iterdir()) == []
 
 
 def command(made, *args, code=()):
