@@ -65,6 +65,7 @@ def run_alone(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
         (("loader", "--cfg", "missing.yaml"), "missing.yaml"),
         (("prepare", "--raw", "missing", "."), "unknown set 'missing'"),
         (("eval", "--results", "missing", "VOT2018", "."), "VOT2018"),
+        (("track", "--precisions", "int8"), "only deploy measures it, track takes fp32 and bf16"),
     ],
 )
 def test_given_data_are_not_replaced(tmp_path, arguments, message):
