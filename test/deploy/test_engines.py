@@ -48,7 +48,7 @@ def installed(monkeypatch, *names):
 
 def test_names():
     names = engine_names()
-    assert names[:3] == ["onnxruntime:cpu", "onnxruntime:cuda", "onnxruntime:cann"]
+    assert names[:3] == ["onnxruntime:cpu", "onnxruntime:cuda", "onnxruntime:tensorrt"]
     assert {"openvino:fp32", "openvino:bf16", "openvino:int8", "om:ascend"} <= set(names)
 
 
