@@ -18,7 +18,7 @@ import _cli
 _cli.prepare_process()
 
 from pysot.core.xcorr_export import EXPORT_METHODS
-from pysot.deploy.ascend import PRECISION_MODES, write_om
+from pysot.deploy.ascend import PRECISION_MODES, atc_script, write_om
 from pysot.deploy.export_builder import Verification, VerificationError, export_tracker
 from pysot.deploy.export_graphs import AUTO, OPSETS, ExportOptions
 from pysot.deploy.operators import operator_report
@@ -133,6 +133,8 @@ def check_om(args: argparse.Namespace) -> None:
         raise ValueError(
             "ATC does not take graphs that ONNX Runtime has quantised: export fp32, and quantise with AMCT of CANN"
         )
+    else:
+        atc_script({}, args.soc_version, args.om_precision)  # refuses a wrong chip before the export
 
 
 def describe(result: Verification) -> str:

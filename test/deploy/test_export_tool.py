@@ -73,6 +73,12 @@ def export(made, monkeypatch):
     return run
 
 
+def test_a_wrong_chip_is_refused_before_the_export(export, tmp_path):
+    with pytest.raises(ValueError, match="expected the name of a chip such as Ascend310P3, got '310P3'"):
+        export(tmp_path / "exported", "--format", "om", "--soc_version", "310P3")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_sigterm_leaves_nothing(made, tmp_path):
     line = [sys.executable, ROOT / "tools" / "export.py", "--snapshot", "knows.pth", "--output", tmp_path / "exported"]
     with subprocess.Popen(list(map(str, line)), cwd=made, stderr=subprocess.PIPE, text=True) as process:
