@@ -87,3 +87,21 @@ def graph_inputs(inputs: Sequence[np.ndarray], facts: GraphFacts) -> dict[str, n
         tensor.name: as_images(value) if tensor.name == CROP else value
         for value, tensor in zip(inputs, facts.inputs, strict=True)
     }
+
+
+def compute_in_calls(
+    compute: Callable[[Sequence[np.ndarray]], list[np.ndarray]], inputs: Sequence[np.ndarray], batches: Sequence[int]
+) -> list[np.ndarray]:
+    """Return the outputs for any number of rows, from calls with the `batches` (rising) that a graph takes.
+
+    A call takes at most batches[-1] rows, and is filled up with zeros to the next batch.
+    """
+    parts = []
+    for first in range(0, len(inputs[0]), batches[-1]):
+        rows = [value[first : first + batches[-1]] for value in inputs]
+        count = len(rows[0])
+        missing = next(batch for batch in batches if batch >= count) - count
+        if missing:
+            rows = [np.concatenate([part, np.zeros_like(part, shape=(missing, *part.shape[1:]))]) for part in rows]
+        parts.append([output[:count] for output in compute(rows)])
+    return parts[0] if len(parts) == 1 else [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pysot.deploy.engine import Engine, Session
+from pysot.deploy.engine import Engine, Session, compute_in_calls
 from pysot.deploy.package import Package
 from pysot.tracker.crop_threads import CropThreads
 from pysot.tracker.frame_maths import Array
@@ -73,14 +73,5 @@ class EngineNetwork:
 
     def _run(self, graph: str, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the outputs of a graph for any number of crops."""
-        session, batch, count = self._sessions[graph], self.package.graphs[graph].batch, len(inputs[0])
-        if batch is None or batch == count:
-            return session.run(inputs)
-        parts = []
-        for first in range(0, count, batch):
-            rows = [value[first : first + batch] for value in inputs]
-            missing = batch - len(rows[0])
-            if missing:
-                rows = [np.concatenate([part, np.zeros_like(part, shape=(missing, *part.shape[1:]))]) for part in rows]
-            parts.append([output[: batch - missing] for output in session.run(rows)])
-        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+        session, batch = self._sessions[graph], self.package.graphs[graph].batch
+        return session.run(inputs) if batch is None else compute_in_calls(session.run, inputs, (batch,))

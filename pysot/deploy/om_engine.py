@@ -3,6 +3,7 @@
 The chip is the first that is visible; ASCEND_RT_VISIBLE_DEVICES chooses another.
 """
 
+import functools
 import math
 import threading
 import weakref
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pysot.deploy.ascend import BATCHES, SCRIPT, om_origin
-from pysot.deploy.engine import CROP, Engine, Session, check_inputs
+from pysot.deploy.engine import CROP, Engine, Session, check_inputs, compute_in_calls
 from pysot.deploy.package import GraphFacts
 from pysot.utils.files import file_hash
 
@@ -34,15 +35,7 @@ class _Session:
         check_inputs(inputs, self._facts)
         if self._facts.batch is not None:
             return self._infer(inputs, "static")
-        parts = []
-        for first in range(0, len(inputs[0]), BATCHES[-1]):
-            rows = [value[first : first + BATCHES[-1]] for value in inputs]
-            count = len(rows[0])
-            missing = next(batch for batch in BATCHES if batch >= count) - count
-            if missing:
-                rows = [np.concatenate([part, np.zeros_like(part, shape=(missing, *part.shape[1:]))]) for part in rows]
-            parts.append([output[:count] for output in self._infer(rows, "dymbatch")])
-        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+        return compute_in_calls(functools.partial(self._infer, mode="dymbatch"), inputs, BATCHES)
 
     def _infer(self, inputs: Sequence[np.ndarray], mode: str) -> list[np.ndarray]:
         feeds = [np.ascontiguousarray(value) for value in inputs]
