@@ -159,8 +159,8 @@ def _replace(part: Path, output: Path) -> None:
         output.rename(before)
     try:
         publish_folder(part, output)
-    except OSError:
-        if before.exists():
+    except BaseException:
+        if before.exists() and not output.exists():
             before.rename(output)
         raise
     shutil.rmtree(before, ignore_errors=True)

@@ -1,5 +1,6 @@
 """Engine OpenVINO, on a CPU: in float32, in bfloat16 (fast with amx_bf16), or as the graph says (int8)."""
 
+import functools
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ def open_openvino(path: Path, facts: GraphFacts, provider: str, threads: int) ->
     """Load a graph, see `Engine.open`."""
     import openvino
 
-    core = openvino.Core()
+    core = _core()
     settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _PRECISIONS[provider]}
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
@@ -45,6 +46,18 @@ def open_openvino(path: Path, facts: GraphFacts, provider: str, threads: int) ->
             "accepted, or use onnxruntime:cpu"
         ) from None
     return _Session(compiled, facts)
+
+
+@functools.cache
+def _core() -> Any:
+    """Return OpenVINO's object that loads graphs: one for the process, until that ends.
+
+    On x86 each gives its thread a memory for signal handlers, and of two that are dropped one after the other the last
+    leaves the thread with the memory that the first has freed. The next signal, such as Ctrl-C, ends the process then.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 OPENVINO = Engine("openvino", tuple(_PRECISIONS), ".onnx", "openvino", "pip install openvino", open_openvino)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import importlib.util
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,6 +14,7 @@ from onnx import helper
 from test_export_graphs import STAGES, crops, relative
 
 from export_helpers import small_export
+from helpers import ROOT
 from om_helpers import write_graph
 from pysot.deploy.engine_network import EngineNetwork
 from pysot.deploy.engines import ENGINES, choose_engine, engine_names
@@ -148,6 +151,20 @@ def test_a_graph_that_openvino_refuses(tmp_path):
     )
     with pytest.raises(RuntimeError, match="OpenVINO .* refuses .*graph.onnx: .*or use onnxruntime:cpu"):
         record.open(path, graph_facts(path), provider, 1)
+
+
+def test_a_signal_after_trackers_of_openvino_have_gone(export):
+    """In a process of its own, which the signal ends where OpenVINO has freed the memory of signal handlers."""
+    choose("openvino:fp32")
+    lines = (
+        "import signal, sys; sys.path.insert(0, sys.argv[1]); from pysot.deploy import Tracker",
+        "for _ in range(2): Tracker(sys.argv[2], 'openvino:fp32')",
+        "signal.signal(signal.SIGINT, lambda *_: print('handled'))",
+        "signal.raise_signal(signal.SIGINT)",
+    )
+    line = [sys.executable, "-c", "\n".join(lines), str(ROOT), str(export)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done
 
 
 def test_int8_of_a_graph_that_is_not_quantised(export):

@@ -24,6 +24,7 @@ from pysot.core.xcorr_export import EXPORT_METHODS, depthwise_matmul
 from pysot.deploy import export_builder
 from pysot.deploy.package import read_package
 from pysot.utils.files import file_hash
+from pysot.utils.signals import Interrupted
 
 FILES = ["report.json", "template.onnx", "track.onnx", "tracker.json"]
 # Runs a tool with a limit on the size of its files: writes fail, as on a full disk.
@@ -234,6 +235,20 @@ def test_an_export_that_is_not_the_network(export, exported, tmp_path, monkeypat
     with pytest.raises(RuntimeError, match=words):
         export(tmp_path / "exported")
     assert "track.cls" in capsys.readouterr().out
+    assert names(tmp_path) == ["exported"] and content(tmp_path / "exported") == before
+
+
+@pytest.mark.parametrize("error", [Interrupted(15, "ended"), OSError(errno.EIO, "no disk")])
+def test_an_export_that_cannot_appear(export, exported, tmp_path, monkeypatch, error):
+    """The one that is there comes back, also where the end is a signal."""
+    before = content(exported)
+
+    def fail(part, folder):
+        raise error
+
+    monkeypatch.setattr(export_builder, "publish_folder", fail)
+    with pytest.raises(type(error)):
+        export(tmp_path / "exported")
     assert names(tmp_path) == ["exported"] and content(tmp_path / "exported") == before
 
 
