@@ -48,8 +48,8 @@ def parse_arguments() -> argparse.Namespace:
         "--xcorr",
         choices=(AUTO, *EXPORT_METHODS),
         default=AUTO,
-        help="how to correlate: matmul (a batched matrix product) and shift (sums of products) are taken by every "
-        "program; grouped (a convolution with the template as its weights) by ONNX Runtime (default: auto, matmul)",
+        help="how to correlate: shift (sums of products) and matmul (a batched matrix product) are taken by every "
+        "program; grouped (a convolution with the template as its weights) by ONNX Runtime (default: auto, shift)",
     )
     parser.add_argument("--opset", type=int, default=17, help=f"ONNX opset, {OPSETS[0]} to {OPSETS[-1]} (default: 17)")
     parser.add_argument(

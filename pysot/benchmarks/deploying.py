@@ -32,10 +32,10 @@ BATCHES = (1, 8)  # a batch of 1 is one stream
 # Exports in fp32 by the ends of the names of their ways, and their options. Batches have that of any batch.
 ONE_STREAM, ANY_BATCH = "", ", any batch"
 EXPORTS: dict[str, dict[str, Any]] = {
-    ONE_STREAM: {"xcorr": "matmul"},
-    ANY_BATCH: {"xcorr": "matmul", "batch": None},
+    ONE_STREAM: {"xcorr": "shift"},
+    ANY_BATCH: {"xcorr": "shift", "batch": None},
     ", grouped": {"xcorr": "grouped"},
-    ", shift": {"xcorr": "shift"},
+    ", matmul": {"xcorr": "matmul"},
 }
 # Engines by precision.
 ENGINES = {

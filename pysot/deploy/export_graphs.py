@@ -42,7 +42,7 @@ class ExportOptions:
 
     precision   fp32; fp16: weights and most activations, as trackers of torch do; or int8, for which the graphs are
                 written in fp32, see `export_int8`. Inputs and outputs are float32 in any case
-    xcorr       a name of EXPORT_METHODS, or auto: matmul
+    xcorr       a name of EXPORT_METHODS, or auto: shift, on a CPU the fastest without dynamic weights
     opset       of ONNX
     batch       search crops of a call, None for any; then template and masks also take any number, otherwise one
     """
@@ -55,7 +55,7 @@ class ExportOptions:
     @property
     def method(self) -> str:
         """Return the name in EXPORT_METHODS."""
-        return "matmul" if self.xcorr == AUTO else self.xcorr
+        return "shift" if self.xcorr == AUTO else self.xcorr
 
     def check(self) -> None:
         """Raise ValueError for an opset that is not written, and for a batch that the method does not allow."""
@@ -63,7 +63,7 @@ class ExportOptions:
             raise ValueError(f"opset: expected {OPSETS[0]} to {OPSETS[-1]}, got {self.opset}")
         if self.method == "grouped" and self.batch is None:
             raise ValueError(
-                "a grouped convolution has its batch in the number of its groups: take --xcorr matmul or shift, or "
+                "a grouped convolution has its batch in the number of its groups: take --xcorr shift or matmul, or "
                 "--batch with a number"
             )
 

@@ -42,7 +42,7 @@ def open_openvino(path: Path, facts: GraphFacts, provider: str, threads: int) ->
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise RuntimeError(
-            f"OpenVINO {openvino.__version__} refuses {path}: {reason}. A graph with --xcorr matmul and --opset 17 is "
+            f"OpenVINO {openvino.__version__} refuses {path}: {reason}. A graph with --xcorr shift and --opset 17 is "
             "accepted, or use onnxruntime:cpu"
         ) from None
     return _Session(compiled, facts)

@@ -112,7 +112,7 @@ def _opset_reason(each: OperatorCount) -> Reason | None:
 def _conv(node: onnx.NodeProto, constants: Constants) -> Reason | None:
     if node.input[1] in constants:
         return None
-    return "its weights are not constant (dynamic weights): export with --xcorr matmul or shift", True
+    return "its weights are not constant (dynamic weights): export with --xcorr shift or matmul", True
 
 
 def _pad(node: onnx.NodeProto, constants: Constants) -> Reason | None:

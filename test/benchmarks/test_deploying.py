@@ -43,7 +43,7 @@ def test_rows(job):
     pytest.importorskip("openvino")
     rows, words = deploy(job)
     values = {row.name: row for row in rows}
-    forms = ("one stream", "batch 3", "one stream, any batch", "one stream, grouped", "one stream, shift")
+    forms = ("one stream", "batch 3", "one stream, any batch", "one stream, grouped", "one stream, matmul")
     ways = [f"{engine} fp32, {form}" for engine in ("onnxruntime", "openvino") for form in forms]
     for way in ways:
         assert values[f"{way}, overlap with torch's boxes"].value > 0.999

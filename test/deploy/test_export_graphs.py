@@ -127,7 +127,7 @@ def test_opsets(opset, tmp_path):
     ("options", "message"),
     [
         ({"opset": 13}, "opset: expected 14 to 20, got 13"),
-        ({"xcorr": "grouped", "batch": None}, "take --xcorr matmul or shift"),
+        ({"xcorr": "grouped", "batch": None}, "take --xcorr shift or matmul"),
     ],
 )
 def test_refused(options, message):

@@ -20,7 +20,7 @@ import _cli
 from export_helpers import small_export
 from helpers import ROOT, small_model, tiny_benchmark, tiny_config, tiny_mask_config
 from pysot.core.stored_config import config_text
-from pysot.core.xcorr_export import EXPORT_METHODS, depthwise_matmul
+from pysot.core.xcorr_export import EXPORT_METHODS, depthwise_shift
 from pysot.deploy import export_builder
 from pysot.deploy.package import read_package
 from pysot.utils.files import file_hash
@@ -114,7 +114,7 @@ def test_the_command(made, tmp_path):
     assert package.checkpoint == {"file": "knows.pth", "sha256": file_hash(made / "knows.pth")}
     assert {key: value for key, value in package.export.items() if key != "versions"} == {
         "precision": "fp32",
-        "xcorr": "matmul",
+        "xcorr": "shift",
         "opset": 17,
         "batch": 1,
     }
@@ -132,7 +132,7 @@ def test_the_command(made, tmp_path):
 
 def test_scores_of_both_and_a_second_export(export, exported, tmp_path, capsys):
     (exported / "left over.onnx").write_text("")
-    export(tmp_path / "exported", "--batch", "dynamic", "--opset", "18", "--xcorr", "shift")
+    export(tmp_path / "exported", "--batch", "dynamic", "--opset", "18", "--xcorr", "matmul")
     assert names(tmp_path) == ["exported"] and names(tmp_path / "exported") == FILES
     text = capsys.readouterr().out
     assert re.search(r"\|\s+torch fp32\s+\|", text) and re.search(r"\|\s+onnxruntime fp32\s+\|", text), text
@@ -141,7 +141,7 @@ def test_scores_of_both_and_a_second_export(export, exported, tmp_path, capsys):
     report = json.loads((exported / "report.json").read_text())
     assert set(report["scores"]) == set(report["frames_per_second"]) == {"torch fp32", "onnxruntime fp32"}
     form = read_package(exported).export
-    assert (form["batch"], form["opset"], form["xcorr"]) == ("dynamic", 18, "shift")
+    assert (form["batch"], form["opset"], form["xcorr"]) == ("dynamic", 18, "matmul")
     assert onnx.load(tmp_path / "exported" / "track.onnx").opset_import[0].version == 18
 
 
@@ -203,7 +203,7 @@ def test_a_full_disk(made, export, exported, tmp_path, monkeypatch):
         (("--snapshot", "gone.pth"), "gone.pth"),
         (("--cfg", "mask.yaml"), "checkpoint without mask_head.*leave out the other one"),
         (("--opset", "99"), "opset: expected 14 to 20, got 99"),
-        (("--batch", "dynamic", "--xcorr", "grouped"), "take --xcorr matmul or shift"),
+        (("--batch", "dynamic", "--xcorr", "grouped"), "take --xcorr shift or matmul"),
         (("--verify-on", "GONE"), "GONE"),
         (("--precision", "int8"), "training sets of a config, which checkpoints do not know: add --cfg"),
         (("--precision", "int8", "--cfg", "config.yaml"), "DATASET.QUICKSTART.ANNO: .*found nothing. Prepare the data"),
@@ -228,9 +228,9 @@ def test_an_export_that_is_not_the_network(export, exported, tmp_path, monkeypat
     before = content(exported)
 
     def wrong(search, kernel):
-        return depthwise_matmul(search, kernel) * 1.01
+        return depthwise_shift(search, kernel) * 1.01
 
-    monkeypatch.setitem(EXPORT_METHODS, "matmul", (wrong, EXPORT_METHODS["matmul"][1]))
+    monkeypatch.setitem(EXPORT_METHODS, "shift", (wrong, EXPORT_METHODS["shift"][1]))
     words = "the exported network is not that of torch, nothing was written: track.cls differs by .* of its largest"
     with pytest.raises(RuntimeError, match=words):
         export(tmp_path / "exported")

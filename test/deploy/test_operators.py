@@ -69,7 +69,7 @@ def test_dynamic_weights(tmp_path):
     inputs = {"x": IMAGE, "w": ("float32", (4, 3, 3, 3))}
     (found,) = refused(graph_of(tmp_path, helper.make_node("Conv", ["x", "w"], ["y"]), inputs=inputs))
     assert found.certain and found.operator == "Conv"
-    assert found.reason == "its weights are not constant (dynamic weights): export with --xcorr matmul or shift"
+    assert found.reason == "its weights are not constant (dynamic weights): export with --xcorr shift or matmul"
 
 
 def test_weights_that_are_computed_from_constants(tmp_path):
