@@ -1,5 +1,6 @@
 """Requests to stop, and the time until a process has ended, for any wait of its main thread."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import time
 import pytest
 
 from helpers import ROOT
-from pysot.utils.signals import StopRequest, time_limit
+from pysot.utils.signals import Interrupted, StopRequest, stop_on_signals, time_limit
 
 WAITING = """
 import sys
@@ -23,12 +24,6 @@ with signals.stop_on_signals() as request:
     lock, own = ctypes.CDLL(None).pthread_mutex_lock, ctypes.create_string_buffer(64)
     lock(own)
     lock(own)  # forever: no signal ends it
-"""
-
-SIGNALLED = """
-import signal, sys
-sys.path.insert(0, {root!r})
-from pysot.utils.signals import Interrupted, stop_on_signals
 """
 
 
@@ -52,34 +47,22 @@ def test_a_process_that_never_returns_to_python_is_ended(saves, count, least, mo
     assert f"did not end within {3 if least > 2 else 1} s of {signal.Signals(signum).name}" in text, text
 
 
-def _run(lines: str) -> subprocess.CompletedProcess:
-    """Run `lines` in a process of their own: a signal that comes too late would end the tests with it."""
-    return subprocess.run(
-        [sys.executable, "-c", SIGNALLED.format(root=str(ROOT)) + lines], capture_output=True, text=True
-    )
-
-
 def test_a_first_signal_is_a_request_where_there_is_a_state_to_save():
-    ended = _run("""
-with stop_on_signals() as request:
-    request.saves = True
-    signal.raise_signal(signal.SIGTERM)
-    print(request.signum)
-    try:
-        signal.raise_signal(signal.SIGINT)
-    except Interrupted as error:
-        print(error)
-print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
-""")
-    assert ended.stdout == "15\ninterrupted twice: the step under way is lost\nTrue\n" and not ended.returncode, ended
+    with stop_on_signals() as request:
+        request.saves = True
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.05)
+        assert request.signum == signal.SIGTERM
+        with pytest.raises(Interrupted, match="interrupted twice"):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.05)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_a_first_signal_ends_at_once_where_there_is_none():
-    ended = _run("""
-with stop_on_signals():
-    signal.raise_signal(signal.SIGINT)
-""")
-    assert "Interrupted: ended by SIGINT; there was nothing to save" in ended.stderr and ended.returncode == 1, ended
+    with stop_on_signals(), pytest.raises(Interrupted, match="ended by SIGINT; there was nothing to save"):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
 
 
 def test_a_request_to_another_process_is_no_signal_here():
