@@ -26,7 +26,7 @@ class _Session:
         if not hasattr(self._local, "request"):
             self._local.request = self._model.create_infer_request()
         outputs = self._local.request.infer(graph_inputs(inputs, self._facts), share_inputs=True)
-        return [np.array(outputs[tensor.name]) for tensor in self._facts.outputs]
+        return [outputs[tensor.name] for tensor in self._facts.outputs]
 
 
 def open_openvino(path: Path, facts: GraphFacts, provider: str, threads: int) -> Session:
