@@ -135,6 +135,12 @@ def test_refused(options, message):
         ExportOptions(**options).check()
 
 
+def test_graphs_are_simplified(tmp_path):
+    """torch writes several times as many operators."""
+    small_export(tmp_path / "exported", xcorr="matmul")
+    assert len(onnx.load(tmp_path / "exported" / "track.onnx").graph.node) < 100
+
+
 def test_graphs_have_no_paths_of_the_exporting_machine(tmp_path):
     small_export(tmp_path / "exported", "nano")
     for path in (tmp_path / "exported").iterdir():
