@@ -255,6 +255,7 @@ def test_outputs_are_kept(export, engine):
 def test_a_fixed_batch_is_filled_up(tmp_path):
     small_export(tmp_path / "exported", batch=2)
     package = read_package(tmp_path / "exported")
+    assert package.graphs["track"].inputs[0].shape[0] == 2
     network = EngineNetwork(package, *choose_engine("onnxruntime:cpu"), 1)
     template, search = crops(3, 127), crops(3, 255, seed=1)
     state = network.template(template)
