@@ -9,7 +9,7 @@ import numpy as np
 
 from pysot.tracker import frame_maths as maths
 from pysot.tracker.crop_threads import CropThreads
-from pysot.tracker.network import Found, Group, Network, Timer, untimed
+from pysot.tracker.network import Found, Group, StepSource, Timer, untimed
 from pysot.tracker.settings import TrackSettings
 from pysot.tracker.target_mask import TargetMask
 from pysot.utils.bbox import check_box
@@ -55,7 +55,7 @@ class BatchTracker:
 
     def __init__(
         self,
-        network: Network,
+        network: StepSource,
         settings: TrackSettings | Callable[[], TrackSettings],
         slots: int = 1,
         long_term: bool = False,

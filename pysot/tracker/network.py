@@ -43,16 +43,30 @@ class Found(NamedTuple):
     masks: np.ndarray | None = None
     squares: np.ndarray | None = None
 
+    def take(self, targets: Sequence[int]) -> "Found":
+        """Return the result of some of the targets."""
+        return Found(*(None if values is None else values[targets] for values in self))  # type: ignore[arg-type]
 
-class Network(Protocol):
-    """Network of a tracker. It has no template of its own, so that trackers and threads may share it.
 
-    Crops are uint8 (N, H, H, 3) BGR.
-    """
+class StepSource(Protocol):
+    """What a tracker is made around."""
 
     @property
     def masks(self) -> bool:
         """True if targets get masks."""
+
+    def check_memory(self, count: int) -> None:
+        """Raise MemoryError with numbers if `count` targets need more memory than is free."""
+
+    def make_step(self, slots: int, threads: CropThreads, last: "Step | None") -> "Step":
+        """Return the step that a tracker with `slots` places computes: its `last` one, unless the network has moved."""
+
+
+class Network(StepSource, Protocol):
+    """Network of a tracker. It has no template of its own, so that trackers and threads may share it.
+
+    Crops are uint8 (N, H, H, 3) BGR.
+    """
 
     @property
     def static(self) -> bool:
@@ -72,12 +86,6 @@ class Network(Protocol):
 
     def host(self, values: Array) -> np.ndarray:
         """Return a result of the maths as float64 of NumPy."""
-
-    def check_memory(self, count: int) -> None:
-        """Raise MemoryError with numbers if `count` targets need more memory than is free."""
-
-    def make_step(self, slots: int, threads: CropThreads, last: "Step | None") -> "Step":
-        """Return the step that a tracker with `slots` places computes: its `last` one, unless the network has moved."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ class TrackSettings:
     """Values of the TRACK and ANCHOR or POINT sections of the config, see pysot/core/config.py.
 
     Sizes are pixels of the network input. With `points` the network has no anchors: `ratios` and `scales` are unused.
+    For `find_targets` of several targets, the first three may be arrays (N, 1) with a number for each.
     """
 
     penalty_k: float

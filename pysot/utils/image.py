@@ -157,9 +157,19 @@ def crop_square(
     Pixels outside the image are `fill` (one number per channel, truncated to uint8 as in the original). Memory is
     limited by the visible part and the output, however large `side` is. A `side` below one pixel counts as one.
     """
+    return cut_square(image, pixel_square(center, side), out_side, fill)
+
+
+def pixel_square(center: Sequence[float] | np.ndarray, side: float) -> tuple[int, int, int]:
+    """Return the square of pixels that `crop_square` cuts: left, top, side."""
     side = max(1, int(side))
     offset = (side + 1) / 2
-    left, top = int(np.floor(center[0] - offset + 0.5)), int(np.floor(center[1] - offset + 0.5))
+    return int(np.floor(center[0] - offset + 0.5)), int(np.floor(center[1] - offset + 0.5)), side
+
+
+def cut_square(image: np.ndarray, square: tuple[int, int, int], out_side: int, fill: ArrayLike) -> np.ndarray:
+    """Cut a square of `pixel_square` and scale it, as `crop_square` does."""
+    left, top, side = square
     height, width = image.shape[:2]
     if left >= 0 and top >= 0 and left + side <= width and top + side <= height:
         patch = image[top : top + side, left : left + side]
