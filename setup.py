@@ -15,6 +15,7 @@ OPENVINO = ["openvino>=2026.1"]
 PHOTOS = ["scikit-image>=0.22"]
 EXPORT = [*TRAIN, *DEPLOY, "onnx>=1.19", "onnxslim>=0.1.80", *PHOTOS]
 COCO = ["pycocotools>=2.0.7"]
+TUNE = [*TRAIN, "optuna>=4.9", "scipy>=1.11", "plotly>=6"]
 
 setup(
     name="pysot",
@@ -41,11 +42,13 @@ setup(
         "export": EXPORT,
         "quickstart": PHOTOS,
         "masks": COCO,
+        "tune": TUNE,
         "npu": [*TRAIN, "torch_npu>=2.6"],
         "test": [
             *EXPORT,
             *(f'{name}; platform_machine != "aarch64"' for name in OPENVINO),
             *COCO,
+            *TUNE,
             "pytest>=8",
             "hypothesis>=6.100",
             "ruff>=0.9",

@@ -1,16 +1,21 @@
-"""Explain why torch cannot be imported: at the start of a tool, and where a tool imports it once it needs it."""
+"""Explain why torch or another package cannot be imported: at the start of a tool, or where it needs torch first."""
 
 import contextlib
 import sys
 from collections.abc import Iterator
 from types import TracebackType
 
+# Packages that only some tools need, and the extra of setup.py that installs them.
+_EXTRAS = {"optuna": "tune", "plotly": "tune", "onnx": "export", "onnxslim": "export"}
 _OF_TRAINING = ("torch", "yacs", "tensorboardX")  # what the extra `train` of setup.py installs
 
 
 def explain_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print the reason and the remedy if torch cannot be imported because of torch_npu (an exception hook)."""
+    """Print the reason and the remedy if torch, or the package of an extra, cannot be imported (an exception hook)."""
     reason = _reason(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+        extra = _EXTRAS[error.name]
+        reason = f"{error.name} is not installed: pip install -r requirements.txt, or pip install '.[{extra}]'"
     if reason is None:
         sys.__excepthook__(kind, error, trace)
         return

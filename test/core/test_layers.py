@@ -17,10 +17,11 @@ MAY_IMPORT = {
     "engine": {"engine", "models", "toolkit", "core", "utils"},
     "tracker": {"tracker", "models", "core", "utils"},
     "deploy": {"deploy", "tracker", "models", "toolkit", "core", "utils"},
+    "tuning": {"tuning", "tracker", "toolkit", "core", "utils"},
     "pysot": {"load", "toolkit"},  # when they are first used
     "load.py": {"tracker", "engine", "toolkit", "models", "core", "utils"},
     # No other package may import the benchmarks.
-    "benchmarks": {"benchmarks", "deploy", "tracker", "engine", "toolkit", "datasets", "models", "core", "utils"},
+    "benchmarks": {"benchmarks", "tuning", "deploy", "tracker", "engine", "toolkit", "datasets", "models", "core", "utils"},
 }
 BUILDERS_MAY_IMPORT = {"validation_builder.py": {"tracker"}, "export_builder.py": {"datasets"}}
 # Packages of the toolkit in order of imports: each may import those before it.

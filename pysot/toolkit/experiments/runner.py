@@ -144,7 +144,9 @@ class _Ledger:
     def open_tasks(self, sequences: Iterable[Sequence], tasks_of: Callable[[Sequence], list[Task]]) -> Iterator[Task]:
         """Yield the tasks without a valid result; report sequences that have none."""
         for sequence in sequences:
-            tasks = [task for task in tasks_of(sequence) if not _is_valid(task, self.protocol.written_result(task))]
+            tasks = [
+                task for task in tasks_of(sequence) if not has_valid_result(task, self.protocol.written_result(task))
+            ]
             if tasks:
                 self.open[sequence.name] = _OpenSequence(sequence, len(tasks))
                 yield from tasks
@@ -156,7 +158,7 @@ class _Ledger:
         """Write the result of a task, or keep its exception; report its sequence after the last one."""
         entry = self.open[task.sequence.name]
         entry.remaining -= 1
-        error = _save(task, outcome) if isinstance(outcome, Trajectory) else outcome
+        error = save_result(task, outcome) if isinstance(outcome, Trajectory) else outcome
         if isinstance(outcome, Trajectory) and error is None:
             entry.trajectory = outcome
         else:
@@ -178,7 +180,7 @@ class _Ledger:
             self.on_sequence(sequence, state, trajectory)
 
 
-def _save(task: Task, trajectory: Trajectory) -> ValueError | None:
+def save_result(task: Task, trajectory: Trajectory) -> ValueError | None:
     """Write the result of a task; return the error if it can't be written in its form."""
     try:
         save_target_masks(task.path, trajectory)
@@ -188,7 +190,7 @@ def _save(task: Task, trajectory: Trajectory) -> ValueError | None:
     return None
 
 
-def _is_valid(task: Task, path: Path) -> bool:
+def has_valid_result(task: Task, path: Path) -> bool:
     """Return whether a file exists and is a valid result of a task."""
     if not path.exists():
         return False

@@ -1,0 +1,97 @@
+"""A page that shows a search: its history, the scores over the settings, and the best ones."""
+
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import plotly.graph_objects as go
+from optuna import visualization
+from plotly.offline import get_plotlyjs
+
+from pysot.tuning.search import Scored
+from pysot.tuning.study import Study
+from pysot.utils.files import atomic_write
+
+_BEST = 10  # settings in the table
+_MARGIN = {"l": 60, "r": 20, "t": 30, "b": 50}
+_STYLE = (
+    "body{font:16px system-ui,sans-serif;margin:2rem auto;max-width:1100px;padding:0 1rem;color:#222;background:#fff}"
+    "table{border-collapse:collapse}td,th{padding:.3rem .8rem;border-bottom:1px solid #ddd;text-align:right}"
+    "td:first-child,th:first-child{text-align:left}"
+)
+
+
+def write_page(path: Path, title: str, study: Study, measure: str, remark: str, scored: Sequence[Scored]) -> None:
+    """Write the page of a study to an HTML file that needs no other file.
+
+    `measure` is the name of the score that ranks the settings, `remark` says on which sequences; `scored` are the rows
+    of the first table.
+    """
+    parts = [f"<h1>{html.escape(title)}</h1>", f"<p>{html.escape(remark)}</p>", _scored_table(scored, measure)]
+    counts = study.count()
+    parts.append(f"<p>{counts['finished']} settings finished, {counts['pruned']} were pruned.</p>")
+    for head, words, figure in _figures(study, measure):
+        parts.append(f"<h2>{head}</h2><p>{words}</p>{figure.to_html(full_html=False, include_plotlyjs=False)}")
+    parts.append(f"<h2>Best settings</h2>{_best_table(study, measure)}")
+    with atomic_write(path) as stream:
+        stream.write(
+            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+            f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
+            f"<script>{get_plotlyjs()}</script></head><body>{''.join(parts)}</body></html>"
+        )
+
+
+def _figures(study: Study, measure: str) -> list[tuple[str, str, go.Figure]]:
+    """Return heads, explanations and figures."""
+    finished, names = study.finished, [parameter.name for parameter in study.space.parameters]
+    figures = [
+        (
+            "History",
+            f"Each dot is a finished setting in the order of the search; the line is the best {measure} so far.",
+            visualization.plot_optimization_history(study.study, target_name=measure),
+        )
+    ]
+    varied = [name for name in names if len({trial.params[name] for trial in finished}) > 1]
+    if varied:
+        words = f"{measure} of the finished settings over each number; darker dots came later."
+        figures.append(
+            ("Each number", words, visualization.plot_slice(study.study, params=varied, target_name=measure))
+        )
+    if len(varied) > 1:
+        words = f"{measure} between the finished settings (dots), interpolated; lighter is better."
+        figure = visualization.plot_contour(study.study, params=varied, target_name=measure)
+        figure.update_layout(height=min(1000, 320 * len(varied)))
+        figures.append(("Landscape", words, figure))
+    for _, _, figure in figures:
+        figure.update_layout(title=None, margin=_MARGIN, template="plotly_white")
+    return figures
+
+
+def _scored_table(scored: Sequence[Scored], measure: str) -> str:
+    """Return the table of the best setting and the config's own."""
+    rows = [["setting", f"{measure}, tuned on", f"{measure}, kept aside"]]
+    for each in scored:
+        held_out = "" if each.held_out is None else f"{each.held_out:.3f}"
+        rows.append([describe(each.values), f"{each.tuned:.3f}", held_out])
+    return _table(rows)
+
+
+def _best_table(study: Study, measure: str) -> str:
+    rows = [["setting", measure]]
+    for trial in study.finished[:_BEST]:
+        rows.append([describe(study.space.values(trial.params)), f"{trial.values[0]:.4f}"])
+    return _table(rows)
+
+
+def describe(values: Mapping[str, float]) -> str:
+    """Return values of TRACK as text; none are those of the config."""
+    return ", ".join(f"{key} {value:g}" for key, value in values.items()) or "the config's"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of HTML; the first row is its head."""
+    cells = [
+        "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row)
+        for row, tag in zip(rows, ["th", *["td"] * (len(rows) - 1)], strict=True)
+    ]
+    return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
