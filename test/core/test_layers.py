@@ -21,7 +21,18 @@ MAY_IMPORT = {
     "pysot": {"load", "toolkit"},  # when they are first used
     "load.py": {"tracker", "engine", "toolkit", "models", "core", "utils"},
     # No other package may import the benchmarks.
-    "benchmarks": {"benchmarks", "tuning", "deploy", "tracker", "engine", "toolkit", "datasets", "models", "core", "utils"},
+    "benchmarks": {
+        "benchmarks",
+        "tuning",
+        "deploy",
+        "tracker",
+        "engine",
+        "toolkit",
+        "datasets",
+        "models",
+        "core",
+        "utils",
+    },
 }
 BUILDERS_MAY_IMPORT = {"validation_builder.py": {"tracker"}, "export_builder.py": {"datasets"}}
 # Packages of the toolkit in order of imports: each may import those before it.
