@@ -18,6 +18,7 @@ from pysot.toolkit.datasets import load_dataset, missing_frames
 from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.report.text_tables import table
 from pysot.tracker.tracker_builder import results_fingerprint
+from pysot.tuning.call_sizes import CallSizes
 from pysot.tuning.page import describe, write_page
 from pysot.tuning.rounds import Stopped
 from pysot.tuning.scores import DEFAULT_HOLD_OUT, Split, split_dataset
@@ -97,7 +98,8 @@ def open_search(args: argparse.Namespace) -> Iterator[Tuning]:
         def is_stopped() -> bool:
             return bool(stop.signum)
 
-        make_lockstep = functools.partial(build_lockstep, model, cfg, protocol, workers, is_stopped)
+        sizes = CallSizes(cfg.TRACK.EXEMPLAR_SIZE)
+        make_lockstep = functools.partial(build_lockstep, model, cfg, protocol, sizes, workers, is_stopped)
         search = Search(
             study, split, protocol, make_setting, make_lockstep, unfinished, _cli.progress_bar, args.seed, is_stopped
         )

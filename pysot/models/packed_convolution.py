@@ -45,6 +45,17 @@ class PackedConv2d(nn.Module):
         return convolve.binary(x, other, *layer, "add", 1.0, self.activation, self.limits, "")
 
 
+class RowLinear(nn.Module):
+    """Linear layer for (B, C) that computes each row alone, so that its digits do not depend on how many there are."""
+
+    def __init__(self, layer: nn.Linear):
+        super().__init__()
+        self.weight, self.bias = layer.weight, layer.bias
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([nn.functional.linear(row, self.weight, self.bias) for row in x.split(1)])
+
+
 def pack_convolutions(module: nn.Module, call: Callable[[], object]) -> None:
     """Replace the convolutions of a module on a CPU, where this torch and this processor can.
 
@@ -70,15 +81,18 @@ def packed_copy(module: fx.GraphModule, x: torch.Tensor) -> fx.GraphModule:
 
     An addition to the output of a convolution, and a ReLU, are merged into it where they follow at once. oneDNN's ReLU
     turns NaN into 0, which would hide a damaged network: no ReLU is merged if a weight is not finite, and the module is
-    to be one whose inputs are finite, such as a backbone. What is not packed is shared with `module`.
+    to be one whose inputs are finite, such as a backbone. Linear layers become `RowLinear`. What is not packed is
+    shared with `module`.
     """
     ShapeProp(module).propagate(x)
     is_finite = all(bool(parameter.isfinite().all()) for parameter in module.parameters())
     graph = copy.deepcopy(module.graph)
     layers = {node: module.get_submodule(node.target) for node in graph.nodes if node.op == "call_module"}
     calls = Counter(node.target for node in layers)
-    packed = {}
+    packed: dict[str, nn.Module] = {}
     for node, layer in layers.items():
+        if type(layer) is nn.Linear:
+            packed[node.target] = RowLinear(layer)
         if not can_pack(layer) or calls[node.target] > 1:
             continue
         activation: type[nn.Module] | None = None

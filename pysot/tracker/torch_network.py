@@ -87,8 +87,8 @@ class TorchNetwork:
 
     Changes of the model's weights are followed at the next `template` call, and so is a move to another device; only
     changes through `.data` of a parameter are not noticed. `crop_sizes` are the pixels per side of template and search
-    crops that are to be fast; others work. `copy` is the folded copy in use, None before the first template. With
-    `masks`, the model is a SiamMask.
+    crops that are to be fast; others work. `copy` is the folded copy in use, None before the first template. `most` are
+    the crops of one call, None for what is fastest on the device. With `masks`, the model is a SiamMask.
     """
 
     def __init__(
@@ -103,6 +103,7 @@ class TorchNetwork:
         self.execution = execution or Execution()
         self.crop_sizes = crop_sizes
         self.copy: Copy | None = None
+        self.most: int | None = None
         check_precision(self.device, self.execution.precision, key="TRACK.PRECISION")
         if self.execution.compiled:  # takes seconds, which should not be those of a frame
             self._shared_copy()
@@ -141,7 +142,7 @@ class TorchNetwork:
         The features for `refine` come in parts, as they are computed.
         """
         assert self.copy is not None  # a target starts first
-        most = self._form.most.get(self.execution.precision, len(crops))
+        most = self.most or self._form.most.get(self.execution.precision, len(crops))
         parts = [slice(first, first + most) for first in range(0, len(crops), most)]
         outputs = [self.copy.match([rows[part] for rows in state], self._images(crops[part])) for part in parts]
         cls, loc, *features = zip(*outputs, strict=True)
@@ -175,7 +176,7 @@ class TorchNetwork:
 
     def check_memory(self, count: int) -> None:
         copy, free = self._shared_copy(), free_memory(self.device)
-        side, most = self.crop_sizes[1], self._form.most.get(self.execution.precision, count)
+        side, most = self.crop_sizes[1], self.most or self._form.most.get(self.execution.precision, count)
         pixel_bytes = _CROP_BYTES if self._crops_on_device else 3
         each, shared = pixel_bytes * side * side + copy.target_bytes + _MATHS_BYTES, most * copy.call_bytes
         if most >= count:

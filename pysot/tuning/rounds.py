@@ -14,6 +14,7 @@ from pysot.toolkit.protocol import Protocol, Task
 from pysot.tracker.batch_tracker import BatchTracker
 from pysot.tracker.network import Network
 from pysot.tracker.settings import TrackSettings
+from pysot.tuning.call_sizes import CallSizes
 from pysot.tuning.lockstep import Outcome, follow
 from pysot.tuning.shared_network import SharedNetwork
 
@@ -52,10 +53,10 @@ class Stopped(BaseException):
 class Lockstep:
     """Tracks a data set with several settings of one network.
 
-    `make_network` returns a network for one thread, `workers` is the number of threads, each of which follows one
-    sequence; with `long_term`, trackers have a lost state. on_frames(count) gets the frames times settings that were
-    tracked since the last call, from any thread. When is_stopped() is true, the threads end at their next frame with
-    the exception Stopped.
+    `make_network` returns a network for one thread, `sizes` are those of its calls. `workers` is the number of threads,
+    each of which follows one sequence; with `long_term`, trackers have a lost state. on_frames(count) gets the frames
+    times settings that were tracked since the last call, from any thread. When is_stopped() is true, the threads end at
+    their next frame with the exception Stopped.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Lockstep:
         dataset: Dataset,
         protocol: Protocol,
         make_network: Callable[[], Network],
+        sizes: CallSizes,
         long_term: bool,
         workers: int,
         on_frames: Callable[[int], None] = lambda count: None,
@@ -74,7 +76,7 @@ class Lockstep:
                 "another experiment"
             )
         self.dataset, self.protocol = dataset, protocol
-        self.make_network, self.long_term = make_network, long_term
+        self.make_network, self.sizes, self.long_term = make_network, sizes, long_term
         self.workers = min(workers, len(dataset))
         self.on_frames = on_frames
         self.work = Work()
@@ -110,7 +112,7 @@ class Lockstep:
     def _follow(self, name: str, settings: Sequence[Setting]) -> list[tuple[Task, Setting, Outcome]]:
         """Track a sequence with settings; return the outcomes that are new."""
         sequence = self.dataset.only([name]).sequences[0]
-        shared = SharedNetwork(self._take_network())
+        shared = SharedNetwork(self._take_network(), self.sizes)
         trackers = [BatchTracker(shared, setting.settings, long_term=self.long_term) for setting in settings]
         results = []
         for tasks in zip(*(self.protocol.tasks(self.dataset, sequence, each.folder) for each in settings), strict=True):

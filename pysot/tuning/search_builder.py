@@ -1,6 +1,5 @@
 """Build the parts of a search from a config: its space, the settings of a tracker, and what tracks them."""
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,9 +11,12 @@ from pysot.core.config_check import check_config
 from pysot.core.stored_config import config_text
 from pysot.toolkit.datasets.sequence import Dataset
 from pysot.toolkit.protocol import Protocol
+from pysot.tracker.network import Network
 from pysot.tracker.settings import Execution
 from pysot.tracker.siamrpn_tracker import network_of
+from pysot.tracker.torch_network import TorchNetwork
 from pysot.tracker.tracker_builder import TRACKERS, results_fingerprint, track_settings
+from pysot.tuning.call_sizes import MOST, CallSizes
 from pysot.tuning.rounds import Lockstep, Setting
 from pysot.tuning.space import Parameter, Space, read_parameter, result_name
 
@@ -59,18 +61,25 @@ def build_lockstep(
     model: nn.Module,
     cfg: CfgNode,
     protocol: Protocol,
+    sizes: CallSizes,
     workers: int,
     is_stopped: Callable[[], bool],
     dataset: Dataset,
     on_frames: Callable[[int], None],
 ) -> Lockstep:
-    """Return what tracks a data set with settings of a network; `is_stopped` is that of `Lockstep`.
+    """Return what tracks a data set with settings of a network; `sizes` and `is_stopped` are those of `Lockstep`.
 
     Crops are cut on the host.
     """
     tracker_type, execution = TRACKERS[cfg.TRACK.TYPE], Execution(cfg.TRACK.PRECISION, "host", "off", cfg.TRACK.COMPILE)
-    make_network = functools.partial(network_of, model, execution, track_settings(cfg), tracker_type.masks)
-    return Lockstep(dataset, protocol, make_network, tracker_type.long_term, workers, on_frames, is_stopped)
+
+    def make_network() -> Network:
+        network = network_of(model, execution, track_settings(cfg), tracker_type.masks)
+        assert isinstance(network, TorchNetwork)  # a model of this package
+        network.most = MOST
+        return network
+
+    return Lockstep(dataset, protocol, make_network, sizes, tracker_type.long_term, workers, on_frames, is_stopped)
 
 
 def tuned_config(cfg: CfgNode, path: str | None, opts: Sequence[str], values: Mapping[str, float], remark: str) -> str:

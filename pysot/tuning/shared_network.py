@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from pysot.tracker import frame_maths as maths
 from pysot.tracker.crop_threads import CropThreads
-from pysot.tracker.frame_maths import Array
 from pysot.tracker.host_step import Grids, find_in_outputs
 from pysot.tracker.network import Found, Group, Network, Outputs, State, Step, Timer
 from pysot.tracker.settings import TrackSettings
+from pysot.tuning.call_sizes import CallSizes, joined
 from pysot.utils.image import cut_square, pixel_square
 
 _PER_TARGET = ("penalty_k", "window_influence", "lr")  # settings that `find_targets` takes as one number per target
@@ -55,11 +54,13 @@ class SharedNetwork:
     """What trackers of one target are made around that share a network.
 
     Between two calls of `next_frame`, all of them search in the same frame. What a tracker finds equals what it finds
-    alone: on a CPU to the last bit, on a card except for the rounding of batches.
+    alone: on a CPU to the last bit, on a card except for the rounding of batches. `sizes` are those of calls, where
+    they matter.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, sizes: CallSizes) -> None:
         self.network = network
+        self.sizes = sizes
         self.grids = Grids(network)
         self.computed = 0  # crops that went through the network
         self.searched = 0  # crops that trackers have asked for
@@ -122,21 +123,27 @@ class SharedNetwork:
     def _track(self, searches: Sequence[Search]) -> list[Outputs]:
         """Return the outputs of the network for the crops of searches, which have the same size.
 
-        One call computes them all where calls are dear. Elsewhere, and for masks, it is one call for each: the last
-        digits of a crop's outputs depend on how many crops a call has.
+        One call computes them all in a static network. Elsewhere calls have the `sizes` that keep all digits, and for
+        masks, whose features belong to a call, one crop.
         """
         crops = [cut_square(each.image, each.crop.square, each.crop.size, each.colour)[None] for each in searches]
         states = [each.crop.template.state for each in searches]
         self.computed += len(crops)
-        if not self.network.static or self.network.masks:
+        if self.network.masks:
             return [self.network.track(state, crop) for state, crop in zip(states, crops, strict=True)]
-        if not crops:
-            return []
-        # Few numbers of crops occur: each is compiled or measured anew.
-        fill = (1 << (len(crops) - 1).bit_length()) - len(crops)
-        rows = [_joined(parts) for parts in zip(*states, *[states[0]] * fill, strict=True)]
-        cls, loc, _ = self.network.track(rows, np.concatenate([*crops, *[crops[0]] * fill]))
-        return [Outputs(cls[index : index + 1], loc[index : index + 1]) for index in range(len(crops))]
+        outputs: list[Outputs] = []
+        while len(outputs) < len(crops):
+            left = len(crops) - len(outputs)
+            count, fill = left, 0
+            if self.network.static:  # few sizes of calls occur, since each is compiled or measured anew
+                fill = (1 << (left - 1).bit_length()) - left
+            elif left > 1:
+                count = next(size for size in self.sizes.get(self.network, searches[0].crop.size) if size <= left)
+            chosen = [*range(len(outputs), len(outputs) + count), *[0] * fill]
+            rows = [joined(list(parts)) for parts in zip(*(states[index] for index in chosen), strict=True)]
+            cls, loc, _ = self.network.track(rows, np.concatenate([crops[index] for index in chosen]))
+            outputs += [Outputs(cls[index : index + 1], loc[index : index + 1]) for index in range(count)]
+        return outputs
 
     def _decode(self, searches: Sequence[Search], settings: TrackSettings, size: int) -> None:
         """Find the targets of searches whose settings are `settings` but for one number each of _PER_TARGET."""
@@ -147,12 +154,12 @@ class SharedNetwork:
                 name: self.network.array(np.array([[getattr(each.settings, name)] for each in chosen], np.float64))
                 for name in _PER_TARGET
             }
-            outputs = [self._outputs[each.crop] for each in chosen]
-            joined = Outputs(
-                _joined([each.cls for each in outputs]), _joined([each.loc for each in outputs]), outputs[0].features
+            parts = [self._outputs[each.crop] for each in chosen]
+            outputs = Outputs(
+                joined([part.cls for part in parts]), joined([part.loc for part in parts]), parts[0].features
             )
             targets = np.array([each.target for each in chosen])
-            found = find_in_outputs(self.network, joined, grid, targets, replace(settings, **numbers), size)
+            found = find_in_outputs(self.network, outputs, grid, targets, replace(settings, **numbers), size)
             self._found |= {each: found.take([row]) for row, each in enumerate(chosen)}
 
 
@@ -178,10 +185,3 @@ class SharedStep:
         crop = Crop(self.current, pixel_square(target[:2], side), fill, group.instance_size)
         row = np.array([*target, image.shape[1], image.shape[0]], np.float64)
         return self.shared.search(Search(crop, image, colour, row, s))
-
-
-def _joined(parts: Sequence[Array]) -> Any:
-    """Return arrays of numpy or torch, joined along the first dimension."""
-    if len(parts) == 1:
-        return parts[0]
-    return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else torch.cat(list(parts))

@@ -18,6 +18,7 @@ from pysot.tracker.settings import Execution
 from pysot.tracker.siamrpn_tracker import network_of
 from pysot.tracker.torch_network import DeviceForm
 from pysot.tracker.tracker_builder import TRACKERS, build_tracker, track_settings
+from pysot.tuning.call_sizes import CallSizes
 from pysot.tuning.lockstep import follow
 from pysot.tuning.search_builder import setting_config
 from pysot.tuning.shared_network import SharedNetwork
@@ -55,7 +56,7 @@ def follow_all(dataset, model, configs, shared=None, experiment="unsupervised"):
     task = task_of(dataset, experiment)
     kind = TRACKERS[configs[0].TRACK.TYPE]
     network = network_of(model, Execution(), track_settings(configs[0]), kind.masks)
-    shared = shared or SharedNetwork(network)
+    shared = shared or SharedNetwork(network, CallSizes(127))
     trackers = [BatchTracker(shared, track_settings(config), long_term=kind.long_term) for config in configs]
     with one_thread(torch.device("cpu")):
         return follow(task, trackers, shared, lambda *_: None), shared
@@ -114,7 +115,7 @@ def test_crops_of_a_card_come_in_one_call(tmp_path, monkeypatch):
     network = network_of(model, Execution(), track_settings(config), False)
     track = network.track
     monkeypatch.setattr(network, "track", lambda state, crops: sizes.append(len(crops)) or track(state, crops))
-    outcomes, _ = follow_all(dataset, model, configs, SharedNetwork(network))
+    outcomes, _ = follow_all(dataset, model, configs, SharedNetwork(network, CallSizes(127)))
     assert {*sizes} <= {1, 2, 4}
     assert len(sizes) == 13
     for outcome, trajectory in zip(outcomes, expected, strict=True):
@@ -145,7 +146,7 @@ def test_a_failing_setting_ends_alone(tmp_path):
     dataset, config = make_set(tmp_path), tiny_config()
     model = make_network(config)
     network = network_of(model, Execution(), track_settings(config), False)
-    shared = SharedNetwork(network)
+    shared = SharedNetwork(network, CallSizes(127))
     good = track_settings(config)
     trackers = [BatchTracker(shared, good), BatchTracker(shared, replace(good, penalty_k=float("nan")))]
     first, second = follow(task_of(dataset, "unsupervised"), trackers, shared, lambda *_: None)
