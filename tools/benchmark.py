@@ -15,6 +15,7 @@ track      frames per second and latency of one stream and of batches, compared 
 test       a whole data set with tools/test.py --batch N, compared in one run with the plain tracker: seconds, results
 deploy     frames per second of exported trackers, one stream and batches, with each engine and precision that is
            installed, compared in one run with the tracker of torch; the ways to correlate
+hp-search  16 settings in lockstep with tools/hp_search.py, compared in one run with tools/test.py once per setting
 eval       scoring one tracker on a VOT set, --results FOLDER DATASET DATASETDIR; J and F of masks of two objects on one
            core, compared in one run with dilating whole frames
 eval-many  scoring --trackers generated trackers on --sequences generated sequences: time and memory
@@ -87,7 +88,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     add(
         "--snapshot",
-        help="track, deploy: weights (default: synthetic ones); test: checkpoint (default: an untrained network)",
+        help="track, deploy, hp-search: weights (default: synthetic); test: checkpoint (default: an untrained network)",
     )
     _cli.add_dataset_arguments(parser, default="")
     add("--json", metavar="FILE", help="also write the results: a list of {name, device, value, unit, ratio, target}")
@@ -132,7 +133,11 @@ def measure(args: argparse.Namespace, opts: list[object]) -> None:
     case = build_case(cfg)
     experiment = Path(args.config).parent.name + (" backbone" if args.backbone else "")
     # Tracking has precisions and batches of its own.
-    training = "" if args.benchmark in ("track", "test", "deploy") else f" {case.precision} batch {case.batch_size}"
+    training = (
+        ""
+        if args.benchmark in ("track", "test", "deploy", "hp-search")
+        else f" {case.precision} batch {case.batch_size}"
+    )
     name = f"{args.benchmark} {experiment}{training}"
     job = Job(
         case,

@@ -33,9 +33,9 @@ class Job:
     `progress(items, description=text)` yields the items and may show the progress; for deploy it also takes None and
     `total`, as bars of `write_package`. A repetition has `steps` steps.
     Options of a single benchmark: `backbone` for train, `videos` for index, `raw` (set, root) for prepare, `results`
-    (folder, data set, its folder) for eval, `sequences` and `trackers` for eval-many. For track, test and
-    deploy: targets in a batch `batches`, the file of weights `snapshot`, and `dataset` (name, folder); for track and
-    deploy also `precisions`.
+    (folder, data set, its folder) for eval, `sequences` and `trackers` for eval-many. For track, test, deploy
+    and hp-search: the file of weights `snapshot` and `dataset` (name, folder), for the first three also the targets in
+    a batch `batches`, for track and deploy `precisions`.
 
     `config` is the config file, `opts` are the config values that were given; the case has them already.
     """

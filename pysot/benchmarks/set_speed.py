@@ -55,7 +55,7 @@ def track_set(job: Job) -> Result:
             for way, command in commands.items():
                 command = [*command, "--results_dir", f"{work}/{repeat}/{way}", *_last(job)]
                 for times in (spent, start):
-                    times[way].append(_seconds(command))
+                    times[way].append(command_seconds(command))
         frames = sum(map(len, dataset.sequences))
         rows = [row for way in commands for row in _rows(way, spent, start, frames)]
         model = Path(job.snapshot).stem if job.snapshot else "untrained"
@@ -72,10 +72,10 @@ def _commands(job: Job, dataset: Dataset, name: str, root: str) -> dict[str, lis
     arguments = ["--config", job.config, "--dataset", name, "--datasetdir", root, "--workers", str(workers)]
     if job.snapshot:
         arguments += ["--snapshot", job.snapshot]
-    commands = {PLAIN: [sys.executable, "-m", "pysot.benchmarks.plain_test", *arguments]}
+    commands = {PLAIN: ["-m", "pysot.benchmarks.plain_test", *arguments]}
     tool = str(REPO_ROOT / "tools" / "test.py")
     for batch in job.batches or BATCHES:
-        commands[f"batch {batch}"] = [sys.executable, tool, *arguments, "--batch", str(batch)]
+        commands[f"batch {batch}"] = [tool, *arguments, "--batch", str(batch)]
     return commands
 
 
@@ -84,12 +84,12 @@ def _last(job: Job) -> list[str]:
     return ["--device", str(job.device), *(["--opts", *map(str, job.opts)] if job.opts else [])]
 
 
-def _seconds(command: Sequence[str]) -> float:
-    """Return the seconds that a command takes."""
+def command_seconds(command: Sequence[str]) -> float:
+    """Return the seconds that a command of Python takes. Raises RuntimeError if it fails."""
     paths = [str(REPO_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     began = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise RuntimeError(f"{' '.join(command)} ended with status {done.returncode}: {reason}")

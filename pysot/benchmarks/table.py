@@ -14,6 +14,7 @@ from pysot.benchmarks.scaling import scale
 from pysot.benchmarks.set_speed import track_set
 from pysot.benchmarks.tracking_speed import track
 from pysot.benchmarks.training import train
+from pysot.benchmarks.tuning import hp_search
 from pysot.benchmarks.xcorr import xcorr
 
 
@@ -36,6 +37,7 @@ BENCHMARKS = {
     "track": Benchmark(track, "siamrpn_alex_dwxcorr"),
     "test": Benchmark(track_set),
     "deploy": Benchmark(deploy, "siamrpn_alex_dwxcorr"),
+    "hp-search": Benchmark(hp_search),
     "eval": Benchmark(evaluation),
     "eval-many": Benchmark(eval_many),
 }

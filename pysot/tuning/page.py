@@ -58,7 +58,7 @@ def _figures(study: Study, measure: str) -> list[tuple[str, str, go.Figure]]:
             ("Each number", words, visualization.plot_slice(study.study, params=varied, target_name=measure))
         )
     if len(varied) > 1:
-        words = f"{measure} between the finished settings (dots), interpolated; lighter is better."
+        words = f"{measure} between the finished settings (dots), interpolated; darker is better."
         figure = visualization.plot_contour(study.study, params=varied, target_name=measure)
         figure.update_layout(height=min(1000, 320 * len(varied)))
         figures.append(("Landscape", words, figure))

@@ -113,3 +113,14 @@ def test_xcorr(tmp_path):
     text, rows = benchmark("xcorr", tmp_path)
     assert "the fastest: " in text and rows["grouped convolution"]["ratio"] == 1
     assert set(rows) >= set(XCORR_METHODS) and "shifted products, compiled, backward" in rows
+
+
+def test_hp_search(tmp_path):
+    """The settings that it compares have the results of tools/test.py."""
+    data = tiny_benchmark(tmp_path, frames=110, videos=1) / "testing_dataset"
+    arguments = ["hp-search", "--device", "cpu", "--repeats", "1", "--dataset", "VOT2016", "--datasetdir", str(data)]
+    done = run_alone(tmp_path, *arguments, "--json", "out.json", "--opts", *TINY)
+    assert done.returncode == 0, done.stderr
+    rows = {row["name"]: row for row in json.loads((tmp_path / "out.json").read_text())}
+    assert rows["hp-search quickstart: 16 settings in lockstep"]["target"] == 4.0
+    assert "1 videos, 110 frames; 2 of 2 compared settings have the same results" in done.stdout
