@@ -102,6 +102,8 @@ class Lockstep:
                 return
             name, chosen, future = running.pop(0)
             for task, setting, outcome in future.result():
+                if setting not in settings:  # pruned since then
+                    continue
                 if isinstance(outcome, Exception):
                     raise RuntimeError(f"{name} with {setting.name}: {type(outcome).__name__}: {outcome}") from outcome
                 error = save_result(task, outcome)

@@ -85,41 +85,44 @@ class Search:
 
     def _round(self, trials: Sequence[Trial]) -> None:
         """Track the settings of trials on all sequences; those that are pruned leave in between."""
-        tune, settings, waiting = self.split.tune, {}, []
-        for trial in trials:
-            setting = self.make_setting(self.study.space.values(trial.params))
-            if setting.name in settings:  # drawn twice
-                waiting.append((trial, setting))
-                continue
-            if not setting.folder.exists():
-                setting = replace(setting, folder=self.unfinished / setting.name)
-            claim_tracker_dir(setting.folder, setting.fingerprint)
-            settings[setting.name] = (trial, setting)
-        order = self._order(tune, trials[0].number)
-        alive = [setting for _, setting in settings.values()]
-        numbers = f"settings {trials[0].number + 1} to {trials[-1].number + 1}"
-        lengths = self._frames(tune, alive[0])
-        with self.bar(None, total=sum(lengths.values()) * len(alive), description=numbers) as bar:
+        tune = self.split.tune
+        places = [self.make_setting(self.study.space.values(trial.params)) for trial in trials]
+        first = {place.name: trial for place, trial in zip(reversed(places), reversed(trials), strict=True)}
+        by_name = {place.name: (first[place.name], self._at_work(first[place.name], place)) for place in places}
+        alive = [setting for _, setting in by_name.values()]
+        order, frames = self._order(tune, trials[0].number), self._frames(tune, alive[0])
+        text = f"settings {trials[0].number + 1} to {trials[-1].number + 1}"
+        with self.bar(None, total=sum(frames.values()) * len(alive), description=text) as bar:
             lockstep = self.make_lockstep(tune, bar.update)
             with ThreadPoolExecutor(lockstep.workers, "lockstep") as threads:
                 for name, chosen in lockstep.track(order, alive, threads):
+                    del frames[name]
                     for setting in chosen:
-                        if setting in alive and self._is_pruned(settings[setting.name][0], setting, name):
+                        if setting in alive and self._is_pruned(by_name[setting.name][0], setting, name):
                             alive.remove(setting)
+                            bar.total -= sum(frames.values())
+                            bar.refresh()
         self.work.add(lockstep.work)
-        for setting in alive:
-            self._finish(settings[setting.name][0], setting)
-        for trial, setting in waiting:
-            done = settings[setting.name][1] in alive
-            self.study.tell(trial, rank_score(tune, setting.folder, self.protocol) if done else None)
+        folders = {place.name: place.folder for place in places}
+        values = {each.name: self._finish(by_name[each.name][0], each, folders[each.name]) for each in alive}
+        for trial, place in zip(trials, places, strict=True):
+            if trial is not first[place.name]:  # drawn twice
+                self.study.tell(trial, values.get(place.name))
+        self._log_best()
+
+    def _at_work(self, trial: Trial, place: Setting) -> Setting:
+        """Return a setting whose results are where it is tracked: apart from those of other trials until it is done."""
+        folder = place.folder
+        if not folder.exists():
+            folder = self.unfinished / f"{self.study.origin(trial)}_{place.name}"
+        claim_tracker_dir(folder, place.fingerprint)
+        return replace(place, folder=folder)
+
+    def _log_best(self) -> None:
         best, counts = self.study.finished[0], self.study.count()
-        logger.info(
-            "%d finished, %d pruned; best %.4f with %s",
-            counts["finished"],
-            counts["pruned"],
-            best.values[0],
-            self.study.space.values(best.params),
-        )
+        values = self.study.space.values(best.params)
+        text = "%d finished, %d pruned; best %.4f with %s"
+        logger.info(text, counts["finished"], counts["pruned"], best.values[0], values)
 
     def _order(self, dataset: Dataset, number: int) -> list[str]:
         """Return the names of the sequences, shuffled anew for each round."""
@@ -145,14 +148,19 @@ class Search:
             shutil.rmtree(setting.folder)
         return True
 
-    def _finish(self, trial: Trial, setting: Setting) -> None:
-        """Score a setting that has tracked all sequences, and move its results to their place."""
+    def _finish(self, trial: Trial, setting: Setting, place: Path) -> float:
+        """Score a setting that has tracked all sequences, and move its results to their place; return its value."""
         value = rank_score(self.split.tune, setting.folder, self.protocol)
-        place = self.make_setting(self.study.space.values(trial.params)).folder
         if setting.folder != place:
             place.parent.mkdir(parents=True, exist_ok=True)
-            setting.folder.replace(place)
+            try:
+                setting.folder.replace(place)
+            except OSError:
+                if not place.is_dir():
+                    raise
+                shutil.rmtree(setting.folder)  # another process has drawn the same setting
         self.study.tell(trial, value)
+        return value
 
     def check_winner(self) -> list[Scored]:
         """Return the scores of the best setting, and of the config's own one, on both parts of the set."""

@@ -25,6 +25,7 @@ BEAT = 20  # seconds between two signs of life of a process
 GRACE = 90  # seconds without a sign after which its settings are given to others
 _LOCKED = 120  # seconds to wait for a database that another process writes
 _PREPARED = 60  # seconds that the process which makes a study may take to fill it
+_GRID = "grid"  # user attribute of the settings of a grid: their number
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -78,6 +79,9 @@ class Study:
             if not waiting and (self.is_grid or started + states.count(TrialState.RUNNING) >= total):
                 break
             trial = self.study.ask(self.space.distributions())
+            if self.is_grid and _GRID not in trial.user_attrs:  # another process has taken the last one in between
+                self.study.tell(trial, state=TrialState.FAIL)
+                break
             self.running[trial._trial_id] = trial
             self.storage.record_heartbeat(trial._trial_id)
             trials.append(trial)
@@ -99,6 +103,11 @@ class Study:
         """End the signs of life."""
         self._ended.set()
         self._beats.join()
+
+    def origin(self, trial: Trial) -> int:
+        """Return the number of a setting when it was first given out."""
+        first = RetryHeartbeatStaleTrialCallback.retried_trial_number(self.storage.get_trial(trial._trial_id))
+        return trial.number if first is None else first
 
     @property
     def patience(self) -> float:
@@ -153,15 +162,24 @@ def open_study(
         _wait_until_ready(study, url)
         _check_same(study, known, url)
     else:
-        study.set_user_attr("facts", known)
-        for number, params in enumerate(grid):
-            study.enqueue_trial(params, user_attrs={"grid": number})
-        study.set_user_attr("ready", True)
+        _fill(study, storage, known, grid)
     # Each process draws numbers of its own; the first one those of the seed.
     joined = len(study.get_trials(deepcopy=False)) - len(grid)
     drawn = int(np.random.SeedSequence([seed, joined]).generate_state(1)[0])
     study.sampler = RandomSampler(seed=drawn) if grid else TPESampler(seed=drawn)
     return Study(storage, study, space, bool(grid))
+
+
+def _fill(study: optuna.Study, storage: RDBStorage, facts: Mapping[str, Any], grid: list[dict[str, float]]) -> None:
+    """Store the facts of a new study and the settings of its grid; an interrupt removes it."""
+    try:
+        study.set_user_attr("facts", facts)
+        for number, params in enumerate(grid):
+            study.enqueue_trial(params, user_attrs={_GRID: number})
+        study.set_user_attr("ready", True)
+    except BaseException:
+        optuna.delete_study(study_name=study.study_name, storage=storage)
+        raise
 
 
 def _wait_until_ready(study: optuna.Study, url: str) -> None:

@@ -181,13 +181,14 @@ def cut_square(image: np.ndarray, square: tuple[int, int, int], out_side: int, f
 
 
 def _cut_padded(image: np.ndarray, left: int, top: int, side: int, fill: ArrayLike) -> np.ndarray:
-    height, width = image.shape[:2]
-    patch = np.empty((side, side, image.shape[2]), image.dtype)
-    patch[:] = np.asarray(fill).astype(image.dtype)
+    height, width, channels = image.shape
+    value = np.broadcast_to(np.asarray(fill).astype(image.dtype), channels)
     x1, y1, x2, y2 = max(left, 0), max(top, 0), min(left + side, width), min(top + side, height)
-    if x2 > x1 and y2 > y1:
-        patch[y1 - top : y2 - top, x1 - left : x2 - left] = image[y1:y2, x1:x2]
-    return patch
+    if x2 <= x1 or y2 <= y1:
+        return np.broadcast_to(value, (side, side, channels)).copy()
+    around = (y1 - top, top + side - y2, x1 - left, left + side - x2)
+    patch = cv2.copyMakeBorder(image[y1:y2, x1:x2], *around, cv2.BORDER_CONSTANT, value=value.tolist())
+    return patch.reshape(side, side, channels)
 
 
 def _warp(image: np.ndarray, left: int, top: int, side: int, out_side: int, fill: ArrayLike) -> np.ndarray:

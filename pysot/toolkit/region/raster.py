@@ -9,6 +9,7 @@ Most quadrangles have one interval per row, so an overlap is a sum over rows. On
 twice has rows with more intervals; it is painted pixel by pixel.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -18,6 +19,7 @@ Region = Sequence[float] | np.ndarray  # 4 or 8 numbers
 _PREVIOUS, _NEXT = [3, 0, 1, 2], [1, 2, 3, 0]  # neighbours of corners 0 to 3
 _ROWS_AT_ONCE = 1 << 15
 _COORDINATE_LIMIT = 2.0**30
+_CERTAIN = 4.0  # pixels by which the raster cannot move an edge
 
 
 def region_table(regions: Sequence[Region]) -> np.ndarray:
@@ -50,6 +52,36 @@ def overlap(region_a: Region, region_b: Region, width: int, height: int) -> floa
     """Return the overlap of two regions in an image of width x height pixels; see `overlaps`."""
     a, b = (corners_of(region_table([region])) for region in (region_a, region_b))
     return float(overlaps(a, b, width, height)[0])
+
+
+def do_overlap(region: Region, truth: Region, width: int, height: int) -> bool:
+    """Return whether the `overlap` of a region with the ground truth, 8 numbers, is above 0.
+
+    Nothing is painted if the region is a box, and the centre of the ground truth lies _CERTAIN pixels or more within
+    the box, the ground truth and the image.
+    """
+    if len(region) == 4 and _holds_centre([float(number) for number in region], np.asarray(truth), width, height):
+        return True
+    return overlap(region, truth, width, height) > 0
+
+
+def _holds_centre(box: Sequence[float], truth: np.ndarray, width: int, height: int) -> bool:
+    """Return whether the centre of a quadrangle (8,) lies deep within it, a box xywh and an image.
+
+    It lies to the same side of all four edges then, further from each than rounding can move one.
+    """
+    x, y = truth[::2].tolist(), truth[1::2].tolist()
+    centre_x, centre_y = sum(x) / 4, sum(y) / 4
+    left, top, right, bottom = box[0], box[1], box[0] + box[2], box[1] + box[3]
+    across = min(right, width) - _CERTAIN >= centre_x >= max(left, 0) + _CERTAIN
+    if not (across and min(bottom, height) - _CERTAIN >= centre_y >= max(top, 0) + _CERTAIN):
+        return False
+    distances = []
+    for corner in range(4):
+        edge_x, edge_y = x[corner] - x[corner - 1], y[corner] - y[corner - 1]
+        area = edge_x * (centre_y - y[corner]) - edge_y * (centre_x - x[corner])
+        distances.append(area / (math.hypot(edge_x, edge_y) or 1.0))
+    return min(distances) >= _CERTAIN or max(distances) <= -_CERTAIN
 
 
 def overlaps(a: np.ndarray, b: np.ndarray, width: int | np.ndarray, height: int | np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.protocol import Answer, Request, Steps, Tracker
-from pysot.toolkit.region.raster import overlap
+from pysot.toolkit.region.raster import do_overlap
 from pysot.toolkit.results.trajectory import LOST, SKIPPED, START, Trajectory
 from pysot.toolkit.tracking.alone import track_alone
 from pysot.toolkit.tracking.step import Step, is_usable, mask_text, polygon_of
@@ -93,7 +93,7 @@ def _entry(answer: Answer, truth: np.ndarray) -> int | np.ndarray:
     if not np.isfinite(region).all():
         return LOST
     height, width = answer.image.shape[:2]
-    missed = is_usable(truth) and not overlap(region, _pixel_corners(truth), width, height) > 0
+    missed = is_usable(truth) and not do_overlap(region, _pixel_corners(truth), width, height)
     return LOST if missed else region
 
 

@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pysot.toolkit.region.raster import corners_of, overlap, overlaps, region_table
+from pysot.toolkit.region import raster
+from pysot.toolkit.region.raster import corners_of, do_overlap, overlap, overlaps, region_table
 
 SIZE = 60
 
@@ -128,3 +131,25 @@ def test_many_at_once_are_those_one_by_one(monkeypatch):
     np.testing.assert_array_equal(overlaps(a, b, width, height), complete)
     single = [overlaps(a[i : i + 1], b[i : i + 1], width[i], height[i])[0] for i in range(40)]
     np.testing.assert_array_equal(single, complete)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.tuples(*[st.floats(-20, 80)] * 2, *[st.floats(0, 60)] * 2),
+    st.lists(st.tuples(st.floats(-20, 80), st.floats(-20, 80)), min_size=4, max_size=4),
+)
+def test_do_overlap_is_an_overlap_above_zero(box, corners):
+    """Also for ground truth that crosses itself or has equal corners."""
+    truth = np.array(corners).ravel()
+    expected = overlap(box, truth, 60, 50) > 0
+    assert do_overlap(box, truth, 60, 50) == expected
+    assert do_overlap(truth, truth, 60, 50) == (overlap(truth, truth, 60, 50) > 0)
+
+
+def test_most_overlaps_need_no_painting(monkeypatch):
+    truth = np.array([10.0, 10, 40, 14, 38, 40, 8, 36])
+    monkeypatch.setattr(raster, "overlaps", None)
+    assert do_overlap([12, 12, 25, 25], truth, 60, 50)
+    assert do_overlap([12, 12, 25, 25], truth.reshape(4, 2)[::-1].ravel(), 60, 50)
+    with pytest.raises(TypeError):
+        do_overlap([12, 12, 9, 25], truth, 60, 50)
