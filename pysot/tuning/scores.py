@@ -30,7 +30,7 @@ def split_dataset(dataset: Dataset, tune_on: str | None, hold_out: str, seed: in
     """
     names = [sequence.name for sequence in dataset.sequences]
     order = [names[index] for index in np.random.default_rng(seed).permutation(len(names))]
-    fixed = _names(tune_on, names)
+    fixed = _names(tune_on)
     aside = _take(hold_out, [name for name in order if name not in fixed], names, "--hold-out")
     left = [name for name in order if name not in aside]
     tuned = left if tune_on is None else _take(tune_on, left, names, "--tune-on")
@@ -47,9 +47,9 @@ def split_dataset(dataset: Dataset, tune_on: str | None, hold_out: str, seed: in
     return Split(chosen[0], chosen[1])
 
 
-def _names(text: str | None, names: list[str]) -> list[str]:
+def _names(text: str | None) -> list[str]:
     """Return the sequences that a part names, none if it is a number or a share."""
-    return [name.strip() for name in text.split(",")] if text and not _is_number(text) and names else []
+    return [name.strip() for name in text.split(",")] if text and not _is_number(text) else []
 
 
 def _is_number(text: str) -> bool:
@@ -62,7 +62,7 @@ def _is_number(text: str) -> bool:
 
 def _take(text: str, candidates: list[str], names: list[str], flag: str) -> list[str]:
     """Return the sequences of a part: the first of the candidates, or those that it names."""
-    named = _names(text, names)
+    named = _names(text)
     if named:
         unknown = [name for name in named if name not in names]
         if unknown:

@@ -28,13 +28,15 @@ _NAMED = ("PENALTY_K", "WINDOW_INFLUENCE", "LR", "INSTANCE_SIZE")  # in the name
 def build_space(cfg: CfgNode, ranges: Mapping[str, str]) -> Space:
     """Return the space of ranges LOW,HIGH[,STEP] by keys of TRACK, by default RANGES; a range of one value is fixed.
 
-    Raises ValueError for a key that is unknown or no number, and for an invalid range.
+    Raises ValueError for a key that is unknown or no number, for an invalid range, and for one that the config refuses.
     """
     parameters: list[Parameter] = []
     for key, text in {**RANGES, **ranges}.items():
         if key not in cfg.TRACK:
             raise ValueError(f"TRACK.{key} is no key of the config; TRACK has {', '.join(cfg.TRACK)}")
         parameters.append(read_parameter(key, text, cfg.TRACK[key]))
+    for end in (0, 1):
+        setting_config(cfg, {parameter.key: parameter.value(parameter.ends[end]) for parameter in parameters})
     return Space(tuple(parameters))
 
 
@@ -76,7 +78,8 @@ def build_lockstep(
     def make_network() -> Network:
         network = network_of(model, execution, track_settings(cfg), tracker_type.masks)
         assert isinstance(network, TorchNetwork)  # a model of this package
-        network.most = MOST
+        if not network.static:
+            network.most = MOST
         return network
 
     return Lockstep(dataset, protocol, make_network, sizes, tracker_type.long_term, workers, on_frames, is_stopped)

@@ -20,6 +20,7 @@ from pysot.tracker.settings import TrackSettings
 from pysot.tuning.call_sizes import CallSizes, joined
 from pysot.utils.image import cut_square, pixel_square
 
+_MOST_STATIC = 64  # crops of a call of a static network, a power of two; the memory of a card bounds them
 _PER_TARGET = ("penalty_k", "window_influence", "lr")  # settings that `find_targets` takes as one number per target
 
 
@@ -123,8 +124,8 @@ class SharedNetwork:
     def _track(self, searches: Sequence[Search]) -> list[Outputs]:
         """Return the outputs of the network for the crops of searches, which have the same size.
 
-        One call computes them all in a static network. Elsewhere calls have the `sizes` that keep all digits, and for
-        masks, whose features belong to a call, one crop.
+        In a static network calls have up to _MOST_STATIC crops. Elsewhere they have the `sizes` that keep all digits,
+        and for masks, whose features belong to a call, one crop.
         """
         crops = [cut_square(each.image, each.crop.square, each.crop.size, each.colour)[None] for each in searches]
         states = [each.crop.template.state for each in searches]
@@ -136,7 +137,8 @@ class SharedNetwork:
             left = len(crops) - len(outputs)
             count, fill = left, 0
             if self.network.static:  # few sizes of calls occur, since each is compiled or measured anew
-                fill = (1 << (left - 1).bit_length()) - left
+                count = min(left, _MOST_STATIC)
+                fill = (1 << (count - 1).bit_length()) - count
             elif left > 1:
                 count = next(size for size in self.sizes.get(self.network, searches[0].crop.size) if size <= left)
             chosen = [*range(len(outputs), len(outputs) + count), *[0] * fill]

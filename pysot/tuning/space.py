@@ -62,14 +62,20 @@ class Parameter:
         # test: tuning/test_space.py::test_the_default_grid_is_that_of_the_original
         return [self.value(number) for number in np.arange(self.low, self.high, self.step)]
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Smallest and largest value that may be drawn; whole numbers come in steps from low."""
+        if not self.is_whole:
+            return self.low, self.high
+        step = round(self.step or 1)
+        return round(self.low), round(self.low) + round(self.high - self.low) // step * step
+
     def distribution(self) -> BaseDistribution:
-        """Return the values that are drawn from: from low to high, whole ones in steps from low."""
+        """Return the values that are drawn from: those between both `ends`."""
+        low, high = self.ends
         if self.is_whole:
-            step = round(self.step or 1)
-            return IntDistribution(
-                round(self.low), round(self.low) + (round(self.high - self.low) // step) * step, step=step
-            )
-        return FloatDistribution(self.low, self.high, step=self.resolution)
+            return IntDistribution(round(low), round(high), step=round(self.step or 1))
+        return FloatDistribution(low, high, step=self.resolution)
 
 
 def read_parameter(key: str, text: str, current: object) -> Parameter:
@@ -94,17 +100,9 @@ def read_parameter(key: str, text: str, current: object) -> Parameter:
 
 @dataclass(frozen=True)
 class Space:
-    """Parameters of a search. Raises ValueError without one, or with one twice."""
+    """Parameters of a search."""
 
     parameters: tuple[Parameter, ...]
-
-    def __post_init__(self) -> None:
-        keys = [parameter.key for parameter in self.parameters]
-        if not keys:
-            raise ValueError("nothing to search: give a range, such as --penalty-k 0.05,0.5,0.05")
-        twice = {key for key in keys if keys.count(key) > 1}
-        if twice:
-            raise ValueError(f"TRACK.{', TRACK.'.join(sorted(twice))} has two ranges; give it one")
 
     def grid(self) -> list[dict[str, float]]:
         """Return all settings of the grid, by names in the study. Raises ValueError for too many."""

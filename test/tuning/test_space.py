@@ -79,6 +79,11 @@ def test_unknown_key():
         build_space(tiny_config(), {"RATE": "0,1"})
 
 
+def test_a_range_that_the_config_refuses():
+    with pytest.raises(ValueError, match=r"WINDOW_INFLUENCE: expected a number from 0 to 1; got 1.01"):
+        build_space(tiny_config(), {"WINDOW_INFLUENCE": "0.5,1.01"})
+
+
 def test_values_that_the_config_refuses():
     with pytest.raises(ValueError, match="WINDOW_INFLUENCE: expected a number from 0 to 1"):
         setting_config(tiny_config(), {"WINDOW_INFLUENCE": 1.5})
