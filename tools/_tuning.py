@@ -48,6 +48,9 @@ FLAGS = {
     "--search-region": ("INSTANCE_SIZE", None),
 }
 
+# Settings of a round by method: neighbours in a grid have many equal crops, and tpe learns from the round before.
+ROUNDS = {"tpe": 16, "grid": 64}
+
 
 @dataclass(frozen=True)
 class Tuning:

@@ -38,7 +38,7 @@ def parse_arguments() -> argparse.Namespace:
         metavar=("KEY", "RANGE"),
         help="another number of TRACK and its range",
     )
-    add("--settings", type=count, default=16, help="settings that are tracked together in a round (default: 16)")
+    add("--settings", type=count, help="settings that are tracked together in a round (default: 16, of a grid 64)")
     add("--hold-out", metavar="PART", default=None, help="sequences to keep aside for the score of the best one: a "
         "number, a share or names a,b; 0 for none (default: 0.3)")  # fmt: skip
     add("--tune-on", metavar="PART", help="sequences to tune on, as --hold-out (default: all others)")
@@ -51,7 +51,9 @@ def parse_arguments() -> argparse.Namespace:
     add("--workers", type=count, help="threads, each with a sequence (default: one per core, on a card one)")
     _cli.add_deterministic_argument(parser)
     _cli.add_config_arguments(parser, from_snapshot=True)
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.settings = args.settings or _tuning.ROUNDS[args.method]
+    return args
 
 
 def main() -> None:

@@ -5,13 +5,14 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.pruners import BasePruner, NopPruner, WilcoxonPruner
-from optuna.samplers import RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, TPESampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,8 +26,6 @@ BEAT = 20  # seconds between two signs of life of a process
 GRACE = 90  # seconds without a sign after which its settings are given to others
 _LOCKED = 120  # seconds to wait for a database that another process writes
 _PREPARED = 60  # seconds that the process which makes a study may take to fill it
-_GRID = "grid"  # user attribute of the settings of a grid: their number
-_DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @contextlib.contextmanager
@@ -52,6 +51,37 @@ def _retry() -> RetryHeartbeatStaleTrialCallback:
     return RetryHeartbeatStaleTrialCallback()
 
 
+def _origin(trial: FrozenTrial) -> int:
+    """Return the number of a setting when it was first given out."""
+    first = RetryHeartbeatStaleTrialCallback.retried_trial_number(trial)
+    return trial.number if first is None else first
+
+
+def _place(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
+    """Return how many settings of a study, by all its trials, were given out before this one was for the first time."""
+    number = _origin(trial)
+    return sum(_origin(each) == each.number for each in trials[:number])
+
+
+class _GridSampler(BaseSampler):
+    """Gives out the settings of a grid in their order; none of them has to wait in the database, which reads those."""
+
+    def __init__(self, grid: Sequence[Mapping[str, float]], distributions: dict[str, BaseDistribution]) -> None:
+        self.grid, self.distributions = grid, distributions
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self.distributions
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        place = _place(trial, study.get_trials(deepcopy=False))
+        return dict(self.grid[min(place, len(self.grid) - 1)])  # `Study.ask` ends one that is beyond the last
+
+    def sample_independent(self, study: optuna.Study, trial: FrozenTrial, *name: Any) -> Any:
+        raise AssertionError("all parameters of a grid are sampled together")
+
+
 class Study:
     """Study of a search, whose trials are settings.
 
@@ -59,33 +89,54 @@ class Study:
     settings of processes that do not are given out again.
     """
 
-    def __init__(self, storage: RDBStorage, study: optuna.Study, space: Space, is_grid: bool) -> None:
+    def __init__(self, storage: RDBStorage, study: optuna.Study, space: Space, grid_size: int | None) -> None:
         self.storage = storage
         self.study = study
         self.space = space
-        self.is_grid = is_grid
+        self.grid_size = grid_size
         self.running: dict[int, Trial] = {}
+        self._incomplete: dict[int, float] = {}  # trials without parameters, and when they were first seen
         self._ended = threading.Event()
         self._beats = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._beats.start()
 
     def ask(self, most: int, total: int) -> list[Trial]:
-        """Return at most `most` settings to track, fewer if the study has `total` settings with them."""
+        """Return at most `most` settings to track, fewer if the study has `total` settings with them.
+
+        A grid has as many as it has; `total` does not matter.
+        """
+        total = total if self.grid_size is None else self.grid_size
         fail_stale_trials(self.study)
+        self._repeat_incomplete()
+        known = self.study.get_trials(deepcopy=False)
+        waiting = sum(trial.state == TrialState.WAITING for trial in known)
+        new = max(0, total - sum(_origin(trial) == trial.number for trial in known))
         trials: list[Trial] = []
-        while len(trials) < most:
-            states = [trial.state for trial in self.study.get_trials(deepcopy=False)]
-            waiting, started = states.count(TrialState.WAITING), sum(state in _DONE for state in states)
-            if not waiting and (self.is_grid or started + states.count(TrialState.RUNNING) >= total):
-                break
+        for _ in range(min(most, waiting + new)):
             trial = self.study.ask(self.space.distributions())
-            if self.is_grid and _GRID not in trial.user_attrs:  # another process has taken the last one in between
+            if trial.number >= total and self._place(trial) >= total:  # other processes have taken the last ones
                 self.study.tell(trial, state=TrialState.FAIL)
                 break
             self.running[trial._trial_id] = trial
             self.storage.record_heartbeat(trial._trial_id)
             trials.append(trial)
         return trials
+
+    def _place(self, trial: Trial) -> int:
+        return _place(self.storage.get_trial(trial._trial_id), self.study.get_trials(deepcopy=False))
+
+    def _repeat_incomplete(self) -> None:
+        """Give out again what a process was asking for when it was killed, before its first sign of life."""
+        count = len(self.space.distributions())
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        incomplete = {trial._trial_id: trial for trial in running if len(trial.params) < count}
+        now = time.monotonic()
+        self._incomplete = {number: self._incomplete.get(number, now) for number in incomplete}
+        for number, seen in self._incomplete.items():
+            if now - seen > GRACE:
+                with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):  # another process did the same
+                    self.storage.set_trial_state_values(number, TrialState.FAIL)
+                    _retry()(self.study, incomplete[number])
 
     def tell(self, trial: Trial, value: float | None) -> None:
         """End a setting with its value, None if it was pruned."""
@@ -95,8 +146,7 @@ class Study:
     def give_back(self) -> None:
         """Give the settings that are not ended to the next process that asks."""
         for trial in self.running.values():
-            frozen = self.study.tell(trial, state=TrialState.FAIL)
-            _retry()(self.study, frozen)
+            _retry()(self.study, self.study.tell(trial, state=TrialState.FAIL))
         self.running.clear()
 
     def close(self) -> None:
@@ -106,8 +156,7 @@ class Study:
 
     def origin(self, trial: Trial) -> int:
         """Return the number of a setting when it was first given out."""
-        first = RetryHeartbeatStaleTrialCallback.retried_trial_number(self.storage.get_trial(trial._trial_id))
-        return trial.number if first is None else first
+        return _origin(self.storage.get_trial(trial._trial_id))
 
     @property
     def patience(self) -> float:
@@ -142,14 +191,13 @@ class Study:
 def open_study(
     url: str, name: str, space: Space, method: str, facts: Mapping[str, Any], seed: int, prune: bool
 ) -> Study:
-    """Open a study, or make it: then the settings of a grid wait in it.
+    """Open a study, or make it.
 
     `facts` say what its scores depend on. Raises ValueError if the study has other ones or another space, and OSError
     for a database that cannot be used.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     known = {**facts, "space": space.describe(), "method": method}
-    grid = space.grid() if method == "grid" else []
     engine = {"connect_args": {"timeout": _LOCKED}} if url.startswith("sqlite:") else {}
     storage = RDBStorage(
         url, engine, heartbeat_interval=BEAT, grace_period=GRACE, heartbeat_stale_trial_callback=_retry()
@@ -162,21 +210,21 @@ def open_study(
         _wait_until_ready(study, url)
         _check_same(study, known, url)
     else:
-        _fill(study, storage, known, grid)
+        _fill(study, storage, known)
+    if method == "grid":
+        grid = space.grid()
+        study.sampler = _GridSampler(grid, space.distributions())
+        return Study(storage, study, space, len(grid))
     # Each process draws numbers of its own; the first one those of the seed.
-    joined = len(study.get_trials(deepcopy=False)) - len(grid)
-    drawn = int(np.random.SeedSequence([seed, joined]).generate_state(1)[0])
-    study.sampler = RandomSampler(seed=drawn) if grid else TPESampler(seed=drawn)
-    return Study(storage, study, space, bool(grid))
+    joined = len(study.get_trials(deepcopy=False))
+    study.sampler = TPESampler(seed=int(np.random.SeedSequence([seed, joined]).generate_state(1)[0]))
+    return Study(storage, study, space, None)
 
 
-def _fill(study: optuna.Study, storage: RDBStorage, facts: Mapping[str, Any], grid: list[dict[str, float]]) -> None:
-    """Store the facts of a new study and the settings of its grid; an interrupt removes it."""
+def _fill(study: optuna.Study, storage: RDBStorage, facts: Mapping[str, Any]) -> None:
+    """Store the facts of a new study; an interrupt removes it."""
     try:
         study.set_user_attr("facts", facts)
-        for number, params in enumerate(grid):
-            study.enqueue_trial(params, user_attrs={_GRID: number})
-        study.set_user_attr("ready", True)
     except BaseException:
         optuna.delete_study(study_name=study.study_name, storage=storage)
         raise
@@ -185,7 +233,7 @@ def _fill(study: optuna.Study, storage: RDBStorage, facts: Mapping[str, Any], gr
 def _wait_until_ready(study: optuna.Study, url: str) -> None:
     """Wait until the process that makes a study has filled it. Raises ValueError if it does not."""
     end = time.monotonic() + _PREPARED
-    while not study.user_attrs.get("ready"):
+    while not study.user_attrs.get("facts"):
         if time.monotonic() > end:
             raise ValueError(
                 f"the study {study.study_name} in {url} is not complete: the process that made it was killed. Name "

@@ -102,6 +102,47 @@ def test_settings_of_a_process_that_died_come_again(tmp_path, monkeypatch):
                 assert third.ask(9, total=9) == []
 
 
+@pytest.mark.parametrize("method", ["tpe", "grid"])
+def test_a_process_that_was_killed_while_it_asked(tmp_path, monkeypatch, method):
+    """It has left trials without parameters and signs of life; two processes find them."""
+    monkeypatch.setattr(study_module, "GRACE", 0.2)
+    with opened(tmp_path, method) as first, opened(tmp_path, method) as second:
+        end(first, first.ask(2, total=9))
+        for _ in range(2):
+            first.study.ask()
+        end(first, first.ask(9, total=9))
+        assert second.ask(9, total=9) == []
+        assert second.count() == {"finished": 7, "pruned": 0, "under way": 2, "waiting": 0}
+        time.sleep(0.3)
+        again = first.ask(9, total=9)
+        assert len(again) == 2
+        assert second.ask(9, total=9) == []
+        end(first, again)
+        assert second.count() == {"finished": 9, "pruned": 0, "under way": 0, "waiting": 0}
+        if method == "grid":
+            given = [trial.params for trial in first.finished]
+            assert sorted(map(str, given)) == sorted(map(str, first.space.grid()))
+
+
+def test_processes_that_ask_at_once_do_not_exceed_the_total(tmp_path, monkeypatch):
+    """Each has seen that three settings are left when the other one took them."""
+    with opened(tmp_path) as first, opened(tmp_path) as second:
+        end(first, first.ask(3, total=6))
+        read, seen = second.study.get_trials, second.study.get_trials(deepcopy=False)
+        views = iter([[], seen])  # those that run, and all
+        monkeypatch.setattr(second.study, "get_trials", lambda *a, **b: next(views, None) or read(*a, **b))
+        end(first, first.ask(3, total=6))
+        assert second.ask(3, total=6) == []
+        assert second.count() == {"finished": 6, "pruned": 0, "under way": 0, "waiting": 0}
+
+
+def test_the_settings_of_a_grid_are_not_read_before_they_are_given_out(tmp_path):
+    with opened(tmp_path, "grid") as study:
+        assert study.study.get_trials() == []
+        study.ask(2, total=9)
+        assert len(study.study.get_trials()) == 2
+
+
 def test_pruned_settings(tmp_path):
     with opened(tmp_path) as study:
         best, worse = study.ask(2, total=2)
