@@ -122,5 +122,6 @@ def test_hp_search(tmp_path):
     done = run_alone(tmp_path, *arguments, "--json", "out.json", "--opts", *TINY)
     assert done.returncode == 0, done.stderr
     rows = {row["name"]: row for row in json.loads((tmp_path / "out.json").read_text())}
-    assert rows["hp-search quickstart: 16 settings in lockstep"]["target"] == 4.0
-    assert "1 videos, 110 frames; 2 of 2 compared settings have the same results" in done.stdout
+    for kind in ("drawn settings", "settings of a grid"):
+        assert rows[f"hp-search quickstart: 16 {kind} in lockstep"]["target"] == 4.0
+    assert "1 videos, 110 frames; 4 of 4 compared settings have the same results" in done.stdout
