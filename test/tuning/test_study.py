@@ -87,6 +87,15 @@ def test_settings_that_are_given_back_come_again(tmp_path):
         assert study.ask(3, total=3) == []
 
 
+def test_a_grid_after_settings_were_given_back(tmp_path):
+    """Those that come again do not take the places of others."""
+    with opened(tmp_path, "grid") as study:
+        study.ask(3, total=9)
+        study.give_back()
+        again = params(study.ask(5, total=9) + study.ask(9, total=9))
+        assert sorted(map(str, again)) == sorted(map(str, study.space.grid()))
+
+
 def test_settings_of_a_process_that_died_come_again(tmp_path, monkeypatch):
     monkeypatch.setattr(study_module, "BEAT", 1)
     monkeypatch.setattr(study_module, "GRACE", 2)
