@@ -193,11 +193,12 @@ def open_study(
 ) -> Study:
     """Open a study, or make it.
 
-    `facts` say what its scores depend on. Raises ValueError if the study has other ones or another space, and OSError
-    for a database that cannot be used.
+    `facts` say what its scores depend on. Raises ValueError if the study has other ones or another space, for a grid
+    that cannot be made, and OSError for a database that cannot be used.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     known = {**facts, "space": space.describe(), "method": method}
+    grid = space.grid() if method == "grid" else None  # before the study exists: its ranges may be invalid
     engine = {"connect_args": {"timeout": _LOCKED}} if url.startswith("sqlite:") else {}
     storage = RDBStorage(
         url, engine, heartbeat_interval=BEAT, grace_period=GRACE, heartbeat_stale_trial_callback=_retry()
@@ -211,8 +212,7 @@ def open_study(
         _check_same(study, known, url)
     else:
         _fill(study, storage, known)
-    if method == "grid":
-        grid = space.grid()
+    if grid is not None:
         study.sampler = _GridSampler(grid, space.distributions())
         return Study(storage, study, space, len(grid))
     # Each process draws numbers of its own; the first one those of the seed.

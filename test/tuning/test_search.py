@@ -115,8 +115,7 @@ def test_an_interrupt_gives_the_settings_back(tmp_path):
 
     with search(tmp_path, lockstep=Interrupted) as (tuned, *_), pytest.raises(KeyboardInterrupt):
         tuned.run(0, 3)
-    written = {path: path.read_bytes() for path in tmp_path.glob("u/*/*.txt")}
-    assert len(written) == 12
+    assert len(list(tmp_path.glob("u/*/*.txt"))) == 12
     with search(tmp_path) as (tuned, *_):
         assert tuned.study.count() == {"finished": 0, "pruned": 0, "under way": 0, "waiting": 3}
         tuned.run(0, 3)

@@ -114,7 +114,6 @@ def test_settings_of_a_process_that_died_come_again(tmp_path, monkeypatch):
 @pytest.mark.parametrize("method", ["tpe", "grid"])
 def test_a_process_that_was_killed_while_it_asked(tmp_path, monkeypatch, method):
     """It has left trials without parameters and signs of life; two processes find them."""
-    monkeypatch.setattr(study_module, "GRACE", 0.2)
     with opened(tmp_path, method) as first, opened(tmp_path, method) as second:
         end(first, first.ask(2, total=9))
         for _ in range(2):
@@ -122,7 +121,7 @@ def test_a_process_that_was_killed_while_it_asked(tmp_path, monkeypatch, method)
         end(first, first.ask(9, total=9))
         assert second.ask(9, total=9) == []
         assert second.count() == {"finished": 7, "pruned": 0, "under way": 2, "waiting": 0}
-        time.sleep(0.3)
+        monkeypatch.setattr(study_module, "GRACE", 0)  # as if that time had passed
         again = first.ask(9, total=9)
         assert len(again) == 2
         assert second.ask(9, total=9) == []
@@ -191,6 +190,14 @@ def test_a_study_of_another_search(tmp_path, change, message):
     with opened(tmp_path):
         pass
     with pytest.raises(ValueError, match=message), opened(tmp_path, **change):
+        pass
+
+
+def test_a_grid_that_cannot_be_made_leaves_no_study(tmp_path):
+    """The same command with the range mended is not one of another space."""
+    with pytest.raises(ValueError, match="STEP"), opened(tmp_path, "grid", {**SMALL, "LR": "0.2,0.45"}):
+        pass
+    with opened(tmp_path, "grid"):
         pass
 
 
