@@ -145,9 +145,10 @@ def files(content):
 
 def realtime(content):
     """Return the number of the output that a tracker with times `seconds` shows at each frame after its start."""
-    from vot.tracker import OnlineTrackerRuntime, RealtimeTrackerRuntime
+    import vot.tracker
+    from vot.tracker import RealtimeTrackerRuntime, TrackerRuntime
 
-    class Timed(OnlineTrackerRuntime):
+    class Timed(getattr(vot.tracker, "OnlineTrackerRuntime", TrackerRuntime)):  # 0.8 and later, 0.7
         multiobject = False
 
         def __init__(self, seconds):
@@ -155,10 +156,10 @@ def realtime(content):
             self.seconds = seconds
             self.frame = 0
 
-        def initialize(self, frame, new=None):
+        def initialize(self, frame, new=None, properties=None):
             return 0, self.seconds[0]
 
-        def update(self, frame, new=None):
+        def update(self, frame, new=None, properties=None):
             return self.frame, self.seconds[self.frame]
 
         def stop(self):

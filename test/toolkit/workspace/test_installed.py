@@ -1,0 +1,79 @@
+"""Finding vot-toolkit, with programs in place of its interpreter."""
+
+import json
+import sys
+
+import pytest
+
+from pysot.toolkit.workspace import installed
+from pysot.toolkit.workspace.installed import ask, find_toolkit
+
+STACK = {"experiments": {"baseline": {"type": "unsupervised"}}}
+GOOD = {"version": "0.7.4", "trax": "4.0.2", "stacks": ["vot2022/longterm", "vots2023"], "stack": STACK}
+
+
+@pytest.fixture
+def interpreter(tmp_path):
+    """Return a function that writes a program which prints an answer, or text."""
+
+    def write(answer, status=0):
+        text = answer if isinstance(answer, str) else f"warning: slow\n{json.dumps(answer)}"
+        path = tmp_path / "python"
+        path.write_text(f"#!{sys.executable}\nprint({text!r})\nraise SystemExit({status})\n")
+        path.chmod(0o755)
+        return str(path)
+
+    return write
+
+
+def test_an_interpreter_that_does_not_exist(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no interpreter .*gone"):
+        find_toolkit("vots2023", str(tmp_path / "gone"))
+
+
+def test_a_stack_file_that_does_not_exist(interpreter):
+    with pytest.raises(FileNotFoundError, match="no file mine.yaml; expected a stack's file or a stack's name"):
+        find_toolkit("mine.yaml", interpreter(GOOD))
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({**GOOD, "version": ""}, "has no vot-toolkit. In an environment of its own: pip install vot-toolkit==0.7.4"),
+        ({**GOOD, "version": "0.6.4"}, "vot-toolkit 0.6.4 does not run"),
+        ({"version": "0.9.0", "trax": "", "error": "TypeError: dataclass_transform"}, "attributee"),
+        ({**GOOD, "stack": None, "stacks": ["vot2022/longterm"]}, "did you mean vot2022/longterm"),
+        ({**GOOD, "stacks": ["vot2022/longtrem"], "stack": {}}, "the stack has no experiments"),
+    ],
+)
+def test_toolkits_that_cannot_be_used(interpreter, answer, words):
+    with pytest.raises(ValueError, match=words):
+        find_toolkit("vot2022/longtrem", interpreter(answer))
+
+
+@pytest.mark.parametrize(("text", "status"), [("Segmentation fault", 0), ("{}", 3), ("", 0)])
+def test_no_answer(interpreter, text, status):
+    with pytest.raises(ValueError, match="gives no answer about vot-toolkit"):
+        ask(interpreter(text, status), 20, "describe", "x")
+
+
+def test_an_answer_that_takes_too_long(tmp_path):
+    slow = tmp_path / "python"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    with pytest.raises(ValueError, match="did not answer in 1 s"):
+        ask(str(slow), 1, "describe", "x")
+
+
+def test_a_toolkit(interpreter):
+    toolkit = find_toolkit("vot2022/longterm", python := interpreter(GOOD))
+    assert (toolkit.python, toolkit.version, toolkit.trax) == (python, "0.7.4", "4.0.2")
+    assert toolkit.command.endswith("/vot") and toolkit.experiments[0].type == "unsupervised"
+
+
+def test_an_environment_without_the_toolkit_is_asked():
+    """The file that is executed needs nothing of this package."""
+    if installed.ask(sys.executable, 60, "describe", "x")["version"]:
+        pytest.skip("vot-toolkit is installed here")
+    with pytest.raises(ValueError, match="has no vot-toolkit"):
+        find_toolkit("vots2023")

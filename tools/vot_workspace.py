@@ -1,0 +1,93 @@
+"""Make a workspace of vot-toolkit with a tracker, ready for `vot evaluate`, `vot analysis` and `vot report`.
+
+python tools/vot_workspace.py --cfg experiments/<name>/config.yaml --snapshot model.pth --stack vot2022/longterm FOLDER
+
+The toolkit may be in an environment of its own: --toolkit names its interpreter. Before anything is kept, the toolkit
+starts the tracker once and tracks a few frames with it.
+"""
+
+import argparse
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import _cli
+
+_cli.prepare_process()
+
+from pysot.toolkit.workspace import make, support
+from pysot.toolkit.workspace.installed import Toolkit, find_toolkit
+from pysot.utils.files import find_path
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("workspace", type=Path, help="folder to make")
+    parser.add_argument("--snapshot", required=True, help="a checkpoint")
+    parser.add_argument("--stack", help="name of a stack, such as vot2022/longterm, or the file of one")
+    parser.add_argument("--name", help="of the tracker (default: that of the snapshot's file)")
+    parser.add_argument(
+        "--protocol", choices=make.PROTOCOLS, default="trax", help="default: trax; python needs vot-toolkit 0.8 or 0.9"
+    )
+    parser.add_argument(
+        "--toolkit", default=sys.executable, help="interpreter that has vot-toolkit (default: this one)"
+    )
+    parser.add_argument(
+        "--dataset", type=Path, help="VOT folder with the sequences (default: the toolkit fetches them)"
+    )
+    parser.add_argument("--form", help="auto: masks or polygons, if the tracker has masks; box (default for long-term)")
+    parser.add_argument("--timeout", type=_cli.whole_number(1), default=300, help="seconds for a start and for a frame")
+    parser.add_argument("--add", action="store_true", help="add the tracker to an existing workspace, with its stack")
+    _cli.add_config_arguments(parser, from_snapshot=True)
+    args = parser.parse_args()
+    if args.add == bool(args.stack):
+        parser.error("expected --stack NAME for a new workspace, or --add for one that exists")
+    return args
+
+
+def main() -> None:
+    args = parse_arguments()
+    workspace = args.workspace.resolve()
+    toolkit = find_toolkit(args.stack or make.stack_of(workspace), args.toolkit)
+    names, reasons = support.runnable(toolkit.version, toolkit.stack_name, toolkit.experiments)
+    make.check_protocol(args.protocol, toolkit)
+    entry = make_entry(args, toolkit, workspace)
+    if args.add:
+        seconds = make.add_to_workspace(workspace, toolkit, entry)
+    else:
+        seconds = make.make_workspace(workspace, toolkit, entry, args.dataset)
+    print(
+        f"{workspace}: stack {toolkit.stack_name} of vot-toolkit {toolkit.version}, tracker {entry.name} over "
+        f"{entry.protocol}, which started in {seconds['start']:.1f} s"
+    )
+    for name, reason in reasons.items():
+        print(f"the experiment {name} cannot be run: {reason}")
+    where = f"--workspace {shlex.quote(str(workspace))}"
+    only = f" --experiments {','.join(names)}" if reasons else ""
+    print("next:")
+    for words in (f"evaluate {where}{only}", f"analysis {where}", f"report {where}"):
+        print(f"  {shlex.quote(toolkit.command)} {words} {entry.name}")
+
+
+def make_entry(args: argparse.Namespace, toolkit: Toolkit, workspace: Path) -> make.Entry:
+    """Return the tracker's entry in trackers.ini, with absolute paths."""
+    snapshot = find_path(args.snapshot, "snapshot", "Name an existing file").resolve()
+    options = {"snapshot": str(snapshot), "device": args.device}
+    if args.config is not None:
+        options["config"] = str(find_path(args.config, "config", "Name an existing file").resolve())
+    options["form"] = args.form or ("box" if "longterm" in toolkit.stack_name else "auto")
+    return make.Entry(
+        name=args.name or re.sub(r"[^A-Za-z0-9_-]", "_", snapshot.stem),
+        protocol=args.protocol,
+        options=options,
+        opts=args.opts,
+        timeout=args.timeout,
+        multiobject=any(experiment.multiobject for experiment in toolkit.experiments),
+        starts_on_masks=make.starts_on_masks(args.dataset or workspace / "sequences", toolkit.stack_name),
+        environment=make.kept_environment(),
+    )
+
+
+if __name__ == "__main__":
+    _cli.run(main)
