@@ -81,6 +81,7 @@ def make_entry(args: argparse.Namespace, toolkit: Toolkit, workspace: Path) -> m
         name=args.name or re.sub(r"[^A-Za-z0-9_-]", "_", snapshot.stem),
         protocol=args.protocol,
         options=options,
+        server=Path(__file__).resolve().with_name("vot_server.py"),
         opts=args.opts,
         timeout=args.timeout,
         multiobject=any(experiment.multiobject for experiment in toolkit.experiments),

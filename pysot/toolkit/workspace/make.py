@@ -17,7 +17,6 @@ from pysot.toolkit.workspace.installed import Toolkit, ask
 from pysot.utils.files import REPO_ROOT, atomic_write, publish_folder
 from pysot.utils.numbers import listed_names
 
-_SERVER = REPO_ROOT / "tools" / "vot_server.py"
 # TraX clears the first one for the tracker unless trackers.ini has it; the others are those of an Ascend environment.
 _KEPT = ("LD_LIBRARY_PATH", "PYTHONPATH", "TORCH_DEVICE_BACKEND_AUTOLOAD")
 _KEPT_PREFIX = "ASCEND_"
@@ -28,13 +27,14 @@ PROTOCOLS = ("trax", "python")
 class Entry:
     """Entry of a tracker in trackers.ini.
 
-    `options` are those of tools/vot_server.py: snapshot, config, device and so on, with absolute paths; `opts` config
-    values KEY, VALUE, ... `timeout` is in seconds, for the start and for each frame.
+    `server` is the path of tools/vot_server.py, `options` its options: snapshot, config, device and so on, with
+    absolute paths; `opts` are config values KEY, VALUE, ... `timeout` is in seconds, for the start and for each frame.
     """
 
     name: str
     protocol: str
     options: dict[str, str]
+    server: Path
     opts: Sequence[str] = ()
     timeout: int = 300
     multiobject: bool = False
@@ -54,7 +54,7 @@ class Entry:
         if self.protocol == "trax":
             words = [word for key, value in self.options.items() for word in (f"--{key}", value)]
             tail = ["--opts", *self.opts] if self.opts else []
-            command = shlex.join([os.path.abspath(sys.executable), str(_SERVER), *words, *tail])
+            command = shlex.join([os.path.abspath(sys.executable), str(self.server), *words, *tail])
             return {**common, "command": command} | {f"env_{k}": v for k, v in self.environment.items()}
         arguments = {f"arg_{key}": value for key, value in self.options.items() if key != "form"}
         arguments["arg_opts"] = shlex.join(self.opts)

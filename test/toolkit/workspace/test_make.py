@@ -6,13 +6,15 @@ import shlex
 import pytest
 from toolkit_data import make_raw_set
 
+from helpers import ROOT
 from pysot.toolkit.workspace import make
 from pysot.toolkit.workspace.installed import Toolkit
 from pysot.toolkit.workspace.make import Entry
 
 TOOLKIT = Toolkit("/opt/vot/bin/python", "0.7.4", "4.0.2", "vot2022/longterm", [])
 OPTIONS = {"snapshot": "/a b/100%.pth", "device": "npu:1", "form": "auto"}
-ENTRY = Entry("mine", "trax", OPTIONS)
+SERVER = ROOT / "tools" / "vot_server.py"
+ENTRY = Entry("mine", "trax", OPTIONS, SERVER)
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +43,7 @@ def read_ini(path):
 @pytest.mark.parametrize("name", ["", "a b", "checkpoint.e1", "a/b", "ä"])
 def test_names_that_the_toolkit_refuses(name):
     with pytest.raises(ValueError, match="expected letters, digits, - and _.*choose one with --name"):
-        Entry(name, "trax", {})
+        Entry(name, "trax", {}, SERVER)
 
 
 def test_a_folder_with_something_in_it(tmp_path):
@@ -134,7 +136,7 @@ def test_the_command_over_trax(tmp_path):
         {"LD_LIBRARY_PATH": "/cann/lib", "ASCEND_HOME_PATH": "/cann", "HOME": "/", "PYTHONPATH": ""}
     )
     make.write_entry(
-        tmp_path / "trackers.ini", Entry("m", "trax", OPTIONS, ["TRACK.LR", "0.5"], 7, environment=environment)
+        tmp_path / "trackers.ini", Entry("m", "trax", OPTIONS, SERVER, ["TRACK.LR", "0.5"], 7, environment=environment)
     )
     section = read_ini(tmp_path / "trackers.ini")["m"]
     command = shlex.split(section["command"])
@@ -149,7 +151,7 @@ def test_the_command_over_trax(tmp_path):
 
 @pytest.mark.parametrize(("several", "masks"), [(False, False), (True, True)])
 def test_the_python_protocol(tmp_path, several, masks):
-    entry = Entry("m", "python", OPTIONS, ["TRACK.LR", "0.5"], multiobject=several, starts_on_masks=masks)
+    entry = Entry("m", "python", OPTIONS, SERVER, ["TRACK.LR", "0.5"], multiobject=several, starts_on_masks=masks)
     make.write_entry(tmp_path / "trackers.ini", entry)
     section = read_ini(tmp_path / "trackers.ini")["m"]
     assert section["command"] == "pysot.vot:Tracker"
@@ -164,15 +166,15 @@ def test_the_python_protocol(tmp_path, several, masks):
 
 def test_another_tracker_is_added(tmp_path, monkeypatch):
     make.make_workspace(tmp_path / "w", TOOLKIT, ENTRY)
-    make.add_to_workspace(tmp_path / "w", TOOLKIT, Entry("other", "trax", {}))
+    make.add_to_workspace(tmp_path / "w", TOOLKIT, Entry("other", "trax", {}, SERVER))
     path = tmp_path / "w" / "trackers.ini"
     assert read_ini(path).sections() == ["mine", "other"]
     before = path.read_text()
     with pytest.raises(ValueError, match="has a tracker other already; choose another --name"):
-        make.add_to_workspace(tmp_path / "w", TOOLKIT, Entry("other", "trax", {}))
+        make.add_to_workspace(tmp_path / "w", TOOLKIT, Entry("other", "trax", {}, SERVER))
     monkeypatch.setattr(make, "ask", fail)
     with pytest.raises(RuntimeError, match="Tracker not alive"):
-        make.add_to_workspace(tmp_path / "w", TOOLKIT, Entry("third", "trax", {}))
+        make.add_to_workspace(tmp_path / "w", TOOLKIT, Entry("third", "trax", {}, SERVER))
     assert path.read_text() == before
 
 
