@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "tuning": {"tuning", "tracker", "toolkit", "core", "utils"},
     "pysot": {"load", "toolkit"},  # when they are first used
     "load.py": {"tracker", "engine", "toolkit", "models", "core", "utils"},
-    # No other package may import the benchmarks.
+    # No other package may import these two.
+    "reproduction": {"reproduction", "toolkit", "datasets", "core", "utils"},
     "benchmarks": {
         "benchmarks",
         "tuning",
