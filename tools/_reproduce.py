@@ -185,7 +185,7 @@ def verify(folder: Path, data_path: Path | None) -> None:
     measured_claim = small_form(claim) if record.settings.is_small else claim
     place = find_place(measured_claim, folder, data_path)
     plan = make_plan(measured_claim, record.settings, place, record.trials)
-    found = verify_folder(folder, measured_claim, plan, load_benchmarks(measured_claim, place))
+    found = verify_folder(folder, measured_claim, plan, load_benchmarks(measured_claim, place), git_state(REPO_ROOT)[0])
     for note in found.notes:
         print(f"note: {note}")
     if found.measured is not None:

@@ -138,7 +138,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def compare_files(folder: Path) -> tuple[list[str], list[str]]:
     """Compare the files of a run folder with its manifest.
 
-    Return what was edited, is missing or is new, as sentences; and the snapshots that were left out. Raises as
+    Return what was edited, is missing or is new, as sentences; and the names of snapshots that are missing. Raises as
     `read_manifest`.
     """
     expected, found = read_manifest(folder)["files"], _files(folder)
@@ -146,7 +146,10 @@ def compare_files(folder: Path) -> tuple[list[str], list[str]]:
     left_out: list[str] = []
     for name, entry in expected.items():
         if name not in found:
-            (left_out if name.endswith(_MAY_BE_LEFT_OUT) else problems).append(f"{name} is missing")
+            if name.endswith(_MAY_BE_LEFT_OUT):
+                left_out.append(name)
+            else:
+                problems.append(f"{name} is missing")
         elif found[name].stat().st_size != entry["size"] or file_hash(found[name]) != entry["sha256"]:
             problems.append(f"{name} was edited")
     problems += [f"{name} is new" for name in found if name not in expected]

@@ -1,5 +1,6 @@
 """Run the steps of a plan: each a process with a log, finished ones are left out."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -58,7 +59,7 @@ def _run(step: Step, folder: Path, repository: Path, say: Callable[[str], None])
                 say(line.rstrip("\n"))
             process.wait()
         except BaseException:
-            _interrupt(process)
+            stream.write(_interrupt(process))
             raise
     if process.returncode:
         tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:]
@@ -68,14 +69,17 @@ def _run(step: Step, folder: Path, repository: Path, say: Callable[[str], None])
         )
 
 
-def _interrupt(process: subprocess.Popen) -> None:
-    """Interrupt a process group as Ctrl-C does, and kill it if it has not ended in time."""
-    for signum, seconds in ((signal.SIGINT, _GRACE), (signal.SIGKILL, None)):
-        try:
-            os.killpg(process.pid, signum)
-            process.communicate(timeout=seconds)
-            return
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            logger.warning("the step did not end within %.0f s of the interrupt and is killed", _GRACE)
+def _interrupt(process: subprocess.Popen) -> str:
+    """Interrupt a process group as Ctrl-C does, and kill what has not ended in time. Return what it still printed."""
+    output = ""
+    try:
+        os.killpg(process.pid, signal.SIGINT)
+        output = process.communicate(timeout=_GRACE)[0]
+    except ProcessLookupError:
+        pass
+    except subprocess.TimeoutExpired:
+        logger.warning("the step did not end within %.0f s of the interrupt and is killed", _GRACE)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    return output

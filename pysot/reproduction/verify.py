@@ -25,14 +25,16 @@ class Verification:
     measured: Measured | None
 
 
-def verify_folder(folder: Path, claim: Claim, plan: Plan, datasets: dict[str, Dataset]) -> Verification:
+def verify_folder(folder: Path, claim: Claim, plan: Plan, datasets: dict[str, Dataset], commit: str) -> Verification:
     """Compare the files of a run with its manifest, and compute its scores and its table again.
 
-    `claim` is the measured one. Raises FileNotFoundError or ValueError for a folder without a finished run.
+    `claim` is the measured one, `commit` that of the code here: another version may print another table.
+    Raises FileNotFoundError or ValueError for a folder without a finished run.
     """
     manifest, record = read_manifest(folder), read_record(folder)
     problems, left_out = compare_files(folder)
     problems += _truth_problems(manifest.get("ground_truth", {}), datasets)
+    notes = [f"{name} was left out; the manifest has its hash" for name in left_out]
     measured = None
     try:
         measured = measure(plan, datasets, folder, record.trials)
@@ -41,8 +43,8 @@ def verify_folder(folder: Path, claim: Claim, plan: Plan, datasets: dict[str, Da
     if measured is not None:
         problems += _value_problems(manifest, measured)
         problems += _written_problems(plan, measured, folder)
-        problems += _table_problems(folder, claim, record, measured)
-    notes = [f"{name}: left out, its hash is in the manifest" for name in (n.split(" ")[0] for n in left_out)]
+        is_same_version = commit == record.commit
+        (problems if is_same_version else notes).extend(_table_problems(folder, claim, record, measured))
     return Verification(tuple(problems), tuple(notes), measured)
 
 
@@ -91,7 +93,7 @@ def _written_problems(plan: Plan, measured: Measured, folder: Path) -> Iterator[
 def _table_problems(folder: Path, claim: Claim, record: RunRecord, measured: Measured) -> Iterator[str]:
     path = folder / TABLE
     if path.is_file() and path.read_text(encoding="utf-8") != result_markdown(claim, record, measured):
-        yield f"{TABLE} is not the table that the results give"
+        yield f"{TABLE} is not the table that the results give here (the run is of commit {record.commit or 'unknown'})"
 
 
 def _equal(before: object, now: object) -> bool:
