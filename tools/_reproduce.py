@@ -97,7 +97,7 @@ def find_place(claim: Claim, folder: Path, data_path: Path | None) -> Place:
     if data_path is not None and not data_path.is_dir():
         raise FileNotFoundError(f"--data_path: expected a folder, there is no {data_path}")
     data = None if data_path is None else data_path.resolve()
-    folders = [REPO_ROOT / "testing_dataset"] if data is None else [data / "testing_dataset", data]
+    folders = [*([] if data is None else [data / "testing_dataset", data]), REPO_ROOT / "testing_dataset"]
     names = [benchmark.name for benchmark in claim.benchmarks]
     have = [f for f in folders if all((f / name).exists() or (f / f"{name}.json").exists() for name in names)]
     return Place(REPO_ROOT, folder, data, (have or folders)[0])

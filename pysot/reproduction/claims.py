@@ -36,7 +36,7 @@ _CONFIGS = {
 # of experiments/README.md equal it. A claim that has none is "not recorded", and its verdict says so.
 FIVE_SEEDS: dict[str, dict[str, Seeds]] = {
     "quickstart": {},
-    # TODO(five seeds): the five training runs of siamrpn_mobilev2_small are not finished.
+    # Not recorded yet: fill in accuracy, robustness and EAO here, and in the table of experiments/README.md.
     "siamrpn_mobilev2_small": {},
 }
 
