@@ -70,10 +70,15 @@ def _run(step: Step, folder: Path, repository: Path, say: Callable[[str], None])
 
 
 def _interrupt(process: subprocess.Popen) -> str:
-    """Interrupt a process group as Ctrl-C does, and kill what has not ended in time. Return what it still printed."""
+    """Ask a step to save its state and end, and kill what has not ended in time. Return what it still printed.
+
+    Only one process of each training run is asked: torchrun passes the signal on, and a second one would end its ranks
+    at once.
+    """
     output = ""
     try:
-        os.killpg(process.pid, signal.SIGINT)
+        for pid in _python_children(process.pid) or [process.pid]:
+            os.kill(pid, signal.SIGTERM)
         output = process.communicate(timeout=_GRACE)[0]
     except ProcessLookupError:
         pass
@@ -83,3 +88,16 @@ def _interrupt(process: subprocess.Popen) -> str:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     return output
+
+
+def _python_children(pid: int) -> list[int]:
+    """Return the Python processes that a script has started; none of a Python process, and where there is no /proc."""
+    children, python = [], os.path.realpath(sys.executable)
+    if os.path.realpath(f"/proc/{pid}/exe") == python:
+        return []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, IndexError):
+            parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
+            if int(parent) == pid and os.path.realpath(path / "exe") == python:
+                children.append(int(path.name))
+    return children

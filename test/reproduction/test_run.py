@@ -51,7 +51,7 @@ def test_finished_steps_are_left_out(tmp_path):
 @pytest.mark.parametrize("stubborn", [False, True])
 def test_an_interrupt_ends_the_step_and_its_processes(tmp_path, monkeypatch, stubborn):
     monkeypatch.setattr("pysot.reproduction.run._GRACE", 1.0)
-    ignore = "signal.signal(signal.SIGINT, signal.SIG_IGN)" if stubborn else "pass"
+    ignore = "signal.signal(signal.SIGTERM, signal.SIG_IGN)" if stubborn else "pass"
     code = (
         f"import os, signal, subprocess, sys, time; {ignore}; "
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); "
@@ -71,3 +71,23 @@ def test_an_interrupt_ends_the_step_and_its_processes(tmp_path, monkeypatch, stu
         time.sleep(0.05)
     assert len(found) == 2 and not any(map(is_alive, found))
     assert not (tmp_path / "run.json").exists()
+
+
+def test_an_interrupt_is_given_once_to_the_python_processes_of_a_script(tmp_path):
+    """Their own processes, as the ranks of torchrun, and other programs of the script do not get it."""
+    child = (
+        "import signal, time; signal.signal(signal.SIGTERM, lambda *_: print('twice')); time.sleep(1); print('saved')"
+    )
+    parent = (
+        f"import signal, subprocess, sys; signal.signal(signal.SIGTERM, lambda *_: print('once', flush=True)); "
+        f"child = subprocess.Popen([sys.executable, '-c', {child!r}]); print('0', flush=True); child.wait()"
+    )
+
+    def say(line):
+        if line == "0":
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    script = Step("script", ("bash", "-c", '"$0" -c "$1" | cat; echo ended', sys.executable, parent))
+    with pytest.raises(KeyboardInterrupt):
+        run_steps([script], record_of(CLAIMS["quickstart"]), tmp_path, tmp_path, say)
+    assert (tmp_path / "logs" / "script.log").read_text().splitlines()[-3:] == ["once", "saved", "ended"]
