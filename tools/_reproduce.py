@@ -68,6 +68,7 @@ def reproduce(args: argparse.Namespace, default_seed: int) -> None:
                 return
             begin(record, rows, examination.code, args.tune)
             write_record(place.folder, record)
+            (place.folder / MANIFEST).unlink(missing_ok=True)  # of a finished run that more steps are added to
             run_steps(plan.steps, record, place.folder, REPO_ROOT, say)
         conclude(measured, plan, record, place)
 
@@ -153,12 +154,13 @@ def conclude(claim: Claim, plan: Plan, record: RunRecord, place: Place) -> None:
     """Score the results, write table and manifest, and print the table. A finished run is only printed again."""
     datasets = load_benchmarks(claim, place)
     measured = measure(plan, datasets, place.folder, record.trials)
-    content = measured.to_json()
-    if not (place.folder / MANIFEST).exists() or str(read_manifest(place.folder)["tuned"]) != str(content["tuned"]):
+    if not (place.folder / MANIFEST).exists():
         with atomic_write(place.folder / TABLE) as stream:
             stream.write(result_markdown(claim, record, measured))
         write_record(place.folder, record)
-        write_manifest(place.folder, {"claim": claim.name, "ground_truth": truth_digests(datasets), **content})
+        write_manifest(
+            place.folder, {"claim": claim.name, "ground_truth": truth_digests(datasets), **measured.to_json()}
+        )
     print(result_text(claim, record, measured))
     print(f"{place.folder}: sha256 of {MANIFEST} {file_hash(place.folder / MANIFEST)}; check it with --verify")
 

@@ -111,6 +111,8 @@ def meaning(claim: Claim) -> str:
             f"Reproduced: the difference is at most two standard deviations of the measure over epochs {first} to "
             f"{last} of this run; for the speed, over its steps."
         )
+    if claim.kind == "train" and not claim.seeds:
+        return "Nothing is judged: no training runs with other seeds are recorded."
     if claim.kind == "train":
         return (
             "Reproduced: the value lies in the 95 % prediction interval of the recorded seeds; the difference is that "

@@ -64,6 +64,12 @@ def test_recorded_seeds():
     assert "95 % prediction interval" in result_text(OWN, record_of(OWN), measured_of(OWN))
 
 
+def test_no_recorded_seeds():
+    claim = dataclasses.replace(OWN, seeds={})
+    text = result_text(claim, record_of(claim), measured_of(claim))
+    assert "no recorded seeds" in text and "Nothing is judged: no training runs" in text and "eproduced" not in text
+
+
 def test_several_seeds():
     measured = measured_of(OWN, seeds=(1, 2))
     scores = tuple(dataclasses.replace(s, value=s.value + 0.02 * s.seed) for s in measured.scores)

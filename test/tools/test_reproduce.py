@@ -105,8 +105,10 @@ def test_a_published_tracker(copy, tmp_path):
     assert "- weights pretrained_models/nanotrackv3.pth: expected sha256 4f0d25108385, got " in error
     assert "- VOT2018: videos: expected 60 (The sixth Visual Object Tracking VOT2018 challenge results), got 2" in error
     assert "3 inputs differ" in refused(*arguments, "--check", cwd=tmp_path, root=copy)
-    done = reproduce(*arguments, "--with-deviations", "--tune", 2, cwd=tmp_path, root=copy)
+    assert reproduce(*arguments, "--with-deviations", cwd=tmp_path, root=copy).returncode == 0
+    done = reproduce(*arguments, "--with-deviations", "--tune", 2, cwd=tmp_path, root=copy)  # added to the finished run
     assert done.returncode == 0, done.stderr
+    assert "== 2/3 score_tracked (0 s): finished before" in done.stderr
     assert re.search(r"VOT2018 EAO +\| +0.449 +\| +[\d.-]+ +\|.*\| not comparable: 3 deviations \|", done.stdout)
     assert re.search(r"VOT2018, tuned on the benchmark itself \| +- +\|.*\| +not comparable +\|", done.stdout)
     folder = tmp_path / "reproductions" / "nanotrackv3-VOT2018"
