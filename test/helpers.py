@@ -225,6 +225,7 @@ def copy_of_repository(folder: Path) -> Path:
         "quickstart",
         "output",
         "results",
+        "reproductions",
         "snapshot*",
         "logs*",
         "crop511",

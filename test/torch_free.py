@@ -50,6 +50,7 @@ _PATTERNS = (
             "doctor",
             "expand",
             "files",
+            "first_seen",
             "frames",
             "image",
             "latency",
@@ -64,9 +65,23 @@ _PATTERNS = (
             "window",
         )
     ),
+    "pysot/datasets/annotation.py",
+    "pysot/reproduction/[!i]*.py",  # input_builder reads the config
+    "pysot/reproduction/inputs.py",
     *(
         f"tools/{name}.py"
-        for name in ("_cli", "_demo", "_engine_tracking", "_torch_import", "_track", "demo", "eval", "test")
+        for name in (
+            "_cli",
+            "_reproduce",
+            "reproduce",
+            "_demo",
+            "_engine_tracking",
+            "_torch_import",
+            "_track",
+            "demo",
+            "eval",
+            "test",
+        )
     ),
 )
 TORCH_FREE: list[Path] = sorted(path for pattern in _PATTERNS for path in ROOT.glob(pattern))

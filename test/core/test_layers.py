@@ -21,7 +21,8 @@ MAY_IMPORT = {
     "pysot": {"load", "toolkit"},  # when they are first used
     "load.py": {"tracker", "engine", "toolkit", "models", "core", "utils"},
     "vot.py": {"load", "tracker", "toolkit", "core", "utils"},
-    # No other package may import the benchmarks.
+    # No other package may import these two.
+    "reproduction": {"reproduction", "toolkit", "datasets", "core", "utils"},
     "benchmarks": {
         "benchmarks",
         "tuning",

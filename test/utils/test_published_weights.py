@@ -55,7 +55,7 @@ def test_the_page_has_the_same_table():
             f"[{weights.file}]({weights.url})" + (f", there `{weights.offered}`" if weights.offered else ""),
             weights.sha256 and f"`{weights.sha256}`" + ("" if len(weights.sha256) == 64 else " ...") or "not recorded",
             weights.licence or "not recorded",
-            weights.figures or "not recorded",
+            weights.figures_text or "not recorded",
         ]
         for name, weights in PUBLISHED.items()
     ]
