@@ -50,24 +50,22 @@ def main() -> None:
     args = parse_arguments()
     workspace = args.workspace.resolve()
     toolkit = find_toolkit(args.stack or make.stack_of(workspace), args.toolkit)
-    names, reasons = support.runnable(toolkit.version, toolkit.stack_name, toolkit.experiments)
+    left_out = support.left_out(toolkit.version, toolkit.stack_name, toolkit.experiments)
     make.check_protocol(args.protocol, toolkit)
     entry = make_entry(args, toolkit, workspace)
     if args.add:
         seconds = make.add_to_workspace(workspace, toolkit, entry)
     else:
-        seconds = make.make_workspace(workspace, toolkit, entry, args.dataset)
+        seconds = make.make_workspace(workspace, toolkit, entry, args.dataset, left_out)
     print(
         f"{workspace}: stack {toolkit.stack_name} of vot-toolkit {toolkit.version}, tracker {entry.name} over "
         f"{entry.protocol}, which started in {seconds['start']:.1f} s"
     )
-    for name, reason in reasons.items():
-        print(f"the experiment {name} cannot be run: {reason}")
-    where = f"--workspace {shlex.quote(str(workspace))}"
-    only = f" --experiments {','.join(names)}" if reasons else ""
+    for name, reason in left_out.items():
+        print(f"left out of the stack, the experiment {name}: {reason}")
     print("next:")
-    for words in (f"evaluate {where}{only}", f"analysis {where}", f"report {where}"):
-        print(f"  {shlex.quote(toolkit.command)} {words} {entry.name}")
+    for action in ("evaluate", "analysis", "report"):
+        print(f"  {shlex.join([toolkit.command, action, '--workspace', str(workspace), entry.name])}")
 
 
 def make_entry(args: argparse.Namespace, toolkit: Toolkit, workspace: Path) -> make.Entry:

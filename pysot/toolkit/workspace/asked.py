@@ -23,15 +23,17 @@ def version_of(package: str) -> str:
 
 
 def describe(stack: str) -> dict[str, Any]:
-    """Return versions, the names of all stacks, and the content of `stack`, a name or an absolute path."""
-    answer: dict[str, Any] = {"version": version_of("vot-toolkit"), "trax": version_of("vot-trax")}
+    """Return the version, the names of all stacks, and the content of `stack`, a name or an absolute path."""
+    answer: dict[str, Any] = {"version": version_of("vot-toolkit")}
     try:
         import yaml
         from vot.stack import list_integrated_stacks, resolve_stack
 
         answer["stacks"] = sorted(list_integrated_stacks())
         path = resolve_stack(stack)
-        answer["stack"] = yaml.safe_load(Path(path).read_text(encoding="utf-8")) if path else None
+        # All values as text, as the toolkit reads them itself.
+        text = Path(path).read_text(encoding="utf-8") if path else ""
+        answer["stack"] = yaml.load(text, Loader=yaml.BaseLoader) if path else None
     except Exception as error:  # noqa: BLE001 - whatever an old or broken toolkit raises is the answer
         answer["error"] = f"{type(error).__name__}: {error}"
     return answer

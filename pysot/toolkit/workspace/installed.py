@@ -17,13 +17,17 @@ _SECONDS = 300  # for an answer that needs no tracker; the toolkit compiles func
 
 @dataclass(frozen=True)
 class Toolkit:
-    """Installed vot-toolkit: its interpreter, versions, the names of its stacks, and one stack that was asked for."""
+    """Installed vot-toolkit: its interpreter, its version, and one of its stacks: the name, and the file's content."""
 
     python: str
     version: str
-    trax: str
     stack_name: str
-    experiments: list[support.Experiment]
+    stack: dict[str, Any]
+
+    @property
+    def experiments(self) -> list[support.Experiment]:
+        """Experiments of the stack. Raises ValueError if it has none."""
+        return support.read_experiments(self.stack)
 
     @property
     def command(self) -> str:
@@ -57,8 +61,8 @@ def find_toolkit(stack: str, python: str = sys.executable) -> Toolkit:
         )
     if not is_file:
         lookup(dict.fromkeys(answer["stacks"]), stack, key=f"the stack of vot-toolkit {version}")
-    experiments = support.read_experiments(answer["stack"] or {})
-    return Toolkit(os.path.abspath(python), version, answer["trax"], stack, experiments)
+    support.read_experiments(answer["stack"] or {})
+    return Toolkit(os.path.abspath(python), version, stack, answer["stack"])
 
 
 def ask(python: str, seconds: float, *words: str) -> dict[str, Any]:

@@ -8,13 +8,13 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pysot.toolkit.workspace import support
 from pysot.toolkit.workspace.installed import Toolkit, ask
-from pysot.utils.files import REPO_ROOT, atomic_write, publish_folder
+from pysot.utils.files import REPO_ROOT, atomic_write, publish_folder, write_json
 from pysot.utils.numbers import listed_names
 
 # TraX clears the first one for the tracker unless trackers.ini has it; the others are those of an Ascend environment.
@@ -87,12 +87,15 @@ def check_protocol(protocol: str, toolkit: Toolkit) -> None:
         )
 
 
-def make_workspace(folder: Path, toolkit: Toolkit, entry: Entry, dataset: Path | None = None) -> dict[str, float]:
+def make_workspace(
+    folder: Path, toolkit: Toolkit, entry: Entry, dataset: Path | None = None, left_out: Collection[str] = ()
+) -> dict[str, float]:
     """Make a workspace and try its tracker; nothing is left behind if the tracker does not start.
 
-    `dataset` is a folder with list.txt and the sequences, which are linked; without it the toolkit downloads those of
-    the stack. Returns the seconds of start and tracking, see `try_entry`. Raises FileExistsError for a folder that has
-    something in it, FileNotFoundError or ValueError for a damaged data set, and as `try_entry`.
+    Without the experiments `left_out`, on which analyses and reports fail as well, the workspace has its own copy of
+    the stack. `dataset` is a folder with list.txt and the sequences, which are linked; without it the toolkit downloads
+    those of the stack. Returns the seconds of start and tracking, see `try_entry`. Raises FileExistsError for a folder
+    that has something in it, FileNotFoundError or ValueError for a damaged data set, and as `try_entry`.
     """
     if folder.exists() and any(folder.iterdir()):
         kind = "is a workspace already" if (folder / "config.yaml").exists() else "exists and is not empty"
@@ -104,9 +107,8 @@ def make_workspace(folder: Path, toolkit: Toolkit, entry: Entry, dataset: Path |
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         stack = toolkit.stack_name
-        if stack.endswith((".yaml", ".yml")):
-            shutil.copyfile(stack, part / "stack.yaml")
-            stack = "./stack.yaml"
+        if left_out or Path(stack).suffix:
+            stack = f"./{_copy_stack(toolkit, left_out, part)}"
         (part / "results").mkdir()
         (part / "sequences").mkdir()
         if dataset is not None:
@@ -121,6 +123,17 @@ def make_workspace(folder: Path, toolkit: Toolkit, entry: Entry, dataset: Path |
         shutil.rmtree(part, ignore_errors=True)
         raise
     return seconds
+
+
+def _copy_stack(toolkit: Toolkit, left_out: Collection[str], folder: Path) -> str:
+    """Write the stack without some experiments to a folder; return the name of the file, which is that of the stack."""
+    experiments = {name: value for name, value in toolkit.stack["experiments"].items() if name not in left_out}
+    stem = (
+        toolkit.stack_name.replace("/", "_") if not Path(toolkit.stack_name).suffix else Path(toolkit.stack_name).stem
+    )
+    path = folder / f"{stem}.yaml"
+    write_json(path, {**toolkit.stack, "experiments": experiments}, indent=1)  # JSON is YAML
+    return path.name
 
 
 def stack_of(folder: Path) -> str:
@@ -218,4 +231,4 @@ def starts_on_masks(folder: Path, stack: str) -> bool:
     annotations = sorted(folder.glob("*/groundtruth*.txt"))
     if annotations:
         return any(path.read_text(encoding="utf-8").startswith("m") for path in annotations)
-    return bool(re.match(r"vots20|davis|vot20(20|21|22)/shortterm$", stack))
+    return bool(re.search(r"(^|/)(vots20|davis|vot20(20|21|22)[/_]shortterm(\.yaml)?$)", stack))

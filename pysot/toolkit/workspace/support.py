@@ -71,14 +71,10 @@ def reason_against(version: str, stack: str, experiment: Experiment) -> str:
     return ""
 
 
-def runnable(version: str, stack: str, experiments: Iterable[Experiment]) -> tuple[list[str], dict[str, str]]:
-    """Return the names of the experiments that run, and of the others the reasons.
-
-    Raises ValueError with the reasons if none runs.
-    """
+def left_out(version: str, stack: str, experiments: Iterable[Experiment]) -> dict[str, str]:
+    """Return the experiments that cannot be run, by name, with the reasons. Raises ValueError if none can be run."""
     reasons = {experiment.name: reason_against(version, stack, experiment) for experiment in experiments}
-    names = [name for name, reason in reasons.items() if not reason]
-    if not names:
+    if all(reasons.values()):
         details = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
         raise ValueError(f"vot-toolkit {version} can run no experiment of {stack} ({details})")
-    return names, {name: reason for name, reason in reasons.items() if reason}
+    return {name: reason for name, reason in reasons.items() if reason}

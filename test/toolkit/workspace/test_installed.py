@@ -9,7 +9,7 @@ from pysot.toolkit.workspace import installed
 from pysot.toolkit.workspace.installed import ask, find_toolkit
 
 STACK = {"experiments": {"baseline": {"type": "unsupervised"}}}
-GOOD = {"version": "0.7.4", "trax": "4.0.2", "stacks": ["vot2022/longterm", "vots2023"], "stack": STACK}
+GOOD = {"version": "0.7.4", "stacks": ["vot2022/longterm", "vots2023"], "stack": STACK}
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_stack_file_that_does_not_exist(interpreter):
     [
         ({**GOOD, "version": ""}, "has no vot-toolkit. In an environment of its own: pip install vot-toolkit==0.7.4"),
         ({**GOOD, "version": "0.6.4"}, "vot-toolkit 0.6.4 does not run"),
-        ({"version": "0.9.0", "trax": "", "error": "TypeError: dataclass_transform"}, "attributee"),
+        ({"version": "0.9.0", "error": "TypeError: dataclass_transform"}, "attributee"),
         ({**GOOD, "stack": None, "stacks": ["vot2022/longterm"]}, "did you mean vot2022/longterm"),
         ({**GOOD, "stacks": ["vot2022/longtrem"], "stack": {}}, "the stack has no experiments"),
     ],
@@ -67,7 +67,7 @@ def test_an_answer_that_takes_too_long(tmp_path):
 
 def test_a_toolkit(interpreter):
     toolkit = find_toolkit("vot2022/longterm", python := interpreter(GOOD))
-    assert (toolkit.python, toolkit.version, toolkit.trax) == (python, "0.7.4", "4.0.2")
+    assert (toolkit.python, toolkit.version) == (python, "0.7.4")
     assert toolkit.command.endswith("/vot") and toolkit.experiments[0].type == "unsupervised"
 
 

@@ -1,7 +1,9 @@
 """Workspaces: their files, and that nothing is lost or half made. The toolkit's part is played by a function."""
 
 import configparser
+import json
 import shlex
+from dataclasses import replace
 
 import pytest
 from toolkit_data import make_raw_set
@@ -11,7 +13,8 @@ from pysot.toolkit.workspace import make
 from pysot.toolkit.workspace.installed import Toolkit
 from pysot.toolkit.workspace.make import Entry
 
-TOOLKIT = Toolkit("/opt/vot/bin/python", "0.7.4", "4.0.2", "vot2022/longterm", [])
+STACK = {"title": "t", "experiments": {"longterm": {"type": "unsupervised"}, "redetection": {"type": "unsupervised"}}}
+TOOLKIT = Toolkit("/opt/vot/bin/python", "0.7.4", "vot2022/longterm", STACK)
 OPTIONS = {"snapshot": "/a b/100%.pth", "device": "npu:1", "form": "auto"}
 SERVER = ROOT / "tools" / "vot_server.py"
 ENTRY = Entry("mine", "trax", OPTIONS, SERVER)
@@ -105,12 +108,19 @@ def test_a_workspace(tmp_path, tried):
     assert make.stack_of(folder) == "vot2022/longterm"
 
 
-def test_a_stack_file_is_copied(tmp_path):
-    (tmp_path / "mine.yaml").write_text("experiments: {}\n")
-    toolkit = Toolkit("/opt/vot/bin/python", "0.7.4", "", str(tmp_path / "mine.yaml"), [])
-    make.make_workspace(tmp_path / "w", toolkit, ENTRY)
-    assert (tmp_path / "w" / "stack.yaml").read_text() == "experiments: {}\n"
-    assert make.stack_of(tmp_path / "w") == str(tmp_path / "w" / "stack.yaml")
+@pytest.mark.parametrize(
+    ("name", "left_out", "file"),
+    [("mine.yaml", (), "mine.yaml"), ("vot2022/longterm", ("redetection",), "vot2022_longterm.yaml")],
+)
+def test_a_stack_in_the_workspace(tmp_path, name, left_out, file):
+    """A file that was given, and a stack of the toolkit without the experiments on which the toolkit fails."""
+    make.make_workspace(tmp_path / "w", replace(TOOLKIT, stack_name=name), ENTRY, left_out=left_out)
+    content = json.loads((tmp_path / "w" / file).read_text())
+    assert content["title"] == "t" and [*content["experiments"]] == [
+        n for n in STACK["experiments"] if n not in left_out
+    ]
+    assert f"stack: ./{file}\n" in (tmp_path / "w" / "config.yaml").read_text()
+    assert make.Path(make.stack_of(tmp_path / "w")).samefile(tmp_path / "w" / file)
 
 
 def test_sequences_are_linked(tmp_path):
@@ -199,7 +209,13 @@ def test_protocols_that_do_not_work(monkeypatch):
 
 @pytest.mark.parametrize(
     ("stack", "expected"),
-    [("vots2023", True), ("vots2025/main", True), ("vot2020/shortterm", True), ("vot2022/shorttermbox", False)],
+    [
+        ("vots2023", True),
+        ("vots2025/main", True),
+        ("vot2020/shortterm", True),
+        ("vot2022/shorttermbox", False),
+        ("/w/vot2020_shortterm.yaml", True),
+    ],
 )
 def test_annotations_by_the_name_of_a_stack(tmp_path, stack, expected):
     assert make.starts_on_masks(tmp_path, stack) == expected
