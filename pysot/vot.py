@@ -170,14 +170,24 @@ def load_video_tracker(
 class Tracker:
     """Tracker of vot-toolkit's Python protocol (0.8 and later), in trackers.ini `command = pysot.vot:Tracker`.
 
-    The arguments are the lines arg_snapshot, arg_config, arg_device, arg_opts (KEY VALUE ..., quoted as for a shell)
-    and arg_multiobject (yes or no) of trackers.ini. `multiobject`: regions come and go as lists. Answers are boxes,
-    also of a tracker of masks: the protocol of vot-toolkit 0.8 and 0.9 fails on polygons, and on masks to start on.
+    The arguments are the lines arg_snapshot, arg_config, arg_device, arg_opts (KEY VALUE ..., quoted as for a shell),
+    arg_multiobject and arg_masks (yes or no) of trackers.ini. With `multiobject`, regions come and go as lists. Answers
+    are boxes, also of a tracker of masks: the protocol of vot-toolkit 0.8 and 0.9 fails on polygons, and on masks to
+    start on. With `masks`, the toolkit passes the boxes around them (convert = rectangle), by their corner pixels.
     """
 
-    def __init__(self, snapshot: str, config: str = "", device: str = "auto", opts: str = "", multiobject: str = "no"):
+    def __init__(
+        self,
+        snapshot: str,
+        config: str = "",
+        device: str = "auto",
+        opts: str = "",
+        multiobject: str = "no",
+        masks: str = "no",
+    ):
         """Load the tracker. Raises RuntimeError with the reason: the toolkit waits in vain after other errors."""
-        self.multiobject = _explained(lambda: lookup({"yes": True, "no": False}, multiobject, key="arg_multiobject"))
+        self.multiobject = _explained(partial(_read_switch, "arg_multiobject", multiobject))
+        self._from_masks = _explained(partial(_read_switch, "arg_masks", masks))
         load = partial(load_video_tracker, snapshot, config or None, device, "box", shlex.split(opts))
         self._tracker = _explained(load)
 
@@ -192,7 +202,8 @@ class Tracker:
     def _answer(self, step: Callable[[PathLike, list[Region]], list[Found]], frame: Any, new: Any) -> Any:
         path = frame if isinstance(frame, str) else frame["color"]
         states = new if isinstance(new, list) else [new]
-        found = step(path, [_decoded(region) for region, _ in states])
+        regions = [_decoded(region) for region, _ in states]
+        found = step(path, list(map(_around_corner_pixels, regions)) if self._from_masks else regions)
         answers = [(_box(target.region), {"confidence": target.confidence}) for target in found]
         return answers if self.multiobject else answers[0]
 
@@ -205,6 +216,18 @@ def _explained(call: Callable[[], Any]) -> Any:
         raise
     except Exception as error:
         raise RuntimeError(f"{type(error).__name__}: {error}") from error
+
+
+def _read_switch(name: str, text: str) -> bool:
+    return lookup({"yes": True, "no": False}, text, key=name)
+
+
+def _around_corner_pixels(region: Region) -> Region:
+    """Return the box xywh whose corner pixels are those of a polygon; other regions as they are."""
+    if isinstance(region, Mask) or len(region) == 4:
+        return region
+    x, y = region[0::2], region[1::2]
+    return np.array([x.min(), y.min(), np.ptp(x) + 1, np.ptp(y) + 1])
 
 
 def _decoded(value: Any) -> Region:

@@ -226,6 +226,13 @@ class TestPythonProtocol:
         with pytest.raises(RuntimeError, match="FileNotFoundError: no image gone.jpg"):
             tracker.init("gone.jpg", (tuple(BOX), {}), {})
 
+    def test_boxes_around_masks(self, snapshot, video):
+        """The toolkit passes the corner pixels of a mask."""
+        tracker = Tracker(snapshot, device="cpu", masks="yes")
+        corners = [(30.0, 20.0), (59.0, 20.0), (59.0, 39.0), (30.0, 39.0)]
+        region, _ = tracker.init(str(video[0][0]), (corners, {}), {})
+        assert region == (30, 20, 30, 20)
+
     def test_masks_become_boxes(self, tmp_path, video):
         save(tmp_path / "mask.pth", tiny_mask_config("refine"))
         tracker = Tracker(str(tmp_path / "mask.pth"), device="cpu")

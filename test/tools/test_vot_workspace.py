@@ -15,6 +15,7 @@ from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.results.files import load_baseline, load_run
 from pysot.utils.bbox import init_box_from_region
 from pysot.utils.image import read_image
+from pysot.utils.masks import region_lines
 from vot_helpers import (
     FRAMES,
     OBJECTS,
@@ -152,8 +153,8 @@ def objects_alone(folder, snapshot, objects):
     paths = sorted((folder / "first" / "color").iterdir())
     boxes = []
     for number in range(1, objects + 1):
-        line = (folder / "first" / f"groundtruth_{number}.txt").read_text().splitlines()[0]
-        tracker.init(read_image(paths[0]), init_box_from_region([float(word) for word in line.split(",")]))
+        regions, _ = region_lines(folder / "first" / f"groundtruth_{number}.txt")
+        tracker.init(read_image(paths[0]), init_box_from_region(regions[0]))
         boxes.append([tracker.track(read_image(path))["bbox"] for path in paths[1:]])
     return boxes
 
@@ -180,6 +181,17 @@ def test_several_objects_over_trax(tmp_path):
 @needs_python_protocol
 def test_several_objects_over_the_python_protocol(tmp_path):
     dataset = make_set(tmp_path / "OBJECTS", objects=3)
+    snapshot = save_tracker(tmp_path / "tiny.pth", tiny_config())
+    words = ["--dataset", dataset, "--protocol", "python"]
+    make_workspace(tmp_path / "w", snapshot, OBJECTS, PYTHON, *words, env=SHARED_PACKAGES)
+    vot(PYTHON, "evaluate", tmp_path / "w", "tiny", env=SHARED_PACKAGES)
+    assert_objects(tmp_path / "w", snapshot, dataset, "tiny")
+
+
+@needs_python_protocol
+def test_masks_to_start_on_over_the_python_protocol(tmp_path):
+    """The toolkit fails on them and is asked for the boxes around them: the tracker starts on the same boxes."""
+    dataset = make_set(tmp_path / "OBJECTS", masks=True, objects=3)
     snapshot = save_tracker(tmp_path / "tiny.pth", tiny_config())
     words = ["--dataset", dataset, "--protocol", "python"]
     make_workspace(tmp_path / "w", snapshot, OBJECTS, PYTHON, *words, env=SHARED_PACKAGES)

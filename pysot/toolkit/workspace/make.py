@@ -60,7 +60,7 @@ class Entry:
         arguments["arg_opts"] = shlex.join(self.opts)
         arguments["arg_multiobject"] = "yes" if self.multiobject else "no"
         # The protocol fails on masks to start on; the toolkit can pass the boxes around them instead.
-        converted = {"convert": "rectangle"} if self.starts_on_masks else {}
+        converted = {"convert": "rectangle", "arg_masks": "yes"} if self.starts_on_masks else {}
         return {**common, "command": "pysot.vot:Tracker"} | arguments | converted
 
 

@@ -170,6 +170,7 @@ def test_the_python_protocol(tmp_path, several, masks):
         "arg_device": "npu:1",
         "arg_opts": "TRACK.LR 0.5",
         "arg_multiobject": "yes" if several else "no",
+        **({"arg_masks": "yes"} if masks else {}),
     }
     assert section.get("convert") == ("rectangle" if masks else None)
 
