@@ -179,19 +179,10 @@ def test_several_objects_over_trax(tmp_path):
 
 
 @needs_python_protocol
-def test_several_objects_over_the_python_protocol(tmp_path):
-    dataset = make_set(tmp_path / "OBJECTS", objects=3)
-    snapshot = save_tracker(tmp_path / "tiny.pth", tiny_config())
-    words = ["--dataset", dataset, "--protocol", "python"]
-    make_workspace(tmp_path / "w", snapshot, OBJECTS, PYTHON, *words, env=SHARED_PACKAGES)
-    vot(PYTHON, "evaluate", tmp_path / "w", "tiny", env=SHARED_PACKAGES)
-    assert_objects(tmp_path / "w", snapshot, dataset, "tiny")
-
-
-@needs_python_protocol
-def test_masks_to_start_on_over_the_python_protocol(tmp_path):
-    """The toolkit fails on them and is asked for the boxes around them: the tracker starts on the same boxes."""
-    dataset = make_set(tmp_path / "OBJECTS", masks=True, objects=3)
+@pytest.mark.parametrize("masks", [False, True])
+def test_several_objects_over_the_python_protocol(tmp_path, masks):
+    """The toolkit fails on masks and is asked for the boxes around them: the tracker starts on the same boxes."""
+    dataset = make_set(tmp_path / "OBJECTS", masks=masks, objects=3)
     snapshot = save_tracker(tmp_path / "tiny.pth", tiny_config())
     words = ["--dataset", dataset, "--protocol", "python"]
     make_workspace(tmp_path / "w", snapshot, OBJECTS, PYTHON, *words, env=SHARED_PACKAGES)
