@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -68,11 +69,18 @@ def find_toolkit(stack: str, python: str = sys.executable) -> Toolkit:
 def ask(python: str, seconds: float, *words: str) -> dict[str, Any]:
     """Return the answer of `asked.py` to words. Raises ValueError if none comes, or not in time."""
     command = [python, str(_ASKED), *words]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        raise ValueError(f"{python} did not answer in {seconds:.0f} s") from None
-    last = (done.stdout.strip().splitlines() or [""])[-1]
-    if done.returncode or not last.startswith("{"):
-        raise ValueError(f"{python} gives no answer about vot-toolkit: {(done.stderr or done.stdout).strip()[-400:]}")
+        output, errors = process.communicate(timeout=seconds)
+    except BaseException as error:
+        os.killpg(process.pid, signal.SIGKILL)  # with the tracker that it has started
+        process.communicate()
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise ValueError(f"{python} did not answer in {seconds:.0f} s") from None
+        raise
+    last = (output.strip().splitlines() or [""])[-1]
+    if process.returncode or not last.startswith("{"):
+        raise ValueError(f"{python} gives no answer about vot-toolkit: {(errors or output).strip()[-400:]}")
     return json.loads(last)

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from helpers import is_alive
 from pysot.toolkit.workspace import installed
 from pysot.toolkit.workspace.installed import ask, find_toolkit
 
@@ -58,11 +59,13 @@ def test_no_answer(interpreter, text, status):
 
 
 def test_an_answer_that_takes_too_long(tmp_path):
+    """The tracker that was started ends too."""
     slow = tmp_path / "python"
-    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {tmp_path}/child\nwait\n")
     slow.chmod(0o755)
     with pytest.raises(ValueError, match="did not answer in 1 s"):
         ask(str(slow), 1, "describe", "x")
+    assert not is_alive(int((tmp_path / "child").read_text()))
 
 
 def test_a_toolkit(interpreter):
