@@ -97,7 +97,7 @@ def small_rows(claim: Claim) -> list[Row]:
     pairs = f"{claim.devices} x {claim.batch}"
     rows = [
         Row("data", sets, f"{SMALL_SEQUENCES} generated sequences each", DIFFERS),
-        Row("network", f"that of experiments/{claim.experiment}", "a tiny AlexNet", DIFFERS),
+        Row("network", f"that of experiments/{claim.experiment}", "a tiny network", DIFFERS),
         Row("pairs of a step", pairs, f"{min(claim.devices, 2)} x {SMALL_BATCH}", DIFFERS),
     ]
     if claim.benchmarks:
