@@ -53,7 +53,7 @@ def test_it_holds_the_package_and_nothing_else(wheel):
 
 
 def test_its_base_has_no_torch_and_its_extras_are_pinned(wheel):
-    """All requirements but those of torch_npu and of the tests themselves are in requirements.txt."""
+    """All requirements but those of torch_npu, of vot-toolkit and of the tests themselves are in requirements.txt."""
     archive = zipfile.ZipFile(wheel)
     metadata = next(name for name in archive.namelist() if name.endswith("/METADATA"))
     lines = email.message_from_bytes(archive.read(metadata)).get_all("Requires-Dist")
@@ -66,6 +66,8 @@ def test_its_base_has_no_torch_and_its_extras_are_pinned(wheel):
     assert extras["deploy"] == {"onnxruntime"} and extras["openvino"] == {"openvino"}
     assert {"torch", "yacs", "tensorboardX"} == extras["train"] < extras["export"] < extras["test"]
     pinned = {name_in(line) for line in (ROOT / "requirements.txt").read_text().splitlines() if line[0] != "#"}
+    toolkit = extras.pop("vot") - extras["train"]  # it is best kept in an environment of its own
+    assert toolkit == {"vot-toolkit", "vot-trax", "attributee", "opencv-python"}
     assert pinned == base.union(*extras.values()) - {"torch_npu", "pytest", "hypothesis", "ruff", "mypy"}
 
 
