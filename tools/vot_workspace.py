@@ -36,13 +36,19 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--dataset", type=Path, help="VOT folder with the sequences (default: the toolkit fetches them)"
     )
-    parser.add_argument("--form", help="auto: masks or polygons, if the tracker has masks; box (default for long-term)")
+    parser.add_argument(
+        "--form",
+        choices=("auto", "box"),
+        help="auto: masks or polygons, if the tracker has masks (not over python); box (default for long-term)",
+    )
     parser.add_argument("--timeout", type=_cli.whole_number(1), default=300, help="seconds for a start and for a frame")
     parser.add_argument("--add", action="store_true", help="add the tracker to an existing workspace, with its stack")
     _cli.add_config_arguments(parser, from_snapshot=True)
     args = parser.parse_args()
     if args.add == bool(args.stack):
         parser.error("expected --stack NAME for a new workspace, or --add for one that exists")
+    if args.protocol == "python" and args.form == "auto":
+        parser.error("--form auto: expected --protocol trax, got python, which has boxes only; leave out --form")
     return args
 
 

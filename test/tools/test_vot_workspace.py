@@ -68,6 +68,8 @@ def test_arguments_that_do_not_fit(tmp_path):
         assert done.returncode == 2 and "expected --stack NAME for a new workspace, or --add" in done.stderr
     done = run(*tool, "--add", check=False)
     assert done.returncode == 2 and "is no workspace" in done.stderr
+    done = run(*tool, "--stack", "vots2023", "--protocol", "python", "--form", "auto", check=False)
+    assert done.returncode == 2 and "which has boxes only; leave out --form" in done.stderr
 
 
 def test_the_server_without_a_client(tmp_path):
