@@ -234,7 +234,7 @@ def test_a_verification_without_the_benchmark(finished, tmp_path):
 def test_check_stops_after_the_inputs(tmp_path):
     done = reproduce("quickstart", *SMALL, "--check", "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"\| +network +\| +that of experiments/quickstart +\| a tiny network", done.stdout)
+    assert re.search(r"\| +network +\| +that of experiments/quickstart +\| +a tiny network", done.stdout)
     assert (tmp_path / "run" / "data").is_dir() and not list((tmp_path / "run").glob("seed_*"))
 
 
