@@ -41,15 +41,14 @@ _OUT_OF_MEMORY_SIGNS = (
 
 
 def prepare_process() -> None:
-    """Make `pysot` importable, and turn a too small address space or a failing import of torch into sentences.
+    """Make the `pysot` beside the tools importable, and turn failures of the system or of torch into sentences.
+
+    It comes before an installed pysot, which may be another one, and has neither tools nor experiments beside it.
 
     Call it at the start of a tool, before pysot or torch is imported. Ends the process with status 2 if the limit on
     its address space is too small.
     """
-    try:
-        import pysot  # noqa: F401
-    except ModuleNotFoundError:
-        sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     _check_address_space()
     sys.excepthook = _torch_import.explain_uncaught
 

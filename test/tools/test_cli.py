@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 
@@ -50,6 +51,21 @@ def run_state(tmp_path, *arguments: str) -> subprocess.CompletedProcess:
         text=True,
         timeout=60,
     )
+
+
+def test_tools_take_the_package_beside_them(tmp_path):
+    """`pip install '.[tune]'` copies the package into the environment, without tools and experiments beside it."""
+    (tmp_path / "pysot").mkdir()
+    (tmp_path / "pysot" / "__init__.py").write_text("raise SystemExit('the installed package')\n")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "reproduce.py"), "quickstart", "--small", "--check", "--out", "run"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_importing_it_changes_nothing(tmp_path):

@@ -15,7 +15,7 @@ from pathlib import Path
 from pysot.toolkit.workspace import support
 from pysot.toolkit.workspace.installed import Toolkit, ask
 from pysot.utils.files import REPO_ROOT, atomic_write, publish_folder, write_json
-from pysot.utils.numbers import listed_names
+from pysot.utils.numbers import listed_names, number_lines
 
 # TraX clears the first one for the tracker unless trackers.ini has it; the others are those of an Ascend environment.
 _KEPT = ("LD_LIBRARY_PATH", "PYTHONPATH", "TORCH_DEVICE_BACKEND_AUTOLOAD")
@@ -95,7 +95,8 @@ def make_workspace(
     Without the experiments `left_out`, on which analyses and reports fail as well, the workspace has its own copy of
     the stack. `dataset` is a folder with list.txt and the sequences, which are linked; without it the toolkit downloads
     those of the stack. Returns the seconds of start and tracking, see `try_entry`. Raises FileExistsError for a folder
-    that has something in it, FileNotFoundError or ValueError for a damaged data set, and as `try_entry`.
+    that has something in it, FileNotFoundError or ValueError for a damaged data set or one without anchors for a
+    multi-start experiment, and as `try_entry`.
     """
     if folder.exists() and any(folder.iterdir()):
         kind = "is a workspace already" if (folder / "config.yaml").exists() else "exists and is not empty"
@@ -113,6 +114,7 @@ def make_workspace(
         (part / "sequences").mkdir()
         if dataset is not None:
             link_sequences(dataset, part / "sequences")
+            _check_anchors(dataset, [e for e in toolkit.experiments if e.type == "multistart"], left_out)
         with atomic_write(part / "config.yaml") as stream:
             stream.write(f"registry:\n- ./trackers.ini\nstack: {stack}\nsequences: sequences\n")
         write_entry(part / "trackers.ini", entry)
@@ -210,6 +212,19 @@ def link_sequences(dataset: Path, folder: Path) -> None:
         if not (source / "sequence").exists():
             _describe(source, target)
     (folder / "list.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+
+
+def _check_anchors(dataset: Path, experiments: Sequence[support.Experiment], left_out: Collection[str]) -> None:
+    """Raise ValueError if a multi-start experiment has a sequence without anchors, on which the toolkit would fail."""
+    for experiment in experiments:
+        for name in [] if experiment.name in left_out else listed_names(dataset / "list.txt"):
+            path = dataset / name / "anchor.value"
+            if not (path.is_file() and any(numbers.any() for numbers in number_lines(path))):
+                raise ValueError(
+                    f"{dataset / name} has no anchors, at which the multi-start experiment {experiment.name} starts: "
+                    "expected anchor.value with a line for each frame, 1 (forwards), -1 (backwards) or 0. Add it, or "
+                    "take a stack without a multi-start experiment, such as vot2022/longterm"
+                )
 
 
 def _describe(source: Path, target: Path) -> None:

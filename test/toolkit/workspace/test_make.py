@@ -133,6 +133,22 @@ def test_sequences_are_linked(tmp_path):
     assert "channels.color=%08d.png\n" in (folder / "boxes" / "sequence").read_text()
 
 
+@pytest.mark.parametrize("anchors", [None, "0\n0\n"])
+def test_sequences_without_anchors_in_a_multistart_experiment(tmp_path, anchors):
+    make_raw_set(tmp_path / "set")
+    for name in ("slow", "boxes"):
+        (tmp_path / "set" / name / "anchor.value").write_text("0\n-1\n")
+    stack = {"experiments": {"baseline": {"type": "multistart"}, "other": {"type": "unsupervised"}}}
+    toolkit = replace(TOOLKIT, stack_name="mine.yaml", stack=stack)
+    make.make_workspace(tmp_path / "good", toolkit, ENTRY, tmp_path / "set")
+    path = tmp_path / "set" / "boxes" / "anchor.value"
+    path.unlink() if anchors is None else path.write_text(anchors)
+    make.make_workspace(tmp_path / "left_out", toolkit, ENTRY, tmp_path / "set", ["baseline"])
+    with pytest.raises(ValueError, match="boxes has no anchors, at which the multi-start experiment baseline starts"):
+        make.make_workspace(tmp_path / "bad", toolkit, ENTRY, tmp_path / "set")
+    assert not (tmp_path / "bad").exists()
+
+
 def test_sequences_that_describe_themselves_stay_as_they_are(tmp_path):
     make_raw_set(tmp_path / "set")
     (tmp_path / "set" / "slow" / "sequence").write_text("fps=20\n")
