@@ -88,6 +88,8 @@ def open_folder(folder: Path, settings: Settings) -> Iterator[RunRecord]:
                 f"{folder} was edited after its run: {'; '.join(problems[:5])}. Restore the files, or choose another "
                 "--out"
             )
+        if not (folder / RUN).exists():  # so that a run that ends in its first step can go on
+            write_record(folder, record)
         yield record
 
 

@@ -64,6 +64,14 @@ def test_a_folder_of_another_run(finished, values, words):
         open_folder(finished, dataclasses.replace(SETTINGS, **values)).__enter__()
 
 
+def test_a_run_that_ends_in_its_first_step_goes_on(tmp_path):
+    with pytest.raises(RuntimeError, match="step data"), open_folder(tmp_path, SETTINGS) as first:
+        (tmp_path / "logs").mkdir()
+        raise RuntimeError("step data ended with status 2")
+    with open_folder(tmp_path, SETTINGS) as record:
+        assert record == first
+
+
 def test_a_folder_in_use(tmp_path, monkeypatch):
     def refuse(*_):
         raise BlockingIOError(11, "quickstart")
