@@ -15,7 +15,7 @@ OPENVINO = ["openvino>=2026.1"]
 PHOTOS = ["scikit-image>=0.22"]
 EXPORT = [*TRAIN, *DEPLOY, "onnx>=1.19", "onnxslim>=0.1.80", *PHOTOS]
 COCO = ["pycocotools>=2.0.7"]
-TUNE = [*TRAIN, "optuna>=4.9", "scipy>=1.11", "plotly>=6"]
+TUNE = [*TRAIN, "optuna>=4.9", "scipy>=1.11"]
 # 0.7.4 runs the experiments of all stacks up to 2025; a newer attributee breaks its import on Python 3.11. It wants
 # opencv-python, whose cv2 replaces that of opencv-python-headless if it is not the same version.
 VOT = [
@@ -35,7 +35,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["pysot", "pysot.*"]),
-    package_data={"pysot": ["py.typed"]},  # says that the annotations may be used
+    package_data={"pysot": ["py.typed"], "pysot.toolkit.report": ["templates/*"]},  # py.typed: annotations may be used
     install_requires=[
         "numpy>=1.26",
         "opencv-python-headless>=4.8",
@@ -43,6 +43,8 @@ setup(
         "bracex>=2.4",
         "pillow>=10",
         "matplotlib>=3.7",
+        "jinja2>=3.1",
+        "plotly>=6",
     ],
     extras_require={
         "train": TRAIN,
@@ -63,6 +65,8 @@ setup(
             "hypothesis>=6.100",
             "ruff>=0.9",
             "mypy>=1.11",
+            "playwright>=1.50",
+            "axe-playwright-python>=0.1.4",
         ],
     },
 )

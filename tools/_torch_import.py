@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import TracebackType
 
 # Packages that only some tools need, and the extra of setup.py that installs them.
-_EXTRAS = {"optuna": "tune", "plotly": "tune", "onnx": "export", "onnxslim": "export"}
+_EXTRAS = {"optuna": "tune", "onnx": "export", "onnxslim": "export"}
 _OF_TRAINING = ("torch", "yacs", "tensorboardX")  # what the extra `train` of setup.py installs
 
 

@@ -20,7 +20,7 @@ from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.protocol import MODES, Protocol, Scores
 from pysot.toolkit.protocols.table import experiments, find_protocol
 from pysot.toolkit.report.figures import FORMATS, write_figures
-from pysot.toolkit.report.html_report import write_report
+from pysot.toolkit.report.html_report import check_report, write_report
 from pysot.toolkit.report.summary import full_text, rows_of
 from pysot.toolkit.report.table_files import check_suffix, write_table
 from pysot.toolkit.results.paths import tracker_dirs
@@ -83,8 +83,9 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vis_format", choices=FORMATS, default="png", help="file format of the plots of --vis")
     parser.add_argument(
         "--report",
-        metavar="FILE",
-        help="also write an HTML page: sortable tables, curves, and each sequence with pictures of its losses",
+        metavar="FILE.html or FOLDER",
+        help="also write an HTML report: tables, plots, and each sequence with its frames and pictures of its losses; "
+        "in one file, or for large sets in a folder with a page for each sequence",
     )
     parser.add_argument(
         "--table",
@@ -111,6 +112,8 @@ def check_outputs(args: argparse.Namespace) -> None:
         check_folder(file.parent)
     if args.table:
         check_suffix(args.table)
+    if args.report:
+        check_report(args.report)
 
 
 def main() -> None:
@@ -164,6 +167,7 @@ def write_outputs(
     args: argparse.Namespace, dataset: Dataset, protocol: Protocol, folders: list[Path], scores: Scores
 ) -> None:
     """Write the files of --json, --table, --report and --vis."""
+    official = MODES[args.mode] == "official"
     if args.json:
         write_json(args.json, scores.to_json(), indent=1)
         logger.info("wrote %s", args.json)
@@ -179,11 +183,10 @@ def write_outputs(
             eao = dataset.settings
             settings["EAO"] = f"lengths {eao.low} to {eao.high}, burn-in {eao.burn_in}"
         bar = functools.partial(_cli.progress_bar, description="report")
-        logger.info("wrote %s", write_report(args.report, scores, settings, bar))
+        logger.info("wrote %s", write_report(args.report, scores, settings, bar, official))
     if args.vis:
         bar = functools.partial(_cli.progress_bar, description="timelines")
         workers = min(len(usable_cores()), MAX_DRAWING_PROCESSES) if args.num is None else args.num
-        official = MODES[args.mode] == "official"
         for path in write_figures(folders[0].parent, scores, args.vis_format, bar, official, workers):
             logger.info("wrote %s", path)
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from pysot.toolkit.content.page_tables import PageTable
+from pysot.toolkit.content.plot import Plot
 from pysot.toolkit.datasets.label_files import LabelImages
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.results.paths import written_form
@@ -173,16 +175,16 @@ class Report:
     tables(scores, mode) returns rows by name: "" is the table of trackers; `titles` has the titles of the others,
     "attributes", "tags", "videos" and "objects".
     by_tag(score) returns {tag or attribute: value} of one tracker.
-    figures(scores, named, official) draws to the files named(kind) and returns them.
-    overview(scores, colours) returns the first part of an HTML page; `colours` are by tracker.
+    plots(scores, official) describes the plots of all trackers, see `pysot.toolkit.content.plot`.
+    overview(scores) returns the first tables of an HTML page, see `pysot.toolkit.content.page_tables`.
     """
 
     text: Callable[["Scores", str, bool], str]
     tables: Callable[["Scores", str], dict[str, Rows]]
     titles: dict[str, str]
     by_tag: Callable[[Any], dict[str, float]]
-    figures: Callable[["Scores", Callable[[str], Path], bool], list[Path]]
-    overview: Callable[["Scores", dict[str, str]], str]
+    plots: Callable[["Scores", bool], list[Plot]]
+    overview: Callable[["Scores"], list[PageTable]]
 
 
 @dataclass(frozen=True)

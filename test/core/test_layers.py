@@ -42,6 +42,7 @@ TOOLKIT = (
     "region",
     "datasets",
     "results",
+    "content",
     "protocol",
     "tracking",
     "evaluation",

@@ -7,7 +7,7 @@ from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.evaluation.objects import ObjectsScore, load_objects, score_objects
 from pysot.toolkit.protocol import Protocol, Report, Task
 from pysot.toolkit.report.objects_overview import objects_overview
-from pysot.toolkit.report.objects_plots import objects_figures
+from pysot.toolkit.report.objects_plots import objects_plots
 from pysot.toolkit.report.objects_tables import TITLES, by_attribute, objects_tables, objects_text
 from pysot.toolkit.results.label_results import ObjectTrajectories, check_label_files, label_folder
 from pysot.toolkit.results.paths import ONE_PASS as OWN_FOLDER
@@ -44,6 +44,6 @@ OBJECTS = Protocol(
     load=load_objects,
     score=score_objects,
     score_class=ObjectsScore,
-    report=Report(objects_text, objects_tables, TITLES, by_attribute, objects_figures, objects_overview),
+    report=Report(objects_text, objects_tables, TITLES, by_attribute, objects_plots, objects_overview),
     is_default=True,
 )

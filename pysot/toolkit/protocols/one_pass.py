@@ -8,7 +8,7 @@ from pysot.toolkit.evaluation.one_pass import OnePassScore, load_one_pass, score
 from pysot.toolkit.protocol import Protocol, Report, Task
 from pysot.toolkit.report.one_pass_tables import TITLES, attribute_values, one_pass_tables, one_pass_text
 from pysot.toolkit.report.overviews import one_pass_overview
-from pysot.toolkit.report.plots import one_pass_figures
+from pysot.toolkit.report.score_plots import one_pass_plots
 from pysot.toolkit.results.files import load_ope, load_ope_seconds, save_ope
 from pysot.toolkit.results.lines import ResultError
 from pysot.toolkit.results.paths import ONE_PASS as OWN_FOLDER
@@ -57,7 +57,7 @@ ONE_PASS = Protocol(
     load=load_one_pass,
     score=score_one_pass,
     score_class=OnePassScore,
-    report=Report(one_pass_text, one_pass_tables, TITLES, attribute_values, one_pass_figures, one_pass_overview),
+    report=Report(one_pass_text, one_pass_tables, TITLES, attribute_values, one_pass_plots, one_pass_overview),
     check=check,
     is_default=True,
 )

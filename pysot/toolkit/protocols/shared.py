@@ -7,8 +7,8 @@ from pathlib import Path
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.protocol import Report, Task
 from pysot.toolkit.report.overviews import run_overview
-from pysot.toolkit.report.plots import run_figures
 from pysot.toolkit.report.run_tables import TITLES, by_attribute, run_tables, run_text
+from pysot.toolkit.report.score_plots import run_plots
 from pysot.toolkit.results.files import load_run, save_vot
 from pysot.toolkit.results.paths import vot_file
 from pysot.toolkit.results.trajectory import Trajectory
@@ -53,4 +53,4 @@ def check_settings(dataset: Dataset) -> None:
 
 def run_report(axes: str) -> Report:
     """Return the report of runs without restarts; `axes` are those of its curves, such as "precision by recall"."""
-    return Report(run_text, run_tables, TITLES, by_attribute, partial(run_figures, axes), partial(run_overview, axes))
+    return Report(run_text, run_tables, TITLES, by_attribute, partial(run_plots, axes), run_overview)

@@ -8,7 +8,7 @@ from pysot.toolkit.evaluation.supervised import SupervisedScore, load_supervised
 from pysot.toolkit.protocol import Protocol, Report, Task
 from pysot.toolkit.protocols.shared import check_settings, save_without_confidence
 from pysot.toolkit.report.overviews import supervised_overview
-from pysot.toolkit.report.plots import supervised_figures
+from pysot.toolkit.report.score_plots import supervised_plots
 from pysot.toolkit.report.supervised_tables import TITLES, by_tag, supervised_tables, supervised_text
 from pysot.toolkit.results.files import load_baseline
 from pysot.toolkit.results.paths import vot_file
@@ -23,7 +23,7 @@ def tasks(dataset: Dataset, sequence: Sequence, tracker_dir: Path, experiment: s
     return [Task(sequence, path, steps, save_without_confidence, load_baseline)]
 
 
-REPORT = Report(supervised_text, supervised_tables, TITLES, by_tag, supervised_figures, supervised_overview)
+REPORT = Report(supervised_text, supervised_tables, TITLES, by_tag, supervised_plots, supervised_overview)
 
 SUPERVISED = Protocol(
     name="supervised",

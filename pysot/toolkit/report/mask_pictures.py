@@ -9,7 +9,7 @@ import numpy as np
 from pysot.toolkit.datasets.label_files import LabelFiles, LabelImages
 from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.protocol import Timeline
-from pysot.toolkit.report import html_parts as parts
+from pysot.toolkit.report.page_parts import Picture, Strip, picture
 from pysot.utils.image import read_image
 from pysot.utils.label_images import davis_palette
 from pysot.utils.masks import Mask
@@ -21,16 +21,17 @@ _GREY = 128  # behind masks without a frame
 _TINT = 0.45  # opacity of the truth
 _LINE = 120  # rows of a frame for each pixel of an outline's width
 _WHITE = (255, 255, 255)
+_TOLERANCE = 0.8  # pixels, of the outlines of a player
 
 
-def mask_strip(sequence: Sequence, timeline: Timeline, name: str) -> str:
-    """Return frames from the first to the last one of a sequence with the masks of a tracker, "" without masks."""
+def mask_strip(sequence: Sequence, timeline: Timeline, name: str) -> list[Strip]:
+    """Return frames from the first to the last one of a sequence with the masks of a tracker; nothing without masks."""
     frames = np.unique(np.linspace(0, len(sequence) - 1, _FRAMES).round().astype(int)).tolist()
     pictures = mask_pictures(sequence, timeline, frames)
-    return f"<h3>{parts.text(name)}</h3><div class=strip>{pictures}</div>" if pictures else ""
+    return [Strip(name, tuple(pictures))] if pictures else []
 
 
-def mask_pictures(sequence: Sequence, timeline: Timeline, frames: list[int], lost: int | None = None) -> str:
+def mask_pictures(sequence: Sequence, timeline: Timeline, frames: list[int], lost: int | None = None) -> list[Picture]:
     """Return the pictures of frames, from 0, with their mean J below, and on the frame `lost` that word.
 
     A frame without any mask has no picture.
@@ -43,8 +44,8 @@ def mask_pictures(sequence: Sequence, timeline: Timeline, frames: list[int], los
         overlap = timeline.overlap[index]
         caption = f"frame {index + 1}" + (f", J {overlap:.2f}" if np.isfinite(overlap) else "")
         caption += ", lost" if index == lost else ""
-        pictures.append(parts.picture(image, caption, _HEIGHT))
-    return "".join(pictures)
+        pictures.append(picture(image, caption, _HEIGHT))
+    return pictures
 
 
 def draw_masks(sequence: Sequence, results: LabelImages, index: int) -> np.ndarray | None:
@@ -71,11 +72,25 @@ def draw_masks(sequence: Sequence, results: LabelImages, index: int) -> np.ndarr
     return image
 
 
-def mask_keys(labels: LabelFiles) -> str:
-    """Say what the pictures show, and the colours of the objects."""
+def label_outlines(labels: LabelImages, index: int) -> list[list[float]]:
+    """Return the polygons of all objects of a label image, none if it is missing or damaged."""
+    numbers = _read(labels, index)
+    if numbers is None:
+        return []
+    masks = [Mask(0, 0, numbers == number) for number in np.unique(numbers[numbers > 0]).tolist()]
+    return [polygon for mask in masks for polygon in mask_outlines(mask)]
+
+
+def mask_outlines(mask: Mask) -> list[list[float]]:
+    """Return the polygons x1, y1, x2, y2, ... of the parts of a mask, simplified by less than a pixel."""
+    simple = [cv2.approxPolyDP(contour, _TOLERANCE, True).reshape(-1) for contour in mask.outline()]
+    return [points.tolist() for points in simple if len(points) >= 6]
+
+
+def mask_colours(labels: LabelFiles) -> tuple[tuple[str, str], ...]:
+    """Return the objects and their colours #rrggbb."""
     colours = _colours()
-    objects = [(f"object {number}", f"#{colours[number].tobytes().hex()}") for number in labels.objects]
-    return f"<p class=faint>Ground truth is tinted, masks of a tracker are outlines.</p>{parts.keys(objects)}"
+    return tuple((f"object {number}", f"#{colours[number].tobytes().hex()}") for number in labels.objects)
 
 
 def _colours() -> np.ndarray:

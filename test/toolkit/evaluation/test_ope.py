@@ -20,10 +20,11 @@ from pysot.toolkit.experiments.runner import run_dataset
 from pysot.toolkit.experiments.scoring import evaluate_tracker, score_trackers
 from pysot.toolkit.protocol import Scores
 from pysot.toolkit.protocols.one_pass import ONE_PASS
+from pysot.toolkit.report.draw_files import draw
 from pysot.toolkit.report.figures import write_figures
 from pysot.toolkit.report.html_report import write_report
 from pysot.toolkit.report.one_pass_tables import attribute_rows, ope_rows, ope_table, ope_video_rows
-from pysot.toolkit.report.plots import plot_curves
+from pysot.toolkit.report.score_plots import one_pass_plots
 from pysot.toolkit.results.files import ResultError, load_ope, save_ope
 from pysot.toolkit.results.paths import find_ope_runs, tracker_dirs
 from pysot.toolkit.tracking.one_pass import run_one_pass
@@ -302,7 +303,7 @@ def test_attributes_and_plots(tmp_path):
     attributes = scores.trackers[0].attributes
     assert attributes["Blur"].auc == pytest.approx(20 / 21) and attributes["Scale"].auc == pytest.approx(10 / 21)
     assert "Blur" in attribute_rows(scores)[0] and json.dumps(scores.to_json())
-    assert plot_curves(scores, tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
+    assert draw(one_pass_plots(scores, False)[0], tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
     assert attribute_rows(score_trackers(toy("a"), [tmp_path / "$m_"])) == []
 
 

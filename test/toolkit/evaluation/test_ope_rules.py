@@ -18,9 +18,10 @@ from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.evaluation.ope_official import OFFICIAL_RULES
 from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.protocols import find_protocol
+from pysot.toolkit.report.draw_files import draw
 from pysot.toolkit.report.html_report import write_report
 from pysot.toolkit.report.one_pass_tables import attribute_rows, ope_rows, ope_table, ope_video_rows, remarks_of
-from pysot.toolkit.report.plots import plot_curves
+from pysot.toolkit.report.score_plots import one_pass_plots
 from pysot.toolkit.results.files import save_ope
 from pysot.utils.otb import SPANS, protocol_slices
 
@@ -221,9 +222,13 @@ def test_modes_in_tables_and_on_the_page(tmp_path):
     assert ope_rows(scores, "official")[1][1] == f"{scores.trackers[0].official.numbers['auc']:.3f}"
     assert attribute_rows(scores, "official")[1] != attribute_rows(scores)[1]
     assert ope_video_rows(scores, "official")[0][1] == "m Success"
-    assert plot_curves(scores, tmp_path / "out.png", official=True).is_file()
+    assert draw(one_pass_plots(scores, True)[0], tmp_path / "out.png").is_file()
     page = write_report(tmp_path / "out.html", scores, {}).read_text()
-    assert "Success official" in page and "In the arithmetic of pysot" in page and "toolkit takes the first box" in page
+    assert (
+        "Success official" in page
+        and "The curves are in the arithmetic of pysot" in page
+        and "toolkit takes the first box" in page
+    )
     with pytest.raises(ValueError, match="mode is 'otb'; known: both, official, pysot, vot"):
         score_trackers(dataset, [tmp_path / "m"], mode="otb")
 

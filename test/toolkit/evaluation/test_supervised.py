@@ -15,7 +15,8 @@ from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.datasets.sequence import Dataset, VotSettings
 from pysot.toolkit.datasets.settings import EAO_TAGS, VOT_SETTINGS
 from pysot.toolkit.experiments.scoring import evaluate_tracker, score_trackers
-from pysot.toolkit.report.plots import plot_scores
+from pysot.toolkit.report.draw_files import draw
+from pysot.toolkit.report.score_plots import rank_plot
 from pysot.toolkit.report.summary import full_text, rows_of
 from pysot.toolkit.report.supervised_tables import score_table, tag_rows, video_rows
 from pysot.toolkit.report.table_files import write_table
@@ -94,7 +95,7 @@ def test_no_tracker_at_all():
     assert scores.trackers == [] and scores.to_json() == {}
     assert "Tracker Name" in score_table(scores) and video_rows(scores) == [["Video"]]
     with pytest.raises(ValueError, match="nothing to plot"):
-        plot_scores(scores, "never.png")
+        rank_plot(scores)
     with pytest.raises(ValueError, match="worker"):
         score_trackers(SET, [], workers=0)
 
@@ -174,9 +175,9 @@ def test_worker_processes_give_the_same_scores(tmp_path):
 
 def test_plot_with_odd_names(tmp_path):
     scores = score_trackers(SET, [save(tmp_path / name) for name in ("_hidden", "a$^{$", "c^{_")])
-    path = plot_scores(scores, tmp_path / "plot.png")
+    path = draw(rank_plot(scores), tmp_path / "plot.png")
     assert path.read_bytes()[:4] == b"\x89PNG"
-    path = plot_scores(replace(scores, trackers=scores.trackers * 8), tmp_path / "plot.svg")
+    path = draw(rank_plot(replace(scores, trackers=scores.trackers * 8)), tmp_path / "plot.svg")
     assert path.read_text().lstrip().startswith("<?xml")
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from toolkit_data import ShakingTracker, box_sequence, moving_polygons, trajectory, write_frames
 
+from pysot.toolkit.content.page_tables import page_table
+from pysot.toolkit.content.plot import POINTS, Panel, Plot, Series
 from pysot.toolkit.datasets.sequence import Dataset, VotSettings
 from pysot.toolkit.experiments.runner import frames_to_track, run_dataset
 from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.protocol import NAN, Protocol, Report, Task, Timeline, TrackerScore
 from pysot.toolkit.protocols import find_protocol, table
-from pysot.toolkit.report import html_parts
-from pysot.toolkit.report.canvas import new_figure, save
 from pysot.toolkit.report.figures import write_figures
 from pysot.toolkit.report.html_report import write_report
 from pysot.toolkit.report.summary import full_text, rows_of
@@ -110,14 +110,17 @@ def tables(scores, mode):
     }
 
 
-def figures(scores, named, official):
-    figure = new_figure(scores.scored, (4, 3))
-    figure.subplots().plot([score.width for score in scores.scored])
-    return [save(figure, named("widths"))]
+def plots(scores, official):
+    dots = [
+        Series(score.name, place, np.array([place]), np.array([score.width]), way=POINTS)
+        for place, score in enumerate(scores.scored)
+    ]
+    return [Plot("widths", (Panel("widths", "tracker", "width", tuple(dots), y_range=(None, None)),), (4, 3))]
 
 
-def overview(scores, colours):
-    return html_parts.table(["tracker", "mean width"], [[score.name, score.width] for score in scores.scored])
+def overview(scores):
+    rows = [[score.name, score.width] for score in scores.scored]
+    return [page_table("ranking", "Ranking", ["tracker", "mean width"], rows)]
 
 
 WIDTHS = Protocol(
@@ -128,7 +131,7 @@ WIDTHS = Protocol(
     load=load,
     score=score,
     score_class=WidthScore,
-    report=Report(text, tables, {"videos": "Widths of videos"}, lambda score: {}, figures, overview),
+    report=Report(text, tables, {"videos": "Widths of videos"}, lambda score: {}, plots, overview),
     is_default=True,
 )
 

@@ -16,16 +16,17 @@ from pysot.toolkit.datasets.sequence import Dataset, VotSettings
 from pysot.toolkit.datasets.settings import EAO_TAGS
 from pysot.toolkit.evaluation.eao import average
 from pysot.toolkit.experiments.scoring import score_trackers
-from pysot.toolkit.report.canvas import COLOURS, LONGEST, line_style, marker_style, plain
+from pysot.toolkit.report.draw_files import draw, draw_figure
 from pysot.toolkit.report.figures import write_figures
-from pysot.toolkit.report.plots import (
+from pysot.toolkit.report.score_plots import (
     MAX_LEGEND,
-    plot_curves,
-    plot_expected_overlap,
-    plot_scores,
-    plot_tags,
-    plot_timeline,
+    expected_overlap_plot,
+    one_pass_plots,
+    rank_plot,
+    tags_plot,
+    timeline_plot,
 )
+from pysot.toolkit.report.styles import COLOURS, LONGEST, style_of
 from pysot.toolkit.report.summary import tag_values
 from pysot.toolkit.results.files import save_ope
 
@@ -47,15 +48,14 @@ def draw_all(names, folder: Path, suffix: str = "svg") -> list[Path]:
     rng = np.random.default_rng(0)
     overlaps = {name: rng.uniform(0, 1, 30) for name in names}
     tags = {name: {tag: rng.uniform(0.1, 1) for tag in (*HOSTILE[:4], "e")} for name in names}
-    return [
-        plot_expected_overlap(
-            {name: np.linspace(1, 0, 30) for name in names}, SETTINGS, folder / f"curve.{suffix}", HOSTILE[0]
-        ),
-        plot_tags(tags, folder / f"tags.{suffix}", HOSTILE[0]),
-        plot_timeline(
-            HOSTILE[0], overlaps, {name: [3, index % 30] for index, name in enumerate(names)}, folder / f"time.{suffix}"
-        ),
-    ]
+    places = {name: place for place, name in enumerate(names)}
+    losses = {name: [3, place % 30] for name, place in places.items()}
+    plots = {
+        "curve": expected_overlap_plot({name: np.linspace(1, 0, 30) for name in names}, SETTINGS, HOSTILE[0]),
+        "tags": tags_plot(tags, HOSTILE[0]),
+        "time": timeline_plot(HOSTILE[0], overlaps, losses, places),
+    }
+    return [draw(plot, folder / f"{name}.{suffix}") for name, plot in plots.items()]
 
 
 @pytest.mark.parametrize(
@@ -88,21 +88,20 @@ def test_formats(tmp_path, suffix):
     ]
 
 
-def test_nothing_to_plot(tmp_path):
+def test_nothing_to_plot():
     with pytest.raises(ValueError, match="nothing to plot"):
-        plot_expected_overlap({}, SETTINGS, tmp_path / "a.png")
+        expected_overlap_plot({}, SETTINGS)
     with pytest.raises(ValueError, match="nothing to plot: no tracker was given"):
-        plot_timeline("s", {}, {}, tmp_path / "a.png")
+        timeline_plot("s", {}, {}, {})
     for values in ({}, {"t": {}}, {"t": {"a": 1, "b": 1}}, {"t": {"a": 1, "b": 1, "c": np.nan}}):
         with pytest.raises(ValueError, match="3 or more tags with values, got"):
-            plot_tags(values, tmp_path / "a.png")
-    assert list(tmp_path.iterdir()) == []
+            tags_plot(values)
 
 
 def test_the_legend_of_the_curve_is_eao_and_gaps_do_not_matter(tmp_path):
     curve = np.linspace(1, 0, 30)
     curve[7] = np.nan
-    text = texts(plot_expected_overlap({"t": curve, "short": np.ones(3)}, SETTINGS, tmp_path / "a.svg"))
+    text = texts(draw(expected_overlap_plot({"t": curve, "short": np.ones(3)}, SETTINGS), tmp_path / "a.svg"))
     assert f"t [{average(curve, SETTINGS):.3f}]" in text and "short [nan]" in text and "EAO: 5 to 20" in text
 
 
@@ -111,22 +110,16 @@ def test_labels_of_a_radar(tmp_path):
         "m": {"fast_motion": 0.25, "b": 0.5, "c": 0.0, "none": np.nan},
         "n": {"fast_motion": 0.75, "b": np.nan, "c": 0.0, "only_n": 0.125},
     }
-    text = texts(plot_tags(values, tmp_path / "a.svg"))
+    text = texts(draw(tags_plot(values), tmp_path / "a.svg"))
     for label in ("fast motion", "(0.250–0.750)", "(0.500)", "(0.000)", "only n", "(0.125)"):
         assert label in text, label
     assert "none" not in text
 
 
 @pytest.mark.parametrize("tags", [5, 14])
-def test_labels_of_a_radar_do_not_overlap(tags, monkeypatch):
-    drawn = []
-    monkeypatch.setattr("pysot.toolkit.report.plots.save", lambda figure, path: drawn.append(figure))
-    plot_tags(
-        {f"t{index}": {f"{tag} Out-of-Plane Rotation": 0.5 for tag in range(tags)} for index in range(8)},
-        "never.png",
-        "a title",
-    )
-    (figure,) = drawn
+def test_labels_of_a_radar_do_not_overlap(tags):
+    values = {f"t{index}": {f"{tag} Out-of-Plane Rotation": 0.5 for tag in range(tags)} for index in range(8)}
+    figure = draw_figure(tags_plot(values, "a title"))
     figure.draw_without_rendering()
     (axes,) = figure.axes
     boxes = [text.get_window_extent() for text in (*axes.texts, axes.title, *figure.legends)]
@@ -134,21 +127,21 @@ def test_labels_of_a_radar_do_not_overlap(tags, monkeypatch):
 
 
 def test_labels_of_a_radar_are_not_cut_at_the_rim(tmp_path):
-    image = cv2.imread(
-        str(plot_tags({"t": {f"{tag} Out-of-Plane Rotation of objects": 0.5 for tag in range(6)}}, tmp_path / "a.png"))
-    )
+    plot = tags_plot({"t": {f"{tag} Out-of-Plane Rotation of objects": 0.5 for tag in range(6)}})
+    image = cv2.imread(str(draw(plot, tmp_path / "a.png")))
     assert (
         all((edge == 255).all() for edge in (image[0], image[-1], image[:, 0], image[:, -1]))
         and not (image == 255).all()
     )
 
 
-def test_a_timeline_has_a_row_per_loser(monkeypatch):
-    drawn = []
-    monkeypatch.setattr("pysot.toolkit.report.plots.save", lambda figure, path, dpi: drawn.append(figure))
+def test_a_timeline_has_a_row_per_loser():
     overlap = np.array([1, 0.5, np.nan, 0.25])
-    plot_timeline("s", {"a": overlap, "b": overlap}, {"a": [], "b": [2]}, "never.png")
-    plot_timeline("s", {"a": overlap}, {"a": []}, "never.png")
+    places = {"a": 0, "b": 1}
+    drawn = [
+        draw_figure(timeline_plot("s", {"a": overlap, "b": overlap}, {"a": [], "b": [2]}, places)),
+        draw_figure(timeline_plot("s", {"a": overlap}, {"a": []}, places)),
+    ]
     upper, lower = drawn[0].axes
     assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == ["a [0 losses]", "b [1 loss]"]
     assert upper.lines[0].get_xdata().tolist() == [1, 2, 3, 4] and [
@@ -159,9 +152,9 @@ def test_a_timeline_has_a_row_per_loser(monkeypatch):
 
 
 def test_styles_tell_forty_trackers_apart():
-    for style in (line_style, marker_style):
-        assert len({str(style(index)) for index in range(40)}) == 40
-    assert plain("a$b") == r"a\$b" and plain("_a") == " _a" and len(plain("x" * 500)) == LONGEST + 1
+    styles = [style_of(place) for place in range(40)]
+    assert len({(style.colour, style.dashes) for style in styles}) == 40
+    assert len({(style.colour, style.marker) for style in styles}) == 40
 
 
 def supervised(folder: Path, names=("good", "bad"), sequences=("a", "b"), repetitions=1):
@@ -243,18 +236,19 @@ def test_timelines_are_of_the_first_existing_repetition(tmp_path):
 
 def test_forty_trackers_in_the_figures_of_scores(tmp_path):
     dataset, folders, scores = supervised(tmp_path, names=[f"tracker {index}" for index in range(40)], sequences=("a",))
-    assert texts(plot_scores(scores, tmp_path / "a.svg")).count("tracker ") == 40
+    assert texts(draw(rank_plot(scores), tmp_path / "a.svg")).count("tracker ") == 40
     one_pass = Dataset("OTB100", [make_sequence("a", truth=[np.array([20.0, 20, 19, 19])] * 9)], (), None)
     for folder in folders:
         save_ope(tmp_path / "ope" / folder.name, "a", np.array([[20.0, 20, 19, 19]] * 9))
     curves = score_trackers(one_pass, [tmp_path / "ope" / folder.name for folder in folders])
-    assert texts(plot_curves(curves, tmp_path / "b.svg")).count("tracker ") == 3 * MAX_LEGEND
+    assert texts(draw(one_pass_plots(curves, False)[0], tmp_path / "b.svg")).count("tracker ") == 3 * MAX_LEGEND
 
 
 def test_neither_pyplot_nor_a_display_is_touched(tmp_path):
     code = (
-        "import sys, numpy as np\nfrom pysot.toolkit.report.plots import plot_timeline\n"
-        f"plot_timeline('s', {{'a': np.ones(3)}}, {{'a': []}}, {str(tmp_path / 'a.png')!r})\n"
+        "import sys, numpy as np\nfrom pysot.toolkit.report.draw_files import draw\n"
+        "from pysot.toolkit.report.score_plots import timeline_plot\n"
+        f"draw(timeline_plot('s', {{'a': np.ones(3)}}, {{'a': []}}, {{'a': 0}}), {str(tmp_path / 'a.png')!r})\n"
         "print('matplotlib.pyplot' in sys.modules)"
     )
     done = subprocess.run(

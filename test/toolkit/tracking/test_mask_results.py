@@ -17,7 +17,7 @@ from pysot.toolkit.experiments.render import render
 from pysot.toolkit.experiments.runner import lockstep_slots, run_dataset
 from pysot.toolkit.experiments.scoring import evaluate_tracker, score_trackers
 from pysot.toolkit.protocols import find_protocol
-from pysot.toolkit.report import html_parts
+from pysot.toolkit.report import sequence_parts
 from pysot.toolkit.report.html_report import write_report
 from pysot.toolkit.results.files import load_run, save_vot
 from pysot.toolkit.results.paths import anchor_file
@@ -304,11 +304,12 @@ def test_the_page_shows_outlines_around_a_loss(tmp_path, monkeypatch):
             path = anchor_file(tmp_path / "m", sequence.name, frame)
             save_vot(path, Trajectory.from_frames(entries))
     pictures = []
-    monkeypatch.setattr(html_parts, "picture", lambda image, caption: pictures.append((image, caption)) or caption)
+    make = sequence_parts.picture
+    monkeypatch.setattr(sequence_parts, "picture", lambda *given: pictures.append(given) or make(*given))
     scores = score_trackers(dataset, [tmp_path / "m"], with_timelines=True)
     page = write_report(tmp_path / "page.html", scores, {}).read_text()
     assert "m loses it at frame 7" in page
-    image = dict((caption, image) for image, caption in pictures)["frame 7"]
+    image = {caption: image for image, caption in pictures}["frame 7"]
     expected = np.full_like(image, 90)
     expected[0, 0] = 6
     draw_outline(expected, TRUTH, GREEN, 3)

@@ -1,0 +1,1 @@
+"""Content of reports as values: plots and tables, which other packages draw."""
