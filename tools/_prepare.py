@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+import _arguments
 import _cli
 from pysot.datasets.crop import crop_all, estimate_crop_bytes
 from pysot.datasets.raw.registry import RAW_SETS
@@ -97,7 +98,7 @@ def describe_dry_run(videos: list[RawVideo], crops: Path) -> str:
 
 def par_crop(name: str, folder: Path) -> None:
     """Run the command training_dataset/<set>/par_crop.py [size] [processes]."""
-    parser = argparse.ArgumentParser(description=f"Make training crops of {name}; run gen_json.py afterwards.")
+    parser = _arguments.make_parser(f"Make training crops of {name}; run gen_json.py afterwards.")
     parser.add_argument("size", nargs="?", type=int, default=511, help="pixels of a crop; training expects 511")
     parser.add_argument("procs", nargs="?", type=int, default=12, help="processes")
     _add_folder_arguments(parser, folder)
@@ -116,9 +117,9 @@ def par_crop(name: str, folder: Path) -> None:
 
 def gen_json(name: str, folder: Path) -> None:
     """Run the command training_dataset/<set>/gen_json.py."""
-    parser = argparse.ArgumentParser(
-        description=f"Write the training annotation of {name}, one json per split. Run par_crop.py first, so that only "
-        "boxes with a crop are listed."
+    parser = _arguments.make_parser(
+        f"Write the training annotation of {name}, one json per split.\n\n"
+        "Run par_crop.py first, so that only boxes with a crop are listed."
     )
     _add_folder_arguments(parser, folder)
     args = parser.parse_args()

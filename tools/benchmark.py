@@ -36,6 +36,7 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 from pysot.benchmarks.case_builder import build_case
 from pysot.benchmarks.generated import temporary_training_set
 from pysot.benchmarks.job import Job
@@ -48,17 +49,17 @@ from pysot.utils.files import REPO_ROOT, write_json
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add, count = parser.add_argument, _cli.whole_number(1)
+    parser = _arguments.make_parser(__doc__)
+    add, count = parser.add_argument, _arguments.whole_number(1)
     add("benchmark", choices=list(BENCHMARKS), help="benchmark to run")
-    _cli.add_config_arguments(parser, default="")
+    _arguments.add_config_arguments(parser, default="")
     add("--data_path", help="as for train.py")
     add("--steps", type=count, default=Job.steps, help="steps of a repetition")
     add("--repeats", type=count, default=Job.repeats, help="repetitions; the median is reported")
     add("--backbone", action="store_true", help="train: train the backbone too, as after the unfreeze epoch")
     add(
         "--processes",
-        type=_cli.whole_number(2),
+        type=_arguments.whole_number(2),
         help="scale: processes to compare with one (default: one per card, two on a CPU)",
     )
     add("--videos", type=count, default=Job.videos, help="index: videos of the generated annotation")
@@ -90,7 +91,7 @@ def parse_arguments() -> argparse.Namespace:
         "--snapshot",
         help="track, deploy, hp-search: weights (default: synthetic); test: checkpoint (default: an untrained network)",
     )
-    _cli.add_dataset_arguments(parser, default="")
+    _arguments.add_dataset_arguments(parser, default="")
     add("--json", metavar="FILE", help="also write the results: a list of {name, device, value, unit, ratio, target}")
     args = parser.parse_args()
     if "int8" in args.precisions and args.benchmark != "deploy":

@@ -7,7 +7,6 @@ Unreadable crops are listed beside the annotation, in <annotation>.excluded.json
 
 from __future__ import annotations
 
-import argparse
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ _cli.prepare_process()
 
 import cv2
 
+import _arguments
 from pysot.core.config import load_config
 from pysot.datasets.check import check_boxes, check_crops
 from pysot.datasets.data_builder import find_dataset_paths
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _arguments.make_parser(__doc__)
     parser.add_argument("--out", type=Path, default=Path("data_check"), help="folder for <set>.json and <set>.jpg")
     parser.add_argument("--all", action="store_true", help="read every crop, not only --sample of them")
-    parser.add_argument("--sample", type=_cli.whole_number(1), default=2000, help="crops to read of each set")
+    parser.add_argument("--sample", type=_arguments.whole_number(1), default=2000, help="crops to read of each set")
     parser.add_argument("--data_path", help="as for train.py")
     parser.add_argument("--keep", action="store_true", help="report only: do not list crops to leave out")
-    _cli.add_config_arguments(parser)
+    _arguments.add_config_arguments(parser)
     args = parser.parse_args()
     _cli.setup_logging(quiet=True)
     cfg = load_config(args.config, args.opts, for_training=True)

@@ -20,6 +20,7 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 from pysot.benchmarks.networks import missing_data
 from pysot.benchmarks.record import Setting
 from pysot.benchmarks.report import as_json, markdown, text
@@ -32,8 +33,8 @@ START_AND_END_SECONDS = 8  # reserved for the start and the end of this process
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    _cli.add_device_argument(parser)
+    parser = _arguments.make_parser(__doc__)
+    _arguments.add_device_argument(parser)
     parser.add_argument(
         "--data",
         type=Path,

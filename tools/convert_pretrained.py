@@ -3,21 +3,20 @@
 python tools/convert_pretrained.py resnet50 resnet50-*.pth pretrained_models/resnet50.model
 """
 
-import argparse
-
 import _cli
 
 _cli.prepare_process()
 
 import torch
 
+import _arguments
 from pysot.models.pretrained import convert_torchvision
 from pysot.utils.files import atomic_write
 from pysot.utils.model_load import read_checkpoint
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _arguments.make_parser(__doc__)
     parser.add_argument("arch", help="resnet18, resnet34, resnet50, alexnet, alexnetlegacy or mobilenetv2")
     parser.add_argument("source", help="torchvision's file")
     parser.add_argument("target", help="file to write, for BACKBONE.PRETRAINED")

@@ -20,6 +20,7 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 import _demo
 import _engine_tracking
 import _torch_import
@@ -31,7 +32,7 @@ from pysot.utils.start_box import check_boxes, draw_boxes, parse_boxes
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _arguments.make_parser(__doc__)
     parser.add_argument("--snapshot", type=Path, help="checkpoint of the network")
     _engine_tracking.add_arguments(parser)
     parser.add_argument(
@@ -53,11 +54,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--reconnect",
         metavar="SECONDS",
-        type=_cli.whole_number(0),
+        type=_arguments.whole_number(0),
         default=30,
         help="how long to wait for a camera or stream that stops (default: 30; 0: it ends)",
     )
-    _cli.add_config_arguments(parser, from_snapshot=True)
+    _arguments.add_config_arguments(parser, from_snapshot=True)
     arguments = sys.argv[1:]
     for index in reversed(range(len(arguments) - 1)):  # argparse would read a value -5,10,30,30 as an option
         if arguments[index] == "--init":

@@ -18,6 +18,7 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 from pysot.toolkit.workspace.findings import check_vot
 from pysot.utils.doctor import Finding, examine, is_for_exports
 from pysot.utils.files import find_path
@@ -26,16 +27,16 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _arguments.make_parser(__doc__)
     default = ROOT / "experiments" / "siamrpn_r50_l234_dwxcorr_8gpu" / "config.yaml"
-    _cli.add_config_arguments(parser, default=str(default))
+    _arguments.add_config_arguments(parser, default=str(default))
     parser.add_argument(
         "--run",
         action="store_true",
         help="compute on every card and compare with the CPU: the first thing to run on a new server",
     )
     parser.add_argument("--data_path", help="as for train.py")
-    _cli.add_dataset_arguments(parser, default="VOT2016")
+    _arguments.add_dataset_arguments(parser, default="VOT2016")
     return parser.parse_args()
 
 

@@ -8,12 +8,15 @@ sequences, ...) as one pass.
 import argparse
 import functools
 import logging
+import sys
 from pathlib import Path
 
 import _cli
 
 _cli.prepare_process()
 
+import _arguments
+import _terminal
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.datasets.sequence import Dataset
 from pysot.toolkit.experiments.scoring import score_trackers
@@ -33,11 +36,11 @@ MAX_DRAWING_PROCESSES = 8  # each loads its own libraries
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _arguments.make_parser(__doc__)
     parser.add_argument(
         "--tracker_path", "-p", required=True, help="results/<DATASET>, its parent, or the folder of one tracker"
     )
-    _cli.add_dataset_arguments(parser)
+    _arguments.add_dataset_arguments(parser)
     parser.add_argument(
         "--num", "-n", type=int, help="worker processes (default: one to score, and one per core to draw with --vis)"
     )
@@ -144,7 +147,7 @@ def main() -> None:
             args.partial,
             with_timelines=bool(args.report or args.vis),
         )
-    print(full_text(scores, args.mode, args.show_video_level))
+    print(full_text(scores, args.mode, args.show_video_level, _terminal.painter(sys.stdout)))
     if not scores.scored:
         raise ValueError("no tracker could be scored, see the warnings above; nothing was written")
     write_outputs(args, dataset, protocol, folders, scores)

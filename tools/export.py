@@ -17,6 +17,7 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 from pysot.core.xcorr_export import EXPORT_METHODS
 from pysot.deploy.ascend import PRECISION_MODES, atc_script, write_om
 from pysot.deploy.export_builder import Verification, VerificationError, export_tracker
@@ -33,7 +34,7 @@ from pysot.utils.signals import stop_on_signals
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _arguments.make_parser(__doc__)
     parser.add_argument("--snapshot", required=True, help="checkpoint of the network")
     parser.add_argument(
         "--output", required=True, type=Path, help="folder to write; an export that is there is replaced"
@@ -80,13 +81,13 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--datasetdir", default="testing_dataset", help="folder of the data set of --verify-on")
     parser.add_argument("--data_path", help="int8: folder where the training sets are searched first, as for train.py")
-    _cli.add_config_arguments(parser, from_snapshot=True, with_device=False)
+    _arguments.add_config_arguments(parser, from_snapshot=True, with_device=False)
     return parser.parse_args()
 
 
 def parse_batch(text: str) -> int | None:
     """Parse --batch: a number, or None for dynamic."""
-    return None if text == "dynamic" else _cli.whole_number(1)(text)
+    return None if text == "dynamic" else _arguments.whole_number(1)(text)
 
 
 def main() -> None:

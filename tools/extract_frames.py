@@ -5,7 +5,6 @@ whose frames exist are skipped, so the same command resumes after an interruptio
 not stop the others.
 """
 
-import argparse
 import shutil
 from pathlib import Path
 
@@ -15,6 +14,7 @@ _cli.prepare_process()
 
 import cv2
 
+import _arguments
 from pysot.utils.files import publish_folder
 from pysot.utils.frames import VIDEO_SUFFIXES, open_frames
 from pysot.utils.image import IMAGE_SUFFIXES
@@ -22,7 +22,7 @@ from pysot.utils.names import image_names, natural_key
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _arguments.make_parser(__doc__)
     parser.add_argument("videos", nargs="+", type=Path, help="video files, or folders of them")
     parser.add_argument("--out", type=Path, required=True, help="folder for one folder of images per video")
     args = parser.parse_args()

@@ -4,19 +4,19 @@ Files are written to pretrained_models and verified. A download that was cut off
 that are there are verified only. pretrained_models/README.md has the table.
 """
 
-import argparse
 from pathlib import Path
 
 import _cli
 
 _cli.prepare_process()
 
+import _arguments
 from pysot.utils.files import REPO_ROOT
 from pysot.utils.published_weights import PUBLISHED, fetch_weights, find_weights
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _arguments.make_parser(__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="weights to fetch")
     parser.add_argument("--url", default="", help="address of a mirror, http(s):// or file://, for one NAME")
     parser.add_argument(

@@ -15,15 +15,16 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 import _tuning
 from pysot.tuning.study import METHODS
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add, count = parser.add_argument, _cli.whole_number(1)
+    parser = _arguments.make_parser(__doc__)
+    add, count = parser.add_argument, _arguments.whole_number(1)
     add("--snapshot", required=True, help="checkpoint; its file name without suffix begins the names of the results")
-    _cli.add_dataset_arguments(parser)
+    _arguments.add_dataset_arguments(parser)
     add("--experiment", help="of VOT sets: baseline (default) or unsupervised")
     add("--method", choices=METHODS, default=METHODS[0], help="tpe proposes settings, grid tries all (default: tpe)")
     add("--trials", type=count, default=100, help="tpe: settings of the study in all (default: 100)")
@@ -47,10 +48,10 @@ def parse_arguments() -> argparse.Namespace:
     add("--storage", metavar="URL", help="database of the study, for several machines such as mysql://... (default: a "
         "file of SQLite beside the results)")  # fmt: skip
     add("--results_dir", default="hp_search_result", help="folder of all results (default: hp_search_result)")
-    add("--seed", type=_cli.whole_number(0), default=0, help="of the drawn settings and parts (default: 0)")
+    add("--seed", type=_arguments.whole_number(0), default=0, help="of the drawn settings and parts (default: 0)")
     add("--workers", type=count, help="threads, each with a sequence (default: one per core, on a card one)")
-    _cli.add_deterministic_argument(parser)
-    _cli.add_config_arguments(parser, from_snapshot=True)
+    _arguments.add_deterministic_argument(parser)
+    _arguments.add_config_arguments(parser, from_snapshot=True)
     args = parser.parse_args()
     args.settings = args.settings or _tuning.ROUNDS[args.method]
     return args

@@ -5,7 +5,6 @@ Both are rendered from photographs in the wheels of scikit-image and matplotlib.
 python tools/make_quickstart_data.py --train training_dataset/quickstart/sequences --test testing_dataset/VOT-QUICKSTART
 """
 
-import argparse
 from functools import partial
 from pathlib import Path
 
@@ -13,17 +12,18 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 from pysot.datasets.quickstart.data import generate
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _arguments.make_parser(__doc__)
     parser.add_argument("--train", type=Path, help="folder for the training sequences")
     parser.add_argument("--test", type=Path, help="folder for the test sequences")
     parser.add_argument("--seed", type=int, default=0, help="seed; each seed gives different sequences (default: 0)")
     parser.add_argument(
         "--sequences",
-        type=_cli.whole_number(1),
+        type=_arguments.whole_number(1),
         help="sequences in each set (default: 100 for training, 8 for testing)",
     )
     args = parser.parse_args()

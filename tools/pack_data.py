@@ -14,24 +14,25 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 from pysot.datasets.dataset_yaml import DESCRIPTION, check_masks_described, set_crop_root
 from pysot.datasets.index import load_annotation
 from pysot.datasets.pack import pack, verify
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _arguments.make_parser(__doc__)
     parser.add_argument("anno", type=Path, help="annotation of the data set, train.json")
     parser.add_argument("--root", type=Path, help="folder of the crops (default: crop511 beside the annotation)")
     parser.add_argument("--out", type=Path, help="folder of the pack (default: the annotation's name with .pack)")
     parser.add_argument(
         "--centre",
-        type=_cli.whole_number(127),
+        type=_arguments.whole_number(127),
         default=160,
         help="pixels of the centre that are stored for templates; if their scale and shift need more "
         "(142 as published), templates read the entire crop",
     )
-    parser.add_argument("--procs", type=_cli.whole_number(1), default=2, help="processes")
+    parser.add_argument("--procs", type=_arguments.whole_number(1), default=2, help="processes")
     parser.add_argument(
         "--use",
         action="store_true",

@@ -15,6 +15,7 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 import _prepare
 from pysot.datasets.dataset_yaml import (
     DESCRIPTION,
@@ -30,17 +31,13 @@ from pysot.utils.files import write_json
 
 def parse_arguments() -> argparse.Namespace:
     sets = "\n".join(f"  {name:<12} {raw_set.layout}" for name, raw_set in RAW_SETS.items())
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"sets, and the contents of ROOT:\n{sets}",
-    )
+    parser = _arguments.make_parser(__doc__, f"sets, and the contents of ROOT:\n{sets}")
     parser.add_argument("set", choices=list(RAW_SETS), metavar="SET", help="data set or layout")
     parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the raw data set")
     parser.add_argument("--name", help="name of the set in configs (default: that of the folder --out)")
     parser.add_argument("--out", type=Path, help="folder for crop511/ and the jsons (default: training_dataset/NAME)")
-    _cli.add_sequence_arguments(parser)
-    parser.add_argument("--procs", type=_cli.whole_number(1), default=2, help="processes")
+    _arguments.add_sequence_arguments(parser)
+    parser.add_argument("--procs", type=_arguments.whole_number(1), default=2, help="processes")
     _prepare.add_crop_arguments(parser)
     args = parser.parse_args()
     if not args.name and not args.out:

@@ -13,6 +13,7 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 import _reproduce
 
 DEFAULT_SEED = 123456  # that of tools/train.py
@@ -27,12 +28,12 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add, count = parser.add_argument, _cli.whole_number(1)
+    parser = _arguments.make_parser(__doc__)
+    add, count = parser.add_argument, _arguments.whole_number(1)
     add("name", nargs="?", metavar="NAME", help="published result (default: list them)")
     add("--data_path", type=Path, help="folder with training_dataset/ and testing_dataset/ (default: the repository)")
     add("--out", type=Path, help="folder of the run (default: reproductions/NAME)")
-    _cli.add_device_argument(parser)
+    _arguments.add_device_argument(parser)
     add("--seed", "--seeds", dest="seeds", type=parse_seeds, metavar="N[,N]", help="seeds of training runs, one after "
         f"the other (default: {DEFAULT_SEED})")  # fmt: skip
     add("--devices", type=count, help="devices to train on with the launch script (default: as published)")

@@ -13,13 +13,16 @@ workers at once; --batch N tracks N videos at a time in each of them.
 import argparse
 import functools
 import logging
+import sys
 from pathlib import Path
 
 import _cli
 
 _cli.prepare_process()
 
+import _arguments
 import _engine_tracking
+import _terminal
 import _torch_import
 from _track import TrackerSource, draw, make_run, track
 from pysot.toolkit.datasets import load_dataset, missing_frames
@@ -38,31 +41,31 @@ logger = logging.getLogger("test")
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _arguments.make_parser(__doc__)
     parser.add_argument(
         "--snapshot",
         nargs="+",
         help="one or more checkpoints, or patterns with {a..b} and *; the file name without suffix names the results "
         "(default: an untrained network)",
     )
-    _cli.add_dataset_arguments(parser)
+    _arguments.add_dataset_arguments(parser)
     parser.add_argument("--video", default="", help="only this video")
     parser.add_argument("--experiment", help="of VOT sets: baseline (default), realtime or unsupervised")
     parser.add_argument(
         "--workers",
-        type=_cli.whole_number(1),
+        type=_arguments.whole_number(1),
         help="on a CPU: threads that share the network (default: one per core); else: processes, assigned to the cards "
         "round-robin (default: one)",
     )
     parser.add_argument(
         "--batch",
-        type=_cli.whole_number(1),
+        type=_arguments.whole_number(1),
         help="videos that each worker tracks in lockstep, of multi-start sets starts, of sets with masks objects "
         "(default: the objects of a video, else 1); not for realtime",
     )
     parser.add_argument(
         "--part",
-        type=_cli.parse_part,
+        type=_arguments.parse_part,
         default=(1, 1),
         metavar="I/N",
         help="only the I-th of N parts of the videos, for N processes at once",
@@ -91,8 +94,8 @@ def parse_arguments() -> argparse.Namespace:
         "differs, mean overlap and losses of both for each video",
     )
     _engine_tracking.add_arguments(parser)
-    _cli.add_deterministic_argument(parser)
-    _cli.add_config_arguments(parser, from_snapshot=True)
+    _arguments.add_deterministic_argument(parser)
+    _arguments.add_config_arguments(parser, from_snapshot=True)
     return parser.parse_args()
 
 
@@ -126,9 +129,10 @@ def main() -> None:
                 bar = functools.partial(_cli.progress_bar, description="packing")
                 logger.info("%s", zip_if_complete(folder, complete, folder.with_name(f"{folder.name}.zip"), bar))
         else:
-            print(score_text(score_trackers(dataset, folders, experiment=args.experiment), spread=True))
+            scores, paint = score_trackers(dataset, folders, experiment=args.experiment), _terminal.painter(sys.stdout)
+            print(score_text(scores, spread=True, paint=paint))
             if len(dataset) < len(complete):
-                print(f"Note: scores of {len(dataset)} of {len(complete)} videos")
+                print(paint(f"Note: scores of {len(dataset)} of {len(complete)} videos", "warning"))
         for folder in folders if args.check_against else ():
             rows = compare_results(dataset, folder, args.check_against, protocol)
             print(agreement_text(rows, folder.name, str(args.check_against)))

@@ -14,6 +14,7 @@ _cli.prepare_process()
 from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
+import _arguments
 from pysot.core.config import load_config
 from pysot.datasets.check import check_annotations
 from pysot.datasets.data_builder import build_train_loader
@@ -32,9 +33,11 @@ logger = logging.getLogger("train")
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    _cli.add_config_arguments(parser)
-    parser.add_argument("--seed", type=_cli.whole_number(0), default=123456, help="seed of weights and data order")
+    parser = _arguments.make_parser(__doc__)
+    _arguments.add_config_arguments(parser)
+    parser.add_argument(
+        "--seed", type=_arguments.whole_number(0), default=123456, help="seed of weights and data order"
+    )
     parser.add_argument(
         "--local_rank",
         "--local-rank",
@@ -50,14 +53,14 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--train_epochs",
-        type=_cli.whole_number(1),
+        type=_arguments.whole_number(1),
         default=None,
         help="end after this many epochs of the schedule of TRAIN.EPOCH, which is extended if it is shorter",
     )
     parser.add_argument(
-        "--max_step", "--max_steps", type=_cli.whole_number(1), default=None, help="end after this many steps"
+        "--max_step", "--max_steps", type=_arguments.whole_number(1), default=None, help="end after this many steps"
     )
-    _cli.add_deterministic_argument(parser)
+    _arguments.add_deterministic_argument(parser)
     return parser.parse_args()
 
 

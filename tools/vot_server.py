@@ -3,20 +3,19 @@
 The toolkit starts this program and talks to it over standard input and output. Needs the package vot-trax.
 """
 
-import argparse
-
 import _cli
 
 _cli.prepare_process()
 
+import _arguments
 import _torch_import
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _arguments.make_parser(__doc__)
     parser.add_argument("--snapshot", required=True, help="a checkpoint")
     parser.add_argument("--form", default="auto", help="auto: masks or polygons, if the tracker has masks; or box")
-    _cli.add_config_arguments(parser, from_snapshot=True)
+    _arguments.add_config_arguments(parser, from_snapshot=True)
     args = parser.parse_args()
     _cli.setup_logging()  # to stderr, which the toolkit keeps as the tracker's log
     with _torch_import.explained():

@@ -16,13 +16,14 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 from pysot.toolkit.workspace import make, support
 from pysot.toolkit.workspace.installed import Toolkit, find_toolkit
 from pysot.utils.files import find_path
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _arguments.make_parser(__doc__)
     parser.add_argument("workspace", type=Path, help="folder to make")
     parser.add_argument("--snapshot", required=True, help="a checkpoint")
     parser.add_argument("--stack", help="name of a stack, such as vot2022/longterm, or the file of one")
@@ -41,9 +42,11 @@ def parse_arguments() -> argparse.Namespace:
         choices=("auto", "box"),
         help="auto: masks or polygons, if the tracker has masks (not over python); box (default for long-term)",
     )
-    parser.add_argument("--timeout", type=_cli.whole_number(1), default=300, help="seconds for a start and for a frame")
+    parser.add_argument(
+        "--timeout", type=_arguments.whole_number(1), default=300, help="seconds for a start and for a frame"
+    )
     parser.add_argument("--add", action="store_true", help="add the tracker to an existing workspace, with its stack")
-    _cli.add_config_arguments(parser, from_snapshot=True)
+    _arguments.add_config_arguments(parser, from_snapshot=True)
     args = parser.parse_args()
     if args.add == bool(args.stack):
         parser.error("expected --stack NAME for a new workspace, or --add for one that exists")
