@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
+import re
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+_HELP_COLUMN = 30  # of the help pages: most options fit before it
 
-def make_parser(description: str | None, epilog: str | None = None) -> argparse.ArgumentParser:
-    """Return a parser whose help shows the texts as they are; it has the option --no-color of every tool."""
+
+def make_parser(description: str | None, examples: Sequence[str], remarks: str = "") -> argparse.ArgumentParser:
+    """Return a parser with the option --no-color of every tool; its help shows the description as it is.
+
+    The page ends with `remarks` and with the example commands, which go on in a second line where they are long.
+    """
+    lines = [" \\\n      ".join(_wrap(example)) for example in examples]
     parser = argparse.ArgumentParser(
-        description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description,
+        epilog=f"{remarks}examples:\n  " + "\n  ".join(lines),
+        formatter_class=functools.partial(argparse.RawDescriptionHelpFormatter, max_help_position=_HELP_COLUMN),
     )
     parser.add_argument("--no-color", action=_NoColour, help="print without colours")
     return parser
+
+
+def _wrap(command: str) -> list[str]:
+    """Return the lines of a command; an option and its value stay on a line."""
+    kept_together = re.sub(r"( --?[\w-]+) (?!-)", "\\1\0", command)
+    lines = textwrap.wrap(kept_together, 92, break_on_hyphens=False, break_long_words=False)
+    return [line.replace("\0", " ") for line in lines]
 
 
 class _NoColour(argparse.Action):
@@ -36,14 +54,15 @@ def add_config_arguments(
     Without a default the file is required, unless it may be left out for the config `from_snapshot`. Commands that only
     compute on the CPU have no --device.
     """
-    stored = " (default: the one that the snapshot knows, if training here has written it)"
+    stored = " (default: that of the snapshot, if it was trained here)"
     parser.add_argument(
         "--cfg",
         "--config",
         dest="config",
         required=default is None and not from_snapshot,
         default=default,
-        help=f"YAML file, experiments/<name>/config.yaml{stored if from_snapshot else ''}",
+        metavar="FILE",
+        help=f"experiments/<name>/config.yaml{stored if from_snapshot else ''}",
     )
     if with_device:
         add_device_argument(parser)
@@ -57,7 +76,8 @@ def add_device_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device",
         default="auto",
-        help="auto (NPU, GPU or CPU, the first that exists), npu, cuda, cpu, or a card such as npu:3",
+        metavar="NAME",
+        help="auto (the first of NPU, GPU, CPU), npu, cuda, cpu, or a card: npu:3",
     )
 
 
@@ -75,12 +95,14 @@ def add_dataset_arguments(parser: argparse.ArgumentParser, default: str | None =
         required=default is None,
         default=default,
         action=_NameOrPath,
-        help="name of the data set, such as VOT2018, or the path of its folder (./mine) or json",
+        metavar="NAME",
+        help="data set, such as VOT2018, or the path of its folder or json",
     )
     parser.add_argument(
         "--datasetdir",
         default=str(folder),
-        help="folder with <DATASET>.json or the raw VOT folder (default: testing_dataset)",
+        metavar="FOLDER",
+        help="where the data set lies (default: testing_dataset)",
     )
 
 
@@ -126,8 +148,9 @@ def add_sequence_arguments(parser: argparse.ArgumentParser) -> None:
     def parse_names(text: str) -> tuple[str, ...]:
         return tuple(name.strip() for name in text.split(",") if name.strip())
 
-    parser.add_argument("--only", type=parse_names, default=(), help="these sequences, separated by commas")
-    parser.add_argument("--except", type=parse_names, default=(), dest="excluded", help="all but these")
+    add = parser.add_argument
+    add("--only", type=parse_names, default=(), metavar="NAMES", help="these sequences only, as a,b,c")
+    add("--except", type=parse_names, default=(), dest="excluded", metavar="NAMES", help="all sequences but these")
 
 
 def add_deterministic_argument(parser: argparse.ArgumentParser) -> None:
@@ -135,6 +158,5 @@ def add_deterministic_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--deterministic",
         action="store_true",
-        help="compute the same bits each time on the same device, for the same number of processes and threads "
-        "(slower, see test/README.md)",
+        help="compute the same bits each time, with equal devices and processes",
     )
