@@ -40,6 +40,7 @@ setup(
         "numpy>=1.26",
         "opencv-python-headless>=4.8",
         "tqdm>=4.60",
+        "colorama>=0.4.6",
         "bracex>=2.4",
         "pillow>=10",
         "matplotlib>=3.7",

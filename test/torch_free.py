@@ -71,11 +71,13 @@ _PATTERNS = (
     *(
         f"tools/{name}.py"
         for name in (
+            "_arguments",
             "_cli",
             "_reproduce",
             "reproduce",
             "_demo",
             "_engine_tracking",
+            "_terminal",
             "_torch_import",
             "_track",
             "demo",

@@ -1,4 +1,4 @@
-"""Shared parts of the command-line tools: arguments, logging, progress bars, and errors as sentences.
+"""Shared parts of the command-line tools: devices, logging, progress bars, and errors as sentences.
 
 Importing this module changes nothing in the process. Every tool calls `prepare_process()` before it imports pysot or
 torch, and runs its main function with `run()`.
@@ -6,16 +6,18 @@ torch, and runs its main function with `run()`.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import _terminal
 import _torch_import
 
 if TYPE_CHECKING:
+    import argparse
+
     import torch
     from yacs.config import CfgNode
 
@@ -49,6 +51,7 @@ def prepare_process() -> None:
     its address space is too small.
     """
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    _terminal.fix_windows_console()
     _check_address_space()
     sys.excepthook = _torch_import.explain_uncaught
 
@@ -61,124 +64,11 @@ def _address_space_limit() -> int:
 def _check_address_space() -> None:
     limit = _address_space_limit()
     if 0 <= limit < _MIN_ADDRESS_SPACE:
-        print(
-            f"error: this process is limited to {limit >> 20} MiB of address space (ulimit -v), and the libraries "
-            f"alone need {_MIN_ADDRESS_SPACE >> 20}; raise the limit, for example with ulimit -v unlimited",
-            file=sys.stderr,
+        _terminal.print_error(
+            f"this process is limited to {limit >> 20} MiB of address space (ulimit -v), and the libraries alone need "
+            f"{_MIN_ADDRESS_SPACE >> 20}; raise the limit, for example with ulimit -v unlimited"
         )
         sys.exit(2)
-
-
-def add_config_arguments(
-    parser: argparse.ArgumentParser, default: str | None = None, from_snapshot: bool = False, with_device: bool = True
-) -> None:
-    """Add --cfg/--config FILE, --device NAME and --opts KEY VALUE ..., which is last on the line.
-
-    Without a default the file is required, unless it may be left out for the config `from_snapshot`. Commands that only
-    compute on the CPU have no --device.
-    """
-    stored = " (default: the one that the snapshot knows, if training here has written it)"
-    parser.add_argument(
-        "--cfg",
-        "--config",
-        dest="config",
-        required=default is None and not from_snapshot,
-        default=default,
-        help=f"YAML file, experiments/<name>/config.yaml{stored if from_snapshot else ''}",
-    )
-    if with_device:
-        add_device_argument(parser)
-    parser.add_argument(
-        "--opts", nargs=argparse.REMAINDER, default=[], help="config values KEY VALUE ..., last on the line"
-    )
-
-
-def add_device_argument(parser: argparse.ArgumentParser) -> None:
-    """Add --device NAME."""
-    parser.add_argument(
-        "--device",
-        default="auto",
-        help="auto (NPU, GPU or CPU, the first that exists), npu, cuda, cpu, or a card such as npu:3",
-    )
-
-
-def add_dataset_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """Add --dataset/-d NAME and --datasetdir FOLDER.
-
-    The default folder is testing_dataset in the current folder if it exists, else that of the repository. A NAME with a
-    slash is a path: of a set's folder, or of its json.
-    """
-    local = Path("testing_dataset")
-    folder = local if local.is_dir() else Path(__file__).resolve().parents[1] / "testing_dataset"
-    parser.add_argument(
-        "--dataset",
-        "-d",
-        required=default is None,
-        default=default,
-        action=_NameOrPath,
-        help="name of the data set, such as VOT2018, or the path of its folder (./mine) or json",
-    )
-    parser.add_argument(
-        "--datasetdir",
-        default=str(folder),
-        help="folder with <DATASET>.json or the raw VOT folder (default: testing_dataset)",
-    )
-
-
-class _NameOrPath(argparse.Action):
-    """Argument --dataset: a path is split into the name at its end and --datasetdir."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        from pysot.toolkit.datasets.load import split_dataset_path
-
-        namespace.dataset, folder = split_dataset_path(str(values))
-        if folder is not None:
-            namespace.datasetdir = str(folder)
-
-
-def whole_number(least: int) -> Callable[[str], int]:
-    """Return an argument type: a whole number that is `least` or more."""
-
-    def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"expected a whole number, {least} or more, got {text!r}")
-        return int(text)
-
-    return read
-
-
-def parse_part(text: str) -> tuple[int, int]:
-    """Parse an argument I/N with 1 <= I <= N."""
-    first, _, second = text.partition("/")
-    if not (first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second)):
-        raise argparse.ArgumentTypeError(f"expected I/N with I from 1 to N, got {text!r}")
-    return int(first), int(second)
-
-
-def add_sequence_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --only a,b and --except a,b (dest excluded), which choose sequences of a folder."""
-
-    def parse_names(text: str) -> tuple[str, ...]:
-        return tuple(name.strip() for name in text.split(",") if name.strip())
-
-    parser.add_argument("--only", type=parse_names, default=(), help="these sequences, separated by commas")
-    parser.add_argument("--except", type=parse_names, default=(), dest="excluded", help="all but these")
-
-
-def add_deterministic_argument(parser: argparse.ArgumentParser) -> None:
-    """Add --deterministic, which `open_device` applies."""
-    parser.add_argument(
-        "--deterministic",
-        action="store_true",
-        help="compute the same bits each time on the same device, for the same number of processes and threads "
-        "(slower, see test/README.md)",
-    )
 
 
 def open_device(args: argparse.Namespace, cfg: CfgNode, local_rank: int | None = None) -> torch.device:
@@ -256,10 +146,16 @@ class _TolerantFileHandler(logging.FileHandler):
 
 
 class _BarSafeHandler(logging.StreamHandler):
+    """Log lines on stderr that do not break progress bars; on a terminal, warnings and errors are coloured."""
+
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
 
-        tqdm.write(self.format(record), file=sys.stderr)
+        text = self.format(record)
+        if record.levelno >= logging.WARNING:
+            role = "error" if record.levelno >= logging.ERROR else "warning"
+            text = _terminal.painter(sys.stderr)(text, role)
+        tqdm.write(text, file=sys.stderr)
 
 
 def progress_bar(
@@ -300,7 +196,7 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(128 + error.signum)
     except (ValueError, OSError, ImportError, RuntimeError, MemoryError) as error:
         logging.getLogger(__name__).debug("", exc_info=True)
-        print(f"error: {error}{_memory_hint(str(error))}", file=sys.stderr)
+        _terminal.print_error(f"{error}{_memory_hint(str(error))}")
         sys.exit(2)
 
 

@@ -17,15 +17,10 @@ from pysot.tracker.batch_tracker import BatchTracker
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add --engine FOLDER and --provider NAME."""
-    parser.add_argument(
-        "--engine", metavar="FOLDER", type=Path, help="track with an exported tracker, see export.py, without torch"
-    )
-    parser.add_argument(
-        "--provider",
-        metavar="ENGINE[:PROVIDER]",
-        help="of an exported tracker: what computes it, such as onnxruntime:cpu, openvino:bf16, om (default: the "
-        "fastest for a CPU that is installed)",
-    )
+    add = parser.add_argument
+    add("--engine", metavar="FOLDER", type=Path, help="exported tracker of tools/export.py, instead of a snapshot")
+    add("--provider", metavar="NAME", help="what computes it: onnxruntime:cpu, openvino:bf16, om, ... (default: the "
+        "fastest on a CPU that is installed)")  # fmt: skip
 
 
 def check_arguments(args: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+import _arguments
 import _cli
 from pysot.datasets.crop import crop_all, estimate_crop_bytes
 from pysot.datasets.raw.registry import RAW_SETS
@@ -16,17 +17,10 @@ from pysot.utils.files import write_json
 
 def add_crop_arguments(parser: argparse.ArgumentParser) -> None:
     """Add --with-z, --with-masks and --dry-run."""
-    parser.add_argument(
-        "--with-z", action="store_true", help="also write each exemplar as .z.jpg; training does not need it"
-    )
-    parser.add_argument(
-        "--with-masks",
-        action="store_true",
-        help=f"also write the mask of each crop as .m.png, for SiamMask ({', '.join(mask_sets())})",
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="count boxes and the disk space of their crops; write nothing"
-    )
+    add = parser.add_argument
+    add("--with-z", action="store_true", help="also write exemplars as .z.jpg; training does not need them")
+    add("--with-masks", action="store_true", help=f"also write masks, for SiamMask ({', '.join(mask_sets())})")
+    add("--dry-run", action="store_true", help="count boxes and the disk space of their crops; write nothing")
 
 
 def check_has_masks(name: str) -> None:
@@ -97,7 +91,10 @@ def describe_dry_run(videos: list[RawVideo], crops: Path) -> str:
 
 def par_crop(name: str, folder: Path) -> None:
     """Run the command training_dataset/<set>/par_crop.py [size] [processes]."""
-    parser = argparse.ArgumentParser(description=f"Make training crops of {name}; run gen_json.py afterwards.")
+    command = f"python training_dataset/{name}/par_crop.py"
+    parser = _arguments.make_parser(
+        f"Make training crops of {name}; run gen_json.py afterwards.", (f"{command} 511 12", f"{command} --dry-run")
+    )
     parser.add_argument("size", nargs="?", type=int, default=511, help="pixels of a crop; training expects 511")
     parser.add_argument("procs", nargs="?", type=int, default=12, help="processes")
     _add_folder_arguments(parser, folder)
@@ -116,9 +113,11 @@ def par_crop(name: str, folder: Path) -> None:
 
 def gen_json(name: str, folder: Path) -> None:
     """Run the command training_dataset/<set>/gen_json.py."""
-    parser = argparse.ArgumentParser(
-        description=f"Write the training annotation of {name}, one json per split. Run par_crop.py first, so that only "
-        "boxes with a crop are listed."
+    command = f"python training_dataset/{name}/gen_json.py"
+    parser = _arguments.make_parser(
+        f"Write the training annotation of {name}, one json per split.\n\n"
+        "Run par_crop.py first, so that only boxes with a crop are listed.",
+        (command, f"{command} --root ../{name} --out training_dataset/{name}"),
     )
     _add_folder_arguments(parser, folder)
     args = parser.parse_args()

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterator
 from types import TracebackType
 
+import _terminal
+
 # Packages that only some tools need, and the extra of setup.py that installs them.
 _EXTRAS = {"optuna": "tune", "onnx": "export", "onnxslim": "export"}
 _OF_TRAINING = ("torch", "yacs", "tensorboardX")  # what the extra `train` of setup.py installs
@@ -19,7 +21,7 @@ def explain_uncaught(kind: type[BaseException], error: BaseException, trace: Tra
     if reason is None:
         sys.__excepthook__(kind, error, trace)
         return
-    print(f"error: {reason}", file=sys.stderr)
+    _terminal.print_error(reason)
     sys.exit(2)
 
 

@@ -1,28 +1,19 @@
-"""Measure this repository on this machine: python tools/benchmark.py BENCHMARK [--cfg experiments/<name>/config.yaml].
+"""Measure the speed of this repository on this machine, as a ratio to a named baseline. BENCHMARK is
 
-BENCHMARK is one of
+train      steps of training, against the plain way to step and against the device's own speed
+scale      several processes against one, and what that predicts for 8 and 64 cards
+xcorr      the ways to compute the depth-wise correlation
+loader     training items, against only decoding their crops
+index      the annotation index at the scale of YouTube-BB
+prepare    crops of a raw data set, against only decoding and encoding its images
+track      one stream and batches, against a plain tracker; latency, parts, memory
+test       a whole data set with tools/test.py --batch N, against the plain tracker
+deploy     exported trackers of each engine and precision, against the tracker of torch
+hp-search  16 settings in lockstep, against tools/test.py once per setting
+eval       scores of one tracker on a VOT set, and J and F of masks
+eval-many  scores of many generated trackers on generated sequences
 
-train      pairs per second of the training step, compared in one run with the plain way to step the same network, and
-           with a matrix product and a copy on the device; the parts of a step; memory
-scale      several processes compared with one: parallel efficiency, the share of communication, and what these predict
-           for 8 and 64 cards
-xcorr      the ways to compute the depth-wise correlation, forward and backward
-loader     training items on one core compared with only decoding the two crops of a pair, and the parts of loading
-index      the annotation index at the scale of YouTube-BB, 5 million boxes: time and memory
-prepare    crops of a raw data set, --raw SET ROOT, compared with only decoding its images and encoding its crops
-track      frames per second and latency of one stream and of batches, compared in one run with a plain tracker; the
-           parts of a step; memory; --cfg selects another network
-test       a whole data set with tools/test.py --batch N, compared in one run with the plain tracker: seconds, results
-deploy     frames per second of exported trackers, one stream and batches, with each engine and precision that is
-           installed, compared in one run with the tracker of torch; the ways to correlate
-hp-search  16 settings in lockstep with tools/hp_search.py, compared in one run with tools/test.py once per setting
-eval       scoring one tracker on a VOT set, --results FOLDER DATASET DATASETDIR; J and F of masks of two objects on one
-           core, compared in one run with dilating whole frames
-eval-many  scoring --trackers generated trackers on --sequences generated sequences: time and memory
-
-Each has a default config, and makes data itself, in a temporary folder, if none are given. With default options each
-takes about three minutes or less on two cores (--repeats 2 shortens it); eval-many takes four, and one with --trackers
-10. --json FILE also writes the results to a file.
+Each has a default config, makes data itself if none are given, and takes minutes.
 """
 
 import argparse
@@ -36,6 +27,7 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 from pysot.benchmarks.case_builder import build_case
 from pysot.benchmarks.generated import temporary_training_set
 from pysot.benchmarks.job import Job
@@ -46,52 +38,37 @@ from pysot.utils.device import accelerators, device_name, seed_everything
 from pysot.utils.distributed import find_rank, process_group
 from pysot.utils.files import REPO_ROOT, write_json
 
+EXAMPLES = (
+    "python tools/benchmark.py train --repeats 2",
+    "python tools/benchmark.py track --cfg experiments/nanotrackv3/config.yaml --batches 1 8",
+)
+
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add, count = parser.add_argument, _cli.whole_number(1)
-    add("benchmark", choices=list(BENCHMARKS), help="benchmark to run")
-    _cli.add_config_arguments(parser, default="")
-    add("--data_path", help="as for train.py")
-    add("--steps", type=count, default=Job.steps, help="steps of a repetition")
-    add("--repeats", type=count, default=Job.repeats, help="repetitions; the median is reported")
-    add("--backbone", action="store_true", help="train: train the backbone too, as after the unfreeze epoch")
-    add(
-        "--processes",
-        type=_cli.whole_number(2),
-        help="scale: processes to compare with one (default: one per card, two on a CPU)",
-    )
-    add("--videos", type=count, default=Job.videos, help="index: videos of the generated annotation")
-    add("--raw", nargs=2, metavar=("SET", "ROOT"), help="prepare: the raw data set, as for tools/prepare_data.py")
-    add(
-        "--results",
-        nargs=3,
-        metavar=("FOLDER", "DATASET", "DATASETDIR"),
-        help="eval: results of a tracker, as for tools/eval.py -p -d --datasetdir",
-    )
-    add("--sequences", type=count, default=Job.sequences, help="eval-many: sequences")
-    add("--trackers", type=count, default=Job.trackers, help="eval-many: trackers")
-    add(
-        "--batches",
-        type=count,
-        nargs="+",
-        default=(),
-        metavar="N",
-        help="track, test, deploy: targets in a batch (default: 1 4 8 16 64; for test and deploy 1 8)",
-    )
-    add(
-        "--precisions",
-        nargs="+",
-        choices=("fp32", "bf16", "int8"),
-        default=(),
-        help="track, deploy: precisions (default: all, on a CPU without amx_bf16 no bf16); int8 is for deploy only",
-    )
-    add(
-        "--snapshot",
-        help="track, deploy, hp-search: weights (default: synthetic); test: checkpoint (default: an untrained network)",
-    )
-    _cli.add_dataset_arguments(parser, default="")
-    add("--json", metavar="FILE", help="also write the results: a list of {name, device, value, unit, ratio, target}")
+    parser = _arguments.make_parser(__doc__, EXAMPLES)
+    add, count = parser.add_argument, _arguments.whole_number(1)
+    parser.usage = "%(prog)s BENCHMARK [options]"
+    add("benchmark", choices=list(BENCHMARKS), help=argparse.SUPPRESS)  # the description lists them
+    _arguments.add_config_arguments(parser, default="")
+    add("--data_path", metavar="FOLDER", help="as for train.py")
+    add("--steps", type=count, default=Job.steps, metavar="N", help="steps of a repetition")
+    add("--repeats", type=count, default=Job.repeats, metavar="N", help="repetitions, whose median counts")
+    add("--backbone", action="store_true", help="train: train the backbone too")
+    add("--processes", type=_arguments.whole_number(2), metavar="N", help="scale: processes (default: the cards, on a "
+        "CPU 2)")  # fmt: skip
+    add("--videos", type=count, default=Job.videos, metavar="N", help="index: generated videos")
+    add("--raw", nargs=2, metavar=("SET", "ROOT"), help="prepare: raw data set, as for prepare_data.py")
+    add("--results", nargs=3, metavar=("FOLDER", "DATASET", "DATASETDIR"), help="eval: results, as -p, -d and "
+        "--datasetdir of eval.py")  # fmt: skip
+    add("--sequences", type=count, default=Job.sequences, metavar="N", help="eval-many: sequences")
+    add("--trackers", type=count, default=Job.trackers, metavar="N", help="eval-many: trackers")
+    add("--batches", type=count, nargs="+", default=(), metavar="N", help="track, test, deploy: targets in a batch "
+        "(default: 1 4 8 16 64; for test and deploy 1 8)")  # fmt: skip
+    add("--precisions", nargs="+", choices=("fp32", "bf16", "int8"), default=(), metavar="NAME", help="track, deploy: "
+        "fp32, bf16, and for deploy int8 (default: all)")  # fmt: skip
+    add("--snapshot", metavar="FILE", help="track, test, deploy, hp-search: weights (default: not trained)")
+    _arguments.add_dataset_arguments(parser, default="")
+    add("--json", metavar="FILE", help="also write the results to a file")
     args = parser.parse_args()
     if "int8" in args.precisions and args.benchmark != "deploy":
         parser.error(f"--precisions int8: only deploy measures it, {args.benchmark} takes fp32 and bf16")

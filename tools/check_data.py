@@ -1,13 +1,12 @@
-"""Check training sets: python tools/check_data.py --cfg experiments/<name>/config.yaml [--all] [--out FOLDER].
+"""Check the training sets of a config, and draw what training will see.
 
-For each set of DATASET.NAMES: do the crops exist and decode, are the boxes plausible, how large are they; if the set
-has MASKS, do the masks exist and fit. Writes a report as json and a contact sheet with boxes and outlines of masks.
-Unreadable crops are listed beside the annotation, in <annotation>.excluded.json, and training leaves them out.
+Crops must exist and decode, boxes be plausible, and masks fit, of sets that have them. A report as
+json and a contact sheet are written for each set. Unreadable crops are listed beside the
+annotation, in <annotation>.excluded.json, and training leaves them out.
 """
 
 from __future__ import annotations
 
-import argparse
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ _cli.prepare_process()
 
 import cv2
 
+import _arguments
 from pysot.core.config import load_config
 from pysot.datasets.check import check_boxes, check_crops
 from pysot.datasets.data_builder import find_dataset_paths
@@ -28,15 +28,22 @@ from pysot.utils.files import write_bytes, write_json
 if TYPE_CHECKING:
     from pysot.datasets.check import CheckReport
 
+EXAMPLES = (
+    "python tools/check_data.py --cfg experiments/quickstart/config.yaml",
+    "python tools/check_data.py --cfg experiments/quickstart/config.yaml --all --opts DATASET.NAMES [BOATS]",
+)
+
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("data_check"), help="folder for <set>.json and <set>.jpg")
-    parser.add_argument("--all", action="store_true", help="read every crop, not only --sample of them")
-    parser.add_argument("--sample", type=_cli.whole_number(1), default=2000, help="crops to read of each set")
-    parser.add_argument("--data_path", help="as for train.py")
-    parser.add_argument("--keep", action="store_true", help="report only: do not list crops to leave out")
-    _cli.add_config_arguments(parser)
+    parser = _arguments.make_parser(__doc__, EXAMPLES)
+    add, count = parser.add_argument, _arguments.whole_number(1)
+    add("--out", type=Path, default=Path("data_check"), metavar="FOLDER", help="for <set>.json and <set>.jpg (default: "
+        "data_check)")  # fmt: skip
+    add("--all", action="store_true", help="read every crop, not only --sample of them")
+    add("--sample", type=count, default=2000, metavar="N", help="crops to read of each set (default: 2000)")
+    add("--data_path", metavar="FOLDER", help="as for train.py")
+    add("--keep", action="store_true", help="report only: do not list crops to leave out")
+    _arguments.add_config_arguments(parser)
     args = parser.parse_args()
     _cli.setup_logging(quiet=True)
     cfg = load_config(args.config, args.opts, for_training=True)

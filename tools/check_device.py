@@ -1,11 +1,9 @@
 """Check that a device computes correctly, and how fast.
 
-python tools/check_device.py [--device npu] [--data FOLDER] [--out FOLDER] [--minutes 6]
-
-Compares networks, training, checkpoints and tracking with the CPU, then measures copies, matrix products, the training
-step, the loader and tracking. Each step runs in a separate process that is killed at its time limit, so that no failure
-stops the others. Writes report.json and check_device_<device>.md, for test/benchmarks. Ends with status 1 if something
-is wrong.
+Networks, training, checkpoints and tracking are compared with the CPU; then copies, matrix
+products, the training step, the loader and tracking are measured. Each step is a process that is
+killed at its time limit. Writes report.json and check_device_<device>.md; ends with status 1 if
+something is wrong.
 """
 
 import argparse
@@ -20,6 +18,7 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 from pysot.benchmarks.networks import missing_data
 from pysot.benchmarks.record import Setting
 from pysot.benchmarks.report import as_json, markdown, text
@@ -28,31 +27,23 @@ from pysot.benchmarks.supervise import Outcome, run_steps
 from pysot.utils.device import accelerators, choose_device
 from pysot.utils.files import atomic_write, check_folder, write_json
 
+EXAMPLES = (
+    "python tools/check_device.py",
+    "python tools/check_device.py --device npu:0 --minutes 10 --out check_npu",
+)
 START_AND_END_SECONDS = 8  # reserved for the start and the end of this process
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    _cli.add_device_argument(parser)
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help="folder with training_dataset/COCO/ (crop511/, train2017.json), vot/ (sequences and list.txt) and, for "
-        "the original's numbers, parity/ (default: data generated from photographs)",
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("check_device"),
-        help="folder for report.json and the Markdown file (default: check_device)",
-    )
-    parser.add_argument(
-        "--minutes",
-        type=float,
-        default=6,
-        help="end after this many minutes; steps that remain then are not measured (default: 6)",
-    )
-    parser.add_argument("--short", action="store_true", help="small networks and few repetitions; always on a CPU")
+    parser = _arguments.make_parser(__doc__, EXAMPLES)
+    add = parser.add_argument
+    _arguments.add_device_argument(parser)
+    add("--data", type=Path, metavar="FOLDER", help="folder with training_dataset/COCO/ (crop511/, train2017.json), "
+        "vot/ (sequences, list.txt) and, to compare with the original, parity/ (default: generated data)")  # fmt: skip
+    add("--out", type=Path, default=Path("check_device"), metavar="FOLDER", help="default: check_device")
+    add("--minutes", type=float, default=6, metavar="N", help="end after N minutes; what remains is not measured "
+        "(default: 6)")  # fmt: skip
+    add("--short", action="store_true", help="small networks and few repetitions; always on a CPU")
     args = parser.parse_args()
     if not args.minutes > 0:
         parser.error(f"--minutes: expected more than 0, got {args.minutes:g}")

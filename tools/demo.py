@@ -1,11 +1,8 @@
-"""Track one object or several.
+"""Track one object or several in a video, a camera or a stream.
 
-python tools/demo.py --config FILE --snapshot model.pth --video_name clip.mp4 --init 120,80,60,90 --output DIR
-
---config may be left out for a checkpoint that training here has written: it knows its config. An exported tracker,
-which needs no torch, comes with --engine FOLDER instead of --config and --snapshot.
-Writes DIR/annotated.mp4, DIR/boxes.json, a list of {frame, bbox [x, y, w, h], score} (several objects: also target),
-and DIR/boxes.txt, lines of the MOT challenge.
+A checkpoint that training here has written needs no --config; an exported tracker comes with
+--engine FOLDER instead, and needs no torch. Writes annotated.mp4, boxes.json and boxes.txt, lines
+of the MOT challenge.
 """
 
 import argparse
@@ -20,6 +17,7 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 import _demo
 import _engine_tracking
 import _torch_import
@@ -29,35 +27,26 @@ from pysot.utils.live import LiveSource, arrivals, open_source
 from pysot.utils.signals import Interrupted, stop_on_signals
 from pysot.utils.start_box import check_boxes, draw_boxes, parse_boxes
 
+EXAMPLES = (
+    "python tools/demo.py --snapshot quickstart/trained.pth --video_name clip.mp4 --init 120,80,60,90 --output demo",
+    "python tools/demo.py --engine exported --video_name 0 --show",
+)
+
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--snapshot", type=Path, help="checkpoint of the network")
+    parser = _arguments.make_parser(__doc__, EXAMPLES)
+    add = parser.add_argument
+    add("--snapshot", type=Path, metavar="FILE", help="checkpoint of the network")
     _engine_tracking.add_arguments(parser)
-    parser.add_argument(
-        "--video_name",
-        default="",
-        help="video file, folder of images, camera (its number, /dev/video0) or stream (rtsp://..., http://...); "
-        "default: camera 0",
-    )
-    parser.add_argument(
-        "--init",
-        metavar="[NAME=]X,Y,W,H",
-        action="append",
-        default=[],
-        help="box of an object in the first frame, in pixels, once for each object; without it, draw the boxes in a "
-        "window: Enter takes a box, Esc ends",
-    )
-    parser.add_argument("--output", help="folder for the results (default: results/demo/<name of the video>)")
-    parser.add_argument("--show", action="store_true", help="show the frames in a window; q or Esc ends")
-    parser.add_argument(
-        "--reconnect",
-        metavar="SECONDS",
-        type=_cli.whole_number(0),
-        default=30,
-        help="how long to wait for a camera or stream that stops (default: 30; 0: it ends)",
-    )
-    _cli.add_config_arguments(parser, from_snapshot=True)
+    add("--video_name", default="", metavar="NAME", help="video file, folder of images, camera (its number, "
+        "/dev/video0) or stream (rtsp://..., http://...) (default: camera 0)")  # fmt: skip
+    add("--init", metavar="[NAME=]X,Y,W,H", action="append", default=[], help="box of an object in the first frame, in "
+        "pixels, once for each object (default: draw them in a window; Enter takes a box, Esc ends)")  # fmt: skip
+    add("--output", metavar="FOLDER", help="default: results/demo/<name of the video>")
+    add("--show", action="store_true", help="show the frames in a window; q or Esc ends")
+    add("--reconnect", metavar="SECONDS", type=_arguments.whole_number(0), default=30, help="wait so long for a stream "
+        "that stops (default: 30; 0: it ends)")  # fmt: skip
+    _arguments.add_config_arguments(parser, from_snapshot=True)
     arguments = sys.argv[1:]
     for index in reversed(range(len(arguments) - 1)):  # argparse would read a value -5,10,30,30 as an option
         if arguments[index] == "--init":

@@ -1,10 +1,8 @@
 """Check this machine and what a config needs, and say in words what is wrong.
 
-python tools/doctor.py [--cfg experiments/<name>/config.yaml]
-
---run also computes on every card (or the one of --device; on the CPU if there is none): copies, convolutions,
-batch-norm, gradients, a step of the optimizer, a sum over all cards, each compared with the CPU. Ends with status 1 if
-something is wrong.
+--run also computes on every card, or on that of --device, and compares with the CPU: copies,
+convolutions, gradients, an optimizer step, a sum over all cards. Ends with status 1 if something
+is wrong.
 """
 
 import argparse
@@ -18,24 +16,25 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 from pysot.toolkit.workspace.findings import check_vot
 from pysot.utils.doctor import Finding, examine, is_for_exports
 from pysot.utils.files import find_path
 
 ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = (
+    "python tools/doctor.py --run",
+    "python tools/doctor.py --cfg experiments/nanotrackv3/config.yaml --dataset VOT2018",
+)
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _arguments.make_parser(__doc__, EXAMPLES)
     default = ROOT / "experiments" / "siamrpn_r50_l234_dwxcorr_8gpu" / "config.yaml"
-    _cli.add_config_arguments(parser, default=str(default))
-    parser.add_argument(
-        "--run",
-        action="store_true",
-        help="compute on every card and compare with the CPU: the first thing to run on a new server",
-    )
-    parser.add_argument("--data_path", help="as for train.py")
-    _cli.add_dataset_arguments(parser, default="VOT2016")
+    _arguments.add_config_arguments(parser, default=str(default))
+    parser.add_argument("--run", action="store_true", help="also compute: the first thing to do on a new server")
+    parser.add_argument("--data_path", metavar="FOLDER", help="as for train.py")
+    _arguments.add_dataset_arguments(parser, default="VOT2016")
     return parser.parse_args()
 
 

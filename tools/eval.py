@@ -1,19 +1,22 @@
-"""Score result folders: python tools/eval.py -p results -d VOT2018 [-t PREFIX] [-s] [--json FILE] [--vis].
+"""Score result folders.
 
-Needs neither torch nor images. VOT sets are scored by their protocol (restarts until 2019, multi-start since,
-long-term), sets with masks of objects (DAVIS) by J and F, other sets (OTB100, UAV123, LaSOT, GOT-10k, a folder of
-sequences, ...) as one pass.
+Needs neither torch nor images. VOT sets are scored by their protocol (restarts until 2019,
+multi-start since, long-term), sets with masks of objects (DAVIS) by J and F, other sets (OTB100,
+UAV123, LaSOT, GOT-10k, a folder of sequences, ...) as one pass.
 """
 
 import argparse
 import functools
 import logging
+import sys
 from pathlib import Path
 
 import _cli
 
 _cli.prepare_process()
 
+import _arguments
+import _terminal
 from pysot.toolkit.datasets import load_dataset
 from pysot.toolkit.datasets.sequence import Dataset
 from pysot.toolkit.experiments.scoring import score_trackers
@@ -29,76 +32,40 @@ from pysot.utils.cores import usable_cores
 from pysot.utils.files import check_folder, write_json
 
 logger = logging.getLogger("eval")
+EXAMPLES = (
+    "python tools/eval.py -p quickstart/results -d VOT-QUICKSTART",
+    "python tools/eval.py -p results -d VOT2018 -t checkpoint_e2 -s --report report.html",
+)
 MAX_DRAWING_PROCESSES = 8  # each loads its own libraries
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--tracker_path", "-p", required=True, help="results/<DATASET>, its parent, or the folder of one tracker"
-    )
-    _cli.add_dataset_arguments(parser)
-    parser.add_argument(
-        "--num", "-n", type=int, help="worker processes (default: one to score, and one per core to draw with --vis)"
-    )
-    parser.add_argument(
-        "--tracker_prefix",
-        "-t",
-        nargs="+",
-        default=[""],
-        help="tracker names or their beginnings: only these trackers",
-    )
-    parser.add_argument(
-        "--mode",
-        choices=list(MODES),
-        default="pysot",
-        help="arithmetic: as in papers built on pysot, as in the set's own toolkit (for VOT sets vot-toolkit; vot is "
-        "another name for official), or both",
-    )
-    parser.add_argument(
-        "--experiment",
-        choices=experiments(),
-        help="of VOT sets: baseline (default), realtime (simulated from the times of baseline if there are no other "
-        "results) or unsupervised",
-    )
-    parser.add_argument(
-        "--partial",
-        action="store_true",
-        help="score each tracker on the videos for which it has usable results; the table says how many",
-    )
-    parser.add_argument(
-        "--show_video_level", "-s", action="store_true", help="also print a table per video, and by tag of VOT sets"
-    )
+    parser = _arguments.make_parser(__doc__, EXAMPLES)
+    add = parser.add_argument
+    add("--tracker_path", "-p", required=True, metavar="FOLDER", help="results/<DATASET>, its parent, or the folder of "
+        "one tracker")  # fmt: skip
+    _arguments.add_dataset_arguments(parser)
+    add("--num", "-n", type=int, metavar="N", help="processes (default: one to score, one per core to draw)")
+    add("--tracker_prefix", "-t", nargs="+", default=[""], metavar="NAME", help="only trackers whose names begin so")
+    add("--mode", choices=list(MODES), default="pysot", metavar="MODE", help="arithmetic: pysot as in papers "
+        "(default), official (also called vot) as in the set's own toolkit, or both")  # fmt: skip
+    add("--experiment", choices=experiments(), metavar="NAME", help="of VOT sets: baseline (default), realtime, "
+        "unsupervised or longterm")  # fmt: skip
+    add("--partial", action="store_true", help="score each tracker on the videos with usable results")
+    add("--show_video_level", "-s", action="store_true", help="also print tables of videos, and of tags of VOT sets")
     add_output_arguments(parser)
     return parser.parse_args()
 
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--vis",
-        action="store_true",
-        help="also draw beside the results: <DATASET>_scores, _expected_overlap, _attributes, and a folder "
-        "_timelines with the overlap by frame of each sequence",
-    )
-    parser.add_argument("--vis_format", choices=FORMATS, default="png", help="file format of the plots of --vis")
-    parser.add_argument(
-        "--report",
-        metavar="FILE.html or FOLDER",
-        help="also write an HTML report: tables, plots, and each sequence with its frames and pictures of its losses; "
-        "in one file, or for large sets in a folder with a page for each sequence",
-    )
-    parser.add_argument(
-        "--table",
-        metavar="FILE",
-        help="also write the table as .csv, .tex or .md, and that of attributes (with -s of tags, videos) beside it",
-    )
-    parser.add_argument(
-        "--zip",
-        metavar="FILE",
-        help="also pack the results of one tracker in the form that the servers of GOT-10k, TrackingNet, LaSOT, DAVIS "
-        "and YouTube-VOS accept; without ground truth, nothing else is done",
-    )
-    parser.add_argument("--json", metavar="FILE", help="also write the scores as JSON")
+    add = parser.add_argument
+    add("--vis", action="store_true", help="also draw scores, curves and overlaps by frame, beside the results")
+    add("--vis_format", choices=FORMATS, default="png", help="format of --vis (default: png)")
+    add("--report", metavar="FILE.html|FOLDER", help="also write an HTML report: one page, or for large sets a folder")
+    add("--table", metavar="FILE", help="also write the tables as .csv, .tex or .md")
+    add("--zip", metavar="FILE", help="also pack the results of one tracker for the server of its set (GOT-10k, "
+        "TrackingNet, LaSOT, DAVIS, YouTube-VOS)")  # fmt: skip
+    add("--json", metavar="FILE", help="also write the scores as JSON")
 
 
 def check_outputs(args: argparse.Namespace) -> None:
@@ -147,7 +114,7 @@ def main() -> None:
             args.partial,
             with_timelines=bool(args.report or args.vis),
         )
-    print(full_text(scores, args.mode, args.show_video_level))
+    print(full_text(scores, args.mode, args.show_video_level, _terminal.painter(sys.stdout)))
     if not scores.scored:
         raise ValueError("no tracker could be scored, see the warnings above; nothing was written")
     write_outputs(args, dataset, protocol, folders, scores)

@@ -1,13 +1,8 @@
 """Export a tracker as ONNX graphs, and verify that it tracks like the tracker of torch.
 
-python tools/export.py --cfg experiments/<name>/config.yaml --snapshot model.pth --output exported
-
---cfg may be left out for checkpoints that training here has written: they know it.
-
-Writes to the folder: template.onnx, track.onnx, of long-term trackers track_lost.onnx, of SiamMask refine.onnx;
-tracker.json, which has all numbers that tracking needs; and report.json, the differences from torch. The command fails,
-and writes nothing, where fp32 differs by more than 1e-3 of an output or 0.05 pixels of a box. Track with the folder:
-tools/test.py and tools/demo.py --engine exported, in Python pysot.deploy.Tracker("exported"), which need no torch.
+A checkpoint that training here has written needs no --cfg. The folder has the graphs, tracker.json
+and report.json; nothing is written where fp32 differs by more than 1e-3 of an output or 0.05
+pixels of a box. --engine FOLDER of test.py and demo.py tracks with it, without torch.
 """
 
 import argparse
@@ -17,6 +12,7 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 from pysot.core.xcorr_export import EXPORT_METHODS
 from pysot.deploy.ascend import PRECISION_MODES, atc_script, write_om
 from pysot.deploy.export_builder import Verification, VerificationError, export_tracker
@@ -31,62 +27,39 @@ from pysot.utils.files import find_path
 from pysot.utils.model_load import read_checkpoint
 from pysot.utils.signals import stop_on_signals
 
+EXAMPLES = (
+    "python tools/export.py --snapshot quickstart/trained.pth --output exported",
+    "python tools/export.py --cfg experiments/nanotrackv3/config.yaml --snapshot pretrained_models/nanotrackv3.pth "
+    "--output exported --batch dynamic",
+)
+
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--snapshot", required=True, help="checkpoint of the network")
-    parser.add_argument(
-        "--output", required=True, type=Path, help="folder to write; an export that is there is replaced"
-    )
-    parser.add_argument(
-        "--precision",
-        choices=("fp32", "fp16", "int8"),
-        default="fp32",
-        help="of the graphs; int8 is calibrated on crops of the training sets of the config (default: fp32)",
-    )
-    parser.add_argument(
-        "--xcorr",
-        choices=(AUTO, *EXPORT_METHODS),
-        default=AUTO,
-        help="how to correlate: shift (sums of products) and matmul (a batched matrix product) are taken by every "
-        "program; grouped (a convolution with the template as its weights) by ONNX Runtime (default: auto, shift)",
-    )
-    parser.add_argument("--opset", type=int, default=17, help=f"ONNX opset, {OPSETS[0]} to {OPSETS[-1]} (default: 17)")
-    parser.add_argument(
-        "--batch",
-        type=parse_batch,
-        default=1,
-        metavar="N|dynamic",
-        help="search crops of one call: a number, or dynamic for any (default: 1)",
-    )
-    parser.add_argument(
-        "--format",
-        choices=("onnx", "om"),
-        default="onnx",
-        help="om: also write atc.sh, which compiles the graphs for an Ascend chip, and run it where atc is on PATH "
-        "(default: onnx)",
-    )
-    parser.add_argument(
-        "--soc_version", metavar="NAME", help="om: the chip, such as Ascend310P3: Ascend and the Name of npu-smi info"
-    )
-    parser.add_argument(
-        "--om_precision", choices=PRECISION_MODES, default=PRECISION_MODES[0], help="om: precision (default: fp16)"
-    )
-    parser.add_argument(
-        "--verify-on",
-        metavar="DATASET",
-        help="also track a data set with both trackers and compare the scores (default: the boxes of a generated "
-        "sequence are compared)",
-    )
-    parser.add_argument("--datasetdir", default="testing_dataset", help="folder of the data set of --verify-on")
-    parser.add_argument("--data_path", help="int8: folder where the training sets are searched first, as for train.py")
-    _cli.add_config_arguments(parser, from_snapshot=True, with_device=False)
+    parser = _arguments.make_parser(__doc__, EXAMPLES)
+    add = parser.add_argument
+    add("--snapshot", required=True, metavar="FILE", help="checkpoint of the network")
+    add("--output", required=True, type=Path, metavar="FOLDER", help="folder to write, or an export to replace")
+    add("--precision", choices=("fp32", "fp16", "int8"), default="fp32", help="int8 is calibrated on the training sets "
+        "of the config (default: fp32)")  # fmt: skip
+    add("--xcorr", choices=(AUTO, *EXPORT_METHODS), default=AUTO, metavar="NAME", help="how to correlate: shift or "
+        "matmul for every program, grouped for ONNX Runtime only (default: auto, shift)")  # fmt: skip
+    add("--opset", type=int, default=17, metavar="N", help=f"of ONNX, {OPSETS[0]} to {OPSETS[-1]} (default: 17)")
+    add("--batch", type=parse_batch, default=1, metavar="N|dynamic", help="search crops of a call (default: 1)")
+    add("--format", choices=("onnx", "om"), default="onnx", help="om: also write atc.sh, which compiles for an Ascend "
+        "chip, and run it if atc is on PATH (default: onnx)")  # fmt: skip
+    add("--soc_version", metavar="NAME", help="om: Ascend and the Name of npu-smi info, such as Ascend310P3")
+    add("--om_precision", choices=PRECISION_MODES, default=PRECISION_MODES[0], metavar="NAME", help="om: "
+        f"{', '.join(PRECISION_MODES)} (default: fp16)")  # fmt: skip
+    add("--verify-on", metavar="DATASET", help="also track a data set with both trackers, and compare the scores")
+    add("--datasetdir", default="testing_dataset", metavar="FOLDER", help="where it lies (default: testing_dataset)")
+    add("--data_path", metavar="FOLDER", help="int8: where training sets are searched first, as for train.py")
+    _arguments.add_config_arguments(parser, from_snapshot=True, with_device=False)
     return parser.parse_args()
 
 
 def parse_batch(text: str) -> int | None:
     """Parse --batch: a number, or None for dynamic."""
-    return None if text == "dynamic" else _cli.whole_number(1)(text)
+    return None if text == "dynamic" else _arguments.whole_number(1)(text)
 
 
 def main() -> None:

@@ -1,11 +1,10 @@
-"""Extract the frames of videos as images: python tools/extract_frames.py VIDEO_OR_FOLDER ... --out FOLDER.
+"""Extract the frames of videos as images.
 
-Writes FOLDER/<video>/000000.jpg and so on. A video in a subfolder is written to the same subfolder of FOLDER. Videos
-whose frames exist are skipped, so the same command resumes after an interruption. A damaged video is reported and does
-not stop the others.
+Writes FOLDER/<video>/000000.jpg and so on; videos in subfolders go to the same subfolders. Videos
+whose frames exist are skipped, so the same command goes on after an interruption. A damaged video
+is reported and does not stop the others.
 """
 
-import argparse
 import shutil
 from pathlib import Path
 
@@ -15,16 +14,22 @@ _cli.prepare_process()
 
 import cv2
 
+import _arguments
 from pysot.utils.files import publish_folder
 from pysot.utils.frames import VIDEO_SUFFIXES, open_frames
 from pysot.utils.image import IMAGE_SUFFIXES
 from pysot.utils.names import image_names, natural_key
 
+EXAMPLES = (
+    "python tools/extract_frames.py clip.mp4 --out frames",
+    "python tools/extract_frames.py videos more/last.avi --out boats",
+)
+
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("videos", nargs="+", type=Path, help="video files, or folders of them")
-    parser.add_argument("--out", type=Path, required=True, help="folder for one folder of images per video")
+    parser = _arguments.make_parser(__doc__, EXAMPLES)
+    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO", help="video files, or folders of them")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for a folder of images per video")
     args = parser.parse_args()
     videos: dict[str, Path] = {}
     for file, name in (pair for path in args.videos for pair in find_videos(path, args.out)):

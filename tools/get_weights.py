@@ -1,27 +1,28 @@
-"""Fetch published weights by name: python tools/get_weights.py NAME ...; without names, list them.
+"""Fetch published weights by name; without names, list them.
 
-Files are written to pretrained_models and verified. A download that was cut off goes on with the same command; files
-that are there are verified only. pretrained_models/README.md has the table.
+Files are written to pretrained_models and verified. A download that was cut off goes on with the
+same command; files that are there are verified only. pretrained_models/README.md has the table.
 """
 
-import argparse
 from pathlib import Path
 
 import _cli
 
 _cli.prepare_process()
 
+import _arguments
 from pysot.utils.files import REPO_ROOT
 from pysot.utils.published_weights import PUBLISHED, fetch_weights, find_weights
 
+EXAMPLES = ("python tools/get_weights.py", "python tools/get_weights.py nanotrackv3 resnet50")
+
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _arguments.make_parser(__doc__, EXAMPLES)
     parser.add_argument("names", nargs="*", metavar="NAME", help="weights to fetch")
     parser.add_argument("--url", default="", help="address of a mirror, http(s):// or file://, for one NAME")
-    parser.add_argument(
-        "--out", type=Path, default=REPO_ROOT / "pretrained_models", help="folder (default: pretrained_models)"
-    )
+    folder = REPO_ROOT / "pretrained_models"
+    parser.add_argument("--out", type=Path, default=folder, metavar="FOLDER", help="default: pretrained_models")
     args = parser.parse_args()
     if args.url and len(args.names) != 1:
         parser.error(f"--url is the address of one file, expected one NAME, got {len(args.names)}")

@@ -1,11 +1,8 @@
 """Make the quickstart's data: a training and a test set.
 
 Both are rendered from photographs in the wheels of scikit-image and matplotlib.
-
-python tools/make_quickstart_data.py --train training_dataset/quickstart/sequences --test testing_dataset/VOT-QUICKSTART
 """
 
-import argparse
 from functools import partial
 from pathlib import Path
 
@@ -13,19 +10,23 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 from pysot.datasets.quickstart.data import generate
+
+EXAMPLES = (
+    "python tools/make_quickstart_data.py --train training_dataset/quickstart/sequences "
+    "--test testing_dataset/VOT-QUICKSTART",
+    "python tools/make_quickstart_data.py --test testing_dataset/VOT-OTHER --seed 1 --sequences 20",
+)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", type=Path, help="folder for the training sequences")
-    parser.add_argument("--test", type=Path, help="folder for the test sequences")
-    parser.add_argument("--seed", type=int, default=0, help="seed; each seed gives different sequences (default: 0)")
-    parser.add_argument(
-        "--sequences",
-        type=_cli.whole_number(1),
-        help="sequences in each set (default: 100 for training, 8 for testing)",
-    )
+    parser = _arguments.make_parser(__doc__, EXAMPLES)
+    add, count = parser.add_argument, _arguments.whole_number(1)
+    add("--train", type=Path, metavar="FOLDER", help="folder for the training sequences")
+    add("--test", type=Path, metavar="FOLDER", help="folder for the test sequences")
+    add("--seed", type=int, default=0, metavar="N", help="each seed gives different sequences (default: 0)")
+    add("--sequences", type=count, metavar="N", help="in each set (default: 100 for training, 8 for testing)")
     args = parser.parse_args()
     if args.train is None and args.test is None:
         parser.error("pass --train FOLDER, --test FOLDER or both")

@@ -1,9 +1,8 @@
-"""Pack the crops of a data set into a few large files: python tools/pack_data.py training_dataset/coco/train2017.json.
+"""Pack the crops of a training set into a few large files, which load faster.
 
-The pack is written to training_dataset/coco/train2017.pack. DATASET.COCO.ROOT then names it instead of crop511 (--use
-writes this into the dataset.yaml of a set of tools/prepare_data.py). Training reads the same items from both, faster
-from the pack, which takes about two and a half times the disk space. After an interruption, run the same command again:
-it resumes.
+train2017.json gives the folder train2017.pack beside it, two and a half times as large as the
+crops; DATASET.<SET>.ROOT then names it instead of crop511. Training reads the same items from
+both. The same command goes on after an interruption.
 """
 
 import argparse
@@ -14,33 +13,29 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 from pysot.datasets.dataset_yaml import DESCRIPTION, check_masks_described, set_crop_root
 from pysot.datasets.index import load_annotation
 from pysot.datasets.pack import pack, verify
 
+EXAMPLES = (
+    "python tools/pack_data.py training_dataset/quickstart/train.json --use",
+    "python tools/pack_data.py training_dataset/coco/train2017.json --procs 8 --with-masks",
+)
+
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("anno", type=Path, help="annotation of the data set, train.json")
-    parser.add_argument("--root", type=Path, help="folder of the crops (default: crop511 beside the annotation)")
-    parser.add_argument("--out", type=Path, help="folder of the pack (default: the annotation's name with .pack)")
-    parser.add_argument(
-        "--centre",
-        type=_cli.whole_number(127),
-        default=160,
-        help="pixels of the centre that are stored for templates; if their scale and shift need more "
-        "(142 as published), templates read the entire crop",
-    )
-    parser.add_argument("--procs", type=_cli.whole_number(1), default=2, help="processes")
-    parser.add_argument(
-        "--use",
-        action="store_true",
-        help="name the pack in the dataset.yaml of tools/prepare_data.py, beside the annotation",
-    )
-    parser.add_argument("--with-masks", action="store_true", help="also pack the mask of each crop, for SiamMask")
-    parser.add_argument(
-        "--verify", action="store_true", help="read an existing pack and check every crop; writes nothing"
-    )
+    parser = _arguments.make_parser(__doc__, EXAMPLES)
+    add, count = parser.add_argument, _arguments.whole_number
+    add("anno", type=Path, metavar="ANNO", help="annotation of the data set, train.json")
+    add("--root", type=Path, metavar="FOLDER", help="folder of the crops (default: crop511 beside ANNO)")
+    add("--out", type=Path, metavar="FOLDER", help="folder of the pack (default: ANNO's name with .pack)")
+    add("--centre", type=count(127), default=160, metavar="N", help="pixels of the centre that are stored for "
+        "templates; larger ones read the entire crop (default: 160; 142 are published)")  # fmt: skip
+    add("--procs", type=count(1), default=2, metavar="N", help="processes (default: 2)")
+    add("--use", action="store_true", help="name the pack in dataset.yaml of prepare_data.py, beside ANNO")
+    add("--with-masks", action="store_true", help="also pack the mask of each crop, for SiamMask")
+    add("--verify", action="store_true", help="read an existing pack and check every crop; write nothing")
     return parser.parse_args()
 
 

@@ -1,13 +1,11 @@
-"""Make training crops and annotation from a raw data set: python tools/prepare_data.py SET ROOT --name NAME.
+"""Make training crops and annotation from a raw data set.
 
-python tools/prepare_data.py otb ../OTB100 --name otb --except Deer,Man
-python tools/prepare_data.py csv ../boats --name boats
-
-Crops, train.json and dataset.yaml are written to training_dataset/NAME, or to --out; `DATASET.NAMES [NAME]` then trains
-on the set.
+Crops, train.json and dataset.yaml are written to training_dataset/NAME, or to --out;
+`DATASET.NAMES [NAME]` then trains on the set.
 """
 
 import argparse
+import textwrap
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 import _prepare
 from pysot.datasets.dataset_yaml import (
     DESCRIPTION,
@@ -27,20 +26,24 @@ from pysot.datasets.raw.registry import RAW_SETS
 from pysot.datasets.raw.video import annotation_json, format_counts
 from pysot.utils.files import write_json
 
+EXAMPLES = (
+    "python tools/prepare_data.py otb ../OTB100 --name otb --except Deer,Man",
+    "python tools/prepare_data.py davis ../DAVIS --name davis --with-masks",
+)
+
 
 def parse_arguments() -> argparse.Namespace:
-    sets = "\n".join(f"  {name:<12} {raw_set.layout}" for name, raw_set in RAW_SETS.items())
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"sets, and the contents of ROOT:\n{sets}",
-    )
-    parser.add_argument("set", choices=list(RAW_SETS), metavar="SET", help="data set or layout")
-    parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the raw data set")
-    parser.add_argument("--name", help="name of the set in configs (default: that of the folder --out)")
-    parser.add_argument("--out", type=Path, help="folder for crop511/ and the jsons (default: training_dataset/NAME)")
-    _cli.add_sequence_arguments(parser)
-    parser.add_argument("--procs", type=_cli.whole_number(1), default=2, help="processes")
+    layouts = [f"{name:<11} {raw_set.layout}" for name, raw_set in RAW_SETS.items()]
+    sets = [textwrap.fill(layout, 98, initial_indent="  ", subsequent_indent=" " * 14) for layout in layouts]
+    remarks = "\n".join(["sets, and the contents of ROOT:", *sets, "", ""])
+    parser = _arguments.make_parser(__doc__, EXAMPLES, remarks)
+    add = parser.add_argument
+    add("set", choices=list(RAW_SETS), metavar="SET", help="data set or layout")
+    add("root", type=Path, metavar="ROOT", help="folder of the raw data set")
+    add("--name", metavar="NAME", help="name of the set in configs (default: that of the folder --out)")
+    add("--out", type=Path, metavar="FOLDER", help="folder to write (default: training_dataset/NAME)")
+    _arguments.add_sequence_arguments(parser)
+    add("--procs", type=_arguments.whole_number(1), default=2, metavar="N", help="processes (default: 2)")
     _prepare.add_crop_arguments(parser)
     args = parser.parse_args()
     if not args.name and not args.out:

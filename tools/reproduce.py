@@ -1,8 +1,8 @@
-"""Reproduce a published result: python tools/reproduce.py NAME [--data_path DIR]; without a name, list all of them.
+"""Reproduce a published result; without a name, list them.
 
-Checks that data, weights, config, code and devices are those of the published result, names every deviation before
-anything is computed, trains, tracks and scores, and ends with a table of published and measured values. Everything is
-written into one folder, which --verify checks again, on any machine that has the benchmark. The same command goes on
+Names every deviation of data, weights, config, code and devices before anything is computed,
+trains, tracks and scores, and ends with a table of published and measured values. One folder has
+everything, and --verify checks it, on any machine with the benchmark. The same command goes on
 after an interruption.
 """
 
@@ -13,8 +13,13 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 import _reproduce
 
+EXAMPLES = (
+    "python tools/reproduce.py quickstart --seeds 1,2,3",
+    "python tools/reproduce.py --verify reproductions/quickstart",
+)
 DEFAULT_SEED = 123456  # that of tools/train.py
 
 
@@ -27,19 +32,20 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add, count = parser.add_argument, _cli.whole_number(1)
+    parser = _arguments.make_parser(__doc__, EXAMPLES)
+    add, count = parser.add_argument, _arguments.whole_number(1)
     add("name", nargs="?", metavar="NAME", help="published result (default: list them)")
-    add("--data_path", type=Path, help="folder with training_dataset/ and testing_dataset/ (default: the repository)")
-    add("--out", type=Path, help="folder of the run (default: reproductions/NAME)")
-    _cli.add_device_argument(parser)
+    add("--data_path", type=Path, metavar="FOLDER", help="folder with training_dataset/ and testing_dataset/ (default: "
+        "the repository)")  # fmt: skip
+    add("--out", type=Path, metavar="FOLDER", help="folder of the run (default: reproductions/NAME)")
+    _arguments.add_device_argument(parser)
     add("--seed", "--seeds", dest="seeds", type=parse_seeds, metavar="N[,N]", help="seeds of training runs, one after "
         f"the other (default: {DEFAULT_SEED})")  # fmt: skip
-    add("--devices", type=count, help="devices to train on with the launch script (default: as published)")
-    add("--batch_size", type=count, help="pairs of each device in a step (default: as published)")
+    add("--devices", type=count, metavar="N", help="devices to train on (default: as published)")
+    add("--batch_size", type=count, metavar="N", help="pairs of each device in a step (default: as published)")
     add("--check", action="store_true", help="examine the inputs, print what differs, and stop")
     add("--with-deviations", action="store_true", help="go on although inputs differ; the table then says so")
-    add("--tune", type=count, default=0, metavar="TRIALS", help="afterwards search tracker settings on the benchmark")
+    add("--tune", type=count, default=0, metavar="TRIALS", help="afterwards search tracker settings")
     add("--small", action="store_true", help="a small form in a minute on a CPU, which is not comparable")
     add("--verify", type=Path, metavar="FOLDER", help="check the folder of a finished run, also somebody else's")
     args = parser.parse_args()

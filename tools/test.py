@@ -1,25 +1,23 @@
 """Track a data set and score the results.
 
-python tools/test.py --config experiments/<name>/config.yaml --snapshot model.pth --dataset VOT2018
-
---config may be left out for checkpoints that training here has written: they know it. An exported tracker, which needs
-no torch, comes with --engine FOLDER instead of --config and --snapshot.
-
-Several snapshots, as 'snapshot/checkpoint_e{11..20}.pth' or 'snapshot/*.pth', give one table with mean and spread.
-Videos that already have a result are kept, so the same command resumes after an interruption. --workers N tracks with N
-workers at once; --batch N tracks N videos at a time in each of them.
+A checkpoint that training here has written needs no --config; an exported tracker comes with
+--engine FOLDER instead, and needs no torch. Several snapshots give one table with mean and spread.
+Videos that have a result are kept, so the same command goes on after an interruption.
 """
 
 import argparse
 import functools
 import logging
+import sys
 from pathlib import Path
 
 import _cli
 
 _cli.prepare_process()
 
+import _arguments
 import _engine_tracking
+import _terminal
 import _torch_import
 from _track import TrackerSource, draw, make_run, track
 from pysot.toolkit.datasets import load_dataset, missing_frames
@@ -35,64 +33,34 @@ from pysot.toolkit.results.claims import claim_tracker_dir
 from pysot.toolkit.results.server_zip import zip_if_complete
 
 logger = logging.getLogger("test")
+EXAMPLES = (
+    "python tools/test.py --config experiments/quickstart/config.yaml --snapshot quickstart/trained.pth "
+    "--dataset VOT-QUICKSTART",
+    "python tools/test.py --snapshot 'snapshot/checkpoint_e{11..20}.pth' --dataset VOT2018 --batch 4",
+)
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--snapshot",
-        nargs="+",
-        help="one or more checkpoints, or patterns with {a..b} and *; the file name without suffix names the results "
-        "(default: an untrained network)",
-    )
-    _cli.add_dataset_arguments(parser)
-    parser.add_argument("--video", default="", help="only this video")
-    parser.add_argument("--experiment", help="of VOT sets: baseline (default), realtime or unsupervised")
-    parser.add_argument(
-        "--workers",
-        type=_cli.whole_number(1),
-        help="on a CPU: threads that share the network (default: one per core); else: processes, assigned to the cards "
-        "round-robin (default: one)",
-    )
-    parser.add_argument(
-        "--batch",
-        type=_cli.whole_number(1),
-        help="videos that each worker tracks in lockstep, of multi-start sets starts, of sets with masks objects "
-        "(default: the objects of a video, else 1); not for realtime",
-    )
-    parser.add_argument(
-        "--part",
-        type=_cli.parse_part,
-        default=(1, 1),
-        metavar="I/N",
-        help="only the I-th of N parts of the videos, for N processes at once",
-    )
-    parser.add_argument(
-        "--vis",
-        action="store_true",
-        help="also write <video>.mp4 with ground truth, tracked regions and the outlines of masks to the folder vis "
-        "beside the results",
-    )
-    parser.add_argument(
-        "--binary",
-        action="store_true",
-        help="of VOT sets: write results as the official toolkit's binary files (.bin) instead of text",
-    )
-    parser.add_argument(
-        "--results_dir",
-        default="results",
-        help="results are written to <results_dir>/<DATASET>/<model> (default: results)",
-    )
-    parser.add_argument(
-        "--check-against",
-        metavar="FOLDER",
-        type=Path,
-        help="also compare the boxes with published results, the folder of one tracker on this set: first frame that "
-        "differs, mean overlap and losses of both for each video",
-    )
+    parser = _arguments.make_parser(__doc__, EXAMPLES)
+    add, count = parser.add_argument, _arguments.whole_number(1)
+    add("--snapshot", nargs="+", metavar="FILE", help="checkpoints, or patterns with {a..b} and *; the file name names "
+        "the results (default: an untrained network)")  # fmt: skip
+    _arguments.add_dataset_arguments(parser)
+    add("--video", default="", metavar="NAME", help="only this video")
+    add("--experiment", metavar="NAME", help="of VOT sets: baseline (default), realtime or unsupervised")
+    add("--workers", type=count, metavar="N", help="threads on a CPU (default: one per core), elsewhere processes, "
+        "spread over the cards (default: one)")  # fmt: skip
+    add("--batch", type=count, metavar="N", help="videos that a worker tracks in lockstep, or starts or objects "
+        "(default: the objects of a video, else 1); not for realtime")  # fmt: skip
+    add("--part", type=_arguments.parse_part, default=(1, 1), metavar="I/N", help="only part I of N of the videos")
+    add("--vis", action="store_true", help="also write videos with the regions drawn, beside the results")
+    add("--binary", action="store_true", help="of VOT sets: write results as .bin files instead of text")
+    add("--results_dir", default="results", metavar="FOLDER", help="where <DATASET>/<model> goes (default: results)")
+    add("--check-against", metavar="FOLDER", type=Path, help="also compare with published results, the folder of one "
+        "tracker")  # fmt: skip
     _engine_tracking.add_arguments(parser)
-    _cli.add_deterministic_argument(parser)
-    _cli.add_config_arguments(parser, from_snapshot=True)
+    _arguments.add_deterministic_argument(parser)
+    _arguments.add_config_arguments(parser, from_snapshot=True)
     return parser.parse_args()
 
 
@@ -126,9 +94,10 @@ def main() -> None:
                 bar = functools.partial(_cli.progress_bar, description="packing")
                 logger.info("%s", zip_if_complete(folder, complete, folder.with_name(f"{folder.name}.zip"), bar))
         else:
-            print(score_text(score_trackers(dataset, folders, experiment=args.experiment), spread=True))
+            scores, paint = score_trackers(dataset, folders, experiment=args.experiment), _terminal.painter(sys.stdout)
+            print(score_text(scores, spread=True, paint=paint))
             if len(dataset) < len(complete):
-                print(f"Note: scores of {len(dataset)} of {len(complete)} videos")
+                print(paint(f"Note: scores of {len(dataset)} of {len(complete)} videos", "warning"))
         for folder in folders if args.check_against else ():
             rows = compare_results(dataset, folder, args.check_against, protocol)
             print(agreement_text(rows, folder.name, str(args.check_against)))

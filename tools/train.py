@@ -1,4 +1,8 @@
-"""Train a network: python tools/train.py --cfg experiments/<name>/config.yaml, or under torchrun --nproc_per_node=N."""
+"""Train a network, in one process or under torchrun.
+
+Checkpoints, log and curves go to the folders that the config names. TRAIN.RESUME auto goes on
+after an interruption.
+"""
 
 import argparse
 import contextlib
@@ -14,6 +18,7 @@ _cli.prepare_process()
 from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
+import _arguments
 from pysot.core.config import load_config
 from pysot.datasets.check import check_annotations
 from pysot.datasets.data_builder import build_train_loader
@@ -29,35 +34,25 @@ from pysot.utils.signals import end_helpers, stop_on_signals
 from pysot.utils.watchdog import Heartbeat
 
 logger = logging.getLogger("train")
+EXAMPLES = (
+    "python tools/train.py --cfg experiments/quickstart/config.yaml --opts TRAIN.RESUME auto",
+    "torchrun --nproc_per_node=8 tools/train.py --cfg experiments/siamrpn_r50_l234_dwxcorr_8gpu/config.yaml",
+)
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    _cli.add_config_arguments(parser)
-    parser.add_argument("--seed", type=_cli.whole_number(0), default=123456, help="seed of weights and data order")
-    parser.add_argument(
-        "--local_rank",
-        "--local-rank",
-        type=int,
-        default=None,
-        help="set by the old launcher; not needed with torchrun",
-    )
-    parser.add_argument("--is_performance", action="store_true", help="measure speed only: write no checkpoints")
-    parser.add_argument(
-        "--data_path",
-        help="folder that holds training_dataset, or the data sets themselves (default: the current folder, else the "
-        "repository)",
-    )
-    parser.add_argument(
-        "--train_epochs",
-        type=_cli.whole_number(1),
-        default=None,
-        help="end after this many epochs of the schedule of TRAIN.EPOCH, which is extended if it is shorter",
-    )
-    parser.add_argument(
-        "--max_step", "--max_steps", type=_cli.whole_number(1), default=None, help="end after this many steps"
-    )
-    _cli.add_deterministic_argument(parser)
+    parser = _arguments.make_parser(__doc__, EXAMPLES)
+    add, count = parser.add_argument, _arguments.whole_number
+    _arguments.add_config_arguments(parser)
+    add("--seed", type=count(0), default=123456, metavar="N", help="of weights and data order (default: 123456)")
+    add("--local_rank", "--local-rank", type=int, default=None, metavar="N", help="set by the old launcher, not needed")
+    add("--is_performance", action="store_true", help="measure speed only: write no checkpoints")
+    add("--data_path", metavar="FOLDER", help="folder with training_dataset, or the data sets themselves (default: the "
+        "current folder, else the repository)")  # fmt: skip
+    add("--train_epochs", type=count(1), default=None, metavar="N", help="end after N epochs of the schedule of "
+        "TRAIN.EPOCH, which is extended if it is shorter")  # fmt: skip
+    add("--max_step", "--max_steps", type=count(1), default=None, metavar="N", help="end after N steps")
+    _arguments.add_deterministic_argument(parser)
     return parser.parse_args()
 
 

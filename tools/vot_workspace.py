@@ -1,9 +1,7 @@
-"""Make a workspace of vot-toolkit with a tracker, ready for `vot evaluate`, `vot analysis` and `vot report`.
+"""Make a workspace of vot-toolkit with a tracker, ready for `vot evaluate`, `analysis` and `report`.
 
-python tools/vot_workspace.py --cfg experiments/<name>/config.yaml --snapshot model.pth --stack vot2022/longterm FOLDER
-
-The toolkit may be in an environment of its own: --toolkit names its interpreter. Before anything is kept, the toolkit
-starts the tracker once and tracks a few frames with it.
+The toolkit may be in an environment of its own: --toolkit names its interpreter. Before anything
+is kept, the toolkit starts the tracker once and tracks a few frames with it.
 """
 
 import argparse
@@ -16,34 +14,35 @@ import _cli
 
 _cli.prepare_process()
 
+import _arguments
 from pysot.toolkit.workspace import make, support
 from pysot.toolkit.workspace.installed import Toolkit, find_toolkit
 from pysot.utils.files import find_path
 
+EXAMPLES = (
+    "python tools/vot_workspace.py --snapshot quickstart/trained.pth --stack vot2022/longterm workspace",
+    "python tools/vot_workspace.py --cfg experiments/nanotrackv3/config.yaml --snapshot "
+    "pretrained_models/nanotrackv3.pth --add workspace",
+)
+
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("workspace", type=Path, help="folder to make")
-    parser.add_argument("--snapshot", required=True, help="a checkpoint")
-    parser.add_argument("--stack", help="name of a stack, such as vot2022/longterm, or the file of one")
-    parser.add_argument("--name", help="of the tracker (default: that of the snapshot's file)")
-    parser.add_argument(
-        "--protocol", choices=make.PROTOCOLS, default="trax", help="default: trax; python needs vot-toolkit 0.8 or 0.9"
+    parser = _arguments.make_parser(__doc__, EXAMPLES)
+    add, count = parser.add_argument, _arguments.whole_number(1)
+    add("workspace", type=Path, metavar="WORKSPACE", help="folder to make")
+    add("--snapshot", required=True, metavar="FILE", help="checkpoint of the network")
+    add("--stack", metavar="NAME", help="a stack, such as vot2022/longterm, or the file of one")
+    add("--name", metavar="NAME", help="of the tracker (default: that of the snapshot's file)")
+    add(
+        "--protocol", choices=make.PROTOCOLS, default="trax", help="python needs vot-toolkit 0.8 or 0.9 (default: trax)"
     )
-    parser.add_argument(
-        "--toolkit", default=sys.executable, help="interpreter that has vot-toolkit (default: this one)"
-    )
-    parser.add_argument(
-        "--dataset", type=Path, help="VOT folder with the sequences (default: the toolkit fetches them)"
-    )
-    parser.add_argument(
-        "--form",
-        choices=("auto", "box"),
-        help="auto: masks or polygons, if the tracker has masks (not over python); box (default for long-term)",
-    )
-    parser.add_argument("--timeout", type=_cli.whole_number(1), default=300, help="seconds for a start and for a frame")
-    parser.add_argument("--add", action="store_true", help="add the tracker to an existing workspace, with its stack")
-    _cli.add_config_arguments(parser, from_snapshot=True)
+    add("--toolkit", default=sys.executable, metavar="PYTHON", help="interpreter with vot-toolkit (default: this one)")
+    add("--dataset", type=Path, metavar="FOLDER", help="VOT folder of sequences (default: the toolkit fetches them)")
+    add("--form", choices=("auto", "box"), help="auto: masks or polygons, if the tracker has masks (not over python); "
+        "box (default for long-term)")  # fmt: skip
+    add("--timeout", type=count, default=300, metavar="SECONDS", help="for a start and for a frame (default: 300)")
+    add("--add", action="store_true", help="add the tracker to an existing workspace, with its stack")
+    _arguments.add_config_arguments(parser, from_snapshot=True)
     args = parser.parse_args()
     if args.add == bool(args.stack):
         parser.error("expected --stack NAME for a new workspace, or --add for one that exists")

@@ -25,6 +25,8 @@ from pysot.utils.registry import lookup
 
 NAN = float("nan")
 Rows = list[list[str]]  # cells of a table; the first row is the head
+# paint(text, role) returns a text in the colour of a role: "best", "second", "unscored" or "warning".
+Paint = Callable[[str, str], str]
 # Accepted names of an arithmetic, and the name that is used for it.
 MODES = {
     "pysot": "pysot",
@@ -32,6 +34,11 @@ MODES = {
     "vot": "official",
     "both": "both",
 }
+
+
+def plain(text: str, role: str) -> str:
+    """Return a text without colour, see `Paint`."""
+    return text
 
 
 def mode_of(name: str) -> str:
@@ -171,7 +178,8 @@ class TrackerScore(ABC):
 class Report:
     """Functions that report scores. `mode` is "pysot", "official" or "both"; a score is of the protocol's score class.
 
-    text(scores, mode, spread) returns the printed text; `spread` adds mean and spread of several trackers.
+    text(scores, mode, spread, paint) returns the printed text, with the colours of `paint`; `spread` adds mean and
+    spread of several trackers.
     tables(scores, mode) returns rows by name: "" is the table of trackers; `titles` has the titles of the others,
     "attributes", "tags", "videos" and "objects".
     by_tag(score) returns {tag or attribute: value} of one tracker.
@@ -179,7 +187,7 @@ class Report:
     overview(scores) returns the first tables of an HTML page, see `pysot.toolkit.content.page_tables`.
     """
 
-    text: Callable[["Scores", str, bool], str]
+    text: Callable[["Scores", str, bool, Paint], str]
     tables: Callable[["Scores", str], dict[str, Rows]]
     titles: dict[str, str]
     by_tag: Callable[[Any], dict[str, float]]
@@ -252,7 +260,7 @@ class Scores:
 
     def __str__(self) -> str:
         """Return the table of the trackers in pysot's arithmetic, with notes, as tools/test.py prints it."""
-        return self.protocol.report.text(self, "pysot", False)
+        return self.protocol.report.text(self, "pysot", False, plain)
 
     @property
     def scored(self) -> list[TrackerScore]:

@@ -3,18 +3,18 @@
 from dataclasses import replace
 
 from pysot.toolkit.evaluation.objects import MaskScore, ObjectsScore
-from pysot.toolkit.protocol import Rows, Scores
+from pysot.toolkit.protocol import Paint, Rows, Scores
 from pysot.toolkit.report.score_types import scored_as, trackers_as
-from pysot.toolkit.report.text_tables import label, notes_of, number, per_video, table
+from pysot.toolkit.report.text_tables import label, notes_of, number, painted_table, per_video
 
 TITLES = {"videos": "Per video (means over its objects)", "objects": "Per object (means over its frames)"}
 COLUMNS = ("J&F", "J mean", "J recall", "J decay", "F mean", "F recall", "F decay")
 
 
-def objects_text(scores: Scores, mode: str, spread: bool) -> str:
+def objects_text(scores: Scores, mode: str, spread: bool, paint: Paint) -> str:
     """Return the table of trackers, with notes on them and remarks on the set; `mode` and `spread` have no effect."""
-    remarks = [f"Note: {remark}" for remark in scores.dataset.remarks]
-    return "\n".join([table(objects_rows(scores)) + notes_of(scores.trackers), *remarks])
+    text = painted_table(scores, objects_rows(scores), paint) + notes_of(scores.trackers, paint)
+    return "\n".join([text, *(paint(f"Note: {remark}", "warning") for remark in scores.dataset.remarks)])
 
 
 def objects_tables(scores: Scores, mode: str) -> dict[str, Rows]:

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 from pysot.toolkit.evaluation.one_pass import OnePassScore
 from pysot.toolkit.evaluation.ope_official import official_rule
-from pysot.toolkit.protocol import NAN, Rows, Scores
+from pysot.toolkit.protocol import NAN, Paint, Rows, Scores, plain
 from pysot.toolkit.report.score_types import scored_as, trackers_as
-from pysot.toolkit.report.text_tables import attribute_table, label, notes_of, number, per_video, table
+from pysot.toolkit.report.text_tables import attribute_table, label, notes_of, number, painted_table, per_video
 
 NAMES = {
     "auc": "Success",
@@ -24,21 +24,21 @@ FIELDS = ("auc", "norm_precision20", "norm_precision_auc", "precision20", "ao", 
 TITLES = {"attributes": "Success by attribute", "videos": "Per video"}
 
 
-def ope_table(scores: Scores, mode: str = "pysot") -> str:
+def ope_table(scores: Scores, mode: str = "pysot", paint: Paint = plain) -> str:
     """Return `ope_rows` as text, with notes on trackers that are not scored and remarks on the set.
 
     With mode "both", the text explains how the two arithmetics differ.
     """
-    text = table(ope_rows(scores, mode)) + notes_of(scores.trackers)
-    remarks = [f"Note: {remark}" for remark in remarks_of(scores)]
+    text = painted_table(scores, ope_rows(scores, mode), paint) + notes_of(scores.trackers, paint)
+    remarks = [paint(f"Note: {remark}", "warning") for remark in remarks_of(scores)]
     if mode == "both":
         remarks.append(f"Why they differ: {official_rule(scores.dataset).difference}")
     return "\n".join([text, *remarks])
 
 
-def one_pass_text(scores: Scores, mode: str, spread: bool) -> str:
+def one_pass_text(scores: Scores, mode: str, spread: bool, paint: Paint) -> str:
     """Return `ope_table`; `spread` has no effect."""
-    return ope_table(scores, mode)
+    return ope_table(scores, mode, paint)
 
 
 def one_pass_tables(scores: Scores, mode: str) -> dict[str, Rows]:

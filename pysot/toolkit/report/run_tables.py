@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from pysot.toolkit.evaluation.runs import RunScore
-from pysot.toolkit.protocol import NAN, Rows, Scores
+from pysot.toolkit.protocol import NAN, Paint, Rows, Scores
 from pysot.toolkit.report.score_types import scored_as, trackers_as
-from pysot.toolkit.report.text_tables import attribute_table, label, notes_of, number, per_video, table
+from pysot.toolkit.report.text_tables import attribute_table, label, notes_of, number, painted_table, per_video
 
 HEADERS = {
     "f1": "F1",
@@ -27,9 +27,9 @@ ABOVE_ONE = (
 TITLES = {"attributes": "By attribute", "videos": "Per video"}
 
 
-def run_text(scores: Scores, mode: str, spread: bool) -> str:
+def run_text(scores: Scores, mode: str, spread: bool, paint: Paint) -> str:
     """Return `run_table`; `spread` has no effect."""
-    return run_table(scores, mode)
+    return run_table(scores, mode, paint)
 
 
 def run_tables(scores: Scores, mode: str) -> dict[str, Rows]:
@@ -46,16 +46,17 @@ def by_attribute(score: RunScore) -> dict[str, float]:
     return score.attributes
 
 
-def run_table(scores: Scores, mode: str) -> str:
+def run_table(scores: Scores, mode: str, paint: Paint) -> str:
     """Return `run_rows` as text, with notes on trackers that are not scored and on how the two arithmetics differ."""
     # only long-term scores have official values
     official = mode != "pysot" and any(score.official for score in scored_as(scores, RunScore))
     notes = []
     if official:
-        notes.append(ABOVE_ONE)
+        notes.append(paint(ABOVE_ONE, "warning"))
     if official and mode == "both":
         notes.append(DIFFERENCE)
-    return "\n".join([table(run_rows(scores, mode)) + notes_of(scores.trackers), *notes])
+    text = painted_table(scores, run_rows(scores, mode), paint) + notes_of(scores.trackers, paint)
+    return "\n".join([text, *notes])
 
 
 def run_rows(scores: Scores, mode: str = "pysot") -> Rows:

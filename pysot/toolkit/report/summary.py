@@ -1,15 +1,15 @@
 """Text and table rows of the scores of any protocol."""
 
-from pysot.toolkit.protocol import Rows, Scores, mode_of
-from pysot.toolkit.report.text_tables import table
+from pysot.toolkit.protocol import Paint, Rows, Scores, mode_of, plain
+from pysot.toolkit.report.text_tables import painted_table
 
 
-def score_text(scores: Scores, mode: str = "pysot", spread: bool = False) -> str:
+def score_text(scores: Scores, mode: str = "pysot", spread: bool = False, paint: Paint = plain) -> str:
     """Return the table of all trackers, with notes on those that are not completely scored.
 
-    `spread` adds mean and spread of several trackers of a VOT set.
+    `spread` adds mean and spread of several trackers of a VOT set. `paint` colours the text.
     """
-    return scores.protocol.report.text(scores, mode_of(mode), spread)
+    return scores.protocol.report.text(scores, mode_of(mode), spread, paint)
 
 
 def rows_of(scores: Scores, mode: str, details: bool = True) -> dict[str, Rows]:
@@ -28,8 +28,9 @@ def tag_values(scores: Scores) -> dict[str, dict[str, float]]:
     return {score.name: scores.protocol.report.by_tag(score) for score in scores.scored}
 
 
-def full_text(scores: Scores, mode: str, details: bool) -> str:
+def full_text(scores: Scores, mode: str, details: bool, paint: Paint = plain) -> str:
     """Return the text of eval.py: tables of trackers and attributes, with `details` also the others."""
     titles = scores.protocol.report.titles
-    parts = [f"{titles[name]}\n{table(rows)}" for name, rows in rows_of(scores, mode, details).items() if name]
-    return "\n\n".join([score_text(scores, mode), *parts])
+    tables = rows_of(scores, mode, details).items()
+    parts = [f"{titles[name]}\n{painted_table(scores, rows, paint, name)}" for name, rows in tables if name]
+    return "\n\n".join([score_text(scores, mode, paint=paint), *parts])

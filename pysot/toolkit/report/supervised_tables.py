@@ -8,9 +8,9 @@ import numpy as np
 from pysot.toolkit.evaluation.accuracy_robustness import nanmean
 from pysot.toolkit.evaluation.official import DIFFERENCE
 from pysot.toolkit.evaluation.supervised import SupervisedScore
-from pysot.toolkit.protocol import NAN, Rows, Scores
+from pysot.toolkit.protocol import NAN, Paint, Rows, Scores, plain
 from pysot.toolkit.report.score_types import scored_as, trackers_as
-from pysot.toolkit.report.text_tables import label, notes_of, number, per_video, table
+from pysot.toolkit.report.text_tables import label, notes_of, number, painted_table, per_video
 
 TITLES = {
     "attributes": "EAO by tag",
@@ -19,14 +19,14 @@ TITLES = {
 }
 
 
-def supervised_text(scores: Scores, mode: str, spread: bool) -> str:
+def supervised_text(scores: Scores, mode: str, spread: bool, paint: Paint) -> str:
     """Return the table of trackers in one arithmetic or both.
 
     In pysot's arithmetic, `spread` adds mean and spread of several trackers.
     """
     if mode == "both":
-        return both_table(scores)
-    return official_table(scores) if mode == "official" else score_table(scores, spread)
+        return both_table(scores, paint)
+    return official_table(scores, paint) if mode == "official" else score_table(scores, spread, paint)
 
 
 def supervised_tables(scores: Scores, mode: str) -> dict[str, Rows]:
@@ -46,9 +46,9 @@ def by_tag(score: SupervisedScore) -> dict[str, float]:
     return score.eao
 
 
-def official_table(scores: Scores) -> str:
+def official_table(scores: Scores, paint: Paint) -> str:
     """Return `official_rows` as text, with notes on the trackers that are not scored."""
-    return table(official_rows(scores)) + _notes(scores)
+    return painted_table(scores, official_rows(scores), paint) + _notes(scores, paint)
 
 
 def official_rows(scores: Scores) -> Rows:
@@ -66,9 +66,9 @@ def official_rows(scores: Scores) -> Rows:
     return rows
 
 
-def both_table(scores: Scores) -> str:
+def both_table(scores: Scores, paint: Paint) -> str:
     """Return `both_rows` as text, and why the values differ."""
-    return f"{table(both_rows(scores))}{_notes(scores)}\n{DIFFERENCE}"
+    return f"{painted_table(scores, both_rows(scores), paint)}{_notes(scores, paint)}\n{DIFFERENCE}"
 
 
 def both_rows(scores: Scores) -> Rows:
@@ -84,9 +84,9 @@ def both_rows(scores: Scores) -> Rows:
     return rows
 
 
-def score_table(scores: Scores, summary: bool = False) -> str:
+def score_table(scores: Scores, summary: bool = False, paint: Paint = plain) -> str:
     """Return `score_rows` as text, with notes on the trackers that are not scored."""
-    return table(score_rows(scores, summary)) + _notes(scores)
+    return painted_table(scores, score_rows(scores, summary), paint) + _notes(scores, paint)
 
 
 def score_rows(scores: Scores, summary: bool = False) -> Rows:
@@ -136,12 +136,13 @@ def video_rows(scores: Scores, official: bool = False) -> Rows:
     return per_video(trackers, ("Acc", "LN"), (3, 1), lambda video: video)
 
 
-def _notes(scores: Scores) -> str:
-    notes = notes_of(scores.trackers)
+def _notes(scores: Scores, paint: Paint) -> str:
+    notes = notes_of(scores.trackers, paint)
     for score in scores.scored:
         if score.rank_by != score.rank_by:
-            notes += (
-                f"\nNote: {score.name} has no EAO: the tracked videos are shorter than the lengths that "
+            note = (
+                f"Note: {score.name} has no EAO: the tracked videos are shorter than the lengths that "
                 f"{scores.dataset.name} averages over"
             )
+            notes += f"\n{paint(note, 'warning')}"
     return notes

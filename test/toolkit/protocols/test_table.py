@@ -99,7 +99,7 @@ def score(dataset, results, mode, with_timelines):
     return WidthScore(width=float(np.mean(list(videos.values()))), videos=videos, timelines=timelines)
 
 
-def text(scores, mode, spread):
+def text(scores, mode, spread, paint):
     return "\n".join(f"{label(score)}: {number(score.width, 2)} {score.notes}" for score in scores.trackers)
 
 
