@@ -209,6 +209,19 @@ def test_a_folder_replaces_a_report_but_nothing_else(tmp_path, monkeypatch):
             check_report(other)
 
 
+@pytest.mark.parametrize("out", ["out.html", "out"])
+def test_a_disk_that_fills_while_pages_are_written(tmp_path, monkeypatch, out):
+    """The report that was there stays, and nothing half-written is left."""
+    dataset, _ = lost_once(tmp_path)
+    scores = score_trackers(dataset, [tmp_path / "m"], with_timelines=True)
+    write_report(tmp_path / out, scores, {"round": "first"})
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    monkeypatch.setattr(html_report, "sequence_part", lambda *given: raise_full())
+    with pytest.raises(OSError, match="No space"):
+        write_report(tmp_path / out, scores, {"round": "second"})
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 def raise_full():
     raise OSError(28, "No space left on device")
 
