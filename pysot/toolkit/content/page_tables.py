@@ -17,9 +17,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class PageTable:
-    """Table with a title and sentences below it. `key` names it in the page, and in files that are copied from it."""
+    """Table with a title and sentences below it."""
 
-    key: str
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -27,10 +26,10 @@ class PageTable:
 
 
 def page_table(
-    key: str, title: str, head: Sequence[str], rows: Iterable[Sequence[object]], notes: Sequence[str] = ()
+    title: str, head: Sequence[str], rows: Iterable[Sequence[object]], notes: Sequence[str] = ()
 ) -> PageTable:
     """Return a table of texts, numbers and cells. Numbers are shown with three digits, NaN as a dash."""
-    return PageTable(key, title, tuple(head), tuple(tuple(map(_cell, row)) for row in rows), tuple(notes))
+    return PageTable(title, tuple(head), tuple(tuple(map(_cell, row)) for row in rows), tuple(notes))
 
 
 def _cell(value: object) -> Cell:
@@ -48,13 +47,17 @@ def count_cell(number: float) -> Cell:
     return Cell(f"{number:g}" if number == number else "–", number)
 
 
+def value_cell(name: str, value: float) -> Cell:
+    """Return a value of a sequence by its name: losses are counted, other values have three digits."""
+    return count_cell(value) if name == "losses" else _cell(float(value))
+
+
 def tracker_cell(name: str, place: int) -> Cell:
     """Return a tracker's name, which is shown with its colour."""
     return Cell(name, name, place)
 
 
 def by_name(
-    key: str,
     title: str,
     values: Mapping[str, Mapping[str, float]],
     cell: Callable[[float], object] = float,
@@ -67,4 +70,4 @@ def by_name(
         [tracker_cell(tracker, place), *(cell(row.get(name, math.nan)) for name in names)]
         for place, (tracker, row) in enumerate(values.items())
     ]
-    return [page_table(key, title, ["tracker", *names], rows)]
+    return [page_table(title, ["tracker", *names], rows)]

@@ -17,12 +17,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pysot.toolkit.content.page_tables import Cell, PageTable, count_cell, page_table, tracker_cell
+from pysot.toolkit.content.page_tables import Cell, PageTable, page_table, tracker_cell, value_cell
 from pysot.toolkit.protocol import NAN, Scores
 from pysot.toolkit.report import render_page
 from pysot.toolkit.report.draw_page import page_figures
-from pysot.toolkit.report.figures import score_plots
 from pysot.toolkit.report.page_parts import PageReport
+from pysot.toolkit.report.score_plots import plots_of
 from pysot.toolkit.report.sequence_parts import sequence_part
 from pysot.utils.files import atomic_write, publish_folder
 
@@ -39,12 +39,15 @@ def is_folder(path: str | os.PathLike) -> bool:
 def check_report(path: str | os.PathLike) -> None:
     """Raise FileExistsError for a folder of something else, which a report must not replace."""
     folder = Path(path)
-    if is_folder(path) and folder.exists() and not (folder / render_page.SCRIPT).is_file():
-        if not folder.is_dir() or any(folder.iterdir()):
-            raise FileExistsError(
-                f"--report: expected a new folder or that of a report, got other files in {folder}; choose another "
-                "folder, or a file with the suffix .html"
-            )
+    if not is_folder(path) or not folder.exists():
+        return
+    names = {each.name for each in folder.iterdir()} if folder.is_dir() else {folder.name}
+    others = sorted(names - render_page.NAMES)
+    if others or (names and render_page.SCRIPT not in names):
+        raise FileExistsError(
+            f"--report: expected a new folder or that of a report, got other files in {folder} "
+            f"({', '.join((others or sorted(names))[:3])}); choose another folder, or a file with the suffix .html"
+        )
 
 
 def write_report(
@@ -121,7 +124,7 @@ def _report(scores: Scores, settings: dict[str, str], official: bool, links: dic
         summary=f"{sum(map(len, dataset.sequences))} frames.",
         names=tuple(names),
         tables=(*overview, *_comparison(scores, list(links)), _sequences(scores, links)),
-        figures=tuple(figure for plot in score_plots(scores, official) for figure in page_figures(plot)),
+        figures=tuple(figure for plot in plots_of(scores, official) for figure in page_figures(plot)),
         remarks=tuple(_remarks(scores)),
         settings=_settings(settings),
     )
@@ -158,7 +161,7 @@ def _comparison(scores: Scores, sequences: list[str]) -> list[PageTable]:
         for row, name in enumerate(names)
     ]
     note = "Sequences on which the row has more overlap than the column."
-    return [page_table("comparison", "Tracker against tracker", ["tracker", *names], rows, [note])]
+    return [page_table("Tracker against tracker", ["tracker", *names], rows, [note])]
 
 
 def _sequences(scores: Scores, links: dict[str, str]) -> PageTable:
@@ -172,11 +175,10 @@ def _sequences(scores: Scores, links: dict[str, str]) -> PageTable:
         for videos in by_video.values():
             values = videos.get(sequence.name, {})
             for column in columns:
-                value = values.get(column, NAN)
-                row.append(count_cell(value) if column == "losses" else float(value))
+                row.append(value_cell(column, values.get(column, NAN)))
         rows.append(row)
     head = ["sequence", "frames", *(f"{name} {column}" for name in by_video for column in columns)]
-    return page_table("sequences", "Sequences", head, rows)
+    return page_table("Sequences", head, rows)
 
 
 def _settings(settings: dict[str, str]) -> PageTable:
@@ -186,4 +188,4 @@ def _settings(settings: dict[str, str]) -> PageTable:
         "machine": f"{platform.system()} {platform.machine()}",
         "versions": f"Python {sys.version.split()[0]}, NumPy {np.__version__}, OpenCV {cv2.__version__}",
     }
-    return page_table("settings", "How this was made", ["setting", "value"], rows.items())
+    return page_table("How this was made", ["setting", "value"], rows.items())

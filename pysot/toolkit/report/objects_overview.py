@@ -18,6 +18,6 @@ def objects_overview(scores: Scores) -> list[PageTable]:
         own = [score.objects.get(name, MaskScore()) for score in scored]
         rows.append([name, *(value for score in own for value in values_of(score))])
     return [
-        page_table("ranking", "Ranking", ["tracker", *COLUMNS], ranking),
-        page_table("objects", "Objects", head, rows),
+        page_table("Ranking", ["tracker", *COLUMNS], ranking),
+        page_table("Objects", head, rows),
     ]

@@ -31,10 +31,10 @@ def supervised_overview(scores: Scores) -> list[PageTable]:
             row += [score.official.eao, score.official.accuracy, score.official.robustness]
         rows.append(row)
     return [
-        page_table("ranking", "Ranking", head, rows, [f"{DIFFERENCE}."] if official else []),
+        page_table("Ranking", head, rows, [f"{DIFFERENCE}."] if official else []),
         *_attributes(scores),
-        *by_name("accuracy", "Accuracy by tag", accuracies),
-        *by_name("losses", "Losses by tag", losses, count_cell),
+        *by_name("Accuracy by tag", accuracies),
+        *by_name("Losses by tag", losses, count_cell),
     ]
 
 
@@ -53,7 +53,7 @@ def one_pass_overview(scores: Scores) -> list[PageTable]:
     remarks = [*remarks_of(scores)]
     if official:
         remarks += [official_rule(scores.dataset).difference, "The curves are in the arithmetic of pysot"]
-    return [page_table("ranking", "Ranking", head, rows, [f"{remark}." for remark in remarks]), *_attributes(scores)]
+    return [page_table("Ranking", head, rows, [f"{remark}." for remark in remarks]), *_attributes(scores)]
 
 
 def run_overview(scores: Scores) -> list[PageTable]:
@@ -69,9 +69,9 @@ def run_overview(scores: Scores) -> list[PageTable]:
         for place, score in enumerate(scored)
     ]
     notes = [f"{sentence}." for sentence in (RUNS_DIFFERENCE, ABOVE_ONE)] if official else []
-    return [page_table("ranking", "Ranking", head, rows, notes), *_attributes(scores)]
+    return [page_table("Ranking", head, rows, notes), *_attributes(scores)]
 
 
 def _attributes(scores: Scores) -> list[PageTable]:
     """Return the table of the protocol's values by tag or attribute."""
-    return by_name("attributes", scores.protocol.report.titles["attributes"], tag_values(scores))
+    return by_name(scores.protocol.report.titles["attributes"], tag_values(scores))

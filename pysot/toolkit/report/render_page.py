@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import cv2
-import numpy as np
-
-from pysot.toolkit.report.page_parts import PageReport, Picture, Player, SequencePart
+from pysot.toolkit.report.page_parts import PageReport, Picture, Player, SequencePart, picture
 from pysot.toolkit.report.styles import style_of
 from pysot.utils.files import write_bytes
 from pysot.utils.image import read_image
@@ -21,11 +18,11 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 SCRIPT, STYLE, PLOTLY = "report.js", "style.css", "plotly.min.js"
-PAGES, PICTURES = "sequences", "pictures"
+PAGES, PICTURES, INDEX = "sequences", "pictures", "index.html"
+NAMES = {SCRIPT, STYLE, PLOTLY, PAGES, PICTURES, INDEX}  # in the folder of a report
 TEMPLATES = Path(__file__).with_name("templates")
 TRUTH_COLOUR = "#00c800"
 _FRAME_HEIGHT = 270  # pixels of the frames inside a page
-_QUALITY = 75
 # A page loads nothing but its own files, whose address has no host where it is opened from a disk.
 _INLINE = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _FILES = (
@@ -37,7 +34,7 @@ def single_page(report: PageReport, parts: Iterable[SequencePart]) -> Iterator[s
     """Yield the text of a report in one page; the parts are made while it is written."""
     yield from (
         _environment()
-        .get_template("index.html")
+        .get_template(INDEX)
         .generate(
             report=report,
             sequences=parts,
@@ -65,7 +62,7 @@ class FolderWriter:
             (part / name).mkdir()
         for name, content in ((STYLE, _read(STYLE)), (SCRIPT, _read(SCRIPT)), (PLOTLY, _plotly())):
             write_bytes(part / name, content.encode())
-        self._write("index.html", "index.html", files="./", sequences=(), url_of_picture=None, url_of_frame=None)
+        self._write(INDEX, INDEX, files="./", sequences=(), url_of_picture=None, url_of_frame=None)
 
     def write(self, part: SequencePart) -> None:
         """Write the page of a sequence, and its pictures."""
@@ -145,13 +142,7 @@ def _embedded_frame(path: str) -> str:
         image = read_image(path)
     except (OSError, ValueError):
         return ""
-    scale = min(1.0, _FRAME_HEIGHT / image.shape[0])
-    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-    return _data_url(_encode(cv2.resize(image, size, interpolation=cv2.INTER_AREA)))
-
-
-def _encode(image: np.ndarray) -> bytes:
-    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
+    return _data_url(picture(image, "", min(image.shape[0], _FRAME_HEIGHT)).jpeg)
 
 
 def _data_url(jpeg: bytes) -> str:

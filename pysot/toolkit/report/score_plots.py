@@ -18,10 +18,37 @@ from pysot.toolkit.evaluation.runs import RunScore
 from pysot.toolkit.evaluation.supervised import SupervisedScore
 from pysot.toolkit.protocol import Scores
 from pysot.toolkit.report.score_types import scored_as
+from pysot.toolkit.report.summary import tag_values
 
 MAX_LEGEND = 12  # trackers that fit into the legend inside a panel
 MIN_TAGS = 3  # of a radar: with fewer it has no area
 _WIDE, _MIDDLE = (15, 4.8), (9, 4.8)
+
+
+def plots_of(scores: Scores, official: bool) -> list[Plot]:
+    """Return the plots of scores with timelines, without those of single sequences.
+
+    With `official`, accuracy, robustness, EAO and expected overlap are in the official arithmetic. The attributes have
+    a plot if three or more of them have values. Raises ValueError if no tracker was scored.
+    """
+    report = scores.protocol.report
+    plots = report.plots(scores, official)
+    values = tag_values(scores)
+    tags = {tag for row in values.values() for tag, value in row.items() if value == value}
+    if len(tags) >= MIN_TAGS:
+        plots.append(tags_plot(values, f"{scores.dataset.name}: {report.titles['attributes']}"))
+    return plots
+
+
+def sequence_plot(scores: Scores, sequence: str) -> Plot:
+    """Return the overlap by frame of the trackers with a timeline on a sequence. Raises ValueError if none has."""
+    timelines = scores.timelines(sequence)
+    return timeline_plot(
+        sequence,
+        {name: timeline.overlap for name, timeline in timelines.items()},
+        {name: timeline.losses for name, timeline in timelines.items()},
+        {score.name: place for place, score in enumerate(scores.scored)},
+    )
 
 
 def supervised_plots(scores: Scores, official: bool) -> list[Plot]:

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pysot.toolkit.content.page_tables import PageTable, count_cell, page_table, tracker_cell
+from pysot.toolkit.content.page_tables import PageTable, page_table, tracker_cell, value_cell
 from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.protocol import Scores, Timeline
 from pysot.toolkit.report.draw_page import page_figures
-from pysot.toolkit.report.figures import sequence_plot
 from pysot.toolkit.report.mask_pictures import label_outlines, mask_colours, mask_outlines, mask_pictures, mask_strip
 from pysot.toolkit.report.page_parts import Picture, Player, SequencePart, Strip, picture
+from pysot.toolkit.report.score_plots import sequence_plot
 from pysot.toolkit.report.styles import style_of
 from pysot.utils.image import image_size, read_image
 from pysot.utils.masks import Mask
@@ -51,11 +51,11 @@ def _values(scores: Scores, name: str, places: Mapping[str, int]) -> PageTable:
     rows = [
         [
             tracker_cell(tracker, places[tracker]),
-            *(count_cell(row[column]) if column == "losses" else row[column] for column in columns),
+            *(value_cell(column, row[column]) for column in columns),
         ]
         for tracker, row in values.items()
     ]
-    return page_table(f"values-{name}", name, ["tracker", *columns], rows)
+    return page_table(name, ["tracker", *columns], rows)
 
 
 def _strips(sequence: Sequence, timelines: Mapping[str, Timeline], places: Mapping[str, int], name: str) -> list[Strip]:

@@ -114,7 +114,8 @@ def make_workspace(
         (part / "sequences").mkdir()
         if dataset is not None:
             link_sequences(dataset, part / "sequences")
-            _check_anchors(dataset, [e for e in toolkit.experiments if e.type == "multistart"], left_out)
+            if any(each.type == "multistart" and each.name not in left_out for each in toolkit.experiments):
+                _check_anchors(dataset)
         with atomic_write(part / "config.yaml") as stream:
             stream.write(f"registry:\n- ./trackers.ini\nstack: {stack}\nsequences: sequences\n")
         write_entry(part / "trackers.ini", entry)
@@ -214,17 +215,16 @@ def link_sequences(dataset: Path, folder: Path) -> None:
     (folder / "list.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
 
 
-def _check_anchors(dataset: Path, experiments: Sequence[support.Experiment], left_out: Collection[str]) -> None:
-    """Raise ValueError if a multi-start experiment has a sequence without anchors, on which the toolkit would fail."""
-    for experiment in experiments:
-        for name in [] if experiment.name in left_out else listed_names(dataset / "list.txt"):
-            path = dataset / name / "anchor.value"
-            if not (path.is_file() and any(numbers.any() for numbers in number_lines(path))):
-                raise ValueError(
-                    f"{dataset / name} has no anchors, at which the multi-start experiment {experiment.name} starts: "
-                    "expected anchor.value with a line for each frame, 1 (forwards), -1 (backwards) or 0. Add it, or "
-                    "take a stack without a multi-start experiment, such as vot2022/longterm"
-                )
+def _check_anchors(dataset: Path) -> None:
+    """Raise ValueError for a sequence without anchors, on which the toolkit fails in multi-start experiments."""
+    for name in listed_names(dataset / "list.txt"):
+        path = dataset / name / "anchor.value"
+        if not (path.is_file() and any(numbers.any() for numbers in number_lines(path))):
+            raise ValueError(
+                f"{dataset / name} has no anchors, at which multi-start experiments start: expected anchor.value with "
+                "a line for each frame, 1 (forwards), -1 (backwards) or 0. Add it, or take a stack without such an "
+                "experiment, as vot2022/longterm is"
+            )
 
 
 def _describe(source: Path, target: Path) -> None:

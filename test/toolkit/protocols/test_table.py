@@ -120,7 +120,7 @@ def plots(scores, official):
 
 def overview(scores):
     rows = [[score.name, score.width] for score in scores.scored]
-    return [page_table("ranking", "Ranking", ["tracker", "mean width"], rows)]
+    return [page_table("Ranking", ["tracker", "mean width"], rows)]
 
 
 WIDTHS = Protocol(

@@ -15,11 +15,10 @@ from pysot.toolkit.datasets.settings import EAO_TAGS
 from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.report import html_report
 from pysot.toolkit.report.draw_page import page_figures
-from pysot.toolkit.report.figures import score_plots
 from pysot.toolkit.report.html_report import check_report, write_report
+from pysot.toolkit.report.score_plots import plots_of
 from pysot.toolkit.results.files import save_ope
-
-EVIL = "<script>document.title='got you'</script>\"'&"
+from report_sets import EVIL, scores_of
 
 
 class Reader(html.parser.HTMLParser):
@@ -54,23 +53,17 @@ def own_part(page):
     return re.sub(r"<script>/\*.*?plotly.js v.*?</script>", "<script></script>", page, count=1, flags=re.S)
 
 
-def supervised(folder, names=("good", "bad"), sequences=("a", "b"), out="out.html"):
-    dataset = Dataset("SET", [box_sequence(40, name=name) for name in sequences], EAO_TAGS, VotSettings(5, 20, 10))
-    folders = [folder / str(index) / name.replace("/", "_") for index, name in enumerate(names)]
-    for index, tracker_dir in enumerate(folders):
-        for sequence in dataset.sequences:
-            save_baseline(tracker_dir, sequence.name, trajectory(40, lost=[12] * index))
-    scores = score_trackers(dataset, folders, mode="both", with_timelines=True)
-    return write_report(folder / out, scores, {"mode": "both"}), dataset
+def supervised(folder, names=("good", "bad"), sequences=("a", "b")):
+    return write_report(folder / "out.html", scores_of(folder, names, sequences), {"mode": "both"})
 
 
 def test_content(tmp_path):
-    path, _ = supervised(tmp_path)
+    path = supervised(tmp_path)
     page = own_part(path.read_text())
     read, text = Reader(page), " ".join(Reader(page).text)
     assert read.loaded == [] and sorted(read.ids) == sorted(set(read.links)) and len(read.ids) == 2
-    # three plots, and the overlap on two sequences
-    assert read.tags.count("details") == 2 and page.count('type="application/json"') == 3 + 2
+    # four plots, and the overlap on two sequences
+    assert read.tags.count("details") == 2 and page.count('type="application/json"') == 4 + 2
     for words in (
         "Ranking",
         "SET: expected overlap",
@@ -92,9 +85,9 @@ def test_content(tmp_path):
 
 def test_names_cannot_inject_markup(tmp_path):
     folder = EVIL.replace("/", "_")
-    path, _ = supervised(tmp_path / "evil", names=(EVIL, "x"))
+    path = supervised(tmp_path / "evil", names=(EVIL, "x"))
     page = own_part(path.read_text())
-    harmless = own_part(supervised(tmp_path / "good", names=("y", "x"))[0].read_text())
+    harmless = own_part(supervised(tmp_path / "good", names=("y", "x")).read_text())
     assert Reader(page).tags == Reader(harmless).tags and any(folder in text for text in Reader(page).text)
     sequence = make_sequence(folder, truth=[np.array([20.0, 20, 19, 19])] * 9, attributes=(EVIL,))
     save_ope(tmp_path / "m", folder, np.array([[20.0, 20, 19, 19]] * 9))
@@ -203,8 +196,8 @@ def test_a_folder_replaces_a_report_but_nothing_else(tmp_path, monkeypatch):
     write_report(folder, scores, {"round": "second"})
     assert "second" in (folder / "index.html").read_text() and (folder / "sequences" / "1-a.html").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["frames", "m", "report"]
-    (tmp_path / "frames" / "notes").mkdir()
-    for other in (tmp_path / "frames", tmp_path / "m" / "baseline" / "a" / "a_001.txt"):
+    (folder / "notes.txt").write_text("kept")
+    for other in (tmp_path / "frames", folder, tmp_path / "m" / "baseline" / "a" / "a_001.txt"):
         with pytest.raises(FileExistsError, match="expected a new folder or that of a report, got other files in"):
             check_report(other)
 
@@ -243,5 +236,5 @@ def test_a_tracker_that_never_settles_has_no_dot(tmp_path):
     for name, lost in (("good", []), ("dead", [1, 7, 13, 19, 25, 31, 37])):
         save_baseline(tmp_path / name, "a", trajectory(40, lost=lost))
     scores = score_trackers(dataset, [tmp_path / "good", tmp_path / "dead"], with_timelines=True)
-    (dots, *_), *_ = (page_figures(plot) for plot in score_plots(scores, False))
+    (dots, *_), *_ = (page_figures(plot) for plot in plots_of(scores, False))
     assert {trace["name"]: trace["y"] for trace in dots["data"]} == {"good": [1.0], "dead": [None]}

@@ -144,7 +144,7 @@ def test_sequences_without_anchors_in_a_multistart_experiment(tmp_path, anchors)
     path = tmp_path / "set" / "boxes" / "anchor.value"
     path.unlink() if anchors is None else path.write_text(anchors)
     make.make_workspace(tmp_path / "left_out", toolkit, ENTRY, tmp_path / "set", ["baseline"])
-    with pytest.raises(ValueError, match="boxes has no anchors, at which the multi-start experiment baseline starts"):
+    with pytest.raises(ValueError, match="boxes has no anchors, at which multi-start experiments start"):
         make.make_workspace(tmp_path / "bad", toolkit, ENTRY, tmp_path / "set")
     assert not (tmp_path / "bad").exists()
 
