@@ -278,3 +278,18 @@ def slow_set(folder) -> Dataset:
     """Return a data set of two sequences of 20 frames on the disk."""
     sequences = [sequence_on_disk(folder, name, moving_polygons(20)) for name in "ab"]
     return Dataset("SET", sequences, ("all",), VotSettings(2, 9, 5))
+
+
+class SeenBar:
+    """Bar that keeps the number of items of each description, in the order in which they were taken."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, int]] = []
+
+    def __call__(self, items, total=None, description=""):
+        taken = []
+        for item in items:
+            taken.append(item)
+            yield item
+        assert total in (None, len(taken))
+        self.taken.append((description, len(taken)))

@@ -1,4 +1,4 @@
-"""Shared parts of the command-line tools: devices, logging, progress bars, and errors as sentences.
+"""Shared parts of the command-line tools: devices, logging, and errors as sentences.
 
 Importing this module changes nothing in the process. Every tool calls `prepare_process()` before it imports pysot or
 torch, and runs its main function with `run()`.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import _terminal
 import _torch_import
@@ -156,27 +156,6 @@ class _BarSafeHandler(logging.StreamHandler):
             role = "error" if record.levelno >= logging.ERROR else "warning"
             text = _terminal.painter(sys.stderr)(text, role)
         tqdm.write(text, file=sys.stderr)
-
-
-def progress_bar(
-    iterable: Iterable | None, total: int | None = None, description: str = "", initial: int = 0, unit: str = "it"
-) -> Any:
-    """Return the iterable with a bar, speed and ETA on a terminal; nothing is drawn if stderr is a file.
-
-    The unit B, bytes, is shown as kB, MB and so on.
-    """
-    from tqdm import tqdm
-
-    return tqdm(
-        iterable,
-        total=total,
-        desc=description,
-        initial=initial,
-        unit=unit,
-        unit_scale=unit == "B",
-        disable=None,
-        dynamic_ncols=True,
-    )
 
 
 def run(main: Callable[[], None]) -> None:

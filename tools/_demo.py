@@ -10,13 +10,13 @@ from types import TracebackType
 
 import numpy as np
 
-import _cli
 from pysot.tracker.batch_tracker import BatchTracker
 from pysot.tracker.target_mask import TargetMask
 from pysot.utils.box_files import BoxWriter
 from pysot.utils.frames import FrameSource
 from pysot.utils.latency import LatencyMeter
 from pysot.utils.live import Arrival, LiveSource
+from pysot.utils.progress import progress_bar
 from pysot.utils.visualize import FrameWriter, annotate_targets
 from pysot.utils.window import FrameWindow
 
@@ -95,7 +95,7 @@ def follow(
     recording.write(first, np.array(list(boxes.values())), np.ones(len(boxes)))
     # The frames of a file may wait for each other; those of a live source may not.
     ahead = 1 if tracker.overlaps and isinstance(source, FrameSource) else 0
-    with _cli.progress_bar(None, total=source.count, description=source.name, initial=1) as bar:
+    with progress_bar(None, total=source.count, description=source.name, initial=1) as bar:
         for arrival, found, confidences in _track(tracker, frames, active, ahead):
             latency.add(time.perf_counter() - arrival.time)
             recording.write(arrival, found, confidences, tracker.masks)

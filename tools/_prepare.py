@@ -13,6 +13,7 @@ from pysot.datasets.crop import crop_all, estimate_crop_bytes
 from pysot.datasets.raw.registry import RAW_SETS
 from pysot.datasets.raw.video import RawVideo, annotation_json, crop_name, format_counts, present_crops
 from pysot.utils.files import write_json
+from pysot.utils.progress import progress_bar
 
 
 def add_crop_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +46,7 @@ def read_videos(
     """
     raw_set = RAW_SETS[name]
     source = raw_set.videos(root, split, counts, only, excluded, with_masks)
-    videos = list(_cli.progress_bar(source, description=f"reading {name} {split}"))
+    videos = list(progress_bar(source, description=f"reading {name} {split}"))
     if not videos:
         raise ValueError(
             f"no box in {split} of {Path(root).absolute()} (left out: {format_counts(counts)}); "
@@ -66,7 +67,7 @@ def make_crops(videos: list[RawVideo], crops: Path, label: str, procs: int, size
     """
     if args.dry_run:
         return describe_dry_run(videos, crops)
-    progress = functools.partial(_cli.progress_bar, description=label)
+    progress = functools.partial(progress_bar, description=label)
     result = crop_all(videos, crops, procs, size, progress, args.with_z, args.with_masks)
     crops_made = f"{result.written} crops written, {result.present} already present"
     if not args.with_masks:

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import _cli
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.experiments.parallel import run_in_processes, run_in_threads
 from pysot.toolkit.experiments.render import render, render_objects
@@ -17,6 +16,7 @@ from pysot.toolkit.experiments.runner import Progress, frames_to_track, run_data
 from pysot.toolkit.protocol import BatchTracker, Protocol, Tracker
 from pysot.toolkit.results.target_masks import load_target_masks
 from pysot.toolkit.results.trajectory import Trajectory
+from pysot.utils.progress import progress_bar
 
 logger = logging.getLogger("test")
 
@@ -82,7 +82,7 @@ def track(
     """
     experiment = protocol.experiment
     frames = {sequence.name: frames_to_track(dataset, sequence, folder, experiment) for sequence in dataset.sequences}
-    with _cli.progress_bar(None, total=sum(frames.values()), description=dataset.name) as bar:
+    with progress_bar(None, total=sum(frames.values()), description=f"{dataset.name}, {folder.name}") as bar:
 
         def on_sequence(sequence: Sequence, state: str, trajectory: Trajectory | None) -> None:
             if state == "kept":
@@ -110,7 +110,8 @@ def draw(dataset: Dataset, folder: Path, protocol: Protocol, with_masks: bool) -
     `with_masks`: the tracker has masks, and a sequence without is worth a warning.
     """
     videos = folder / ("vis" if protocol.is_default else f"vis_{protocol.experiment}")
-    with _cli.progress_bar(None, total=sum(map(len, dataset.sequences)), description="drawing") as bar:
+    total = sum(map(len, dataset.sequences))
+    with progress_bar(None, total=total, description=f"drawing {folder.name}") as bar:
         for sequence in dataset.sequences:
             task, path = protocol.tasks(dataset, sequence, folder)[0], videos / f"{sequence.name}.mp4"
             if sequence.labels:

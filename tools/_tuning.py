@@ -36,6 +36,7 @@ from pysot.tuning.study import open_study, storage_errors
 from pysot.utils.device import device_name, one_thread, seed_everything
 from pysot.utils.files import atomic_write, find_path
 from pysot.utils.model_load import read_checkpoint
+from pysot.utils.progress import brief_bar, progress_bar
 from pysot.utils.signals import Interrupted, stop_on_signals
 
 logger = logging.getLogger("hp_search")
@@ -71,7 +72,7 @@ def open_search(args: argparse.Namespace) -> Iterator[Tuning]:
     snapshot = find_path(args.snapshot, "snapshot", "")
     cfg = read_config(args.config, [snapshot], args.opts)
     space = build_space(cfg, _ranges(args))
-    dataset = load_dataset(args.dataset, args.datasetdir)
+    dataset = load_dataset(args.dataset, args.datasetdir, brief_bar)
     protocol, missing = find_protocol(dataset, args.experiment), missing_frames(dataset)
     if dataset.hidden_truth:
         raise ValueError(f"{dataset.name} is scored by its server only: search on a set with ground truth")
@@ -104,7 +105,7 @@ def open_search(args: argparse.Namespace) -> Iterator[Tuning]:
         sizes = CallSizes(cfg.TRACK.EXEMPLAR_SIZE)
         make_lockstep = functools.partial(build_lockstep, model, cfg, protocol, sizes, workers, is_stopped)
         search = Search(
-            study, split, protocol, make_setting, make_lockstep, unfinished, _cli.progress_bar, args.seed, is_stopped
+            study, split, protocol, make_setting, make_lockstep, unfinished, progress_bar, args.seed, is_stopped
         )
         text = "tuning %s on %d sequences of %s, %d are kept aside; %s, workers: %d, settings in a round: %d"
         aside = len(split.hold_out) if split.hold_out else 0

@@ -37,6 +37,7 @@ from pysot.datasets.data_builder import find_dataset_paths
 from pysot.utils.device import accelerators, device_name, seed_everything
 from pysot.utils.distributed import find_rank, process_group
 from pysot.utils.files import REPO_ROOT, write_json
+from pysot.utils.progress import progress_bar
 
 EXAMPLES = (
     "python tools/benchmark.py train --repeats 2",
@@ -121,7 +122,7 @@ def measure(args: argparse.Namespace, opts: list[object]) -> None:
         device,
         rank,
         _cli.claim_cores,
-        _cli.progress_bar,
+        progress_bar,
         data_path=args.data_path,
         steps=args.steps,
         repeats=args.repeats,

@@ -24,6 +24,7 @@ from pysot.datasets.data_builder import find_dataset_paths
 from pysot.datasets.index import excluded_path, load_annotation, update_excluded
 from pysot.datasets.storage import is_pack
 from pysot.utils.files import write_bytes, write_json
+from pysot.utils.progress import progress_bar
 
 if TYPE_CHECKING:
     from pysot.datasets.check import CheckReport
@@ -54,7 +55,7 @@ def main() -> None:
             annotation,
             report,
             None if args.all else args.sample,
-            functools.partial(_cli.progress_bar, description=name),
+            functools.partial(progress_bar, description=name),
             has_masks,
         )
         write_json(args.out / f"{name}.json", report.as_json(), indent=1)

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import _cli
 
@@ -26,6 +27,7 @@ from pysot.benchmarks.steps import MAKE_DATA, STEPS
 from pysot.benchmarks.supervise import Outcome, run_steps
 from pysot.utils.device import accelerators, choose_device
 from pysot.utils.files import atomic_write, check_folder, write_json
+from pysot.utils.progress import progress_bar
 
 EXAMPLES = (
     "python tools/check_device.py",
@@ -63,15 +65,16 @@ def find_device(name: str) -> str:
     return name
 
 
-def write_report(args: argparse.Namespace, device: str, start: float, outcomes: list[Outcome]) -> None:
-    """Write the files again after each step, and print a line about the last one."""
+def write_report(args: argparse.Namespace, device: str, start: float, bar: Any, outcomes: list[Outcome]) -> None:
+    """Write the files again after each step, and print a line about the last one above the bar."""
     last, kind = outcomes[-1], device.partition(":")[0]
     write_json(args.out / "report.json", as_json(outcomes, device, time.monotonic() - start), indent=1)
     notes = [note for outcome in outcomes for note in outcome.findings.notes]
     names = [note.removeprefix("device: ") for note in notes if note.startswith("device: ")]
     with atomic_write(args.out / f"check_device_{kind}.md") as stream:
         stream.write(markdown(outcomes, f"Device check: {names[0] if names else device}"))
-    print(f"{last.step.name}: {last.state}, {last.seconds:.1f} s {last.reason}".rstrip(), file=sys.stderr, flush=True)
+    bar.write(f"{last.step.name}: {last.state}, {last.seconds:.1f} s {last.reason}".rstrip(), file=sys.stderr)
+    bar.update()
 
 
 def main() -> None:
@@ -87,13 +90,10 @@ def main() -> None:
         data = (args.data or Path(work) / "data").resolve()
         setting = Setting(device, data, Path(work), args.short or device == "cpu")
         remaining = 60 * args.minutes - START_AND_END_SECONDS - (time.monotonic() - start)
-        outcomes = run_steps(
-            [*([MAKE_DATA] if args.data is None else []), *STEPS],
-            device.partition(":")[0],
-            setting,
-            remaining,
-            functools.partial(write_report, args, device, start),
-        )
+        steps, kind = [*([MAKE_DATA] if args.data is None else []), *STEPS], device.partition(":")[0]
+        with progress_bar(None, total=len(steps), description="steps") as bar:
+            report = functools.partial(write_report, args, device, start, bar)
+            outcomes = run_steps(steps, kind, setting, remaining, report)
     print("\n".join(text(outcomes)))
     sys.exit(0 if all(outcome.passed for outcome in outcomes) else 1)
 

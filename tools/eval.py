@@ -6,7 +6,6 @@ UAV123, LaSOT, GOT-10k, a folder of sequences, ...) as one pass.
 """
 
 import argparse
-import functools
 import logging
 import sys
 from pathlib import Path
@@ -30,6 +29,7 @@ from pysot.toolkit.results.paths import tracker_dirs
 from pysot.toolkit.results.server_zip import incomplete_note, zip_results
 from pysot.utils.cores import usable_cores
 from pysot.utils.files import check_folder, write_json
+from pysot.utils.progress import brief_bar, progress_bar
 
 logger = logging.getLogger("eval")
 EXAMPLES = (
@@ -89,7 +89,7 @@ def main() -> None:
     check_outputs(args)
     if not Path(args.tracker_path).is_dir():
         tracker_dirs(args.tracker_path, args.dataset)  # raises an error before a large data set is read
-    dataset = load_dataset(args.dataset, args.datasetdir)
+    dataset = load_dataset(args.dataset, args.datasetdir, brief_bar)
     protocol = find_protocol(dataset, args.experiment)
     folders = tracker_dirs(
         args.tracker_path, args.dataset, args.tracker_prefix, [protocol.experiment, *protocol.sources]
@@ -103,17 +103,16 @@ def main() -> None:
             "" if args.zip else "; --zip packs the results for it",
         )
         return
-    with _cli.progress_bar(None, total=len(folders), description="evaluating") as bar:
-        scores = score_trackers(
-            dataset,
-            folders,
-            1 if args.num is None else args.num,
-            lambda name: bar.update(),
-            args.experiment,
-            args.mode,
-            args.partial,
-            with_timelines=bool(args.report or args.vis),
-        )
+    scores = score_trackers(
+        dataset,
+        folders,
+        1 if args.num is None else args.num,
+        brief_bar,
+        args.experiment,
+        args.mode,
+        args.partial,
+        with_timelines=bool(args.report or args.vis),
+    )
     print(full_text(scores, args.mode, args.show_video_level, _terminal.painter(sys.stdout)))
     if not scores.scored:
         raise ValueError("no tracker could be scored, see the warnings above; nothing was written")
@@ -126,7 +125,7 @@ def write_zip(file: str, dataset: Dataset, folders: list[Path]) -> None:
             "--zip takes one tracker on a one-pass set or a set with masks of objects, got "
             f"{len(folders)} on {dataset.name} ({dataset.protocol}); choose one with -t"
         )
-    zip_results(folders[0], dataset, file, functools.partial(_cli.progress_bar, description="packing"))
+    zip_results(folders[0], dataset, file, progress_bar)
     logger.info("wrote %s%s", file, incomplete_note(dataset))
 
 
@@ -149,12 +148,10 @@ def write_outputs(
         if dataset.settings:
             eao = dataset.settings
             settings["EAO"] = f"lengths {eao.low} to {eao.high}, burn-in {eao.burn_in}"
-        bar = functools.partial(_cli.progress_bar, description="report")
-        logger.info("wrote %s", write_report(args.report, scores, settings, bar, official))
+        logger.info("wrote %s", write_report(args.report, scores, settings, progress_bar, official))
     if args.vis:
-        bar = functools.partial(_cli.progress_bar, description="timelines")
         workers = min(len(usable_cores()), MAX_DRAWING_PROCESSES) if args.num is None else args.num
-        for path in write_figures(folders[0].parent, scores, args.vis_format, bar, official, workers):
+        for path in write_figures(folders[0].parent, scores, args.vis_format, progress_bar, official, workers):
             logger.info("wrote %s", path)
 
 

@@ -25,6 +25,7 @@ from pysot.toolkit.report.summary import score_text
 from pysot.toolkit.report.text_tables import table
 from pysot.utils.files import find_path
 from pysot.utils.model_load import read_checkpoint
+from pysot.utils.progress import brief_bar, progress_bar
 from pysot.utils.signals import stop_on_signals
 
 EXAMPLES = (
@@ -74,13 +75,11 @@ def main() -> None:
         )
     snapshot = find_path(args.snapshot, "snapshot", "")
     cfg = read_config(args.config, [snapshot], args.opts)
-    dataset = load_dataset(args.verify_on, args.datasetdir) if args.verify_on else None
+    dataset = load_dataset(args.verify_on, args.datasetdir, brief_bar) if args.verify_on else None
     model = load_network(cfg, read_checkpoint(snapshot), snapshot).eval()
     try:
         with stop_on_signals("no export was written"):
-            result = export_tracker(
-                model, cfg, snapshot, args.output, options, dataset, _cli.progress_bar, args.data_path
-            )
+            result = export_tracker(model, cfg, snapshot, args.output, options, dataset, progress_bar, args.data_path)
     except VerificationError as error:
         print(describe(error.result))
         raise

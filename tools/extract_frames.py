@@ -19,6 +19,7 @@ from pysot.utils.files import publish_folder
 from pysot.utils.frames import VIDEO_SUFFIXES, open_frames
 from pysot.utils.image import IMAGE_SUFFIXES
 from pysot.utils.names import image_names, natural_key
+from pysot.utils.progress import progress_bar
 
 EXAMPLES = (
     "python tools/extract_frames.py clip.mp4 --out frames",
@@ -93,7 +94,7 @@ def extract(file: Path, folder: Path) -> int:
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     count = 0
-    for frame in _cli.progress_bar(source.frames, total=source.count, description=file.stem):
+    for frame in progress_bar(source.frames, total=source.count, description=file.stem):
         image = part / f"{count:06d}.jpg"
         try:
             image.write_bytes(cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes())

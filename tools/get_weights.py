@@ -12,6 +12,7 @@ _cli.prepare_process()
 
 import _arguments
 from pysot.utils.files import REPO_ROOT
+from pysot.utils.progress import progress_bar
 from pysot.utils.published_weights import PUBLISHED, fetch_weights, find_weights
 
 EXAMPLES = ("python tools/get_weights.py", "python tools/get_weights.py nanotrackv3 resnet50")
@@ -48,7 +49,7 @@ def fetch(name: str, folder: Path, url: str) -> None:
     def show(received: int, total: int | None) -> None:
         nonlocal bar
         if bar is None:
-            bar = _cli.progress_bar(None, total, name, initial=received, unit="B")
+            bar = progress_bar(None, total, name, initial=received, unit="B")
         bar.total = total
         bar.update(received - bar.n)
 

@@ -12,6 +12,7 @@ _cli.prepare_process()
 
 import _arguments
 from pysot.datasets.quickstart.data import generate
+from pysot.utils.progress import progress_bar
 
 EXAMPLES = (
     "python tools/make_quickstart_data.py --train training_dataset/quickstart/sequences "
@@ -33,7 +34,7 @@ def main() -> None:
     _cli.setup_logging(quiet=True)
     for split, root in (("train", args.train), ("test", args.test)):
         if root is not None:
-            bar = partial(_cli.progress_bar, description=f"{split} sequences")
+            bar = partial(progress_bar, description=f"{split} sequences")
             folders = generate(root, split, seed=args.seed, sequences=args.sequences, progress=bar)
             print(f"{split}: {len(folders)} sequences in {root}")
 

@@ -16,6 +16,7 @@ import _arguments
 from pysot.datasets.raw.registry import RAW_SETS
 from pysot.datasets.raw.sequences import SequenceSet
 from pysot.datasets.raw.vot_export import export_vot
+from pysot.utils.progress import progress_bar
 
 EXAMPLES = (
     "python tools/make_vot_set.py otb ../OTB100 --only Deer,Man --out testing_dataset/MINE",
@@ -33,7 +34,7 @@ def main() -> None:
     args = parser.parse_args()
     logging.basicConfig(format="%(message)s")
     videos = RAW_SETS[args.layout].videos(args.root, "train", Counter(), args.only, args.excluded)
-    names = export_vot(_cli.progress_bar(videos, description=args.layout), args.out)
+    names = export_vot(progress_bar(videos, description=args.layout), args.out)
     print(f"{args.out} has {len(names)} sequences: {', '.join(names)}")
 
 

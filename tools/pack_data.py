@@ -17,6 +17,7 @@ import _arguments
 from pysot.datasets.dataset_yaml import DESCRIPTION, check_masks_described, set_crop_root
 from pysot.datasets.index import load_annotation
 from pysot.datasets.pack import pack, verify
+from pysot.utils.progress import progress_bar
 
 EXAMPLES = (
     "python tools/pack_data.py training_dataset/quickstart/train.json --use",
@@ -43,7 +44,7 @@ def main() -> None:
     args = parse_arguments()
     _cli.setup_logging(quiet=True)
     name, out = args.anno.resolve().parent.name, (args.out or args.anno.with_suffix(".pack")).absolute()
-    bar = functools.partial(_cli.progress_bar, description=out.name)
+    bar = functools.partial(progress_bar, description=out.name)
     if args.verify:
         wrong = verify(load_annotation(name, out, args.anno.absolute()), bar)
         for problem in wrong[:20]:

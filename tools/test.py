@@ -6,7 +6,6 @@ Videos that have a result are kept, so the same command goes on after an interru
 """
 
 import argparse
-import functools
 import logging
 import sys
 from pathlib import Path
@@ -31,6 +30,7 @@ from pysot.toolkit.report.agreement_text import agreement_text
 from pysot.toolkit.report.summary import score_text
 from pysot.toolkit.results.claims import claim_tracker_dir
 from pysot.toolkit.results.server_zip import zip_if_complete
+from pysot.utils.progress import brief_bar, progress_bar
 
 logger = logging.getLogger("test")
 EXAMPLES = (
@@ -68,7 +68,7 @@ def main() -> None:
     args = parse_arguments()
     _cli.setup_logging()
     sources = find_trackers(args)
-    dataset = complete = load_dataset(args.dataset, args.datasetdir)
+    dataset = complete = load_dataset(args.dataset, args.datasetdir, brief_bar)
     if args.video:
         dataset = dataset.only([args.video])
     dataset = dataset.part(*args.part)
@@ -91,10 +91,11 @@ def main() -> None:
             draw(dataset, folder, protocol, source.has_masks)
         if complete.hidden_truth:
             for folder in folders:
-                bar = functools.partial(_cli.progress_bar, description="packing")
-                logger.info("%s", zip_if_complete(folder, complete, folder.with_name(f"{folder.name}.zip"), bar))
+                file = folder.with_name(f"{folder.name}.zip")
+                logger.info("%s", zip_if_complete(folder, complete, file, progress_bar))
         else:
-            scores, paint = score_trackers(dataset, folders, experiment=args.experiment), _terminal.painter(sys.stdout)
+            scores = score_trackers(dataset, folders, bar=brief_bar, experiment=args.experiment)
+            paint = _terminal.painter(sys.stdout)
             print(score_text(scores, spread=True, paint=paint))
             if len(dataset) < len(complete):
                 print(paint(f"Note: scores of {len(dataset)} of {len(complete)} videos", "warning"))
@@ -132,7 +133,7 @@ def track_with_each(
         )
     folders: list[Path] = []
     failed: dict[str, str] = {}
-    for source in sources:
+    for source in progress_bar(sources, description="trackers") if len(sources) > 1 else sources:
         folder = Path(args.results_dir) / dataset.name / source.name
         tracker = source.load()
         claim_tracker_dir(folder, tracker.fingerprint)

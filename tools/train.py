@@ -30,6 +30,7 @@ from pysot.engine.validation_builder import build_validation
 from pysot.models.model_builder import build_model
 from pysot.utils.device import device_name, needs_pinned_memory, seed_everything
 from pysot.utils.distributed import find_rank, process_group
+from pysot.utils.progress import progress_bar
 from pysot.utils.signals import end_helpers, stop_on_signals
 from pysot.utils.watchdog import Heartbeat
 
@@ -100,7 +101,7 @@ def main() -> None:
             for sentence in check_annotations(annotations, storages, seed=args.seed, masks=masks):
                 logger.warning("%s", sentence)
         writer = stack.enter_context(Board(cfg.TRAIN.LOG_DIR)) if rank.is_main and saves else None
-        validate = build_validation(cfg, device, rank, request, _cli.progress_bar, heartbeat) if saves else None
+        validate = build_validation(cfg, device, rank, request, progress_bar, heartbeat) if saves else None
         fingerprints = {row[0].name: fingerprint(*row) for row in zip(annotations, storages, masks, strict=True)}
         trainer = build_trainer(
             cfg,
@@ -109,7 +110,7 @@ def main() -> None:
             device,
             rank,
             writer=writer,
-            bar=_cli.progress_bar,
+            bar=progress_bar,
             max_steps=args.max_step,
             save=saves,
             epochs=args.train_epochs,

@@ -58,6 +58,7 @@ def main() -> None:
     left_out = support.left_out(toolkit.version, toolkit.stack_name, toolkit.experiments)
     make.check_protocol(args.protocol, toolkit)
     entry = make_entry(args, toolkit, workspace)
+    print(f"trying the tracker with vot-toolkit; a start or a frame may take {args.timeout} s", file=sys.stderr)
     if args.add:
         seconds = make.add_to_workspace(workspace, toolkit, entry)
     else:

@@ -31,6 +31,7 @@ from pysot.tracker.torch_network import TorchNetwork
 from pysot.tracker.tracker_builder import TRACKERS, track_settings
 from pysot.utils.device import one_thread
 from pysot.utils.files import check_folder, file_hash, publish_folder, write_json
+from pysot.utils.progress import Bar
 
 _SEQUENCE_FRAMES = 40  # of the generated sequence
 _PAIRS = 36  # of crops, for int8
@@ -69,7 +70,7 @@ def export_tracker(
     output: Path,
     options: ExportOptions,
     dataset: Dataset | None,
-    bar: Any,
+    bar: Bar,
     data_path: str | None = None,
 ) -> Verification:
     """Write the export of a network with the weights of `snapshot` to a folder, and verify it; return the differences.
@@ -103,13 +104,13 @@ def write_package(
     snapshot: Path,
     folder: Path,
     options: ExportOptions,
-    bar: Any,
+    bar: Bar,
     data_path: str | None = None,
 ) -> Quantised | None:
     """Write graphs and tracker.json to a folder, unverified; return what was quantised for int8."""
-    pairs = calibration_pairs(cfg, data_path) if options.precision == "int8" else []
+    pairs = calibration_pairs(cfg, data_path, bar) if options.precision == "int8" else []
     kind, settings = TRACKERS[cfg.TRACK.TYPE], dataclasses.replace(track_settings(cfg), mask_output=False)
-    graphs = write_graphs(model, settings, kind.long_term, kind.masks, options, folder)
+    graphs = write_graphs(model, settings, kind.long_term, kind.masks, options, folder, bar)
     weights = {"file": snapshot.name, "sha256": file_hash(snapshot)}
     package = Package(folder, cfg.TRACK.TYPE, kind.long_term, kind.masks, settings, graphs, _describe(options), weights)
     quantised = None
@@ -119,14 +120,14 @@ def write_package(
     return quantised
 
 
-def calibration_pairs(cfg: CfgNode, data_path: str | None) -> list[Pair]:
+def calibration_pairs(cfg: CfgNode, data_path: str | None, bar: Bar) -> list[Pair]:
     """Return pairs of crops of the training sets of a config, in the sizes of the tracker.
 
     Raises FileNotFoundError and ValueError as `build_dataset`.
     """
     items = build_dataset(cfg, seed=0, data_path=data_path)
     pairs = []
-    for position in range(min(_PAIRS, len(items))):
+    for position in bar(range(min(_PAIRS, len(items))), description="pairs to calibrate on"):
         item = items[(0, position)]
         crops = [item[name].transpose(1, 2, 0) for name in ("template", "search")]
         sides = cfg.TRACK.EXEMPLAR_SIZE, cfg.TRACK.INSTANCE_SIZE
@@ -173,7 +174,7 @@ def _describe(options: ExportOptions) -> dict[str, Any]:
     return {**form, "versions": versions}
 
 
-def verify(model: SiamRPN, package: Package, dataset: Dataset | None, bar: Any) -> Verification:
+def verify(model: SiamRPN, package: Package, dataset: Dataset | None, bar: Bar) -> Verification:
     """Compare an export with a network of torch, each with one thread, see `verification`."""
     networks: list[Network] = [
         TorchNetwork(model, masks=package.masks),

@@ -30,6 +30,7 @@ from pysot.models.siamrpn import SiamRPN
 from pysot.tracker.half_precision import convert_layers
 from pysot.tracker.settings import TrackSettings
 from pysot.utils.files import file_hash, write_bytes
+from pysot.utils.progress import Bar, no_bar
 
 OPSETS = range(14, 21)  # HardSwish exists since 14; the exporter writes at most 20
 AUTO = "auto"
@@ -69,7 +70,13 @@ class ExportOptions:
 
 
 def write_graphs(
-    model: SiamRPN, settings: TrackSettings, long_term: bool, masks: bool, options: ExportOptions, folder: Path
+    model: SiamRPN,
+    settings: TrackSettings,
+    long_term: bool,
+    masks: bool,
+    options: ExportOptions,
+    folder: Path,
+    bar: Bar = no_bar,
 ) -> dict[str, GraphFacts]:
     """Write <name>.onnx for each graph of a tracker to a folder; return their facts.
 
@@ -87,7 +94,7 @@ def write_graphs(
     sides = {"track": settings.instance_size, "track_lost": settings.lost_instance_size}
     facts = {}
     module: nn.Module
-    for name in graph_names(long_term, masks):
+    for name in bar(graph_names(long_term, masks), description="graphs"):
         if name == "template":
             module, inputs, ins, outs = _TemplateGraph(network, masks), [template], [CROP], names
         elif name == "refine":

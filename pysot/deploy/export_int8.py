@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -31,6 +30,7 @@ from pysot.deploy.engine import CROP, Session, as_images
 from pysot.deploy.export_graphs import graph_facts
 from pysot.deploy.onnxruntime_engine import open_onnxruntime
 from pysot.deploy.package import GraphFacts, Package
+from pysot.utils.progress import Bar
 
 PERCENTILE = 99.999  # of the values of a tensor, which are represented
 _BLOCKS = 10  # of consecutive convolutions
@@ -60,7 +60,7 @@ class Quantised:
 Pair = tuple[np.ndarray, np.ndarray]  # template and search crop, uint8 (1, H, H, 3)
 
 
-def quantise(package: Package, pairs: Sequence[Pair], bar: Any) -> tuple[dict[str, GraphFacts], Quantised]:
+def quantise(package: Package, pairs: Sequence[Pair], bar: Bar) -> tuple[dict[str, GraphFacts], Quantised]:
     """Replace the graphs of search crops in a package by quantised ones; return the facts, and what was quantised.
 
     The last of the pairs of crops are for the comparison, the others for the calibration. A graph that takes several
@@ -86,7 +86,7 @@ def quantise(package: Package, pairs: Sequence[Pair], bar: Any) -> tuple[dict[st
 
 
 def _choose(
-    path: Path, facts: GraphFacts, tested: Sequence[list[np.ndarray]], ranges: Path, written: Path, bar: Any
+    path: Path, facts: GraphFacts, tested: Sequence[list[np.ndarray]], ranges: Path, written: Path, bar: Bar
 ) -> tuple[Quantised, list[str]]:
     """Measure the blocks of a graph; return what was found, and the names of the nodes to quantise."""
     session, blocks = _open(path, facts), _blocks(path)
@@ -149,7 +149,7 @@ class _Reader(CalibrationDataReader):
         return next(self._feeds, None)
 
 
-def _calibrate(path: Path, facts: GraphFacts, examples: Sequence[list[np.ndarray]], ranges: Path, bar: Any) -> None:
+def _calibrate(path: Path, facts: GraphFacts, examples: Sequence[list[np.ndarray]], ranges: Path, bar: Bar) -> None:
     """Write the ranges of all tensors of a graph."""
     calibrator = create_calibrator(
         path,

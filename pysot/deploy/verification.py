@@ -24,10 +24,10 @@ from pysot.tracker.network import Network
 from pysot.tracker.one_target import MaskTracker, OneTargetTracker
 from pysot.utils.bbox import IoU, init_box_from_region
 from pysot.utils.image import crop_square, mean_colour, read_image
+from pysot.utils.progress import Bar
 
 RELATIVE, PIXELS = 1e-3, 0.05
 _CROPS = 8  # search crops of the comparison of outputs
-Bar = Callable[..., Any]  # as tools/_cli.py:progress_bar
 
 
 @dataclass(frozen=True)

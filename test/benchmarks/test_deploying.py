@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-import _cli
 from helpers import TINY, experiment, moving_square
 from pysot.benchmarks import deploying, exports
 from pysot.benchmarks.case_builder import read_case
@@ -15,6 +14,7 @@ from pysot.benchmarks.job import Job
 from pysot.benchmarks.tracking_ways import Way
 from pysot.deploy import engines
 from pysot.utils.distributed import Rank
+from pysot.utils.progress import progress_bar
 
 CONFIG = experiment("quickstart")
 
@@ -28,7 +28,7 @@ def job(tmp_path):
         torch.device("cpu"),
         Rank(),
         lambda rank, device: 0,
-        _cli.progress_bar,
+        progress_bar,
         steps=2,
         repeats=2,
         batches=(1, 3),
@@ -72,7 +72,7 @@ def test_a_card_is_refused(job):
 def test_missing_packages(job, tmp_path, monkeypatch):
     monkeypatch.setattr(exports, "_PACKAGES", ("json", "no_such_package"))
     with pytest.raises(ImportError, match="exports need the packages no_such_package: pip install no_such_package"):
-        write_export(None, job.case.cfg, tmp_path / "exported", _cli.progress_bar)
+        write_export(None, job.case.cfg, tmp_path / "exported", progress_bar)
 
 
 def test_bf16_is_a_precision_of_torch_and_openvino(job):

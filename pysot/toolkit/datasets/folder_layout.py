@@ -14,6 +14,7 @@ from pysot.toolkit.datasets.sequence import Sequence
 from pysot.utils.names import image_paths
 from pysot.utils.numbers import number_lines
 from pysot.utils.otb import drop_empty_files, pair_images_with_lines
+from pysot.utils.progress import Bar, no_bar
 
 TRUTH = ("groundtruth_rect*.txt", "groundtruth.txt")
 LASOT_ABSENT = ("full_occlusion.txt", "out_of_view.txt")  # 1 in either file: a frame without the target
@@ -25,11 +26,11 @@ def sequence_folders(folder: Path, deep: bool) -> list[Path]:
     return sorted({path.parent for level in levels for name in TRUTH for path in folder.glob(f"{level}/{name}")})
 
 
-def read_folder_layout(folders: list[Path], problems: list[str]) -> list[Sequence]:
+def read_folder_layout(folders: list[Path], problems: list[str], bar: Bar = no_bar) -> list[Sequence]:
     """Read the sequences of folders with ground truth. Errors are appended to `problems`."""
     sequences = []
     origins: dict[str, Path] = {}  # by the name of the sequence
-    for video in folders:
+    for video in bar(folders):
         for path in drop_empty_files(path for pattern in TRUTH for path in video.glob(pattern)):
             target = re.search(r"\.(\d+)\.txt$", path.name)
             name = f"{video.name}-{target[1]}" if target else video.name

@@ -11,9 +11,12 @@ from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.datasets.settings import VOT_TAGS, is_got_10k, protocol_of
 from pysot.utils.files import read_json
 from pysot.utils.image import image_size
+from pysot.utils.progress import Bar
 
 
-def read_json_layout(name: str, path: Path, folders: list[Path], problems: list[str]) -> tuple[str, list[Sequence]]:
+def read_json_layout(
+    name: str, path: Path, folders: list[Path], problems: list[str], bar: Bar
+) -> tuple[str, list[Sequence]]:
     """Read the protocol and the sequences of the set `name` from the JSON at `path`.
 
     Frames are below the first of `folders` that has them. Errors are appended to `problems`. Sequences of one-pass sets
@@ -30,7 +33,7 @@ def read_json_layout(name: str, path: Path, folders: list[Path], problems: list[
     protocol = protocol_of(name, has_tags, has_anchors)
     folder = _frame_folder(meta, folders)
     sequences = []
-    for video_name, video in meta.items():
+    for video_name, video in bar(meta.items()):
         try:
             sequences.append(_sequence(video_name, video, folder, protocol, is_got_10k(name)))
         except (ValueError, TypeError, OverflowError, OSError) as error:

@@ -1,5 +1,6 @@
 """Find a data set below a folder and read it from its JSON or from its folders."""
 
+import functools
 import logging
 import os
 from pathlib import Path
@@ -22,6 +23,7 @@ from pysot.toolkit.datasets.settings import (
 from pysot.toolkit.datasets.subsets import EXCLUDED, SEQUENCE_COUNTS, SPLIT_FOLDERS, SUBSET_OF, SUBSETS
 from pysot.toolkit.datasets.vot_layout import read_vot_layout
 from pysot.utils.numbers import listed_names
+from pysot.utils.progress import Bar, no_bar
 
 logger = logging.getLogger(__name__)
 
@@ -53,30 +55,30 @@ def split_dataset_path(name: str) -> tuple[str, Path | None]:
     return (path.stem, path.parent) if path.suffix == ".json" else (path.name, path)
 
 
-def load_dataset(name: str, root: str | os.PathLike) -> Dataset:
+def load_dataset(name: str, root: str | os.PathLike, bar: Bar = no_bar) -> Dataset:
     """Read data set `name` from `root`: the folder with its JSON, the parent of that folder, or the set's own folder.
 
     No image is opened if the sizes are in the JSON; else the header of each first frame is read, and of sets with masks
-    of objects (see `objects_layout`) the masks that trackers start on. Raises
+    of objects (see `objects_layout`) the masks that trackers start on. `bar` shows the sequences. Raises
     FileNotFoundError if no data set is found, ValueError with all problems of the layout, both with the expected tree.
     """
-    root = Path(root)
+    root, bar = Path(root), functools.partial(bar, description=f"reading {name}")
     json_path = _json_path(name, root)
     folder = _raw_folder(name, root)
     if is_object_set(name) or (json_path is None and folder is None and find_objects_root(name, root)):
-        return read_object_set(name, root)
+        return read_object_set(name, root, bar)
     problems: list[str] = []
     if json_path is not None:
         frame_folders = [root / name, root, json_path.parent / name, json_path.parent]
-        protocol, sequences = read_json_layout(name, json_path, frame_folders, problems)
+        protocol, sequences = read_json_layout(name, json_path, frame_folders, problems, bar)
         sequences = sequences if json_path.stem == name else _select(name, sequences, problems)
     elif folder is not None and not is_one_pass(name):
-        sequences = read_vot_layout(folder, problems)
+        sequences = read_vot_layout(folder, problems, bar)
         protocol = _raw_protocol(name, sequences)
     else:
         protocol = "one pass"
         folder = root / name if (root / name).is_dir() else root
-        sequences = _one_pass_sequences(name, root, problems)
+        sequences = _one_pass_sequences(name, root, problems, bar)
     source = json_path or folder
     if problems:
         raise ValueError(_problems_text(name, root, source, problems))
@@ -132,7 +134,7 @@ def _remarks(name: str, sequences: list[Sequence]) -> tuple[str, ...]:
     return tuple(remarks)
 
 
-def _one_pass_sequences(name: str, root: Path, problems: list[str]) -> list[Sequence]:
+def _one_pass_sequences(name: str, root: Path, problems: list[str], bar: Bar) -> list[Sequence]:
     """Read sequences from the set's published layout, else from folders of sequences."""
     parents = [root / name, root]
     if name.lower() in SUBSET_OF:
@@ -141,7 +143,7 @@ def _one_pass_sequences(name: str, root: Path, problems: list[str]) -> list[Sequ
     set_folders = [parent / split for parent in parents for split in splits if (parent / split).is_dir()]
     native = native_files(name, set_folders)
     if native:
-        return read_native_layout(*native, problems)
+        return read_native_layout(*native, problems, bar)
     folders: list[Path] = []
     set_folder = root
     for set_folder in set_folders:
@@ -162,7 +164,7 @@ def _one_pass_sequences(name: str, root: Path, problems: list[str]) -> list[Sequ
             f"{name}: listed in testing_set.txt, but there is no such folder"
             for name in sorted({*listed} - {folder.name for folder in folders})
         ]
-    return _select(name, read_folder_layout(folders, problems), problems)
+    return _select(name, read_folder_layout(folders, problems, bar), problems)
 
 
 def _select(name: str, sequences: list[Sequence], problems: list[str]) -> list[Sequence]:

@@ -14,6 +14,7 @@ from pysot.toolkit.datasets.sequence import Sequence
 from pysot.toolkit.datasets.subsets import UAV123_STARTS
 from pysot.utils.names import image_paths, images_for_lines
 from pysot.utils.numbers import number_lines, parse_lines
+from pysot.utils.progress import Bar
 
 NFS_STEP = 8  # lines of the 240 Hz ground truth per frame at 30 Hz
 
@@ -124,10 +125,10 @@ def native_files(name: str, roots: list[Path]) -> tuple[Layout, list[Path]] | No
     return None
 
 
-def read_native_layout(layout: Layout, files: list[Path], problems: list[str]) -> list[Sequence]:
+def read_native_layout(layout: Layout, files: list[Path], problems: list[str], bar: Bar) -> list[Sequence]:
     """Read the sequences of ground-truth files. Errors are appended to `problems`."""
     sequences = []
-    for path in files:
+    for path in bar(files):
         name = layout.name(path)
         try:
             sequences.append(_sequence(layout, name, path))

@@ -20,6 +20,7 @@ from pysot.utils.image import image_size
 from pysot.utils.label_images import is_black_and_white
 from pysot.utils.names import image_paths, list_images
 from pysot.utils.numbers import listed_names
+from pysot.utils.progress import Bar
 
 logger = logging.getLogger(__name__)
 _FOLDERS = ("JPEGImages", "Annotations")
@@ -87,7 +88,7 @@ def find_objects_root(name: str, root: Path) -> Path | None:
     return next((folder for folder in folders if all((folder / sub).is_dir() for sub in needed)), None)
 
 
-def read_object_set(name: str, root: Path) -> Dataset:
+def read_object_set(name: str, root: Path, bar: Bar) -> Dataset:
     """Read a set of object masks; of each sequence, the label images that trackers start on are opened.
 
     A sequence or an object that cannot be used is left out, which is logged and a remark of the set. Raises
@@ -99,7 +100,7 @@ def read_object_set(name: str, root: Path) -> Dataset:
         raise FileNotFoundError(f"no data set {name} in {root}; {_tree(name, root, part)}")
     remarks: list[str] = []
     sequences = []
-    for video in _listed_sequences(name, folder, part):
+    for video in bar(_listed_sequences(name, folder, part)):
         try:
             sequences.append(_read_sequence(video, folder, part, remarks))
         except (ValueError, OSError) as error:

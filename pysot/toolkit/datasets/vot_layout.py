@@ -12,15 +12,16 @@ from pysot.utils.image import image_size
 from pysot.utils.masks import region_lines
 from pysot.utils.names import image_paths
 from pysot.utils.numbers import listed_names, number_lines
+from pysot.utils.progress import Bar
 
 
-def read_vot_layout(folder: Path, problems: list[str]) -> list[Sequence]:
+def read_vot_layout(folder: Path, problems: list[str], bar: Bar) -> list[Sequence]:
     """Read the sequences of a raw VOT folder. Errors are appended to `problems`."""
     names = listed_names(folder / "list.txt")
     if not names:
         problems.append("list.txt is empty")
     sequences = []
-    for name in names:
+    for name in bar(names):
         try:
             sequences.append(_sequence(name, folder / name))
         except (ValueError, OSError) as error:

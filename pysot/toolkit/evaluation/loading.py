@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
+from pysot.utils.progress import Bar, no_bar
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,16 @@ class LoadedResults:
     coverage: str = ""
 
 
-def load_results(dataset: Dataset, load: Callable[[Sequence], object], partial: bool = False) -> LoadedResults:
-    """Load the results of every video.
+def load_results(
+    dataset: Dataset, load: Callable[[Sequence], object], partial: bool = False, bar: Bar = no_bar
+) -> LoadedResults:
+    """Load the results of every video, which `bar` shows.
 
     A ValueError or OSError of `load` is a problem of the tracker; with `partial`, it is a note, and the video is left
     out.
     """
     results, problems = {}, []
-    for sequence in dataset.sequences:
+    for sequence in bar(dataset.sequences):
         try:
             results[sequence.name] = load(sequence)
         except (ValueError, OSError) as error:

@@ -8,8 +8,6 @@ from collections.abc import Sequence as Listing
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from pysot.toolkit.datasets.load import load_dataset, split_dataset_path
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
 from pysot.toolkit.experiments.runner import frames_to_track, run_dataset
@@ -19,6 +17,7 @@ from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.results.paths import tracker_dirs
 from pysot.toolkit.results.trajectory import Trajectory
 from pysot.utils.files import find_path
+from pysot.utils.progress import brief_bar, progress_bar
 
 PathLike = str | os.PathLike[str]
 
@@ -51,7 +50,7 @@ def run(
     chosen = _open(dataset, root, videos)
     folder = Path(results) / chosen.name / (name or type(tracker).__name__)
     frames = {sequence.name: frames_to_track(chosen, sequence, folder, experiment) for sequence in chosen.sequences}
-    with tqdm(total=sum(frames.values()), desc=f"{chosen.name}, {folder.name}", disable=None) as bar:
+    with progress_bar(None, total=sum(frames.values()), description=f"{chosen.name}, {folder.name}") as bar:
 
         def on_sequence(sequence: Sequence, state: str, trajectory: Trajectory | None) -> None:
             if state == "kept":
@@ -87,7 +86,7 @@ def report(
     protocol = find_protocol(chosen, experiment)
     prefixes = [names] if isinstance(names, str) else list(names)
     folders = tracker_dirs(results, chosen.name, prefixes, [protocol.experiment, *protocol.sources])
-    return score_trackers(chosen, folders, experiment=experiment)
+    return score_trackers(chosen, folders, bar=brief_bar, experiment=experiment)
 
 
 def _check_tracker(tracker: object) -> None:
@@ -107,5 +106,6 @@ def _open(dataset: str | Dataset, root: PathLike, videos: Listing[str]) -> Datas
     """Return a data set by its name, its path, or as it is, with some of its sequences if any are named."""
     if isinstance(dataset, str):
         name, folder = split_dataset_path(dataset)
-        dataset = load_dataset(name, folder or find_path(root, "root", "It is the folder that holds the data sets"))
+        folder = folder or find_path(root, "root", "It is the folder that holds the data sets")
+        dataset = load_dataset(name, folder, brief_bar)
     return dataset.only(videos) if videos else dataset

@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,20 +11,22 @@ from pysot.toolkit.evaluation.loading import load_results
 from pysot.toolkit.protocol import Protocol, Scores, TrackerScore, mode_of
 from pysot.toolkit.protocols import find_protocol
 from pysot.utils.processes import map_in_processes
+from pysot.utils.progress import Bar, no_bar
 
 
 def score_trackers(
     dataset: Dataset,
     tracker_dirs: Sequence[str | os.PathLike],
     workers: int = 1,
-    on_done: Callable[[str], None] | None = None,
+    bar: Bar = no_bar,
     experiment: str | None = None,
     mode: str = "pysot",
     partial: bool = False,
     with_timelines: bool = False,
 ) -> Scores:
-    """Score all folders, in `workers` processes if more than one; on_done(name) is called after each tracker.
+    """Score all folders, in `workers` processes if more than one.
 
+    `bar` shows the trackers if there are several, and in one process the sequences of each.
     `experiment` is one of the set's, by default its default one. `mode` is "pysot", "official" (or "vot") or "both";
     the last two add the scores of the set's own toolkit where they differ. `partial`: trackers are scored on the videos
     they have usable results for. `with_timelines`: the scores include the trackers' timelines on each sequence, for
@@ -33,12 +35,11 @@ def score_trackers(
     mode, protocol = mode_of(mode), find_protocol(dataset, experiment)
     if workers < 1:
         raise ValueError(f"needs at least one worker process, got {workers}")
-    score_one, scores = functools.partial(_score, protocol, dataset, mode, partial, with_timelines), []
-    for score in map_in_processes(score_one, tracker_dirs, min(workers, len(tracker_dirs))):
-        scores.append(score)
-        if on_done:
-            on_done(score.name)
-    return Scores(dataset, protocol, scores)
+    count = len(tracker_dirs)
+    inner = bar if min(workers, count) <= 1 else no_bar  # a bar cannot be sent to processes
+    score_one = functools.partial(_score, protocol, dataset, mode, partial, with_timelines, inner)
+    scores = map_in_processes(score_one, tracker_dirs, min(workers, count))
+    return Scores(dataset, protocol, list(bar(scores, total=count, description="trackers") if count > 1 else scores))
 
 
 def evaluate_tracker(
@@ -56,12 +57,21 @@ def evaluate_tracker(
 
 
 def _score(
-    protocol: Protocol, dataset: Dataset, mode: str, partial: bool, with_timelines: bool, tracker_dir: str | os.PathLike
+    protocol: Protocol,
+    dataset: Dataset,
+    mode: str,
+    partial: bool,
+    with_timelines: bool,
+    bar: Bar,
+    tracker_dir: str | os.PathLike,
 ) -> TrackerScore:
     name = Path(os.path.abspath(tracker_dir)).name
     load_notes: list[str] = []
     loaded = load_results(
-        dataset, lambda sequence: protocol.load(dataset, sequence, Path(tracker_dir), load_notes), partial
+        dataset,
+        lambda sequence: protocol.load(dataset, sequence, Path(tracker_dir), load_notes),
+        partial,
+        functools.partial(bar, description=name),
     )
     if loaded.problems:
         return protocol.score_class(name=name, problems=loaded.problems)

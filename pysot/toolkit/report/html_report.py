@@ -10,7 +10,6 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from pysot.toolkit.report.page_parts import PageReport
 from pysot.toolkit.report.score_plots import plots_of
 from pysot.toolkit.report.sequence_parts import sequence_part
 from pysot.utils.files import atomic_write, publish_folder
+from pysot.utils.progress import Bar, no_bar
 
 _FILES = (".html", ".htm")  # suffixes of a report in one file
 _MAX_FRAMES = 40  # of a sequence that can be played in a report in one file
@@ -54,23 +54,23 @@ def write_report(
     path: str | os.PathLike,
     scores: Scores,
     settings: dict[str, str],
-    progress: Callable = iter,
+    bar: Bar = no_bar,
     official: bool = False,
 ) -> Path:
     """Write the report about scores with timelines. Returns its path.
 
     A path that ends with .html is one file, another one a folder, which replaces the report that is there.
-    `settings` are listed at its end; `progress` wraps the sequences; the plots of `official` scores are in the official
+    `settings` are listed at its end; `bar` shows the sequences; the plots of `official` scores are in the official
     arithmetic. Raises OSError as `atomic_write`, as `check_report`, and ValueError if no tracker was scored.
     """
     if not scores.scored:
         raise ValueError("nothing to report: no tracker could be scored")
     path = Path(path)
     chosen = [sequence for sequence in scores.dataset.sequences if scores.timelines(sequence.name)]
-    keys = _keys([sequence.name for sequence in chosen])
+    keys, shown = _keys([sequence.name for sequence in chosen]), bar(chosen, description="report")
     if not is_folder(path):
         report = _report(scores, settings, official, {name: f"#{key}" for name, key in keys.items()})
-        parts = (sequence_part(scores, each, keys[each.name], _MAX_FRAMES) for each in progress(chosen))
+        parts = (sequence_part(scores, each, keys[each.name], _MAX_FRAMES) for each in shown)
         with atomic_write(path) as stream:
             stream.writelines(render_page.single_page(report, parts))
         return path
@@ -81,7 +81,7 @@ def write_report(
         links = {name: f"{render_page.PAGES}/{key}.html" for name, key in keys.items()}
         report = _report(scores, settings, official, links)
         writer = render_page.FolderWriter(part, path.resolve(), report)
-        for sequence in progress(chosen):
+        for sequence in shown:
             writer.write(sequence_part(scores, sequence, keys[sequence.name], None))
         part.chmod(0o755)
         _replace_folder(part, path)

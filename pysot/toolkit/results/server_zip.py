@@ -2,7 +2,7 @@
 
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from pysot.toolkit.datasets.sequence import Dataset, Sequence
@@ -13,12 +13,11 @@ from pysot.toolkit.results.lines import ResultError, read_lines
 from pysot.toolkit.results.paths import find_ope_runs, is_nested
 from pysot.utils.files import atomic_write
 from pysot.utils.label_images import encode_label_image
+from pysot.utils.progress import Bar, no_bar
 
 
-def zip_results(
-    tracker_dir: str | os.PathLike, dataset: Dataset, path: str | os.PathLike, progress: Callable = iter
-) -> Path:
-    """Pack the results of all sequences, which `progress` wraps. Returns the path of the zip.
+def zip_results(tracker_dir: str | os.PathLike, dataset: Dataset, path: str | os.PathLike, bar: Bar = no_bar) -> Path:
+    """Pack the results of all sequences, which `bar` shows. Returns the path of the zip.
 
     The zip has <video>.txt (TrackingNet, LaSOT), or <video>/<video>_001.txt, _002.txt, ... and <video>_time.txt with
     one column per repetition (GOT-10k), or the label images <video>/<frame>.png (DAVIS) and
@@ -27,7 +26,7 @@ def zip_results(
     """
     members = _label_members if dataset.protocol == "objects" else _members
     with atomic_write(path, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for sequence in progress(dataset.sequences):
+        for sequence in bar(dataset.sequences, description="packing"):
             for name, content in members(tracker_dir, dataset, sequence):
                 archive.writestr(name, content)
     return Path(path)
@@ -79,7 +78,7 @@ def missing_results(tracker_dir: str | os.PathLike, dataset: Dataset) -> list[st
 
 
 def zip_if_complete(
-    tracker_dir: str | os.PathLike, dataset: Dataset, path: str | os.PathLike, progress: Callable = iter
+    tracker_dir: str | os.PathLike, dataset: Dataset, path: str | os.PathLike, bar: Bar = no_bar
 ) -> str:
     """Pack the results of a set that its server scores, if none is missing. Returns a sentence for the user.
 
@@ -92,7 +91,7 @@ def zip_if_complete(
             f"{dataset.name} is scored by its server, and there is nothing to send yet: {len(missing)} of "
             f"{len(dataset)} videos have no result ({', '.join(missing[:3])}{more})"
         )
-    packed = zip_results(tracker_dir, dataset, path, progress)
+    packed = zip_results(tracker_dir, dataset, path, bar)
     note = incomplete_note(dataset)
     return f"packed {packed}{note}" if note else f"{dataset.name} is scored by its server: send it {packed}"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from toolkit_data import box_sequence, make_sequence, save_baseline, trajectory
+from toolkit_data import SeenBar, box_sequence, make_sequence, save_baseline, trajectory
 
 from helpers import ROOT
 from pysot.toolkit.datasets.sequence import Dataset, VotSettings
@@ -176,15 +176,17 @@ def supervised(folder: Path, names=("good", "bad"), sequences=("a", "b"), repeti
 
 def test_all_figures_of_a_supervised_set(tmp_path):
     dataset, folders, scores = supervised(tmp_path, sequences=("a.b", "c d"))
-    seen = []
-    written = write_figures(tmp_path / "out", scores, "svg", lambda items: seen.extend(items) or items)
+    bar = SeenBar()
+    written = write_figures(tmp_path / "out", scores, "svg", bar)
     assert [path.name for path in written] == [
         "SET_scores.svg",
         "SET_expected_overlap.svg",
         "SET_attributes.svg",
         "SET_timelines",
     ]
-    assert sorted(path.name for path in written[-1].iterdir()) == ["a.b.svg", "c d.svg"] and seen == ["a.b", "c d"]
+    assert sorted(path.name for path in written[-1].iterdir()) == ["a.b.svg", "c d.svg"] and bar.taken == [
+        ("figures", 5)
+    ]
     assert f"bad [{scores.trackers[1].eao['all']:.3f}]" in texts(written[1]) and "occlusion" in texts(written[2])
     assert "bad [1 loss]" in texts(written[-1] / "a.b.svg")
     assert not {path.name for path in tmp_path.iterdir()} - {"out", "good", "bad"}

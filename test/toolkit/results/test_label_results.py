@@ -220,6 +220,8 @@ def test_the_zip_of_davis_has_a_folder_for_each_sequence(dataset, tmp_path):
     for sequence in dataset.sequences:
         save_result(sequence, tmp_path / "m")
     seen = []
-    path = zip_results(tmp_path / "m", dataset, tmp_path / "m.zip", lambda sequences: seen.extend(sequences) or seen)
+    path = zip_results(
+        tmp_path / "m", dataset, tmp_path / "m.zip", lambda sequences, description: seen.extend(sequences) or seen
+    )
     names = zipfile.ZipFile(path).namelist()
     assert len(seen) == 2 and len(names) == 16 and names[0] == "alpha/00000.png" and names[-1] == "beta/00007.png"
