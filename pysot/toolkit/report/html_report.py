@@ -4,6 +4,7 @@ It is one file, or a folder with a page for each sequence and its pictures as fi
 elsewhere; in a folder, the frames to play stay where the data set is.
 """
 
+import logging
 import os
 import platform
 import re
@@ -26,8 +27,12 @@ from pysot.toolkit.report.sequence_parts import sequence_part
 from pysot.utils.files import atomic_write, publish_folder
 from pysot.utils.progress import Bar, no_bar
 
+logger = logging.getLogger(__name__)
+
 _FILES = (".html", ".htm")  # suffixes of a report in one file
-_MAX_FRAMES = 40  # of a sequence that can be played in a report in one file
+# that can be played in a report in one file: of a sequence, and of all
+_MAX_FRAMES, _MOST_FRAMES = 40, 2000
+_HEAVY = 30_000_000  # bytes of one file that a browser takes seconds to load
 _SENTENCES = 3  # shown of the remarks on a tracker
 
 
@@ -70,9 +75,13 @@ def write_report(
     keys, shown = _keys([sequence.name for sequence in chosen]), bar(chosen, description="report")
     if not is_folder(path):
         report = _report(scores, settings, official, {name: f"#{key}" for name, key in keys.items()})
-        parts = (sequence_part(scores, each, keys[each.name], _MAX_FRAMES) for each in shown)
+        frames = max(1, min(_MAX_FRAMES, _MOST_FRAMES // len(chosen)))
+        parts = (sequence_part(scores, each, keys[each.name], frames) for each in shown)
         with atomic_write(path) as stream:
             stream.writelines(render_page.single_page(report, parts))
+        if path.stat().st_size > _HEAVY:
+            text = "%s has %d MB, which a browser takes seconds to load; a folder, --report %s, has light pages"
+            logger.warning(text, path, path.stat().st_size // 10**6, f"{path.with_suffix('')}/")
         return path
     check_report(path)
     path.parent.mkdir(parents=True, exist_ok=True)

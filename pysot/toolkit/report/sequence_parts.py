@@ -20,6 +20,7 @@ from pysot.utils.visualize import TRUTH, draw_label, draw_outline, draw_region
 STRIP_OFFSETS = (-8, -4, 0, 4)  # frames of a strip, relative to the loss
 # Per sequence and tracker. VOT's sequences have fewer losses, long one-pass sequences may have hundreds.
 MAX_STRIPS = 10
+MOST_STRIPS = 60  # of a sequence, shared by the trackers; the best ones come first
 MAX_LABEL_FRAMES = 40  # of a sequence with masks of objects that can be played
 TRUTH_PLACE = -1  # of the ground truth among the outlines of a player
 
@@ -31,7 +32,13 @@ def sequence_part(scores: Scores, sequence: Sequence, key: str, most_frames: int
     """
     timelines = scores.timelines(sequence.name)
     places = {score.name: place for place, score in enumerate(scores.scored)}
-    strips = [strip for name in timelines for strip in _strips(sequence, timelines, places, name)]
+    most = max(1, min(MAX_STRIPS, MOST_STRIPS // len(timelines)))
+    shown = list(timelines)[:MOST_STRIPS]
+    strips = [strip for name in shown for strip in _strips(sequence, timelines, places, name, most)]
+    if strips and len(shown) < len(timelines):
+        strips.append(
+            Strip(note=f"The losses of the other {len(timelines) - len(shown)} trackers have no pictures here.")
+        )
     return SequencePart(
         key,
         sequence.name,
@@ -58,14 +65,16 @@ def _values(scores: Scores, name: str, places: Mapping[str, int]) -> PageTable:
     return page_table(name, ["tracker", *columns], rows)
 
 
-def _strips(sequence: Sequence, timelines: Mapping[str, Timeline], places: Mapping[str, int], name: str) -> list[Strip]:
-    """Return the strips of a tracker's losses, and a note on further losses; of masks, a strip of all frames first."""
+def _strips(
+    sequence: Sequence, timelines: Mapping[str, Timeline], places: Mapping[str, int], name: str, most: int
+) -> list[Strip]:
+    """Return `most` strips of a tracker's losses and a note on further ones; of masks, a strip of all frames first."""
     losses = timelines[name].losses
     strips = mask_strip(sequence, timelines[name], name) if sequence.labels else []
-    for loss in losses[:MAX_STRIPS]:
+    for loss in losses[:most]:
         strips += _strip(sequence, timelines, places, name, loss)
-    if strips and len(losses) > MAX_STRIPS:
-        strips.append(Strip(note=f"{len(losses) - MAX_STRIPS} more losses of {name} have no pictures here."))
+    if strips and len(losses) > most:
+        strips.append(Strip(note=f"{len(losses) - most} more losses of {name} have no pictures here."))
     return strips
 
 
