@@ -6,10 +6,13 @@ import argparse
 import functools
 import os
 import re
+import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+import _terminal
 
 _HELP_COLUMN = 30  # of the help pages: most options fit before it
 
@@ -20,7 +23,7 @@ def make_parser(description: str | None, examples: Sequence[str], remarks: str =
     The page ends with `remarks` and with the example commands, which go on in a second line where they are long.
     """
     lines = [" \\\n      ".join(_wrap(example)) for example in examples]
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         description=description,
         epilog=f"{remarks}examples:\n  " + "\n  ".join(lines),
         formatter_class=functools.partial(argparse.RawDescriptionHelpFormatter, max_help_position=_HELP_COLUMN),
@@ -34,6 +37,14 @@ def _wrap(command: str) -> list[str]:
     kept_together = re.sub(r"( --?[\w-]+) (?!-)", "\\1\0", command)
     lines = textwrap.wrap(kept_together, 92, break_on_hyphens=False, break_long_words=False)
     return [line.replace("\0", " ") for line in lines]
+
+
+class _Parser(argparse.ArgumentParser):
+    """Parser whose errors have the colour of errors."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(2, _terminal.painter(sys.stderr)(f"{self.prog}: error: {message}", "error") + "\n")
 
 
 class _NoColour(argparse.Action):

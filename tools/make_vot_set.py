@@ -4,7 +4,6 @@ Images are linked, not copied. tools/test.py --dataset NAME tracks the set; its 
 folder. A raw VOT folder needs no conversion: name it with --datasetdir.
 """
 
-import logging
 from collections import Counter
 from pathlib import Path
 
@@ -32,7 +31,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the set")
     _arguments.add_sequence_arguments(parser)
     args = parser.parse_args()
-    logging.basicConfig(format="%(message)s")
+    _cli.setup_logging(quiet=True)
     videos = RAW_SETS[args.layout].videos(args.root, "train", Counter(), args.only, args.excluded)
     names = export_vot(progress_bar(videos, description=args.layout), args.out)
     print(f"{args.out} has {len(names)} sequences: {', '.join(names)}")

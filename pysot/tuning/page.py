@@ -1,6 +1,5 @@
 """A page that shows a search: its history, the scores over the settings, and the best ones."""
 
-import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,17 +7,13 @@ import plotly.graph_objects as go
 from optuna import visualization
 from plotly.offline import get_plotlyjs
 
+from pysot.toolkit.report.render_page import STYLE, environment, read_template
 from pysot.tuning.search import Scored
 from pysot.tuning.study import Study
 from pysot.utils.files import atomic_write
 
 _BEST = 10  # settings in the table
 _MARGIN = {"l": 60, "r": 20, "t": 30, "b": 50}
-_STYLE = (
-    "body{font:16px system-ui,sans-serif;margin:2rem auto;max-width:1100px;padding:0 1rem;color:#222;background:#fff}"
-    "table{border-collapse:collapse}td,th{padding:.3rem .8rem;border-bottom:1px solid #ddd;text-align:right}"
-    "td:first-child,th:first-child{text-align:left}"
-)
 
 
 def write_page(path: Path, title: str, study: Study, measure: str, remark: str, scored: Sequence[Scored]) -> None:
@@ -27,18 +22,28 @@ def write_page(path: Path, title: str, study: Study, measure: str, remark: str, 
     `measure` is the name of the score that ranks the settings, `remark` says on which sequences; `scored` are the rows
     of the first table.
     """
-    parts = [f"<h1>{html.escape(title)}</h1>", f"<p>{html.escape(remark)}</p>", _scored_table(scored, measure)]
     counts = study.count()
-    parts.append(f"<p>{counts['finished']} settings finished, {counts['pruned']} were pruned.</p>")
-    for head, words, figure in _figures(study, measure):
-        parts.append(f"<h2>{head}</h2><p>{words}</p>{figure.to_html(full_html=False, include_plotlyjs=False)}")
-    parts.append(f"<h2>Best settings</h2>{_best_table(study, measure)}")
-    with atomic_write(path) as stream:
-        stream.write(
-            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-            f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
-            f"<script>{get_plotlyjs()}</script></head><body>{''.join(parts)}</body></html>"
+    figures = [
+        (head, words, figure.to_html(full_html=False, include_plotlyjs=False))
+        for head, words, figure in _figures(study, measure)
+    ]
+    text = (
+        environment()
+        .get_template("search.html")
+        .render(
+            title=title,
+            remark=remark,
+            style=read_template(STYLE),
+            plotly=get_plotlyjs(),
+            scored=_scored_rows(scored, measure),
+            finished=counts["finished"],
+            pruned=counts["pruned"],
+            figures=figures,
+            best=_best_rows(study, measure),
         )
+    )
+    with atomic_write(path) as stream:
+        stream.write(text)
 
 
 def _figures(study: Study, measure: str) -> list[tuple[str, str, go.Figure]]:
@@ -67,31 +72,22 @@ def _figures(study: Study, measure: str) -> list[tuple[str, str, go.Figure]]:
     return figures
 
 
-def _scored_table(scored: Sequence[Scored], measure: str) -> str:
-    """Return the table of the best setting and the config's own."""
+def _scored_rows(scored: Sequence[Scored], measure: str) -> list[list[str]]:
+    """Return the rows of the best setting and the config's own."""
     rows = [["setting", f"{measure}, tuned on", f"{measure}, kept aside"]]
     for each in scored:
         held_out = "" if each.held_out is None else f"{each.held_out:.3f}"
         rows.append([describe(each.values), f"{each.tuned:.3f}", held_out])
-    return _table(rows)
+    return rows
 
 
-def _best_table(study: Study, measure: str) -> str:
+def _best_rows(study: Study, measure: str) -> list[list[str]]:
     rows = [["setting", measure]]
     for trial in study.finished[:_BEST]:
         rows.append([describe(study.space.values(trial.params)), f"{trial.values[0]:.4f}"])
-    return _table(rows)
+    return rows
 
 
 def describe(values: Mapping[str, float]) -> str:
     """Return values of TRACK as text; none are those of the config."""
     return ", ".join(f"{key} {value:g}" for key, value in values.items()) or "the config's"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    """Return a table of HTML; the first row is its head."""
-    cells = [
-        "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row)
-        for row, tag in zip(rows, ["th", *["td"] * (len(rows) - 1)], strict=True)
-    ]
-    return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"

@@ -122,6 +122,16 @@ def test_warnings_and_errors(tmp_path):
     assert "\x1b" not in plain["stderr"]
 
 
+def test_an_error_of_the_arguments(command, tmp_path):
+    command = [*command, "--num", "none"]
+    status, texts = run_tool(command, tmp_path, "stderr")
+    assert status == 2 and texts["stderr"].startswith("usage: eval.py")
+    line = texts["stderr"].splitlines()[-1]
+    assert line.startswith(f"{RED}eval.py: error: argument --num/-n: ") and line.endswith("\x1b[0m")
+    status, plain = run_tool(command, tmp_path)
+    assert status == 2 and plain["stderr"] == re.sub(r"\x1b\[\d+m", "", texts["stderr"])
+
+
 def test_the_table_after_tracking(tmp_path):
     for seed, name in enumerate(("one", "two")):
         moving_square(tmp_path / "testing_dataset" / "VOT2016" / name)

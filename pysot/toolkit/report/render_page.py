@@ -33,15 +33,15 @@ _FILES = (
 def single_page(report: PageReport, parts: Iterable[SequencePart]) -> Iterator[str]:
     """Yield the text of a report in one page; the parts are made while it is written."""
     yield from (
-        _environment()
+        environment()
         .get_template(INDEX)
         .generate(
             report=report,
             sequences=parts,
             policy=_INLINE,
             files="",
-            style=_read(STYLE),
-            script=_read(SCRIPT),
+            style=read_template(STYLE),
+            script=read_template(SCRIPT),
             plotly=_plotly(),
             url_of_picture=lambda picture: _data_url(picture.jpeg),
             url_of_frame=_embedded_frame,
@@ -60,7 +60,7 @@ class FolderWriter:
         self._part, self._folder, self._report = part, folder, report
         for name in (PAGES, PICTURES):
             (part / name).mkdir()
-        for name, content in ((STYLE, _read(STYLE)), (SCRIPT, _read(SCRIPT)), (PLOTLY, _plotly())):
+        for name, content in ((STYLE, read_template(STYLE)), (SCRIPT, read_template(SCRIPT)), (PLOTLY, _plotly())):
             write_bytes(part / name, content.encode())
         self._write(INDEX, INDEX, files="./", sequences=(), url_of_picture=None, url_of_frame=None)
 
@@ -92,27 +92,28 @@ class FolderWriter:
         return quote(relative.replace(os.sep, "/"))
 
     def _write(self, template: str, name: str, **values: Any) -> None:
-        text = _environment().get_template(template).render(report=self._report, policy=_FILES, **values)
+        text = environment().get_template(template).render(report=self._report, policy=_FILES, **values)
         write_bytes(self._part / name, text.encode())
 
 
 @functools.cache
-def _environment() -> "Environment":
+def environment() -> "Environment":
+    """Return the templates, which escape all values. Raises ImportError without Jinja2."""
     try:
         import jinja2
     except ImportError:
         raise ImportError("a report needs Jinja2: pip install jinja2") from None
-    environment = jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["json"] = _json
-    environment.filters["multiply"] = lambda number, factor: number * factor
-    environment.globals.update(style_of=style_of, player_values=_player_values)
-    return environment
+    templates.filters["json"] = _json
+    templates.filters["multiply"] = lambda number, factor: number * factor
+    templates.globals.update(style_of=style_of, player_values=_player_values)
+    return templates
 
 
 def _json(value: object) -> Any:
@@ -149,7 +150,8 @@ def _data_url(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
-def _read(name: str) -> str:
+def read_template(name: str) -> str:
+    """Return the text of a template's file."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 

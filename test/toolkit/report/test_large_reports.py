@@ -27,7 +27,9 @@ def test_200_trackers(tmp_path):
     scores = score_trackers(dataset, [tmp_path / name for name in names], with_timelines=True)
     write_report(tmp_path / "report", scores, {})
     page = (tmp_path / "report" / "sequences" / "1-a.html").read_text()
-    assert page.count(" loses it at frame ") == 2 * 60 and page.count("2 more losses of t000 have no pictures here") == 1
+    assert (
+        page.count(" loses it at frame ") == 2 * 60 and page.count("2 more losses of t000 have no pictures here") == 1
+    )
     assert "The losses of the other 140 trackers have no pictures here." in page
     assert len([*(tmp_path / "report" / "pictures").iterdir()]) == 60 * 4
     index = (tmp_path / "report" / "index.html").read_text()
