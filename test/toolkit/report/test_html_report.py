@@ -243,3 +243,18 @@ def test_a_tracker_that_never_settles_has_no_dot(tmp_path):
     scores = score_trackers(dataset, [tmp_path / "good", tmp_path / "dead"], with_timelines=True)
     (dots, *_), *_ = (page_figures(plot) for plot in plots_of(scores, False))
     assert {trace["name"]: trace["y"] for trace in dots["data"]} == {"good": [1.0], "dead": [None]}
+
+
+@pytest.mark.parametrize("name", ["report.html", "report"])
+def test_scores_that_are_not_numbers_and_missing_attributes(tmp_path, name):
+    """Too short for EAO, no tag in one sequence, and none that both have."""
+    plain, tagged = box_sequence(40, name="a"), box_sequence(40, name="b", tags={"occlusion": [1]})
+    dataset = Dataset("SET", [plain, tagged], EAO_TAGS, VotSettings(50, 60, 55))
+    for sequence in dataset.sequences:
+        save_baseline(tmp_path / "m", sequence.name, trajectory(40, lost=[12]))
+    scores = score_trackers(dataset, [tmp_path / "m"], with_timelines=True)
+    assert np.isnan(scores.scored[0].rank_by)
+    path = write_report(tmp_path / name, scores, {})
+    page = own_part((path / "index.html" if path.is_dir() else path).read_text())
+    assert '<td data-value="nan">–</td><td data-value="1.0">1.000</td>' in re.sub(r"\s*\n\s*", "", page)
+    assert "NaN" not in page and ">nan<" not in page
