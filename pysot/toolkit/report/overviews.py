@@ -12,6 +12,7 @@ from pysot.toolkit.report.run_tables import ABOVE_ONE, HEADERS
 from pysot.toolkit.report.run_tables import DIFFERENCE as RUNS_DIFFERENCE
 from pysot.toolkit.report.score_types import scored_as
 from pysot.toolkit.report.summary import tag_values
+from pysot.toolkit.report.supervised_tables import eao_notes
 
 
 def supervised_overview(scores: Scores) -> list[PageTable]:
@@ -30,8 +31,9 @@ def supervised_overview(scores: Scores) -> list[PageTable]:
         if score.official:
             row += [score.official.eao, score.official.accuracy, score.official.robustness]
         rows.append(row)
+    notes = [*([f"{DIFFERENCE}."] if official else []), *(f"{note}." for note in eao_notes(scores))]
     return [
-        page_table("Ranking", head, rows, [f"{DIFFERENCE}."] if official else []),
+        page_table("Ranking", head, rows, notes),
         *_attributes(scores),
         *by_name("Accuracy by tag", accuracies),
         *by_name("Losses by tag", losses, count_cell),

@@ -136,13 +136,12 @@ def video_rows(scores: Scores, official: bool = False) -> Rows:
     return per_video(trackers, ("Acc", "LN"), (3, 1), lambda video: video)
 
 
+def eao_notes(scores: Scores) -> list[str]:
+    """Return a sentence on each tracker without EAO."""
+    reason = f"the tracked videos are shorter than the lengths that {scores.dataset.name} averages over"
+    return [f"{score.name} has no EAO: {reason}" for score in scores.scored if score.rank_by != score.rank_by]
+
+
 def _notes(scores: Scores, paint: Paint) -> str:
-    notes = notes_of(scores.trackers, paint)
-    for score in scores.scored:
-        if score.rank_by != score.rank_by:
-            note = (
-                f"Note: {score.name} has no EAO: the tracked videos are shorter than the lengths that "
-                f"{scores.dataset.name} averages over"
-            )
-            notes += f"\n{paint(note, 'warning')}"
-    return notes
+    notes = (paint(f"Note: {note}", "warning") for note in eao_notes(scores))
+    return "\n".join([notes_of(scores.trackers, paint), *notes])

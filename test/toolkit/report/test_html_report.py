@@ -257,4 +257,5 @@ def test_scores_that_are_not_numbers_and_missing_attributes(tmp_path, name):
     path = write_report(tmp_path / name, scores, {})
     page = own_part((path / "index.html" if path.is_dir() else path).read_text())
     assert '<td data-value="nan">–</td><td data-value="1.0">1.000</td>' in re.sub(r"\s*\n\s*", "", page)
+    assert "m has no EAO: the tracked videos are shorter than the lengths that SET averages over." in page
     assert not re.search(r"\bNaN\b|>nan<", page)
