@@ -1,6 +1,6 @@
 """Input and output of a benchmark of tools/benchmark.py."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import torch
 
 from pysot.benchmarks.case_builder import Case
 from pysot.utils.distributed import Rank
+from pysot.utils.progress import Bar, no_bar
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,7 @@ class Job:
     """Case, device and process that a benchmark measures, and its options; defaults are those of tools/benchmark.py.
 
     `claim_cores(rank, device)` binds this process to its cores and returns how many loader processes they can feed.
-    `progress(items, description=text)` yields the items and may show the progress; for deploy it also takes None and
-    `total`, as bars of `write_package`. A repetition has `steps` steps.
+    `progress` shows the repetitions; deploy needs one that also takes None, see `Bar`. A repetition has `steps` steps.
     Options of a single benchmark: `backbone` for train, `videos` for index, `raw` (set, root) for prepare, `results`
     (folder, data set, its folder) for eval, `sequences` and `trackers` for eval-many. For track, test, deploy
     and hp-search: the file of weights `snapshot` and `dataset` (name, folder), for the first three also the targets in
@@ -44,7 +44,7 @@ class Job:
     device: torch.device
     rank: Rank
     claim_cores: Callable[[Rank, torch.device], int]
-    progress: Callable[..., Iterable] = lambda items, description: items
+    progress: Bar = no_bar
     data_path: str | None = None
     steps: int = 10
     repeats: int = 5

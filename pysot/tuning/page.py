@@ -1,5 +1,6 @@
 """A page that shows a search: its history, the scores over the settings, and the best ones."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import plotly.graph_objects as go
 from optuna import visualization
 from plotly.offline import get_plotlyjs
 
-from pysot.toolkit.report.render_page import STYLE, environment, read_template
+from pysot.toolkit.content.page_tables import Cell, PageTable, page_table
+from pysot.toolkit.report.render_page import SCRIPT, STYLE, environment, read_template
 from pysot.tuning.search import Scored
 from pysot.tuning.study import Study
 from pysot.utils.files import atomic_write
@@ -34,12 +36,13 @@ def write_page(path: Path, title: str, study: Study, measure: str, remark: str, 
             title=title,
             remark=remark,
             style=read_template(STYLE),
+            script=read_template(SCRIPT),
             plotly=get_plotlyjs(),
-            scored=_scored_rows(scored, measure),
+            scored=_scored_table(scored, measure),
             finished=counts["finished"],
             pruned=counts["pruned"],
             figures=figures,
-            best=_best_rows(study, measure),
+            best=_best_table(study, measure),
         )
     )
     with atomic_write(path) as stream:
@@ -72,20 +75,20 @@ def _figures(study: Study, measure: str) -> list[tuple[str, str, go.Figure]]:
     return figures
 
 
-def _scored_rows(scored: Sequence[Scored], measure: str) -> list[list[str]]:
-    """Return the rows of the best setting and the config's own."""
-    rows = [["setting", f"{measure}, tuned on", f"{measure}, kept aside"]]
-    for each in scored:
-        held_out = "" if each.held_out is None else f"{each.held_out:.3f}"
-        rows.append([describe(each.values), f"{each.tuned:.3f}", held_out])
-    return rows
+def _scored_table(scored: Sequence[Scored], measure: str) -> PageTable:
+    """Return the table of the best setting and the config's own."""
+    rows = [
+        [describe(each.values), each.tuned, math.nan if each.held_out is None else each.held_out] for each in scored
+    ]
+    return page_table("Scores", ["setting", f"{measure}, tuned on", f"{measure}, kept aside"], rows)
 
 
-def _best_rows(study: Study, measure: str) -> list[list[str]]:
-    rows = [["setting", measure]]
-    for trial in study.finished[:_BEST]:
-        rows.append([describe(study.space.values(trial.params)), f"{trial.values[0]:.4f}"])
-    return rows
+def _best_table(study: Study, measure: str) -> PageTable:
+    rows = [
+        [describe(study.space.values(trial.params)), Cell(f"{trial.values[0]:.4f}", trial.values[0])]
+        for trial in study.finished[:_BEST]
+    ]
+    return page_table("Best settings", ["setting", measure], rows)
 
 
 def describe(values: Mapping[str, float]) -> str:

@@ -3,7 +3,6 @@
 Library functions take a `Bar`, by default `no_bar`; commands and functions for interactive use pass `progress_bar`.
 """
 
-import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -42,8 +41,9 @@ def progress_bar(
     )
 
 
-brief_bar = functools.partial(progress_bar, delay=_BRIEF)
-brief_bar.__doc__ = "Return a bar of work that mostly takes less than a second; it is drawn if it takes longer."
+def brief_bar(items: Iterable, total: int | None = None, description: str = "") -> Any:
+    """Return the items with a bar that is only drawn if they take more than a second."""
+    return progress_bar(items, total, description, delay=_BRIEF)
 
 
 def no_bar(items: Iterable, total: int | None = None, description: str = "") -> Iterable:

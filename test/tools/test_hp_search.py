@@ -79,7 +79,7 @@ def test_results_equal_those_of_the_test_tool(place, tmp_path):
     page = (tmp_path / "VOT2016_net.html").read_text()
     assert page.count('class="plotly-graph-div"') == 3
     assert "Landscape" in page
-    assert page.count('<th scope="col">setting</th>') == 2
+    assert page.count('<th scope="col"><button type="button">setting</button></th>') == 2
     assert not (tmp_path / ".unfinished").exists()
     scored = subprocess.run(
         [sys.executable, str(ROOT / "tools" / "eval.py"), "-p", str(tmp_path), "-d", "VOT2016",
