@@ -34,7 +34,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
-    packages=find_packages(include=["pysot", "pysot.*"]),
+    packages=find_packages(include=["pysot", "pysot.*", "toolkit", "toolkit.*"]),
     package_data={"pysot": ["py.typed"], "pysot.toolkit.report": ["templates/*"]},  # py.typed: annotations may be used
     install_requires=[
         "numpy>=1.26",

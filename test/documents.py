@@ -1,4 +1,4 @@
-"""READMEs in two languages: what must be equal in a pair, and the layout of each. `python test/documents.py` checks all.
+"""READMEs in two languages: what must be equal in a pair, and the layout of each. Run this file to check all pages.
 
 Columns are those of a terminal: a Chinese character has two. Sections are compared in their order; titles are not.
 """
@@ -122,7 +122,7 @@ def pair_problems(english: str, chinese: str) -> list[str]:
         titles = [[f"{'#' * section.level} {section.title}" for section in language] for language in pair]
         return [f"headings: {len(levels[0])} in English, {len(levels[1])} in Chinese: {titles[0]} and {titles[1]}"]
     problems = []
-    for first, second in zip(*pair):
+    for first, second in zip(*pair, strict=True):
         contents = _content(first), _content(second)
         for name, ours in contents[0].items():
             theirs = contents[1][name]
@@ -151,7 +151,7 @@ def layout_problems(path: Path) -> list[str]:
     ]
     prose = "\n".join(section.text for section in sections(text))
     problems += [problem for target in links(_CODE.sub(" ", prose)) if (problem := _link_problem(path, target))]
-    chapters = [name for section, name in zip(sections(text)[1:], anchors(text)) if section.level == 2]
+    chapters = [name for section, name in zip(sections(text)[1:], anchors(text), strict=True) if section.level == 2]
     if path.parent != ROOT and len(chapters) >= FROM_CONTENTS:
         before = "\n".join(section.text for section in sections(text) if section.level < 2)
         missing = [name for name in chapters if f"#{name}" not in map(unquote, links(before))]

@@ -7,6 +7,7 @@ from helpers import ROOT
 _PATTERNS = (
     "pysot/__init__.py",
     "pysot/toolkit/**/*.py",
+    "toolkit/**/*.py",
     *(
         f"pysot/deploy/{name}.py"
         for name in (

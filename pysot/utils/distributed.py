@@ -1,5 +1,6 @@
 """Several processes of one run: find the rank, join, reduce, leave. A single process passes through unchanged."""
 
+import atexit
 import gc
 import os
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import torch.distributed as dist
 # end before Python does.
 import torch.distributed.nn.functional
 
-from pysot.utils.device import distributed_backend
+from pysot.utils.device import choose_device, distributed_backend
 from pysot.utils.signals import StopRequest
 from pysot.utils.watchdog import Heartbeat, Watchdog, attempt
 
@@ -124,6 +125,28 @@ def process_group(
     # A thread of gloo that frees a tensor while Python exits would abort the process: no object may keep the group.
     gc.collect()
     dist.destroy_process_group()
+
+
+def dist_init() -> tuple[int, int]:
+    """Join the process group until the end of the process, and return the rank and the number of processes.
+
+    For scripts of the original package. Errors are those of `find_rank`, `choose_device` and `process_group`.
+    """
+    rank = find_rank()
+    group = process_group(rank, choose_device(local_rank=rank.local_rank))
+    group.__enter__()
+    atexit.register(group.__exit__, None, None, None)
+    return rank.index, rank.world_size
+
+
+def get_rank() -> int:
+    """Return the number of this process among all, 0 for a single process."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def get_world_size() -> int:
+    """Return the number of processes."""
+    return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def _join_process_group(rank: Rank, device: torch.device, request: StopRequest, heartbeat: Heartbeat) -> Watchdog:

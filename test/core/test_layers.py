@@ -8,6 +8,7 @@ from helpers import ROOT
 from torch_free import NOT_INSTALLED, TORCH_FREE
 
 FILES = sorted((ROOT / "pysot").rglob("*.py"))
+OTHERS = sorted([*(ROOT / "toolkit").rglob("*.py"), *(ROOT / "tools").glob("*.py")])
 MAY_IMPORT = {
     "core": {"core", "utils"},
     "utils": {"utils", "core"},
@@ -156,7 +157,7 @@ def test_reads_of_the_config_are_found(source, reads):
     assert config_reads(ast.parse(source)) == reads
 
 
-@pytest.mark.parametrize("path", FILES + sorted((ROOT / "tools").glob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("path", FILES + OTHERS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_sizes(path):
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 320

@@ -45,10 +45,10 @@ def wheel(tmp_path_factory):
     return next(copy.glob("*.whl"))
 
 
-def test_it_holds_the_package_and_nothing_else(wheel):
+def test_it_holds_the_packages_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {"pysot/py.typed", "pysot/toolkit/report/templates/index.html"} < {*names}
-    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"pysot"}
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"pysot", "toolkit"}
     assert len([name for name in names if name.endswith(".py")]) > 190
 
 

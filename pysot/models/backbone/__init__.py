@@ -4,6 +4,7 @@ Each takes keyword arguments and maps (B, 3, H, W) to features of stride 8, Mobi
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 
@@ -11,6 +12,7 @@ from pysot.models.backbone.alexnet import AlexNet, AlexNetLegacy
 from pysot.models.backbone.mobilenet_v2 import MobileNetV2
 from pysot.models.backbone.mobilenet_v3 import MobileNetV3Small
 from pysot.models.backbone.resnet import resnet18, resnet34, resnet50
+from pysot.utils.registry import lookup
 
 BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "alexnetlegacy": AlexNetLegacy,
@@ -22,3 +24,8 @@ BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "resnet34": resnet34,
     "resnet50": resnet50,
 }
+
+
+def get_backbone(name: str, **kwargs: Any) -> nn.Module:
+    """Return a backbone by its name in BACKBONE.TYPE. Raises ValueError for an unknown name."""
+    return lookup(BACKBONES, name, key="BACKBONE.TYPE")(**kwargs)

@@ -1,9 +1,12 @@
 """Necks: 1x1 convolutions that map backbone features to the width of the heads."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
+
+from pysot.utils.registry import lookup
 
 _TEMPLATE_LIMIT = 20  # features narrower than this many cells come from the template crop
 
@@ -61,3 +64,8 @@ class AdjustAllLayer(nn.Module):
 
 
 NECKS: dict[str, type[nn.Module]] = {"AdjustLayer": AdjustLayer, "AdjustAllLayer": AdjustAllLayer}
+
+
+def get_neck(name: str, **kwargs: Any) -> nn.Module:
+    """Return a neck by its name in ADJUST.TYPE. Raises ValueError for an unknown name."""
+    return lookup(NECKS, name, key="ADJUST.TYPE")(**kwargs)

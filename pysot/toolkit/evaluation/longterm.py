@@ -37,18 +37,18 @@ class LongTermScore:
     recalls: np.ndarray
 
 
-def pysot_thresholds(confidences: np.ndarray) -> np.ndarray:
-    """Return pysot's thresholds, from infinity down, for all confidences of a tracker.
+def pysot_thresholds(confidences: np.ndarray, resolution: int = RESOLUTION) -> np.ndarray:
+    """Return pysot's `resolution` thresholds, from infinity down, for all confidences of a tracker.
 
     The original raises IndexError for fewer than 98 confidences; here the indices stay within the list.
     """
     ordered = np.sort(confidences[~np.isnan(confidences)])
     if not len(ordered):
         return np.array([np.inf, -np.inf])
-    step = len(ordered) // (RESOLUTION - 2)
+    step = len(ordered) // (resolution - 2)
     # pysot-compat: the indices begin one before the step, and are rounded half up.
     # test: toolkit/evaluation/test_runs.py::test_thresholds
-    indices = np.floor(np.linspace(step - 1, len(ordered) - step, RESOLUTION - 2) + 0.5).astype(np.int64)
+    indices = np.floor(np.linspace(step - 1, len(ordered) - step, resolution - 2) + 0.5).astype(np.int64)
     return np.concatenate([[np.inf], ordered[np.clip(indices, 0, len(ordered) - 1)][::-1], [-np.inf]])
 
 
@@ -76,7 +76,7 @@ def long_term_score(videos: list[Video], official: bool) -> LongTermScore:
         thresholds = official_thresholds(np.nan_to_num(confidences, nan=0.0))
     else:
         thresholds = pysot_thresholds(confidences)
-    pairs = [_precision_recall(video, thresholds, official) for video in videos]
+    pairs = [precision_recall(video, thresholds, official) for video in videos]
     precisions, recalls = (np.mean(values, axis=0) for values in zip(*pairs, strict=True))
     with np.errstate(invalid="ignore"):
         f1 = np.nan_to_num(2 * precisions * recalls / (precisions + recalls))
@@ -90,7 +90,7 @@ def _without_first(confidence: np.ndarray) -> np.ndarray:
     return np.where(np.arange(len(confidence)) == 0, np.nan, confidence)
 
 
-def _precision_recall(video: Video, thresholds: np.ndarray, official: bool) -> tuple[np.ndarray, np.ndarray]:
+def precision_recall(video: Video, thresholds: np.ndarray, official: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return precision and recall (T,) of one video, from sums over its frames in the order of their confidence."""
     confidence, overlap = np.nan_to_num(video.confidence, nan=0.0), np.nan_to_num(video.overlap)
     if not official:
