@@ -1,7 +1,7 @@
 """Fetch published weights by name; without names, list them.
 
 Files are written to pretrained_models and verified. A download that was cut off goes on with the
-same command; files that are there are verified only. pretrained_models/README.md has the table.
+same command; files that are there are verified only. pretrained_models/README.md has the tables.
 """
 
 from pathlib import Path

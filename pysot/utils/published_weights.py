@@ -1,6 +1,6 @@
 """Weights that others published: where they are, how to recognise them, and how to fetch one by its name.
 
-Every value has a source, named in pretrained_models/README.md, whose table equals `PUBLISHED`; what has none is empty.
+Every value has a source, named in pretrained_models/README.md, whose tables equal `PUBLISHED`; what has none is empty.
 Nothing is downloaded unless `fetch_weights` is called.
 """
 

@@ -16,6 +16,7 @@ from pysot.utils.published_weights import PUBLISHED, PublishedWeights, fetch_wei
 CONTENT = b"weights" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 SHARED = ROOT.parent / "shared" / "data" / "weights"
+PAGE = (ROOT / "pretrained_models" / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -46,19 +47,34 @@ def test_no_file_has_two_names():
     assert len({weights.file for weights in PUBLISHED.values()}) == len(PUBLISHED)
 
 
-def test_the_page_has_the_same_table():
-    text = (ROOT / "pretrained_models" / "README.md").read_text(encoding="utf-8")
-    rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in re.findall(r"^\| `.*", text, re.M)]
-    assert rows == [
-        [
-            f"`{name}`",
-            f"[{weights.file}]({weights.url})" + (f", there `{weights.offered}`" if weights.offered else ""),
-            weights.sha256 and f"`{weights.sha256}`" + ("" if len(weights.sha256) == 64 else " ...") or "not recorded",
-            weights.licence or "not recorded",
-            weights.figures_text or "not recorded",
-        ]
-        for name, weights in PUBLISHED.items()
-    ]
+def test_the_page_has_the_same_tables():
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\| \[.*", PAGE, re.M)]
+    expected = []
+    for name, weights in PUBLISHED.items():
+        row = [f"[{name}]", weights.licence or "not recorded", weights.figures_text or "not recorded"]
+        if weights.convert is not None:
+            known = "below" if len(weights.sha256) == 64 else f"`{weights.sha256}` ..."
+            row[1:1] = [f"`{weights.file}`", known]
+        expected.append(row)
+    assert rows == expected
+
+
+def test_the_page_has_the_complete_hashes():
+    complete = {weights.file: weights.sha256 for weights in PUBLISHED.values() if len(weights.sha256) == 64}
+    assert {file: sha256 for sha256, file in re.findall(r"^([0-9a-f]{64})  (\S+)$", PAGE, re.M)} == complete
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_page_has_the_address(name):
+    """A long address is that of a folder on GitHub; the page names the file in it."""
+    weights = PUBLISHED[name]
+    address = re.search(rf"^\[{name}\]: (\S+)$", PAGE, re.M)[1]
+    folder = address.replace("/tree/", "/raw/") + "/"
+    assert address == weights.url or weights.url.startswith(folder)
+    if address != weights.url:
+        assert f"`{weights.url.removeprefix(folder)}`" in PAGE
+    if weights.convert is None:
+        assert weights.file == f"{name}.pth" and (not weights.offered or f"`{weights.offered}`" in PAGE)
 
 
 @pytest.mark.shared
