@@ -38,6 +38,6 @@ track() {
 track
 track --snapshot quickstart/trained.pth
 
-step "4/4 scores; boxes drawn on frames: --vis, see README.md"
+step "4/4 scores; boxes drawn on frames: --vis, see tools/README.md"
 "$PYTHON" tools/eval.py --tracker_path quickstart/results --dataset VOT-QUICKSTART --json quickstart/scores.json
 printf 'time: %d s\n' "$SECONDS"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import pysot
-from helpers import ROOT, synthetic_image, tiny_config, tiny_mask_config
+from helpers import ROOT, moving_square, synthetic_image, tiny_config, tiny_mask_config
 from pysot.core.stored_config import config_text
 from pysot.load import find_source, load_network, read_config
 from pysot.models.model_builder import build_model
@@ -68,6 +68,20 @@ def test_one_line_is_enough(checkpoint, state):
     tracker = pysot.load_tracker("trained.pth", device="cpu")
     assert torch.equal(torch.get_rng_state(), before)
     assert boxes_of(tracker) == expected_boxes(state)
+
+
+@pytest.mark.parametrize("language", ["README.md", "README.zh-CN.md"])
+def test_the_example_of_the_readme(checkpoint, language):
+    """Track a frame, run a data set, print its scores: the first example of both languages."""
+    code = (ROOT / language).read_text(encoding="utf-8").split("```python")[1].split("```")[0]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    (checkpoint.parent / "quickstart").mkdir()
+    checkpoint.rename("quickstart/trained.pth")
+    moving_square(checkpoint.parent / "testing_dataset" / "VOT-QUICKSTART" / "coins_001", frames=8)
+    (checkpoint.parent / "testing_dataset" / "VOT-QUICKSTART" / "list.txt").write_text("coins_001\n")
+    values = {}
+    exec(code, values)
+    assert (checkpoint.parent / "results/VOT-QUICKSTART/mine/baseline/coins_001/coins_001_001.txt").is_file()
 
 
 def test_several_targets(checkpoint, state):

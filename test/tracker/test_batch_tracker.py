@@ -288,8 +288,8 @@ def test_a_model_that_keeps_its_template_follows_one_target():
 
 
 def test_the_example_of_the_readme():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    code = text.split("### Several targets in Python")[1].split("```python")[1].split("```")[0]
+    text = (ROOT / "pysot" / "README.md").read_text(encoding="utf-8")
+    code = text.split("## Several targets in Python")[1].split("```python")[1].split("```")[0]
     config = tiny_config()
     values = {"model": build_model(config), "cfg": config, "frame": IMAGE}
     exec(code, values)

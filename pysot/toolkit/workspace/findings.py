@@ -36,7 +36,7 @@ def _trax_remedy() -> str:
         return "pip install vot-trax==4.0.2"
     return (
         "it has no wheel for this machine; use the Python protocol of vot-toolkit 0.9.0, installed with --no-deps, see "
-        "README.md"
+        "tools/README.md"
     )
 
 

@@ -83,7 +83,7 @@ def check_protocol(protocol: str, toolkit: Toolkit) -> None:
         raise ValueError(
             f"the tracker needs vot-trax to talk to the toolkit, and {sys.executable} does not have it: pip install "
             "vot-trax==4.0.2. It has wheels for Linux on x86_64 only; elsewhere use --protocol python with vot-toolkit "
-            "0.9.0, installed with --no-deps (see README.md)"
+            "0.9.0, installed with --no-deps (see tools/README.md)"
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-OLDEST, NEWEST = "0.7.3", "0.9.0"  # that were tried, see README.md, "VOT challenges"
+OLDEST, NEWEST = "0.7.3", "0.9.0"  # that were tried, see tools/README.md, "VOT challenges"
 RECOMMENDED = "0.7.4"
 INSTALL = f"pip install vot-toolkit=={RECOMMENDED} 'attributee<0.1.10'"
 _TYPES = ("supervised", "multistart", "unsupervised")

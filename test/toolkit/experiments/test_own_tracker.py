@@ -178,7 +178,7 @@ def test_outputs_are_not_copied():
 @pytest.mark.parametrize("language", ["README.md", "README.zh-CN.md"])
 def test_the_example_of_the_readme(tmp_path, monkeypatch, language):
     """A tracker in 20 lines; both languages have the same code."""
-    text = (ROOT / language).read_text(encoding="utf-8")
+    text = (ROOT / "pysot" / language).read_text(encoding="utf-8")
     code = next(part for part in text.split("```python")[1:] if "matchTemplate" in part).split("```")[0]
     assert len([line for line in code.splitlines() if line.strip()]) <= 20
     monkeypatch.chdir(tmp_path)
