@@ -20,8 +20,17 @@ from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.results.files import Trajectory, save_vot
 from pysot.toolkit.results.paths import vot_file
 from toolkit.datasets import DatasetFactory, OTBDataset, Video, VOTDataset
+from toolkit.datasets.video import VOTVideo
 from toolkit.evaluation import AccuracyRobustnessBenchmark, EAOBenchmark, OPEBenchmark
-from toolkit.utils import calculate_accuracy, calculate_expected_overlap, calculate_failures, region, statistics
+from toolkit.utils import (
+    calculate_accuracy,
+    calculate_expected_overlap,
+    calculate_f1,
+    calculate_failures,
+    region,
+    statistics,
+)
+from toolkit.utils.misc import determine_thresholds
 
 HERE = Path(__file__).parent
 CONFIG = ROOT / "experiments" / "quickstart" / "config.yaml"
@@ -264,6 +273,14 @@ class TestStatistics:
             [1, (1 + 3 * 0.4) / 4, (0.75 + 3 * 0.2) / 4, 0.4 / 3]
         )
 
+    def test_confidence(self):
+        thresholds = determine_thresholds(np.append(np.linspace(0.01, 1, 200), NAN))
+        assert len(thresholds) == 100 and (np.diff(thresholds) > 0).all() and thresholds[0] == -np.inf
+        assert len(determine_thresholds(np.linspace(0.01, 1, 200), 12)) == 12
+        f1, precision, recall = calculate_f1([NAN, 1, 0.5, 0], [NAN, 0.9, 0.6, 0.3], None, np.array([0.9, 0.5]), 3)
+        assert precision == pytest.approx([1, 0.75]) and recall == pytest.approx([1 / 3, 0.5])
+        assert f1 == pytest.approx(2 * precision * recall / (precision + recall))
+
     def test_curves_count_odd_truth_as_the_original_does(self):
         truth = np.array([[10, 10, 20, 20], [10, 10, 0, 20], [NAN] * 4])
         boxes = np.array([[10, 10, 20, 10], [10, 10, 5, 20], [0, 0, 1, 1]])
@@ -289,12 +306,16 @@ class TestVideos:
     def test_attributes_of_a_set(self):
         dataset = DatasetFactory.create_dataset(name="UAV123", dataset_root=str(PARITY / "ope_small"))
         assert dataset.attr["ALL"] == [video.name for video in dataset.videos.values()]
-        assert dataset[0] is dataset["bike1"] and len(dataset) == 4 and [*dataset][0].attr
+        assert dataset[1] is dataset["bike2"] and len(dataset) == 4 and [*dataset][0].attr
 
     def test_tags(self):
         video = VOTDataset("VOT2016", str(PARITY / "vot_small"))[0]
         assert video.select_tag("all", 2, 5) == [1, 1, 1] and len(video.tags["occlusion"]) in (0, len(video))
-        assert len(video.select_tag("empty", 0, 1)) == 1 + sum(len(video.tags[tag]) > 0 for tag in video.tag_names[1:6])
+        annotated = [video.tags[tag] for tag in video.tag_names[:6] if len(video.tags[tag])]
+        assert video.select_tag("empty", 0, 1) == [int(sum(values) == 0) for values in annotated]
+        never = {tag: [0] * 4 if tag == "occlusion" else [0, 1, 1, 0] for tag in video.tag_names[1:6]}
+        names = [f"{index}.jpg" for index in range(4)]
+        assert VOTVideo("v", "", "", [1] * 4, names, [[1] * 4] * 4, **never).tags["empty"] == [0, 0, 0, 0, 0, 1]
 
     def test_errors_say_what_to_do(self, tmp_path):
         with pytest.raises(ValueError, match="name='VOT2018'"):

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# The published training run on eight cards of one machine, with the checks that save a lost day.
+# bash tools/examples/train_8_cards.sh DATA [--name=value ...]
+#   DATA          folder with training_dataset/ and testing_dataset/VOT2016
+#   --name=value  of test/train_full_8p.sh, such as --device=cuda or --max_steps=100; --help there lists all
+set -euo pipefail
+[ $# -ge 1 ] || { sed -n '2,5s/^# //p' "$0" >&2 && exit 2; }
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+DATA="$(realpath -e -- "$1")" CONFIG="$ROOT/experiments/siamrpn_r50_l234_dwxcorr_8gpu/config.yaml" DEVICE=npu
+PYTHON="${PYTHON:-python}"
+shift
+for word in "$@"; do
+    case "$word" in
+        --config=*) CONFIG="$(realpath -e -- "${word#*=}")" ;;
+        --device=*) DEVICE="${word#*=}" ;;
+    esac
+done
+cd "$ROOT"
+
+# 1. Versions, cards, data and weights; what is missing is named, with what to do.
+"$PYTHON" tools/doctor.py --cfg "$CONFIG" --data_path "$DATA" --datasetdir "$DATA/testing_dataset" \
+    --dataset VOT2016 --device "$DEVICE"
+# 2. The speed of the cards, in minutes: compare it with test/README.md before the days of step 3.
+bash test/train_performance_8p.sh --data_path="$DATA" "$@"
+# 3. All epochs, then VOT2016 with the last checkpoint. Started again, it goes on from the last checkpoint.
+bash test/train_full_8p.sh --data_path="$DATA" "$@"
+# 4. The published result is that of the best of the last ten epochs: python tools/test.py has them in one table.
+echo "now: bash test/train_eval_8p.sh --data_path=$DATA --epochs=11-20"
