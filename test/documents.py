@@ -92,9 +92,14 @@ def columns(line: str) -> int:
     return sum(1 + (unicodedata.east_asian_width(sign) in "WF") for sign in line)
 
 
+def without_comment(line: str) -> str:
+    """Return a line of code without the comment at its end."""
+    return _COMMENT.sub("", line).strip()
+
+
 def _commands(block: tuple[str, list[str]]) -> tuple[str, list[str]]:
     """Return a block of code without comments, which are translated."""
-    lines = (_COMMENT.sub("", line).strip() for line in block[1])
+    lines = (without_comment(line) for line in block[1])
     return block[0], [line for line in lines if line]
 
 

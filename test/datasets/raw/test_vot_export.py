@@ -1,10 +1,13 @@
 """The toolkit reads annotated videos back unchanged from the raw VOT set they were written to."""
 
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
 
-from helpers import synthetic_image
+from helpers import ROOT, synthetic_image
 from pysot.datasets.raw.video import RawFrame, RawVideo
 from pysot.datasets.raw.vot_export import export_vot
 from pysot.toolkit.datasets import load_dataset
@@ -56,3 +59,23 @@ def test_an_unwritable_folder(tmp_path):
 def test_names_with_spaces(tmp_path):
     export_vot([video(tmp_path, "my séq 1", [(0, 0, 5, 5)])], tmp_path / "SET")
     assert export_vot([video(tmp_path, "two", [(0, 0, 5, 5)])], tmp_path / "SET") == ["my séq 1", "two"]
+
+
+def test_the_command(tmp_path):
+    """make_vot_set.py makes a set of some sequences, and adds one to it."""
+    for name in ("Deer", "Man", "Girl"):
+        write_otb(tmp_path / "OTB", name)
+    tool = ROOT / "tools" / "make_vot_set.py"
+    for names in ("Deer,Man", "Girl"):
+        words = [sys.executable, tool, "otb", tmp_path / "OTB", "--only", names, "--out", tmp_path / "SET"]
+        done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=100)
+        assert done.returncode == 0, done.stderr
+    assert [sequence.name for sequence in load_dataset("SET", tmp_path).sequences] == ["Deer", "Man", "Girl"]
+
+
+def write_otb(root, name):
+    folder = root / name / "img"
+    folder.mkdir(parents=True)
+    for frame in range(3):
+        cv2.imwrite(str(folder / f"{frame + 1:04d}.jpg"), synthetic_image(f"{name}{frame}", 60, 80))
+    (folder.parent / "groundtruth_rect.txt").write_text("2,3,20,10\n" * 3)

@@ -1,12 +1,15 @@
 """YouTube-BB: its csv and the extracted images."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 
 import cv2
 import numpy as np
 import pytest
 
+from helpers import ROOT
 from pysot.datasets.raw.youtube_bb import iter_youtube, youtube_splits
 
 ROWS = """AAA,0,5,dog,0,present,0.1,0.5,0.25,0.75
@@ -91,3 +94,16 @@ def test_wrong_files(tmp_path):
     (tmp_path / "yt_bb_detection_train.csv").write_text(json.dumps({}))
     with pytest.raises(ValueError, match="no row of 10 columns"):
         list(iter_youtube(tmp_path, "train", Counter()))
+
+
+def test_the_commands_of_the_folder(root):
+    """par_crop.py, then gen_json.py, make the crops and the boxes in pixels that training reads."""
+    scripts = ROOT / "training_dataset" / "yt_bb"
+    for command in (["par_crop.py", "511", "1"], ["gen_json.py"]):
+        where = ["--root", root, "--out", root / "out"]
+        words = [sys.executable, scripts / command[0], *command[1:], *where]
+        done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=100)
+        assert done.returncode == 0, done.stderr
+    boxes = json.loads((root / "out" / "train.json").read_text())
+    assert boxes["yt_bb_detection_train/5/AAA"]["00"]["000000"] == pytest.approx([20, 25, 100, 75])
+    assert (root / "out" / "crop511" / "yt_bb_detection_train" / "5" / "AAA" / "000001.01.x.jpg").is_file()
