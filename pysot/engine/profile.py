@@ -52,7 +52,7 @@ class StepProfiler:
                 first,
                 last,
             )
-            self._profiler = start_recording(self.device, first, last, self.window.folder, self.worker, self._write)
+            self._profiler = start_recording(self.device, first, last, self.window.folder, self.worker)
         return self
 
     def __exit__(
@@ -69,9 +69,8 @@ class StepProfiler:
         if self.count == first - 1:
             synchronize(self.device)  # the work of this step ends before the window
         if self.count == last:
-            self.heartbeat.beat("writes a profile", FIRST_STEP)
-        self._call(self._profiler.step)
-        if self.count == last:
+            self.heartbeat.beat("ends a profile", FIRST_STEP)
+        if self._call(self._profiler.step) and self.count == last:
             self._stop()
         return self.count >= first - 2
 
@@ -97,11 +96,13 @@ class StepProfiler:
         return min(self.count, self.window.last) - self.window.first + 1
 
     def _stop(self) -> bool:
+        """Stop the profiler and write what it has recorded. Returns whether that succeeded."""
         profiler, self._profiler = self._profiler, None
-        return profiler is None or self._call(profiler.stop)
+        self.heartbeat.beat("writes a profile", FIRST_STEP)
+        return self._call(profiler.stop) and (self._recorded() <= 0 or self._call(lambda: self._write(profiler)))
 
     def _call(self, action: Callable[[], object]) -> bool:
-        """Call a method of the profiler. Returns whether it succeeded."""
+        """Call an action of the profiler. Returns whether it succeeded."""
         try:
             action()
             return True
@@ -112,8 +113,6 @@ class StepProfiler:
 
     def _write(self, profiler: Any) -> None:
         assert self.window is not None
-        if self._recorded() <= 0:
-            return
         folder = self.window.folder
         trace, problem = write_recording(profiler, self.device, folder, self.worker)
         viewer = _VIEWERS.get(self.device.type, _VIEWERS["other"])

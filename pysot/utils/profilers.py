@@ -4,9 +4,10 @@ import csv
 import functools
 import glob
 import os
+import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,26 +23,23 @@ PARSE_WITHIN = 500.0  # seconds for torch_npu to turn what it has collected into
 _PARSE = "import sys; from torch_npu.profiler.profiler import analyse; analyse(sys.argv[1])"
 
 
-def start_recording(
-    device: torch.device, first: int, last: int, folder: Path, worker: str, on_ready: Callable[[Any], None]
-) -> Any:
+def start_recording(device: torch.device, first: int, last: int, folder: Path, worker: str) -> Any:
     """Start the profiler of a device for the steps `first` to `last`, counted from 1, and return it.
 
-    Call its `step()` after each step, and `stop()` to end it early. A step of warm-up precedes the first one. Then it
-    calls on_ready(profiler), in which `write_recording` writes the files. Raises RuntimeError if it cannot work.
+    A step of warm-up precedes the first one. Call its `step()` after each step, and after the last one `stop()`, which
+    may come early; then `write_recording` writes the files. torch_npu's profiler only prints its errors.
     """
     module = profiler_module(device)
     kinds = module.ProfilerActivity
     options: dict[str, Any] = {}
     if device.type == "npu":
-        # It only tells torch_npu the folder; what it returns would do nothing, since the data are parsed later.
-        module.tensorboard_trace_handler(str(folder), worker, analyse_flag=False)
+        # This tells torch_npu the folder, and that the data are parsed later.
+        options["on_trace_ready"] = module.tensorboard_trace_handler(str(folder), worker, analyse_flag=False)
         options["experimental_config"] = module._ExperimentalConfig(profiler_level=module.ProfilerLevel.Level1)
     profiler = module.profile(
         activities=[kinds.CPU, *([] if device.type == "cpu" else [getattr(kinds, device.type.upper())])],
         # Its step 0 is the time before the first step, so that its numbers are ours.
         schedule=module.schedule(wait=first - 1, warmup=1, active=last - first + 1, repeat=1),
-        on_trace_ready=on_ready,
         record_shapes=True,
         **options,
     )
@@ -101,7 +99,7 @@ def _parse_npu_recording(folder: Path, worker: str) -> tuple[Path, list[str]]:
     """
     data = _newest(f"{folder}/{glob.escape(worker)}_{os.getpid()}_*_ascend_pt")
     command = [sys.executable, "-c", _PARSE, str(data)]
-    later = f"later: python -c '{_PARSE}' '{data}'"
+    later = f"later: {shlex.join(['python', *command[1:]])}"
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PARSE_WITHIN, start_new_session=True)
     except subprocess.TimeoutExpired:
