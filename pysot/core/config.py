@@ -65,6 +65,9 @@ __C.TRAIN.COMPILE = False
 # (new) 'auto' times a step on a GPU or NPU operator by operator and as a graph, one call of the host, and keeps the
 # faster way; or 'off'
 __C.TRAIN.GRAPH = "auto"
+# (new) steps to profile, such as '30-35', counted from 1 at the start of the process, also if it resumes; '': none. The
+# trace and a table of the operators go to LOG_DIR/profile
+__C.TRAIN.PROFILE = ""
 
 __C.TRAIN.VAL = CN()  # (new) validate the checkpoint of each epoch by tracking and keep the best one as best.pth
 __C.TRAIN.VAL.DATASET = ""  # VOT set, such as VOT2016; '': no validation

@@ -9,6 +9,7 @@ from yacs.config import CfgNode
 from pysot.core.backbone_facts import BACKBONES, backbone_base_size, backbone_channels, backbone_stages
 from pysot.core.ban_check import ban_problems, point_count_problems
 from pysot.core.mask_check import mask_problems, mask_tracking_problems, mask_training_problems
+from pysot.core.profile_window import profile_problems
 
 _SCHEDULES = {"log", "step", "multi-step", "linear", "cos"}
 _CHOICES = {
@@ -224,6 +225,7 @@ def _head_channels(cfg: CfgNode, channels: list) -> Iterator[str]:
 
 def _training(cfg: CfgNode) -> Iterator[str]:
     yield from mask_training_problems(cfg)
+    yield from profile_problems(cfg.TRAIN.PROFILE, cfg.TRAIN.LOG_DIR)
     base = backbone_base_size(cfg.BACKBONE.TYPE)
     # The refinement of masks trains on cells whose windows lie in the search crop. Without anchors OUTPUT_SIZE counts.
     is_other = cfg.BAN.BAN or (cfg.REFINE.REFINE and cfg.TRAIN.BASE_SIZE == 0)

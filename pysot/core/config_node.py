@@ -10,7 +10,7 @@ import yaml
 from yacs.config import CfgNode
 
 # Keys with two types: a number or text, and a truth value or text.
-_ALSO_TEXT = {"TRAIN.LOSS_SCALE", "TRAIN.CHECKPOINT_EVERY"}
+_ALSO_TEXT = {"TRAIN.LOSS_SCALE", "TRAIN.CHECKPOINT_EVERY", "TRAIN.PROFILE"}
 _ALSO_BOOL = {"TRAIN.CHANNELS_LAST"}
 _MAY_BE_OFF = {"TRAIN.GRAPH", "TRACK.GRAPH"}  # YAML reads off and on as truth values
 _DATASET_KEYS = {"ROOT": str, "ANNO": str, "FRAME_RANGE": int, "NUM_USE": int, "MASKS": bool}

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
+from pysot.core.profile_window import profile_window
 from pysot.core.stored_config import config_text
 from pysot.engine.amp import ApexAmp, TorchAmp
 from pysot.engine.checkpoint import CheckpointPolicy
@@ -18,11 +19,18 @@ from pysot.engine.lr_scheduler import LRSchedule, make_schedule, prepend_warmup
 from pysot.engine.monitor import Monitor, Writer
 from pysot.engine.optimizer import FreezePlan, build_sgd
 from pysot.engine.pictures import AnchorBoxes, PairPicture, PointBoxes
+from pysot.engine.profile import ProfileWindow
 from pysot.engine.run_folder import Origin, claim_folder, find_origin
 from pysot.engine.train_loop import Trainer
 from pysot.engine.train_settings import TrainHooks, TrainSettings
 from pysot.models.model_builder import ModelBuilder
-from pysot.utils.device import check_precision, computes_fp32_in_fp16, device_name, prefers_channels_last
+from pysot.utils.device import (
+    check_precision,
+    computes_fp32_in_fp16,
+    device_name,
+    prefers_channels_last,
+    profiler_module,
+)
 from pysot.utils.distributed import Rank, broadcast_from_main
 from pysot.utils.files import check_folder, find_path
 from pysot.utils.model_load import load_pretrain, read_checkpoint
@@ -142,7 +150,7 @@ def _check_base_stage(path: Path) -> None:
 _MAY_CHANGE = re.compile(
     r"CUDA|META_ARC|TRACK\..*|.*\.PRETRAINED|NPU\.(JIT_COMPILE|APEX|FUSED_SGD|INTERNAL_FORMAT)|GPU\.CUDNN_BENCHMARK|"
     r"TRAIN\.(RESUME|LOG_.*|SNAPSHOT_DIR|START_EPOCH|BATCH_SIZE|NUM_WORKERS|PRINT_FREQ|CHECKPOINT_EVERY|KEEP|"
-    r"CHANNELS_LAST|COMPILE|GRAPH|VAL\..*)"
+    r"CHANNELS_LAST|COMPILE|GRAPH|PROFILE|VAL\..*)"
 )
 
 
@@ -176,7 +184,10 @@ def _leaves(node: CfgNode, prefix: str = "") -> Iterator[tuple[str, object]]:
 def build_settings(
     cfg: CfgNode, device: torch.device, epochs: int | None = None, max_steps: int | None = None
 ) -> TrainSettings:
-    """Return the settings of the training loop; `epochs` and `max_steps` end training early."""
+    """Return the settings of the training loop; `epochs` and `max_steps` end training early.
+
+    Raises OSError or RuntimeError if the steps of TRAIN.PROFILE cannot be profiled.
+    """
     train = cfg.TRAIN
     return TrainSettings(
         epochs=min(epochs or train.EPOCH, train.EPOCH),
@@ -190,7 +201,25 @@ def build_settings(
         compiled=train.COMPILE,
         graph=train.GRAPH == "auto",
         validate_every=train.VAL.EVERY,
+        profile=build_profile_window(cfg, device),
     )
+
+
+def build_profile_window(cfg: CfgNode, device: torch.device) -> ProfileWindow | None:
+    """Return the window of TRAIN.PROFILE, whose folder can be written; None without one.
+
+    Raises OSError, or RuntimeError for a device whose profiler cannot work.
+    """
+    window = profile_window(cfg.TRAIN.PROFILE)
+    if window is None:
+        return None
+    folder = Path(cfg.TRAIN.LOG_DIR) / "profile"
+    check_folder(folder)
+    try:
+        profiler_module(device)
+    except RuntimeError as error:
+        raise RuntimeError(f"TRAIN.PROFILE {cfg.TRAIN.PROFILE}: {error}. Or set TRAIN.PROFILE ''") from error
+    return ProfileWindow(*window, folder)
 
 
 def load_origin(model: ModelBuilder, cfg: CfgNode, identity: dict) -> Origin | None:

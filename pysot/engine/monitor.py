@@ -75,11 +75,14 @@ class Monitor:
             yield batch
             request_time = time.perf_counter()
 
-    def end_step(self, synchronized: bool) -> None:
-        """Record the time since the last step; `synchronized` means that the host has waited for the device."""
+    def end_step(self, synchronized: bool, counts: bool = True) -> None:
+        """Record the time since the last step; `synchronized` means that the host has waited for the device.
+
+        A step that does not count is not one of those whose speed is measured, unless there are no others.
+        """
         now = time.perf_counter()
         self.means.add(batch_time=now - self._last_step_time, data_time=self._data_time)
-        self.speed.add(now - self._last_step_time, synchronized)
+        self.speed.add(now - self._last_step_time, synchronized, counts)
         self._last_step_time = now
 
     def report(

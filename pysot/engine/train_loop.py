@@ -23,6 +23,7 @@ from pysot.engine.identity import check_agreement, weights_fingerprint
 from pysot.engine.lr_scheduler import LRSchedule
 from pysot.engine.monitor import Monitor
 from pysot.engine.optimizer import FreezePlan
+from pysot.engine.profile import StepProfiler
 from pysot.engine.skipped_steps import SkippedSteps, flat_statistics
 from pysot.engine.step_graph import StepGraph
 from pysot.engine.train_settings import TrainHooks, TrainSettings
@@ -81,6 +82,7 @@ class Trainer:
         self.monitor = monitor or Monitor(is_main=rank.is_main)
         self.hooks = hooks or TrainHooks()
         self.skipped_steps = SkippedSteps(settings.print_freq, device, self.hooks.describe)
+        self.profiler = StepProfiler(settings.profile, device, rank.index, self.hooks.heartbeat)
         self.identity = identity or {}
         self.start_epoch = start_epoch
         self.start_step = 0
@@ -118,7 +120,8 @@ class Trainer:
             self.hooks.on_start()
         self.hooks.stop.saves = True
         try:
-            return self._run(steps)
+            with self.profiler:
+                return self._run(steps)
         finally:
             self.hooks.stop.saves = False
             if hasattr(self, "train_step"):
@@ -202,12 +205,13 @@ class Trainer:
         for index, batch in enumerate(monitor.time_batches(self._batches(loader, epoch)), self.start_step + 1):
             losses = self.step(batch)
             self.step_count += 1
+            is_profiled = self.profiler.step()
             self.hooks.heartbeat.step(self.step_count + 1, first=index <= self.start_step + 2)
             is_last = index == steps or self._reached_max_steps()
             report_due = index % self.settings.print_freq == 0 or is_last
             if report_due or monitor.speed.ends_warm_up:
                 synchronize(self.device)
-            monitor.end_step(synchronized=report_due)
+            monitor.end_step(synchronized=report_due, counts=not is_profiled)
             if report_due:
                 self._report(epoch, index, steps, losses)
             if self.rank.is_main:
@@ -278,6 +282,7 @@ class Trainer:
         validate = self.hooks.validate
         if validate is None or (epochs % self.settings.validate_every and epochs < self.settings.epochs):
             return
+        self.profiler.end("the epoch")  # the trace of a validation would fill the memory
         scores = validate(path)
         if self.rank.is_main:
             assert self.checkpoints is not None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pysot.engine.profile import ProfileWindow
 from pysot.utils.signals import StopRequest
 from pysot.utils.watchdog import Heartbeat
 
@@ -15,7 +16,7 @@ class TrainSettings:
     `grad_sum`: gradients are summed over processes, otherwise averaged. `max_steps`: training ends after this number of
     steps, counted from the start or the resume. `channels_last`: memory format of images and weights. `compiled`: the
     network is compiled by torch.compile. `graph`: the step may become a graph, see `StepGraph`. `validate_every`:
-    epochs from one validation to the next.
+    epochs from one validation to the next. `profile`: steps that are profiled.
     """
 
     epochs: int
@@ -29,6 +30,7 @@ class TrainSettings:
     compiled: bool = False
     graph: bool = False
     validate_every: int = 1
+    profile: ProfileWindow | None = None
 
 
 @dataclass(frozen=True)

@@ -287,6 +287,31 @@ def saw_overflow(scaler: torch.amp.GradScaler) -> bool:
     return bool(getattr(scaler, "_has_overflow", False))
 
 
+def profiler_module(device: torch.device) -> Any:
+    """Return the module with the profiler of a device: torch_npu.profiler or torch.profiler, with the same interface.
+
+    Raises RuntimeError if the profiler of an NPU cannot work: torch_npu only prints that, and writes nothing.
+    """
+    if device.type != "npu":
+        return torch.profiler
+    import torch_npu.profiler
+
+    for variable in ("PROFILER_SAMPLECONFIG", "PROFILING_MODE"):
+        if os.environ.get(variable):
+            raise RuntimeError(
+                f"torch_npu's profiler does nothing under msprof ({variable} is set): use one of the two"
+            )
+    for library, function in (("libmsprofiler.so", "aclprofInit"), ("libascend_hal.so", "halGetDeviceInfo")):
+        try:
+            getattr(ctypes.CDLL(library), function)
+        except (OSError, AttributeError) as error:
+            raise RuntimeError(
+                f"the profiler of CANN cannot be used ({error}): source CANN's set_env.sh; libascend_hal.so is a part "
+                "of the driver"
+            ) from error
+    return torch_npu.profiler
+
+
 def needs_pinned_memory(device: torch.device) -> bool:
     """Return whether batches for the device should lie in pinned host memory."""
     return device.type != "cpu"

@@ -44,29 +44,32 @@ class SpeedMeter:
     def __init__(self, pairs_per_step: int) -> None:
         self.pairs = pairs_per_step
         self._steps = 0
-        self._windows: list[tuple[int, int, float]] = []  # number of the last step, count of steps, seconds
+        # number of the last step, count of steps, seconds, whether all of them count
+        self._windows: list[tuple[int, int, float, bool]] = []
         self._open_steps = 0  # of the window that has not ended
         self._open_seconds = 0.0
+        self._open_counts = True
 
     @property
     def ends_warm_up(self) -> bool:
         """True if the current step is the last one of the warm-up, after which the caller waits for the device."""
         return self._steps + 1 == WARM_UP_STEPS
 
-    def add(self, seconds: float, mark: bool) -> None:
-        """Add a step; `mark` ends a window."""
+    def add(self, seconds: float, mark: bool, counts: bool = True) -> None:
+        """Add a step; `mark` ends a window. That of a step that does not count is left out if there are others."""
         self._steps += 1
         self._open_steps += 1
         self._open_seconds += seconds
+        self._open_counts = self._open_counts and counts
         if mark or self._steps == WARM_UP_STEPS:
-            self._windows.append((self._steps, self._open_steps, self._open_seconds))
-            self._open_steps = 0
-            self._open_seconds = 0.0
+            self._windows.append((self._steps, self._open_steps, self._open_seconds, self._open_counts))
+            self._open_steps, self._open_seconds, self._open_counts = 0, 0.0, True
 
     def _counted(self) -> list[tuple[int, float]]:
         """Return steps and seconds of the windows after the warm-up; of all if there are none."""
-        counted = [(steps, seconds) for end, steps, seconds in self._windows if end > WARM_UP_STEPS]
-        return counted or [(steps, seconds) for _, steps, seconds in self._windows]
+        valid = [window for window in self._windows if window[3]] or self._windows
+        counted = [window for window in valid if window[0] > WARM_UP_STEPS] or valid
+        return [(steps, seconds) for _, steps, seconds, _ in counted]
 
     @property
     def mean(self) -> float:

@@ -18,7 +18,15 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 CANN = HERE / "build"
-ALIASES = "libhccl.so", "libacl_op_compiler.so", "libge_runner.so", "libgraph.so", "libacl_tdt_channel.so"
+ALIASES = (
+    "libhccl.so",
+    "libacl_op_compiler.so",
+    "libge_runner.so",
+    "libgraph.so",
+    "libacl_tdt_channel.so",
+    "libmsprofiler.so",
+    "libascend_hal.so",
+)
 
 
 def build():
