@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from documents import sections, without_comment
 
-_CARD = "needs an NPU or GPU with its driver"
 _CANN = "needs CANN, or a tool of Ascend's driver"
 _TOOLS = "test/tools/test_"
 _MARK = re.compile(r"python3? (?!-c)|bash |(?:\./)?(?:tools|test)/\S+\.(?:sh|py)\b|pip install|torchrun ")
@@ -88,6 +87,14 @@ RULES = [
         "installs from a package registry; the tests have vot-toolkit 0.9.0 in an environment of its own",
     ),
     _not_run(r"pip install triton", "no GPU in the tests"),
+    # Containers and tools of vendors.
+    _not_run(r"docker build .*", "needs Docker; test/docker/test_docker.py runs the steps of the image for a CPU"),
+    _run(
+        r"python test/docker/build_without_docker.py cpu /tmp/image",
+        "test/docker/test_docker.py::test_the_steps_give_an_image_that_works",
+    ),
+    _not_run(r"msprof .*|aoe .*", _CANN),
+    _not_run(r"tensorboard --logdir .*", "opens a page that a person looks at"),
     # Words of a text: a command without its arguments, or with some of them.
     _not_run(
         r"tools/\w+\.py .+|python tools/<name>.py --help|torchrun --\S+ \.\.\.", "a part of a command, in a sentence"
@@ -148,6 +155,11 @@ RULES = [
     _run(
         r"(OMP_NUM_THREADS=1 )?python tools/train.py --cfg experiments/siammask\S+ ?.*",
         "test/engine/test_mask_training.py::test_the_refinement_starts_from_the_base_stage",
+    ),
+    _run(
+        r"python tools/train.py .*TRAIN.PROFILE .*",
+        "test/engine/test_profile.py::test_the_steps_of_the_window_are_in_the_trace",
+        "test/npu/test_npu_profile.py::test_steps_of_the_window_are_recorded_and_results_are_the_same",
     ),
     _run(
         r"python tools/train.py --cfg experiments/nanotrackv3\S+ .*",
