@@ -25,6 +25,7 @@ TRACKERS = {
     "SiamBANTracker": SiamBANTracker,
     "SiamBANLTTracker": SiamBANLTTracker,
 }
+TRACKS = TRACKERS  # the original's name
 
 
 def track_settings(cfg: CfgNode) -> TrackSettings:

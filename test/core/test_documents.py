@@ -214,10 +214,10 @@ def test_old_names_can_be_imported_and_new_names_exist():
     page = (ROOT / "pysot" / "README.md").read_text(encoding="utf-8")
     chapter = next(section for section in documents.sections(page) if section.title == "Old names and new names")
     imports = "\n".join(chapter.blocks[0][1])
-    assert imports.count("import") >= 28
+    assert imports.count("import") >= 29
     exec(compile(imports, "pysot/README.md", "exec"), {})
     rows = [line.split("|")[1:3] for line in chapter.prose if line.startswith("| `")]
-    assert len(rows) >= 18
+    assert len(rows) >= 15
     for _, new in rows:
         first, *others = re.findall(r"`([\w.]+)`", new)
         module, _, name = first.rpartition(".")

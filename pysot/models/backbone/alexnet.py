@@ -59,3 +59,6 @@ class AlexNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.layer5(self.layer4(self.layer3(self.layer2(self.layer1(x)))))
+
+
+alexnet, alexnetlegacy = AlexNet, AlexNetLegacy  # the original's functions

@@ -12,6 +12,7 @@ from pysot.utils.registry import lookup
 
 HEADS: dict[str, type[nn.Module]] = {"UPChannelRPN": UPChannelRPN, "DepthwiseRPN": DepthwiseRPN, "MultiRPN": MultiRPN}
 BAN_HEADS: dict[str, type[nn.Module]] = {"DepthwiseBAN": DepthwiseBAN, "MultiBAN": MultiBAN, "NanoBAN": NanoBAN}
+RPNS, MASKS, REFINE = HEADS, MASK_HEADS, REFINE_HEADS  # the original's names
 
 
 def get_rpn_head(name: str, **kwargs: Any) -> nn.Module:
