@@ -155,14 +155,16 @@ def test_preparation_in_an_array_with_slurm(cluster, tmp_path):
         assert (tmp_path / "out" / name).read_bytes() == (expected / name).read_bytes()
 
 
-def test_one_task_of_an_array_again(cluster, tmp_path):
+def test_some_tasks_of_an_array_again(cluster, tmp_path):
+    """Tasks 2 and 3 alone do not say how many parts there are."""
     arguments = ["vot", cluster.data / "testing_dataset/VOT2016", "--out", tmp_path / "out"]
-    alone = {"SLURM_ARRAY_TASK_MIN": 2, "SLURM_ARRAY_TASK_MAX": 2}
+    some = {"SLURM_ARRAY_TASK_MIN": 2, "SLURM_ARRAY_TASK_MAX": 3}
     for name in ("prepare.sbatch", "evaluate.sbatch"):
-        status, output = cluster.array(name, 2, 1, *arguments, DATASET="VOT2016", **alone)
-        assert status == 2 and "or the number of all parts: PARTS=N sbatch --array=2" in output
-    status, output = cluster.array("prepare.sbatch", 2, 1, *arguments, PARTS=2, **alone)
-    assert status == 0 and "part 2 of 2 of train" in output, output
+        status, output = cluster.array(name, 2, 2, *arguments, DATASET="VOT2016", **some)
+        assert status == 2 and output.endswith("or the number of all parts: PARTS=N sbatch --array=2\n"), output
+    assert not (tmp_path / "out").exists()
+    status, output = cluster.array("prepare.sbatch", 2, 2, *arguments, PARTS=4, **some)
+    assert status == 0 and "part 2 of 4 of train" in output, output
 
 
 def test_evaluation_in_an_array_with_slurm(cluster, trained, tmp_path):
