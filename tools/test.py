@@ -29,6 +29,7 @@ from pysot.toolkit.protocols import find_protocol
 from pysot.toolkit.report.agreement_text import agreement_text
 from pysot.toolkit.report.summary import score_text
 from pysot.toolkit.results.claims import claim_tracker_dir
+from pysot.toolkit.results.parts import record_part
 from pysot.toolkit.results.server_zip import zip_if_complete
 from pysot.utils.progress import brief_bar, progress_bar
 
@@ -83,7 +84,7 @@ def main() -> None:
         raise FileNotFoundError(
             f"{dataset.name} has no frames to track: {missing[0]}. Put the frames below {args.datasetdir}"
         )
-    folders, failed = track_with_each(sources, args, dataset, protocol)
+    folders, failed = track_with_each(sources, args, dataset, protocol, complete)
     finished = [sequence.name for sequence in dataset.sequences if sequence.name not in failed]
     if finished:
         dataset = dataset.only(finished)
@@ -120,9 +121,12 @@ def find_trackers(args: argparse.Namespace) -> list[TrackerSource]:
 
 
 def track_with_each(
-    sources: list[TrackerSource], args: argparse.Namespace, dataset: Dataset, protocol: Protocol
+    sources: list[TrackerSource], args: argparse.Namespace, dataset: Dataset, protocol: Protocol, complete: Dataset
 ) -> tuple[list[Path], dict[str, str]]:
-    """Track the data set with each tracker; return the result folders, and the failed videos with the reasons."""
+    """Track the data set, a part of the `complete` one, with each tracker.
+
+    Returns the result folders, and the failed videos with the reasons.
+    """
     # In a timed protocol, more workers would take time from each other.
     default_workers = 1 if protocol.timed else sources[0].default_workers(len(dataset))
     workers = args.workers or default_workers
@@ -142,6 +146,8 @@ def track_with_each(
             text = "tracking %d videos of %s with %s on %s, workers: %d, targets of each: %d"
             logger.info(text, len(dataset), dataset.name, folder.name, tracker.device, workers, slots)
             reasons = track(make_run(tracker, slots, workers), dataset, folder, protocol, args.binary)
+        if args.part[1] > 1 and not reasons and not args.video:
+            record_part(folder, complete, protocol.experiment, args.part, tracker.fingerprint, sys.argv)
         failed |= {name: f"{name} with {folder.name}: {reason}" for name, reason in reasons.items()}
         folders.append(folder)
     return folders, failed

@@ -209,11 +209,12 @@ def crop_all(
     progress: Callable[..., Iterable[CropResult]] | None = None,
     with_z: bool = False,
     with_masks: bool = False,
+    may_be_none: bool = False,
 ) -> CropResult:
     """Crop all videos with `crop_video`, log each problem, and return the sums.
 
-    `progress` wraps the results, as tqdm does. Raises ValueError if no crop exists at the end, OSError as
-    `crop_videos`.
+    `progress` wraps the results, as tqdm does. Raises ValueError if no crop exists at the end, unless there
+    `may_be_none`, OSError as `crop_videos`.
     """
     total = CropResult()
     results = crop_videos(videos, out, procs, size, with_z, with_masks)
@@ -222,7 +223,7 @@ def crop_all(
             logger.warning("left out: %s", problem)
         total += result
     flush_disk()
-    if total.written + total.present == 0:
+    if total.written + total.present == 0 and not may_be_none:
         reason = total.problems[0] if total.problems else "they have no boxes"
         raise ValueError(f"no crop could be made from {len(videos)} videos: {reason}. Check the folder of the raw data")
     return total

@@ -14,6 +14,7 @@ from pysot.toolkit.datasets.names import normalised_name, possible_names
 from pysot.toolkit.region.raster import corners_of, region_table
 from pysot.utils.masks import Mask
 from pysot.utils.names import check_video_name, missing_images
+from pysot.utils.parts import share
 
 
 @dataclass(frozen=True)
@@ -221,9 +222,9 @@ class Dataset:
     def part(self, number: int, count: int) -> "Dataset | None":
         """Return the `number`-th (from 1) of `count` parts with about the same number of frames, None if it is empty.
 
-        Sequences are dealt round-robin, the longest first.
+        See `pysot.utils.parts.share`.
         """
         if count == 1:
             return self
-        sequences = self.longest_first()[number - 1 :: count]
+        sequences = share(self.sequences, number, count, lambda sequence: (len(sequence), sequence.name))
         return replace(self, sequences=sequences) if sequences else None

@@ -28,24 +28,30 @@ class LoadedResults:
 
 
 def load_results(
-    dataset: Dataset, load: Callable[[Sequence], object], partial: bool = False, bar: Bar = no_bar
+    dataset: Dataset,
+    load: Callable[[Sequence], object],
+    partial: bool = False,
+    bar: Bar = no_bar,
+    explain: Callable[[dict[str, str]], Iterable[str]] = dict.values,
 ) -> LoadedResults:
     """Load the results of every video, which `bar` shows.
 
     A ValueError or OSError of `load` is a problem of the tracker; with `partial`, it is a note, and the video is left
-    out.
+    out. `explain` turns the problems by video into sentences.
     """
-    results, problems = {}, []
+    results: dict[str, Any] = {}
+    problems: dict[str, str] = {}
     for sequence in bar(dataset.sequences):
         try:
             results[sequence.name] = load(sequence)
         except (ValueError, OSError) as error:
-            problems.append(str(error) if sequence.name in str(error) else f"{sequence.name}: {error}")
+            problems[sequence.name] = str(error) if sequence.name in str(error) else f"{sequence.name}: {error}"
     if not problems:
         return LoadedResults(dataset, results)
+    sentences = tuple(explain(problems))
     if not partial or not results:
-        return LoadedResults(dataset, problems=tuple(problems))
-    notes = tuple(f"left out: {problem}" for problem in problems)
+        return LoadedResults(dataset, problems=sentences)
+    notes = tuple(f"left out: {sentence}" for sentence in sentences)
     return LoadedResults(
         dataset.only(results), results, notes=notes, coverage=f"{len(results)} of {len(dataset)} videos"
     )

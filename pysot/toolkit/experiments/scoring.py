@@ -10,6 +10,7 @@ from pysot.toolkit.datasets.sequence import Dataset
 from pysot.toolkit.evaluation.loading import load_results
 from pysot.toolkit.protocol import Protocol, Scores, TrackerScore, mode_of
 from pysot.toolkit.protocols import find_protocol
+from pysot.toolkit.results.parts import read_parts
 from pysot.utils.processes import map_in_processes
 from pysot.utils.progress import Bar, no_bar
 
@@ -66,12 +67,23 @@ def _score(
     tracker_dir: str | os.PathLike,
 ) -> TrackerScore:
     name = Path(os.path.abspath(tracker_dir)).name
+    try:
+        parts = read_parts(tracker_dir, protocol.experiment)
+    except ValueError as error:
+        return protocol.score_class(name=name, problems=(str(error),))
+    if mixture := parts.mixture():
+        return protocol.score_class(name=name, problems=(mixture,))
+
+    def explain(problems: dict[str, str]) -> list[str]:
+        return parts.explain(dataset, problems, _without_result(protocol, dataset, tracker_dir))
+
     load_notes: list[str] = []
     loaded = load_results(
         dataset,
         lambda sequence: protocol.load(dataset, sequence, Path(tracker_dir), load_notes),
         partial,
         functools.partial(bar, description=name),
+        explain,
     )
     if loaded.problems:
         return protocol.score_class(name=name, problems=loaded.problems)
@@ -81,3 +93,14 @@ def _score(
         return protocol.score_class(name=name, problems=(str(error),))
     notes = tuple(dict.fromkeys((*load_notes, *score.notes, *loaded.notes)))
     return replace(score, name=name, notes=notes, coverage=loaded.coverage)
+
+
+def _without_result(protocol: Protocol, dataset: Dataset, tracker_dir: str | os.PathLike) -> set[str]:
+    """Return the names of the sequences that have no result at all."""
+    return {
+        sequence.name
+        for sequence in dataset.sequences
+        if not any(
+            protocol.written_result(task).exists() for task in protocol.tasks(dataset, sequence, Path(tracker_dir))
+        )
+    }

@@ -132,7 +132,7 @@ def notes_of(trackers: list[TrackerScore], paint: Paint = plain) -> str:
     text = ""
     for score in trackers:
         if score.problems:
-            warning = f"Warning: {score.name} is not scored, {len(score.problems)} of its results can't be used:"
+            warning = f"Warning: {score.name} is not scored:"
             text += f"\n{paint(warning + _bullet_list(score.problems), 'warning')}"
         elif score.notes:
             text += f"\n{paint(f'Note: {score.name}:{_bullet_list(score.notes)}', 'warning')}"

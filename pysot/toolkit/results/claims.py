@@ -56,6 +56,11 @@ def claim_tracker_dir(tracker_dir: str | os.PathLike, fingerprint: str, replace:
                 raise
 
 
+def claimed_network(tracker_dir: str | os.PathLike) -> str | None:
+    """Return the fingerprint of the network that the results in a folder are from, None if it is not known."""
+    return _read(Path(tracker_dir) / CLAIM).get("sha256")
+
+
 def _refusal(folder: Path, known: str | None, fingerprint: str) -> str:
     """Return the message for results of another network, of other settings or of another device."""
     network, _, computed = fingerprint.partition(" ")
