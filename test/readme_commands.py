@@ -127,6 +127,32 @@ RULES = [
         r"python test/npu_sim (train.py \.\.\.|torchrun .*|test/npu_sim/tests/\w+.py)",
         "test/npu/test_npu.py::test_the_simulator_is_the_cpu",
     ),
+    # Several machines.
+    _run(
+        r"python tools/prepare_data.py .*(--part \d+/\d+|--merge)",
+        "test/datasets/test_parts.py::test_parts_and_merge_equal_one_run",
+    ),
+    _run(
+        r"python par_crop.py 511 \d+ --part \d+/\d+", "test/datasets/test_parts.py::test_par_crop_and_gen_json_in_parts"
+    ),
+    _run(
+        r"sbatch (--gres=gpu:8 )?test/cluster/train.sbatch .*",
+        "test/cluster/test_cluster.py::test_training_on_two_nodes_with_slurm",
+    ),
+    _run(
+        r"(PARTS=8 )?sbatch .*test/cluster/prepare.sbatch .*",
+        "test/cluster/test_cluster.py::test_preparation_in_an_array_with_slurm",
+    ),
+    _run(
+        r"sbatch .*test/cluster/evaluate.sbatch.*",
+        "test/cluster/test_cluster.py::test_evaluation_in_an_array_with_slurm",
+    ),
+    _not_run(r"export DATASET=\S+ DATASETDIR=\S+ RESULTS=\S+", "names folders for the commands after it"),
+    _run(
+        r"kubectl apply -f test/cluster/(storage|volcano_train|prepare_job).yaml",
+        "test/cluster/test_manifests.py::test_schema",
+    ),
+    _not_run(r"kubectl (wait|patch) .*", "needs a Kubernetes cluster"),
     # Data.
     _run(
         r"python (training_dataset/\w+/)?par_crop.py 511 \d+.* && python (training_dataset/\w+/)?gen_json.py.*", *_CROPS
