@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-MOST_STEPS = 100  # a trace grows by megabytes per step, and lies in memory until it is written
+MOST_STEPS = 50  # a trace grows by megabytes per step, and lies in memory until it is written
 
 
 def profile_window(text: str) -> tuple[int, int] | None:

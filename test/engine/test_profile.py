@@ -18,7 +18,8 @@ from pysot.engine.engine_builder import build_profile_window, run_identity
 from pysot.utils import profilers
 from pysot.utils.log_helper import SpeedMeter
 from pysot.utils.signals import Interrupted, StopRequest
-from trainer_helpers import same, trainer, weights
+from pysot.utils.watchdog import Heartbeat
+from trainer_helpers import CPU, same, trainer, weights
 
 
 def profiled(folder, window, *opts, **more):
@@ -57,6 +58,16 @@ def test_the_steps_of_the_window_are_in_the_trace(tmp_path, caplog, window, step
         assert words in caplog.text, words
 
 
+def test_each_rank_has_its_own_files(tmp_path):
+    for rank in (0, 3):
+        with profile.StepProfiler(profile.ProfileWindow(1, 1, tmp_path), CPU, rank, Heartbeat()) as profiler:
+            torch.ones(2).add(1)
+            assert profiler.step()
+    names = {re.sub(r"\d{6,}", "N", path.name) for path in tmp_path.iterdir()}
+    traces_and_tables = {f"rank{n}.N.pt.trace.json" for n in (0, 3)} | {f"summary_rank{n}.txt" for n in (0, 3)}
+    assert names == traces_and_tables
+
+
 def test_results_are_those_without_a_profile(tmp_path):
     with_profile, without = profiled(tmp_path / "a", "2-3"), profiled(tmp_path / "b", "")
     results = [run.run() for run in (with_profile, without)]
@@ -83,7 +94,7 @@ def test_a_resumed_run_counts_from_its_start(tmp_path):
         ("5-4", "two rising steps"),
         ("-3", "got -3"),
         ("7", "FIRST-LAST"),
-        ("1-101", "at most 100 steps.*got 101"),
+        ("1-51", "at most 50 steps.*got 51"),
     ],
 )
 def test_a_wrong_window_is_an_error(window, words):
