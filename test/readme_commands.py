@@ -290,6 +290,7 @@ def commands_of(page: Path) -> list[str]:
 def _commands_of_block(lines: list[str]) -> list[str]:
     joined = re.sub(r" *\\\n *", " ", "\n".join(lines)).splitlines()
     commands = [re.sub(r" +", " ", without_comment(line)).removeprefix("$ ").strip() for line in joined]
+    commands = [re.sub(r"^\w+=\$\((.*)\)$", r"\1", command) for command in commands]  # the output in a variable
     return [command for command in commands if _is_command(command)]
 
 
