@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = 120
-FROM_CONTENTS = 3  # sections from which a README has a table of contents
+FROM_CONTENTS = 2  # sections from which a README has a table of contents
 CHINESE = ".zh-CN.md"
 _HEADING = re.compile(r"(#{1,6}) +(.*)")
 _FENCE = re.compile(r" *(```+)(\S*)")
