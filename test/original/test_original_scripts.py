@@ -159,13 +159,16 @@ def test_the_evaluation_script_on_a_long_term_set(tmp_path):
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory) -> Path:
     """Weights of the quickstart network, not trained."""
-    path = tmp_path_factory.mktemp("weights") / "model.pth"
+    return write_weights(tmp_path_factory.mktemp("weights") / "model.pth", CONFIG)
+
+
+def write_weights(path: Path, config: Path) -> Path:
     code = (
         "import sys, torch; from pysot.core.config import cfg; from pysot.models.model_builder import ModelBuilder; "
         "torch.manual_seed(1); cfg.merge_from_file(sys.argv[1]); torch.save(ModelBuilder().state_dict(), sys.argv[2])"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-c", code, str(CONFIG), str(path)], env=environment, check=True)
+    subprocess.run([sys.executable, "-c", code, str(config), str(path)], env=environment, check=True)
     return path
 
 
@@ -211,6 +214,34 @@ def test_the_tracking_script_writes_what_test_py_writes(tmp_path, weights):
         assert ours.read_text() == path.read_text()
         codes += path.read_text()
     assert codes.count("\n2\n"), "no loss: the restarts were not compared"
+
+
+# The functions of windows, which OpenCV without a window system lacks: a box is drawn, frames are counted and kept.
+WINDOW = """
+import runpy, sys
+import cv2
+shown = []
+cv2.namedWindow = lambda *_: None
+cv2.selectROI = lambda name, frame, *_: (30, 40, 24, 18)
+cv2.imshow = lambda name, frame: shown.append(frame)
+cv2.waitKey = lambda _: -1
+script, sys.argv = sys.argv[1], sys.argv[1:]
+runpy.run_path(script, run_name="__main__")
+print(len(shown), all((frame == (0, 255, 0)).all(axis=2).sum() > 20 for frame in shown[:3]), shown[0].shape)
+"""
+
+
+@pytest.mark.parametrize("experiment", ["quickstart", "siammask_mobilev2_small"])
+def test_a_demo_with_a_window(tmp_path, experiment):
+    """Boxes, and with SiamMask polygons and masks, are drawn on every frame but the first."""
+    config = ROOT / "experiments" / experiment / "config.yaml"
+    vot_set(tmp_path, "set")
+    write_weights(tmp_path / "model.pth", config)
+    (tmp_path / "window.py").write_text(WINDOW, encoding="utf-8")
+    arguments = ("--config", config, "--snapshot", tmp_path / "model.pth", "--video_name", tmp_path / "set" / "slow")
+    output = run_python(tmp_path / "window.py", HERE / "demo_script.py", *arguments, cwd=tmp_path)
+    has_colour = experiment == "quickstart"  # the frame is mixed with the mask otherwise
+    assert output.splitlines()[-1] == f"19 {has_colour} (150, 200, 3)"
 
 
 def test_the_wrapper_of_another_repository(tmp_path, weights):
