@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 import torch
 
 # Tests import these from this module.
@@ -22,11 +23,13 @@ from pysot.benchmarks.synthetic import (  # noqa: F401
     synthetic_image,
     synthetic_tensor,
 )
+from pysot.tracker.compiled import can_compile
 
 ROOT = Path(__file__).resolve().parents[1]
 # NPUs of test/npu_sim compute with the CPU's numbers.
 SIMULATED = "npu_sim" in os.environ.get("ASCEND_HOME_PATH", "")
 PARITY = ROOT / "test" / "parity"
+needs_compiler = pytest.mark.skipif(not can_compile("cpu"), reason="torch.compile needs a C++ compiler on a CPU")
 EXPERIMENTS = ("siamrpn_alex_dwxcorr", "siamrpn_mobilev2_l234_dwxcorr", "siamrpn_r50_l234_dwxcorr_8gpu")
 
 # Texts that are no masks: without or with wrong numbers, runs beyond the box, a negative size, too many pixels.

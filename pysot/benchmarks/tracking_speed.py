@@ -1,8 +1,6 @@
 """Benchmark of tracking: one stream and batches in each precision and form, against the plain tracker."""
 
 import math
-import os
-import shutil
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +30,7 @@ from pysot.benchmarks.tracking_ways import (
 )
 from pysot.models.model_builder import ModelBuilder, build_model
 from pysot.toolkit.datasets import load_dataset
+from pysot.tracker.compiled import can_compile
 from pysot.tracker.tracker_builder import build_batch_tracker, build_tracker
 from pysot.utils.cores import usable_cores
 from pysot.utils.device import peak_memory_mib, reset_peak_memory, synchronize
@@ -147,9 +146,8 @@ def _build_ways(job: Job, precisions: Sequence[str], runner: Runner) -> Iterator
 
 
 def _forms(kind: str) -> dict[str, dict[str, object]]:
-    """Return the other forms of one stream on a kind of device; a CPU compiles if there is a C++ compiler."""
-    can_compile = kind != "cpu" or shutil.which(os.environ.get("CXX", "g++")) is not None
-    return {name: values for name, values in FORMS[kind].items() if can_compile or "COMPILE" not in values}
+    """Return the other forms of one stream on a kind of device, the compiled one where torch can compile."""
+    return {name: values for name, values in FORMS[kind].items() if "COMPILE" not in values or can_compile(kind)}
 
 
 def _one_stream(model: ModelBuilder, cfg: CfgNode) -> OneTarget:

@@ -7,6 +7,7 @@ import torch
 from pysot.benchmarks.job import Job, Result, Row
 from pysot.core.xcorr import grouped_correlation, methods_on, shifted_products
 from pysot.engine.engine_builder import wants_channels_last
+from pysot.tracker.compiled import can_compile
 from pysot.utils.device import half_dtype
 from pysot.utils.meter import elapsed_ms
 
@@ -33,7 +34,7 @@ def correlation_times(
     search, kernel = (tensor.requires_grad_() for tensor in inputs)
     gradient = torch.ones_like(grouped_correlation(search, kernel))
     ways = methods_on(device)
-    if compiled and device.type != "npu":
+    if compiled and can_compile(device.type):
         ways["shifted products, compiled"] = torch.compile(shifted_products)
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for turn in range(repeats + 1):

@@ -1,6 +1,8 @@
 """Networks of trackers compiled by torch.compile; on a CPU with weights as constants, and only where that is faster."""
 
 import logging
+import os
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +18,11 @@ logger = logging.getLogger(__name__)
 _REPEATS = 7
 
 Match = Callable[[list[torch.Tensor], torch.Tensor], tuple]  # cls, loc, and the features of masks if there are any
+
+
+def can_compile(kind: str) -> bool:
+    """Return whether torch.compile works on a kind of device: not on an NPU, on a CPU with a C++ compiler."""
+    return kind != "npu" and (kind != "cpu" or shutil.which(os.environ.get("CXX", "g++")) is not None)
 
 
 def compile_match(

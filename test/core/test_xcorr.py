@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from helpers import ROOT
+from helpers import ROOT, needs_compiler
 from pysot.core import xcorr as xcorr_module
 from pysot.core import xcorr_choice
 from pysot.core.xcorr import XCORR_METHODS, grouped_correlation, methods_on, xcorr_depthwise, xcorr_up_channel
@@ -179,6 +179,7 @@ def test_the_fastest_method_on_a_gpu_is_measured_once(gpu, monkeypatch, caplog):
     assert len(chosen()) == 3  # another kind of batch
 
 
+@needs_compiler
 def test_nothing_is_measured_in_a_graph_and_with_deterministic_algorithms(gpu):
     search, kernel = torch.randn(2, 3, 5, 5), torch.randn(2, 3, 2, 2)
     gpu.times = {"grouped convolution": 2.0, "gradients as correlations": 1.0}

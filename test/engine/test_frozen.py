@@ -1,13 +1,11 @@
 """Frozen stages that are computed by folded copies."""
 
-import shutil
-
 import pytest
 import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from helpers import assert_same_weights, experiment, load_synthetic_weights, small_trainer, tiny_config
+from helpers import assert_same_weights, experiment, load_synthetic_weights, needs_compiler, small_trainer, tiny_config
 from pysot.core.config import load_config
 from pysot.engine.engine_builder import wants_channels_last
 from pysot.engine.frozen import fold_frozen
@@ -157,7 +155,7 @@ def test_a_checkpoint_of_another_memory_format_goes_on(tmp_path):
     assert last.optimizer.state[weight]["momentum_buffer"].stride() == weight.stride()
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+@needs_compiler
 def test_compiled_steps_are_the_same(tmp_path):
     plain, compiled = (
         small_trainer(tmp_path, CPU, "TRAIN.COMPILE", on, "TRAIN.EPOCH", 2, "TRAIN.LR_WARMUP.WARMUP", False)

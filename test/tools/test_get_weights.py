@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import pty
 import struct
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 from file_server import FileServer
 from helpers import ROOT
 from pysot.utils.published_weights import PUBLISHED
+from terminal_helpers import open_terminal
 
 CONTENT = bytes(range(256)) * 2000
 
@@ -110,7 +110,7 @@ def test_a_full_disk(server, tmp_path):
 
 
 def test_the_bar_on_a_terminal(server, tmp_path):
-    terminal, end = pty.openpty()
+    terminal, end = open_terminal()
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))  # rows, columns
     done = get_weights(tmp_path, "siammask_r50_l3", "--url", server.address, stderr=end)
     os.close(end)

@@ -1,7 +1,6 @@
 """Colours of the tools: on terminals only, each stream on its own, unless they are turned off."""
 
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import torch
 
 from helpers import ROOT, TINY, experiment, moving_square, tiny_config
 from pysot.models.model_builder import build_model
+from terminal_helpers import open_terminal
 
 SMALL = ROOT / "test" / "parity" / "vot_small"
 GREEN, LIGHT_BLUE, DIM, YELLOW, RED = "\x1b[1m\x1b[32m", "\x1b[94m", "\x1b[2m", "\x1b[33m", "\x1b[31m"
@@ -38,7 +38,7 @@ def run_tool(command, cwd, terminal: str = "", **environment: str) -> tuple[int,
     env = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
     files = {name: Path(cwd) / f"{name}.txt" for name in ("stdout", "stderr")}
     streams = {name: path.open("wb") for name, path in files.items()}
-    parent, child = pty.openpty()
+    parent, child = open_terminal()
     process = subprocess.Popen(
         [sys.executable, *map(str, command)],
         cwd=cwd,

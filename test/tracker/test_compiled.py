@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from helpers import needs_compiler
 from pysot.tracker import compiled
 
 
@@ -21,6 +22,7 @@ class Network(nn.Module):
         return found, found.sum((2, 3))
 
 
+@needs_compiler
 def test_weights_are_constants_of_each_network(monkeypatch):
     """So that they can lie in memory as oneDNN prefers."""
     monkeypatch.setattr(compiled, "_seconds", lambda ways, state, images: [1.0, 2.0])

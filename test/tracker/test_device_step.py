@@ -10,7 +10,15 @@ import pytest
 import torch
 
 from fake_graphs import use_fake_graphs
-from helpers import GOLDEN_BOXES, experiment, load_synthetic_weights, synthetic_image, tiny_config, track_golden
+from helpers import (
+    GOLDEN_BOXES,
+    experiment,
+    load_synthetic_weights,
+    needs_compiler,
+    synthetic_image,
+    tiny_config,
+    track_golden,
+)
 from pysot.core.config import load_config
 from pysot.models.model_builder import build_model
 from pysot.tracker import compiled
@@ -276,6 +284,7 @@ def test_fp16_names_a_number_that_is_too_large():
     assert "in fp16, a value may also have left the range" in str(tracker.failures[0])
 
 
+@needs_compiler
 @pytest.mark.parametrize("wins", ["compiled", "operator by operator"])
 def test_compiled_is_used_where_it_is_faster(wins, monkeypatch, caplog):
     def fixed_seconds(ways, state, images):
@@ -324,6 +333,7 @@ def test_compiled_is_refused_for_an_npu():
         compiled.compile_match(None, None, template, None, [1])
 
 
+@needs_compiler
 @pytest.mark.parametrize("slots", [1, 2, 3])
 def test_no_step_compiles_anew(slots, monkeypatch):
     """Templates of one target and of several have other memory layouts and modes; both were compiled at the start."""

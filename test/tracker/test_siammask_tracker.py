@@ -12,6 +12,7 @@ from fake_graphs import use_fake_graphs
 from helpers import (
     experiment,
     load_synthetic_weights,
+    needs_compiler,
     parity_json,
     synthetic_image,
     tiny_config,
@@ -217,6 +218,7 @@ def test_masks_in_half_precision(precision, tolerance, opts):
     np.testing.assert_allclose(found[precision].probabilities, found["fp32"].probabilities, atol=tolerance)
 
 
+@needs_compiler
 def test_a_compiled_network_gives_the_same_masks():
     expected = follow(make_tracker(slots=1), FRAMES[:2])
     np.testing.assert_allclose(follow(make_tracker("TRACK.COMPILE", True, slots=1), FRAMES[:2]), expected, atol=1e-2)
