@@ -119,6 +119,7 @@ def test_the_evaluation_script(tmp_path, folder, name, tracker, columns):
     values = {**values, **values.get("eao", {})}
     trackers = sorted(path.name for path in (results / name).iterdir())
     output = run_python(HERE / "evaluation_script.py", results, PARITY / folder, name, tracker, *trackers, cwd=tmp_path)
+    assert "\x1b" not in output, "colours are for terminals"
     digits = {"lost": 1}
     for column, value in zip(columns, table_row(output, tracker), strict=True):
         assert value == pytest.approx(values[column], abs=0.6 * 10 ** -digits.get(column, 3)), column

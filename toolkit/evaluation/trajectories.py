@@ -1,5 +1,7 @@
 """What the benchmarks have in common: the trackers to evaluate, and their trajectories as `pysot.toolkit` has them."""
 
+import os
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -64,8 +66,9 @@ def _sequence_of(video: VOTVideo) -> AnnotatedSequence:
 
 
 def print_table(rows: list[list[str]], low: Collection[tuple[int, int]] = ()) -> None:
-    """Print rows of cells, the first is the header; the cells of `low`, as (row, column), are red."""
-    red = dict.fromkeys(low, "low")
+    """Print rows of cells, the first is the header; the cells of `low`, as (row, column), are red on a terminal."""
+    has_colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    red = dict.fromkeys(low, "low") if has_colours else {}
     print(table(rows, red, lambda text, role: f"{Fore.RED}{text}{Style.RESET_ALL}"))
 
 
