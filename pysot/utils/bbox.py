@@ -6,6 +6,7 @@ x to the right, y down. A polygon is a flat array of 2K numbers x1, y1, x2, y2, 
 
 from collections import namedtuple
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any, overload
 
 import numpy as np
@@ -21,8 +22,11 @@ def corner2center(corner: Corner) -> Center: ...
 @overload
 def corner2center(corner: Iterable[Any]) -> tuple[Any, Any, Any, Any]: ...
 def corner2center(corner: Iterable[Any]) -> tuple[Any, Any, Any, Any]:
-    """Convert four numbers or arrays xyxy to cxcywh: a Corner to a Center, anything else to a tuple."""
-    x1, y1, x2, y2 = corner
+    """Convert four numbers or arrays xyxy to cxcywh: a Corner to a Center, anything else to a tuple.
+
+    What follows the four, such as a score, is left out.
+    """
+    x1, y1, x2, y2 = islice(corner, 4)
     center = Center((x1 + x2) * 0.5, (y1 + y2) * 0.5, x2 - x1, y2 - y1)
     return center if isinstance(corner, Corner) else tuple(center)
 
@@ -33,20 +37,21 @@ def center2corner(center: Center) -> Corner: ...
 def center2corner(center: Iterable[Any]) -> tuple[Any, Any, Any, Any]: ...
 def center2corner(center: Iterable[Any]) -> tuple[Any, Any, Any, Any]:
     """Convert four numbers or arrays cxcywh to xyxy: a Center to a Corner, anything else to a tuple."""
-    x, y, w, h = center
+    x, y, w, h = islice(center, 4)
     corner = Corner(x - w * 0.5, y - h * 0.5, x + w * 0.5, y + h * 0.5)
     return corner if isinstance(center, Center) else tuple(corner)
 
 
 def IoU(rect1: Iterable[Any], rect2: Iterable[Any]) -> np.ndarray:
     """Return the overlap in [0, 1] of boxes, each given as four broadcastable arrays xyxy; 0 where both are empty."""
-    x1, y1, x2, y2 = rect1
-    tx1, ty1, tx2, ty2 = rect2
+    x1, y1, x2, y2 = islice(rect1, 4)
+    tx1, ty1, tx2, ty2 = islice(rect2, 4)
     width = np.maximum(0.0, np.minimum(x2, tx2) - np.maximum(x1, tx1))
     height = np.maximum(0.0, np.minimum(y2, ty2) - np.maximum(y1, ty1))
     inter = width * height
     union = (x2 - x1) * (y2 - y1) + (tx2 - tx1) * (ty2 - ty1) - inter
-    return np.divide(inter, union, out=np.zeros_like(np.asarray(inter, np.float64)), where=np.asarray(union) > 0)
+    overlap = np.divide(inter, union, out=np.zeros_like(np.asarray(inter, np.float64)), where=np.asarray(union) > 0)
+    return overlap[()]  # a number for numbers
 
 
 def cxy_wh_2_rect(pos: Sequence[float] | np.ndarray, sz: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -57,6 +62,17 @@ def cxy_wh_2_rect(pos: Sequence[float] | np.ndarray, sz: Sequence[float] | np.nd
 def rect_2_cxy_wh(rect: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Convert xywh to two arrays: centre (x, y) and size (w, h)."""
     return np.array([rect[0] + rect[2] / 2, rect[1] + rect[3] / 2]), np.array([rect[2], rect[3]])
+
+
+def cxy_wh_2_rect1(pos: Sequence[float] | np.ndarray, sz: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Convert a centre (x, y), from 0, and a size (w, h) to xywh whose pixels are counted from 1."""
+    return cxy_wh_2_rect(pos, sz) + [1, 1, 0, 0]
+
+
+def rect1_2_cxy_wh(rect: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Convert xywh whose pixels are counted from 1 to a centre (x, y), from 0, and a size (w, h)."""
+    centre, size = rect_2_cxy_wh(rect)
+    return centre - 1, size
 
 
 def get_axis_aligned_bbox(region: ArrayLike) -> tuple[float, float, float, float]:

@@ -19,9 +19,10 @@ from pysot.toolkit.datasets.load import load_dataset
 from pysot.toolkit.experiments.scoring import score_trackers
 from pysot.toolkit.results.files import Trajectory, save_vot
 from pysot.toolkit.results.paths import vot_file
-from toolkit.datasets import DatasetFactory, OTBDataset, Video, VOTDataset
+from pysot.utils import bbox
+from toolkit.datasets import DatasetFactory, OTBDataset, Video, VOTDataset, VOTLTDataset
 from toolkit.datasets.video import VOTVideo
-from toolkit.evaluation import AccuracyRobustnessBenchmark, EAOBenchmark, OPEBenchmark
+from toolkit.evaluation import AccuracyRobustnessBenchmark, EAOBenchmark, F1Benchmark, OPEBenchmark
 from toolkit.utils import (
     calculate_accuracy,
     calculate_expected_overlap,
@@ -352,8 +353,8 @@ class TestVideos:
     def test_errors_say_what_to_do(self, tmp_path):
         with pytest.raises(ValueError, match="name='VOT2018'"):
             DatasetFactory.create_dataset(dataset_root=str(tmp_path))
-        with pytest.raises(ValueError, match="protocol 'supervised', StoredDataset is for 'one pass'"):
-            OTBDataset("VOT2016", str(PARITY / "vot_small"))
+        with pytest.raises(ValueError, match="dataset_root='testing_dataset'"):
+            DatasetFactory.create_dataset(name="VOT2016")
         with pytest.raises(FileNotFoundError):
             DatasetFactory.create_dataset(name="VOT2018", dataset_root=str(tmp_path))
         dataset = VOTDataset("VOT2016", str(PARITY / "vot_small"))
@@ -369,6 +370,60 @@ class TestVideos:
 
     def test_modules_of_the_original(self):
         from toolkit.datasets.otb import OTBDataset as by_module
+        from toolkit.datasets.otb import OTBVideo
         from toolkit.datasets.vot import VOTDataset as vot_by_module
+        from toolkit.visualization.draw_f1 import draw_f1
 
-        assert by_module is OTBDataset and vot_by_module is VOTDataset
+        assert by_module is OTBDataset and vot_by_module is VOTDataset and OTBVideo is Video and callable(draw_f1)
+
+    def test_the_protocol_decides_on_the_class(self, tmp_path):
+        write_json_set(tmp_path / "Mine.json", [make_sequence("a", tags={"occlusion": np.zeros(20)})])
+        write_json_set(tmp_path / "Other.json", [make_sequence("a", truth=[[1, 2, 3, 4]] * 5)])
+        assert isinstance(DatasetFactory.create_dataset(name="Mine", dataset_root=str(tmp_path)), VOTDataset)
+        assert not isinstance(DatasetFactory.create_dataset(name="Other", dataset_root=str(tmp_path)), VOTDataset)
+
+    def test_a_script_may_choose_the_class(self, tmp_path):
+        """An own set with any name as a long-term set; results of `load_tracker` are returned as well as stored."""
+        long_term_set(tmp_path, tmp_path)
+        (tmp_path / "VOT2018-LT.json").rename(tmp_path / "Long.json")
+        dataset = VOTLTDataset("Long", str(tmp_path))
+        dataset.set_tracker(str(tmp_path / "VOT2018-LT"), ["mine"])
+        for video in dataset:  # there are no frames to open
+            video.width, video.height = 200, 150
+        scores = F1Benchmark(dataset).eval()["mine"]
+        assert [*scores["f1"]] == ["first", "second"] and dataset[0].gt_traj[35] == [0]
+        regions, confidence = dataset[0].load_tracker(str(tmp_path / "VOT2018-LT"), ["mine"])
+        assert len(regions) == len(confidence) == 80 and dataset[0].pred_trajs["mine"] == regions
+        dataset[0].pred_trajs["other"] = regions
+        with pytest.raises(ValueError, match=r"confidence\['other'\] is not"):
+            F1Benchmark(dataset).eval("other")
+        with pytest.raises(TypeError, match="long-term"):
+            F1Benchmark(VOTDataset("VOT2016", str(PARITY / "vot_small"))).eval("tracker_a")
+
+    def test_a_size_may_be_set(self):
+        video = Video("clip", "", "", [1] * 4, ["1.jpg"], [[1] * 4], None)
+        video.width, video.height = 320, 240
+        assert (video.width, video.height) == (320, 240)
+
+    def test_show(self, tmp_path, monkeypatch):
+        write_frames(tmp_path, 2)
+        video = Video(
+            "clip", str(tmp_path), "", [1] * 4, [f"{i + 1:08d}.png" for i in range(2)], [[9, 9, 30, 30]] * 2, None
+        )
+        video.pred_trajs = {"one": [[50, 50, 20, 20]] * 2, "runs": [[[1], [90, 90, 20, 20]]]}
+        shown = []
+        for name in ("namedWindow", "waitKey"):
+            monkeypatch.setattr(cv2, name, lambda *_: None)
+        monkeypatch.setattr(cv2, "imshow", lambda name, image: shown.append(image))
+        assert len(video.show(show_name=True)) == len(shown) == 2
+        assert (shown[1] == (0, 255, 0)).all(axis=2).any() and (shown[1] == (0, 0, 255)).all(axis=2).any()
+        assert not (shown[0] == (255, 128, 0)).all(axis=2).any() and (shown[1] == (255, 128, 0)).all(axis=2).any()
+
+
+def test_boxes_with_a_score():
+    box = np.array([0, 0, 10, 20, 0.9])
+    assert bbox.corner2center(box) == (5, 10, 10, 20) and bbox.center2corner([5, 10, 10, 20, 0.9]) == (0, 0, 10, 20)
+    assert json.dumps(bbox.IoU(box, [0, 0, 10, 10])) == "0.5"
+    assert bbox.cxy_wh_2_rect1([5, 10], [10, 20]).tolist() == [1, 1, 10, 20]
+    centre, size = bbox.rect1_2_cxy_wh([1, 1, 10, 20])
+    assert (*centre, *size) == (5, 10, 10, 20)

@@ -129,3 +129,20 @@ def test_deploy(copy, trained, tmp_path):
 def test_without_arguments_they_say_what_they_need(copy, name):
     done = example(copy, name)
     assert done.returncode == 2 and f"bash tools/examples/{name} " in done.stderr
+    asked = example(copy, name, "--help")
+    assert asked.returncode == 0 and asked.stdout == done.stderr
+    wrong = example(copy, name, "no.file", "name", "no.video", START)
+    assert wrong.returncode == 2 and re.match(r"error: [A-Za-z.]+: there is no 'no.file'\n$", wrong.stderr)
+
+
+@pytest.mark.parametrize("name", ["own_data.sh", "deploy.sh"])
+def test_a_box_that_is_none_is_told_before_any_work(copy, name):
+    here = copy / "README.md"
+    words = [here, "name", here, "hello"] if name == "own_data.sh" else [here, here, "hello"]
+    done = example(copy, name, *words)
+    assert done.returncode == 2 and done.stderr == "error: the box is X,Y,W,H in pixels, got 'hello'\n"
+
+
+def test_mistakes_with_another_tracker_are_sentences(copy):
+    done = example(copy, "other_tracker.py", "VOT2018", "nowhere")
+    assert done.returncode == 1 and done.stderr.startswith("error: ") and "Traceback" not in done.stderr

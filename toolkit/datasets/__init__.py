@@ -3,24 +3,34 @@
 import sys
 from typing import Any
 
-from pysot.toolkit.datasets.settings import is_long_term, is_one_pass
+from pysot.toolkit.datasets.load import load_dataset
 from toolkit.datasets.dataset import Dataset, StoredDataset, VOTDataset, VOTLTDataset
-from toolkit.datasets.video import Video
+from toolkit.datasets.video import Video, VOTLTVideo, VOTVideo
 
 OTBDataset = UAVDataset = LaSOTDataset = NFSDataset = TrackingNetDataset = GOT10kDataset = StoredDataset
+OTBVideo = UAVVideo = LaSOTVideo = NFSVideo = TrackingNetVideo = GOT10kVideo = Video
+_BY_PROTOCOL = {"supervised": VOTDataset, "longterm": VOTLTDataset}
 _KINDS = ("vot", "otb", "uav", "lasot", "nfs", "trackingnet", "got10k")
 
 __all__ = [
     "Dataset",
     "DatasetFactory",
     "GOT10kDataset",
+    "GOT10kVideo",
     "LaSOTDataset",
+    "LaSOTVideo",
     "NFSDataset",
+    "NFSVideo",
     "OTBDataset",
+    "OTBVideo",
     "TrackingNetDataset",
+    "TrackingNetVideo",
     "UAVDataset",
+    "UAVVideo",
     "VOTDataset",
     "VOTLTDataset",
+    "VOTLTVideo",
+    "VOTVideo",
     "Video",
 ]
 
@@ -35,11 +45,12 @@ class DatasetFactory:
     def create_dataset(**kwargs: Any) -> Dataset:
         """Return the data set `name` below the folder `dataset_root`; `load_img` reads all frames at once.
 
-        Raises ValueError without a name, and the errors of the data set.
+        Its protocol decides on the class. Raises ValueError without a name, and the errors of the data set.
         """
-        if "name" not in kwargs:
-            raise ValueError("create_dataset needs the name of a data set: name='VOT2018'")
-        name = kwargs["name"]
-        if is_long_term(name):
-            return VOTLTDataset(**kwargs)
-        return (StoredDataset if is_one_pass(name) or not name.upper().startswith("VOT") else VOTDataset)(**kwargs)
+        if "name" not in kwargs or "dataset_root" not in kwargs:
+            raise ValueError(
+                "create_dataset needs the name of a data set and its folder: name='VOT2018', "
+                "dataset_root='testing_dataset'"
+            )
+        protocol = load_dataset(kwargs["name"], kwargs["dataset_root"]).protocol
+        return _BY_PROTOCOL.get(protocol, StoredDataset)(**kwargs)

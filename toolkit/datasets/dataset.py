@@ -39,15 +39,13 @@ class StoredDataset(Dataset):
     Every layout of `pysot.toolkit` is read, not only the json of the original. Raises the errors of `load_dataset`.
     """
 
-    protocol = "one pass"
-
     def __init__(self, name: str, dataset_root: str, load_img: bool = False) -> None:
         super().__init__(name, dataset_root)
         loaded = load_dataset(name, dataset_root)
-        if loaded.protocol != self.protocol:
+        if loaded.protocol in ("multistart", "objects"):
             raise ValueError(
-                f"{name} is a set of the protocol '{loaded.protocol}', {type(self).__name__} is for '{self.protocol}'; "
-                "use DatasetFactory.create_dataset, or tools/eval.py for multi-start sets and masks of objects"
+                f"{name} is a set of the protocol '{loaded.protocol}', which the original does not have: score it with "
+                "tools/eval.py, or pysot.report"
             )
         for sequence in loaded.sequences:
             video = self._video(sequence, load_img)
@@ -80,17 +78,13 @@ class StoredDataset(Dataset):
 class VOTDataset(StoredDataset):
     """VOT2016 to VOT2019, and sets like them."""
 
-    protocol = "supervised"
-
     def _video(self, sequence: AnnotatedSequence, load_img: bool) -> Video:
         tags = {tag: sequence.tags[tag].astype(int).tolist() if tag in sequence.tags else [] for tag in VOT_TAGS}
         return VOTVideo(**self._arguments(sequence), **tags, load_img=load_img)
 
 
 class VOTLTDataset(StoredDataset):
-    """VOT2018-LT and VOT2019-LT."""
-
-    protocol = "longterm"
+    """VOT2018-LT, VOT2019-LT, and sets like them."""
 
     def _video(self, sequence: AnnotatedSequence, load_img: bool) -> Video:
         return VOTLTVideo(**self._arguments(sequence), load_img=load_img)

@@ -5,7 +5,7 @@ A trajectory is a list with one list of numbers per frame: 4 or 8 of a region, o
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -17,6 +17,7 @@ from pysot.toolkit.results.trajectory import TRACKED, Trajectory
 from pysot.utils.image import read_image
 
 Regions = list[list[float]]
+_COLOURS = ((0, 0, 255), (255, 128, 0), (0, 200, 255), (255, 0, 255), (255, 255, 0), (160, 80, 160))  # BGR
 
 
 class Video:
@@ -54,13 +55,21 @@ class Video:
         """Width of the frames in pixels; without a size in the data set, the first frame is opened."""
         return self._known_size()[0]
 
+    @width.setter
+    def width(self, pixels: int) -> None:
+        self.size = pixels, self.size[1] if self.size else 0
+
     @property
     def height(self) -> int:
         """Height of the frames in pixels."""
         return self._known_size()[1]
 
+    @height.setter
+    def height(self, pixels: int) -> None:
+        self.size = self.size[0] if self.size else 0, pixels
+
     def _known_size(self) -> tuple[int, int]:
-        if self.size is None:
+        if self.size is None or 0 in self.size:
             height, width = self[0][0].shape[:2]
             self.size = width, height
         return self.size
@@ -130,6 +139,27 @@ class Video:
             cv2.putText(img, name, (left, top - 5), cv2.FONT_HERSHEY_COMPLEX_SMALL, 1, colour, 1)
         return img
 
+    def show(
+        self, pred_trajs: Mapping[str, list] | None = None, linewidth: int = 2, show_name: bool = False
+    ) -> list[np.ndarray]:
+        """Show the frames in a window with the ground truth, green, and trajectories, by default `pred_trajs`.
+
+        Returns the drawn frames. Needs an OpenCV with windows (opencv-python).
+        """
+        shown = []
+        trajectories = pred_trajs or self.pred_trajs
+        cv2.namedWindow(self.name, cv2.WINDOW_NORMAL)
+        for index, (frame, region) in enumerate(self):
+            image = self.draw_box(region, frame.copy(), linewidth, (0, 255, 0), "gt" if show_name else None)
+            for place, (name, regions) in enumerate(trajectories.items()):
+                run = regions[0] if isinstance(regions[0][0], list) else regions  # the first repetition
+                colour = _COLOURS[place % len(_COLOURS)]
+                image = self.draw_box(run[index], image, linewidth, colour, name if show_name else None)
+            cv2.imshow(self.name, image)
+            cv2.waitKey(40)
+            shown.append(image)
+        return shown
+
 
 class VOTVideo(Video):
     """Video of a supervised set. `pred_trajs` has a list of repetitions per tracker; `tags` are 0 or 1 by frame."""
@@ -186,6 +216,16 @@ class VOTLTVideo(Video):
         super().__init__(name, root, video_dir, init_rect, img_names, gt_rect, None, load_img)
         self.gt_traj = [[0] if np.isnan(region[0]) else region for region in self.gt_traj]
         self.confidence: dict[str, list[float]] = {}
+
+    def load_tracker(
+        self, path: str, tracker_names: Sequence[str] | str | None = None, store: bool = True
+    ) -> list | tuple | None:
+        """Read results as `Video.load_tracker` does, and return regions and confidences of the last tracker."""
+        loaded = super().load_tracker(path, tracker_names, store)
+        if not store:
+            return loaded
+        name = [tracker_names] if isinstance(tracker_names, str) else tracker_names or self.tracker_names
+        return self.pred_trajs[name[-1]], self.confidence[name[-1]]
 
     def _load(self, tracker_dir: Path) -> tuple[Regions, list[float]]:
         path = vot_file(tracker_dir, self.name, experiment="longterm")

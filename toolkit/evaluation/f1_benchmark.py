@@ -39,8 +39,13 @@ class F1Benchmark:
 
     def _results(self, name: str, tracker: str) -> tuple[list, list]:
         video = self.dataset[name]
+        confidence = getattr(video, "confidence", None)  # of VOTLTVideo, and of videos like it
+        if confidence is None:
+            raise TypeError(f"{self.dataset.name}: F1 needs videos of a long-term set, got {name}")
+        if tracker in video.pred_trajs and tracker not in confidence:
+            raise ValueError(f"{tracker}, {name}: pred_trajs is set, but confidence[{tracker!r}] is not; F1 needs both")
         if tracker in video.pred_trajs:
-            return video.pred_trajs[tracker], video.confidence[tracker]  # type: ignore[attr-defined]  # VOTLTVideo
+            return video.pred_trajs[tracker], confidence[tracker]
         regions, confidence = results_of(self.dataset, video, tracker)
         return regions, confidence
 

@@ -13,7 +13,7 @@ from pysot.toolkit.evaluation.accuracy_robustness import Run, measure
 from pysot.toolkit.report.text_tables import number, table
 from pysot.toolkit.results.trajectory import Trajectory
 from toolkit.datasets.dataset import Dataset
-from toolkit.datasets.video import Regions, Video, VOTVideo
+from toolkit.datasets.video import Regions, Video
 
 LISTED = 20  # trackers that a table has
 FEWER_THAN = 10  # trackers in a table of videos
@@ -43,7 +43,7 @@ def runs_of(dataset: Dataset, tracker: str) -> dict[str, list[Run]]:
     """Return the repetitions of a tracker on each video of a supervised set, with their overlaps."""
     sequences, trajectories = [], []
     for video in dataset:
-        if not isinstance(video, VOTVideo):
+        if not hasattr(video, "tags"):  # of VOTVideo, and of videos like it
             raise TypeError(f"{dataset.name}: accuracy, robustness and EAO need videos of a VOT set, got {video.name}")
         sequence = _sequence_of(video)
         for repetition in results_of(dataset, video, tracker):
@@ -55,10 +55,11 @@ def runs_of(dataset: Dataset, tracker: str) -> dict[str, list[Run]]:
     return grouped
 
 
-def _sequence_of(video: VOTVideo) -> AnnotatedSequence:
+def _sequence_of(video: Video) -> AnnotatedSequence:
     unknown = [float("nan")] * 4
     truth = [unknown if len(region) == 1 else region for region in video.gt_traj]
-    tags = {name: np.asarray(values) for name, values in video.tags.items() if name not in ("all", "empty")}
+    all_tags: dict[str, list[int]] = video.tags  # type: ignore[attr-defined]  # the caller has checked it
+    tags = {name: np.asarray(values) for name, values in all_tags.items() if name not in ("all", "empty")}
     sequence = AnnotatedSequence(
         video.name, list(video.img_names), [np.asarray(region) for region in truth], video.width, video.height
     )

@@ -1,5 +1,6 @@
 """Plots of the original's `toolkit.visualization`. Each writes a png into the working folder."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from pysot.toolkit.report.score_plots import tags_plot
 
 __all__ = ["draw_eao", "draw_f1", "draw_success_precision"]
 Result = dict[str, dict[str, np.ndarray]]
+# The original has a module for each: `from toolkit.visualization.draw_f1 import draw_f1`.
+sys.modules |= {f"{__name__}.{name}": sys.modules[__name__] for name in __all__}
 _SIZE = (6.0, 4.8)  # inches, of one panel
 
 

@@ -4,9 +4,15 @@
 #   A.pth B.pth  checkpoints that training here has written, with different file names
 #   DATASET      such as VOT2018, below FOLDER (default: testing_dataset)
 set -euo pipefail
-[ $# -ge 3 ] || { sed -n '2,5s/^# //p' "$0" >&2 && exit 2; }
-FIRST="$(realpath -e -- "$1")" SECOND="$(realpath -e -- "$2")" DATASET="$3" FOLDER=testing_dataset
-[ -z "${4:-}" ] || FOLDER="$(realpath -e -- "$4")"
+usage() { sed -n '2,5s/^# //p' "$0"; }
+case "${1:-}" in -h | --help) usage && exit 0 ;; esac
+[ $# -ge 3 ] || { usage >&2 && exit 2; }
+# find_path WHAT PATH: print the path, absolute, or end with what is missing.
+find_path() { realpath -e -- "$2" 2>/dev/null || { echo "error: $1: there is no '$2'" >&2 && exit 2; }; }
+FIRST="$(find_path A.pth "$1")"
+SECOND="$(find_path B.pth "$2")"
+DATASET="$3" FOLDER=testing_dataset
+[ -z "${4:-}" ] || FOLDER="$(find_path FOLDER "$4")"
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 PYTHON="${PYTHON:-python}" OUT=results/examples/compare
 [ "$(basename "$FIRST")" != "$(basename "$SECOND")" ] ||

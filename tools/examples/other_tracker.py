@@ -39,6 +39,9 @@ def main(dataset: str, root: str = "testing_dataset", *videos: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
+    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except (ValueError, OSError, RuntimeError) as error:
+        sys.exit(f"error: {error}")

@@ -6,8 +6,15 @@
 #   VIDEO      video, or folder of images, to try the tracker on, and the box of the object in its first frame
 #   KEY VALUE  config values, such as TRAIN.EPOCH 20
 set -euo pipefail
-[ $# -ge 4 ] || { sed -n '2,7s/^# //p' "$0" >&2 && exit 2; }
-EXPORT="$(realpath -e -- "$1")" NAME="$2" VIDEO="$(realpath -e -- "$3")" BOX="$4"
+usage() { sed -n '2,7s/^# //p' "$0"; }
+case "${1:-}" in -h | --help) usage && exit 0 ;; esac
+[ $# -ge 4 ] || { usage >&2 && exit 2; }
+# find_path WHAT PATH: print the path, absolute, or end with what is missing.
+find_path() { realpath -e -- "$2" 2>/dev/null || { echo "error: $1: there is no '$2'" >&2 && exit 2; }; }
+EXPORT="$(find_path EXPORT "$1")"
+VIDEO="$(find_path VIDEO "$3")"
+NAME="$2" BOX="$4"
+[[ "$BOX" =~ ^[0-9.]+(,[0-9.]+){3}$ ]] || { echo "error: the box is X,Y,W,H in pixels, got '$BOX'" >&2 && exit 2; }
 shift 4
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 PYTHON="${PYTHON:-python}" OUT="results/examples/$NAME" CONFIG=experiments/quickstart/config.yaml

@@ -4,14 +4,19 @@
 #   DATA          folder with training_dataset/ and testing_dataset/VOT2016
 #   --name=value  of test/train_full_8p.sh, such as --device=cuda or --max_steps=100; --help there lists all
 set -euo pipefail
-[ $# -ge 1 ] || { sed -n '2,5s/^# //p' "$0" >&2 && exit 2; }
+usage() { sed -n '2,5s/^# //p' "$0"; }
+case "${1:-}" in -h | --help) usage && exit 0 ;; esac
+[ $# -ge 1 ] || { usage >&2 && exit 2; }
+# find_path WHAT PATH: print the path, absolute, or end with what is missing.
+find_path() { realpath -e -- "$2" 2>/dev/null || { echo "error: $1: there is no '$2'" >&2 && exit 2; }; }
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
-DATA="$(realpath -e -- "$1")" CONFIG="$ROOT/experiments/siamrpn_r50_l234_dwxcorr_8gpu/config.yaml" DEVICE=npu
+DATA="$(find_path DATA "$1")"
+CONFIG="$ROOT/experiments/siamrpn_r50_l234_dwxcorr_8gpu/config.yaml" DEVICE=npu
 PYTHON="${PYTHON:-python}"
 shift
 for word in "$@"; do
     case "$word" in
-        --config=*) CONFIG="$(realpath -e -- "${word#*=}")" ;;
+        --config=*) CONFIG="$(find_path --config "${word#*=}")" ;;
         --device=*) DEVICE="${word#*=}" ;;
     esac
 done
