@@ -43,7 +43,10 @@ def center2corner(center: Iterable[Any]) -> tuple[Any, Any, Any, Any]:
 
 
 def IoU(rect1: Iterable[Any], rect2: Iterable[Any]) -> np.ndarray:
-    """Return the overlap in [0, 1] of boxes, each given as four broadcastable arrays xyxy; 0 where both are empty."""
+    """Return the overlap in [0, 1] of boxes, each given as four broadcastable arrays xyxy; 0 where both are empty.
+
+    For four numbers it is a number. What follows the four, such as a score, is left out.
+    """
     x1, y1, x2, y2 = islice(rect1, 4)
     tx1, ty1, tx2, ty2 = islice(rect2, 4)
     width = np.maximum(0.0, np.minimum(x2, tx2) - np.maximum(x1, tx1))
@@ -51,7 +54,7 @@ def IoU(rect1: Iterable[Any], rect2: Iterable[Any]) -> np.ndarray:
     inter = width * height
     union = (x2 - x1) * (y2 - y1) + (tx2 - tx1) * (ty2 - ty1) - inter
     overlap = np.divide(inter, union, out=np.zeros_like(np.asarray(inter, np.float64)), where=np.asarray(union) > 0)
-    return overlap[()]  # a number for numbers
+    return overlap[()]
 
 
 def cxy_wh_2_rect(pos: Sequence[float] | np.ndarray, sz: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -45,12 +45,12 @@ class DatasetFactory:
     def create_dataset(**kwargs: Any) -> Dataset:
         """Return the data set `name` below the folder `dataset_root`; `load_img` reads all frames at once.
 
-        Its protocol decides on the class. Raises ValueError without a name, and the errors of the data set.
+        Its protocol decides on the class. Raises ValueError without a name or folder, and the errors of the data set.
         """
         if "name" not in kwargs or "dataset_root" not in kwargs:
             raise ValueError(
                 "create_dataset needs the name of a data set and its folder: name='VOT2018', "
                 "dataset_root='testing_dataset'"
             )
-        protocol = load_dataset(kwargs["name"], kwargs["dataset_root"]).protocol
-        return _BY_PROTOCOL.get(protocol, StoredDataset)(**kwargs)
+        loaded = load_dataset(kwargs["name"], kwargs["dataset_root"])
+        return _BY_PROTOCOL.get(loaded.protocol, StoredDataset)(**kwargs, loaded=loaded)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pysot.toolkit.datasets.load import load_dataset
+from pysot.toolkit.datasets.sequence import Dataset as AnnotatedDataset
 from pysot.toolkit.datasets.sequence import Sequence as AnnotatedSequence
 from pysot.toolkit.datasets.settings import VOT_TAGS
 from toolkit.datasets.video import Video, VOTLTVideo, VOTVideo
@@ -36,12 +37,15 @@ class Dataset:
 class StoredDataset(Dataset):
     """Data set that is read from its json or its folders; see testing_dataset/README.md.
 
-    Every layout of `pysot.toolkit` is read, not only the json of the original. Raises the errors of `load_dataset`.
+    Every layout of `pysot.toolkit` is read, not only the json of the original; `loaded` is the set if that is done.
+    Raises the errors of `load_dataset`, and ValueError for a multi-start set and masks of objects.
     """
 
-    def __init__(self, name: str, dataset_root: str, load_img: bool = False) -> None:
+    def __init__(
+        self, name: str, dataset_root: str, load_img: bool = False, loaded: AnnotatedDataset | None = None
+    ) -> None:
         super().__init__(name, dataset_root)
-        loaded = load_dataset(name, dataset_root)
+        loaded = loaded or load_dataset(name, dataset_root)
         if loaded.protocol in ("multistart", "objects"):
             raise ValueError(
                 f"{name} is a set of the protocol '{loaded.protocol}', which the original does not have: score it with "

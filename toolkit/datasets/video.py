@@ -189,6 +189,7 @@ class VOTVideo(Video):
         }
         self.tags = {"all": [1] * len(gt_rect), **{tag: list(values) for tag, values in annotated.items()}}
         # pysot-compat: one number per annotated tag, 1 where no frame has it; see pysot.toolkit.evaluation.eao.
+        # test: original/test_original_scripts.py::TestVideos::test_tags
         self.tags["empty"] = [int(not any(values)) for values in self.tags.values() if len(values)]
         self.tag_names = list(self.tags)
 

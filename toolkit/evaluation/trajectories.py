@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 from colorama import Fore, Style
@@ -60,10 +59,8 @@ def _sequence_of(video: Video) -> AnnotatedSequence:
     truth = [unknown if len(region) == 1 else region for region in video.gt_traj]
     all_tags: dict[str, list[int]] = video.tags  # type: ignore[attr-defined]  # the caller has checked it
     tags = {name: np.asarray(values) for name, values in all_tags.items() if name not in ("all", "empty")}
-    sequence = AnnotatedSequence(
-        video.name, list(video.img_names), [np.asarray(region) for region in truth], video.width, video.height
-    )
-    return replace(sequence, tags=tags)
+    regions = [np.asarray(region) for region in truth]
+    return AnnotatedSequence(video.name, list(video.img_names), regions, video.width, video.height, tags)
 
 
 def print_table(rows: list[list[str]], low: Collection[tuple[int, int]] = ()) -> None:
@@ -77,10 +74,9 @@ def print_videos(
     columns: Sequence[str],
     values: Mapping[str, Mapping[str, tuple[float, ...]]],
     is_low: Sequence,
-    header: str = "Video name",
 ) -> None:
     """Print {tracker: {video: values}} with one row per video; is_low[i](value) says which values are red."""
-    rows, low = [[header, *(f"{tracker} {column}" for tracker in values for column in columns)]], set()
+    rows, low = [["Video name", *(f"{tracker} {column}" for tracker in values for column in columns)]], set()
     for video in next(iter(values.values())):
         cells = [value for by_video in values.values() for value in by_video[video]]
         low |= {(len(rows), at + 1) for at, value in enumerate(cells) if is_low[at % len(columns)](value)}
